@@ -1,0 +1,2 @@
+/** Stand-in for `@std/cli`: {@linkcode parseArgs}. */
+export * from "./parse_args.ts";

@@ -1,0 +1,29 @@
+/** Exit codes, after sysexits.h. */
+export const EXIT = {
+  ok: 0,
+  /** The command line is wrong. */
+  usage: 64,
+  /** A service, address or file that is needed cannot be had. */
+  unavailable: 69,
+  /** An error in this program. */
+  software: 70,
+  /** The configuration is wrong. */
+  config: 78,
+} as const;
+
+/** One of {@linkcode EXIT}. */
+export type ExitCode = typeof EXIT[keyof typeof EXIT];
+
+/** An error that ends the process: the message says what, where and what to do. */
+export class ExitError extends Error {
+  override readonly name = "ExitError";
+
+  constructor(readonly exitCode: ExitCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,225 @@
+/**
+ * The journal stands between inputs and outputs: batches are appended once, each output reads them at its own pace
+ * through its own cursor, and a batch is forgotten when every cursor has committed it. This one is in memory, bounded
+ * by bytes.
+ */
+import type { Batch } from "./measurement.ts";
+
+/**
+ * What {@linkcode MemoryJournal.append} does when the limit is reached: `block` makes the producer wait (a network
+ * input then stops reading), `drop_oldest` forgets the oldest batches and counts their points.
+ */
+export type OnFull = "block" | "drop_oldest";
+
+/** Why {@linkcode BatchReader.wait} returned. */
+export type WaitResult = "ready" | "ended" | "timeout" | "aborted";
+
+/** One output's view of the journal. */
+export interface BatchReader {
+  /** The next batch, or `undefined` where none is there yet. It stays valid until it is committed. */
+  next(): Batch | undefined;
+  /**
+   * Waits until {@linkcode next} has a batch (`ready`) or never will (`ended`), for at most `timeoutMs`, or until the
+   * signal is aborted.
+   */
+  wait(timeoutMs?: number, signal?: AbortSignal): Promise<WaitResult>;
+  /** Promises that the oldest `count` batches that were read and not committed are safe. */
+  commit(count: number): void;
+  /** Batches that were read and not committed. */
+  readonly uncommitted: number;
+  /** Points that the policy dropped before this reader had read them. */
+  readonly droppedPoints: number;
+}
+
+export interface MemoryJournalOptions {
+  /** Most memory that batches may take, in bytes. One batch is always accepted. */
+  limitBytes: number;
+  /** @default {"block"} */
+  onFull?: OnFull;
+  /** Told of points that were dropped. */
+  onDrop?: (points: number) => void;
+}
+
+/** Points that went in, and that every output has, or that the policy dropped for one output or more. */
+export interface JournalStats {
+  appendedPoints: number;
+  droppedPoints: number;
+}
+
+class MemoryReader implements BatchReader {
+  /** Absolute number of the next batch to read. */
+  position: number;
+  /** Absolute number of the first batch not committed. */
+  committed: number;
+  droppedPoints = 0;
+  /** Absolute numbers of the batches that were read and not committed; there may be gaps where some were dropped. */
+  readonly #read: number[] = [];
+  #journal: MemoryJournal;
+  #wake: (() => void) | null = null;
+
+  constructor(journal: MemoryJournal, position: number) {
+    this.#journal = journal;
+    this.position = this.committed = position;
+  }
+
+  get uncommitted(): number {
+    return this.#read.length;
+  }
+
+  next(): Batch | undefined {
+    const batch = this.#journal.at(this.position);
+    if (batch) this.#read.push(this.position++);
+    return batch;
+  }
+
+  async wait(timeoutMs = Infinity, signal?: AbortSignal): Promise<WaitResult> {
+    const deadline = performance.now() + timeoutMs;
+    while (true) {
+      if (this.#journal.at(this.position)) return "ready";
+      if (this.#journal.ended) return "ended";
+      if (signal?.aborted) return "aborted";
+      const left = deadline - performance.now();
+      if (left <= 0) return "timeout";
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          clearTimeout(timer);
+          signal?.removeEventListener("abort", wake);
+          this.#wake = null;
+          resolve();
+        };
+        const timer = left < Infinity ? setTimeout(wake, Math.min(left, 2_147_483_647)) : undefined;
+        signal?.addEventListener("abort", wake, { once: true });
+        this.#wake = wake;
+      });
+    }
+  }
+
+  wake(): void {
+    this.#wake?.();
+  }
+
+  commit(count: number): void {
+    if (count > this.uncommitted) {
+      throw new RangeError(`Cannot commit ${count} batches: ${this.uncommitted} are read and not committed`);
+    }
+    this.#read.splice(0, count);
+    this.committed = this.#read[0] ?? this.position;
+    this.#journal.forgetCommitted();
+  }
+}
+
+/** A bounded queue with one cursor per output. */
+export class MemoryJournal {
+  readonly stats: JournalStats = { appendedPoints: 0, droppedPoints: 0 };
+  readonly #batches: Batch[] = [];
+  /** Absolute number of `#batches[0]`. */
+  #first = 0;
+  #bytes = 0;
+  readonly #limitBytes: number;
+  readonly #onFull: OnFull;
+  readonly #onDrop: (points: number) => void;
+  readonly #readers: MemoryReader[] = [];
+  #waiting: (() => void)[] = [];
+  #ended = false;
+
+  constructor(options: MemoryJournalOptions) {
+    this.#limitBytes = options.limitBytes;
+    this.#onFull = options.onFull ?? "block";
+    this.#onDrop = options.onDrop ?? (() => {});
+  }
+
+  /** No more batches will come. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Points that some output has not committed yet. */
+  get pendingPoints(): number {
+    let points = 0;
+    for (const batch of this.#batches) points += batch.length;
+    return points;
+  }
+
+  /** A new cursor, at the first batch that is kept. */
+  reader(): BatchReader {
+    const reader = new MemoryReader(this, this.#first);
+    this.#readers.push(reader);
+    return reader;
+  }
+
+  /** The batch with that absolute number, while it is kept. For readers. */
+  at(position: number): Batch | undefined {
+    return this.#batches[position - this.#first];
+  }
+
+  /**
+   * Takes a batch. With `block`, resolves when there is room for another one; with `drop_oldest`, at once. Empty
+   * batches are released.
+   */
+  append(batch: Batch): Promise<void> | void {
+    if (batch.length === 0) return batch.release();
+    if (this.#ended) throw new Error("Cannot append: the journal has been ended");
+    this.stats.appendedPoints += batch.length;
+    this.#batches.push(batch);
+    this.#bytes += batch.byteLength;
+    if (this.#bytes > this.#limitBytes && this.#onFull === "drop_oldest") this.#dropOldest();
+    for (const reader of this.#readers) reader.wake();
+    if (this.#bytes > this.#limitBytes && this.#onFull === "block") {
+      return new Promise((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  /** Readers get what is kept, and then the end. */
+  end(): void {
+    this.#ended = true;
+    for (const reader of this.#readers) reader.wake();
+    this.#wakeProducers();
+  }
+
+  /** Drops what every cursor has passed. For readers. */
+  forgetCommitted(): void {
+    let passed = Infinity;
+    for (const reader of this.#readers) passed = Math.min(passed, reader.committed);
+    this.#forget(Math.min(passed, this.#first + this.#batches.length) - this.#first, true);
+  }
+
+  #forget(count: number, release: boolean): void {
+    if (count <= 0) return;
+    for (const batch of this.#batches.splice(0, count)) {
+      this.#bytes -= batch.byteLength;
+      if (release) batch.release();
+    }
+    this.#first += count;
+    if (this.#bytes <= this.#limitBytes) this.#wakeProducers();
+  }
+
+  #dropOldest(): void {
+    let count = 0;
+    let bytes = this.#bytes;
+    let points = 0;
+    while (bytes > this.#limitBytes && count < this.#batches.length - 1) {
+      const batch = this.#batches[count];
+      bytes -= batch.byteLength;
+      let lost = false;
+      for (const reader of this.#readers) {
+        if (reader.position <= this.#first + count) {
+          reader.position = this.#first + count + 1;
+          reader.droppedPoints += batch.length;
+          lost = true;
+        }
+      }
+      if (lost) points += batch.length;
+      count++;
+    }
+    // An output may still be reading one of them: they are left to the garbage collector, not used again.
+    this.#forget(count, false);
+    this.stats.droppedPoints += points;
+    if (points > 0) this.#onDrop(points);
+  }
+
+  #wakeProducers(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resume of waiting) resume();
+  }
+}

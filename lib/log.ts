@@ -1,0 +1,99 @@
+/** The log: standard error, one line an event, as text or JSON. */
+
+export const LOG_LEVELS = ["error", "warn", "info", "debug", "trace"] as const;
+export type LogLevel = typeof LOG_LEVELS[number];
+export type LogFormat = "text" | "json";
+/** Facts beside the message. Strings are escaped, so bytes from a network cannot forge a line or reach a terminal raw. */
+export type LogFields = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
+
+export interface Logger {
+  error(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  debug(message: string, fields?: LogFields): void;
+  trace(message: string, fields?: LogFields): void;
+  /** The same log under the name of another part. */
+  for(part: string): Logger;
+}
+
+export interface LogOptions {
+  /** The least important level that is written. @default {"info"} */
+  level?: LogLevel;
+  /** @default {"text"} */
+  format?: LogFormat;
+  /** Colours for levels. @default {false} */
+  color?: boolean;
+  /** Takes the finished lines. @default standard error */
+  write?: (line: string) => void;
+  /** @default the system's clock */
+  now?: () => Date;
+}
+
+const COLORS: Record<LogLevel, string> = { error: "31", warn: "33", info: "32", debug: "36", trace: "90" };
+const encoder = new TextEncoder();
+
+function writeToStderr(line: string): void {
+  try {
+    const bytes = encoder.encode(line);
+    for (let done = 0; done < bytes.length;) done += Deno.stderr.writeSync(bytes.subarray(done));
+  } catch {
+    // Standard error is closed: there is nowhere left to say so.
+  }
+}
+
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Replaces control and bidirectional characters by visible escapes. */
+export function printable(text: string): string {
+  return text.replace(CONTROL, (c) => {
+    if (c === "\n") return "\\n";
+    if (c === "\t") return "\\t";
+    return "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0");
+  });
+}
+
+function fieldText(value: string | number | bigint | boolean): string {
+  if (typeof value !== "string") return String(value);
+  const text = printable(value);
+  return /^[^\s"=]+$/.test(text) ? text : `"${text.replaceAll('"', '\\"')}"`;
+}
+
+/** Makes a log for the part `part`. */
+export function createLogger(part: string, options: LogOptions = {}): Logger {
+  const { level = "info", format = "text", color = false, write = writeToStderr, now = () => new Date() } =
+    options;
+  const threshold = LOG_LEVELS.indexOf(level);
+
+  const make = (part: string): Logger => {
+    const line = (level: LogLevel) => (message: string, fields: LogFields = {}) => {
+      if (LOG_LEVELS.indexOf(level) > threshold) return;
+      const time = now().toISOString();
+      if (format === "json") {
+        const object: Record<string, unknown> = { time, level, part, message };
+        for (const [key, value] of Object.entries(fields)) {
+          if (value !== undefined) object[key] = typeof value === "bigint" ? value.toString() : value;
+        }
+        write(JSON.stringify(object) + "\n");
+        return;
+      }
+      const name = level.toUpperCase().padEnd(5);
+      let text = `${time} ${color ? `\x1b[${COLORS[level]}m${name}\x1b[0m` : name} ${part}: ${
+        printable(message)
+      }`;
+      for (const [key, value] of Object.entries(fields)) {
+        if (value !== undefined) text += ` ${key}=${fieldText(value)}`;
+      }
+      write(text + "\n");
+    };
+    return {
+      error: line("error"),
+      warn: line("warn"),
+      info: line("info"),
+      debug: line("debug"),
+      trace: line("trace"),
+      for: make,
+    };
+  };
+  return make(part);
+}

@@ -1,0 +1,26 @@
+/** Inputs to journal: every batch goes through the transforms, in order, once. */
+import type { MemoryJournal } from "./journal.ts";
+import type { Batch } from "./measurement.ts";
+import type { BatchSink, Transform } from "./plugin.ts";
+
+/** The sink that inputs push to. */
+export class Pipeline implements BatchSink {
+  readonly #transforms: readonly Transform[];
+  readonly #journal: MemoryJournal;
+
+  constructor(transforms: readonly Transform[], journal: MemoryJournal) {
+    this.#transforms = transforms;
+    this.#journal = journal;
+  }
+
+  push(batch: Batch): Promise<void> | void {
+    let current: Batch | null = batch;
+    for (const transform of this.#transforms) {
+      const result: Batch | null = transform.apply(current);
+      if (result !== current) current.release();
+      if (result === null) return;
+      current = result;
+    }
+    return this.#journal.append(current);
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The interfaces of the pipe's parts. A plugin declares its name, its keys (`config`) and how it is opened;
+ * everything else, the configuration file, `config regen`, `plugins list` and the docs, comes from the declaration.
+ */
+import type { Clock } from "./clock.ts";
+import type { BatchReader } from "./journal.ts";
+import type { Logger } from "./log.ts";
+import type { Batch } from "./measurement.ts";
+import type { MetricRegistry } from "./registry.ts";
+import type { Key } from "./schema.ts";
+
+/** What every part of the pipe is given. */
+export interface PluginContext {
+  /** Writes to the log under the plugin's name. */
+  readonly log: Logger;
+  /** The metrics of this process. */
+  readonly registry: MetricRegistry;
+  readonly clock: Clock;
+  /**
+   * Ends the whole process in good order (last poll, drain, close) with the error's exit code. For what cannot be
+   * mended while running, such as retries that are exhausted.
+   */
+  readonly fail: (error: Error) => void;
+  /** The longest that an orderly stop may take, in milliseconds. */
+  readonly shutdownTimeoutMs: number;
+}
+
+/** Where inputs put their batches. */
+export interface BatchSink {
+  /**
+   * Hands over a batch. Resolves when there is room for the next one: an input that reads from a network waits for
+   * it before it reads on.
+   */
+  push(batch: Batch): Promise<void> | void;
+}
+
+/** Produces points. Opened by {@linkcode InputPlugin.open}. */
+export interface Input extends AsyncDisposable {
+  /**
+   * Produces until `stop` is aborted, then hands over what it still has (a last poll, the bytes that had already
+   * arrived) and returns.
+   */
+  run(sink: BatchSink, stop: AbortSignal): Promise<void>;
+  /** Counters since the start, for the summary and the live line. */
+  readonly stats?: Readonly<Record<string, number>>;
+}
+
+/** Changes batches on their way from the inputs to the outputs. */
+export interface Transform {
+  /** Returns the batch to pass on: the same one, another one, or `null` for none. */
+  apply(batch: Batch): Batch | null;
+}
+
+/** Takes points to where they are kept. Opened by {@linkcode OutputPlugin.open}. */
+export interface Output extends AsyncDisposable {
+  /**
+   * Takes batches from the reader, commits each one when it is safe, and returns when the reader has ended and all is
+   * written. `signal` is aborted when the time for an orderly stop is over; what is not committed then is lost.
+   */
+  run(reader: BatchReader, signal: AbortSignal): Promise<void>;
+  /** Counters since the start, for the summary and the live line. */
+  readonly stats?: Readonly<Record<string, number>>;
+}
+
+interface PluginDeclaration<C> {
+  /** The name in `[plugins.NAME]`. */
+  readonly name: string;
+  /** One sentence, for `plugins list` and `config regen`. */
+  readonly description: string;
+  /** The keys below `[plugins.NAME]`, `enable` excepted, which every plugin has. */
+  readonly config: Key<C>;
+}
+
+/** An input: opening takes what can fail at start (a port, a file) and throws an {@linkcode ExitError}. */
+export interface InputPlugin<C> extends PluginDeclaration<C> {
+  readonly kind: "input";
+  open(config: C, context: PluginContext): Promise<Input>;
+}
+
+export interface TransformPlugin<C> extends PluginDeclaration<C> {
+  readonly kind: "transform";
+  open(config: C, context: PluginContext): Promise<Transform>;
+}
+
+/** An output. A target that is down is no reason to fail: `run` waits for it. */
+export interface OutputPlugin<C> extends PluginDeclaration<C> {
+  readonly kind: "output";
+  open(config: C, context: PluginContext): Promise<Output>;
+}
+
+/** Any plugin, whatever its configuration. */
+// deno-lint-ignore no-explicit-any
+export type Plugin = InputPlugin<any> | TransformPlugin<any> | OutputPlugin<any>;
+
+/** Declares a plugin; only there for its types. */
+export function definePlugin<C, P extends InputPlugin<C> | TransformPlugin<C> | OutputPlugin<C>>(
+  plugin: P & { config: Key<C> },
+): P {
+  return plugin;
+}

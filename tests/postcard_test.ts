@@ -1,0 +1,306 @@
+import assert from "node:assert/strict";
+import {
+  decodeUtf8,
+  PostcardError,
+  PostcardReader,
+  PostcardWriter,
+  putVarint,
+  varintLength,
+  zigzagDecode32,
+  zigzagDecode64,
+  zigzagEncode32,
+  zigzagEncode64,
+} from "../lib/postcard.ts";
+import { cases, Chance, fromHex, testdataText, toHex } from "./kit/bytes.ts";
+
+interface Primitive {
+  type: string;
+  hex: string;
+  value: string;
+  f64?: string;
+}
+
+const { primitives } = JSON.parse(testdataText("postcard.json")) as { primitives: Primitive[] };
+
+function bitsOf(value: number): string {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, value);
+  return toHex(new Uint8Array(view.buffer));
+}
+
+/** Reads a value of that type, as the text in which the vectors have it. */
+function readPrimitive(reader: PostcardReader, type: string): string {
+  switch (type) {
+    case "f64":
+      return bitsOf(reader.f64());
+    case "string":
+      return reader.string();
+    case "u8":
+    case "u16":
+    case "u32":
+    case "u64":
+    case "i8":
+    case "i16":
+    case "i32":
+    case "i64":
+    case "bool":
+      return String(reader[type]());
+    default:
+      throw new Error(`no such type: ${type}`);
+  }
+}
+
+function writePrimitive(writer: PostcardWriter, type: string, value: string, bits = ""): void {
+  switch (type) {
+    case "f64":
+      writer.f64(new DataView(fromHex(bits).buffer).getFloat64(0));
+      break;
+    case "string":
+      writer.string(value);
+      break;
+    case "bool":
+      writer.bool(value === "true");
+      break;
+    case "u64":
+    case "i64":
+      writer[type](BigInt(value));
+      break;
+    case "u8":
+    case "u16":
+    case "u32":
+    case "i8":
+    case "i16":
+    case "i32":
+      writer[type](Number(value));
+      break;
+    default:
+      throw new Error(`no such type: ${type}`);
+  }
+}
+
+Deno.test("the reader decodes every primitive of the reference implementation, to the last byte", () => {
+  assert.ok(primitives.length > 50);
+  for (const { type, hex, value, f64 } of primitives) {
+    const reader = new PostcardReader(fromHex(hex));
+    assert.equal(readPrimitive(reader, type), f64 ?? value, `${type} ${hex}`);
+    assert.equal(reader.remaining, 0);
+  }
+});
+
+Deno.test("the writer encodes every primitive as the reference implementation does", () => {
+  for (const { type, hex, value, f64 } of primitives) {
+    const writer = new PostcardWriter();
+    writePrimitive(writer, type, value, f64);
+    assert.equal(toHex(writer.written), hex, `${type} ${value}`);
+  }
+});
+
+Deno.test("varints that are too long for their type, or overflow it, are refused", () => {
+  const verdicts: [method: "u16" | "u32" | "u64", hex: string, good: boolean][] = [
+    ["u16", "ffff03", true],
+    ["u16", "ffff04", false],
+    ["u16", "80808000", false],
+    ["u16", "808000", true],
+    ["u32", "ffffffff0f", true],
+    ["u32", "ffffffff10", false],
+    ["u32", "808080808000", false],
+    ["u64", "ffffffffffffffffff01", true],
+    ["u64", "ffffffffffffffffff02", false],
+    ["u64", "8080808080808080808000", false],
+    ["u64", "8000", true],
+  ];
+  for (const [method, hex, good] of verdicts) {
+    const read = () => new PostcardReader(fromHex(hex))[method]();
+    if (good) read();
+    else assert.throws(read, (error) => error instanceof PostcardError && error.code === "bad_varint", hex);
+  }
+});
+
+Deno.test("u64Number is a number up to 2^53, and an exact bigint above", () => {
+  for (
+    const value of [0n, 127n, 128n, 2n ** 49n - 1n, 2n ** 49n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 64n - 1n]
+  ) {
+    const read = new PostcardReader(new PostcardWriter().u64(value).written).u64Number();
+    assert.equal(BigInt(read), value);
+    assert.equal(typeof read, value <= 2n ** 53n ? "number" : "bigint");
+  }
+});
+
+Deno.test("putVarint and varintLength agree with the writer", () => {
+  for (const value of [0, 1, 127, 128, 16383, 16384, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 42 + 5, 2 ** 53]) {
+    const bytes = new Uint8Array(10);
+    const length = putVarint(bytes, 0, value);
+    assert.equal(length, varintLength(value));
+    assert.equal(toHex(bytes.subarray(0, length)), toHex(new PostcardWriter().u64(BigInt(value)).written));
+  }
+});
+
+Deno.test("zigzag maps the ends of each range and comes back", () => {
+  for (const n of [0, -1, 1, 2 ** 31 - 1, -(2 ** 31)]) assert.equal(zigzagDecode32(zigzagEncode32(n)), n);
+  for (const n of [0n, -1n, 1n, 2n ** 63n - 1n, -(2n ** 63n)]) {
+    assert.equal(zigzagDecode64(zigzagEncode64(n)), n);
+  }
+  assert.equal(zigzagEncode32(-(2 ** 31)), 2 ** 32 - 1);
+  assert.equal(zigzagEncode64(-(2n ** 63n)), 2n ** 64n - 1n);
+});
+
+Deno.test("values out of range are refused when they are written", () => {
+  const writer = new PostcardWriter();
+  assert.throws(() => writer.u8(256), RangeError);
+  assert.throws(() => writer.i8(-129), RangeError);
+  assert.throws(() => writer.u16(65_536), RangeError);
+  assert.throws(() => writer.i32(2 ** 31), RangeError);
+  assert.throws(() => writer.u32(1.5), RangeError);
+  assert.throws(() => writer.u64(2n ** 64n), RangeError);
+  assert.throws(() => writer.u64(2 ** 54), RangeError);
+  assert.throws(() => writer.i64(2n ** 63n), RangeError);
+  assert.equal(writer.length, 0);
+});
+
+Deno.test("text keeps byte order marks and NUL, and invalid UTF-8 is refused", () => {
+  for (const text of ["", "\ufeffa", "\u0000", "a\u0000b".repeat(20), "é".repeat(40)]) {
+    const bytes = new TextEncoder().encode(text);
+    assert.equal(decodeUtf8(bytes, 0, bytes.length), text);
+  }
+  for (const hex of ["ff", "c3", "eda080", "f4908080", "c080", "61".repeat(40) + "ff"]) {
+    const bytes = fromHex(hex);
+    assert.throws(() => decodeUtf8(bytes, 0, bytes.length), PostcardError, hex);
+  }
+});
+
+/** A random value as a pair of writer and reader calls. */
+function randomValue(
+  chance: Chance,
+  depth = 0,
+): [(w: PostcardWriter) => void, (r: PostcardReader) => unknown, unknown] {
+  switch (chance.int(depth > 3 ? 14 : 19)) {
+    case 0: {
+      const v = chance.int(256);
+      return [(w) => w.u8(v), (r) => r.u8(), v];
+    }
+    case 1: {
+      const v = chance.int(65536);
+      return [(w) => w.u16(v), (r) => r.u16(), v];
+    }
+    case 2: {
+      const v = Math.floor(2 ** (chance.next() * 32)) - 1;
+      return [(w) => w.u32(v), (r) => r.u32(), v];
+    }
+    case 3: {
+      const v = chance.u64();
+      return [(w) => w.u64(v), (r) => r.u64(), v];
+    }
+    case 4: {
+      const v = chance.int(256) - 128;
+      return [(w) => w.i8(v), (r) => r.i8(), v];
+    }
+    case 5: {
+      const v = chance.int(65536) - 32768;
+      return [(w) => w.i16(v), (r) => r.i16(), v];
+    }
+    case 6: {
+      const v = chance.int(2 ** 32) - 2 ** 31;
+      return [(w) => w.i32(v), (r) => r.i32(), v];
+    }
+    case 7: {
+      const v = BigInt.asIntN(64, chance.u64());
+      return [(w) => w.i64(v), (r) => r.i64(), v];
+    }
+    case 8: {
+      const v = Math.fround((chance.next() - 0.5) * 1e6);
+      return [(w) => w.f32(v), (r) => r.f32(), v];
+    }
+    case 9: {
+      const v = chance.pick([0, -0, 1 / 3, 5e-324, 1.7976931348623157e308, Infinity, NaN, chance.next()]);
+      return [(w) => w.f64(v), (r) => r.f64(), v];
+    }
+    case 10: {
+      const v = chance.int(2) === 1;
+      return [(w) => w.bool(v), (r) => r.bool(), v];
+    }
+    case 11: {
+      const v = chance.text(60);
+      return [(w) => w.string(v), (r) => r.string(), v];
+    }
+    case 12: {
+      const v = chance.bytes();
+      return [(w) => w.bytes(v), (r) => r.bytes(), v];
+    }
+    case 13:
+      return [(w) => w.unit(), (r) => r.unit(), undefined];
+    case 14: {
+      const variants = 1 + chance.int(300);
+      const v = chance.int(variants);
+      return [(w) => w.discriminant(v), (r) => r.discriminant(variants), v];
+    }
+    case 15: {
+      const [write, read, v] = randomValue(chance, depth + 1);
+      const some = chance.int(2) === 1 && v !== undefined;
+      return [(w) => w.option(some ? v : null, write), (r) => r.option(read), some ? v : null];
+    }
+    case 16: {
+      const v = Array.from({ length: chance.int(20) }, () => chance.u64());
+      return [(w) => w.sequence(v, (w, x) => w.u64(x)), (r) => r.sequence((r) => r.u64()), v];
+    }
+    case 17: {
+      const v = new Map(Array.from({ length: chance.int(8) }, () => [chance.text(), chance.int(1000)]));
+      const write = (w: PostcardWriter) => void w.map(v, (w, k) => w.string(k), (w, x) => w.u32(x));
+      return [write, (r) => r.map((r) => r.string(), (r) => r.u32()), v];
+    }
+    default: {
+      // A struct: fields one after another.
+      const fields = Array.from({ length: chance.int(5) }, () => randomValue(chance, depth + 1));
+      return [
+        (w) => fields.forEach(([write]) => write(w)),
+        (r) => fields.map(([, read]) => read(r)),
+        fields.map(([, , v]) => v),
+      ];
+    }
+  }
+}
+
+Deno.test("random values of every type come back as they went in", () => {
+  const chance = new Chance(1);
+  for (let n = 0; n < cases(3000); n++) {
+    const [write, read, value] = randomValue(chance);
+    const writer = new PostcardWriter(16);
+    write(writer);
+    const reader = new PostcardReader(writer.written);
+    assert.deepStrictEqual(read(reader), value, `case ${n}`);
+    assert.equal(reader.remaining, 0);
+  }
+});
+
+Deno.test("mutated bytes are decoded or refused with a PostcardError, whatever they are", () => {
+  const chance = new Chance(2);
+  for (let n = 0; n < cases(20_000); n++) {
+    const [write, read] = randomValue(chance);
+    const writer = new PostcardWriter();
+    write(writer);
+    try {
+      read(new PostcardReader(chance.mutate(writer.written)));
+    } catch (error) {
+      assert.ok(error instanceof PostcardError, `case ${n}: ${error}`);
+    }
+  }
+});
+
+Deno.test("a count above the bytes that are left is refused before anything is made of it", () => {
+  // 2^60 items, in bytes that would be enough for a few.
+  const bytes = new PostcardWriter().u64(2n ** 60n).raw(new Uint8Array(100)).written;
+  let calls = 0;
+  const count = () => calls++;
+  assert.throws(() => new PostcardReader(bytes).sequence(count), PostcardError);
+  assert.throws(() => new PostcardReader(bytes).map(count, count), PostcardError);
+  assert.throws(() => new PostcardReader(bytes).string(), PostcardError);
+  assert.throws(() => new PostcardReader(bytes).bytes(), PostcardError);
+  assert.equal(calls, 0);
+});
+
+Deno.test("a reader keeps to its part of the bytes", () => {
+  const bytes = fromHex("0561626364656667");
+  assert.equal(new PostcardReader(bytes, 0, 6).string(), "abcde");
+  assert.throws(() => new PostcardReader(bytes, 0, 5).string(), PostcardError);
+  assert.equal(new PostcardReader(bytes, 1, 2).u8(), 0x61);
+  assert.throws(() => new PostcardReader(bytes, 8).u8(), { name: "PostcardError" });
+});

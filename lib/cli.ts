@@ -1,0 +1,218 @@
+/** What the program does with its arguments. Modules that only some commands need are loaded when they do. */
+import denoConfig from "../deno.json" with { type: "json" };
+import type { AgentSettings } from "./agent.ts";
+import { PROGRAM } from "./cli/declarations.ts";
+import { type CommandLine, parseCommandLine } from "./cli/parse.ts";
+import type { ConfigOptions, Configuration } from "./config.ts";
+import type { general } from "./config/general.ts";
+import { EXIT, ExitError } from "./errors.ts";
+import { createLogger, type LogFormat, type Logger, type LogLevel } from "./log.ts";
+import type { Plugin } from "./plugin.ts";
+import type { Infer } from "./schema.ts";
+
+/** The world around the program; each part is the process's own unless a test gives another one. */
+export interface Surroundings {
+  /** Writes to standard output. */
+  stdout: (text: string) => void;
+  /** Writes to standard error. */
+  stderr: (text: string) => void;
+  /** Whether log lines have colours. */
+  color: () => boolean;
+  env: (name: string) => string | undefined;
+  plugins: () => Promise<readonly Plugin[]>;
+  run: (settings: AgentSettings, log: Logger) => Promise<number>;
+}
+
+type General = Infer<typeof general>;
+type GeneralKey = typeof general;
+
+/** Writes all of a text, and gives up in silence when nobody reads it (a pipe into `head`). */
+function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+const PROCESS: Surroundings = {
+  stdout: (text) => write(Deno.stdout, text),
+  stderr: (text) => write(Deno.stderr, text),
+  color: () => Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
+  env: (name) => Deno.env.get(name),
+  plugins: async () => (await import("./plugins.ts")).plugins,
+  run: async (settings, log) => await (await import("./agent.ts")).runAgent(settings, log),
+};
+
+/**
+ * Runs the program with these arguments.
+ *
+ * @returns The exit code. Everything that went wrong has been said on standard error.
+ */
+export async function main(
+  args: readonly string[],
+  surroundings: Partial<Surroundings> = {},
+): Promise<number> {
+  const world = { ...PROCESS, ...surroundings };
+  try {
+    const line = parseCommandLine(args);
+    return await COMMAND_FUNCTIONS[line.command.name](line, world);
+  } catch (error) {
+    if (error instanceof ExitError) {
+      world.stderr(error.message + "\n");
+      return error.exitCode;
+    }
+    world.stderr(`${PROGRAM}: an error in this program: ${error instanceof Error ? error.stack : error}\n`);
+    return EXIT.software;
+  }
+}
+
+const COMMAND_FUNCTIONS: Readonly<
+  Record<string, (line: CommandLine, world: Surroundings) => Promise<number>>
+> = {
+  "run": run,
+  "config check": configCheck,
+  "config show": configShow,
+  "config regen": configRegen,
+  "plugins list": pluginsList,
+  async help(line, { stdout }) {
+    const { commandHelp, programHelp } = await import("./cli/help.ts");
+    stdout(line.topics.length > 0 ? commandHelp(line.topics) : programHelp(denoConfig.version));
+    return EXIT.ok;
+  },
+  version(_line, { stdout }) {
+    stdout(`${PROGRAM} ${denoConfig.version}\n`);
+    return Promise.resolve(EXIT.ok);
+  },
+};
+
+/** The configuration's part of the flags. */
+async function configOptions(line: CommandLine, world: Surroundings): Promise<ConfigOptions<GeneralKey>> {
+  const only = line.value("plugins")?.split(",").map((name) => name.trim()).filter((name) => name !== "");
+  if (only?.length === 0) throw new ExitError(EXIT.usage, "Cannot use --plugins: no name is in the list");
+  const { general } = await import("./config/general.ts");
+  return {
+    plugins: await world.plugins(),
+    general,
+    file: line.value("config") ?? (world.env("ALUMET_CONFIG") || undefined),
+    requireFile: line.has("no-default-config"),
+    overrides: line.values("config-override"),
+    only,
+    outputFile: line.value("output-file"),
+    relayOut: line.value("relay-out"),
+    relayIn: line.value("relay-in"),
+    env: world.env,
+  };
+}
+
+async function load(
+  line: CommandLine,
+  world: Surroundings,
+  more: Partial<ConfigOptions<GeneralKey>> = {},
+): Promise<{ config: Configuration<General>; options: ConfigOptions<GeneralKey> }> {
+  const options = { ...await configOptions(line, world), ...more };
+  if (options.file === "-") {
+    throw new ExitError(
+      EXIT.usage,
+      `Cannot use --config - with ${line.command.name}: it is for config regen`,
+    );
+  }
+  const { loadConfig } = await import("./config.ts");
+  return { config: loadConfig(options), options };
+}
+
+async function run(line: CommandLine, world: Surroundings): Promise<number> {
+  const log = createLogger(PROGRAM, {
+    level: line.value("log-level") as LogLevel | undefined,
+    format: line.value("log-format") as LogFormat | undefined,
+    color: world.color(),
+    write: world.stderr,
+  });
+  let config: Configuration<General>;
+  try {
+    ({ config } = await load(line, world));
+  } catch (error) {
+    // A mistake in the command line is for the person who typed it, one in a file for whoever reads the log.
+    if (!(error instanceof ExitError) || error.exitCode === EXIT.usage) throw error;
+    for (const problem of error.message.split("\n")) log.error(problem);
+    return error.exitCode;
+  }
+  log.info(`${PROGRAM} ${denoConfig.version}`, { config: config.file });
+  for (const note of config.notes) log.warn(note);
+  return await world.run({ general: config.general, plugins: config.plugins }, log);
+}
+
+async function configCheck(line: CommandLine, world: Surroundings): Promise<number> {
+  const { config, options } = await load(line, world);
+  for (const note of config.notes) world.stderr(`Note: ${note}\n`);
+  const names = (kind: string) =>
+    options.plugins.filter((plugin) =>
+      plugin.kind === kind && config.plugins.some((c) => c.plugin === plugin)
+    )
+      .map(({ name }) => name).join(", ");
+  const stages = ["input", "transform", "output"].map(names).filter((stage) => stage !== "");
+  world.stderr(`${config.file ?? "The command line"} is right: ${stages.join(" → ")}\n`);
+  return EXIT.ok;
+}
+
+async function configShow(line: CommandLine, world: Surroundings): Promise<number> {
+  const { config, options } = await load(line, world, { requirePipeline: false });
+  const { printEffectiveConfig } = await import("./config/print.ts");
+  for (const note of config.notes) world.stderr(`Note: ${note}\n`);
+  world.stdout(printEffectiveConfig({ ...options, config }));
+  return EXIT.ok;
+}
+
+async function configRegen(line: CommandLine, world: Surroundings): Promise<number> {
+  const { DEFAULT_CONFIG_FILE } = await import("./config.ts");
+  const { DEFAULT_INPUT, DEFAULT_OUTPUT } = await import("./config/select.ts");
+  const { printDefaultConfig } = await import("./config/print.ts");
+  const { file: path = DEFAULT_CONFIG_FILE, ...flags } = await configOptions(line, world);
+  // Without any wish: what works at once and opens nothing to the network.
+  const wished = flags.only ?? flags.relayIn ?? flags.relayOut ?? flags.outputFile;
+  const only = wished === undefined
+    ? [DEFAULT_INPUT, DEFAULT_OUTPUT].filter((name) => flags.plugins.some((plugin) => plugin.name === name))
+    : flags.only;
+  const { config, options } = await load(line, world, { only, file: null, requirePipeline: false });
+  const text = printDefaultConfig({ ...options, config });
+  if (path === "-" || path === null) {
+    world.stdout(text);
+    return EXIT.ok;
+  }
+  try {
+    await Deno.writeTextFile(path, text, { createNew: !line.has("force") });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) {
+      throw new ExitError(EXIT.usage, `Cannot write ${path}: it exists; --force replaces it`);
+    }
+    throw new ExitError(EXIT.unavailable, `Cannot write ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  world.stderr(`Wrote ${path}\n`);
+  return EXIT.ok;
+}
+
+async function pluginsList(line: CommandLine, world: Surroundings): Promise<number> {
+  const rows = line.has("status")
+    ? await (async () => {
+      const { describeSource } = await import("./config.ts");
+      const { config, options } = await load(line, world, { requirePipeline: false });
+      return options.plugins.map((plugin) => {
+        const running = config.plugins.find((candidate) => candidate.plugin === plugin);
+        return [
+          plugin.name,
+          plugin.kind,
+          running ? `enabled (${describeSource(running.source)})` : "disabled",
+        ];
+      });
+    })()
+    : (await world.plugins()).map(({ name, kind, description }) => [name, kind, description]);
+  const width = (column: number) => Math.max(0, ...rows.map((row) => row[column].length)) + 2;
+  const [first, second] = [width(0), width(1)];
+  world.stdout(
+    rows.map(([name, kind, text]) => `${name.padEnd(first)}${kind.padEnd(second)}${text}\n`).join(""),
+  );
+  return EXIT.ok;
+}

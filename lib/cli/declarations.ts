@@ -1,0 +1,122 @@
+/** The command line, declared once: parsing, help and all that is generated come from here. */
+
+export const PROGRAM = "alumet-relay";
+
+export interface FlagDeclaration {
+  /** Without dashes. */
+  readonly name: string;
+  /** One letter. */
+  readonly short?: string;
+  /** What its value is called; absent for a flag without one. */
+  readonly value?: string;
+  /** The only values that there are. */
+  readonly choices?: readonly string[];
+  /** May be given more than once. */
+  readonly repeat?: boolean;
+  /** The only commands that take it. @default all */
+  readonly commands?: readonly string[];
+  readonly doc: string;
+}
+
+export interface CommandDeclaration {
+  /** One word or two. */
+  readonly name: string;
+  /** One line. */
+  readonly summary: string;
+  /** More, for the command's own help. */
+  readonly description?: string;
+}
+
+export const COMMANDS: readonly CommandDeclaration[] = [
+  {
+    name: "run",
+    summary: "Run the agent until SIGTERM or Ctrl-C (the default command).",
+    description:
+      "Without a configuration file, --relay-in makes a server that stores, --relay-out a client that " +
+      "measures this machine, both together a hop that passes on what it receives.",
+  },
+  {
+    name: "config check",
+    summary: "Check the configuration, and say all that is wrong with it.",
+    description: "Takes the same flags as run, and checks what run would use. Exit code 0: it is right.",
+  },
+  {
+    name: "config show",
+    summary: "Print the effective values, each with where it comes from.",
+    description: "The output is TOML. Secrets are masked.",
+  },
+  {
+    name: "config regen",
+    summary: "Write a commented default file, with the keys of every plugin.",
+    description:
+      "It goes to the path of --config, or to standard output for --config -. The plugins in --plugins, " +
+      "or those that --relay-in, --relay-out and --output-file need, are enabled in it.",
+  },
+  { name: "plugins list", summary: "Print the plugins: their names, kinds and what they do." },
+  { name: "help", summary: "Print help, on a command if one is named." },
+  { name: "version", summary: "Print the version." },
+];
+
+export const FLAGS: readonly FlagDeclaration[] = [
+  {
+    name: "config",
+    value: "PATH",
+    doc:
+      "The configuration file. Default: environment variable ALUMET_CONFIG, or else alumet-config.toml if there " +
+      "is one here.",
+  },
+  { name: "no-default-config", doc: "Fail if there is no configuration file." },
+  {
+    name: "config-override",
+    value: "KEY=VALUE",
+    repeat: true,
+    doc: "Set a key of the file, such as plugins.csv.output_path=out.csv. May be given several times.",
+  },
+  { name: "plugins", value: "A,B", doc: "Run these plugins and no others." },
+  {
+    name: "relay-in",
+    value: "ADDRESS",
+    doc: "Receive measurements on this address, such as [::]:50051 (plugins.relay-server.address).",
+  },
+  {
+    name: "relay-out",
+    value: "HOST:PORT",
+    doc: "Send measurements to this server, such as server:50051 (plugins.relay-client.relay_server).",
+  },
+  {
+    name: "output-file",
+    value: "PATH",
+    doc: "Write measurements to this CSV file (plugins.csv.output_path).",
+  },
+  {
+    name: "log-level",
+    value: "LEVEL",
+    choices: ["error", "warn", "info", "debug", "trace"],
+    doc: "The least important messages to log. Default: info.",
+  },
+  {
+    name: "log-format",
+    value: "FORMAT",
+    choices: ["text", "json"],
+    doc: "How log lines are written to standard error. Default: text.",
+  },
+  { name: "force", commands: ["config regen"], doc: "Replace a file that exists." },
+  { name: "status", commands: ["plugins list"], doc: "Say which plugins the configuration enables." },
+  { name: "help", short: "h", doc: "Print help." },
+  { name: "version", short: "V", doc: "Print the version." },
+];
+
+export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[] = [
+  { line: "--relay-in [::]:50051", doc: "a server: receives, and stores in a file" },
+  { line: "--relay-out server:50051", doc: "a client: measures this machine, and sends" },
+  { line: "--relay-in [::]:50051 --relay-out server:50051", doc: "a hop: receives, and sends on" },
+  { line: "config regen", doc: "a configuration file to start from" },
+];
+
+export const EXIT_CODES: readonly { readonly code: number; readonly doc: string }[] = [
+  { code: 0, doc: "stopped in good order" },
+  { code: 64, doc: "the command line is wrong" },
+  { code: 69, doc: "a server, an address or a file that is needed cannot be had" },
+  { code: 70, doc: "an error in this program" },
+  { code: 78, doc: "the configuration is wrong" },
+];

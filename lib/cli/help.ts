@@ -1,0 +1,70 @@
+/** Help texts, from the declarations. */
+import { type CommandDeclaration, COMMANDS, EXAMPLES, EXIT_CODES, FLAGS, PROGRAM } from "./declarations.ts";
+
+const WIDTH = 100;
+
+/** Two columns; the second is wrapped. */
+function columns(rows: readonly (readonly [string, string])[], width = WIDTH): string[] {
+  const left = Math.max(...rows.map(([name]) => name.length)) + 2;
+  return rows.flatMap(([name, doc]) => {
+    const lines: string[] = [];
+    let line = "";
+    for (const word of doc.split(" ")) {
+      if (line !== "" && 2 + left + line.length + 1 + word.length > width) {
+        lines.push(line);
+        line = word;
+      } else line += line === "" ? word : ` ${word}`;
+    }
+    lines.push(line);
+    return lines.map((text, i) => `  ${(i === 0 ? name : "").padEnd(left)}${text}`);
+  });
+}
+
+function flagRows(command?: string): [string, string][] {
+  return FLAGS
+    .filter(({ commands }) => !commands || (command !== undefined && commands.includes(command)))
+    .map(({ name, short, value, choices, doc }) => [
+      `${short ? `-${short}, ` : "    "}--${name}${value ? ` ${value}` : ""}`,
+      choices ? `${doc} One of ${choices.join(", ")}.` : doc,
+    ]);
+}
+
+/** The help of the whole program. */
+export function programHelp(version: string): string {
+  return [
+    `${PROGRAM} ${version}: carries measurements from hosts to a database, compatible with Alumet's relay`,
+    "",
+    `Usage: ${PROGRAM} [COMMAND] [FLAGS]`,
+    "",
+    "Commands:",
+    ...columns(COMMANDS.map(({ name, summary }) => [name, summary])),
+    "",
+    "Flags:",
+    ...columns(flagRows()),
+    "",
+    "Examples:",
+    ...columns(EXAMPLES.map(({ line, doc }) => [`${PROGRAM} ${line}`, doc]), Infinity),
+    "",
+    "Exit codes:",
+    ...columns(EXIT_CODES.map(({ code, doc }) => [String(code), doc])),
+    "",
+    `More on a command: ${PROGRAM} help COMMAND`,
+    "",
+  ].join("\n");
+}
+
+/** The help of a command, or of the commands that start with the same word. */
+export function commandHelp(commands: readonly CommandDeclaration[]): string {
+  return commands.map(({ name, summary, description }) =>
+    [
+      `${PROGRAM} ${name}: ${summary}`,
+      ...(description ? ["", ...columns([["", description]]).map((line) => line.trimStart())] : []),
+      "",
+      `Usage: ${PROGRAM} ${name}${name === "help" ? " [COMMAND]" : ""} [FLAGS]`,
+      "",
+      "Flags:",
+      ...columns(flagRows(name)),
+      "",
+    ].join("\n")
+  ).join("\n");
+}

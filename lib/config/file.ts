@@ -1,0 +1,91 @@
+/** A configuration file as a tree of values that know their lines. */
+import { parse } from "@std/toml";
+import { EXIT, ExitError, messageOf } from "../errors.ts";
+import type { Path } from "../toml_text.ts";
+import { scanToml, type TomlMistake, type TomlScan } from "../toml_lines.ts";
+import { type Environment, substituteTree } from "./env.ts";
+import type { ConfigProblem, Source } from "./source.ts";
+
+/** What was read from a file. */
+export interface ConfigFile {
+  readonly path: string;
+  /** The values, with their environment variables put in. */
+  readonly tree: Record<string, unknown>;
+  /** What is wrong with the text. */
+  readonly mistakes: readonly ConfigProblem[];
+  /** Values with an environment variable that is not set. */
+  readonly unset: readonly ConfigProblem[];
+  /** Where the value at a path stands. */
+  source(path: Path): Source;
+}
+
+/** Reads a file whole, or gives `undefined` if there is none. */
+export function readText(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new ExitError(EXIT.config, `Cannot read ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Reads the text of a configuration file. */
+export function parseConfigFile(path: string, text: string, env: Environment): ConfigFile {
+  // Editors on Windows put a mark at the start. Alumet's own escape is \${, ours (of the same length) is $${.
+  let toml = text.replace(/^\ufeff/, "").replace(/(?<!\\)\\\$\{/g, () => "$${");
+  const scan = scanToml(toml);
+  // The statements with mistakes are left out, so that the rest can be looked at too.
+  const edits = [
+    ...scan.mistakes.flatMap(({ statement }) => statement ? [{ ...statement, quoted: false }] : []),
+    ...scan.bareVariables.map((variable) => ({ ...variable, quoted: true })),
+  ].sort((a, b) => b.start - a.start);
+  for (const { start, end, quoted } of edits) {
+    const old = toml.slice(start, end);
+    toml = toml.slice(0, start) + (quoted ? JSON.stringify(old) : " ".repeat(old.length)) + toml.slice(end);
+  }
+  let tree: Record<string, unknown> = {};
+  let mistakes: readonly TomlMistake[] = scan.mistakes;
+  if (mistakes.every(({ statement }) => statement)) {
+    try {
+      tree = parse(toml);
+    } catch (error) {
+      mistakes = [...mistakes, parserMistake(error)];
+    }
+  }
+  const substituted = substituteTree(tree, env);
+  const variables = new Map(substituted.variables.map(({ path, names }) => [JSON.stringify(path), names]));
+  const source = (key: Path): Source => ({
+    kind: "file",
+    file: path,
+    line: lineOf(scan, key),
+    variables: variables.get(JSON.stringify(key)) ?? [],
+  });
+  return {
+    path,
+    tree: substituted.tree,
+    mistakes: mistakes.map(({ line, path: key, message }) => ({
+      source: { kind: "file", file: path, line, variables: [] },
+      path: key,
+      problem: message,
+    })),
+    unset: substituted.problems.map(({ path: key, problem }) => ({
+      source: source(key),
+      path: key,
+      problem,
+    })),
+    source,
+  };
+}
+
+function lineOf(scan: TomlScan, path: Path): number | undefined {
+  return path.length === 0 ? undefined : scan.line(path);
+}
+
+/** The parser's own words for what the scan did not find. */
+function parserMistake(error: unknown): TomlMistake {
+  const message = messageOf(error).replaceAll(/\s+/g, " ").trim();
+  const [, line, reason] = /^Parse error on line (\d+), column \d+: (.*)$/.exec(message) ?? [];
+  // The parser may quote the line, in which a secret may stand.
+  const shown = (reason ?? message).replace(/ on line '.*/, "");
+  return { line: Number(line ?? 1), path: [], message: `this is not TOML: ${shown}` };
+}

@@ -1,0 +1,151 @@
+/** Configurations as TOML for people: the commented default file, and the effective values with their sources. */
+import type { Configuration } from "../config.ts";
+import type { Plugin } from "../plugin.ts";
+import type { AnyKey } from "../schema.ts";
+import { formatPath, type Path } from "../toml_text.ts";
+import { describeSource, type Source } from "./source.ts";
+
+const WIDTH = 100;
+
+/** Breaks a text into comment lines. */
+export function commentLines(text: string, width = WIDTH): string[] {
+  const lines: string[] = [];
+  let line = "#";
+  for (const word of text.split(/\s+/)) {
+    if (line.length + 1 + word.length > width && line !== "#") {
+      lines.push(line);
+      line = "#";
+    }
+    line += ` ${word}`;
+  }
+  return [...lines, line];
+}
+
+/** How the two kinds of output differ. */
+interface Style {
+  /** Lines above a key. */
+  above(key: AnyKey): string[];
+  /** The line of a value. */
+  line(name: string, key: AnyKey, value: unknown, path: Path): string[];
+  /** Whether a table that is not there, or a list of none, is shown by an example. */
+  isExample(key: AnyKey): boolean;
+}
+
+/** Prints the keys of a table: values first, then tables, as TOML needs it. */
+function printTable(
+  keys: Readonly<Record<string, AnyKey>>,
+  value: Record<string, unknown>,
+  path: Path,
+  style: Style,
+): string[] {
+  const lines: string[] = [];
+  const names = Object.keys(keys);
+  const isSection = (key: AnyKey, name: string) => {
+    if (key.kind === "tables" && (value[name] as unknown[]).length === 0) return style.isExample(key);
+    return key.kind === "table" || key.kind === "tables";
+  };
+  for (const name of names.filter((name) => !isSection(keys[name], name))) {
+    const key = keys[name];
+    lines.push(...style.above(key), ...style.line(name, key, value[name], [...path, name]));
+  }
+  for (const name of names.filter((name) => isSection(keys[name], name))) {
+    const key = keys[name];
+    const own = [...path, name];
+    const inner = value[name] as Record<string, unknown> | Record<string, unknown>[] | undefined;
+    if (key.kind === "table" && inner !== undefined) {
+      lines.push("", ...style.above(key), `[${formatPath(own)}]`);
+      lines.push(...printTable(key.keys!, inner as Record<string, unknown>, own, style));
+    } else if (key.kind === "tables" && Array.isArray(inner) && inner.length > 0) {
+      inner.forEach((item, i) => {
+        lines.push("", ...(i === 0 ? style.above(key) : []), `[[${formatPath(own)}]]`);
+        lines.push(...printTable(key.keys!, item, [...own, i], style));
+      });
+    } else if (style.isExample(key)) {
+      const header = key.kind === "table" ? `[${formatPath(own)}]` : `[[${formatPath(own)}]]`;
+      const example = Object.fromEntries(Object.entries(key.keys!).map(([n, k]) => [n, k.defaultValue()]));
+      lines.push("", ...style.above(key));
+      lines.push(...[header, ...printTable(key.keys!, example, own, style)].map(commentOut));
+    }
+  }
+  return lines;
+}
+
+function commentOut(line: string): string {
+  return line === "" ? "#" : line.startsWith("#") ? line : `# ${line}`;
+}
+
+const REGEN: Style = {
+  isExample: (key) => key.optional || key.defaultValue().length === 0,
+  above(key) {
+    const limits = key.limits ? ` (${key.limits})` : "";
+    const fallback = key.defaultDoc ? ` Default: ${key.defaultDoc}.` : "";
+    return commentLines(`${key.doc}${limits && ` Values: ${key.limits}.`}${fallback}`);
+  },
+  line(name, key, value) {
+    if (value === undefined || key.defaultDoc) {
+      return [`# ${name} = ${key.defaultDoc ? '""' : key.literal(value)}`];
+    }
+    return [`${name} = ${key.literal(value)}`];
+  },
+};
+
+/** What is needed to print a default file. */
+export interface RegenOptions {
+  general: AnyKey;
+  plugins: readonly Plugin[];
+  /** Values of the flags, and which plugins run. */
+  config: Configuration<unknown>;
+}
+
+/** A commented file with every key of every plugin, at its default or at what the flags say. */
+export function printDefaultConfig({ general, plugins, config }: RegenOptions): string {
+  const lines = [
+    "# Configuration of alumet-relay, in the format of Alumet (alumet-config.toml).",
+    "#",
+    ...commentLines(
+      'Durations are texts such as "500ms", "30s" or "1m 30s". Any text may contain ${VARIABLE}, or ' +
+        "${VARIABLE:-default}, from the environment; $${ stands for a plain ${. A key that is left out has its default.",
+    ),
+    ...commentLines(
+      "A section [plugins.NAME] makes that plugin run, unless it says enable = false. A client has inputs and " +
+        "relay-client, a server has relay-server and an output, a hop has relay-server and relay-client.",
+    ),
+    "",
+    ...printTable(general.keys ?? {}, config.general as Record<string, unknown>, [], REGEN),
+  ];
+  for (const plugin of plugins) {
+    const configured = config.plugins.find((candidate) => candidate.plugin === plugin);
+    const value = configured?.config ?? plugin.config.defaultValue();
+    const path = ["plugins", plugin.name];
+    lines.push("", "", ...commentLines(`${plugin.description}`), `[${formatPath(path)}]`);
+    lines.push(`enable = ${configured !== undefined}`);
+    lines.push(...printTable(plugin.config.keys ?? {}, value, path, REGEN));
+  }
+  return lines.join("\n") + "\n";
+}
+
+/** The effective values, each with its source; secrets are masked. */
+export function printEffectiveConfig({ general, plugins, config }: RegenOptions): string {
+  const withSource = (line: string, source: Source) => `${line} # ${describeSource(source)}`;
+  const style: Style = {
+    isExample: () => false,
+    above: () => [],
+    line(name, key, value, path) {
+      const source = config.source(path);
+      if (value === undefined) return [`# ${name} is not set`];
+      if (key.secret && value !== "") return [withSource(`${name} = "***"`, source)];
+      return [withSource(`${name} = ${key.literal(value)}`, source)];
+    },
+  };
+  const lines = printTable(general.keys ?? {}, config.general as Record<string, unknown>, [], style);
+  for (const { plugin, config: value, source } of config.plugins) {
+    const path = ["plugins", plugin.name];
+    lines.push("", `[${formatPath(path)}]`, withSource("enable = true", source));
+    lines.push(...printTable(plugin.config.keys ?? {}, value as Record<string, unknown>, path, style));
+  }
+  const others = plugins.filter((plugin) => !config.plugins.some((candidate) => candidate.plugin === plugin));
+  if (others.length > 0) {
+    lines.push("", ...commentLines(`Plugins that do not run: ${others.map(({ name }) => name).join(", ")}`));
+  }
+  return lines.join("\n") + "\n";
+}

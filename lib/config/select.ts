@@ -1,0 +1,116 @@
+/** Which plugins run, by the file's sections and the flags. */
+import { EXIT, ExitError } from "../errors.ts";
+import type { Plugin } from "../plugin.ts";
+import { didYouMean } from "../toml_text.ts";
+import { describeSource, type Source } from "./source.ts";
+
+/** A `[plugins.NAME]` of a known plugin. */
+export interface Section {
+  readonly enabled: boolean;
+  /** Where it is enabled or disabled: its `enable` key, or else its first line. */
+  readonly source: Source;
+}
+
+export interface SelectOptions {
+  /** All there are. */
+  plugins: readonly Plugin[];
+  /** Sections of known plugins, in the order of the file. */
+  sections: ReadonlyMap<string, Section>;
+  /** The names in `--plugins`. */
+  only?: readonly string[];
+  /** Plugins that flags such as `--relay-in` need. */
+  implied: readonly { flag: string; plugin: string }[];
+  /** Add what the relay flags need to be a client, a server or a hop: there is no file that could say it. */
+  complete: boolean;
+}
+
+/** What {@linkcode selectPlugins} decides. */
+export interface Selection {
+  /** The plugins that run, in their order: that of the file, then that of the flags. */
+  readonly enabled: ReadonlyMap<string, Source>;
+  /** What the user may not expect. */
+  readonly notes: readonly string[];
+}
+
+/** The input that measures this machine, for a client without a file. */
+export const DEFAULT_INPUT = "procfs";
+/** The output that stores, for a server without a file. */
+export const DEFAULT_OUTPUT = "csv";
+
+/** Decides which plugins run. @throws {ExitError} if `--plugins` contradicts itself or the other flags. */
+export function selectPlugins(options: SelectOptions): Selection {
+  const { plugins, sections, only, implied } = options;
+  const known = plugins.map(({ name }) => name);
+  const notes: string[] = [];
+  const enabled = new Map<string, Source>();
+  if (only) {
+    checkOnly(only, known, implied);
+    const source: Source = { kind: "flag", flag: "--plugins" };
+    const inFile = [...sections].filter(([, section]) => section.source.kind === "file").map(([name]) =>
+      name
+    );
+    const order = [...inFile, ...only].filter((name) => only.includes(name));
+    for (const name of order) enabled.set(name, source);
+  } else {
+    for (const [name, section] of sections) if (section.enabled) enabled.set(name, section.source);
+    for (const { flag, plugin } of implied) {
+      if (!known.includes(plugin)) {
+        throw new ExitError(EXIT.usage, `Cannot use ${flag}: there is no plugin ${plugin}`);
+      }
+      const section = sections.get(plugin);
+      if (!section?.enabled || section.source.kind === "flag") enabled.set(plugin, { kind: "flag", flag });
+    }
+    if (options.complete) {
+      const flag = implied.map(({ flag }) => flag).join(" ");
+      const has = (kind: string) =>
+        plugins.some((plugin) => plugin.kind === kind && enabled.has(plugin.name));
+      if (!has("input") && known.includes(DEFAULT_INPUT)) enabled.set(DEFAULT_INPUT, { kind: "flag", flag });
+      if (!has("output") && known.includes(DEFAULT_OUTPUT)) {
+        enabled.set(DEFAULT_OUTPUT, { kind: "flag", flag });
+      }
+    }
+  }
+  for (const [name, source] of enabled) {
+    const section = sections.get(name);
+    if (section && !section.enabled) {
+      const by = source.kind === "flag" ? source.flag : describeSource(source);
+      notes.push(
+        `plugin ${name} is disabled in ${describeSource(section.source)}, but runs because of ${by}`,
+      );
+    }
+  }
+  return { enabled, notes };
+}
+
+function checkOnly(
+  only: readonly string[],
+  known: readonly string[],
+  implied: readonly { flag: string; plugin: string }[],
+): void {
+  const problems: string[] = [];
+  for (const name of only) {
+    if (known.includes(name)) continue;
+    const near = didYouMean(name, known) || `; there are ${known.join(", ")}`;
+    problems.push(`Cannot use --plugins ${only.join(",")}: unknown plugin ${name}${near}`);
+  }
+  for (const { flag, plugin } of implied) {
+    if (!only.includes(plugin)) {
+      problems.push(
+        `Cannot use ${flag} with --plugins ${only.join(",")}: it needs ${plugin}, which is not in the list`,
+      );
+    }
+  }
+  if (problems.length > 0) throw new ExitError(EXIT.usage, problems.join("\n"));
+}
+
+/** What is missing for measurements to flow: one sentence each for no input and no output. */
+export function missingParts(plugins: readonly Plugin[], enabled: ReadonlyMap<string, Source>): string[] {
+  const missing: string[] = [];
+  for (const kind of ["input", "output"] as const) {
+    const names = plugins.filter((plugin) => plugin.kind === kind).map(({ name }) => name);
+    if (names.some((name) => enabled.has(name))) continue;
+    const choices = names.map((name) => `[plugins.${name}]`).join(" or ");
+    missing.push(`no ${kind} is enabled: add ${choices || `a plugin that is an ${kind}`}`);
+  }
+  return missing;
+}

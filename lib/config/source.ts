@@ -1,0 +1,52 @@
+/** Where effective values come from, and the errors that say so. */
+import { EXIT, ExitError } from "../errors.ts";
+import { formatPath, type Path } from "../toml_text.ts";
+
+/** Where a value comes from. */
+export type Source =
+  | { readonly kind: "default" }
+  | {
+    readonly kind: "file";
+    readonly file: string;
+    /** From 1; absent where it could not be found. */
+    readonly line?: number;
+    /** The environment variables in the value. */
+    readonly variables: readonly string[];
+  }
+  | { readonly kind: "flag"; readonly flag: string };
+
+/** The source in words: `default`, `alumet-config.toml:12`, `--relay-in`. */
+export function describeSource(source: Source): string {
+  if (source.kind === "default") return "default";
+  if (source.kind === "flag") return source.flag;
+  const { file, line, variables } = source;
+  const names = variables.length > 0
+    ? `, environment variable${variables.length > 1 ? "s" : ""} ${variables.join(", ")}`
+    : "";
+  return (line === undefined ? file : `${file}:${line}`) + names;
+}
+
+/** One thing wrong with the configuration. */
+export interface ConfigProblem {
+  readonly source: Source;
+  /** The key; empty where the problem has none. */
+  readonly path: Path;
+  /** What was expected and what was found. */
+  readonly problem: string;
+}
+
+/** A problem as a line for people. */
+export function describeProblem({ source, path, problem }: ConfigProblem): string {
+  const key = path.length > 0 ? `${formatPath(path)}: ` : "";
+  if (source.kind === "flag") return `Cannot use ${source.flag}: ${key}${problem}`;
+  if (source.kind === "default") return `Cannot use the configuration: ${key}${problem}`;
+  const { file, line } = source;
+  return `Cannot read ${line === undefined ? file : `${file}:${line}`}: ${key}${problem}`;
+}
+
+/** The configuration is wrong: all that is wrong with it, one line of the message each. */
+export class ConfigError extends ExitError {
+  constructor(readonly problems: readonly ConfigProblem[]) {
+    super(EXIT.config, problems.map(describeProblem).join("\n"));
+  }
+}

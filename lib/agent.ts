@@ -1,0 +1,223 @@
+/** The process: opens the plugins, joins them to one pipe, runs it until a signal, and stops it in good order. */
+import { SystemClock } from "./clock.ts";
+import { formatDuration } from "./duration.ts";
+import { EXIT, ExitError } from "./errors.ts";
+import { MemoryJournal } from "./journal.ts";
+import type { Logger } from "./log.ts";
+import type { Input, InputPlugin, Output, OutputPlugin, Plugin, PluginContext, Transform } from "./plugin.ts";
+import { Pipeline } from "./pipeline.ts";
+import { MetricRegistry } from "./registry.ts";
+
+/** What to run: the result of reading the configuration. */
+export interface AgentSettings {
+  readonly general: {
+    /** The longest that an orderly stop may take, in ms. */
+    readonly shutdown_timeout: number;
+  };
+  /** The enabled plugins with their checked configurations. */
+  readonly plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[];
+}
+
+/** For callers other than the command line. */
+export interface AgentOptions {
+  /** Stops the agent in good order, like SIGTERM. */
+  readonly stop?: AbortSignal;
+  /** Whether SIGTERM and SIGINT stop the agent. @default {true} */
+  readonly signals?: boolean;
+  /** Told when everything is open and running. */
+  readonly onRunning?: (agent: RunningAgent) => void;
+}
+
+/** A look at an agent while it runs. */
+export interface RunningAgent {
+  /** Counters of each plugin that has some. */
+  stats(): Record<string, Readonly<Record<string, number>>>;
+}
+
+/** What waits for a slow output in memory, in bytes: senders wait behind it, so it need not be large. */
+const NETWORK_BUFFER_BYTES = 8 * 1024 * 1024;
+/** What local sensors have measured and no output has taken, in bytes: about two million points. */
+const LOCAL_BUFFER_BYTES = 64 * 1024 * 1024;
+/** Of the time for a stop, inputs get at most this share; the rest is for the outputs. */
+const INPUT_SHARE = 0.5;
+
+/** Resolves when the promise does, or after `ms`; says which. */
+async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout>;
+  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
+  return await Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * Runs until SIGTERM, SIGINT or a failure.
+ *
+ * @returns The exit code. Errors have been logged.
+ */
+export async function runAgent(
+  settings: AgentSettings,
+  log: Logger,
+  options: AgentOptions = {},
+): Promise<number> {
+  const agent = new Agent(settings, log, options);
+  try {
+    return await agent.run();
+  } catch (error) {
+    if (error instanceof ExitError) {
+      log.error(error.message);
+      return error.exitCode;
+    }
+    log.error("An error in this program", { error: String((error as Error)?.stack ?? error) });
+    return EXIT.software;
+  }
+}
+
+class Agent {
+  readonly #settings: AgentSettings;
+  readonly #log: Logger;
+  readonly #options: AgentOptions;
+  readonly #registry = new MetricRegistry();
+  readonly #clock = new SystemClock();
+  readonly #inputs: { name: string; input: Input }[] = [];
+  readonly #outputs: { name: string; output: Output }[] = [];
+  readonly #transforms: Transform[] = [];
+  readonly #stop = new AbortController();
+  readonly #abandon = new AbortController();
+  #failure: Error | null = null;
+
+  constructor(settings: AgentSettings, log: Logger, options: AgentOptions) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#options = options;
+  }
+
+  async run(): Promise<number> {
+    const { signals = true, stop } = this.#options;
+    const onStop = () => this.#stop.abort();
+    if (stop?.aborted) onStop();
+    stop?.addEventListener("abort", onStop, { once: true });
+    const listener = (name: Deno.Signal, code: number) => () => {
+      if (this.#stop.signal.aborted) {
+        this.#log.warn("Stopping at once, what is not written is lost", { signal: name });
+        Deno.exit(128 + code);
+      }
+      this.#log.info("Stopping", { signal: name });
+      this.#stop.abort();
+    };
+    const listeners = [["SIGTERM", listener("SIGTERM", 15)], ["SIGINT", listener("SIGINT", 2)]] as const;
+    if (signals) { for (const [signal, listen] of listeners) Deno.addSignalListener(signal, listen); }
+    await using stack = new AsyncDisposableStack();
+    try {
+      await this.#open(stack);
+      return await this.#runPipe();
+    } finally {
+      stop?.removeEventListener("abort", onStop);
+      if (signals) { for (const [signal, listen] of listeners) Deno.removeSignalListener(signal, listen); }
+    }
+  }
+
+  #context(name: string): PluginContext {
+    return {
+      log: this.#log.for(name),
+      registry: this.#registry,
+      clock: this.#clock,
+      fail: (error) => {
+        this.#failure ??= error;
+        this.#stop.abort();
+      },
+      shutdownTimeoutMs: this.#settings.general.shutdown_timeout,
+    };
+  }
+
+  async #open(stack: AsyncDisposableStack): Promise<void> {
+    for (const { plugin, config } of this.#settings.plugins) {
+      const { name, kind } = plugin;
+      const context = this.#context(name);
+      if (kind === "input") {
+        const input = stack.use(await (plugin as InputPlugin<unknown>).open(config, context));
+        this.#inputs.push({ name, input });
+      } else if (kind === "output") {
+        const output = stack.use(await (plugin as OutputPlugin<unknown>).open(config, context));
+        this.#outputs.push({ name, output });
+      } else this.#transforms.push(await plugin.open(config, context));
+    }
+  }
+
+  #stats(): Record<string, Readonly<Record<string, number>>> {
+    const stats: Record<string, Readonly<Record<string, number>>> = {};
+    for (const { name, input } of this.#inputs) if (input.stats) stats[name] = input.stats;
+    for (const { name, output } of this.#outputs) if (output.stats) stats[name] = output.stats;
+    return stats;
+  }
+
+  async #runPipe(): Promise<number> {
+    // A network can be made to wait, sensors cannot: where there is no network input, the oldest points give way.
+    const fromNetwork = this.#settings.plugins.some(({ plugin }) => plugin.name === "relay-server");
+    const journal = new MemoryJournal({
+      limitBytes: fromNetwork ? NETWORK_BUFFER_BYTES : LOCAL_BUFFER_BYTES,
+      onFull: fromNetwork ? "block" : "drop_oldest",
+      onDrop: (points) => this.#log.error("The buffer is full, the oldest points are dropped", { points }),
+    });
+    const pipeline = new Pipeline(this.#transforms, journal);
+    const settle = (name: string, work: Promise<void>) =>
+      work.catch((error) => {
+        if (this.#abandon.signal.aborted) return;
+        this.#log.error(`${name} failed`, { error: String(error?.stack ?? error) });
+        this.#context(name).fail(error);
+      });
+
+    const outputs = this.#outputs.map(({ name, output }) =>
+      settle(name, output.run(journal.reader(), this.#abandon.signal))
+    );
+    const inputs = this.#inputs.map(({ name, input }) =>
+      settle(name, input.run(pipeline, this.#stop.signal))
+    );
+    this.#options.onRunning?.({ stats: () => this.#stats() });
+    this.#log.info("Running", {
+      inputs: this.#inputs.map(({ name }) => name).join(","),
+      outputs: this.#outputs.map(({ name }) => name).join(","),
+    });
+
+    const stopped = new Promise<void>((resolve) => {
+      if (this.#stop.signal.aborted) resolve();
+      else this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await Promise.race([stopped, Promise.all(inputs)]);
+    return await this.#finish(inputs, outputs, journal);
+  }
+
+  async #finish(inputs: Promise<void>[], outputs: Promise<void>[], journal: MemoryJournal): Promise<number> {
+    const { shutdown_timeout } = this.#settings.general;
+    const began = performance.now();
+    this.#stop.abort();
+    if (!await within(Promise.all(inputs), shutdown_timeout * INPUT_SHARE)) {
+      this.#log.warn("An input did not stop in time, its connections are closed");
+      for (const { input } of this.#inputs) await input[Symbol.asyncDispose]();
+      await within(Promise.all(inputs), 100);
+    }
+    journal.end();
+    const left = Math.max(0, shutdown_timeout - (performance.now() - began));
+    if (!await within(Promise.all(outputs), left)) {
+      this.#log.error("The outputs did not finish in time", {
+        shutdown_timeout: formatDuration(shutdown_timeout),
+      });
+      this.#abandon.abort();
+      await within(Promise.all(outputs), 100);
+    }
+
+    for (const [name, stats] of Object.entries(this.#stats())) this.#log.for(name).info("Summary", stats);
+    const lost = journal.pendingPoints;
+    const { droppedPoints } = journal.stats;
+    const fields = { given_up: lost || undefined, dropped: droppedPoints || undefined };
+    if (this.#failure) {
+      const { message } = this.#failure;
+      this.#log.error(lost > 0 ? `${message}; ${lost} points are given up` : message, fields);
+      return this.#failure instanceof ExitError ? this.#failure.exitCode : EXIT.software;
+    }
+    if (lost > 0) {
+      this.#log.error(`${lost} points could not be written in time and are given up`, fields);
+      return EXIT.unavailable;
+    }
+    this.#log.info("Stopped", fields);
+    return EXIT.ok;
+  }
+}

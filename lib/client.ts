@@ -1,0 +1,461 @@
+/**
+ * The relay client: sends all points to a relay server, ours or a real Alumet agent, and is an output like any other.
+ *
+ * A batch is committed when the frame with its last point has been written to the socket; what was not written
+ * completely when a connection broke is sent again on the next one.
+ */
+import { deadline } from "@std/async/deadline";
+import { retry, RetryError } from "@std/async/retry";
+import { addressProblem, formatAddress, interfaceProblem, parseAddress } from "./address.ts";
+import { formatDuration } from "./duration.ts";
+import { EXIT, ExitError, messageOf } from "./errors.ts";
+import { FrameReader } from "./frames.ts";
+import type { BatchReader } from "./journal.ts";
+import type { Logger } from "./log.ts";
+import type { Batch } from "./measurement.ts";
+import { definePlugin, type Output, type PluginContext } from "./plugin.ts";
+import { PointEncoder } from "./point_encoder.ts";
+import { PostcardReader } from "./postcard.ts";
+import {
+  ALUMET_VERSION,
+  encodeFrame,
+  type GreetResponse,
+  MESSAGE,
+  PROTOCOL_VERSION,
+  readControlMessage,
+  RELAY_PLUGIN_VERSION,
+} from "./protocol.ts";
+import { duration, type Infer, integer, number, optional, table, text } from "./schema.ts";
+import { resolve } from "./resolve.ts";
+
+/** An answer to the greeting has no reason to be larger than this. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+/** How long a server has to close its side at the end, in ms. */
+const MAX_CLOSE_MS = 1000;
+
+const retryConfig = table({
+  max_times: integer({
+    doc: "Retries to connect after a failure; 0 for none.",
+    default: 8,
+    min: 0,
+    max: 65_535,
+  }),
+  initial_delay: duration({ doc: "Wait after the first and after the second retry.", default: "500ms" }),
+  max_delay: duration({ doc: "Wait between retries after the second.", default: "4s", min: "1ms" }),
+  multiplier: optional(
+    number({
+      doc: "With this, the n-th wait is initial_delay * multiplier^(n-1), up to max_delay.",
+      default: 2,
+      min: 1,
+    }),
+  ),
+  jitter: number({
+    doc: "Share of each wait that is cut off at random, so that clients do not come back all at once.",
+    default: 0.1,
+    min: 0,
+    max: 1,
+  }),
+}, {
+  doc: "What happens when the server cannot be reached.",
+  check: ({ initial_delay, max_delay }) => {
+    if (initial_delay > max_delay) {
+      return { key: "initial_delay", problem: "must not be longer than max_delay" };
+    }
+  },
+});
+
+const config = table({
+  client_name: text({
+    doc: "The name of this client: the attribute relay_client of its points.",
+    default: () => Deno.hostname(),
+    defaultDoc: "the name of this host",
+    check: (value) => value === "" ? "must not be empty" : undefined,
+  }),
+  relay_server: text({
+    doc: "The server, by IP address or by name, and its port.",
+    default: "[::1]:50051",
+    check: (value) => addressProblem(value),
+  }),
+  buffer_max_length: integer({
+    doc: "Bytes of encoded measurements that are gathered before they are sent; 0 sends them as they come.",
+    default: 4096,
+    min: 0,
+    max: 30_000_000,
+  }),
+  buffer_timeout: duration({
+    doc: "Longest wait before measurements are sent all the same.",
+    default: "30s",
+  }),
+  retry: retryConfig,
+}, { doc: "Sends measurements to a relay server." });
+
+export type RelayClientConfig = Infer<typeof config>;
+export type RetryConfig = RelayClientConfig["retry"];
+
+/** Timeouts that are not configured, in milliseconds. */
+export interface ClientLimits {
+  /** To connect to one address. @default {10000} */
+  connectMs: number;
+  /** To resolve the server's name. @default {10000} */
+  resolveMs: number;
+  /** From the connection to the server's whole answer. @default {10000} */
+  handshakeMs: number;
+}
+
+export const DEFAULT_LIMITS: ClientLimits = { connectMs: 10_000, resolveMs: 10_000, handshakeMs: 10_000 };
+
+export interface ClientStats extends Record<string, number> {
+  points: number;
+  frames: number;
+  bytes: number;
+  connections: number;
+  unsendablePoints: number;
+}
+
+/** The connection was made, and then lost. */
+class ConnectionLost extends Error {
+  override readonly name = "ConnectionLost";
+}
+
+/** The server will never take us. */
+class Refused extends Error {
+  override readonly name = "Refused";
+}
+
+/**
+ * Calls `attempt` until it returns, `max_times` retries at most, with the waits that {@linkcode RetryConfig} says.
+ *
+ * @throws {RetryError} when all attempts have failed; its `cause` is the last failure.
+ * @throws {Refused} at once.
+ */
+export async function retrying<T>(
+  attempt: () => Promise<T>,
+  { max_times, initial_delay, max_delay, multiplier, jitter }: RetryConfig,
+  signal: AbortSignal,
+): Promise<T> {
+  const options = { jitter, signal, isRetriable: (error: unknown) => !(error instanceof Refused) };
+  if (multiplier !== undefined) {
+    return await retry(attempt, {
+      ...options,
+      minTimeout: initial_delay,
+      maxTimeout: max_delay,
+      multiplier,
+      maxAttempts: max_times + 1,
+    });
+  }
+  let carried: RetryError;
+  try {
+    return await retry(attempt, {
+      ...options,
+      minTimeout: initial_delay,
+      maxTimeout: max_delay,
+      multiplier: 1,
+      maxAttempts: Math.min(max_times, 2) + 1,
+    });
+  } catch (error) {
+    if (!(error instanceof RetryError) || max_times <= 2) throw error;
+    carried = error;
+  }
+  // The failure of the second retry is the first of this series, so that its wait is max_delay.
+  let first = true;
+  return await retry(() => {
+    if (!first) return attempt();
+    first = false;
+    throw carried.cause;
+  }, { ...options, minTimeout: max_delay, maxTimeout: max_delay, multiplier: 1, maxAttempts: max_times - 1 });
+}
+
+type ClientContext = Pick<PluginContext, "log" | "fail">;
+
+/** The relay client of one server. */
+export class RelayClient implements Output {
+  readonly stats: ClientStats = { points: 0, frames: 0, bytes: 0, connections: 0, unsendablePoints: 0 };
+  readonly #config: RelayClientConfig;
+  readonly #limits: ClientLimits;
+  readonly #log: Logger;
+  readonly #fail: (error: Error) => void;
+  readonly #encoder: PointEncoder;
+  /** The batch that is being encoded; {@linkcode PointEncoder.nextRow} is where it goes on. */
+  #batch: Batch | null = null;
+  /** Batches whose last point is in the frame. */
+  #complete = 0;
+  /** When the first point of the frame was added, in `performance.now()` ms. */
+  #since = 0;
+  /** The frame must go: it is full, or its time has come, or nothing more will come. */
+  #due = false;
+  #conn: Deno.TcpConn | null = null;
+  #attempts = 0;
+
+  constructor(config: RelayClientConfig, { log, fail }: ClientContext, limits = DEFAULT_LIMITS) {
+    this.#config = config;
+    this.#limits = limits;
+    this.#log = log;
+    this.#fail = fail;
+    this.#encoder = new PointEncoder(config.client_name);
+  }
+
+  async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
+    const onAbort = () => this.#close();
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      // Each turn is a connection that held; the retries count anew.
+      while (!await this.#connected(reader, signal));
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#fail(this.#givingUp(error));
+      // The rest of the process is told to stop; until it does, what comes is not taken.
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      this.#close();
+    }
+  }
+
+  /** @returns whether everything has been sent and nothing more will come. */
+  async #connected(reader: BatchReader, signal: AbortSignal): Promise<boolean> {
+    this.#attempts = 0;
+    return await retrying(
+      async () => {
+        this.#attempts++;
+        try {
+          return await this.#session(reader, signal);
+        } catch (error) {
+          if (!signal.aborted && !(error instanceof Refused)) {
+            this.#log.warn(
+              error instanceof ConnectionLost ? "Connection lost" : "Cannot connect",
+              { server: this.#config.relay_server, attempt: this.#attempts, reason: messageOf(error) },
+            );
+          }
+          throw error;
+        }
+      },
+      this.#config.retry,
+      signal,
+    );
+  }
+
+  #givingUp(error: unknown): Error {
+    const { relay_server, retry } = this.#config;
+    if (error instanceof Refused) return new ExitError(EXIT.unavailable, error.message);
+    if (!(error instanceof RetryError)) return error instanceof Error ? error : new Error(String(error));
+    const tries = retry.max_times + 1;
+    return new ExitError(
+      EXIT.unavailable,
+      `Cannot reach the relay server ${relay_server} (plugins.relay-client.relay_server): given up after ${tries} ` +
+        `${tries === 1 ? "try" : "tries"}, the last one failed with: ${messageOf(error.cause)}`,
+      { cause: error.cause },
+    );
+  }
+
+  /**
+   * One connection, from the name's resolution to its end.
+   *
+   * @returns `true` when everything has been sent, `false` when the connection was lost after it had held for
+   * `max_delay`. @throws when it failed before.
+   */
+  async #session(reader: BatchReader, signal: AbortSignal): Promise<boolean> {
+    const conn = await this.#connect(signal);
+    this.#conn = conn;
+    const lost = new AbortController();
+    let began = Infinity;
+    try {
+      await this.#handshake(conn);
+      began = performance.now();
+      this.stats.connections++;
+      // A server says nothing more: what is read is its end.
+      const watch = this.#watch(conn, lost);
+      try {
+        await this.#sendAll(conn, reader, AbortSignal.any([signal, lost.signal]));
+        await conn.closeWrite();
+        await deadline(watch, MAX_CLOSE_MS, { signal }).catch(() => {});
+        return true;
+      } finally {
+        this.#close();
+        await watch;
+      }
+    } catch (error) {
+      if (signal.aborted || !(performance.now() - began >= this.#config.retry.max_delay)) throw error;
+      this.#log.warn("Connection lost", { server: this.#config.relay_server, reason: messageOf(error) });
+      return false;
+    } finally {
+      this.#close();
+    }
+  }
+
+  async #connect(signal: AbortSignal): Promise<Deno.TcpConn> {
+    const { relay_server } = this.#config;
+    const { connectMs, resolveMs } = this.#limits;
+    const address = parseAddress(relay_server);
+    const hostnames = await deadline(resolve(address), resolveMs, { signal }).catch((error) => {
+      throw new Error(`cannot resolve ${address.hostname}: ${messageOf(error)}`);
+    });
+    const failures: string[] = [];
+    for (const hostname of hostnames) {
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(), connectMs);
+      try {
+        const conn = await Deno.connect({
+          hostname,
+          port: address.port,
+          signal: AbortSignal.any([signal, late.signal]),
+        });
+        this.#log.debug("Connected", { server: relay_server, address: hostname });
+        return conn;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        const reason = late.signal.aborted
+          ? `no answer within ${formatDuration(connectMs)}`
+          : interfaceProblem(address) ?? messageOf(error);
+        failures.push(`${formatAddress({ hostname, port: address.port })}: ${reason}`);
+      } finally {
+        clearTimeout(timer);
+      }
+    }
+    throw new Error(failures.join("; "));
+  }
+
+  async #handshake(conn: Deno.TcpConn): Promise<void> {
+    const { client_name, relay_server } = this.#config;
+    const { handshakeMs } = this.#limits;
+    const greeting = encodeFrame(client_name, {
+      type: "greet",
+      alumetVersion: ALUMET_VERSION,
+      relayVersion: RELAY_PLUGIN_VERSION,
+      protocolVersion: PROTOCOL_VERSION,
+    });
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#close();
+    }, handshakeMs);
+    let answer: GreetResponse;
+    try {
+      conn.setNoDelay();
+      conn.setKeepAlive();
+      await write(conn, greeting);
+      answer = await readAnswer(conn);
+    } catch (error) {
+      throw late
+        ? new Error(`the server accepted, and did not answer within ${formatDuration(handshakeMs)}`)
+        : error;
+    } finally {
+      clearTimeout(timer);
+    }
+    const versions = { server_alumet: answer.alumetVersion, server_relay: answer.relayVersion };
+    if (!answer.accept) {
+      throw new Refused(
+        `The relay server ${relay_server} refuses this client: it speaks version ${answer.protocolVersion} of the ` +
+          `protocol, this client version ${PROTOCOL_VERSION}; run versions that agree at both ends`,
+      );
+    }
+    this.#log.info("Connected to the relay server", { server: relay_server, ...versions });
+  }
+
+  /** Reads until the server's end of the connection, and says so. Never rejects. */
+  async #watch(conn: Deno.TcpConn, lost: AbortController): Promise<void> {
+    const scratch = new Uint8Array(1024);
+    let reason = "the server closed the connection";
+    try {
+      while (await conn.read(scratch) !== null);
+    } catch (error) {
+      reason = messageOf(error);
+    }
+    lost.abort(new ConnectionLost(reason));
+  }
+
+  /** Sends until the reader has ended. @throws when the connection is lost. */
+  async #sendAll(conn: Deno.TcpConn, reader: BatchReader, signal: AbortSignal): Promise<void> {
+    const { buffer_max_length, buffer_timeout } = this.#config;
+    const encoder = this.#encoder;
+    let registered = 0;
+    while (true) {
+      signal.throwIfAborted();
+      if (this.#due && encoder.points > 0) {
+        if (registered < encoder.metricCount) {
+          for (const frame of encoder.registrations(registered)) {
+            await write(conn, frame);
+            this.stats.bytes += frame.length;
+          }
+          registered = encoder.metricCount;
+        }
+        const frame = encoder.frame();
+        await write(conn, frame);
+        this.stats.bytes += frame.length;
+        this.stats.points += encoder.points;
+        this.stats.frames++;
+        encoder.clear();
+      }
+      this.#due = false;
+      if (this.#complete > 0 && encoder.points === 0) {
+        reader.commit(this.#complete);
+        this.#complete = 0;
+      }
+
+      if (this.#batch === null) {
+        const waiting = encoder.points > 0;
+        const waitMs = waiting ? Math.max(0, this.#since + buffer_timeout - performance.now()) : Infinity;
+        const state = await reader.wait(waitMs, signal);
+        if (state === "ready") {
+          this.#batch = reader.next()!;
+          encoder.nextRow = 0;
+        } else if (state === "ended" && !waiting) return;
+        else {
+          this.#due = waiting;
+          continue;
+        }
+      }
+      if (encoder.points === 0) this.#since = performance.now();
+      const max = buffer_max_length === 0 ? Infinity : buffer_max_length;
+      const result = encoder.add(this.#batch, encoder.nextRow, max);
+      this.stats.unsendablePoints = encoder.unsendable;
+      if (result === "done") {
+        this.#batch = null;
+        this.#complete++;
+      }
+      this.#due = result !== "done" || buffer_max_length === 0 || encoder.byteLength >= buffer_max_length ||
+        performance.now() >= this.#since + buffer_timeout;
+    }
+  }
+
+  #close(): void {
+    try {
+      this.#conn?.close();
+    } catch { /* closed before */ }
+    this.#conn = null;
+  }
+
+  // deno-lint-ignore require-await
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#close();
+  }
+}
+
+async function write(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
+}
+
+/** The server's answer to the greeting. */
+async function readAnswer(conn: Deno.TcpConn): Promise<GreetResponse> {
+  const frames = new FrameReader(MAX_ANSWER_BYTES);
+  while (!frames.next()) {
+    const count = await conn.read(frames.space());
+    if (count === null) throw new Error("the server closed the connection instead of answering the greeting");
+    frames.received(count);
+  }
+  const reader = new PostcardReader(frames.bytes, frames.start, frames.end);
+  reader.string();
+  const discriminant = reader.discriminant(4);
+  if (discriminant !== MESSAGE.greetResponse) {
+    throw new Error(`the server answered the greeting with message number ${discriminant}`);
+  }
+  return readControlMessage(reader, discriminant) as GreetResponse;
+}
+
+export const relayClient = definePlugin({
+  name: "relay-client",
+  kind: "output",
+  description: "Sends measurements to a relay server over TCP",
+  config,
+  // deno-lint-ignore require-await
+  open: async (options: RelayClientConfig, context: PluginContext): Promise<Output> =>
+    new RelayClient(options, context),
+});

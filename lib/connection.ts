@@ -1,0 +1,313 @@
+/** One client of the relay server: the handshake, then messages until it leaves. */
+import { formatAddress } from "./address.ts";
+import { messageOf } from "./errors.ts";
+import { FrameError, FrameReader } from "./frames.ts";
+import type { Logger } from "./log.ts";
+import { PointDecoder } from "./point_decoder.ts";
+import { PostcardError, PostcardReader } from "./postcard.ts";
+import {
+  ALUMET_VERSION,
+  encodeFrame,
+  type Greet,
+  MAX_METRIC_ID,
+  MESSAGE,
+  PROTOCOL_VERSION,
+  readControlMessage,
+  type RegisterMetrics,
+  RELAY_PLUGIN_VERSION,
+} from "./protocol.ts";
+import { RegistryError } from "./registry.ts";
+import type { ServerShared } from "./server.ts";
+
+/** Before the handshake a frame has no reason to be larger than this. */
+const MAX_GREETING_BYTES = 64 * 1024;
+/** Frames above this are counted in the budget for large ones. */
+const LARGE_FRAME_BYTES = 512 * 1024;
+/** A client that does not take our answer within this time is not there. */
+const MAX_CLOSE_MS = 1000;
+
+/** Why a conversation was ended by us. */
+class ProtocolViolation extends Error {
+  override readonly name = "ProtocolViolation";
+}
+
+/** Serves one client; {@linkcode ClientConnection.finished} never rejects. */
+export class ClientConnection {
+  /** Resolves when the conversation is over and all that was received of it has been passed on. */
+  readonly finished: Promise<void>;
+  readonly #conn: Deno.TcpConn;
+  readonly #shared: ServerShared;
+  readonly #decoder: PointDecoder;
+  readonly #frames = new FrameReader();
+  readonly #address: string;
+  #log: Logger;
+  /** The name that the client greeted with. */
+  #name: string | null = null;
+  /** The sender of the last message, and its bytes. */
+  #sender = "";
+  #senderBytes: Uint8Array = new Uint8Array(0);
+  /** When the peer must have said more; `Infinity` while it may be silent. In `performance.now()` ms. */
+  #deadline: number;
+  #deadlineReason = "";
+  #draining = false;
+  #drainEnd = Infinity;
+  #closed = false;
+  #budgeted = 0;
+  #refusedMetrics = 0;
+  #reported = { unknownMetric: 0, wrongKind: 0, badTime: 0 };
+
+  constructor(conn: Deno.TcpConn, shared: ServerShared) {
+    this.#conn = conn;
+    this.#shared = shared;
+    this.#log = shared.log;
+    this.#decoder = new PointDecoder(shared.tables);
+    const { hostname, port } = conn.remoteAddr as Deno.NetAddr;
+    // A socket that takes both families shows IPv4 as IPv6.
+    this.#address = formatAddress({ hostname: hostname.replace(/^::ffff:(?=[\d.]+$)/, ""), port });
+    this.#deadline = performance.now() + shared.limits.handshakeMs;
+    this.#deadlineReason = `no whole greeting within ${shared.limits.handshakeMs} ms`;
+    this.finished = this.#serve();
+  }
+
+  /** The process stops: what has arrived is still read, then the connection is closed. */
+  drain(): void {
+    const now = performance.now();
+    this.#draining = true;
+    this.#drainEnd = now + this.#shared.limits.drainMs;
+    this.#deadline = Math.min(this.#deadline, now + this.#shared.limits.drainIdleMs);
+    this.#deadlineReason = "";
+  }
+
+  /** Ends the connection at once. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.#conn.close();
+    } catch { /* it is closed already */ }
+  }
+
+  /** Closes the connection when its deadline has passed. */
+  sweep(now: number): void {
+    if (now < this.#deadline || this.#closed) return;
+    if (this.#deadlineReason) {
+      this.#log.warn("Closing a connection", this.#fields({ reason: this.#deadlineReason }));
+    }
+    this.close();
+  }
+
+  /** Says once what was refused since the last time. */
+  report(): void {
+    const { unknownMetric, wrongKind, badTime } = this.#decoder.rejected;
+    const fields = {
+      unknown_metric: unknownMetric - this.#reported.unknownMetric,
+      wrong_kind_of_value: wrongKind - this.#reported.wrongKind,
+      time_out_of_range: badTime - this.#reported.badTime,
+    };
+    this.#reported = { unknownMetric, wrongKind, badTime };
+    const points = fields.unknown_metric + fields.wrong_kind_of_value + fields.time_out_of_range;
+    if (points > 0) this.#log.warn("Points were refused", this.#fields({ points, ...fields }));
+    if (this.#refusedMetrics > 0) {
+      this.#log.warn("Metrics were refused", this.#fields({ metrics: this.#refusedMetrics }));
+      this.#refusedMetrics = 0;
+    }
+  }
+
+  #fields(more: Record<string, string | number>): Record<string, string | number> {
+    return { client: this.#name ?? "?", address: this.#address, ...more };
+  }
+
+  async #serve(): Promise<void> {
+    try {
+      this.#conn.setNoDelay();
+      this.#conn.setKeepAlive();
+    } catch { /* gone already; the first read will say so */ }
+    try {
+      await this.#converse();
+    } catch (error) {
+      // Reading fails when the deadline closes the socket; that has been said.
+      if (!this.#closed) {
+        const ours = error instanceof ProtocolViolation || error instanceof PostcardError ||
+          error instanceof FrameError;
+        if (ours || error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe) {
+          this.#log.warn("Closing a connection", this.#fields({ reason: messageOf(error) }));
+        } else this.#log.error("A connection failed", this.#fields({ reason: String(error) }));
+      }
+    } finally {
+      this.close();
+      // Messages before one that broke off the conversation are good.
+      if (this.#shared.builder.length > 0) await this.#shared.gathered();
+      const partial = this.#frames.partialBytes;
+      if (partial > 0 && this.#name !== null) {
+        this.#log.info(
+          "A client left in the middle of a message, which is dropped",
+          this.#fields({ bytes: partial }),
+        );
+      }
+      this.report();
+      this.#decoder.close();
+      this.#giveBudget();
+      if (this.#name !== null) {
+        const left = this.#shared.names.get(this.#name)! - 1;
+        if (left > 0) this.#shared.names.set(this.#name, left);
+        else this.#shared.names.delete(this.#name);
+        this.#log.info("Client disconnected", this.#fields({}));
+      }
+    }
+  }
+
+  async #converse(): Promise<void> {
+    const frames = this.#frames;
+    const { limits, stats } = this.#shared;
+    while (true) {
+      const count = await this.#conn.read(frames.space());
+      if (count === null) return;
+      stats.bytes += count;
+      frames.received(count, this.#shared.bufferBytes());
+
+      let points = 0;
+      while (frames.next()) {
+        if (this.#name === null) {
+          if (!await this.#handshake()) return;
+        } else points += this.#message();
+        if (points > 0 && this.#shared.first) await this.#shared.gathered();
+      }
+      if (this.#name === null && frames.partialFrameBytes > MAX_GREETING_BYTES) {
+        throw new ProtocolViolation(`the greeting has ${frames.partialFrameBytes} bytes`);
+      }
+      if (points > 0) await this.#shared.gathered();
+
+      const partial = frames.partialFrameBytes;
+      if (partial !== this.#budgeted && (partial > LARGE_FRAME_BYTES || this.#budgeted > 0)) {
+        await this.#budget(partial);
+      }
+      if (this.#draining) this.#deadline = Math.min(performance.now() + limits.drainIdleMs, this.#drainEnd);
+      else if (this.#name !== null) {
+        this.#deadline = frames.partialBytes > 0 ? performance.now() + limits.frameMs : Infinity;
+        this.#deadlineReason = `silent for ${limits.frameMs} ms in the middle of a message`;
+      }
+    }
+  }
+
+  /** Takes from, or gives back to, the budget for large frames. Waits while others use it. */
+  async #budget(bytes: number): Promise<void> {
+    this.#giveBudget();
+    if (bytes <= LARGE_FRAME_BYTES || bytes > this.#frames.maxBodyBytes) return;
+    // The peer is not the one who is slow now.
+    this.#deadline = Infinity;
+    await this.#shared.frames.take(bytes);
+    this.#budgeted = bytes;
+  }
+
+  #giveBudget(): void {
+    if (this.#budgeted > 0) this.#shared.frames.give(this.#budgeted);
+    this.#budgeted = 0;
+  }
+
+  /** Answers the greeting. @returns whether the conversation goes on. */
+  async #handshake(): Promise<boolean> {
+    const reader = new PostcardReader(this.#frames.bytes, this.#frames.start, this.#frames.end);
+    const sender = reader.string();
+    const discriminant = reader.discriminant(4);
+    if (discriminant !== MESSAGE.greet) {
+      throw new ProtocolViolation(`the first message is number ${discriminant}, not a greeting`);
+    }
+    const greet = readControlMessage(reader, discriminant) as Greet;
+    const accept = greet.protocolVersion === PROTOCOL_VERSION;
+    const answer = encodeFrame("", {
+      type: "greetResponse",
+      accept,
+      alumetVersion: ALUMET_VERSION,
+      relayVersion: RELAY_PLUGIN_VERSION,
+      protocolVersion: PROTOCOL_VERSION,
+    });
+    for (let done = 0; done < answer.length;) done += await this.#conn.write(answer.subarray(done));
+
+    const versions = { alumet: greet.alumetVersion, relay: greet.relayVersion };
+    if (!accept) {
+      this.#log.warn("Refusing a client: it speaks another version of the protocol", {
+        client: sender,
+        address: this.#address,
+        ...versions,
+        its_version: greet.protocolVersion,
+        our_version: PROTOCOL_VERSION,
+      });
+      await this.#closeGently();
+      return false;
+    }
+    this.#name = sender;
+    this.#deadline = Infinity;
+    const others = this.#shared.names.get(sender) ?? 0;
+    this.#shared.names.set(sender, others + 1);
+    this.#log.info("Client connected", this.#fields(versions));
+    if (others > 0) {
+      this.#log.warn(
+        "Another connection has the same client name",
+        this.#fields({ connections: others + 1 }),
+      );
+    }
+    return true;
+  }
+
+  /** Closes so that the peer can still read our answer: not before it has closed, or a second has passed. */
+  async #closeGently(): Promise<void> {
+    await this.#conn.closeWrite();
+    this.#deadline = performance.now() + MAX_CLOSE_MS;
+    this.#deadlineReason = "";
+    const scratch = new Uint8Array(4096);
+    while (await this.#conn.read(scratch) !== null);
+  }
+
+  /** Takes the message that `#frames` has found. @returns how many points it had. */
+  #message(): number {
+    const { bytes, view, start, end } = this.#frames;
+    const at = this.#readSender(bytes, start, end);
+    // The discriminant is one byte, unless a peer writes it longer than it needs to be.
+    const reader = new PostcardReader(bytes, at, end);
+    const discriminant = reader.discriminant(4);
+    if (discriminant === MESSAGE.sendMeasurements) {
+      const { stats, builder } = this.#shared;
+      const before = builder.length;
+      const count = this.#decoder.decode(bytes, view, reader.offset, end, this.#sender, builder);
+      const kept = builder.length - before;
+      stats.points += kept;
+      stats.rejectedPoints += count - kept;
+      return kept;
+    }
+    if (discriminant !== MESSAGE.registerMetrics) {
+      throw new ProtocolViolation(`unexpected message number ${discriminant}`);
+    }
+    this.#registerMetrics(readControlMessage(reader, discriminant) as RegisterMetrics);
+    return 0;
+  }
+
+  /** Sets `#sender`; a name is decoded only when it is not the one of the last message. @returns the place behind it. */
+  #readSender(bytes: Uint8Array, start: number, end: number): number {
+    const known = this.#senderBytes;
+    const after = start + known.length;
+    if (known.length > 0 && after <= end) {
+      let i = 0;
+      while (i < known.length && known[i] === bytes[start + i]) i++;
+      if (i === known.length) return after;
+    }
+    const reader = new PostcardReader(bytes, start, end);
+    this.#sender = reader.string();
+    this.#senderBytes = bytes.slice(start, reader.offset);
+    return reader.offset;
+  }
+
+  #registerMetrics(message: RegisterMetrics): void {
+    for (const { id, name, type, unit } of message.metrics) {
+      if (id > MAX_METRIC_ID) {
+        throw new ProtocolViolation(`metric ${name} has the id ${id}, the largest one is ${MAX_METRIC_ID}`);
+      }
+      try {
+        const metric = this.#shared.registry.register({ name, type, unit }, `relay-client-${this.#sender}`);
+        this.#decoder.setMetric(id, metric);
+      } catch (error) {
+        if (!(error instanceof RegistryError)) throw error;
+        if (this.#refusedMetrics++ === 0) this.#log.warn(messageOf(error), this.#fields({}));
+      }
+    }
+  }
+}

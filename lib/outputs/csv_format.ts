@@ -1,0 +1,359 @@
+/**
+ * Rows of CSV as real Alumet agents write them, rendered into bytes: docs/architecture.md has the format. What repeats
+ * in a series (everything but time and value) is rendered once and copied from then on; numbers and times are written
+ * digit by digit. Nothing is allocated per point, but for fractional f64 values.
+ */
+import {
+  type Attribute,
+  type AttributeValue,
+  type Batch,
+  type Metric,
+  reserveCacheSlot,
+  type Series,
+} from "../measurement.ts";
+import { unitDisplayName, unitUniqueName } from "../registry.ts";
+
+export interface CsvFormat {
+  readonly delimiter: string;
+  /** Between the entries of `__late_attributes`. */
+  readonly lateDelimiter: string;
+  readonly appendUnit: boolean;
+  /** `kWh` rather than `kiloW.h`. */
+  readonly unitDisplayName: boolean;
+}
+
+/** Columns before the attributes. */
+export const FIXED_COLUMNS = [
+  "metric",
+  "timestamp",
+  "value",
+  "resource_kind",
+  "resource_id",
+  "consumer_kind",
+  "consumer_id",
+] as const;
+/** The last column: `name=value` of the attributes that have no column. */
+export const LATE_COLUMN = "__late_attributes";
+
+const encoder = new TextEncoder();
+
+/** A f64 as Alumet prints it: plain decimal, as short as reads back the same, `NaN`, `inf`, `-inf`, `-0`. */
+export function formatF64(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  if (value === Infinity) return "inf";
+  if (value === -Infinity) return "-inf";
+  if (Object.is(value, -0)) return "-0";
+  const text = String(value);
+  const e = text.indexOf("e");
+  if (e < 0) return text;
+  const sign = text.startsWith("-") ? "-" : "";
+  const [whole, fraction = ""] = text.slice(sign.length, e).split(".");
+  const exponent = Number(text.slice(e + 1));
+  const digits = whole + fraction;
+  // The exponents of JavaScript's text begin at 21 and at -7: the point is always outside of the digits.
+  if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;
+  return sign + digits.padEnd(exponent + 1, "0");
+}
+
+/** An attribute's value as text; lists as `[1, 2, 3]`. */
+export function formatAttribute(value: AttributeValue): string {
+  if (typeof value === "number") return formatF64(value);
+  if (typeof value === "object") return `[${value.join(", ")}]`;
+  return String(value);
+}
+
+/** The columns of attributes, from those of the points in a batch: sorted by their bytes, without doubles. */
+export function attributeColumns(batch: Batch): string[] {
+  const names = new Set<string>();
+  const seen = new Set<Series>();
+  for (let row = 0; row < batch.length; row++) {
+    const series = batch.series[row];
+    if (seen.has(series)) continue;
+    seen.add(series);
+    for (const [name] of series.attributes) names.add(name);
+  }
+  // UTF-16 sorts astral characters before U+E000: compare as bytes do.
+  return [...names].sort((a, b) => {
+    const x = encoder.encode(a), y = encoder.encode(b);
+    for (let i = 0; i < x.length && i < y.length; i++) if (x[i] !== y[i]) return x[i] - y[i];
+    return x.length - y.length;
+  });
+}
+
+/** Room that a row needs beside its rendered parts: the time, and the longest f64 (about 330 digits). */
+const ROW_SLACK = 512;
+/** Rendered parts are forgotten when they take more than this. */
+const POOL_LIMIT_BYTES = 16 * 1024 * 1024;
+
+/** Where a series' parts stand in the pool. */
+interface Rendered {
+  /** Of the pool; another one means that the parts are no longer there. */
+  readonly generation: number;
+  /** The metric's column and the delimiter behind it. */
+  readonly head: number;
+  readonly headLength: number;
+  /** Behind the head: from the delimiter behind the value to the end of the line. */
+  readonly tailLength: number;
+}
+
+/** Renders rows for one file: its columns are known. */
+export class CsvRenderer {
+  /** The first line of the file. */
+  readonly header: Uint8Array<ArrayBuffer>;
+  readonly #format: CsvFormat;
+  readonly #columns: readonly string[];
+  readonly #delimiter: Uint8Array;
+  readonly #special: RegExp;
+  readonly #heads = new WeakMap<Metric, string>();
+  readonly #ends = new WeakMap<readonly Attribute[], string>();
+  readonly #slot: number;
+  #generation = 0;
+  #pool = new Uint8Array(64 * 1024);
+  #poolView = new DataView(this.#pool.buffer);
+  #poolLength = 0;
+
+  /** The time of the last row, as text. */
+  readonly #time = new Uint8Array(64);
+  readonly #timeView = new DataView(this.#time.buffer);
+  #timeLength = 0;
+  #timeSeconds = -1;
+  #timeNanos = -1;
+  #timeDay = -1;
+
+  /**
+   * @param columns Names of the attributes that have a column.
+   * @param slot A place in the caches of series that only this renderer uses.
+   */
+  constructor(columns: readonly string[], format: CsvFormat, slot = reserveCacheSlot()) {
+    this.#slot = slot;
+    this.#format = format;
+    this.#columns = columns;
+    this.#delimiter = encoder.encode(format.delimiter);
+    this.#special = new RegExp(`["\\n\\r${format.delimiter.replace(/[\]\\^-]/, "\\$&")}]`, "u");
+    const names = [...FIXED_COLUMNS, ...columns, LATE_COLUMN].map((name) => this.#quoted(name));
+    this.header = encoder.encode(names.join(format.delimiter) + "\n");
+  }
+
+  #quoted(text: string): string {
+    return this.#special.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  }
+
+  /** The metric's column, the same for all its series. */
+  #headOf(metric: Metric): string {
+    let head = this.#heads.get(metric);
+    if (head === undefined) {
+      const { delimiter, appendUnit, unitDisplayName: display } = this.#format;
+      const unit = appendUnit ? (display ? unitDisplayName : unitUniqueName)(metric.unit) : "";
+      head = this.#quoted(unit ? `${metric.name}_${unit}` : metric.name) + delimiter;
+      this.#heads.set(metric, head);
+    }
+    return head;
+  }
+
+  /** The attributes' columns and the end of the line; many series share one list of attributes. */
+  #endOf(attributes: readonly Attribute[]): string {
+    let end = this.#ends.get(attributes);
+    if (end === undefined) {
+      const { delimiter, lateDelimiter } = this.#format;
+      // Of attributes with the same name the last one counts.
+      const rest = new Map(attributes);
+      end = "";
+      for (const column of this.#columns) {
+        const value = rest.get(column);
+        end += delimiter;
+        if (value !== undefined) end += this.#quoted(formatAttribute(value));
+        rest.delete(column);
+      }
+      const late = [...rest].map(([name, value]) =>
+        `${name}=${formatAttribute(value).replaceAll(lateDelimiter, "\\" + lateDelimiter)}`
+      );
+      end += delimiter + this.#quoted(late.join(lateDelimiter)) + "\n";
+      this.#ends.set(attributes, end);
+    }
+    return end;
+  }
+
+  #renderSeries(series: Series): Rendered {
+    const { delimiter } = this.#format;
+    const head = this.#headOf(series.metric);
+    const tail = delimiter + this.#quoted(series.resourceKind) + delimiter + this.#quoted(series.resourceId) +
+      delimiter + this.#quoted(series.consumerKind) + delimiter + this.#quoted(series.consumerId) +
+      this.#endOf(series.attributes);
+
+    // A character is three bytes at most; four bytes more, because parts are copied by words.
+    const room = 3 * (head.length + tail.length) + 4;
+    if (this.#poolLength + room > POOL_LIMIT_BYTES && this.#poolLength > 0) {
+      this.#poolLength = 0;
+      this.#generation++;
+    }
+    if (this.#poolLength + room > this.#pool.length) {
+      const pool = new Uint8Array(Math.max(this.#pool.length * 2, this.#poolLength + room));
+      pool.set(this.#pool.subarray(0, this.#poolLength));
+      this.#pool = pool;
+      this.#poolView = new DataView(pool.buffer);
+    }
+    const start = this.#poolLength;
+    const headLength = encoder.encodeInto(head, this.#pool.subarray(start)).written;
+    const tailLength = encoder.encodeInto(tail, this.#pool.subarray(start + headLength)).written;
+    this.#poolLength += headLength + tailLength;
+    const rendered: Rendered = { generation: this.#generation, head: start, headLength, tailLength };
+    series.cache[this.#slot] = rendered;
+    return rendered;
+  }
+
+  /**
+   * Renders rows of a batch from `row` on, for as long as they fit.
+   *
+   * @returns The first row that did not fit, or the batch's length.
+   */
+  render(batch: Batch, row: number, out: RowBuffer): number {
+    const { series, seconds, nanos, values, exact, length } = batch;
+    const slot = this.#slot;
+    const delimiter = this.#delimiter;
+    const delimiterByte = delimiter[0];
+    const generous = ROW_SLACK + delimiter.length;
+    let { bytes, view } = out;
+    let at = out.length;
+
+    for (; row < length; row++) {
+      const one = series[row];
+      let rendered = one.cache[slot] as Rendered | undefined;
+      if (rendered === undefined || rendered.generation !== this.#generation) {
+        rendered = this.#renderSeries(one);
+      }
+      const { head, headLength, tailLength } = rendered;
+      const tail = head + headLength;
+
+      if (at + headLength + tailLength + generous > bytes.length) {
+        if (at > 0) break;
+        out.reserve(headLength + tailLength + generous);
+        ({ bytes, view } = out);
+      }
+      const pool = this.#poolView;
+      for (let i = 0; i < headLength; i += 4) view.setInt32(at + i, pool.getInt32(head + i, true), true);
+      at += headLength;
+
+      if (seconds[row] !== this.#timeSeconds || nanos[row] !== this.#timeNanos) {
+        this.#renderTime(seconds[row], nanos[row]);
+      }
+      const timeLength = this.#timeLength;
+      const time = this.#timeView;
+      for (let i = 0; i < timeLength; i += 4) view.setInt32(at + i, time.getInt32(i, true), true);
+      at += timeLength;
+      if (delimiter.length === 1) bytes[at++] = delimiterByte;
+      else for (let i = 0; i < delimiter.length; i++) bytes[at++] = delimiter[i];
+
+      const value = values[row];
+      const big = exact === null ? undefined : exact.get(row);
+      if (big !== undefined) at = putText(bytes, at, big.toString());
+      else if (
+        value >= 0 && value <= 9007199254740992 && Math.floor(value) === value && (value > 0 || 1 / value > 0)
+      ) {
+        at = putInteger(bytes, at, value);
+      } else at = putText(bytes, at, formatF64(value));
+
+      for (let i = 0; i < tailLength; i += 4) view.setInt32(at + i, pool.getInt32(tail + i, true), true);
+      at += tailLength;
+    }
+    out.length = at;
+    return row;
+  }
+
+  /** RFC 3339 in UTC, without the trailing zeros of the fraction. */
+  #renderTime(seconds: number, nanos: number): void {
+    const time = this.#time;
+    if (seconds !== this.#timeSeconds) {
+      const day = Math.floor(seconds / 86_400);
+      if (day !== this.#timeDay) {
+        this.#timeDay = day;
+        // 0000-01-01 is what the text begins with; years have four digits.
+        putText(time, 0, new Date(day * 86_400_000).toISOString().slice(0, 11));
+      }
+      const second = seconds - day * 86_400;
+      putTwoDigits(time, 11, Math.floor(second / 3600));
+      time[13] = 58;
+      putTwoDigits(time, 14, Math.floor(second / 60) % 60);
+      time[16] = 58;
+      putTwoDigits(time, 17, second % 60);
+      this.#timeSeconds = seconds;
+    }
+    this.#timeNanos = nanos;
+    let at = 19;
+    if (nanos > 0) {
+      time[at++] = 46;
+      let digits = 9;
+      let rest = nanos;
+      while (rest % 10 === 0) {
+        rest = (rest / 10) | 0;
+        digits--;
+      }
+      for (let i = at + digits - 1; i >= at; i--) {
+        const tenth = (rest / 10) | 0;
+        time[i] = 48 + rest - tenth * 10;
+        rest = tenth;
+      }
+      at += digits;
+    }
+    time[at++] = 90;
+    this.#timeLength = at;
+  }
+}
+
+/** Bytes that are being filled. Some bytes behind the end may be written to. */
+export class RowBuffer {
+  length = 0;
+  bytes: Uint8Array<ArrayBuffer>;
+  view: DataView<ArrayBuffer>;
+
+  constructor(capacity: number) {
+    this.bytes = new Uint8Array(capacity);
+    this.view = new DataView(this.bytes.buffer);
+  }
+
+  /** Makes room for `count` bytes behind the end. */
+  reserve(count: number): void {
+    if (this.length + count <= this.bytes.length) return;
+    const larger = new Uint8Array(this.length + count);
+    larger.set(this.bytes.subarray(0, this.length));
+    this.bytes = larger;
+    this.view = new DataView(larger.buffer);
+  }
+}
+
+function putText(bytes: Uint8Array, at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
+  return at + text.length;
+}
+
+function putTwoDigits(bytes: Uint8Array, at: number, value: number): void {
+  const ten = (value / 10) | 0;
+  bytes[at] = 48 + ten;
+  bytes[at + 1] = 48 + value - ten * 10;
+}
+
+/** Writes a whole number of 0 to 2^53. */
+export function putInteger(bytes: Uint8Array, at: number, value: number): number {
+  if (value >= 1_000_000_000) {
+    const high = Math.floor(value / 1_000_000_000);
+    at = putInteger(bytes, at, high);
+    return putDigits(bytes, at, value - high * 1_000_000_000, 9);
+  }
+  const small = value | 0;
+  if (small < 10) {
+    bytes[at] = 48 + small;
+    return at + 1;
+  }
+  let digits = 2;
+  for (let limit = 100; digits < 9 && small >= limit; limit *= 10) digits++;
+  return putDigits(bytes, at, small, digits);
+}
+
+function putDigits(bytes: Uint8Array, at: number, value: number, digits: number): number {
+  let rest = value | 0;
+  for (let i = at + digits - 1; i >= at; i--) {
+    const tenth = (rest / 10) | 0;
+    bytes[i] = 48 + rest - tenth * 10;
+    rest = tenth;
+  }
+  return at + digits;
+}

@@ -1,0 +1,8 @@
+/** Every plugin of the product, in the order in which `config regen` shows them. */
+import { relayClient } from "./client.ts";
+import { procfs } from "./inputs/procfs.ts";
+import { csv } from "./outputs/csv.ts";
+import type { Plugin } from "./plugin.ts";
+import { relayServer } from "./server.ts";
+
+export const plugins: readonly Plugin[] = [procfs, relayServer, relayClient, csv];

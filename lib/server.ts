@@ -1,0 +1,308 @@
+/**
+ * The relay server: listens for relay clients, ours or real Alumet agents, and is an input like any other. What one
+ * client says is in {@linkcode ./connection.ts}.
+ */
+import { type Address, addressProblem, formatAddress, interfaceProblem, parseAddress } from "./address.ts";
+import { ClientConnection } from "./connection.ts";
+import { EXIT, ExitError, messageOf } from "./errors.ts";
+import type { Logger } from "./log.ts";
+import { BatchPool } from "./measurement.ts";
+import { type BatchSink, definePlugin, type Input, type PluginContext } from "./plugin.ts";
+import { BatchBuilder } from "./point_decoder.ts";
+import type { MetricRegistry } from "./registry.ts";
+import { table, text } from "./schema.ts";
+import { TableBudget } from "./series_table.ts";
+
+/** Points in a batch of the server. */
+const BATCH_POINTS = 4096;
+/** Unused batches that are kept: about what the pipe holds when it is full, so that a busy server allocates none. */
+const POOLED_BATCHES = 72;
+/** How long points may wait for others before they go on, in ms. */
+const GATHER_MS = 2;
+/** Receive buffers of all clients together may grow to about this for speed, in bytes. */
+const BUFFER_BYTES = 4 * 1024 * 1024;
+const MAX_BUFFER_BYTES = 256 * 1024;
+/** Frames larger than a receive buffer share this much memory, in bytes. */
+const LARGE_FRAMES_BYTES = 64 * 1024 * 1024;
+const SWEEP_MS = 50;
+const MINUTE_MS = 60_000;
+
+/** Timeouts of a conversation, in milliseconds. */
+export interface ServerLimits {
+  /** From the connection to the whole greeting. @default {10000} */
+  handshakeMs: number;
+  /** Silence within a frame. @default {60000} */
+  frameMs: number;
+  /** Silence after which, at a stop, nothing more is expected to have been sent. @default {100} */
+  drainIdleMs: number;
+  /** At a stop, the longest that a client which goes on sending is listened to. @default {2000} */
+  drainMs: number;
+}
+
+export const DEFAULT_LIMITS: ServerLimits = {
+  handshakeMs: 10_000,
+  frameMs: 60_000,
+  drainIdleMs: 100,
+  drainMs: 2000,
+};
+
+/** What the server has done since it started. */
+export interface ServerStats extends Record<string, number> {
+  /** Connections that are open now. */
+  clients: number;
+  connections: number;
+  points: number;
+  bytes: number;
+  rejectedPoints: number;
+}
+
+/**
+ * A semaphore in bytes, first come, first served. A frame larger than the whole is let through when it is alone.
+ */
+export class FrameBudget {
+  #free: number;
+  readonly #limit: number;
+  readonly #waiting: { bytes: number; resume: () => void }[] = [];
+
+  constructor(limitBytes = LARGE_FRAMES_BYTES) {
+    this.#free = this.#limit = limitBytes;
+  }
+
+  async take(bytes: number): Promise<void> {
+    bytes = Math.min(bytes, this.#limit);
+    if (this.#waiting.length > 0 || bytes > this.#free) {
+      await new Promise<void>((resume) => this.#waiting.push({ bytes, resume }));
+    } else this.#free -= bytes;
+  }
+
+  give(bytes: number): void {
+    this.#free += Math.min(bytes, this.#limit);
+    while (this.#waiting.length > 0 && this.#waiting[0].bytes <= this.#free) {
+      const { bytes, resume } = this.#waiting.shift()!;
+      this.#free -= bytes;
+      resume();
+    }
+  }
+}
+
+/** What connections share. */
+export interface ServerShared {
+  readonly log: Logger;
+  readonly registry: MetricRegistry;
+  readonly limits: ServerLimits;
+  readonly stats: ServerStats;
+  readonly tables: TableBudget;
+  readonly frames: FrameBudget;
+  /** Where connections put their points; `gathered` says that they did. */
+  readonly builder: BatchBuilder;
+  /** No message has been passed on yet: the next one goes alone. */
+  readonly first: boolean;
+  /** To be awaited before the next read: the pipe may be full. */
+  gathered(): Promise<void> | void;
+  /** How large a receive buffer may grow now, in bytes. */
+  bufferBytes(): number;
+  /** Open connections of that client. */
+  readonly names: Map<string, number>;
+}
+
+/** A listening relay server. */
+export class RelayServer implements Input {
+  readonly stats: ServerStats = { clients: 0, connections: 0, points: 0, bytes: 0, rejectedPoints: 0 };
+  readonly #listener: Deno.TcpListener;
+  readonly #log: Logger;
+  readonly #shared: ServerShared;
+  readonly #connections = new Set<ClientConnection>();
+  #sink: BatchSink | null = null;
+  #blocked: Promise<void> | null = null;
+  #flushTimer: ReturnType<typeof setTimeout> | undefined;
+  #first = true;
+  #listening = true;
+
+  /** @param listener The socket to accept from; it is closed with the server. */
+  constructor(
+    listener: Deno.TcpListener,
+    context: Pick<PluginContext, "log" | "registry">,
+    limits = DEFAULT_LIMITS,
+  ) {
+    this.#listener = listener;
+    this.#log = context.log;
+    const isFirst = () => this.#first;
+    this.#shared = {
+      log: context.log,
+      registry: context.registry,
+      limits,
+      stats: this.stats,
+      tables: new TableBudget(),
+      frames: new FrameBudget(),
+      builder: new BatchBuilder(new BatchPool(BATCH_POINTS, POOLED_BATCHES)),
+      get first() {
+        return isFirst();
+      },
+      gathered: () => this.#gathered(),
+      bufferBytes: () => Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / (this.#connections.size + 1)),
+      names: new Map(),
+    };
+  }
+
+  /** The address that is listened on; a scope is not in it. */
+  get address(): Deno.NetAddr {
+    return this.#listener.addr as Deno.NetAddr;
+  }
+
+  async run(sink: BatchSink, stop: AbortSignal): Promise<void> {
+    this.#sink = sink;
+    const onStop = () => {
+      this.#stopListening();
+      for (const connection of this.#connections) connection.drain();
+    };
+    if (stop.aborted) onStop();
+    else stop.addEventListener("abort", onStop, { once: true });
+
+    const sweep = setInterval(() => {
+      const now = performance.now();
+      for (const connection of this.#connections) connection.sweep(now);
+    }, SWEEP_MS);
+    const report = setInterval(() => {
+      for (const connection of this.#connections) connection.report();
+    }, MINUTE_MS);
+    try {
+      await this.#accept(stop);
+      await Promise.all([...this.#connections].map((connection) => connection.finished));
+      clearTimeout(this.#flushTimer);
+      await this.#flush();
+    } finally {
+      clearInterval(sweep);
+      clearInterval(report);
+      stop.removeEventListener("abort", onStop);
+    }
+  }
+
+  async #accept(stop: AbortSignal): Promise<void> {
+    let lastComplaint = -Infinity;
+    while (this.#listening) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await this.#listener.accept();
+      } catch (error) {
+        if (!this.#listening) return;
+        // Out of file descriptors, most likely: those who wait stay in the queue of the kernel.
+        const now = performance.now();
+        if (now - lastComplaint > MINUTE_MS) {
+          lastComplaint = now;
+          this.#log.error("Cannot accept connections for now, trying on", { reason: messageOf(error) });
+        }
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        continue;
+      }
+      const connection = new ClientConnection(conn, this.#shared);
+      this.#connections.add(connection);
+      this.stats.connections++;
+      this.stats.clients++;
+      connection.finished.finally(() => {
+        this.#connections.delete(connection);
+        this.stats.clients--;
+      });
+      if (stop.aborted) connection.drain();
+    }
+  }
+
+  /** Points are in the builder: passes them on when they fill a batch, or soon. */
+  #gathered(): Promise<void> | void {
+    if (this.#blocked) return this.#blocked;
+    const { builder } = this.#shared;
+    // The first message is a batch of its own, like the first buffer of a real server: outputs such as CSV take
+    // their columns from it.
+    if (this.#first || builder.full.length > 0) {
+      this.#first = false;
+      return this.#flush();
+    }
+    this.#flushTimer ??= setTimeout(() => {
+      this.#flushTimer = undefined;
+      this.#flush();
+    }, GATHER_MS);
+  }
+
+  #flush(): Promise<void> | void {
+    if (this.#blocked) return this.#blocked;
+    let room: Promise<void> | void = undefined;
+    for (const batch of this.#shared.builder.take()) room = this.#sink!.push(batch) ?? room;
+    if (room) {
+      this.#blocked = room.then(() => {
+        this.#blocked = null;
+      });
+      return this.#blocked;
+    }
+  }
+
+  #stopListening(): void {
+    if (!this.#listening) return;
+    this.#listening = false;
+    this.#listener.close();
+  }
+
+  // deno-lint-ignore require-await
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopListening();
+    clearTimeout(this.#flushTimer);
+    for (const connection of this.#connections) connection.close();
+  }
+}
+
+const ADDRESS_KEY = "plugins.relay-server.address";
+
+/**
+ * Listens on an address such as `[::]:50051` (which also takes IPv4), `127.0.0.1:50051` or `[fe80::1%eth0]:50051`.
+ *
+ * @throws {ExitError} that names the address and the key, when that is not possible.
+ */
+export function listen(address: Address, log: Logger): Deno.TcpListener {
+  const { hostname, port } = address;
+  try {
+    return Deno.listen({ hostname, port });
+  } catch (error) {
+    if (hostname === "::" && !(error instanceof Deno.errors.AddrInUse)) {
+      try {
+        const listener = Deno.listen({ hostname: "0.0.0.0", port });
+        log.warn("IPv6 is not to be had, listening on IPv4 alone", { address: `0.0.0.0:${port}` });
+        return listener;
+      } catch { /* the first error says more */ }
+    }
+    const reason = interfaceProblem(address) ??
+      (error instanceof Deno.errors.AddrInUse
+        ? "another program uses that port; stop it or choose another port"
+        : error instanceof Deno.errors.AddrNotAvailable
+        ? "no interface of this machine has that address"
+        : messageOf(error));
+    throw new ExitError(
+      EXIT.unavailable,
+      `Cannot listen on ${formatAddress(address)} (${ADDRESS_KEY}): ${reason}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+const config = table({
+  address: text({
+    doc: "Address and port to listen on: all interfaces ([::]:50051), one IPv4 (10.0.0.1:50051), one IPv6 " +
+      "([::1]:50051), or a link-local one with its interface ([fe80::1%eth0]:50051).",
+    default: "[::]:50051",
+    check: (value) => addressProblem(value, { listen: true }),
+  }),
+}, { doc: "Receives measurements from relay clients." });
+
+export const relayServer = definePlugin({
+  name: "relay-server",
+  kind: "input",
+  description: "Receives measurements from relay clients over TCP",
+  config,
+  // deno-lint-ignore require-await
+  async open(options: { address: string }, context: PluginContext): Promise<Input> {
+    const address = parseAddress(options.address, { listen: true });
+    const server = new RelayServer(listen(address, context.log), context);
+    const { port } = server.address;
+    context.log.info("Listening for relay clients", { address: formatAddress({ ...address, port }) });
+    return server;
+  },
+});

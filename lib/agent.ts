@@ -35,7 +35,7 @@ export interface RunningAgent {
 }
 
 /** What waits for a slow output in memory, in bytes: senders wait behind it, so it need not be large. */
-const NETWORK_BUFFER_BYTES = 8 * 1024 * 1024;
+const NETWORK_BUFFER_BYTES = 4 * 1024 * 1024;
 /** What local sensors have measured and no output has taken, in bytes: about two million points. */
 const LOCAL_BUFFER_BYTES = 64 * 1024 * 1024;
 /** Of the time for a stop, inputs get at most this share; the rest is for the outputs. */

@@ -44,12 +44,13 @@ export interface SeriesDefinition {
 let nextSlot = 0;
 
 /**
- * Reserves a place in {@linkcode Series.cache} for one user: an output keeps there what it renders once per series.
- * Slots are few (one per output or encoder of a process) and never given back. Reserve them before series are made:
+ * Reserves places in {@linkcode Series.cache} for one user, and returns the first: an output keeps there what it
+ * renders once per series. Small integers cost nothing beside the place itself. Slots are few (one per output or encoder of a process) and never given back. Reserve them before series are made:
  * their caches then have the right size.
  */
-export function reserveCacheSlot(): number {
-  return nextSlot++;
+export function reserveCacheSlots(count = 1): number {
+  nextSlot += count;
+  return nextSlot - count;
 }
 
 /** An interned series. Immutable, but for the caches of its users. */
@@ -60,7 +61,7 @@ export class Series implements SeriesDefinition {
   readonly consumerKind: string;
   readonly consumerId: string;
   readonly attributes: readonly Attribute[];
-  /** What users of the series rendered from it, by {@linkcode reserveCacheSlot}; dies with the series. */
+  /** What users of the series rendered from it, by {@linkcode reserveCacheSlots}; dies with the series. */
   readonly cache: unknown[] = new Array(nextSlot);
 
   constructor(definition: SeriesDefinition) {

@@ -45,9 +45,14 @@ export class BatchBuilder {
     return this.current = this.#pool.take();
   }
 
+  /** Hands over the batches that are full. */
+  takeFull(): Batch[] {
+    return this.full.splice(0);
+  }
+
   /** Hands over all that was gathered; a batch that is mostly empty is copied into one that fits. */
   take(): Batch[] {
-    const batches = this.full.splice(0);
+    const batches = this.takeFull();
     const { current } = this;
     if (current.length * 2 > this.#pool.capacity) {
       batches.push(current);

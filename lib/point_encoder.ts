@@ -3,7 +3,7 @@
  * from then on. Metrics are numbered in the order in which they appear; the numbers hold for the life of the encoder,
  * so a new connection only needs the definitions again.
  */
-import { type Batch, type Metric, reserveCacheSlot, type Series } from "./measurement.ts";
+import { type Batch, type Metric, reserveCacheSlots, type Series } from "./measurement.ts";
 import { CLIENT_ATTRIBUTE } from "./point_decoder.ts";
 import { PostcardWriter, putVarint, varintLength } from "./postcard.ts";
 import {
@@ -35,7 +35,7 @@ interface EncodedSeries {
   readonly tail: Uint8Array;
 }
 
-const slot = reserveCacheSlot();
+const slot = reserveCacheSlots();
 
 /** Why {@linkcode PointEncoder.add} stopped. */
 export type AddResult =

@@ -176,8 +176,7 @@ export class SeriesTable {
     if (entry === this.metricIds.length) this.#growColumns();
     if (this.size * 2 > this.#slots.length) this.#rehash(this.#slots.length * 4);
     if (this.#poolLength + length > this.pool.length) {
-      const larger = this.pool.length * (this.pool.length < 65_536 ? 4 : 2);
-      const pool = new Uint8Array(Math.max(larger, this.#poolLength + length));
+      const pool = new Uint8Array(Math.max(this.pool.length * 2, this.#poolLength + length));
       pool.set(this.pool);
       this.pool = pool;
       this.poolView = new DataView(pool.buffer);

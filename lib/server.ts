@@ -6,7 +6,7 @@ import { type Address, addressProblem, formatAddress, interfaceProblem, parseAdd
 import { ClientConnection } from "./connection.ts";
 import { EXIT, ExitError, messageOf } from "./errors.ts";
 import type { Logger } from "./log.ts";
-import { BatchPool } from "./measurement.ts";
+import { type Batch, BatchPool } from "./measurement.ts";
 import { type BatchSink, definePlugin, type Input, type PluginContext } from "./plugin.ts";
 import { BatchBuilder } from "./point_decoder.ts";
 import type { MetricRegistry } from "./registry.ts";
@@ -16,11 +16,11 @@ import { TableBudget } from "./series_table.ts";
 /** Points in a batch of the server. */
 const BATCH_POINTS = 4096;
 /** Unused batches that are kept: about what the pipe holds when it is full, so that a busy server allocates none. */
-const POOLED_BATCHES = 72;
+const POOLED_BATCHES = 36;
 /** How long points may wait for others before they go on, in ms. */
 const GATHER_MS = 2;
 /** Receive buffers of all clients together may grow to about this for speed, in bytes. */
-const BUFFER_BYTES = 4 * 1024 * 1024;
+const BUFFER_BYTES = 3 * 1024 * 1024;
 const MAX_BUFFER_BYTES = 256 * 1024;
 /** Frames larger than a receive buffer share this much memory, in bytes. */
 const LARGE_FRAMES_BYTES = 64 * 1024 * 1024;
@@ -168,6 +168,7 @@ export class RelayServer implements Input {
     try {
       await this.#accept(stop);
       await Promise.all([...this.#connections].map((connection) => connection.finished));
+      while (this.#blocked) await this.#blocked;
       clearTimeout(this.#flushTimer);
       await this.#flush();
     } finally {
@@ -206,29 +207,37 @@ export class RelayServer implements Input {
     }
   }
 
-  /** Points are in the builder: passes them on when they fill a batch, or soon. */
+  /** Points are in the builder: passes them on when they fill a batch, the rest soon. */
   #gathered(): Promise<void> | void {
-    if (this.#blocked) return this.#blocked;
     const { builder } = this.#shared;
+    if (this.#blocked) return this.#blocked;
     // The first message is a batch of its own, like the first buffer of a real server: outputs such as CSV take
     // their columns from it.
-    if (this.#first || builder.full.length > 0) {
+    if (this.#first) {
       this.#first = false;
-      return this.#flush();
+      return this.#push(builder.take());
     }
-    this.#flushTimer ??= setTimeout(() => {
-      this.#flushTimer = undefined;
-      this.#flush();
-    }, GATHER_MS);
+    if (builder.current.length > 0) {
+      this.#flushTimer ??= setTimeout(() => {
+        this.#flushTimer = undefined;
+        this.#flush();
+      }, GATHER_MS);
+    }
+    if (builder.full.length > 0) return this.#push(builder.takeFull());
   }
 
   #flush(): Promise<void> | void {
-    if (this.#blocked) return this.#blocked;
+    return this.#blocked ?? this.#push(this.#shared.builder.take());
+  }
+
+  #push(batches: Batch[]): Promise<void> | void {
     let room: Promise<void> | void = undefined;
-    for (const batch of this.#shared.builder.take()) room = this.#sink!.push(batch) ?? room;
+    for (const batch of batches) room = this.#sink!.push(batch) ?? room;
     if (room) {
       this.#blocked = room.then(() => {
         this.#blocked = null;
+        // What was gathered meanwhile has nobody else to pass it on.
+        this.#gathered();
       });
       return this.#blocked;
     }

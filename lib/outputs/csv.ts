@@ -3,10 +3,10 @@ import type { Clock } from "../clock.ts";
 import { EXIT, ExitError, messageOf } from "../errors.ts";
 import type { BatchReader } from "../journal.ts";
 import type { Logger } from "../log.ts";
-import { type Batch, reserveCacheSlot } from "../measurement.ts";
+import { type Batch, reserveCacheSlots } from "../measurement.ts";
 import { definePlugin, type Output, type PluginContext } from "../plugin.ts";
 import { flag, type Infer, table, text } from "../schema.ts";
-import { attributeColumns, type CsvFormat, CsvRenderer, RowBuffer } from "./csv_format.ts";
+import { attributeColumns, CACHE_SLOTS, type CsvFormat, CsvRenderer, RowBuffer } from "./csv_format.ts";
 
 /** Bytes gathered for one write. */
 const WRITE_BYTES = 256 * 1024;
@@ -68,7 +68,7 @@ export class CsvOutput implements Output {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #config: CsvConfig;
-  readonly #slot = reserveCacheSlot();
+  readonly #slot = reserveCacheSlots(CACHE_SLOTS);
   #path: string;
   #file: Deno.FsFile;
   #renderer: CsvRenderer | null = null;

@@ -8,7 +8,7 @@ import {
   type AttributeValue,
   type Batch,
   type Metric,
-  reserveCacheSlot,
+  reserveCacheSlots,
   type Series,
 } from "../measurement.ts";
 import { unitDisplayName, unitUniqueName } from "../registry.ts";
@@ -85,16 +85,16 @@ const ROW_SLACK = 512;
 /** Rendered parts are forgotten when they take more than this. */
 const POOL_LIMIT_BYTES = 16 * 1024 * 1024;
 
-/** Where a series' parts stand in the pool. */
-interface Rendered {
-  /** Of the pool; another one means that the parts are no longer there. */
-  readonly generation: number;
-  /** The metric's column and the delimiter behind it. */
-  readonly head: number;
-  readonly headLength: number;
-  /** Behind the head: from the delimiter behind the value to the end of the line. */
-  readonly tailLength: number;
-}
+/**
+ * What a renderer keeps in the cache of a series: where its parts stand in the pool. First the metric's column and the
+ * delimiter behind it, then what comes behind the value, to the end of the line.
+ */
+export const CACHE_SLOTS = 4;
+const HEAD_START = 0;
+const HEAD_LENGTH = 1;
+const TAIL_LENGTH = 2;
+/** Of the pool; another one means that the parts are no longer there. */
+const GENERATION = 3;
 
 /** Renders rows for one file: its columns are known. */
 export class CsvRenderer {
@@ -122,9 +122,9 @@ export class CsvRenderer {
 
   /**
    * @param columns Names of the attributes that have a column.
-   * @param slot A place in the caches of series that only this renderer uses.
+   * @param slot The first of {@linkcode CACHE_SLOTS} places in the caches of series that only this renderer uses.
    */
-  constructor(columns: readonly string[], format: CsvFormat, slot = reserveCacheSlot()) {
+  constructor(columns: readonly string[], format: CsvFormat, slot = reserveCacheSlots(CACHE_SLOTS)) {
     this.#slot = slot;
     this.#format = format;
     this.#columns = columns;
@@ -173,7 +173,7 @@ export class CsvRenderer {
     return end;
   }
 
-  #renderSeries(series: Series): Rendered {
+  #renderSeries(series: Series): void {
     const { delimiter } = this.#format;
     const head = this.#headOf(series.metric);
     const tail = delimiter + this.#quoted(series.resourceKind) + delimiter + this.#quoted(series.resourceId) +
@@ -187,7 +187,7 @@ export class CsvRenderer {
       this.#generation++;
     }
     if (this.#poolLength + room > this.#pool.length) {
-      const pool = new Uint8Array(Math.max(this.#pool.length * 2, this.#poolLength + room));
+      const pool = new Uint8Array(Math.max(Math.floor(this.#pool.length * 1.5), this.#poolLength + room));
       pool.set(this.#pool.subarray(0, this.#poolLength));
       this.#pool = pool;
       this.#poolView = new DataView(pool.buffer);
@@ -196,9 +196,12 @@ export class CsvRenderer {
     const headLength = encoder.encodeInto(head, this.#pool.subarray(start)).written;
     const tailLength = encoder.encodeInto(tail, this.#pool.subarray(start + headLength)).written;
     this.#poolLength += headLength + tailLength;
-    const rendered: Rendered = { generation: this.#generation, head: start, headLength, tailLength };
-    series.cache[this.#slot] = rendered;
-    return rendered;
+    const { cache } = series;
+    const slot = this.#slot;
+    cache[slot + HEAD_START] = start;
+    cache[slot + HEAD_LENGTH] = headLength;
+    cache[slot + TAIL_LENGTH] = tailLength;
+    cache[slot + GENERATION] = this.#generation;
   }
 
   /**
@@ -216,12 +219,11 @@ export class CsvRenderer {
     let at = out.length;
 
     for (; row < length; row++) {
-      const one = series[row];
-      let rendered = one.cache[slot] as Rendered | undefined;
-      if (rendered === undefined || rendered.generation !== this.#generation) {
-        rendered = this.#renderSeries(one);
-      }
-      const { head, headLength, tailLength } = rendered;
+      const { cache } = series[row];
+      if (cache[slot + GENERATION] !== this.#generation) this.#renderSeries(series[row]);
+      const head = cache[slot + HEAD_START] as number;
+      const headLength = cache[slot + HEAD_LENGTH] as number;
+      const tailLength = cache[slot + TAIL_LENGTH] as number;
       const tail = head + headLength;
 
       if (at + headLength + tailLength + generous > bytes.length) {

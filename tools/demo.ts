@@ -1,7 +1,7 @@
 /**
  * The first minute: a server in this process, a client in another one, real TCP between them, and a CSV file.
  *
- *     deno task demo [--for 10s]
+ *     deno task demo [--for 10s] [--file demo-output.csv]
  *
  * The client measures this machine through /proc. Ctrl-C, or the end of the time, stops both in good order.
  */
@@ -14,7 +14,6 @@ import { createLogger } from "../lib/log.ts";
 import { csv } from "../lib/outputs/csv.ts";
 import { relayServer } from "../lib/server.ts";
 
-const FILE = "demo-output.csv";
 const MAIN = new URL("../main.ts", import.meta.url).pathname;
 /** Faster than the defaults, so that there is something to see at once. */
 const OVERRIDES = [
@@ -30,17 +29,19 @@ const isTerminal = Deno.stdout.isTerminal();
 const say = (text: string) => console.log(text);
 const number = (value: number) => Math.round(value).toLocaleString("en-US");
 
-function durationMs(): number {
+/** What the command line says. */
+function readArguments(): { forMs: number; file: string } {
   const options = parseArgs(Deno.args, {
-    string: ["for"],
+    string: ["for", "file"],
+    default: { file: "demo-output.csv" },
     unknown: (arg) => {
-      console.error(`Unknown argument ${arg}; usage: task demo [--for 10s]`);
+      console.error(`Unknown argument ${arg}; usage: task demo [--for 10s] [--file PATH]`);
       Deno.exit(EXIT.usage);
     },
   });
-  if (options.for === undefined) return Infinity;
+  if (options.for === undefined) return { forMs: Infinity, file: options.file };
   try {
-    return Number(parseDuration(options.for)) / 1e6;
+    return { forMs: Number(parseDuration(options.for)) / 1e6, file: options.file };
   } catch (error) {
     console.error(`--for takes a duration such as 10s or 1m: ${messageOf(error)}`);
     Deno.exit(EXIT.usage);
@@ -55,7 +56,9 @@ function freePort(): number {
 }
 
 /** Starts the client; its warnings and errors are shown. */
-function startClient(address: string): { child: Deno.ChildProcess; stopping: () => boolean; logged: Promise<void> } {
+function startClient(
+  address: string,
+): { child: Deno.ChildProcess; stopping: () => boolean; logged: Promise<void> } {
   const overrides = OVERRIDES.flatMap((override) => ["--config-override", override]);
   // An empty file, so that a configuration that lies in this directory does not get into the demo.
   const args = ["run", "-A", "--no-check", MAIN, "--config", "/dev/null", "--plugins", "procfs,relay-client"];
@@ -86,7 +89,9 @@ async function showProgress(agent: RunningAgent, stop: AbortSignal): Promise<voi
     });
     const { "relay-server": server, csv: file } = agent.stats();
     const line = `${number(server.points - before)} points/s   ${number(server.points)} points in all   ` +
-      `${server.clients} client${server.clients === 1 ? "" : "s"}   ${FILE}: ${number(file.bytes / 1024)} KiB`;
+      `${server.clients} client${server.clients === 1 ? "" : "s"}   ${FILE}: ${
+        number(file.bytes / 1024)
+      } KiB`;
     before = server.points;
     if (stop.aborted) break;
     if (isTerminal) Deno.stdout.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
@@ -95,7 +100,7 @@ async function showProgress(agent: RunningAgent, stop: AbortSignal): Promise<voi
   if (isTerminal) say("");
 }
 
-const forMs = durationMs();
+const { forMs, file: FILE } = readArguments();
 const address = `127.0.0.1:${freePort()}`;
 say(`A server listens on ${address} and writes to ${FILE}; a client measures this machine and sends to it.`);
 say(forMs === Infinity ? "Ctrl-C stops both." : `Both stop after ${formatDuration(forMs)}, or with Ctrl-C.`);

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { runAgent, type RunningAgent } from "../lib/agent.ts";
+import { EXIT, ExitError } from "../lib/errors.ts";
+import { type Batch } from "../lib/measurement.ts";
+import type {
+  BatchSink,
+  Input,
+  InputPlugin,
+  Output,
+  OutputPlugin,
+  Plugin,
+  TransformPlugin,
+} from "../lib/plugin.ts";
+import { table } from "../lib/schema.ts";
+import { numbered } from "./kit/points.ts";
+import { LogLines, until } from "./kit/relay.ts";
+
+const declaration = { description: "for tests", config: table({}, { doc: "Nothing." }) };
+
+/** An input that pushes batches, and one more when it is told to stop. */
+function source(name: string, batches: Batch[], last?: Batch): InputPlugin<unknown> & { disposed: boolean } {
+  const plugin = {
+    ...declaration,
+    name,
+    kind: "input" as const,
+    disposed: false,
+    open: (): Promise<Input> =>
+      Promise.resolve({
+        async run(sink: BatchSink, stop: AbortSignal) {
+          for (const batch of batches) await sink.push(batch);
+          await new Promise<void>((resolve) => {
+            if (stop.aborted) resolve();
+            else stop.addEventListener("abort", () => resolve(), { once: true });
+          });
+          if (last) await sink.push(last);
+        },
+        stats: { batches: batches.length },
+        [Symbol.asyncDispose]() {
+          plugin.disposed = true;
+          return Promise.resolve();
+        },
+      }),
+  };
+  return plugin;
+}
+
+/** An output that keeps the values of all points. */
+function store(
+  name: string,
+  open?: () => Promise<Output>,
+): OutputPlugin<unknown> & { values: number[]; disposed: boolean } {
+  const plugin = {
+    ...declaration,
+    name,
+    kind: "output" as const,
+    values: [] as number[],
+    disposed: false,
+    open: open ?? ((): Promise<Output> =>
+      Promise.resolve({
+        async run(reader, signal) {
+          while (await reader.wait(Infinity, signal) === "ready") {
+            const batch = reader.next()!;
+            plugin.values.push(...batch.values.subarray(0, batch.length));
+            reader.commit(1);
+          }
+        },
+        [Symbol.asyncDispose]() {
+          plugin.disposed = true;
+          return Promise.resolve();
+        },
+      })),
+  };
+  return plugin;
+}
+
+interface Started {
+  done: Promise<number>;
+  stop: () => void;
+  logs: LogLines;
+  agent: () => RunningAgent | undefined;
+}
+
+function start(plugins: Plugin[], shutdown_timeout = 1000): Started {
+  const stop = new AbortController();
+  const logs = new LogLines();
+  let agent: RunningAgent | undefined;
+  const done = runAgent(
+    { general: { shutdown_timeout }, plugins: plugins.map((plugin) => ({ plugin, config: {} })) },
+    logs.log,
+    { stop: stop.signal, signals: false, onRunning: (running) => void (agent = running) },
+  );
+  return { done, stop: () => stop.abort(), logs, agent: () => agent };
+}
+
+Deno.test("a stop takes the last points of the inputs to every output, and exits with 0", async () => {
+  const [a, b] = [store("a"), store("b")];
+  const input = source("in", [numbered(3)], numbered(2, 3));
+  const { done, stop, agent } = start([input, a, b]);
+  await until(() => a.values.length === 3 && b.values.length === 3);
+  assert.deepEqual(agent()!.stats(), { in: { batches: 1 } });
+  stop();
+  assert.equal(await done, EXIT.ok);
+  for (const { values } of [a, b]) assert.deepEqual(values, [0, 1, 2, 3, 4]);
+  assert.ok(input.disposed && a.disposed && b.disposed);
+});
+
+Deno.test("every batch goes through the transforms, in order, and may be dropped or replaced", async () => {
+  const transform = (name: string, apply: (batch: Batch) => Batch | null): TransformPlugin<unknown> => ({
+    ...declaration,
+    name,
+    kind: "transform",
+    open: () => Promise.resolve({ apply }),
+  });
+  const seen: string[] = [];
+  const out = store("out");
+  const { done, stop } = start([
+    source("in", [numbered(1), numbered(2), numbered(3)]),
+    transform("drop", (batch) => (seen.push(`drop ${batch.length}`), batch.length === 2 ? null : batch)),
+    transform("double", (batch) => (seen.push(`double ${batch.length}`), numbered(batch.length * 2))),
+    out,
+  ]);
+  await until(() => out.values.length === 8);
+  stop();
+  assert.equal(await done, EXIT.ok);
+  assert.deepEqual(seen, ["drop 1", "double 1", "drop 2", "drop 3", "double 3"]);
+});
+
+Deno.test("a plugin that cannot be opened ends the process with its exit code, and what was open is closed", async () => {
+  const input = source("in", []);
+  const broken = store("broken", () => Promise.reject(new ExitError(EXIT.config, "Cannot do that")));
+  const { done, logs } = start([input, broken]);
+  assert.equal(await done, EXIT.config);
+  assert.equal(logs.matching(/ERROR test: Cannot do that/).length, 1);
+  assert.ok(input.disposed);
+});
+
+Deno.test("an output that gives up stops the process in good order: the others get everything, the loss is counted", async () => {
+  const good = store("good");
+  const bad: OutputPlugin<unknown> = {
+    ...declaration,
+    name: "bad",
+    kind: "output",
+    open: (_config, { fail }) =>
+      Promise.resolve({
+        async run(reader, signal) {
+          await reader.wait(Infinity, signal);
+          fail(new ExitError(EXIT.unavailable, "Cannot reach it"));
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }),
+  };
+  const { done, logs } = start([source("in", [numbered(3)], numbered(4, 3)), good, bad]);
+  assert.equal(await done, EXIT.unavailable);
+  assert.deepEqual(good.values, [0, 1, 2, 3, 4, 5, 6]);
+  assert.equal(logs.matching(/ERROR test: Cannot reach it; 7 points are given up/).length, 1);
+});
+
+Deno.test("an output that throws is an error of ours, exit 70", async () => {
+  const bad = store("bad", () =>
+    Promise.resolve({
+      run: () => Promise.reject(new TypeError("oops")),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }));
+  const { done, logs } = start([source("in", []), bad]);
+  assert.equal(await done, EXIT.software);
+  assert.ok(logs.matching(/bad failed.*oops/).length === 1);
+});
+
+Deno.test("a stop does not wait for an output longer than shutdown_timeout, and counts what is lost", async () => {
+  const stuck = store("stuck", () =>
+    Promise.resolve({
+      run: (_reader, signal) =>
+        new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true })),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }));
+  const { done, stop, logs, agent } = start([source("in", [numbered(5)]), stuck], 200);
+  await until(() => agent() !== undefined);
+  const began = performance.now();
+  stop();
+  assert.equal(await done, EXIT.unavailable);
+  assert.ok(performance.now() - began < 2000);
+  assert.equal(logs.matching(/5 points could not be written in time and are given up/).length, 1);
+});
+
+Deno.test("the process ends when all inputs have ended by themselves", async () => {
+  const out = store("out");
+  const once: InputPlugin<unknown> = {
+    ...declaration,
+    name: "once",
+    kind: "input",
+    open: () =>
+      Promise.resolve({
+        async run(sink) {
+          await sink.push(numbered(2));
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }),
+  };
+  assert.equal(await start([once, out]).done, EXIT.ok);
+  assert.deepEqual(out.values, [0, 1]);
+});

@@ -1,0 +1,107 @@
+/** The keys of `[plugins.procfs]`: names and defaults are those of Alumet. */
+import {
+  choice,
+  duration,
+  flag,
+  type Infer,
+  integer,
+  list,
+  optional,
+  table,
+  tables,
+  text,
+} from "../../schema.ts";
+import { rustRegexProblem } from "./regex.ts";
+
+const enabled = (what: string) => flag({ doc: `Whether to measure ${what}.`, default: true });
+
+const pollInterval = (value: string) =>
+  duration({ doc: "Time between two measurements.", default: value, min: "1ms" });
+
+const flushInterval = duration({
+  doc: "Time after which the points of several measurements are handed over together.",
+  default: "4s",
+});
+
+const memoryMode = choice(["quick", "slow_but_accurate"], {
+  doc: "Where the memory of a process is read: in /proc/PID/statm (quick), or in /proc/PID/smaps_rollup " +
+    "(slow_but_accurate), which takes ten times as long and CAP_SYS_PTRACE for the processes of other users.",
+  default: "quick",
+});
+
+const MAX_PID = 2 ** 32 - 1;
+
+const group = table({
+  pid: optional(integer({ doc: "Only the process with this pid.", default: 1, min: 0, max: MAX_PID })),
+  ppid: optional(
+    integer({ doc: "Only the processes whose parent has this pid.", default: 1, min: 0, max: MAX_PID }),
+  ),
+  exe_regex: text({
+    doc:
+      "Only the processes whose executable's path contains a match of this regular expression. Empty: all.",
+    default: "",
+    check: rustRegexProblem,
+  }),
+  poll_interval: pollInterval("2s"),
+  flush_interval: flushInterval,
+  memory_mode: memoryMode,
+}, { doc: "A group of processes. A process belongs to the first group whose conditions it meets." });
+
+export const config = table({
+  kernel: table({
+    enabled: enabled("CPU times, context switches and forks of the whole system (/proc/stat)"),
+    poll_interval: pollInterval("5s"),
+  }, { doc: "The kernel." }),
+  memory: table({
+    enabled: enabled("the memory of the whole system (/proc/meminfo)"),
+    poll_interval: pollInterval("5s"),
+    metrics: list(
+      text({
+        doc: "An entry.",
+        default: "",
+        check: (entry) => /^[!-9;-~]+$/.test(entry) ? undefined : "this is not the name of an entry",
+      }),
+      {
+        doc: "Entries of /proc/meminfo. The metric of MemTotal is called mem_total.",
+        default: [
+          "MemTotal",
+          "MemFree",
+          "MemAvailable",
+          "Cached",
+          "SwapCached",
+          "Active",
+          "Inactive",
+          "Mapped",
+        ],
+      },
+    ),
+  }, { doc: "Memory." }),
+  network: table({
+    enabled: enabled("the traffic of the network interfaces (/proc/net/dev)"),
+    poll_interval: pollInterval("5s"),
+  }, { doc: "The network." }),
+  processes: table({
+    enabled: enabled("CPU and memory of each process (/proc/PID)"),
+    refresh_interval: duration({
+      doc: "Time between two looks for processes that have begun.",
+      default: "2s",
+      min: "1ms",
+    }),
+    strategy: choice(["watcher", "event"], {
+      doc:
+        "Which processes to measure: all that are found (watcher), or those that a command is told of (event).",
+      default: "watcher",
+    }),
+    groups: tables(group, {
+      doc: "Groups of processes, for the strategy watcher.",
+      default: [group.defaultValue()],
+    }),
+    events: table({
+      poll_interval: pollInterval("1s"),
+      flush_interval: flushInterval,
+      memory_mode: memoryMode,
+    }, { doc: "How processes are measured with the strategy event." }),
+  }, { doc: "Processes." }),
+}, { doc: "What the kernel tells in /proc." });
+
+export type ProcfsConfig = Infer<typeof config>;

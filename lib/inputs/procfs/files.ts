@@ -1,0 +1,226 @@
+/** Files of /proc and /sys: kept open where possible, read into one buffer. */
+import { Scanner } from "./scan.ts";
+
+/** What is used of {@linkcode Deno.FsFile}. */
+export interface OpenFile {
+  readSync(buffer: Uint8Array): number | null;
+  seekSync(offset: number, whence: Deno.SeekMode): number;
+  close(): void;
+}
+
+/** Where the files are. Tests put another tree, or another `open`, in the place of the machine's. */
+export interface ProcRoots {
+  /** @default {"/proc"} */
+  readonly proc?: string;
+  /** @default {"/sys"} */
+  readonly sys?: string;
+  /** @default Deno.openSync */
+  readonly open?: (path: string) => OpenFile;
+}
+
+/** What came of opening or reading, in the place of a file or a number of bytes. */
+export type Failure = typeof GONE | typeof DENIED | typeof TOO_MANY_OPEN;
+/** There is no such file, or the process that it tells of has ended. */
+export const GONE = 0;
+/** The file may not be read by this user. */
+export const DENIED = -1;
+/** This process has too many open files. */
+export const TOO_MANY_OPEN = -2;
+
+/** Room for any file of a process; files of the whole system grow it where they need more. */
+const BUFFER_BYTES = 64 * 1024;
+
+/** Kept files that are closed when this process has too many open, for what is opened from then on. */
+const RESERVE = 16;
+
+/** What the readers of one /proc share: the buffer, and the files that stay open. */
+export class ProcFiles {
+  readonly proc: string;
+  readonly sys: string;
+  readonly scanner: Scanner = new Scanner();
+  /** Holds what was read last. */
+  buffer: Uint8Array<ArrayBuffer> = new Uint8Array(BUFFER_BYTES);
+  /** Called once, when the first file cannot stay open. */
+  onLimit: () => void = () => {};
+  readonly #open: (path: string) => OpenFile;
+  readonly #kept = new Set<ProcFile>();
+  #keepLimit: number;
+  #limitSaid = false;
+
+  constructor(roots: ProcRoots = {}) {
+    this.proc = roots.proc ?? "/proc";
+    this.sys = roots.sys ?? "/sys";
+    this.#open = roots.open ?? ((path) => Deno.openSync(path));
+    // The other half is for the rest of the process: sockets, databases, segments. Deno has raised the soft limit to
+    // the hard one when it started, as Alumet does.
+    this.#keepLimit = Math.floor(openFilesLimit(this.text(`${this.proc}/self/limits`)) / 2);
+  }
+
+  /** Number of files that are open. */
+  get kept(): number {
+    return this.#kept.size;
+  }
+
+  /** Opens the file; what cannot be opened for an expected reason is told by a number. */
+  open(path: string): OpenFile | Failure {
+    try {
+      return this.#open(path);
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure === undefined) throw error;
+      return failure;
+    }
+  }
+
+  /** Where a symbolic link leads. */
+  link(path: string): string | Failure {
+    try {
+      return Deno.readLinkSync(path);
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure === undefined) throw error;
+      return failure;
+    }
+  }
+
+  /** Counts the file among those that stay open; false if there are enough of them. */
+  keep(file: ProcFile): boolean {
+    if (this.#kept.size >= this.#keepLimit) {
+      this.#sayLimit();
+      return false;
+    }
+    this.#kept.add(file);
+    return true;
+  }
+
+  /** The file was closed. */
+  closed(file: ProcFile): void {
+    this.#kept.delete(file);
+  }
+
+  /** This process can open no more files: some are closed, and fewer stay open from now on. */
+  makeRoom(): void {
+    this.#keepLimit = Math.max(0, this.#kept.size - RESERVE);
+    [...this.#kept].slice(this.#keepLimit).forEach((file) => file.close());
+    this.#sayLimit();
+  }
+
+  #sayLimit(): void {
+    if (this.#limitSaid) return;
+    this.#limitSaid = true;
+    this.onLimit();
+  }
+
+  /** The whole file as text, or `undefined` where it cannot be read. For what is read once or rarely. */
+  text(path: string): string | undefined {
+    try {
+      return Deno.readTextFileSync(path);
+    } catch (error) {
+      if (failureOf(error) === undefined) throw error;
+      return undefined;
+    }
+  }
+}
+
+function failureOf(error: unknown): Failure | undefined {
+  if (error instanceof Deno.errors.NotFound) return GONE;
+  if (error instanceof Deno.errors.PermissionDenied) return DENIED;
+  switch ((error as { code?: string }).code) {
+    case "ESRCH":
+    case "ENOTDIR":
+      return GONE;
+    case "EMFILE":
+    case "ENFILE":
+      return TOO_MANY_OPEN;
+  }
+  return undefined;
+}
+
+/** One file of /proc, opened when it is first read, and kept open while the limit allows it. */
+export class ProcFile {
+  readonly path: string;
+  readonly #files: ProcFiles;
+  #open: OpenFile | null = null;
+  #canRewind = true;
+
+  constructor(files: ProcFiles, path: string) {
+    this.#files = files;
+    this.path = path;
+  }
+
+  /**
+   * Reads from the start into the shared buffer, by one call of the system (`whole`: by as many as it takes), and
+   * starts the shared scanner there. Returns the number of bytes, or {@linkcode GONE}, {@linkcode DENIED} or
+   * {@linkcode TOO_MANY_OPEN}.
+   */
+  read(whole = false): number {
+    const files = this.#files;
+    let length = GONE as number;
+    if (this.#open !== null) {
+      length = this.#canRewind ? this.#fill(this.#open, whole, true) : GONE;
+      if (length === GONE) this.close();
+    }
+    if (this.#open === null) {
+      // A file that was open may fail though its process lives: after exec(), smaps_rollup is that of the old memory
+      // (ESRCH), and some kernels cannot rewind below /proc/net. A process that has ended has no path any more.
+      let opened = files.open(this.path);
+      if (opened === TOO_MANY_OPEN) {
+        files.makeRoom();
+        opened = files.open(this.path);
+      }
+      if (typeof opened === "number") {
+        files.scanner.start(files.buffer, 0);
+        return opened;
+      }
+      length = this.#fill(opened, whole, false);
+      if (length > 0 && this.#canRewind && files.keep(this)) this.#open = opened;
+      else opened.close();
+    }
+    files.scanner.start(files.buffer, length);
+    return length;
+  }
+
+  /** Reads, or returns {@linkcode GONE}: Deno gives ESRCH ("No such process") neither a class nor a code here. */
+  #fill(file: OpenFile, whole: boolean, rewind: boolean): number {
+    const files = this.#files;
+    if (rewind) {
+      try {
+        file.seekSync(0, Deno.SeekMode.Start);
+      } catch {
+        this.#canRewind = false;
+        return GONE;
+      }
+    }
+    try {
+      let length = file.readSync(files.buffer) ?? 0;
+      while (whole && length > 0) {
+        if (length === files.buffer.length) {
+          const larger = new Uint8Array(2 * length);
+          larger.set(files.buffer);
+          files.buffer = larger;
+        }
+        const more = file.readSync(files.buffer.subarray(length));
+        if (!more) break;
+        length += more;
+      }
+      return length;
+    } catch {
+      return GONE;
+    }
+  }
+
+  /** Closes the file; it is opened again when it is read. May be called twice. */
+  close(): void {
+    if (this.#open === null) return;
+    this.#open.close();
+    this.#open = null;
+    this.#files.closed(this);
+  }
+}
+
+/** The soft limit of open files in /proc/self/limits (man 5 proc_pid_limits). */
+export function openFilesLimit(limits: string | undefined): number {
+  const match = /^Max open files\s+(\d+|unlimited)/m.exec(limits ?? "");
+  if (!match) return 1024;
+  return match[1] === "unlimited" ? Infinity : Number(match[1]);
+}

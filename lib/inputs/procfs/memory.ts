@@ -1,0 +1,57 @@
+/** Memory of the whole system, from /proc/meminfo (man 5 proc_meminfo). */
+import type { Timestamp } from "../../clock.ts";
+import type { Logger } from "../../log.ts";
+import type { Batch, Series } from "../../measurement.ts";
+import { seriesOf } from "../../measurement.ts";
+import type { MetricRegistry } from "../../registry.ts";
+import type { PolledSource } from "../poll.ts";
+import { ProcFile, type ProcFiles } from "./files.ts";
+import { BYTE, pushU64, u64Metric } from "./points.ts";
+import { bytesOf, eachLabelled, type Scanner } from "./scan.ts";
+
+/** The name of the metric of an entry: `MemTotal` is `mem_total`, `NFS_Unstable` is `nfs_unstable`. */
+export function snakeCase(entry: string): string {
+  if (entry.length === 1) return entry;
+  if (entry.includes("_")) return entry.toLowerCase();
+  return entry.replace(/(?<=[A-Za-z])[A-Z]/g, "_$&").toLowerCase();
+}
+
+/** The values of some entries, in bytes, in the order of the file. */
+export class MemorySource implements PolledSource {
+  readonly name = "memory";
+  readonly #file: ProcFile;
+  readonly #scanner: Scanner;
+  readonly #log: Logger;
+  readonly #entries: readonly string[];
+  readonly #labels: readonly Uint8Array[];
+  readonly #series: readonly Series[];
+  #first = true;
+
+  /** Registers the metrics, in the order of the entries. */
+  constructor(files: ProcFiles, registry: MetricRegistry, log: Logger, entries: readonly string[]) {
+    this.#file = new ProcFile(files, `${files.proc}/meminfo`);
+    this.#scanner = files.scanner;
+    this.#log = log;
+    this.#entries = [...new Set(entries)];
+    this.#labels = this.#entries.map((entry) => bytesOf(`${entry}:`));
+    this.#series = this.#entries.map((entry) => {
+      const description = `${entry} entry in /proc/meminfo, converted to bytes`;
+      return seriesOf(registry.register(u64Metric(snakeCase(entry), BYTE, description)));
+    });
+  }
+
+  poll(batch: Batch, t: Timestamp): void {
+    const missing = this.#first ? new Set(this.#entries) : null;
+    this.#first = false;
+    this.#file.read(true);
+    eachLabelled(this.#scanner, this.#labels, (i, value) => {
+      pushU64(batch, this.#series[i], t, value);
+      missing?.delete(this.#entries[i]);
+    });
+    for (const entry of missing ?? []) this.#log.debug("No data", { file: this.#file.path, entry });
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}

@@ -1,0 +1,246 @@
+/** CPU and memory of one process. */
+import type { Timestamp } from "../../clock.ts";
+import type { Batch, Metric, Series } from "../../measurement.ts";
+import { seriesOf } from "../../measurement.ts";
+import type { MetricRegistry } from "../../registry.ts";
+import { DENIED, ProcFile, type ProcFiles, TOO_MANY_OPEN } from "./files.ts";
+import { attributes, BYTE, NANOSECOND, PERCENT, pushU64, u64Metric } from "./points.ts";
+import type { ProcessStat } from "./process_stat.ts";
+import { bytesOf, eachLabelled, product, type U64 } from "./scan.ts";
+
+/** Where the memory of a process is read: statm (quick) or smaps_rollup (slow, but exact). */
+export type MemoryMode = "quick" | "slow_but_accurate";
+
+/** The metrics of processes, in the order of their registration. */
+export interface ProcessMetrics {
+  readonly cpuTime: Metric;
+  readonly cpuPercent: Metric;
+  readonly memory: Metric;
+}
+
+export function registerProcessMetrics(registry: MetricRegistry): ProcessMetrics {
+  return {
+    cpuTime: registry.register(
+      u64Metric(
+        "cpu_time_delta",
+        NANOSECOND,
+        "Time spent executing on the CPU since the previous measurement",
+      ),
+    ),
+    cpuPercent: registry.register({
+      name: "cpu_percent",
+      type: "f64",
+      unit: PERCENT,
+      description: "CPU usage percent",
+    }),
+    memory: registry.register(u64Metric("memory_usage", BYTE, "Memory usage")),
+  };
+}
+
+/** What the measurements of all processes share. */
+export interface ProcessContext {
+  readonly files: ProcFiles;
+  readonly metrics: ProcessMetrics;
+  readonly pageSize: number;
+  readonly ticksPerSecond: number;
+  /** CPUs among which `cpu_percent` is divided. */
+  cpus: number;
+  /** Scratch: the fields that were read last. */
+  readonly stat: ProcessStat;
+}
+
+/** Each so many measurements, statm is read whatever stat says. */
+const STATM_MAX_AGE = 10;
+
+/** What became of an attempt to measure. */
+export type Outcome = "measured" | "ended" | "denied" | "too_many_open";
+
+const MEMORY_KINDS = attributes("kind", ["resident", "shared", "virtual", "proportional"]);
+const CPU_KINDS = attributes("kind", ["user", "system", "guest"]);
+const PERCENT_KINDS = attributes("kind", ["user", "system", "total"]);
+
+/** Entries of smaps_rollup, by their places in {@linkcode rollup}. */
+const ROLLUP = ["Rss:", "Pss:", "Shared_Clean:", "Shared_Dirty:"].map(bytesOf);
+const rollup: (U64 | undefined)[] = ROLLUP.map(() => undefined);
+const takeRollup = (label: number, value: U64): void => {
+  rollup[label] = value;
+};
+
+/** Opens /proc/PID/stat. */
+export function statFile(files: ProcFiles, pid: number): ProcFile {
+  return new ProcFile(files, `${files.proc}/${pid}/stat`);
+}
+
+/** Reads the file into `context.stat`. */
+export function readStat(context: ProcessContext, file: ProcFile): Outcome {
+  const length = file.read();
+  if (length > 0) return context.stat.parse(context.files.buffer, length) ? "measured" : "ended";
+  return outcomeOf(length);
+}
+
+function outcomeOf(failure: number): Outcome {
+  return failure === TOO_MANY_OPEN ? "too_many_open" : failure === DENIED ? "denied" : "ended";
+}
+
+/** A process that is measured: its files, its series, and what it had used at the measurement before. */
+export class MeasuredProcess {
+  /** With the pid, what tells this process from another one that gets the same pid later. */
+  readonly starttime: number;
+  /** Monotonic time of the measurement before, in ms; -Infinity before the first. */
+  measuredMs = -Infinity;
+  /** Its memory may not be read. */
+  memoryDenied = false;
+  readonly #context: ProcessContext;
+  readonly #statFile: ProcFile;
+  readonly #memoryFile: ProcFile;
+  readonly #memoryMode: MemoryMode;
+  readonly #memorySeries: readonly Series[];
+  readonly #cpuSeries: readonly Series[];
+  readonly #percentSeries: readonly Series[];
+  /** What statm told: resident, shared, virtual, in bytes; and the fields of stat at that time. */
+  readonly #memory: U64[] = [0, 0, 0];
+  #minflt = -1;
+  #majflt = -1;
+  #rss = -1;
+  #vsize: U64 = -1;
+  /** Measurements since statm was read. */
+  #statmAge = 0;
+  #utime = 0;
+  #stime = 0;
+  #guestTime = 0;
+
+  /** `context.stat` has the fields of `file`. */
+  constructor(context: ProcessContext, readonly pid: number, file: ProcFile, memoryMode: MemoryMode) {
+    const { files, metrics } = context;
+    this.#context = context;
+    this.starttime = context.stat.starttime;
+    this.#statFile = file;
+    this.#memoryMode = memoryMode;
+    const memoryFile = memoryMode === "quick" ? "statm" : "smaps_rollup";
+    this.#memoryFile = new ProcFile(files, `${files.proc}/${pid}/${memoryFile}`);
+    const consumer = { consumerKind: "process", consumerId: String(pid) };
+    const make = (metric: Metric) => (attributes: Series["attributes"]) =>
+      seriesOf(metric, { ...consumer, attributes });
+    const kinds = memoryMode === "quick" ? MEMORY_KINDS.slice(0, 3) : MEMORY_KINDS;
+    this.#memorySeries = kinds.map(make(metrics.memory));
+    this.#cpuSeries = CPU_KINDS.map(make(metrics.cpuTime));
+    this.#percentSeries = PERCENT_KINDS.map(make(metrics.cpuPercent));
+  }
+
+  /** Reads `context.stat` of this process; `ended` also if its pid is that of another process by now. */
+  read(): Outcome {
+    const outcome = readStat(this.#context, this.#statFile);
+    return outcome === "measured" && this.#context.stat.starttime !== this.starttime ? "ended" : outcome;
+  }
+
+  /**
+   * Appends the points of this process, memory first. CPU times are those since the measurement before; the first ones
+   * are those since the start of the process. `percent`: whether enough time has passed for `cpu_percent`, which the
+   * first measurement never has.
+   */
+  measure(batch: Batch, t: Timestamp, nowMs: number, percent: boolean): Outcome {
+    const outcome = this.read();
+    if (outcome !== "measured") return outcome;
+    if (this.#memoryMode === "slow_but_accurate") this.#pushRollup(batch, t);
+    else if (!this.#pushStatm(batch, t)) return "ended";
+    this.#pushCpu(batch, t, nowMs, percent);
+    return "measured";
+  }
+
+  /** False if the process has ended since its stat was read. */
+  #pushStatm(batch: Batch, t: Timestamp): boolean {
+    if (this.#mayHaveOtherMemory()) {
+      const outcome = this.#readStatm();
+      if (outcome !== "measured") return outcome !== "ended";
+    }
+    for (let i = 0; i < 3; i++) pushU64(batch, this.#memorySeries[i], t, this.#memory[i]);
+    return true;
+  }
+
+  /**
+   * Whether statm may tell something new. Reading it is a quarter of the cost of a poll, and most processes sleep:
+   * memory cannot grow without page faults, nor shrink without a trace in the sizes of stat, but for the few pages
+   * that the kernel has not added up yet. So it is read when one of these has changed, or CPU time was used, and now
+   * and then.
+   */
+  #mayHaveOtherMemory(): boolean {
+    const { stat } = this.#context;
+    const same = stat.minflt === this.#minflt && stat.majflt === this.#majflt && stat.rss === this.#rss &&
+      stat.vsize === this.#vsize && stat.utime === this.#utime && stat.stime === this.#stime;
+    return !same || ++this.#statmAge >= STATM_MAX_AGE;
+  }
+
+  #readStatm(): Outcome {
+    const { files: { scanner }, pageSize, stat } = this.#context;
+    // A kernel thread has no memory: there is no need to read that.
+    if (stat.vsize === 0) {
+      this.#memory.fill(0);
+    } else {
+      const length = this.#memoryFile.read();
+      if (length <= 0) return outcomeOf(length);
+      const size = scanner.number();
+      const resident = scanner.number();
+      const shared = scanner.number();
+      if (size === undefined || resident === undefined || shared === undefined) return "ended";
+      this.#memory[0] = product(resident, pageSize);
+      this.#memory[1] = product(shared, pageSize);
+      this.#memory[2] = product(size, pageSize);
+    }
+    // Processes that are found together take their tenth turns one after the other.
+    this.#statmAge = this.#minflt < 0 ? this.pid % STATM_MAX_AGE : 0;
+    this.#minflt = stat.minflt;
+    this.#majflt = stat.majflt;
+    this.#rss = stat.rss;
+    this.#vsize = stat.vsize;
+    return "measured";
+  }
+
+  /** Where smaps_rollup cannot be read, only what it would tell is missing. */
+  #pushRollup(batch: Batch, t: Timestamp): void {
+    const { files: { scanner }, stat: { vsize } } = this.#context;
+    // A kernel thread has no memory, and its smaps_rollup cannot be read though it can be opened.
+    rollup.fill(vsize === 0 ? 0 : undefined);
+    if (vsize !== 0 && !this.memoryDenied) {
+      const length = this.#memoryFile.read();
+      if (length === DENIED) this.memoryDenied = true;
+      eachLabelled(scanner, ROLLUP, takeRollup);
+    }
+    const [rss, pss, clean, dirty] = rollup;
+    if (pss !== undefined) pushU64(batch, this.#memorySeries[3], t, pss);
+    if (rss !== undefined) pushU64(batch, this.#memorySeries[0], t, rss);
+    if (clean !== undefined && dirty !== undefined) {
+      pushU64(batch, this.#memorySeries[1], t, Number(clean) + Number(dirty));
+    }
+    pushU64(batch, this.#memorySeries[2], t, vsize);
+  }
+
+  /** A time that went back has no point, and a new start. */
+  #pushCpu(batch: Batch, t: Timestamp, nowMs: number, percent: boolean): void {
+    const { stat, ticksPerSecond, cpus } = this.#context;
+    const nsPerTick = 1e9 / ticksPerSecond;
+    const user = stat.utime - this.#utime;
+    const system = stat.stime - this.#stime;
+    const guest = stat.guestTime - this.#guestTime;
+    const [userSeries, systemSeries, guestSeries] = this.#cpuSeries;
+    if (user >= 0) pushU64(batch, userSeries, t, product(user, nsPerTick));
+    if (system >= 0) pushU64(batch, systemSeries, t, product(system, nsPerTick));
+    if (stat.guestTime >= 0 && guest >= 0) pushU64(batch, guestSeries, t, product(guest, nsPerTick));
+    if (percent && user >= 0 && system >= 0 && this.measuredMs > -Infinity) {
+      const perTick = 100 * 1000 / ticksPerSecond / (nowMs - this.measuredMs) / cpus;
+      const { seconds, nanos } = t;
+      batch.push(this.#percentSeries[0], seconds, nanos, user * perTick);
+      batch.push(this.#percentSeries[1], seconds, nanos, system * perTick);
+      batch.push(this.#percentSeries[2], seconds, nanos, (user + system) * perTick);
+    }
+    this.#utime = stat.utime;
+    this.#stime = stat.stime;
+    this.#guestTime = stat.guestTime;
+    this.measuredMs = nowMs;
+  }
+
+  /** Gives the files back. */
+  close(): void {
+    this.#statFile.close();
+    this.#memoryFile.close();
+  }
+}

@@ -1,0 +1,54 @@
+/** Facts of the machine, without a subprocess. */
+import type { ProcFiles } from "./files.ts";
+
+const AT_NULL = 0n;
+const AT_PAGESZ = 6n;
+const AT_CLKTCK = 17n;
+
+/** What the kernel told this process when it started (man 3 getauxval). */
+export interface SystemFacts {
+  /** Bytes of a memory page. */
+  readonly pageSize: number;
+  /** Units of the CPU times in /proc, a second: USER_HZ, which is 100 wherever Deno runs. */
+  readonly ticksPerSecond: number;
+}
+
+/** Reads pairs of native words, as in /proc/self/auxv. Deno runs on 64-bit little-endian machines only. */
+export function parseAuxv(bytes: Uint8Array): SystemFacts {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let pageSize = 4096;
+  let ticksPerSecond = 100;
+  for (let at = 0; at + 16 <= bytes.length; at += 16) {
+    const type = view.getBigUint64(at, true);
+    const value = Number(view.getBigUint64(at + 8, true));
+    if (type === AT_NULL) break;
+    if (type === AT_PAGESZ && value > 0) pageSize = value;
+    if (type === AT_CLKTCK && value > 0) ticksPerSecond = value;
+  }
+  return { pageSize, ticksPerSecond };
+}
+
+/** The facts of this machine; those of most machines where /proc/self/auxv cannot be read. */
+export function systemFacts(files: ProcFiles): SystemFacts {
+  try {
+    return parseAuxv(Deno.readFileSync(`${files.proc}/self/auxv`));
+  } catch {
+    return parseAuxv(new Uint8Array());
+  }
+}
+
+/** How many CPUs a list such as `0-3,8,10-11` names; `undefined` if it is no such list. */
+export function countCpus(list: string): number | undefined {
+  let count = 0;
+  for (const item of list.trim().split(",")) {
+    const match = /^(\d+)(?:-(\d+))?$/.exec(item);
+    if (!match) return undefined;
+    count += Number(match[2] ?? match[1]) - Number(match[1]) + 1;
+  }
+  return count > 0 ? count : undefined;
+}
+
+/** CPUs that are online in the whole machine (affinity and cpusets of this process do not count), if /sys tells. */
+export function onlineCpus(files: ProcFiles): number | undefined {
+  return countCpus(files.text(`${files.sys}/devices/system/cpu/online`) ?? "");
+}

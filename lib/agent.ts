@@ -38,6 +38,8 @@ export interface RunningAgent {
 const NETWORK_BUFFER_BYTES = 4 * 1024 * 1024;
 /** What local sensors have measured and no output has taken, in bytes: about two million points. */
 const LOCAL_BUFFER_BYTES = 64 * 1024 * 1024;
+/** How long an input whose connections were closed may take to hand over what it holds, in ms. */
+const LAST_WORDS_MS = 500;
 /** Of the time for a stop, inputs get at most this share; the rest is for the outputs. */
 const INPUT_SHARE = 0.5;
 
@@ -192,7 +194,9 @@ class Agent {
     if (!await within(Promise.all(inputs), shutdown_timeout * INPUT_SHARE)) {
       this.#log.warn("An input did not stop in time, its connections are closed");
       for (const { input } of this.#inputs) await input[Symbol.asyncDispose]();
-      await within(Promise.all(inputs), 100);
+      // Nothing more comes from outside; what inputs hold already is taken, so that it is written, or counted as lost.
+      journal.unblock();
+      await within(Promise.all(inputs), LAST_WORDS_MS);
     }
     journal.end();
     const left = Math.max(0, shutdown_timeout - (performance.now() - began));

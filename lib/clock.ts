@@ -56,14 +56,19 @@ export class SystemClock implements Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      let ended = false;
       const end = () => {
+        ended = true;
         clearTimeout(timer);
         signal?.removeEventListener("abort", end);
         resolve();
       };
-      // A timer holds 2^31 - 1 ms at most; a longer one would fire at once.
-      const timer = setTimeout(end, Math.min(ms, 2_147_483_647));
       signal?.addEventListener("abort", end, { once: true });
+      // A timer holds 2^31 - 1 ms at most; a longer one would fire at once.
+      timer = setTimeout(end, Math.min(ms, 2_147_483_647));
+      // Starting a timer may run what waits in the queue of microtasks, and that may have aborted.
+      if (ended) clearTimeout(timer);
     });
   }
 }

@@ -50,6 +50,8 @@ export class ClientConnection {
   #deadline: number;
   #deadlineReason = "";
   #draining = false;
+  /** Nothing is read of this peer for now: the pipe is full, or others have the memory. */
+  #waiting = false;
   #drainEnd = Infinity;
   #closed = false;
   #budgeted = 0;
@@ -74,7 +76,9 @@ export class ClientConnection {
     const now = performance.now();
     this.#draining = true;
     this.#drainEnd = now + this.#shared.limits.drainMs;
-    this.#deadline = Math.min(this.#deadline, now + this.#shared.limits.drainIdleMs);
+    this.#deadline = this.#waiting
+      ? this.#drainEnd
+      : Math.min(this.#deadline, now + this.#shared.limits.drainIdleMs);
     this.#deadlineReason = "";
   }
 
@@ -170,12 +174,12 @@ export class ClientConnection {
         if (this.#name === null) {
           if (!await this.#handshake()) return;
         } else points += this.#message();
-        if (points > 0 && this.#shared.first) await this.#shared.gathered();
+        if (points > 0 && this.#shared.first) await this.#room(this.#shared.gathered());
       }
       if (this.#name === null && frames.partialFrameBytes > MAX_GREETING_BYTES) {
         throw new ProtocolViolation(`the greeting has ${frames.partialFrameBytes} bytes`);
       }
-      if (points > 0) await this.#shared.gathered();
+      if (points > 0) await this.#room(this.#shared.gathered());
 
       const partial = frames.partialFrameBytes;
       if (partial !== this.#budgeted && (partial > LARGE_FRAME_BYTES || this.#budgeted > 0)) {
@@ -189,13 +193,21 @@ export class ClientConnection {
     }
   }
 
+  /** Waits for room. The peer is not the one who is slow then. */
+  async #room(room: Promise<void> | void): Promise<void> {
+    if (!room) return;
+    this.#waiting = true;
+    this.#deadline = this.#drainEnd;
+    this.#deadlineReason = "";
+    await room;
+    this.#waiting = false;
+  }
+
   /** Takes from, or gives back to, the budget for large frames. Waits while others use it. */
   async #budget(bytes: number): Promise<void> {
     this.#giveBudget();
     if (bytes <= LARGE_FRAME_BYTES || bytes > this.#frames.maxBodyBytes) return;
-    // The peer is not the one who is slow now.
-    this.#deadline = Infinity;
-    await this.#shared.frames.take(bytes);
+    await this.#room(this.#shared.frames.take(bytes));
     this.#budgeted = bytes;
   }
 

@@ -81,15 +81,20 @@ class MemoryReader implements BatchReader {
       const left = deadline - performance.now();
       if (left <= 0) return "timeout";
       await new Promise<void>((resolve) => {
+        let timer: ReturnType<typeof setTimeout> | undefined;
+        let woken = false;
         const wake = () => {
+          woken = true;
           clearTimeout(timer);
           signal?.removeEventListener("abort", wake);
           this.#wake = null;
           resolve();
         };
-        const timer = left < Infinity ? setTimeout(wake, Math.min(left, 2_147_483_647)) : undefined;
         signal?.addEventListener("abort", wake, { once: true });
         this.#wake = wake;
+        if (left < Infinity) timer = setTimeout(wake, Math.min(left, 2_147_483_647));
+        // Starting a timer may run what waits in the queue of microtasks.
+        if (woken) clearTimeout(timer);
       });
     }
   }
@@ -121,6 +126,7 @@ export class MemoryJournal {
   readonly #readers: MemoryReader[] = [];
   #waiting: (() => void)[] = [];
   #ended = false;
+  #unblocked = false;
 
   constructor(options: MemoryJournalOptions) {
     this.#limitBytes = options.limitBytes;
@@ -164,9 +170,15 @@ export class MemoryJournal {
     this.#bytes += batch.byteLength;
     if (this.#bytes > this.#limitBytes && this.#onFull === "drop_oldest") this.#dropOldest();
     for (const reader of this.#readers) reader.wake();
-    if (this.#bytes > this.#limitBytes && this.#onFull === "block") {
+    if (this.#bytes > this.#limitBytes && this.#onFull === "block" && !this.#unblocked) {
       return new Promise((resolve) => this.#waiting.push(resolve));
     }
+  }
+
+  /** From now on nobody waits for room: for a stop, when what producers still have is bounded by other means. */
+  unblock(): void {
+    this.#unblocked = true;
+    this.#wakeProducers();
   }
 
   /** Readers get what is kept, and then the end. */

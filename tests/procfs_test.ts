@@ -972,7 +972,8 @@ Deno.test("without /proc, opening fails and says what is needed", () => {
 
 Deno.test("an error of the sink ends all parts", async () => {
   using tree = new ProcTree();
-  await using input = new ProcfsInput(config.defaultValue(), contextOf(), tree);
+  const context = contextOf();
+  await using input = new ProcfsInput(config.defaultValue(), context, tree);
   const sink = { push: () => Promise.reject(new Error("full")) };
   const began = performance.now();
   await assert.rejects(input.run(sink, new AbortController().signal), /full/);

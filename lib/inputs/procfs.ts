@@ -104,22 +104,18 @@ export class ProcfsInput implements Input {
 
   async run(sink: BatchSink, stop: AbortSignal): Promise<void> {
     const { clock, log } = this.#context;
-    // No AbortSignal.any: that of Deno 2.9.6 under `deno test` is aborted without telling its listeners.
-    const own = new AbortController();
-    const end = () => own.abort();
-    if (stop.aborted) end();
-    else stop.addEventListener("abort", end, { once: true });
+    const failed = new AbortController();
+    const signal = AbortSignal.any([stop, failed.signal]);
     const loops = this.#parts.map(async (part) => {
       try {
-        await pollLoop({ ...part, clock, log, stats: this.#pollStats }, sink, own.signal);
+        await pollLoop({ ...part, clock, log, stats: this.#pollStats }, sink, signal);
       } catch (error) {
-        end();
+        failed.abort();
         throw error;
       }
     });
     if (loops.length === 0) loops.push(untilAborted(stop));
     const results = await Promise.allSettled(loops);
-    stop.removeEventListener("abort", end);
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 

@@ -111,8 +111,10 @@ export class CsvOutput implements Output {
     while (true) {
       const waitMs = this.#rows > 0 ? LAZY_FLUSH_MS : Infinity;
       const state = await reader.wait(waitMs, signal);
-      if (state === "aborted") return;
-      for (let batch; state === "ready" && (batch = reader.next());) await this.#take(batch, reader, signal);
+      if (state === "aborted" || signal.aborted) return await this.#writing;
+      for (let batch; state === "ready" && !signal.aborted && (batch = reader.next());) {
+        await this.#take(batch, reader, signal);
+      }
       if (this.#rows > 0 && (force_flush || state !== "ready")) await this.#flush(reader, signal);
       if (state === "ended") return await this.#writing;
     }
@@ -125,6 +127,7 @@ export class CsvOutput implements Output {
       this.#rows += next - row;
       row = next;
       if (row < batch.length) await this.#flush(reader, signal);
+      if (signal.aborted) return;
     }
     this.#batches++;
   }
@@ -223,6 +226,10 @@ export class CsvOutput implements Output {
     let complained = -Infinity;
     let failed = false;
     for (let done = 0; done < length;) {
+      if (signal.aborted) {
+        await this.#cutHalfRow(bytes.subarray(0, done));
+        return false;
+      }
       try {
         const count = await this.#file.write(bytes.subarray(done, length));
         done += count;
@@ -237,11 +244,20 @@ export class CsvOutput implements Output {
         }
         failed = true;
         await this.#clock.sleep(RETRY_MS, signal);
-        if (signal.aborted) return false;
       }
     }
     if (failed) this.#log.info("Writing goes on", { file: this.#path });
     return true;
+  }
+
+  /** Takes back the row of which only the beginning could be written. */
+  async #cutHalfRow(written: Uint8Array): Promise<void> {
+    const half = written.length - (written.lastIndexOf(10) + 1);
+    if (half === 0) return;
+    try {
+      const { isFile, size } = await this.#file.stat();
+      if (isFile) await this.#file.truncate(size - half);
+    } catch { /* whoever appends to the file next sees it */ }
   }
 
   // deno-lint-ignore require-await

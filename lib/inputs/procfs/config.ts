@@ -51,7 +51,7 @@ export const config = table({
   kernel: table({
     enabled: enabled("CPU times, context switches and forks of the whole system (/proc/stat)"),
     poll_interval: pollInterval("5s"),
-  }, { doc: "The kernel." }),
+  }, { doc: "CPU times, context switches and forks of the whole system." }),
   memory: table({
     enabled: enabled("the memory of the whole system (/proc/meminfo)"),
     poll_interval: pollInterval("5s"),
@@ -75,11 +75,11 @@ export const config = table({
         ],
       },
     ),
-  }, { doc: "Memory." }),
+  }, { doc: "Memory of the whole system." }),
   network: table({
     enabled: enabled("the traffic of the network interfaces (/proc/net/dev)"),
     poll_interval: pollInterval("5s"),
-  }, { doc: "The network." }),
+  }, { doc: "Traffic of the network interfaces." }),
   processes: table({
     enabled: enabled("CPU and memory of each process (/proc/PID)"),
     refresh_interval: duration({
@@ -101,7 +101,7 @@ export const config = table({
       flush_interval: flushInterval,
       memory_mode: memoryMode,
     }, { doc: "How processes are measured with the strategy event." }),
-  }, { doc: "Processes." }),
+  }, { doc: "CPU time and memory of processes." }),
 }, { doc: "What the kernel tells in /proc." });
 
 export type ProcfsConfig = Infer<typeof config>;

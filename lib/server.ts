@@ -264,14 +264,18 @@ const ADDRESS_KEY = "plugins.relay-server.address";
  *
  * @throws {ExitError} that names the address and the key, when that is not possible.
  */
-export function listen(address: Address, log: Logger): Deno.TcpListener {
+export function listen(
+  address: Address,
+  log: Logger,
+  open: (options: Deno.TcpListenOptions) => Deno.TcpListener = Deno.listen,
+): Deno.TcpListener {
   const { hostname, port } = address;
   try {
-    return Deno.listen({ hostname, port });
+    return open({ hostname, port });
   } catch (error) {
     if (hostname === "::" && !(error instanceof Deno.errors.AddrInUse)) {
       try {
-        const listener = Deno.listen({ hostname: "0.0.0.0", port });
+        const listener = open({ hostname: "0.0.0.0", port });
         log.warn("IPv6 is not to be had, listening on IPv4 alone", { address: `0.0.0.0:${port}` });
         return listener;
       } catch { /* the first error says more */ }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { runAgent, type RunningAgent } from "../lib/agent.ts";
 import { EXIT, ExitError } from "../lib/errors.ts";
-import { type Batch } from "../lib/measurement.ts";
+import type { Batch } from "../lib/measurement.ts";
 import type {
   BatchSink,
   Input,

@@ -392,3 +392,20 @@ Deno.test("an address that cannot be listened on is an error with the address an
   }
   taken.close();
 });
+
+Deno.test("on a kernel without IPv6, [::] is IPv4 alone, and the log says so", () => {
+  const logs = new LogLines();
+  const tried: string[] = [];
+  const listener = listen(
+    { hostname: "::", port: 0, family: "IPv6" },
+    logs.log,
+    ({ hostname = "", port }) => {
+      tried.push(hostname);
+      if (hostname === "::") throw new Error("Address family not supported by protocol (os error 97)");
+      return Deno.listen({ hostname: "127.0.0.1", port });
+    },
+  );
+  listener.close();
+  assert.deepEqual(tried, ["::", "0.0.0.0"]);
+  assert.equal(logs.matching(/WARN.*IPv6 is not to be had/).length, 1);
+});

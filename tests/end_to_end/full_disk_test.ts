@@ -1,0 +1,99 @@
+/** A file on a disk that is full for a while. */
+import assert from "node:assert/strict";
+import { Namespace } from "../kit/netns.ts";
+import { linux, namespaces, needs, PATIENCE_MS, type Program } from "../kit/process.ts";
+import { COUNTER, countingFrame, Peer, until } from "../kit/relay.ts";
+import { portOf, rowsOf, startServer } from "./relay.ts";
+
+const FILE = "/mnt/measures.csv";
+
+/** A server outside of everybody's way, whose file is on a disk of 256 KB; its port is reached from the inside only. */
+async function startOnSmallDisk(namespace: Namespace, args: string[] = []): Promise<Program> {
+  await namespace.run("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", "/mnt");
+  return await startServer(FILE, {
+    wrapper: ["nsenter", "--target", String(namespace.pid), "--mount", "--"],
+    args,
+  });
+}
+
+Deno.test({
+  name:
+    "a full disk is an error that names the file; clients wait, and when there is room every point is in the file",
+  ...needs(linux, namespaces),
+  async fn() {
+    await using disk = await Namespace.create();
+    await using server = await startOnSmallDisk(disk);
+    const port = portOf(server);
+    await using peer = await Peer.client(port, "node", [COUNTER]);
+    const total = 700_000;
+    let sent = 0;
+    const sending = (async () => {
+      for (; sent < total; sent += 2000) await peer.send(countingFrame("node", sent, 2000));
+      await peer.conn.closeWrite();
+      await peer.closed();
+    })();
+    sending.catch(() => {});
+
+    const { level, file, reason } = await server.line(/Cannot write/);
+    assert.equal(level, "error");
+    assert.equal(file, FILE);
+    assert.match(String(reason), /No space left on device/);
+    // Another client is welcome, and waits too.
+    await using other = await Peer.client(port, "other", [{ ...COUNTER, id: 9 }]);
+    await other.send(countingFrame("other", 0, 100, 9));
+    let before = -1;
+    await until(() => {
+      const stands = sent === before;
+      before = sent;
+      return stands && sent > 0;
+    }, PATIENCE_MS);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    assert.ok(sent < total);
+    assert.equal(server.matching(/Cannot write/).length, 1, "it does not complain at each try");
+
+    await disk.run("mount", "-o", "remount,size=200m", "/mnt");
+    await server.line(/Writing goes on/);
+    await sending;
+    await other.conn.closeWrite();
+    await other.closed();
+    assert.equal(await server.stop(), 0, server.log);
+    const rows = rowsOf(await Deno.readTextFile(disk.path(FILE)));
+    assert.equal(rows.length, total + 100);
+    const values = (name: string) =>
+      rows.filter((row) => row.relay_client === name).map(({ value }) => Number(value));
+    assert.deepEqual(values("node"), Array.from({ length: total }, (_, i) => i));
+    assert.deepEqual(values("other"), Array.from({ length: 100 }, (_, i) => i));
+  },
+});
+
+Deno.test({
+  name:
+    "a server that is stopped while its disk is full says how many points it gives up, and leaves no torn row",
+  ...needs(linux, namespaces),
+  async fn() {
+    await using disk = await Namespace.create();
+    await using server = await startOnSmallDisk(disk, ["--config-override", "shutdown_timeout=2s"]);
+    await using peer = await Peer.client(portOf(server), "node", [COUNTER]);
+    let sent = 0;
+    const sending = (async () => {
+      for (; sent < 700_000; sent += 2000) await peer.send(countingFrame("node", sent, 2000));
+    })();
+    sending.catch(() => {});
+    await server.line(/Cannot write/);
+    const began = performance.now();
+    assert.equal(await server.stop(), 69, server.log);
+    assert.ok(performance.now() - began < 5000, server.log);
+    const [{ given_up }] = server.matching(/are given up/);
+    const rows = rowsOf(await Deno.readTextFile(disk.path(FILE)));
+    assert.deepEqual(
+      rows.map(({ value }) => Number(value)),
+      Array.from({ length: rows.length }, (_, i) => i),
+    );
+    assert.ok(rows.length > 0);
+    // Rows of a buffer that was written in part are there, and given up all the same.
+    const { points } = server.summary("relay-server");
+    assert.ok(Number(given_up) <= points && Number(given_up) + rows.length >= points, server.log);
+    assert.equal(server.matching(/Cannot write/).length, 1);
+    await sending.catch(() => {});
+  },
+});

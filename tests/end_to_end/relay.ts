@@ -1,0 +1,114 @@
+/** What the tests of whole relays share: how servers and clients are started, and how a CSV file is read. */
+import assert from "node:assert/strict";
+import { type Peer, until } from "../kit/relay.ts";
+import { PATIENCE_MS, Program, type StartOptions } from "../kit/process.ts";
+
+/** Measures little, and often. */
+export const POLL_FAST: readonly string[] = [
+  ...[
+    "processes.enabled=false",
+    "network.enabled=false",
+    "memory.poll_interval=100ms",
+    "kernel.poll_interval=100ms",
+  ]
+    .flatMap((setting) => ["--config-override", `plugins.procfs.${setting}`]),
+  ...["--config-override", "plugins.relay-client.buffer_max_length=0"],
+];
+
+/** The flags that set the keys of the relay client. */
+export function clientKeys(keys: Record<string, string | number>): string[] {
+  return Object.entries(keys).flatMap(([key, value]) => [
+    "--config-override",
+    `plugins.relay-client.${key}=${value}`,
+  ]);
+}
+
+/** A server that stores in a file, when it listens. */
+export async function startServer(
+  file: string,
+  { address = "127.0.0.1:0", args = [], ...options }: StartOptions & { address?: string; args?: string[] } =
+    {},
+): Promise<Program> {
+  const server = new Program(["--relay-in", address, "--output-file", file, ...args], options);
+  try {
+    await server.line(/"Running"/);
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw error;
+  }
+  return server;
+}
+
+/** The port that a server listens on. */
+export function portOf(server: Program): number {
+  const [{ address }] = server.matching(/Listening for relay clients/);
+  return Number(String(address).split(":").at(-1));
+}
+
+/** Waits until the client has greeted a server `count` times. */
+export async function connected(client: Program, count = 1): Promise<void> {
+  await client.line(/Connected to the relay server/, { count });
+}
+
+/** A row of a CSV file, by the names of the columns. */
+export type Row = Readonly<Record<string, string>>;
+
+/** Reads a CSV file without quotes in it, whose last line must be whole. */
+export function rowsOf(text: string): Row[] {
+  assert.ok(!text.includes('"'), "there is a quote in the file");
+  assert.ok(text.endsWith("\n"), `the last line is not whole: ${text.slice(-200)}`);
+  const [header, ...lines] = text.slice(0, -1).split("\n");
+  const columns = header.split(";");
+  return lines.map((line) => {
+    const values = line.split(";");
+    assert.equal(values.length, columns.length, line);
+    return Object.fromEntries(columns.map((column, i) => [column, values[i]]));
+  });
+}
+
+export async function readRows(file: string): Promise<Row[]> {
+  return rowsOf(await Deno.readTextFile(file));
+}
+
+/** Waits until there is more in a file than `bytes`. */
+export async function grown(file: string, bytes = 0): Promise<void> {
+  const size = () => {
+    try {
+      return Deno.statSync(file).size;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return 0;
+      throw error;
+    }
+  };
+  await until(() => size() > bytes, PATIENCE_MS, `more than ${bytes} bytes in ${file}`);
+}
+
+/** Sends frames one after the other, as fast as they are taken, until it is stopped or the server closes. */
+export class Flood {
+  /** Frames that were sent. */
+  sent = 0;
+  /** Resolves at the end. */
+  readonly done: Promise<void>;
+  #stopped = false;
+
+  constructor(peer: Peer, frame: (n: number) => Uint8Array, frames = Infinity) {
+    this.done = (async () => {
+      try {
+        for (; this.sent < frames && !this.#stopped; this.sent++) await peer.send(frame(this.sent));
+      } catch { /* the server has closed */ }
+    })();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.done;
+  }
+
+  /** Waits until the server takes no more for half a second. */
+  async stuck(): Promise<void> {
+    for (let before = -1; before !== this.sent || before === 0;) {
+      before = this.sent;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+}

@@ -1,0 +1,43 @@
+/** A server that is killed, and comes back on its port. */
+import assert from "node:assert/strict";
+import { linux, needs, Program, TempDir } from "../kit/process.ts";
+import { clientKeys, connected, grown, POLL_FAST, portOf, readRows, startServer } from "./relay.ts";
+
+Deno.test({
+  name:
+    "when a server is killed and restarted, the client comes back by itself with what it has measured meanwhile",
+  ...needs(linux),
+  async fn() {
+    await using dir = new TempDir();
+    const files = [dir.file("first.csv"), dir.file("second.csv")];
+    await using first = await startServer(files[0]);
+    const address = `127.0.0.1:${portOf(first)}`;
+    await using client = new Program([
+      ...["--relay-out", address, ...POLL_FAST],
+      ...clientKeys({ "retry.initial_delay": "100ms", "retry.max_delay": "200ms", "retry.max_times": 1000 }),
+    ]);
+    await grown(files[0], 20_000);
+    assert.equal(await first.stop("SIGKILL"), "SIGKILL");
+    await client.line(/Connection lost/);
+    await client.line(/Cannot connect/, { count: 3 });
+    await using second = await startServer(files[1], { address });
+    await connected(client, 2);
+    await grown(files[1], 20_000);
+    assert.equal(await client.stop(), 0, client.log);
+    assert.equal(await second.stop(), 0, second.log);
+
+    const rows = [...await readRows(files[0]), ...await readRows(files[1])];
+    const { points, connections } = client.summary("relay-client");
+    assert.equal(connections, 2);
+    assert.equal(points, client.summary("procfs").points, client.log);
+    // Without acknowledgements one message may be lost: the one that was on its way when the server was killed.
+    const polls = rows.filter(({ metric }) => metric === "mem_total_B").map(({ timestamp }) =>
+      Date.parse(timestamp)
+    );
+    assert.ok(points - rows.length <= points / polls.length * 1.5, `${points} points, ${rows.length} rows`);
+    assert.equal(new Set(polls).size, polls.length, "nothing is there twice");
+    const { missedPolls } = client.summary("procfs");
+    const gaps = polls.slice(1).map((time, i) => time - polls[i]).filter((ms) => ms > 250);
+    assert.ok(gaps.length <= missedPolls + 1, `${gaps} ms between polls`);
+  },
+});

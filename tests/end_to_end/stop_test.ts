@@ -1,0 +1,82 @@
+/** What a server owes its clients when it is stopped: there are no acknowledgements, so all that had arrived. */
+import assert from "node:assert/strict";
+import { linux, needs, TempDir } from "../kit/process.ts";
+import { COUNTER, countingFrame, Peer } from "../kit/relay.ts";
+import { Flood, portOf, startServer } from "./relay.ts";
+
+/** How many numbers there are of each client, which must be 0, 1, 2 … */
+function countsOf(csv: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  assert.ok(csv.endsWith("\n"), `the last row is whole: ${csv.slice(-200)}`);
+  const [header, ...lines] = csv.slice(0, -1).split("\n");
+  const client = header.split(";").indexOf("relay_client");
+  for (const line of lines) {
+    const values = line.split(";");
+    const expected = counts.get(values[client]) ?? 0;
+    if (Number(values[2]) !== expected) assert.fail(`${expected} is missing before: ${line}`);
+    counts.set(values[client], expected + 1);
+  }
+  return counts;
+}
+
+Deno.test("a server stopped under load writes all that had arrived, in whole rows", async () => {
+  await using dir = new TempDir();
+  const file = dir.file("measures.csv");
+  await using server = await startServer(file);
+  const port = portOf(server);
+  await using stack = new AsyncDisposableStack();
+  const connect = async (name: string) => stack.use(await Peer.client(port, name, [COUNTER]));
+  const large = await connect("large");
+  const quiet = await Promise.all(Array.from({ length: 20 }, (_, n) => connect(`quiet-${n}`)));
+  const floods = await Promise.all(["load-0", "load-1", "load-2"].map(async (name) => {
+    return new Flood(await connect(name), (n) => countingFrame(name, n * 50, 50));
+  }));
+
+  // One client has left when the server is stopped, others have said their last word and stay, others go on.
+  await large.send(countingFrame("large", 0, 100_000));
+  await large.conn.closeWrite();
+  await Promise.all(quiet.map((peer, n) => peer.send(countingFrame(`quiet-${n}`, 0, 100 + n))));
+  assert.equal(await server.stop("SIGTERM"), 0, server.log);
+  await Promise.all(floods.map((flood) => flood.stop()));
+
+  const counts = countsOf(await Deno.readTextFile(file));
+  assert.equal(counts.get("large"), 100_000);
+  quiet.forEach((_, n) => assert.equal(counts.get(`quiet-${n}`), 100 + n, server.log));
+  floods.forEach(({ sent }, n) => {
+    const count = counts.get(`load-${n}`)!;
+    assert.ok(count > 0 && count % 50 === 0 && count <= sent * 50, `${count} points of ${sent} messages`);
+  });
+  const rows = [...counts.values()].reduce((a, b) => a + b);
+  assert.equal(server.summary("relay-server").points, rows);
+  assert.equal(server.summary("csv").points, rows);
+});
+
+Deno.test({
+  name: "a server stopped while its output is stuck goes on reading what had arrived when the output goes on",
+  ...needs(linux),
+  async fn() {
+    await using dir = new TempDir();
+    const fifo = dir.file("measures.csv");
+    assert.ok((await new Deno.Command("mkfifo", { args: [fifo] }).output()).success);
+    await using server = await startServer(fifo, { args: ["--config-override", "shutdown_timeout=30s"] });
+    const port = portOf(server);
+    await using loader = await Peer.client(port, "loader", [COUNTER]);
+    await using waiting = await Peer.client(port, "waiting", [COUNTER]);
+    await waiting.send(countingFrame("waiting", 0, 10));
+    const flood = new Flood(loader, (n) => countingFrame("loader", n * 1000, 1000));
+    // Nobody reads the file: the server stops reading its clients, and what they send stays in the kernel.
+    await flood.stuck();
+    const sending = new Flood(waiting, (n) => countingFrame("waiting", 10 + n * 1000, 1000), 20).done;
+
+    server.signal("SIGTERM");
+    await server.line(/Stopping/);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const reading = Deno.readTextFile(fifo);
+    assert.equal(await server.exit(), 0, server.log);
+    await sending;
+    await flood.stop();
+    const counts = countsOf(await reading);
+    assert.equal(counts.get("waiting"), 20_010, server.log);
+    assert.ok(counts.get("loader")! > 1000);
+  },
+});

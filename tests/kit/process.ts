@@ -1,0 +1,272 @@
+/** The program as users run it: a process with arguments, an environment, a log, signals and an exit code. */
+import { isAbsolute, join } from "node:path";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const BINARY = Deno.env.get("ALUMET_RELAY_BIN") || undefined;
+
+/** The compiled program that the environment variable ALUMET_RELAY_BIN names. */
+export const binary = BINARY && (isAbsolute(BINARY) ? BINARY : join(Deno.cwd(), BINARY));
+
+/** What starts the program: the compiled one, or the sources with the Deno that runs the tests. */
+export const PROGRAM: readonly string[] = binary
+  ? [binary]
+  : [Deno.execPath(), "run", "--quiet", "-A", `${ROOT}main.ts`];
+
+/** How long a test waits for something that takes a moment on a machine with nothing else to do, in ms. */
+export const PATIENCE_MS = 30_000;
+
+export interface StartOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+  /** Starts with `env` alone. @default {false} */
+  clearEnv?: boolean;
+  /** A command that ends by executing the one behind it, in the same process: `ip netns exec NAME`. */
+  wrapper?: readonly string[];
+  /** @default {PROGRAM} */
+  program?: readonly string[];
+}
+
+/** A line of the log, of `--log-format json`; of the text format only `text` is known. */
+export interface LogLine {
+  readonly text: string;
+  readonly level: string;
+  readonly part: string;
+  readonly message: string;
+  readonly [field: string]: unknown;
+}
+
+function parseLine(text: string): LogLine {
+  const nothing = { text, level: "", part: "", message: "" };
+  if (!text.startsWith("{")) return nothing;
+  try {
+    return { ...nothing, ...JSON.parse(text) };
+  } catch {
+    return nothing;
+  }
+}
+
+function commandOf(args: readonly string[], options: StartOptions): { program: string; args: string[] } {
+  const { wrapper = [], program = PROGRAM } = options;
+  const [first, ...rest] = [...wrapper, ...program, ...args];
+  return { program: first, args: rest };
+}
+
+function environmentOf({ env = {}, clearEnv = false }: StartOptions) {
+  // A Deno that looks for its next version would only disturb.
+  return { env: clearEnv ? env : { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1", ...env }, clearEnv };
+}
+
+/** Settles as the promise does, or fails after `ms`. */
+export async function atMost<T>(ms: number, promise: Promise<T>, what: () => string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Not within ${ms} ms: ${what()}`)), ms);
+  });
+  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** A process that runs; it does not outlive the test. */
+export class Program implements AsyncDisposable {
+  readonly lines: LogLine[] = [];
+  readonly pid: number;
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<void>;
+  readonly #title: string;
+  readonly #watchers = new Set<() => void>();
+  #ended = false;
+
+  /** Logs as JSON, unless `args` say otherwise. */
+  constructor(args: readonly string[], options: StartOptions = {}) {
+    const withFormat = args.includes("--log-format") ? args : [...args, "--log-format", "json"];
+    const command = commandOf(withFormat, options);
+    this.#title = args.join(" ");
+    this.#child = new Deno.Command(command.program, {
+      args: command.args,
+      cwd: options.cwd,
+      ...environmentOf(options),
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.pid = this.#child.pid;
+    this.#reading = this.#read();
+  }
+
+  async #read(): Promise<void> {
+    let rest = "";
+    for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
+      const parts = (rest + text).split("\n");
+      rest = parts.pop()!;
+      this.lines.push(...parts.map(parseLine));
+      for (const watch of this.#watchers) watch();
+    }
+    if (rest !== "") this.lines.push(parseLine(rest));
+    this.#ended = true;
+    for (const watch of this.#watchers) watch();
+  }
+
+  /** The lines whose text matches. */
+  matching(pattern: RegExp): LogLine[] {
+    return this.lines.filter(({ text }) => pattern.test(text));
+  }
+
+  /** Everything that the process said, for a message. */
+  get log(): string {
+    return `${this.#title}\n${this.lines.map(({ text }) => `  ${text}`).join("\n")}`;
+  }
+
+  /** The first line that matches, when it is there. `count` waits for that many, and returns the last of them. */
+  async line(pattern: RegExp, { ms = PATIENCE_MS, count = 1 } = {}): Promise<LogLine> {
+    const found = Promise.withResolvers<LogLine>();
+    const watch = () => {
+      const lines = this.matching(pattern);
+      if (lines.length >= count) found.resolve(lines[count - 1]);
+      else if (this.#ended) found.reject(new Error(`Ended without a line ${pattern}: ${this.log}`));
+    };
+    this.#watchers.add(watch);
+    watch();
+    try {
+      return await atMost(ms, found.promise, () => `a line ${pattern} of ${this.log}`);
+    } finally {
+      this.#watchers.delete(watch);
+    }
+  }
+
+  /** The counters that a plugin logs when the process has stopped. */
+  summary(part: string): Record<string, number> {
+    const line = this.lines.find((line) => line.part === part && line.message === "Summary");
+    if (!line) throw new Error(`No summary of ${part}: ${this.log}`);
+    return line as unknown as Record<string, number>;
+  }
+
+  signal(name: Deno.Signal): void {
+    this.#child.kill(name);
+  }
+
+  /** Waits for the end, and returns the exit code, or the name of the signal that ended the process. */
+  async exit(ms = PATIENCE_MS): Promise<number | Deno.Signal> {
+    const { code, signal } = await atMost(ms, this.#child.status, () => `the end of ${this.log}`);
+    await atMost(ms, this.#reading, () => `the end of the log of ${this.log}`);
+    return signal ?? code;
+  }
+
+  /** Sends a signal, and waits for the end. */
+  async stop(name: Deno.Signal = "SIGTERM", ms = PATIENCE_MS): Promise<number | Deno.Signal> {
+    this.signal(name);
+    return await this.exit(ms);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch { /* it has ended */ }
+    await this.#child.status;
+    await this.#reading;
+  }
+}
+
+/** What a process that ended by itself has left. */
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly ms: number;
+}
+
+/** Runs the program until it ends by itself. */
+export async function runProgram(args: readonly string[], options: StartOptions = {}): Promise<Ran> {
+  const command = commandOf(args, options);
+  const began = performance.now();
+  const child = new Deno.Command(command.program, {
+    args: command.args,
+    cwd: options.cwd,
+    ...environmentOf(options),
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const output = child.output();
+  try {
+    const { code, stdout, stderr } = await atMost(PATIENCE_MS, output, () => `the end of ${args.join(" ")}`);
+    const ms = performance.now() - began;
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { code, stdout: text(stdout), stderr: text(stderr), ms };
+  } catch (error) {
+    child.kill("SIGKILL");
+    await output;
+    throw error;
+  }
+}
+
+/** Runs any command. @throws with what it said, if it fails. */
+export async function shell(...command: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runProgram(command.slice(1), { program: command.slice(0, 1) });
+  if (code !== 0) throw new Error(`${command.join(" ")}: exit code ${code}: ${stderr}`);
+  return stdout;
+}
+
+/** The most memory that a process has had in use, in bytes. */
+export function peakMemory(pid: number): number {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
+}
+
+/** The CPU time that a process has taken, in seconds. */
+export function cpuSeconds(pid: number): number {
+  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  // utime and stime, in ticks that are a hundredth of a second on every Linux that Deno runs on.
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** A folder that is removed in the end. */
+export class TempDir implements AsyncDisposable {
+  readonly path = Deno.makeTempDirSync({ prefix: "alumet-relay-" });
+
+  /** The path of a file in it. */
+  file(name: string): string {
+    return `${this.path}/${name}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.path, { recursive: true });
+  }
+}
+
+/** A port that nobody uses at the moment. */
+export function freePort(hostname = "127.0.0.1"): number {
+  using listener = Deno.listen({ hostname, port: 0 });
+  return listener.addr.port;
+}
+
+/** Why a test cannot run here, or `undefined`. */
+export type Need = () => string | undefined;
+
+const succeeds = (program: string, ...args: string[]) => {
+  try {
+    return new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).outputSync()
+      .success;
+  } catch {
+    return false;
+  }
+};
+
+export const linux: Need = () => Deno.build.os === "linux" ? undefined : "needs Linux";
+export const namespaces: Need = () =>
+  succeeds("unshare", "--mount", "--net", "true")
+    ? undefined
+    : "needs the right to make mount and network namespaces (root)";
+export const iproute2: Need = () => succeeds("ip", "-V") ? undefined : "needs the command ip (iproute2)";
+
+/**
+ * The part of a test's definition that skips it where something is missing, and says why. In CI nothing is skipped:
+ * the test fails by what is missing.
+ */
+export function needs(...list: Need[]): { ignore: boolean } {
+  if (Deno.env.get("CI")) return { ignore: false };
+  const missing = list.map((need) => need()).filter((reason) => reason !== undefined);
+  if (missing.length > 0) {
+    console.error(`${new Error().stack?.match(/\w+_test\.ts:\d+/)}: ${missing.join(", ")}`);
+  }
+  return { ignore: missing.length > 0 };
+}

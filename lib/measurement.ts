@@ -64,13 +64,20 @@ export class Series implements SeriesDefinition {
   /** What users of the series rendered from it, by {@linkcode reserveCacheSlots}; dies with the series. */
   readonly cache: unknown[] = new Array(nextSlot);
 
-  constructor(definition: SeriesDefinition) {
-    this.metric = definition.metric;
-    this.resourceKind = definition.resourceKind;
-    this.resourceId = definition.resourceId;
-    this.consumerKind = definition.consumerKind;
-    this.consumerId = definition.consumerId;
-    this.attributes = definition.attributes;
+  constructor(
+    metric: Metric,
+    resourceKind: string,
+    resourceId: string,
+    consumerKind: string,
+    consumerId: string,
+    attributes: readonly Attribute[],
+  ) {
+    this.metric = metric;
+    this.resourceKind = resourceKind;
+    this.resourceId = resourceId;
+    this.consumerKind = consumerKind;
+    this.consumerId = consumerId;
+    this.attributes = attributes;
   }
 }
 
@@ -79,14 +86,14 @@ export const LOCAL_MACHINE = "local_machine";
 
 /** Builds a series, with the whole machine as resource and consumer where nothing else is said. */
 export function seriesOf(metric: Metric, rest: Partial<Omit<SeriesDefinition, "metric">> = {}): Series {
-  return new Series({
+  return new Series(
     metric,
-    resourceKind: rest.resourceKind ?? LOCAL_MACHINE,
-    resourceId: rest.resourceId ?? "",
-    consumerKind: rest.consumerKind ?? LOCAL_MACHINE,
-    consumerId: rest.consumerId ?? "",
-    attributes: rest.attributes ?? [],
-  });
+    rest.resourceKind ?? LOCAL_MACHINE,
+    rest.resourceId ?? "",
+    rest.consumerKind ?? LOCAL_MACHINE,
+    rest.consumerId ?? "",
+    rest.attributes ?? [],
+  );
 }
 
 /** Approximate memory of one point in a batch, in bytes: what limits in bytes are counted with. */

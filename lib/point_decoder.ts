@@ -100,6 +100,13 @@ function skipValue(reader: PostcardReader, kind: number): void {
   else for (let n = reader.length(); n > 0; n--) reader.u64Number();
 }
 
+/** A text that the table may know. @throws {PostcardError} */
+function readText(table: SeriesTable, bytes: Uint8Array, view: DataView, reader: PostcardReader): string {
+  const length = reader.length();
+  reader.skip(length);
+  return table.text(bytes, view, reader.offset - length, reader.offset);
+}
+
 /** The decoder of one connection: its metric ids, and its tables of series. */
 export class PointDecoder {
   readonly rejected: RejectedPoints = { unknownMetric: 0, wrongKind: 0, badTime: 0 };
@@ -346,26 +353,25 @@ export class PointDecoder {
 
     const end = reader.offset;
     reader.offset = start;
-    const text = () => {
-      const length = reader.length();
-      reader.skip(length);
-      return table.text(bytes, view, reader.offset - length, reader.offset);
-    };
-    const resourceKind = text();
-    const resourceId = text();
-    const consumerKind = text();
-    const consumerId = text();
-    const attributes = table.attributes(bytes, view, reader.offset, end, () => {
-      const decoded = reader.sequence((r): Attribute => [text(), readValue(r)]);
+    const resourceKind = readText(table, bytes, view, reader);
+    const resourceId = readText(table, bytes, view, reader);
+    const consumerKind = readText(table, bytes, view, reader);
+    const consumerId = readText(table, bytes, view, reader);
+    const attributesHash = hashTail(view, reader.offset, end - reader.offset, 0);
+    let attributes = table.findAttributes(attributesHash, bytes, reader.offset, end);
+    if (!attributes) {
+      const encoded = bytes.slice(reader.offset, end);
+      const decoded = reader.sequence((r): Attribute => [readText(table, bytes, view, r), readValue(r)]);
       // A hop passes the name of the first client on: it is not replaced by the hop's.
       if (!decoded.some(([name]) => name === CLIENT_ATTRIBUTE)) decoded.push([CLIENT_ATTRIBUTE, sender]);
-      return decoded;
-    });
+      table.keepAttributes(attributesHash, encoded, decoded);
+      attributes = decoded;
+    }
     reader.offset = end;
 
     const metric = this.#metrics[metricId];
     if (!metric) return table.add(hash, metricId, bytes, start, length, ENTRY_UNKNOWN_METRIC, null);
-    const series = new Series({ metric, resourceKind, resourceId, consumerKind, consumerId, attributes });
+    const series = new Series(metric, resourceKind, resourceId, consumerKind, consumerId, attributes);
     return table.add(hash, metricId, bytes, start, length, VALUE[metric.type], series);
   }
 }

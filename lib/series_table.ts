@@ -210,24 +210,22 @@ export class SeriesTable {
     return text;
   }
 
-  /** Attributes that were encoded in these bytes; `decode` is called when they are new. */
-  attributes(
+  /** Attributes that were encoded in these bytes before; `hash` is that of the bytes. */
+  findAttributes(
+    hash: number,
     bytes: Uint8Array,
-    view: DataView,
     start: number,
     end: number,
-    decode: () => Attribute[],
-  ): readonly Attribute[] {
-    const hash = hashTail(view, start, end - start, 0);
+  ): readonly Attribute[] | undefined {
     const known = this.#attributes.get(hash);
-    if (known?.bytes.length === end - start) {
-      let i = start;
-      while (i < end && known.bytes[i - start] === bytes[i]) i++;
-      if (i === end) return known.attributes;
-    }
-    const attributes = decode();
-    this.#attributes.set(hash, { bytes: bytes.slice(start, end), attributes });
-    return attributes;
+    if (known?.bytes.length !== end - start) return undefined;
+    for (let i = start; i < end; i++) if (known.bytes[i - start] !== bytes[i]) return undefined;
+    return known.attributes;
+  }
+
+  /** Keeps attributes for {@linkcode SeriesTable.findAttributes}: series then share them. */
+  keepAttributes(hash: number, encoded: Uint8Array, attributes: readonly Attribute[]): void {
+    this.#attributes.set(hash, { bytes: encoded, attributes });
   }
 
   /** Forgets every entry. */

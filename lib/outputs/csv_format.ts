@@ -176,12 +176,12 @@ export class CsvRenderer {
   #renderSeries(series: Series): void {
     const { delimiter } = this.#format;
     const head = this.#headOf(series.metric);
-    const tail = delimiter + this.#quoted(series.resourceKind) + delimiter + this.#quoted(series.resourceId) +
-      delimiter + this.#quoted(series.consumerKind) + delimiter + this.#quoted(series.consumerId) +
-      this.#endOf(series.attributes);
+    const end = this.#endOf(series.attributes);
+    const { resourceKind, resourceId, consumerKind, consumerId } = series;
 
     // A character is three bytes at most; four bytes more, because parts are copied by words.
-    const room = 3 * (head.length + tail.length) + 4;
+    const ids = resourceKind.length + resourceId.length + consumerKind.length + consumerId.length;
+    const room = 3 * (head.length + 2 * ids + end.length + 4 * (delimiter.length + 2)) + 4;
     if (this.#poolLength + room > POOL_LIMIT_BYTES && this.#poolLength > 0) {
       this.#poolLength = 0;
       this.#generation++;
@@ -192,16 +192,25 @@ export class CsvRenderer {
       this.#pool = pool;
       this.#poolView = new DataView(pool.buffer);
     }
+    const pool = this.#pool;
     const start = this.#poolLength;
-    const headLength = encoder.encodeInto(head, this.#pool.subarray(start)).written;
-    const tailLength = encoder.encodeInto(tail, this.#pool.subarray(start + headLength)).written;
-    this.#poolLength += headLength + tailLength;
+    const tail = putUtf8(pool, start, head);
+    let at = this.#putCell(putUtf8(pool, tail, delimiter), resourceKind);
+    at = this.#putCell(putUtf8(pool, at, delimiter), resourceId);
+    at = this.#putCell(putUtf8(pool, at, delimiter), consumerKind);
+    at = this.#putCell(putUtf8(pool, at, delimiter), consumerId);
+    this.#poolLength = putUtf8(pool, at, end);
+
     const { cache } = series;
     const slot = this.#slot;
     cache[slot + HEAD_START] = start;
-    cache[slot + HEAD_LENGTH] = headLength;
-    cache[slot + TAIL_LENGTH] = tailLength;
+    cache[slot + HEAD_LENGTH] = tail - start;
+    cache[slot + TAIL_LENGTH] = this.#poolLength - tail;
     cache[slot + GENERATION] = this.#generation;
+  }
+
+  #putCell(at: number, text: string): number {
+    return text === "" ? at : putUtf8(this.#pool, at, this.#quoted(text));
   }
 
   /**
@@ -320,6 +329,16 @@ export class RowBuffer {
     this.bytes = larger;
     this.view = new DataView(larger.buffer);
   }
+}
+
+/** Writes text as UTF-8; nearly all of it is ASCII, for which a call of the encoder costs more than the text. */
+function putUtf8(bytes: Uint8Array, at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80) return at + encoder.encodeInto(text, bytes.subarray(at)).written;
+    bytes[at + i] = code;
+  }
+  return at + text.length;
 }
 
 function putText(bytes: Uint8Array, at: number, text: string): number {

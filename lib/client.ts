@@ -273,8 +273,10 @@ export class RelayClient implements Output {
         await watch;
       }
     } catch (error) {
-      if (signal.aborted || !(performance.now() - began >= this.#config.retry.max_delay)) throw error;
-      this.#log.warn("Connection lost", { server: this.#config.relay_server, reason: messageOf(error) });
+      if (signal.aborted || began === Infinity) throw error;
+      const reason = messageOf(lost.signal.aborted ? lost.signal.reason : error);
+      if (performance.now() - began < this.#config.retry.max_delay) throw new ConnectionLost(reason);
+      this.#log.warn("Connection lost", { server: this.#config.relay_server, reason });
       return false;
     } finally {
       this.#close();

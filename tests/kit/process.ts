@@ -15,6 +15,9 @@ export const PROGRAM: readonly string[] = binary
 /** How long a test waits for something that takes a moment on a machine with nothing else to do, in ms. */
 export const PATIENCE_MS = 30_000;
 
+/** Lines of a log in a message. */
+const MAX_SHOWN = 60;
+
 export interface StartOptions {
   cwd?: string;
   env?: Record<string, string>;
@@ -112,7 +115,9 @@ export class Program implements AsyncDisposable {
 
   /** Everything that the process said, for a message. */
   get log(): string {
-    return `${this.#title}\n${this.lines.map(({ text }) => `  ${text}`).join("\n")}`;
+    const lines = this.lines.map(({ text }) => `  ${text}`);
+    if (lines.length > MAX_SHOWN) lines.splice(MAX_SHOWN / 2, lines.length - MAX_SHOWN, "  …");
+    return [this.#title, ...lines].join("\n");
   }
 
   /** The first line that matches, when it is there. `count` waits for that many, and returns the last of them. */

@@ -1,8 +1,8 @@
 /**
  * The relay client: sends all points to a relay server, ours or a real Alumet agent, and is an output like any other.
  *
- * A batch is committed when the frame with its last point has been written to the socket; what was not written
- * completely when a connection broke is sent again on the next one.
+ * A batch is committed when the frames with its points have been written to the socket; what was not written
+ * completely when a connection broke is sent again on the next one (see {@linkcode ./sending.ts}).
  */
 import { deadline } from "@std/async/deadline";
 import { retry, RetryError } from "@std/async/retry";
@@ -12,7 +12,6 @@ import { EXIT, ExitError, messageOf } from "./errors.ts";
 import { FrameReader } from "./frames.ts";
 import type { BatchReader } from "./journal.ts";
 import type { Logger } from "./log.ts";
-import type { Batch } from "./measurement.ts";
 import { definePlugin, type Output, type PluginContext } from "./plugin.ts";
 import { PointEncoder } from "./point_encoder.ts";
 import { PostcardReader } from "./postcard.ts";
@@ -21,12 +20,14 @@ import {
   encodeFrame,
   type GreetResponse,
   MESSAGE,
+  OUR_RELAY_VERSION,
   PROTOCOL_VERSION,
   readControlMessage,
-  RELAY_PLUGIN_VERSION,
+  takesStreams,
 } from "./protocol.ts";
 import { duration, type Infer, integer, number, optional, table, text } from "./schema.ts";
 import { resolve } from "./resolve.ts";
+import { GENTLE, type Manner, Sending, swift } from "./sending.ts";
 
 /** An answer to the greeting has no reason to be larger than this. */
 const MAX_ANSWER_BYTES = 64 * 1024;
@@ -77,7 +78,7 @@ const config = table({
     check: (value) => addressProblem(value),
   }),
   buffer_max_length: integer({
-    doc: "Bytes of encoded measurements that are gathered before they are sent; 0 sends them as they come.",
+    doc: "Bytes of encoded measurements that are gathered before all are sent; 0 sends them as they come.",
     default: 4096,
     min: 0,
     max: 30_000_000,
@@ -103,14 +104,6 @@ export interface ClientLimits {
 }
 
 export const DEFAULT_LIMITS: ClientLimits = { connectMs: 10_000, resolveMs: 10_000, handshakeMs: 10_000 };
-
-export interface ClientStats extends Record<string, number> {
-  points: number;
-  frames: number;
-  bytes: number;
-  connections: number;
-  unsendablePoints: number;
-}
 
 /** The connection was made, and then lost. */
 class ConnectionLost extends Error {
@@ -169,20 +162,12 @@ type ClientContext = Pick<PluginContext, "log" | "fail">;
 
 /** The relay client of one server. */
 export class RelayClient implements Output {
-  readonly stats: ClientStats = { points: 0, frames: 0, bytes: 0, connections: 0, unsendablePoints: 0 };
   readonly #config: RelayClientConfig;
   readonly #limits: ClientLimits;
   readonly #log: Logger;
   readonly #fail: (error: Error) => void;
-  readonly #encoder: PointEncoder;
-  /** The batch that is being encoded; {@linkcode PointEncoder.nextRow} is where it goes on. */
-  #batch: Batch | null = null;
-  /** Batches whose last point is in the frame. */
-  #complete = 0;
-  /** When the first point of the frame was added, in `performance.now()` ms. */
-  #since = 0;
-  /** The frame must go: it is full, or its time has come, or nothing more will come. */
-  #due = false;
+  readonly #sending: Sending;
+  #connections = 0;
   #conn: Deno.TcpConn | null = null;
   #attempts = 0;
 
@@ -191,7 +176,14 @@ export class RelayClient implements Output {
     this.#limits = limits;
     this.#log = log;
     this.#fail = fail;
-    this.#encoder = new PointEncoder(config.client_name);
+    this.#sending = new Sending(new PointEncoder(config.client_name), {
+      maxBytes: config.buffer_max_length,
+      timeoutMs: config.buffer_timeout,
+    });
+  }
+
+  get stats(): Readonly<Record<string, number>> {
+    return { ...this.#sending.stats, connections: this.#connections };
   }
 
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
@@ -258,13 +250,13 @@ export class RelayClient implements Output {
     const lost = new AbortController();
     let began = Infinity;
     try {
-      await this.#handshake(conn);
+      const manner = await this.#handshake(conn);
       began = performance.now();
-      this.stats.connections++;
+      this.#connections++;
       // A server says nothing more: what is read is its end.
       const watch = this.#watch(conn, lost);
       try {
-        await this.#sendAll(conn, reader, AbortSignal.any([signal, lost.signal]));
+        await this.#sending.run(conn, reader, manner, AbortSignal.any([signal, lost.signal]));
         await conn.closeWrite();
         await deadline(watch, MAX_CLOSE_MS, { signal }).catch(() => {});
         return true;
@@ -315,13 +307,14 @@ export class RelayClient implements Output {
     throw new Error(failures.join("; "));
   }
 
-  async #handshake(conn: Deno.TcpConn): Promise<void> {
+  /** Greets, and finds out how the server takes messages. */
+  async #handshake(conn: Deno.TcpConn): Promise<Manner> {
     const { client_name, relay_server } = this.#config;
     const { handshakeMs } = this.#limits;
     const greeting = encodeFrame(client_name, {
       type: "greet",
       alumetVersion: ALUMET_VERSION,
-      relayVersion: RELAY_PLUGIN_VERSION,
+      relayVersion: OUR_RELAY_VERSION,
       protocolVersion: PROTOCOL_VERSION,
     });
     let late = false;
@@ -350,6 +343,7 @@ export class RelayClient implements Output {
       );
     }
     this.#log.info("Connected to the relay server", { server: relay_server, ...versions });
+    return takesStreams(answer.relayVersion) ? swift(this.#config.buffer_max_length) : GENTLE;
   }
 
   /** Reads until the server's end of the connection, and says so. Never rejects. */
@@ -362,60 +356,6 @@ export class RelayClient implements Output {
       reason = messageOf(error);
     }
     lost.abort(new ConnectionLost(reason));
-  }
-
-  /** Sends until the reader has ended. @throws when the connection is lost. */
-  async #sendAll(conn: Deno.TcpConn, reader: BatchReader, signal: AbortSignal): Promise<void> {
-    const { buffer_max_length, buffer_timeout } = this.#config;
-    const encoder = this.#encoder;
-    let registered = 0;
-    while (true) {
-      signal.throwIfAborted();
-      if (this.#due && encoder.points > 0) {
-        if (registered < encoder.metricCount) {
-          for (const frame of encoder.registrations(registered)) {
-            await write(conn, frame);
-            this.stats.bytes += frame.length;
-          }
-          registered = encoder.metricCount;
-        }
-        const frame = encoder.frame();
-        await write(conn, frame);
-        this.stats.bytes += frame.length;
-        this.stats.points += encoder.points;
-        this.stats.frames++;
-        encoder.clear();
-      }
-      this.#due = false;
-      if (this.#complete > 0 && encoder.points === 0) {
-        reader.commit(this.#complete);
-        this.#complete = 0;
-      }
-
-      if (this.#batch === null) {
-        const waiting = encoder.points > 0;
-        const waitMs = waiting ? Math.max(0, this.#since + buffer_timeout - performance.now()) : Infinity;
-        const state = await reader.wait(waitMs, signal);
-        if (state === "ready") {
-          this.#batch = reader.next()!;
-          encoder.nextRow = 0;
-        } else if (state === "ended" && !waiting) return;
-        else {
-          this.#due = waiting;
-          continue;
-        }
-      }
-      if (encoder.points === 0) this.#since = performance.now();
-      const max = buffer_max_length === 0 ? Infinity : buffer_max_length;
-      const result = encoder.add(this.#batch, encoder.nextRow, max);
-      this.stats.unsendablePoints = encoder.unsendable;
-      if (result === "done") {
-        this.#batch = null;
-        this.#complete++;
-      }
-      this.#due = result !== "done" || buffer_max_length === 0 || encoder.byteLength >= buffer_max_length ||
-        performance.now() >= this.#since + buffer_timeout;
-    }
   }
 
   #close(): void {

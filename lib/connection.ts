@@ -11,10 +11,10 @@ import {
   type Greet,
   MAX_METRIC_ID,
   MESSAGE,
+  OUR_RELAY_VERSION,
   PROTOCOL_VERSION,
   readControlMessage,
   type RegisterMetrics,
-  RELAY_PLUGIN_VERSION,
 } from "./protocol.ts";
 import { RegistryError } from "./registry.ts";
 import type { ServerShared } from "./server.ts";
@@ -230,7 +230,7 @@ export class ClientConnection {
       type: "greetResponse",
       accept,
       alumetVersion: ALUMET_VERSION,
-      relayVersion: RELAY_PLUGIN_VERSION,
+      relayVersion: OUR_RELAY_VERSION,
       protocolVersion: PROTOCOL_VERSION,
     });
     for (let done = 0; done < answer.length;) done += await this.#conn.write(answer.subarray(done));

@@ -6,6 +6,7 @@
 import { type Batch, type Metric, reserveCacheSlots, type Series } from "./measurement.ts";
 import { CLIENT_ATTRIBUTE } from "./point_decoder.ts";
 import { PostcardWriter, putVarint, varintLength } from "./postcard.ts";
+import { isAlumetUnit, unitDisplayName } from "./registry.ts";
 import {
   encodeFrame,
   FRAME_HEADER_BYTES,
@@ -81,16 +82,22 @@ export class PointEncoder {
     return this.#metrics.length;
   }
 
-  /** Frames that register the metrics from number `first` on. */
-  *registrations(first: number): Generator<Uint8Array<ArrayBuffer>> {
+  /**
+   * Frames that register the metrics from number `first` on.
+   *
+   * @param ownUnitsOnly For servers that throw a client out whose units are not Alumet's own: a metric with another
+   * unit is registered without one, and has it in its name.
+   */
+  *registrations(first: number, ownUnitsOnly = false): Generator<Uint8Array<ArrayBuffer>> {
+    const metrics = ownUnitsOnly ? this.#metrics.map(withOwnUnit) : this.#metrics;
     let size = 0;
-    for (let i = first; i < this.#metrics.length; i++) {
-      const { name, unit } = this.#metrics[i];
+    for (let i = first; i < metrics.length; i++) {
+      const { name, unit } = metrics[i];
       size += 3 * (name.length + unit.base.length + unit.prefix.length) + 16;
-      if (size > MAX_REGISTRATION_BYTES || i === this.#metrics.length - 1) {
+      if (size > MAX_REGISTRATION_BYTES || i === metrics.length - 1) {
         yield encodeFrame(this.#clientName, {
           type: "registerMetrics",
-          metrics: this.#metrics.slice(first, i + 1),
+          metrics: metrics.slice(first, i + 1),
         });
         first = i + 1;
         size = 0;
@@ -130,6 +137,32 @@ export class PointEncoder {
     return encoded;
   }
 
+  #encodedOf(series: Series): EncodedSeries {
+    const encoded = series.cache[slot] as EncodedSeries | undefined;
+    return encoded?.encoder === this ? encoded : this.#encodeSeries(series);
+  }
+
+  /** The name under which points of this series are sent. */
+  senderOf(series: Series): string {
+    return this.#encodedOf(series).sender;
+  }
+
+  /** Bytes that the points of a batch take when they are encoded. */
+  measure(batch: Batch): number {
+    const { series, seconds, nanos, values, exact, length } = batch;
+    let bytes = 0;
+    for (let row = 0; row < length; row++) {
+      const { sendable, isF64, head, tail } = this.#encodedOf(series[row]);
+      if (!sendable) continue;
+      bytes += head.length + varintLength(seconds[row]) + varintLength(nanos[row]) + 1 + tail.length;
+      if (isF64) bytes += 8;
+      else {bytes += exact?.has(row)
+          ? 8 + (values[row] >= 2 ** 56 ? 1 : 0) + (values[row] >= 2 ** 63 ? 1 : 0)
+          : varintLength(values[row]);}
+    }
+    return bytes;
+  }
+
   /**
    * Encodes the points of a batch from `row` on; {@linkcode PointEncoder.nextRow} says where it stopped.
    *
@@ -138,9 +171,7 @@ export class PointEncoder {
   add(batch: Batch, row: number, maxBytes: number): AddResult {
     const { series, seconds, nanos, values, length } = batch;
     for (; row < length; row++) {
-      const one = series[row];
-      let encoded = one.cache[slot] as EncodedSeries | undefined;
-      if (encoded?.encoder !== this) encoded = this.#encodeSeries(one);
+      const encoded = this.#encodedOf(series[row]);
       if (!encoded.sendable) {
         this.unsendable++;
         continue;
@@ -222,6 +253,15 @@ export class PointEncoder {
     this.#bytes = larger;
     this.#view = new DataView(larger.buffer);
   }
+}
+
+function withOwnUnit(metric: WireMetric): WireMetric {
+  if (isAlumetUnit(metric.unit)) return metric;
+  return {
+    ...metric,
+    name: `${metric.name}_${unitDisplayName(metric.unit)}`,
+    unit: { base: "1", prefix: "" },
+  };
 }
 
 function putBigVarint(bytes: Uint8Array, at: number, value: bigint): number {

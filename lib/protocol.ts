@@ -14,6 +14,17 @@ export const FRAME_HEADER_BYTES = 4;
 /** Versions of the real agent that we are compatible with; peers only log them. */
 export const ALUMET_VERSION = "0.9.5";
 export const RELAY_PLUGIN_VERSION = "0.6.0";
+/**
+ * What this program is compatible with, and that it takes messages however they come. Peers of ours look for the mark,
+ * in the build metadata of the version (https://semver.org/#spec-item-10); real agents only log it.
+ */
+export const OUR_RELAY_VERSION = `${RELAY_PLUGIN_VERSION}+stream.1`;
+
+/** Whether a version is one of ours, whose server takes messages back to back. */
+export function takesStreams(relayVersion: string): boolean {
+  return /\+(?:.*\.)?stream\.[1-9]/.test(relayVersion);
+}
+
 /** Clients number their metrics from 0 to this. */
 export const MAX_METRIC_ID = 65_535;
 

@@ -4,15 +4,16 @@ import { ExitError } from "../lib/errors.ts";
 import type { MemoryJournal } from "../lib/journal.ts";
 import { type Batch, seriesOf } from "../lib/measurement.ts";
 import { PostcardReader } from "../lib/postcard.ts";
-import { encodeFrame, MESSAGE } from "../lib/protocol.ts";
+import { encodeFrame, MESSAGE, OUR_RELAY_VERSION } from "../lib/protocol.ts";
 import { decodeBody, decoderWith, metricOf, pointsOf } from "./kit/decode.ts";
 import { batchOf, numbered, series } from "./kit/points.ts";
 import {
-  ACCEPT,
+  acceptance,
   Collector,
   HandServer,
   journalOf,
   LogLines,
+  OneMessagePerRead,
   type Peer,
   TestServer,
   until,
@@ -71,7 +72,7 @@ class TestClient implements AsyncDisposable {
 async function accepted(server: HandServer): Promise<Peer> {
   const peer = await server.accept();
   await peer.body();
-  await peer.send(ACCEPT);
+  await peer.send(acceptance(OUR_RELAY_VERSION));
   return peer;
 }
 
@@ -128,24 +129,19 @@ Deno.test("with buffer_max_length 0 each batch is sent at once, as one message",
   assert.deepEqual((await receive(peer))?.values, [3, 4]);
 });
 
-Deno.test("buffer_max_length counts bytes of encoded points: what would exceed it goes first", async () => {
+Deno.test("buffer_max_length counts bytes of encoded points: what would exceed it goes into the next message", async () => {
   await using server = new HandServer();
-  // A point of this series has 37 or 38 bytes: the numbers from 128 on take one byte more, twice.
+  // A point of this series has 40 bytes.
   await using client = new TestClient(configOf(server.port, { buffer_max_length: 200 }));
   const peer = await accepted(server);
-  client.push(numbered(23));
+  client.push(numbered(4));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(client.client.stats.frames, 0, "160 bytes wait for the buffer to be full, or for the timeout");
+  client.push(numbered(19, 4));
   await receive(peer);
   const counts: number[] = [];
-  while (counts.length < 4) {
-    const { count } = (await receive(peer))!;
-    counts.push(count);
-  }
-  assert.deepEqual(counts, [5, 5, 5, 5]);
-  assert.equal(
-    client.client.stats.points,
-    20,
-    "three points wait for the buffer to be full, or for the timeout",
-  );
+  while (counts.length < 5) counts.push((await receive(peer))!.count);
+  assert.deepEqual(counts, [5, 5, 5, 5, 3], "a buffer that is full is sent whole");
 });
 
 Deno.test("a single point that is larger than the buffer goes alone", async () => {
@@ -157,8 +153,74 @@ Deno.test("a single point that is larger than the buffer goes alone", async () =
   client.push(batchOf([[small, 1], [large, 2], [small, 3], [small, 4], [small, 5]]));
   await receive(peer);
   const values: number[][] = [];
-  while (values.length < 3) values.push((await receive(peer))!.values);
-  assert.deepEqual(values, [[1], [2], [3, 4]]);
+  while (values.length < 4) values.push((await receive(peer))!.values);
+  assert.deepEqual(values, [[1], [2], [3, 4], [5]]);
+});
+
+Deno.test("a real server, which looks at one message per read and drops the rest, gets everything", async () => {
+  for (const buffer_max_length of [0, 200, 4096]) {
+    await using server = new HandServer();
+    await using client = new TestClient(configOf(server.port, { buffer_max_length, buffer_timeout: 50 }));
+    const real = new OneMessagePerRead(await server.accept());
+    for (let n = 0; n < 30; n++) {
+      client.push(numbered(300, n * 300));
+      if (n % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await client.finish();
+    await real.done;
+    const decoder = decoderWith({ 0: "u64" });
+    const values = real.bodies.flatMap((body) => {
+      const { message } = decodeBody(body, decoder);
+      return message.type === "sendMeasurements"
+        ? message.batches.flatMap((batch) => [...pointsOf(batch)])
+        : [];
+    }).map(({ value }) => Number(value));
+    assert.deepEqual(
+      values,
+      Array.from({ length: 9000 }, (_, i) => i),
+      `buffer_max_length ${buffer_max_length}`,
+    );
+    assert.ok(real.bodies.length < 40, `${real.bodies.length} messages`);
+  }
+});
+
+Deno.test("a real server gets the points of many clients in few messages, each under its client's name", async () => {
+  await using server = new HandServer();
+  await using client = new TestClient(
+    configOf(server.port, { buffer_max_length: 100_000, buffer_timeout: 100 }),
+  );
+  const real = new OneMessagePerRead(await server.accept());
+  const metric = metricOf("m");
+  const all = ["a", "b", "c"].map((name) => series(metric, [["relay_client", name]]));
+  client.push(batchOf(Array.from({ length: 300 }, (_, i) => [all[i % 3], i])));
+  await client.finish();
+  await real.done;
+  const decoder = decoderWith({ 0: "u64" });
+  const messages = real.bodies.map((body) => decodeBody(body, decoder));
+  assert.deepEqual(messages.map(({ sender, message }) => [sender, message.type]), [
+    ["node-1", "registerMetrics"],
+    ...["a", "b", "c"].map((name) => [name, "sendMeasurements"]),
+  ]);
+  for (const { message } of messages.slice(1)) {
+    assert.ok(message.type === "sendMeasurements" && message.count === 100);
+  }
+});
+
+Deno.test("a unit that a real server does not know is put into the metric's name there, and only there", async () => {
+  const carbon = series(metricOf("carbon_emission", "u64", { base: "g_CO2", prefix: "milli" }));
+  const registered = async (server: HandServer, relayVersion: string) => {
+    await using client = new TestClient(configOf(server.port));
+    const peer = await server.accept();
+    await peer.body();
+    await peer.send(acceptance(relayVersion));
+    client.push(batchOf([[carbon, 1]]));
+    const { message } = await peer.control();
+    assert.ok(message.type === "registerMetrics");
+    return message.metrics.map(({ name, unit }) => [name, unit.prefix, unit.base]);
+  };
+  await using server = new HandServer();
+  assert.deepEqual(await registered(server, "0.6.0"), [["carbon_emission_mg_CO2", "", "1"]]);
+  assert.deepEqual(await registered(server, OUR_RELAY_VERSION), [["carbon_emission", "milli", "g_CO2"]]);
 });
 
 Deno.test("buffer_timeout is kept by a timer, also when nothing new is measured", async () => {

@@ -3,10 +3,10 @@ import { runAgent } from "../lib/agent.ts";
 import { ExitError } from "../lib/errors.ts";
 import { createLogger } from "../lib/log.ts";
 import { csv } from "../lib/outputs/csv.ts";
-import { encodeFrame } from "../lib/protocol.ts";
+import { encodeFrame, takesStreams } from "../lib/protocol.ts";
 import { FrameBudget, listen, relayServer } from "../lib/server.ts";
 import { parseAddress } from "../lib/address.ts";
-import { Chance, framesOf, testdata, testdataText, toHex } from "./kit/bytes.ts";
+import { Chance, framesOf, testdata, testdataText } from "./kit/bytes.ts";
 import {
   Collector,
   COUNTER,
@@ -48,7 +48,7 @@ async function play(session: string, pieces: (stream: Uint8Array) => Iterable<Ui
       peer.conn.setNoDelay();
       for (const piece of pieces(stream)) await peer.send(piece);
       await peer.conn.closeWrite();
-      assert.equal(toHex((await peer.body())!), toHex(testdata("sessions/greet-response.bin").subarray(4)));
+      assert.equal((await peer.answer()).accept, true);
       await peer.closed();
     }
     stop.abort();
@@ -408,4 +408,15 @@ Deno.test("on a kernel without IPv6, [::] is IPv4 alone, and the log says so", (
   listener.close();
   assert.deepEqual(tried, ["::", "0.0.0.0"]);
   assert.equal(logs.matching(/WARN.*IPv6 is not to be had/).length, 1);
+});
+
+Deno.test("the answer to a greeting is a real server's, but for the mark that messages are taken as they come", async () => {
+  await using server = new TestServer();
+  await using peer = await Peer.connect(server.port);
+  await peer.send(greeting("n"));
+  const { relayVersion, ...rest } = await peer.answer();
+  assert.deepEqual(rest, { type: "greetResponse", accept: true, alumetVersion: "0.9.5", protocolVersion: 2 });
+  assert.ok(relayVersion.startsWith("0.6.0+") && takesStreams(relayVersion));
+  assert.ok(takesStreams("0.7.0+ack.1.stream.2"));
+  assert.ok(!takesStreams("0.6.0") && !takesStreams("0.6.0-stream.1"));
 });

@@ -4,7 +4,7 @@ import denoConfig from "../../deno.json" with { type: "json" };
 import { encodeFrame } from "../../lib/protocol.ts";
 import { HandServer } from "../kit/relay.ts";
 import { binary, freePort, linux, needs, Program, runProgram, TempDir } from "../kit/process.ts";
-import { clientKeys } from "./relay.ts";
+import { clientKeys, greeted } from "./relay.ts";
 
 const KEEP_TRYING = clientKeys({
   "retry.initial_delay": "50ms",
@@ -68,8 +68,7 @@ Deno.test({
   async fn() {
     await using server = new HandServer();
     await using client = new Program(["--relay-out", `127.0.0.1:${server.port}`]);
-    const peer = await server.accept();
-    await peer.body();
+    const peer = await greeted(server, client);
     await peer.send(encodeFrame("", {
       type: "greetResponse",
       accept: false,
@@ -96,7 +95,7 @@ for (const where of ["between two tries", "before the server has answered"] as c
         ...["--config-override", "shutdown_timeout=500ms"],
       ]);
       if (where === "between two tries") await client.line(/Cannot connect/);
-      else await (await silent.accept()).body();
+      else await greeted(silent, client);
       const began = performance.now();
       assert.equal(await client.stop("SIGINT"), 69, client.log);
       assert.ok(performance.now() - began < 3000, client.log);

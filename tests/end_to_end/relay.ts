@@ -1,17 +1,15 @@
 /** What the tests of whole relays share: how servers and clients are started, and how a CSV file is read. */
 import assert from "node:assert/strict";
-import { type Peer, until } from "../kit/relay.ts";
-import { PATIENCE_MS, Program, type StartOptions } from "../kit/process.ts";
+import { type HandServer, type Peer, until } from "../kit/relay.ts";
+import { atMost, PATIENCE_MS, Program, type StartOptions } from "../kit/process.ts";
 
 /** Measures little, and often. */
 export const POLL_FAST: readonly string[] = [
-  ...[
-    "processes.enabled=false",
-    "network.enabled=false",
-    "memory.poll_interval=100ms",
-    "kernel.poll_interval=100ms",
-  ]
-    .flatMap((setting) => ["--config-override", `plugins.procfs.${setting}`]),
+  ...["processes.enabled=false", "network.enabled=false", "memory.poll_interval=100ms"].flatMap((setting) => [
+    "--config-override",
+    `plugins.procfs.${setting}`,
+  ]),
+  ...["--config-override", "plugins.procfs.kernel.poll_interval=100ms"],
   ...["--config-override", "plugins.relay-client.buffer_max_length=0"],
 ];
 
@@ -43,6 +41,13 @@ export async function startServer(
 export function portOf(server: Program): number {
   const [{ address }] = server.matching(/Listening for relay clients/);
   return Number(String(address).split(":").at(-1));
+}
+
+/** Accepts a client where a test plays the server, and reads its greeting. */
+export async function greeted(server: HandServer, client: Program): Promise<Peer> {
+  const peer = await atMost(PATIENCE_MS, server.accept(), () => `a connection from ${client.log}`);
+  await peer.body();
+  return peer;
 }
 
 /** Waits until the client has greeted a server `count` times. */

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { PostcardReader } from "../../lib/postcard.ts";
 import { MESSAGE } from "../../lib/protocol.ts";
-import { atMost, linux, needs, peakMemory, Program, TempDir } from "../kit/process.ts";
+import { atMost, linux, needs, peakMemory, Program, shell, TempDir } from "../kit/process.ts";
 import { ACCEPT, COUNTER, countingFrame, HandServer, Peer } from "../kit/relay.ts";
-import { portOf, startServer } from "./relay.ts";
+import { greeted, portOf, startServer } from "./relay.ts";
 
 const RATE = 1e6;
 const SLOW_MS = 5000;
@@ -117,7 +117,7 @@ Deno.test({
   async fn() {
     await using dir = new TempDir();
     const fifo = dir.file("measures.csv");
-    assert.ok((await new Deno.Command("mkfifo", { args: [fifo] }).output()).success);
+    await shell("mkfifo", fifo);
     await using server = await startServer(fifo);
     const values = new Sequence();
     await underPressure(server, async (throttle) => {
@@ -139,10 +139,8 @@ Deno.test({
       ...["--config-override", "plugins.relay-client.client_name=hop"],
     ]);
     const values = new Sequence();
-    const accepting = slow.accept();
+    const peer = await greeted(slow, hop);
     await hop.line(/"Running"/);
-    const peer = await accepting;
-    await peer.body();
     await peer.send(ACCEPT);
     await underPressure(hop, async (throttle) => {
       for (let body; (body = await peer.body());) {

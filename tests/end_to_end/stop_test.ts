@@ -1,6 +1,6 @@
 /** What a server owes its clients when it is stopped: there are no acknowledgements, so all that had arrived. */
 import assert from "node:assert/strict";
-import { linux, needs, TempDir } from "../kit/process.ts";
+import { linux, needs, shell, TempDir } from "../kit/process.ts";
 import { COUNTER, countingFrame, Peer } from "../kit/relay.ts";
 import { Flood, portOf, startServer } from "./relay.ts";
 
@@ -57,8 +57,9 @@ Deno.test({
   async fn() {
     await using dir = new TempDir();
     const fifo = dir.file("measures.csv");
-    assert.ok((await new Deno.Command("mkfifo", { args: [fifo] }).output()).success);
+    await shell("mkfifo", fifo);
     await using server = await startServer(fifo, { args: ["--config-override", "shutdown_timeout=30s"] });
+    using pipe = await Deno.open(fifo);
     const port = portOf(server);
     await using loader = await Peer.client(port, "loader", [COUNTER]);
     await using waiting = await Peer.client(port, "waiting", [COUNTER]);
@@ -71,7 +72,7 @@ Deno.test({
     server.signal("SIGTERM");
     await server.line(/Stopping/);
     await new Promise((resolve) => setTimeout(resolve, 500));
-    const reading = Deno.readTextFile(fifo);
+    const reading = new Response(pipe.readable).text();
     assert.equal(await server.exit(), 0, server.log);
     await sending;
     await flood.stop();

@@ -71,7 +71,7 @@ export class Namespace implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#holder.stdin.close();
+    await this.#holder.stdin.close().catch(() => {});
     await this.#holder.stdout.cancel();
     await this.#holder.status;
   }

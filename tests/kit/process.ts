@@ -15,6 +15,8 @@ export const PROGRAM: readonly string[] = binary
 /** How long a test waits for something that takes a moment on a machine with nothing else to do, in ms. */
 export const PATIENCE_MS = 30_000;
 
+/** A process that is older than this is killed, and with its sockets ends whatever waits for it, in ms. */
+const LIFETIME_MS = 120_000;
 /** Lines of a log in a message. */
 const MAX_SHOWN = 60;
 
@@ -76,6 +78,7 @@ export class Program implements AsyncDisposable {
   readonly #reading: Promise<void>;
   readonly #title: string;
   readonly #watchers = new Set<() => void>();
+  readonly #lifetime: ReturnType<typeof setTimeout>;
   #ended = false;
 
   /** Logs as JSON, unless `args` say otherwise. */
@@ -93,6 +96,7 @@ export class Program implements AsyncDisposable {
     }).spawn();
     this.pid = this.#child.pid;
     this.#reading = this.#read();
+    this.#lifetime = setTimeout(() => this.#kill(), LIFETIME_MS);
   }
 
   async #read(): Promise<void> {
@@ -161,10 +165,15 @@ export class Program implements AsyncDisposable {
     return await this.exit(ms);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  #kill(): void {
     try {
       this.#child.kill("SIGKILL");
     } catch { /* it has ended */ }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#lifetime);
+    this.#kill();
     await this.#child.status;
     await this.#reading;
   }

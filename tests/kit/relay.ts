@@ -192,13 +192,42 @@ export function greeting(name: string, protocolVersion = 2): Uint8Array<ArrayBuf
   return encodeFrame(name, { type: "greet", alumetVersion: "0.9.5", relayVersion: "0.6.0", protocolVersion });
 }
 
-export const ACCEPT = encodeFrame("", {
-  type: "greetResponse",
-  accept: true,
-  alumetVersion: "0.9.5",
-  relayVersion: "0.6.0",
-  protocolVersion: 2,
-});
+/** What a server of ours, or a real one, answers to a greeting. */
+export function acceptance(relayVersion: string): Uint8Array<ArrayBuffer> {
+  return encodeFrame("", {
+    type: "greetResponse",
+    accept: true,
+    alumetVersion: "0.9.5",
+    relayVersion,
+    protocolVersion: 2,
+  });
+}
+
+/**
+ * A server with the defect of a real one: it looks at one message per read of its socket, and drops what it has not
+ * looked at when the connection ends.
+ */
+export class OneMessagePerRead {
+  readonly bodies: Uint8Array[] = [];
+  readonly done: Promise<void>;
+
+  constructor(readonly peer: Peer) {
+    this.done = this.#serve();
+  }
+
+  async #serve(): Promise<void> {
+    const { conn, frames } = this.peer;
+    for (let greeted = false;;) {
+      const count = await conn.read(frames.space());
+      if (count === null) return;
+      frames.received(count);
+      if (!frames.next()) continue;
+      if (greeted) this.bodies.push(frames.bytes.slice(frames.start, frames.end));
+      else await this.peer.send(acceptance("0.6.0"));
+      greeted = true;
+    }
+  }
+}
 
 export const COUNTER: WireMetric = { id: 0, name: "counter", type: "u64", unit: { base: "1", prefix: "" } };
 

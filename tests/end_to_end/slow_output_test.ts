@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { PostcardReader } from "../../lib/postcard.ts";
 import { MESSAGE } from "../../lib/protocol.ts";
 import { atMost, linux, needs, peakMemory, Program, shell, TempDir } from "../kit/process.ts";
-import { ACCEPT, COUNTER, countingFrame, HandServer, Peer } from "../kit/relay.ts";
+import { acceptance, COUNTER, countingFrame, HandServer, Peer } from "../kit/relay.ts";
+import { OUR_RELAY_VERSION } from "../../lib/protocol.ts";
 import { greeted, portOf, startServer } from "./relay.ts";
 
 const RATE = 1e6;
@@ -141,7 +142,7 @@ Deno.test({
     const values = new Sequence();
     const peer = await greeted(slow, hop);
     await hop.line(/"Running"/);
-    await peer.send(ACCEPT);
+    await peer.send(acceptance(OUR_RELAY_VERSION));
     await underPressure(hop, async (throttle) => {
       for (let body; (body = await peer.body());) {
         readValues(body, values);

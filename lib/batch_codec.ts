@@ -417,7 +417,7 @@ function trailingZeroBytes(word: number): number {
 
 export interface BatchDecoderOptions extends BatchCodecLimits {
   /** Gives the process' object for a metric. @default one object per stream */
-  makeMetric?: (metric: DecodedMetric) => Metric;
+  makeMetric?: ((metric: DecodedMetric) => Metric) | undefined;
   /** Batches that fit into its capacity are taken from there. */
   pool?: BatchPool;
 }

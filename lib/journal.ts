@@ -1,7 +1,7 @@
 /**
  * The journal stands between inputs and outputs: batches are appended once, each output reads them at its own pace
- * through its own cursor, and a batch is forgotten when every cursor has committed it. This one is in memory, bounded
- * by bytes.
+ * through its own cursor, and a batch is forgotten when every cursor has committed it. {@linkcode MemoryJournal} is in
+ * memory, bounded by bytes; {@linkcode ./disk_journal/disk_journal.ts} keeps it across restarts.
  */
 import type { Batch } from "./measurement.ts";
 
@@ -29,6 +29,31 @@ export interface BatchReader {
   readonly uncommitted: number;
   /** Points that the policy dropped before this reader had read them. */
   readonly droppedPoints: number;
+  /** Number of the batch that was read last, or -1: each batch of a journal has its own, and they ascend. */
+  readonly position: number;
+}
+
+/** Where a reader begins. */
+export interface ReaderOptions {
+  /** Number of the first batch to read, for outputs that keep their position themselves. */
+  from?: number | bigint;
+}
+
+/** What inputs, outputs and the agent see of a journal. */
+export interface Journal {
+  readonly stats: JournalStats;
+  /** No more batches will come. */
+  readonly ended: boolean;
+  /** Points that some output has not committed yet. */
+  readonly pendingPoints: number;
+  /** The cursor of one output; a journal on disk finds it again by its name. */
+  reader(name?: string, options?: ReaderOptions): BatchReader;
+  /** Takes a batch. A promise resolves when there is room for the next one. Empty batches are released. */
+  append(batch: Batch): Promise<void> | void;
+  /** From now on nobody waits for room: for a stop, when what producers still have is bounded by other means. */
+  unblock(): void;
+  /** Readers get what is kept, and then the end. */
+  end(): void;
 }
 
 export interface MemoryJournalOptions {
@@ -47,8 +72,9 @@ export interface JournalStats {
 }
 
 class MemoryReader implements BatchReader {
+  position = -1;
   /** Absolute number of the next batch to read. */
-  position: number;
+  nextPosition: number;
   /** Absolute number of the first batch not committed. */
   committed: number;
   droppedPoints = 0;
@@ -59,7 +85,7 @@ class MemoryReader implements BatchReader {
 
   constructor(journal: MemoryJournal, position: number) {
     this.#journal = journal;
-    this.position = this.committed = position;
+    this.nextPosition = this.committed = position;
   }
 
   get uncommitted(): number {
@@ -67,15 +93,15 @@ class MemoryReader implements BatchReader {
   }
 
   next(): Batch | undefined {
-    const batch = this.#journal.at(this.position);
-    if (batch) this.#read.push(this.position++);
+    const batch = this.#journal.at(this.nextPosition);
+    if (batch) this.#read.push(this.position = this.nextPosition++);
     return batch;
   }
 
   async wait(timeoutMs = Infinity, signal?: AbortSignal): Promise<WaitResult> {
     const deadline = performance.now() + timeoutMs;
     while (true) {
-      if (this.#journal.at(this.position)) return "ready";
+      if (this.#journal.at(this.nextPosition)) return "ready";
       if (this.#journal.ended) return "ended";
       if (signal?.aborted) return "aborted";
       const left = deadline - performance.now();
@@ -108,13 +134,13 @@ class MemoryReader implements BatchReader {
       throw new RangeError(`Cannot commit ${count} batches: ${this.uncommitted} are read and not committed`);
     }
     this.#read.splice(0, count);
-    this.committed = this.#read[0] ?? this.position;
+    this.committed = this.#read[0] ?? this.nextPosition;
     this.#journal.forgetCommitted();
   }
 }
 
 /** A bounded queue with one cursor per output. */
-export class MemoryJournal {
+export class MemoryJournal implements Journal {
   readonly stats: JournalStats = { appendedPoints: 0, droppedPoints: 0 };
   readonly #batches: Batch[] = [];
   /** Absolute number of `#batches[0]`. */
@@ -146,9 +172,9 @@ export class MemoryJournal {
     return points;
   }
 
-  /** A new cursor, at the first batch that is kept. */
-  reader(): BatchReader {
-    const reader = new MemoryReader(this, this.#first);
+  /** A new cursor, at the first batch that is kept or at the one asked for. */
+  reader(_name?: string, options: ReaderOptions = {}): BatchReader {
+    const reader = new MemoryReader(this, Math.max(this.#first, Number(options.from ?? 0)));
     this.#readers.push(reader);
     return reader;
   }
@@ -214,8 +240,8 @@ export class MemoryJournal {
       bytes -= batch.byteLength;
       let lost = false;
       for (const reader of this.#readers) {
-        if (reader.position <= this.#first + count) {
-          reader.position = this.#first + count + 1;
+        if (reader.nextPosition <= this.#first + count) {
+          reader.nextPosition = this.#first + count + 1;
           reader.droppedPoints += batch.length;
           lost = true;
         }

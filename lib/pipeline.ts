@@ -1,14 +1,14 @@
 /** Inputs to journal: every batch goes through the transforms, in order, once. */
-import type { MemoryJournal } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 import type { Batch } from "./measurement.ts";
 import type { BatchSink, Transform } from "./plugin.ts";
 
 /** The sink that inputs push to. */
 export class Pipeline implements BatchSink {
   readonly #transforms: readonly Transform[];
-  readonly #journal: MemoryJournal;
+  readonly #journal: Journal;
 
-  constructor(transforms: readonly Transform[], journal: MemoryJournal) {
+  constructor(transforms: readonly Transform[], journal: Journal) {
     this.#transforms = transforms;
     this.#journal = journal;
   }

@@ -130,3 +130,17 @@ Deno.test("empty batches are not passed on", () => {
   journal.append(numbered(0));
   assert.equal(reader.next(), undefined);
 });
+
+Deno.test("after unblock nobody waits for room, and the position is that of the batch read last", async () => {
+  const journal = new MemoryJournal({ limitBytes: 1 });
+  const reader = journal.reader();
+  assert.equal(reader.position, -1);
+  const waiting = journal.append(numbered(5));
+  assert.equal(await isPending(waiting), true);
+  journal.unblock();
+  assert.equal(await isPending(waiting), false);
+  assert.equal(await isPending(journal.append(numbered(5))), false);
+  reader.next();
+  reader.next();
+  assert.equal(reader.position, 1);
+});

@@ -1,0 +1,22 @@
+/** The batches of a recorded session. */
+import type { Batch } from "../../lib/measurement.ts";
+import { PointDecoder } from "../../lib/point_decoder.ts";
+import { MetricRegistry } from "../../lib/registry.ts";
+import { TableBudget } from "../../lib/series_table.ts";
+import { framesOf, testdata } from "./bytes.ts";
+import { decodeBody } from "./decode.ts";
+
+/** One batch for each message with measurements, in order. */
+export function sessionBatches(name = "real-agent"): Batch[] {
+  const registry = new MetricRegistry();
+  const decoder = new PointDecoder(new TableBudget());
+  const batches: Batch[] = [];
+  for (const frame of framesOf(testdata(`sessions/${name}/client-0.bin`))) {
+    const { message } = decodeBody(frame.subarray(4), decoder);
+    if (message.type === "sendMeasurements") batches.push(...message.batches);
+    else if (message.type === "registerMetrics") {
+      for (const metric of message.metrics) decoder.setMetric(metric.id, registry.register(metric, "x"));
+    }
+  }
+  return batches;
+}

@@ -19,7 +19,14 @@
  * whole numbers in so many bytes, 7 to 14 is the XOR of the bits in its lowest 1 to 8 bytes, and 15 is one byte
  * (zero bytes at the low end × 8, + bytes - 1) and the bytes of the XOR above those. All of it is little-endian.
  */
-import { Batch, type BatchPool, type Metric, reserveCacheSlots, Series } from "./measurement.ts";
+import {
+  Batch,
+  type BatchPool,
+  type Metric,
+  reserveCacheSlots,
+  type Series,
+  seriesOf,
+} from "./measurement.ts";
 import {
   type DecodedMetric,
   DefinitionReader,
@@ -538,7 +545,8 @@ export class BatchDecoder {
       throw new BatchCodecError("limit", `it has more than ${this.#maxSeries} series`);
     }
     const from = reader.offset;
-    const series = new Series(this.#definitions.read(reader));
+    const { metric, ...rest } = this.#definitions.read(reader);
+    const series = seriesOf(metric, rest);
     state.dictionaryBytes += reader.offset - from;
     return state.add(series);
   }

@@ -73,7 +73,7 @@ async function measure(polls: number, intervalMs: number): Promise<ProcfsBenchRe
     fail: (error) => {
       throw error;
     },
-    shutdownTimeoutMs: 1000,
+    keepsOnDisk: false,
   });
   const stop = new AbortController();
   const running = input.run({ push: (batch) => batch.release() }, stop.signal);

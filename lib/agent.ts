@@ -2,7 +2,8 @@
 import { SystemClock } from "./clock.ts";
 import { formatDuration } from "./duration.ts";
 import { EXIT, ExitError } from "./errors.ts";
-import { MemoryJournal } from "./journal.ts";
+import { type Journal, MemoryJournal, type OnFull } from "./journal.ts";
+import { type JournalConfig, openDiskJournal } from "./journal_config.ts";
 import type { Logger } from "./log.ts";
 import type { Input, InputPlugin, Output, OutputPlugin, Plugin, PluginContext, Transform } from "./plugin.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -13,6 +14,8 @@ export interface AgentSettings {
   readonly general: {
     /** The longest that an orderly stop may take, in ms. */
     readonly shutdown_timeout: number;
+    /** The journal on disk; without it, it is in memory. */
+    readonly journal?: JournalConfig;
   };
   /** The enabled plugins with their checked configurations. */
   readonly plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[];
@@ -84,6 +87,8 @@ class Agent {
   readonly #transforms: Transform[] = [];
   readonly #stop = new AbortController();
   readonly #abandon = new AbortController();
+  /** On disk, where the configuration says so. */
+  #journal: Journal | null = null;
   #failure: Error | null = null;
 
   constructor(settings: AgentSettings, log: Logger, options: AgentOptions) {
@@ -109,8 +114,26 @@ class Agent {
     if (signals) { for (const [signal, listen] of listeners) Deno.addSignalListener(signal, listen); }
     await using stack = new AsyncDisposableStack();
     try {
+      // Opened first, so that it is closed last.
+      const { journal } = this.#settings.general;
+      if (journal?.enable) {
+        this.#journal = stack.use(
+          await openDiskJournal(journal, {
+            log: this.#log.for("journal"),
+            registry: this.#registry,
+            onFull: this.#onFull,
+            onDrop: (points) => this.#dropped(points),
+          }),
+        );
+      }
       await this.#open(stack);
-      return await this.#runPipe();
+      return await this.#runPipe(
+        this.#journal ?? new MemoryJournal({
+          limitBytes: this.#onFull === "block" ? NETWORK_BUFFER_BYTES : LOCAL_BUFFER_BYTES,
+          onFull: this.#onFull,
+          onDrop: (points) => this.#dropped(points),
+        }),
+      );
     } finally {
       stop?.removeEventListener("abort", onStop);
       if (signals) { for (const [signal, listen] of listeners) Deno.removeSignalListener(signal, listen); }
@@ -126,7 +149,7 @@ class Agent {
         this.#failure ??= error;
         this.#stop.abort();
       },
-      shutdownTimeoutMs: this.#settings.general.shutdown_timeout,
+      keepsOnDisk: this.#journal !== null,
     };
   }
 
@@ -151,14 +174,18 @@ class Agent {
     return stats;
   }
 
-  async #runPipe(): Promise<number> {
-    // A network can be made to wait, sensors cannot: where there is no network input, the oldest points give way.
-    const fromNetwork = this.#settings.plugins.some(({ plugin }) => plugin.name === "relay-server");
-    const journal = new MemoryJournal({
-      limitBytes: fromNetwork ? NETWORK_BUFFER_BYTES : LOCAL_BUFFER_BYTES,
-      onFull: fromNetwork ? "block" : "drop_oldest",
-      onDrop: (points) => this.#log.error("The buffer is full, the oldest points are dropped", { points }),
-    });
+  /** A network can be made to wait, sensors cannot: where there is no network input, the oldest points give way. */
+  get #onFull(): OnFull {
+    return this.#settings.plugins.some(({ plugin }) => plugin.name === "relay-server")
+      ? "block"
+      : "drop_oldest";
+  }
+
+  #dropped(points: number): void {
+    this.#log.error("The buffer is full, the oldest points are dropped", { points });
+  }
+
+  async #runPipe(journal: Journal): Promise<number> {
     const pipeline = new Pipeline(this.#transforms, journal);
     const settle = (name: string, work: Promise<void>) =>
       work.catch((error) => {
@@ -167,8 +194,10 @@ class Agent {
         this.#context(name).fail(error);
       });
 
-    const outputs = this.#outputs.map(({ name, output }) =>
-      settle(name, output.run(journal.reader(), this.#abandon.signal))
+    // All cursors are there before the first one moves.
+    const readers = this.#outputs.map(({ name }) => journal.reader(name));
+    const outputs = this.#outputs.map(({ name, output }, i) =>
+      settle(name, output.run(readers[i], this.#abandon.signal))
     );
     const inputs = this.#inputs.map(({ name, input }) =>
       settle(name, input.run(pipeline, this.#stop.signal))
@@ -187,7 +216,7 @@ class Agent {
     return await this.#finish(inputs, outputs, journal);
   }
 
-  async #finish(inputs: Promise<void>[], outputs: Promise<void>[], journal: MemoryJournal): Promise<number> {
+  async #finish(inputs: Promise<void>[], outputs: Promise<void>[], journal: Journal): Promise<number> {
     const { shutdown_timeout } = this.#settings.general;
     const began = performance.now();
     this.#stop.abort();
@@ -201,7 +230,7 @@ class Agent {
     journal.end();
     const left = Math.max(0, shutdown_timeout - (performance.now() - began));
     if (!await within(Promise.all(outputs), left)) {
-      this.#log.error("The outputs did not finish in time", {
+      this.#log[this.#journal ? "warn" : "error"]("The outputs did not finish in time", {
         shutdown_timeout: formatDuration(shutdown_timeout),
       });
       this.#abandon.abort();
@@ -209,9 +238,15 @@ class Agent {
     }
 
     for (const [name, stats] of Object.entries(this.#stats())) this.#log.for(name).info("Summary", stats);
-    const lost = journal.pendingPoints;
+    const pending = journal.pendingPoints;
+    const kept = this.#journal ? pending : 0;
+    const lost = pending - kept;
     const { droppedPoints } = journal.stats;
-    const fields = { given_up: lost || undefined, dropped: droppedPoints || undefined };
+    const fields = {
+      given_up: lost || undefined,
+      kept_in_journal: kept || undefined,
+      dropped: droppedPoints || undefined,
+    };
     if (this.#failure) {
       const { message } = this.#failure;
       this.#log.error(lost > 0 ? `${message}; ${lost} points are given up` : message, fields);

@@ -33,6 +33,8 @@ import { GENTLE, type Manner, Sending, swift } from "./sending.ts";
 const MAX_ANSWER_BYTES = 64 * 1024;
 /** How long a server has to close its side at the end, in ms. */
 const MAX_CLOSE_MS = 1000;
+/** As many tries as there will ever be. */
+const PATIENT_TIMES = 1_000_000_000;
 
 const retryConfig = table({
   max_times: integer({
@@ -158,7 +160,7 @@ export async function retrying<T>(
   }, { ...options, minTimeout: max_delay, maxTimeout: max_delay, multiplier: 1, maxAttempts: max_times - 1 });
 }
 
-type ClientContext = Pick<PluginContext, "log" | "fail">;
+type ClientContext = Pick<PluginContext, "log" | "fail" | "keepsOnDisk">;
 
 /** The relay client of one server. */
 export class RelayClient implements Output {
@@ -166,16 +168,20 @@ export class RelayClient implements Output {
   readonly #limits: ClientLimits;
   readonly #log: Logger;
   readonly #fail: (error: Error) => void;
+  readonly #keepsOnDisk: boolean;
+  /** The retries are exhausted, and what is measured is kept on disk: there is a try every max_delay. */
+  #patient = false;
   readonly #sending: Sending;
   #connections = 0;
   #conn: Deno.TcpConn | null = null;
   #attempts = 0;
 
-  constructor(config: RelayClientConfig, { log, fail }: ClientContext, limits = DEFAULT_LIMITS) {
+  constructor(config: RelayClientConfig, { log, fail, keepsOnDisk }: ClientContext, limits = DEFAULT_LIMITS) {
     this.#config = config;
     this.#limits = limits;
     this.#log = log;
     this.#fail = fail;
+    this.#keepsOnDisk = keepsOnDisk;
     this.#sending = new Sending(new PointEncoder(config.client_name), {
       maxBytes: config.buffer_max_length,
       timeoutMs: config.buffer_timeout,
@@ -190,7 +196,7 @@ export class RelayClient implements Output {
     const onAbort = () => this.#close();
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      // Each turn is a connection that held; the retries count anew.
+      // Each turn is a connection that held, or the end of the retries; they count anew.
       while (!await this.#connected(reader, signal));
     } catch (error) {
       if (signal.aborted) return;
@@ -205,24 +211,40 @@ export class RelayClient implements Output {
   /** @returns whether everything has been sent and nothing more will come. */
   async #connected(reader: BatchReader, signal: AbortSignal): Promise<boolean> {
     this.#attempts = 0;
-    return await retrying(
-      async () => {
-        this.#attempts++;
-        try {
-          return await this.#session(reader, signal);
-        } catch (error) {
-          if (!signal.aborted && !(error instanceof Refused)) {
-            this.#log.warn(
-              error instanceof ConnectionLost ? "Connection lost" : "Cannot connect",
-              { server: this.#config.relay_server, attempt: this.#attempts, reason: messageOf(error) },
-            );
-          }
-          throw error;
-        }
-      },
-      this.#config.retry,
-      signal,
-    );
+    const { retry } = this.#config;
+    const patience = {
+      ...retry,
+      max_times: PATIENT_TIMES,
+      initial_delay: retry.max_delay,
+      multiplier: undefined,
+    };
+    try {
+      return await retrying(() => this.#attempt(reader, signal), this.#patient ? patience : retry, signal);
+    } catch (error) {
+      if (!(error instanceof RetryError) || !this.#keepsOnDisk) throw error;
+      if (!this.#patient) {
+        this.#log.error(`${this.#givingUp(error).message}; measurements are kept on disk, trying on`, {
+          every: formatDuration(retry.max_delay),
+        });
+      }
+      this.#patient = true;
+      return false;
+    }
+  }
+
+  async #attempt(reader: BatchReader, signal: AbortSignal): Promise<boolean> {
+    this.#attempts++;
+    try {
+      return await this.#session(reader, signal);
+    } catch (error) {
+      if (!signal.aborted && !(error instanceof Refused)) {
+        this.#log[this.#patient ? "debug" : "warn"](
+          error instanceof ConnectionLost ? "Connection lost" : "Cannot connect",
+          { server: this.#config.relay_server, attempt: this.#attempts, reason: messageOf(error) },
+        );
+      }
+      throw error;
+    }
   }
 
   #givingUp(error: unknown): Error {
@@ -343,6 +365,7 @@ export class RelayClient implements Output {
       );
     }
     this.#log.info("Connected to the relay server", { server: relay_server, ...versions });
+    this.#patient = false;
     return takesStreams(answer.relayVersion) ? swift(this.#config.buffer_max_length) : GENTLE;
   }
 

@@ -82,6 +82,16 @@ export function parseDuration(text: string): bigint {
   return total;
 }
 
+/** What is wrong with a duration, or `undefined`: for the `check` of a key. */
+export function durationProblem(text: string): string | undefined {
+  try {
+    parseDuration(text);
+  } catch (error) {
+    if (error instanceof DurationError) return error.message;
+    throw error;
+  }
+}
+
 function unknownUnit(unit: string): string {
   const lower = unit.toLowerCase();
   const hint = unit !== lower && UNITS.has(lower) ? `; did you mean ${lower}?` : "";

@@ -21,8 +21,8 @@ export interface PluginContext {
    * mended while running, such as retries that are exhausted.
    */
   readonly fail: (error: Error) => void;
-  /** The longest that an orderly stop may take, in milliseconds. */
-  readonly shutdownTimeoutMs: number;
+  /** What an output has not committed survives the end of the process: there is no reason to give up. */
+  readonly keepsOnDisk: boolean;
 }
 
 /** Where inputs put their batches. */

@@ -9,6 +9,7 @@
  *     type Config = Infer<typeof config>; // { address: string; poll_interval: number }
  */
 import { DurationError, formatDuration, parseDuration } from "./duration.ts";
+import { formatSize, parseSize } from "./size.ts";
 import { didYouMean, formatPath, type Path, quote } from "./toml_text.ts";
 
 /** Something wrong with one key. */
@@ -259,6 +260,30 @@ export function duration(options: DurationOptions): Key<number> {
       }
     },
     literal: (value) => quote(formatDuration(value)),
+  });
+}
+
+/** A size: a text such as `16MiB` or a number of bytes in the file, bytes in the program. */
+export function size(options: Described & { default: string; min?: string }): Key<number> {
+  const fallback = parseSize(options.default)!;
+  const min = options.min === undefined ? 0 : parseSize(options.min)!;
+  const limits = range(options.min, undefined);
+  const wanted = `a size such as ${quote(options.default)}`;
+  return scalar({
+    doc: options.doc,
+    limits,
+    defaultValue: () => fallback,
+    read(value) {
+      if (value instanceof LooseText) value = value.text;
+      const bytes = typeof value === "string"
+        ? parseSize(value)
+        : Number.isSafeInteger(value)
+        ? value as number
+        : undefined;
+      if (bytes === undefined || bytes < 0) return expected(wanted, value);
+      return bytes >= min ? { value: bytes } : expected(`a size (${limits})`, value);
+    },
+    literal: (value) => quote(formatSize(value)),
   });
 }
 

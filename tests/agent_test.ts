@@ -11,6 +11,8 @@ import type {
   Plugin,
   TransformPlugin,
 } from "../lib/plugin.ts";
+import { general } from "../lib/config/general.ts";
+import { type JournalConfig, stateDirectory } from "../lib/journal_config.ts";
 import { table } from "../lib/schema.ts";
 import { numbered } from "./kit/points.ts";
 import { LogLines, until } from "./kit/relay.ts";
@@ -80,12 +82,12 @@ interface Started {
   agent: () => RunningAgent | undefined;
 }
 
-function start(plugins: Plugin[], shutdown_timeout = 1000): Started {
+function start(plugins: Plugin[], shutdown_timeout = 1000, journal?: JournalConfig): Started {
   const stop = new AbortController();
   const logs = new LogLines();
   let agent: RunningAgent | undefined;
   const done = runAgent(
-    { general: { shutdown_timeout }, plugins: plugins.map((plugin) => ({ plugin, config: {} })) },
+    { general: { shutdown_timeout, journal }, plugins: plugins.map((plugin) => ({ plugin, config: {} })) },
     logs.log,
     { stop: stop.signal, signals: false, onRunning: (running) => void (agent = running) },
   );
@@ -198,4 +200,62 @@ Deno.test("the process ends when all inputs have ended by themselves", async () 
   };
   assert.equal(await start([once, out]).done, EXIT.ok);
   assert.deepEqual(out.values, [0, 1]);
+});
+
+/** A journal on disk below `dir`. */
+function onDisk(dir: string): JournalConfig {
+  return { ...general.defaultValue().journal, enable: true, path: `${dir}/journal`, min_free: 0 };
+}
+
+Deno.test("with a journal on disk what an output could not take in time is kept, and comes first at the next start", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const stuck = store("out", () =>
+      Promise.resolve({
+        run: (_reader, signal) =>
+          new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true })),
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }));
+    const first = start([source("in", [numbered(5)], numbered(2, 5)), stuck], 200, onDisk(dir));
+    await until(() => first.agent() !== undefined);
+    first.stop();
+    assert.equal(await first.done, EXIT.ok, first.logs.lines.join(""));
+    assert.equal(first.logs.matching(/Stopped kept_in_journal=7/).length, 1);
+
+    const out = store("out");
+    const second = start([source("in", [numbered(3, 7)]), out], 1000, onDisk(dir));
+    await until(() => out.values.length === 10);
+    second.stop();
+    assert.equal(await second.done, EXIT.ok);
+    assert.deepEqual(out.values, Array.from({ length: 10 }, (_, i) => i));
+
+    const third = start([source("in", []), store("out")], 1000, onDisk(dir));
+    await until(() => third.agent() !== undefined);
+    third.stop();
+    assert.equal(await third.done, EXIT.ok);
+    assert.equal(third.logs.matching(/kept_in_journal/).length, 0);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("a journal that cannot be used ends the process with its directory and what to do", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${dir}/file`, "");
+    const { done, logs } = start([source("in", []), store("out")], 1000, onDisk(`${dir}/file`));
+    assert.equal(await done, EXIT.unavailable);
+    assert.equal(logs.matching(/Cannot use the journal in .*file\/journal/).length, 1);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("the journal belongs into the directory that systemd or the user's session names", () => {
+  const env = (variables: Record<string, string>) => (name: string) => variables[name];
+  const all = { STATE_DIRECTORY: "/var/lib/relay:/x", XDG_STATE_HOME: "/s", HOME: "/h" };
+  assert.equal(stateDirectory(env(all)), "/var/lib/relay");
+  assert.equal(stateDirectory(env({ XDG_STATE_HOME: "/s", HOME: "/h" })), "/s/alumet-relay");
+  assert.equal(stateDirectory(env({ HOME: "/h" })), "/h/.local/state/alumet-relay");
+  assert.throws(() => stateDirectory(env({})), /journal\.path/);
 });

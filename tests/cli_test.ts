@@ -122,7 +122,8 @@ Deno.test("run is the default command, and hands the checked configuration to th
     assert.equal(outcome.out, "");
     assert.deepEqual(names(outcome), ["relay-server", "csv"]);
     assert.deepEqual(outcome.settings?.plugins[0].config, { address: "[::]:1" });
-    assert.deepEqual(outcome.settings?.general, { shutdown_timeout: 5_000 });
+    assert.equal(outcome.settings?.general.shutdown_timeout, 5_000);
+    assert.equal(outcome.settings?.general.journal?.enable, false);
   }
 });
 

@@ -45,9 +45,10 @@ class TestClient implements AsyncDisposable {
     config: RelayClientConfig,
     readonly journal: MemoryJournal = journalOf(),
     limits = DEFAULT_LIMITS,
+    keepsOnDisk = false,
   ) {
     const fail = (error: Error) => void (this.failure = error);
-    this.client = new RelayClient(config, { log: this.logs.log, fail }, limits);
+    this.client = new RelayClient(config, { log: this.logs.log, fail, keepsOnDisk }, limits);
     this.done = this.client.run(journal.reader(), this.abort.signal);
   }
 
@@ -351,6 +352,22 @@ Deno.test("retries exhausted: the address, the number of tries and the reason ar
   );
   assert.equal(client.logs.matching(/Cannot connect/).length, 3);
   assert.equal(client.journal.pendingPoints, 5);
+});
+
+Deno.test("where measurements are kept on disk, exhausted retries are one error, and it tries on every max_delay", async () => {
+  const port = freePort();
+  const config = configOf(port, { retry: { max_times: 2, initial_delay: 5, max_delay: 20 } });
+  await using client = new TestClient(config, journalOf(), DEFAULT_LIMITS, true);
+  client.push(numbered(5));
+  await until(() => client.logs.matching(/DEBUG.*Cannot connect/).length > 5);
+  assert.equal(client.failure, undefined);
+  assert.equal(client.logs.matching(/WARN.*Cannot connect/).length, 3);
+  assert.equal(
+    client.logs.matching(/ERROR.*given up after 3 tries.*kept on disk, trying on every=20ms/).length,
+    1,
+  );
+  await using server = new TestServer({ port });
+  await until(() => server.points.length === 5);
 });
 
 Deno.test("the retries count anew after a connection has held, and not before", async () => {

@@ -151,7 +151,8 @@ enable = false
 enabled = true
 `);
   assert.deepEqual(names(config), ["relay-client", "procfs"]);
-  assert.deepEqual(config.general, { shutdown_timeout: 10_000 });
+  assert.equal(config.general.shutdown_timeout, 10_000);
+  assert.equal(config.general.journal.enable, false);
   assert.deepEqual(configOf(config, "relay-client"), {
     client_name: "this-host",
     relay_server: "server:50051",
@@ -496,6 +497,16 @@ Deno.test("the effective values are TOML, each with its source, secrets masked",
   assert.equal(
     printed,
     `shutdown_timeout = "5s" # default
+
+[journal]
+enable = false # default
+path = "" # default
+max_size = "1GiB" # default
+segment_size = "16MiB" # default
+min_free = "64MiB" # default
+# max_age is not set
+sync = "50ms" # default
+# on_full is not set
 
 [plugins.procfs]
 enable = true # alumet-config.toml:1

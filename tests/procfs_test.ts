@@ -899,7 +899,7 @@ function contextOf(lines: string[] = []) {
   const fail = (error: Error) => {
     throw error;
   };
-  return { log: logTo(lines), registry, clock: new SystemClock(), fail, shutdownTimeoutMs: 1000 };
+  return { log: logTo(lines), registry, clock: new SystemClock(), fail, keepsOnDisk: false };
 }
 
 Deno.test("opening registers the metrics of the recorded session, in their order", async () => {

@@ -1,9 +1,49 @@
 /** The keys outside of `[plugins]`. */
-import { duration, table } from "../schema.ts";
+import { durationProblem } from "../duration.ts";
+import { choice, duration, flag, optional, size, table, text } from "../schema.ts";
+
+const journal = table({
+  enable: flag({
+    doc:
+      "Keep what outputs have not taken yet on disk, so that a restart and a server that is away cost nothing.",
+    default: false,
+  }),
+  path: text({
+    doc:
+      "The directory, of one process alone. Empty: journal/ below $STATE_DIRECTORY, or else below alumet-relay/ in " +
+      "$XDG_STATE_HOME or ~/.local/state.",
+    default: "",
+  }),
+  max_size: size({ doc: "Most bytes on disk.", default: "1GiB", min: "4MiB" }),
+  segment_size: size({
+    doc: "Bytes of one file; at most a quarter of max_size.",
+    default: "16MiB",
+    min: "64KiB",
+  }),
+  min_free: size({
+    doc: "The journal is full where the file system has less room than this.",
+    default: "64MiB",
+  }),
+  max_age: optional(
+    duration({ doc: "What is older is dropped, and counted.", default: "30days", min: "1s" }),
+  ),
+  sync: text({
+    doc: "When what was written is made to survive a power failure: always at once, or after so long.",
+    default: "50ms",
+    check: (value) => value === "always" ? undefined : durationProblem(value),
+  }),
+  on_full: optional(choice(["block", "drop_oldest"], {
+    doc:
+      "When it is full: let senders wait, or drop the oldest points and count them. Where it is not set, a process " +
+      "that receives from a network lets its senders wait, and one that only measures drops the oldest.",
+    default: "block",
+  })),
+}, { doc: "The journal between inputs and outputs." });
 
 export const general = table({
   shutdown_timeout: duration({
     doc: "The longest that an orderly stop may take: a last poll, sending and writing what is there.",
     default: "5s",
   }),
+  journal,
 }, { doc: "Keys of the process as a whole." });

@@ -7,7 +7,7 @@
  */
 import { statfs } from "node:fs/promises";
 import type { DecodedMetric } from "../batch_dictionary.ts";
-import { messageOf } from "../errors.ts";
+import { EXIT, ExitError, messageOf } from "../errors.ts";
 import type { BatchReader, Journal, JournalStats, OnFull, ReaderOptions } from "../journal.ts";
 import type { Logger } from "../log.ts";
 import type { Batch, Metric } from "../measurement.ts";
@@ -99,7 +99,13 @@ export class DiskJournal implements Journal, AsyncDisposable {
   /** Opens the journal in a directory, which is made if need be. @throws {ExitError} if it cannot be used. */
   static async open(options: DiskJournalOptions): Promise<DiskJournal> {
     const { directory, log } = options;
-    await Deno.mkdir(directory, { recursive: true, mode: 0o750 });
+    try {
+      await Deno.mkdir(directory, { recursive: true, mode: 0o750 });
+    } catch (error) {
+      throw new ExitError(EXIT.unavailable, `Cannot use the journal in ${directory}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
     const lock = await lockDirectory(directory);
     try {
       const cursors = await loadCursors(directory);

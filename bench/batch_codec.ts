@@ -34,7 +34,7 @@ const best = (run: () => void) => {
 console.log(`encode: ${best(() => batches.forEach((batch) => encoder.encode(batch)))} µs a point`);
 
 const fresh = new BatchEncoder();
-const decoder = new BatchDecoder({ pool: new BatchPool(4096, 4) });
+const decoder = new BatchDecoder({ pool: new BatchPool(256, 4) });
 encodeAll(fresh).forEach((record) => decoder.decode(record).release());
 // Series stay the same, and differences are taken modulo nothing: the records can be decoded again and again.
 const records = encodeAll(fresh);

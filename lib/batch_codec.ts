@@ -425,7 +425,7 @@ function trailingZeroBytes(word: number): number {
 export interface BatchDecoderOptions extends BatchCodecLimits {
   /** Gives the process' object for a metric. @default one object per stream */
   makeMetric?: ((metric: DecodedMetric) => Metric) | undefined;
-  /** Batches that fit into its capacity are taken from there. */
+  /** Batches that fill half of its capacity or more, and fit, are taken from there. */
   pool?: BatchPool;
 }
 
@@ -466,7 +466,7 @@ export class BatchDecoder {
         throw new BatchCodecError("malformed", `${rows} points are announced in ${reader.remaining} bytes`);
       }
       const pool = this.#pool;
-      batch = pool && rows <= pool.capacity ? pool.take() : new Batch(rows);
+      batch = pool && rows <= pool.capacity && rows * 2 > pool.capacity ? pool.take() : new Batch(rows);
       while (batch.length < rows) this.#chunk(batch, rows, bytes, reader);
       if (reader.remaining > 0) throw new BatchCodecError("malformed", "there are bytes behind its end");
       return batch;

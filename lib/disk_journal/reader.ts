@@ -14,7 +14,7 @@ export interface Entry {
 }
 
 /** Decoded ahead of an output that is behind, in points. */
-const AHEAD_POINTS = 32_768;
+const AHEAD_POINTS = 8192;
 
 interface OpenSegment extends Disposable {
   readonly segment: Segment;

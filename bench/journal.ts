@@ -1,0 +1,87 @@
+/**
+ * The journal on disk: `journal.ts [MEBIBYTES]`. How fast batches go in, beside the disk's own rate of syncs; then the
+ * time from opening a journal of that size to its first batch, reading all of it, and the memory that takes.
+ */
+import { DiskJournal } from "../lib/disk_journal/disk_journal.ts";
+import { createLogger } from "../lib/log.ts";
+import { sessionBatches } from "../tests/kit/session.ts";
+
+const bytes = Number(Deno.args[0] ?? 256) * 1024 ** 2;
+const log = createLogger("bench");
+const ms = (since: number) => performance.now() - since;
+
+/** In a process of its own, so that the memory is that of reading. */
+async function readAll(directory: string): Promise<void> {
+  const began = performance.now();
+  await using journal = await DiskJournal.open({ directory, log, maxBytes: 2 * bytes });
+  const reader = journal.reader("bench");
+  await reader.wait();
+  console.log(`${bytes / 1024 ** 2} MiB: first batch ${ms(began).toFixed(0)} ms after opening`);
+  journal.end();
+  let points = 0;
+  let rss = 0;
+  while (await reader.wait() === "ready") {
+    for (let batch; (batch = reader.next());) {
+      points += batch.length;
+      reader.commit(1);
+    }
+    rss = Math.max(rss, Deno.memoryUsage().rss);
+  }
+  console.log(
+    `all ${points} points in ${(ms(began) / 1000).toFixed(1)} s, ${Math.round(rss / 1e6)} MB of memory`,
+  );
+}
+
+function fsyncMs(directory: string): number {
+  using file = Deno.openSync(`${directory}/syncs`, { create: true, write: true });
+  const began = performance.now();
+  for (let n = 0; n < 200; n++) {
+    file.writeSync(new Uint8Array(4096));
+    file.syncDataSync();
+  }
+  return ms(began) / 200;
+}
+
+if (Deno.args[1] === "read") {
+  await readAll(Deno.args[2]);
+  Deno.exit();
+}
+const batches = sessionBatches();
+const directory = await Deno.makeTempDir({ dir: Deno.env.get("BENCH_DIRECTORY") });
+try {
+  console.log(`fdatasync of 4 KiB: ${fsyncMs(directory).toFixed(2)} ms`);
+  for (const sync of ["always", 50] as const) {
+    await using journal = await DiskJournal.open({ directory: `${directory}/${sync}`, log, sync });
+    const began = performance.now();
+    for (let round = 0; round < 200; round++) for (const batch of batches) await journal.append(batch);
+    await journal.durable(journal.lastPosition);
+    const seconds = ms(began) / 1000;
+    console.log(
+      `append, sync ${sync}: ${(journal.stats.appendedPoints / seconds / 1e6).toFixed(2)} M points/s`,
+    );
+  }
+  {
+    await using journal = await DiskJournal.open({ directory: `${directory}/one`, log, sync: "always" });
+    const began = performance.now();
+    for (let n = 0; n < 300; n++) {
+      await journal.append(batches[n % batches.length]);
+      await journal.durable(journal.lastPosition);
+    }
+    console.log(`append and durable, one at a time: ${Math.round(300_000 / ms(began))} batches/s`);
+  }
+  const large = { directory: `${directory}/large`, log, maxBytes: 2 * bytes };
+  {
+    await using journal = await DiskJournal.open(large);
+    while (journal.stats.diskBytes < bytes) {
+      for (const batch of batches) {
+        // The points go on changing, or a gibibyte would be far more of them than in life.
+        for (let row = 0; row < batch.length; row++) batch.values[row] = Math.floor(Math.random() * 1e9);
+        await journal.append(batch);
+      }
+    }
+  }
+  const program = [new URL(import.meta.url).pathname, Deno.args[0] ?? "256", "read", large.directory];
+  await new Deno.Command(Deno.execPath(), { args: ["run", "-A", ...program], stdout: "inherit" }).output();
+} finally {
+  await Deno.remove(directory, { recursive: true });
+}

@@ -7,6 +7,7 @@ import { PostcardReader } from "../lib/postcard.ts";
 import { encodeFrame, MESSAGE, OUR_RELAY_VERSION } from "../lib/protocol.ts";
 import { decodeBody, decoderWith, metricOf, pointsOf } from "./kit/decode.ts";
 import { batchOf, numbered, series } from "./kit/points.ts";
+import { freePort } from "./kit/process.ts";
 import {
   acceptance,
   Collector,
@@ -480,10 +481,3 @@ Deno.test("through a hop the points keep the first client's name, at a server of
   await hop.stop();
   await passing.finish();
 });
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
-}

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { parseArgs } from "@std/cli/parse-args";
 import { main } from "../lib/cli.ts";
+import { freePort } from "./kit/process.ts";
 import { TestServer } from "./kit/relay.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -37,11 +38,6 @@ async function runUntilRunning(args: string[], cwd: string): Promise<{ code: num
     if (!before && stderr.includes("Running")) child.kill("SIGTERM");
   }
   return { code: (await child.status).code, stderr };
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return (listener.addr as Deno.NetAddr).port;
 }
 
 Deno.test("config.example.toml is what config regen writes", async () => {

@@ -1,0 +1,86 @@
+/** A client whose journal is on disk: what it measures while its server is away, and while it is killed itself. */
+import assert from "node:assert/strict";
+import { freePort, linux, needs, Program, TempDir } from "../kit/process.ts";
+import { clientKeys, connected, grown, POLL_FAST, readRows, type Row, startServer } from "./relay.ts";
+
+function client(dir: TempDir, address: string): Program {
+  return new Program([
+    ...["--relay-out", address, ...POLL_FAST],
+    ...clientKeys({ "retry.max_times": 1, "retry.initial_delay": "20ms", "retry.max_delay": "100ms" }),
+    ...[
+      "journal.enable=true",
+      `journal.path=${dir.file("journal")}`,
+      "journal.sync=always",
+      "journal.min_free=0",
+    ]
+      .flatMap((setting) => ["--config-override", setting]),
+  ]);
+}
+
+/** Times of the polls of the memory, in ms, in the order of the file. */
+function polls(rows: Row[]): number[] {
+  return rows.filter(({ metric }) => metric === "mem_total_B").map(({ timestamp }) => Date.parse(timestamp));
+}
+
+Deno.test({
+  name:
+    "a server that is away longer than all retries costs nothing: the client measures from the first second",
+  ...needs(linux),
+  async fn() {
+    await using dir = new TempDir();
+    const address = `127.0.0.1:${freePort()}`;
+    const file = dir.file("out.csv");
+    await using measuring = client(dir, address);
+    await measuring.line(/given up after 2 tries.*measurements are kept on disk, trying on/);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await using server = await startServer(file, { address });
+    const cameMs = Date.now();
+    await connected(measuring);
+    await grown(file, 10_000);
+    assert.equal(await measuring.stop(), 0, measuring.log);
+    assert.equal(await server.stop(), 0, server.log);
+
+    const rows = await readRows(file);
+    assert.equal(rows.length, measuring.summary("procfs").points);
+    const times = polls(rows);
+    assert.ok(times.filter((ms) => ms < cameMs).length >= 8, `${times.map((ms) => ms - cameMs)}`);
+    assert.deepEqual(times, times.toSorted((a, b) => a - b));
+    assert.equal(new Set(times).size, times.length);
+  },
+});
+
+Deno.test({
+  name: "what a client had measured when it was killed, its next start sends first, with its original times",
+  ...needs(linux),
+  async fn() {
+    await using dir = new TempDir();
+    const address = `127.0.0.1:${freePort()}`;
+    const file = dir.file("out.csv");
+    let killedMs: number;
+    {
+      await using killed = client(dir, address);
+      await killed.line(/measurements are kept on disk/);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      assert.equal(await killed.stop("SIGKILL"), "SIGKILL");
+      killedMs = Date.now();
+    }
+    await using stopped = client(dir, address);
+    await stopped.line(/measurements are kept on disk/);
+    assert.equal(await stopped.stop(), 0, stopped.log);
+    assert.equal(stopped.matching(/Stopped/).length, 1);
+    assert.ok(Number(stopped.matching(/Stopped/)[0].kept_in_journal) > 0, stopped.log);
+
+    await using server = await startServer(file, { address });
+    await using sending = client(dir, address);
+    await connected(sending);
+    await grown(file, 10_000);
+    assert.equal(await sending.stop(), 0, sending.log);
+    assert.equal(await server.stop(), 0, server.log);
+    const times = polls(await readRows(file));
+    const before = times.filter((ms) => ms < killedMs);
+    assert.ok(before.length >= 8, `${times.map((ms) => ms - killedMs)}`);
+    assert.ok(killedMs - before.at(-1)! < 400, "what was measured just before the kill is there");
+    assert.deepEqual(times, times.toSorted((a, b) => a - b));
+    assert.equal(new Set(times).size, times.length);
+  },
+});

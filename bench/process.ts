@@ -9,8 +9,8 @@ export const MAIN = new URL("../main.ts", import.meta.url).pathname;
 export interface Usage {
   /** User and system time of all threads, in seconds. */
   cpuSeconds: number;
-  /** Peak resident set, in MB (10^6 bytes). */
-  peakMB: number;
+  /** Peak resident set, in MiB. */
+  peakMiB: number;
 }
 
 const CLOCK_TICKS = 100;
@@ -21,7 +21,7 @@ export function usageOf(pid: number): Usage {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   return {
     cpuSeconds: (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS,
-    peakMB: Number(status.match(/VmHWM:\s+(\d+) kB/)![1]) * 1024 / 1e6,
+    peakMiB: Number(status.match(/VmHWM:\s+(\d+) kB/)![1]) / 1024,
   };
 }
 

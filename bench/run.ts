@@ -28,12 +28,12 @@ const micros = (seconds: number, points: number) => (seconds / points * 1e6).toF
 
 function row(
   name: string,
-  { points, seconds, busySeconds, cpuSeconds, peakMB }: ServerRun,
+  { points, seconds, busySeconds, cpuSeconds, peakMiB }: ServerRun,
   copy: ServerRun,
 ): string {
   const ratio = (busySeconds / points) / (copy.busySeconds / copy.points);
   return `| ${name} | ${(points / 1e6).toFixed(2)} M | ${(points / seconds / 1e6).toFixed(2)} M | ` +
-    `${micros(busySeconds, points)} µs | ${micros(cpuSeconds, points)} µs | ${peakMB.toFixed(0)} MB | ` +
+    `${micros(busySeconds, points)} µs | ${micros(cpuSeconds, points)} µs | ${peakMiB.toFixed(0)} MiB | ` +
     `${ratio.toFixed(1)} |`;
 }
 
@@ -64,11 +64,11 @@ try {
     "| client | processes | CPU per poll | peak memory |",
     "| --- | --- | --- | --- |",
     `| procfs to relay-client | ${client.processes} | ${client.cpuMsPerPoll.toFixed(1)} ms | ${
-      client.peakMB.toFixed(0)
-    } MB |`,
+      client.peakMiB.toFixed(0)
+    } MiB |`,
     `| procfs alone | ${procfs.processes} | ${procfs.cpuMsPerPoll.toFixed(1)} ms | ${
-      (procfs.rssBytes / 1e6).toFixed(0)
-    } MB |`,
+      (procfs.rssBytes / 2 ** 20).toFixed(0)
+    } MiB |`,
     "",
     END,
   ].join("\n");

@@ -3,7 +3,7 @@ import { SystemClock } from "./clock.ts";
 import { formatDuration } from "./duration.ts";
 import { EXIT, ExitError } from "./errors.ts";
 import { type Journal, MemoryJournal, type OnFull } from "./journal.ts";
-import { type JournalConfig, openDiskJournal } from "./journal_config.ts";
+import type { JournalConfig } from "./journal_config.ts";
 import type { Logger } from "./log.ts";
 import type { Input, InputPlugin, Output, OutputPlugin, Plugin, PluginContext, Transform } from "./plugin.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -117,6 +117,8 @@ class Agent {
       // Opened first, so that it is closed last.
       const { journal } = this.#settings.general;
       if (journal?.enable) {
+        // Only those who need it load it: it takes memory.
+        const { openDiskJournal } = await import("./journal_config.ts");
         this.#journal = stack.use(
           await openDiskJournal(journal, {
             log: this.#log.for("journal"),

@@ -1,5 +1,4 @@
 /** Names to addresses. */
-import process from "node:process";
 import type { Address } from "./address.ts";
 
 /**
@@ -10,6 +9,8 @@ import type { Address } from "./address.ts";
  */
 export async function resolve({ hostname, family }: Pick<Address, "hostname" | "family">): Promise<string[]> {
   if (family !== undefined) return [hostname];
+  // Only those who need it load the compatibility with Node: it takes memory.
+  const { default: process } = await import("node:process");
   // Loading node:dns warns on standard error about a module that it loads itself; not the user's business.
   (process as { noDeprecation?: boolean }).noDeprecation = true;
   // Deno.resolveDns does not look at /etc/hosts, and Deno.connect gives all addresses together one try.

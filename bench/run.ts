@@ -77,6 +77,7 @@ try {
   const before = text.slice(0, text.indexOf(BEGIN));
   const after = text.slice(text.indexOf(END) + END.length);
   await Deno.writeTextFile(README, before + figures + after);
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", README.pathname] }).output();
 } finally {
   await Deno.remove(directory, { recursive: true });
 }

@@ -25,9 +25,6 @@ export class PostcardError extends Error {
   }
 }
 
-/** Most bytes of a varint of each width. */
-export const MAX_VARINT_BYTES = { u16: 3, u32: 5, u64: 10 } as const;
-
 const U64_MASK = (1n << 64n) - 1n;
 const MAX_SAFE = 9007199254740992;
 

@@ -4,7 +4,7 @@ import { SystemClock } from "../lib/clock.ts";
 import { ProcfsInput } from "../lib/inputs/procfs.ts";
 import { config } from "../lib/inputs/procfs/config.ts";
 import { createLogger } from "../lib/log.ts";
-import { MetricRegistry } from "../lib/registry.ts";
+import { contextWith } from "../tests/kit/context.ts";
 
 export interface ProcfsBenchOptions {
   /** Processes that there are at least; sleeping ones are started as needed. @default {370} */
@@ -66,15 +66,10 @@ async function measure(polls: number, intervalMs: number): Promise<ProcfsBenchRe
     flush_interval: intervalMs,
   }];
   const clock = new SystemClock();
-  await using input = new ProcfsInput(settings, {
-    log: createLogger("bench", { level: "warn" }),
-    registry: new MetricRegistry(),
-    clock,
-    fail: (error) => {
-      throw error;
-    },
-    keepsOnDisk: false,
-  });
+  await using input = new ProcfsInput(
+    settings,
+    contextWith({ log: createLogger("bench", { level: "warn" }), clock }),
+  );
   const stop = new AbortController();
   const running = input.run({ push: (batch) => batch.release() }, stop.signal);
   // The first polls open the files, and run code that is not compiled yet.

@@ -87,8 +87,8 @@ class Agent {
   readonly #transforms: Transform[] = [];
   readonly #stop = new AbortController();
   readonly #abandon = new AbortController();
-  /** On disk, where the configuration says so. */
-  #journal: Journal | null = null;
+  #journal!: Journal;
+  #keepsOnDisk = false;
   #failure: Error | null = null;
 
   constructor(settings: AgentSettings, log: Logger, options: AgentOptions) {
@@ -115,31 +115,39 @@ class Agent {
     await using stack = new AsyncDisposableStack();
     try {
       // Opened first, so that it is closed last.
-      const { journal } = this.#settings.general;
-      if (journal?.enable) {
-        // Only those who need it load it: it takes memory.
-        const { openDiskJournal } = await import("./journal_config.ts");
-        this.#journal = stack.use(
-          await openDiskJournal(journal, {
-            log: this.#log.for("journal"),
-            registry: this.#registry,
-            onFull: this.#onFull,
-            onDrop: (points) => this.#dropped(points),
-          }),
-        );
-      }
+      this.#journal = await this.#openJournal(stack);
       await this.#open(stack);
-      return await this.#runPipe(
-        this.#journal ?? new MemoryJournal({
-          limitBytes: this.#onFull === "block" ? NETWORK_BUFFER_BYTES : LOCAL_BUFFER_BYTES,
-          onFull: this.#onFull,
-          onDrop: (points) => this.#dropped(points),
-        }),
-      );
+      return await this.#runPipe(this.#journal);
     } finally {
       stop?.removeEventListener("abort", onStop);
       if (signals) { for (const [signal, listen] of listeners) Deno.removeSignalListener(signal, listen); }
     }
+  }
+
+  async #openJournal(stack: AsyncDisposableStack): Promise<Journal> {
+    const { journal } = this.#settings.general;
+    const onFull = this.#onFull;
+    const onDrop = (points: number) => {
+      this.#log.error("The buffer is full, the oldest points are dropped", { points });
+    };
+    if (!journal?.enable) {
+      return new MemoryJournal({
+        limitBytes: onFull === "block" ? NETWORK_BUFFER_BYTES : LOCAL_BUFFER_BYTES,
+        onFull,
+        onDrop,
+      });
+    }
+    this.#keepsOnDisk = true;
+    // Only those who need it load it: it takes memory.
+    const { openDiskJournal } = await import("./journal_config.ts");
+    return stack.use(
+      await openDiskJournal(journal, {
+        log: this.#log.for("journal"),
+        registry: this.#registry,
+        onFull,
+        onDrop,
+      }),
+    );
   }
 
   #context(name: string): PluginContext {
@@ -151,7 +159,10 @@ class Agent {
         this.#failure ??= error;
         this.#stop.abort();
       },
-      keepsOnDisk: this.#journal !== null,
+      keepsOnDisk: this.#keepsOnDisk,
+      clients: this.#journal.clients,
+      instance: this.#journal.id,
+      stateDirectory: null,
     };
   }
 
@@ -181,10 +192,6 @@ class Agent {
     return this.#settings.plugins.some(({ plugin }) => plugin.name === "relay-server")
       ? "block"
       : "drop_oldest";
-  }
-
-  #dropped(points: number): void {
-    this.#log.error("The buffer is full, the oldest points are dropped", { points });
   }
 
   async #runPipe(journal: Journal): Promise<number> {
@@ -232,7 +239,7 @@ class Agent {
     journal.end();
     const left = Math.max(0, shutdown_timeout - (performance.now() - began));
     if (!await within(Promise.all(outputs), left)) {
-      this.#log[this.#journal ? "warn" : "error"]("The outputs did not finish in time", {
+      this.#log[this.#keepsOnDisk ? "warn" : "error"]("The outputs did not finish in time", {
         shutdown_timeout: formatDuration(shutdown_timeout),
       });
       this.#abandon.abort();
@@ -241,7 +248,7 @@ class Agent {
 
     for (const [name, stats] of Object.entries(this.#stats())) this.#log.for(name).info("Summary", stats);
     const pending = journal.pendingPoints;
-    const kept = this.#journal ? pending : 0;
+    const kept = this.#keepsOnDisk ? pending : 0;
     const lost = pending - kept;
     const { droppedPoints } = journal.stats;
     const fields = {

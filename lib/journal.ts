@@ -3,6 +3,7 @@
  * through its own cursor, and a batch is forgotten when every cursor has committed it. {@linkcode MemoryJournal} is in
  * memory, bounded by bytes; {@linkcode ./disk_journal/disk_journal.ts} keeps it across restarts.
  */
+import { ClientTable } from "./clients.ts";
 import type { Batch } from "./measurement.ts";
 
 /**
@@ -31,24 +32,35 @@ export interface BatchReader {
   readonly droppedPoints: number;
   /** Number of the batch that was read last, or -1: each batch of a journal has its own, and they ascend. */
   readonly position: number;
-}
-
-/** Where a reader begins. */
-export interface ReaderOptions {
-  /** Number of the first batch to read, for outputs that keep their position themselves. */
-  from?: number | bigint;
+  /**
+   * Id of the journal that the numbers belong to, 32 hexadecimal digits; `null` where they mean nothing after the end
+   * of the process. An output that stores its position stores both.
+   */
+  readonly journalId: string | null;
+  /**
+   * The output has everything up to and with that number: batches before are passed over, and count as committed. To
+   * be called before the first {@linkcode next}.
+   */
+  resumeAfter(position: number): void;
 }
 
 /** What inputs, outputs and the agent see of a journal. */
 export interface Journal {
+  /** 32 hexadecimal digits. A journal on disk keeps them, so they are the id of this process over restarts. */
+  readonly id: string;
   readonly stats: JournalStats;
+  /** Whose points are in it. */
+  readonly clients: ClientTable;
   /** No more batches will come. */
   readonly ended: boolean;
   /** Points that some output has not committed yet. */
   readonly pendingPoints: number;
   /** The cursor of one output; a journal on disk finds it again by its name. */
-  reader(name?: string, options?: ReaderOptions): BatchReader;
-  /** Takes a batch. A promise resolves when there is room for the next one. Empty batches are released. */
+  reader(name?: string): BatchReader;
+  /**
+   * Takes a batch. A promise resolves when there is room for the next one. A batch without points and origins is
+   * released.
+   */
   append(batch: Batch): Promise<void> | void;
   /** From now on nobody waits for room: for a stop, when what producers still have is bounded by other means. */
   unblock(): void;
@@ -71,19 +83,25 @@ export interface JournalStats {
   droppedPoints: number;
 }
 
+/** 16 random bytes. */
+export function newJournalId(): string {
+  return crypto.randomUUID().replaceAll("-", "");
+}
+
 class MemoryReader implements BatchReader {
   position = -1;
+  readonly journalId = null;
   /** Absolute number of the next batch to read. */
   nextPosition: number;
   /** Absolute number of the first batch not committed. */
   committed: number;
   droppedPoints = 0;
-  /** Absolute numbers of the batches that were read and not committed; there may be gaps where some were dropped. */
-  readonly #read: number[] = [];
-  #journal: MemoryJournal;
+  /** What was read and not committed, by absolute number; there may be gaps where some were dropped. */
+  readonly #read: { number: number; batch: Batch }[] = [];
+  readonly #journal: MemoryJournal;
   #wake: (() => void) | null = null;
 
-  constructor(journal: MemoryJournal, position: number) {
+  constructor(readonly name: string, journal: MemoryJournal, position: number) {
     this.#journal = journal;
     this.nextPosition = this.committed = position;
   }
@@ -94,9 +112,11 @@ class MemoryReader implements BatchReader {
 
   next(): Batch | undefined {
     const batch = this.#journal.at(this.nextPosition);
-    if (batch) this.#read.push(this.position = this.nextPosition++);
+    if (batch) this.#read.push({ number: this.position = this.nextPosition++, batch });
     return batch;
   }
+
+  resumeAfter(): void {}
 
   async wait(timeoutMs = Infinity, signal?: AbortSignal): Promise<WaitResult> {
     const deadline = performance.now() + timeoutMs;
@@ -133,14 +153,18 @@ class MemoryReader implements BatchReader {
     if (count > this.uncommitted) {
       throw new RangeError(`Cannot commit ${count} batches: ${this.uncommitted} are read and not committed`);
     }
-    this.#read.splice(0, count);
-    this.committed = this.#read[0] ?? this.nextPosition;
+    for (const { batch } of this.#read.splice(0, count)) {
+      this.#journal.clients.settle(batch, this.name, "stored");
+    }
+    this.committed = this.#read[0]?.number ?? this.nextPosition;
     this.#journal.forgetCommitted();
   }
 }
 
 /** A bounded queue with one cursor per output. */
 export class MemoryJournal implements Journal {
+  readonly id = newJournalId();
+  readonly clients: ClientTable = new ClientTable();
   readonly stats: JournalStats = { appendedPoints: 0, droppedPoints: 0 };
   readonly #batches: Batch[] = [];
   /** Absolute number of `#batches[0]`. */
@@ -172,10 +196,11 @@ export class MemoryJournal implements Journal {
     return points;
   }
 
-  /** A new cursor, at the first batch that is kept or at the one asked for. */
-  reader(_name?: string, options: ReaderOptions = {}): BatchReader {
-    const reader = new MemoryReader(this, Math.max(this.#first, Number(options.from ?? 0)));
+  /** A new cursor, at the first batch that is kept. */
+  reader(name = "default"): BatchReader {
+    const reader = new MemoryReader(name, this, this.#first);
     this.#readers.push(reader);
+    this.clients.addOutput(name);
     return reader;
   }
 
@@ -184,12 +209,9 @@ export class MemoryJournal implements Journal {
     return this.#batches[position - this.#first];
   }
 
-  /**
-   * Takes a batch. With `block`, resolves when there is room for another one; with `drop_oldest`, at once. Empty
-   * batches are released.
-   */
+  /** With `block`, resolves when there is room for another one; with `drop_oldest`, at once. */
   append(batch: Batch): Promise<void> | void {
-    if (batch.length === 0) return batch.release();
+    if (batch.length === 0 && batch.origins.length === 0) return batch.release();
     if (this.#ended) throw new Error("Cannot append: the journal has been ended");
     this.stats.appendedPoints += batch.length;
     this.#batches.push(batch);
@@ -225,9 +247,12 @@ export class MemoryJournal implements Journal {
     if (count <= 0) return;
     for (const batch of this.#batches.splice(0, count)) {
       this.#bytes -= batch.byteLength;
+      // Nothing of it is needed here any more: it is as safe as it will ever be.
+      this.clients.makeDurable(batch);
       if (release) batch.release();
     }
     this.#first += count;
+    this.clients.progress();
     if (this.#bytes <= this.#limitBytes) this.#wakeProducers();
   }
 
@@ -243,6 +268,7 @@ export class MemoryJournal implements Journal {
         if (reader.nextPosition <= this.#first + count) {
           reader.nextPosition = this.#first + count + 1;
           reader.droppedPoints += batch.length;
+          this.clients.settle(batch, reader.name, "dropped");
           lost = true;
         }
       }

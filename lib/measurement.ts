@@ -8,6 +8,8 @@
  * key for caches.
  */
 
+import type { ClientRecord, Origin } from "./clients.ts";
+
 /** Type of the values of a metric, with the discriminants of the relay protocol. */
 export type ValueType = "f64" | "u64";
 
@@ -119,6 +121,8 @@ export class Batch {
   values: Float64Array<ArrayBuffer>;
   /** Exact values of the u64 above 2^53, by row; `null` where there is none. */
   exact: Map<number, bigint> | null = null;
+  /** Whose points these are, in the order of the rows and without gaps; empty for points of this process. */
+  readonly origins: Origin[] = [];
 
   #capacity: number;
   #pool: BatchPool | null;
@@ -168,8 +172,19 @@ export class Batch {
     else this.push(other.series[row], other.seconds[row], other.nanos[row], other.values[row]);
   }
 
-  /** Forgets the points from row `length` on. */
+  /**
+   * Says that the rows from the last origin's end on are a client's, and with which number its batch ends here
+   * (0: it does not number them).
+   */
+  credit(client: ClientRecord, sequence = 0): void {
+    const last = this.origins.at(-1);
+    if (last && last.client === client && last.sequence === 0 && sequence === 0) last.end = this.length;
+    else this.origins.push({ client, start: last?.end ?? 0, end: this.length, sequence });
+  }
+
+  /** Forgets the points from row `length` on, and whose they are. */
   truncate(length: number): void {
+    while (this.origins.length > 0 && (this.origins.at(-1)!.end > length || length === 0)) this.origins.pop();
     this.series.fill(NO_SERIES, length, this.length);
     if (this.exact) {
       for (const row of this.exact.keys()) if (row >= length) this.exact.delete(row);

@@ -2,6 +2,7 @@
  * The interfaces of the pipe's parts. A plugin declares its name, its keys (`config`) and how it is opened;
  * everything else, the configuration file, `config regen`, `plugins list` and the docs, comes from the declaration.
  */
+import type { ClientTable } from "./clients.ts";
 import type { Clock } from "./clock.ts";
 import type { BatchReader } from "./journal.ts";
 import type { Logger } from "./log.ts";
@@ -23,6 +24,15 @@ export interface PluginContext {
   readonly fail: (error: Error) => void;
   /** What an output has not committed survives the end of the process: there is no reason to give up. */
   readonly keepsOnDisk: boolean;
+  /** Who sends to this process. */
+  readonly clients: ClientTable;
+  /** 32 hexadecimal digits: this process, over restarts where {@linkcode keepsOnDisk}. */
+  readonly instance: string;
+  /**
+   * A directory of this process for what outlives it, such as a database or refused points; it exists, and can be
+   * written to. `null` where there is none.
+   */
+  readonly stateDirectory: string | null;
 }
 
 /** Where inputs put their batches. */

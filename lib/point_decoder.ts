@@ -2,6 +2,7 @@
  * Decodes measurements into columns: the hot path of the server. Nothing is allocated per point; a series is decoded
  * once, then recognised by its bytes (see {@linkcode ./series_table.ts}).
  */
+import type { ClientRecord } from "./clients.ts";
 import { type Attribute, Batch, type BatchPool, type Metric, Series } from "./measurement.ts";
 import { PostcardError, PostcardReader } from "./postcard.ts";
 import { MAX_METRIC_ID, readValue, VALUE } from "./protocol.ts";
@@ -28,6 +29,8 @@ export class BatchBuilder {
   /** The batch that is being filled. */
   current: Batch;
   readonly #pool: BatchPool;
+  /** Of the full ones, so many are credited to their last row. */
+  #credited = 0;
 
   constructor(pool: BatchPool) {
     this.#pool = pool;
@@ -45,8 +48,16 @@ export class BatchBuilder {
     return this.current = this.#pool.take();
   }
 
+  /** Says whose the points are that came since the last time. */
+  credit(client: ClientRecord): void {
+    for (let i = this.#credited; i < this.full.length; i++) this.full[i].credit(client);
+    this.#credited = this.full.length;
+    this.current.credit(client);
+  }
+
   /** Hands over the batches that are full. */
   takeFull(): Batch[] {
+    this.#credited = 0;
     return this.full.splice(0);
   }
 
@@ -60,6 +71,7 @@ export class BatchBuilder {
     } else if (current.length > 0) {
       const copy = new Batch(current.length);
       for (let row = 0; row < current.length; row++) copy.pushFrom(current, row);
+      copy.origins.push(...current.origins);
       batches.push(copy);
       current.truncate(0);
     }

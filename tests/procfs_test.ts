@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Clock, SystemClock } from "../lib/clock.ts";
+import type { Clock } from "../lib/clock.ts";
 import { procfs, ProcfsInput } from "../lib/inputs/procfs.ts";
 import { config } from "../lib/inputs/procfs/config.ts";
 import { type OpenFile, openFilesLimit, ProcFiles, type ProcRoots } from "../lib/inputs/procfs/files.ts";
@@ -15,6 +15,7 @@ import { createLogger } from "../lib/log.ts";
 import { Batch } from "../lib/measurement.ts";
 import { type MetricDefinition, MetricRegistry, unitUniqueName } from "../lib/registry.ts";
 import type { Problem } from "../lib/schema.ts";
+import { contextWith } from "./kit/context.ts";
 
 const TESTDATA = new URL("testdata/", import.meta.url).pathname;
 const T = { seconds: 1_795_456_886, nanos: 123_456_000 };
@@ -895,11 +896,7 @@ class RecordingRegistry extends MetricRegistry {
 }
 
 function contextOf(lines: string[] = []) {
-  const registry = new RecordingRegistry();
-  const fail = (error: Error) => {
-    throw error;
-  };
-  return { log: logTo(lines), registry, clock: new SystemClock(), fail, keepsOnDisk: false };
+  return contextWith({ log: logTo(lines), registry: new RecordingRegistry() });
 }
 
 Deno.test("opening registers the metrics of the recorded session, in their order", async () => {

@@ -7,8 +7,9 @@
  */
 import { statfs } from "node:fs/promises";
 import type { DecodedMetric } from "../batch_dictionary.ts";
+import { ClientTable } from "../clients.ts";
 import { EXIT, ExitError, messageOf } from "../errors.ts";
-import type { BatchReader, Journal, JournalStats, OnFull, ReaderOptions } from "../journal.ts";
+import { type BatchReader, type Journal, type JournalStats, newJournalId, type OnFull } from "../journal.ts";
 import type { Logger } from "../log.ts";
 import type { Batch, Metric } from "../measurement.ts";
 import { type Cursor, cursorPath, loadCursors, saveCursor } from "./cursor.ts";
@@ -62,7 +63,19 @@ const CURSOR_INTERVAL_MS = 1000;
 const SPACE_INTERVAL_MS = 1000;
 const LOG_INTERVAL_MS = 60_000;
 
+/** The journal's id: of this directory, for as long as it is there. */
+async function loadId(directory: string): Promise<string> {
+  const path = `${directory}/journal.id`;
+  const text = await Deno.readTextFile(path).catch(() => "");
+  if (/^[0-9a-f]{32}\n$/.test(text)) return text.trim();
+  const id = newJournalId();
+  await Deno.writeTextFile(path, id + "\n");
+  return id;
+}
+
 export class DiskJournal implements Journal, AsyncDisposable {
+  readonly id: string;
+  readonly clients: ClientTable = new ClientTable();
   readonly stats: DiskJournalStats;
   readonly makeMetric: ((metric: DecodedMetric) => Metric) | undefined;
   ended = false;
@@ -125,7 +138,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
         diskBytes: 0,
       };
       const recovered = await recover(directory, stats, log);
-      return new DiskJournal(options, lock, cursors, stats, recovered);
+      return new DiskJournal(await loadId(directory), options, lock, cursors, stats, recovered);
     } catch (error) {
       lock.close();
       throw error;
@@ -133,6 +146,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
   }
 
   private constructor(
+    id: string,
     options: DiskJournalOptions,
     lock: Deno.FsFile,
     cursors: Map<string, Cursor | null>,
@@ -153,6 +167,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       retryMs: options.retryMs ?? 1000,
     };
+    this.id = id;
     this.makeMetric = options.makeMetric;
     this.#onDrop = options.onDrop ?? (() => {});
     this.#lock = lock;
@@ -184,33 +199,23 @@ export class DiskJournal implements Journal, AsyncDisposable {
     return this.#points - committed;
   }
 
-  /** Beyond `from`, the cursor of that name goes on where it was, or begins with the first batch that is kept. */
-  reader(name = "default", options: ReaderOptions = {}): BatchReader {
+  /** The cursor of that name goes on where it was, or begins with the first batch that is kept. */
+  reader(name = "default"): BatchReader {
     if (this.#readers.has(name)) throw new RangeError(`Cannot open reader ${name}: it is open already`);
     const first = this.#segments[0];
     const path = cursorPath(this.#options.directory, name);
     let position = first?.first ?? this.#recent[0]?.number ?? this.#nextNumber;
     let points = first?.pointsBefore ?? this.#pointsBefore(this.#recent[0]) ?? this.#points;
     const cursor = this.#cursors.get(path);
-    const from = options.from === undefined ? cursor?.position : Number(options.from);
-    if (from !== undefined && from > position) {
-      // An output that keeps its position itself may have had batches that never came to disk.
-      if (from > this.#nextNumber && this.writtenPosition === this.#nextNumber) {
-        this.#nextNumber = this.writtenPosition = from;
-      }
-      position = Math.min(from, this.#nextNumber);
-      if (options.from === undefined) points = cursor!.points;
-      else if (position === this.#nextNumber) points = this.#points;
-      else {points = this.#pointsBefore(this.fromMemory(position)) ??
-          this.segmentOf(position)?.segment.pointsBefore ?? points;}
-    }
-    const reader = new DiskReader(this, position, points);
+    if (cursor && cursor.position > position) ({ position, points } = cursor);
+    const reader = new DiskReader(name, this, position, points);
     this.#readers.set(name, reader);
+    this.clients.addOutput(name);
     return reader;
   }
 
   append(batch: Batch): Promise<void> | void {
-    if (batch.length === 0) return batch.release();
+    if (batch.length === 0 && batch.origins.length === 0) return batch.release();
     if (this.ended) throw new Error("Cannot append: the journal has been ended");
     this.stats.appendedPoints += batch.length;
     this.#points += batch.length;
@@ -561,6 +566,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
     this.stats.diskBytes += segment.length - before;
     const done = rejected ? count + 1 : count;
     for (let i = 0; i < done; i++) this.#unwrittenBytes -= entries[i].batch.byteLength;
+    for (let i = 0; i < done; i++) this.clients.makeDurable(entries[i].batch);
     this.writtenPosition = entries[done - 1].number + 1;
     this.#writtenPoints = entries[done - 1].pointsEnd;
     if (rejected) {
@@ -570,6 +576,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
     }
     this.#resolveDurable();
     this.#forgetCommitted();
+    this.clients.progress();
   }
 
   #onWriteError(error: unknown): void {

@@ -44,10 +44,20 @@ export class DiskReader implements BatchReader {
   #loading: Promise<void> | null = null;
   #wake: (() => void) | null = null;
 
-  constructor(journal: DiskJournal, position: number, points: number) {
+  constructor(readonly name: string, journal: DiskJournal, position: number, points: number) {
     this.#journal = journal;
     this.committed = this.nextNumber = position;
     this.committedPoints = this.nextPoints = points;
+  }
+
+  get journalId(): string {
+    return this.#journal.id;
+  }
+
+  resumeAfter(position: number): void {
+    const entry = this.#journal.fromMemory(position + 1);
+    this.nextNumber = Math.max(this.nextNumber, position + 1);
+    if (entry) this.nextPoints = entry.pointsEnd - entry.batch.length;
   }
 
   get uncommitted(): number {
@@ -106,6 +116,7 @@ export class DiskReader implements BatchReader {
     for (const { entry, own } of this.#read.splice(0, count)) {
       this.committed = entry.number + 1;
       this.committedPoints = entry.pointsEnd;
+      this.#journal.clients.settle(entry.batch, this.name, "stored");
       if (own) entry.batch.release();
     }
     this.#journal.onCommit();

@@ -1,0 +1,152 @@
+/**
+ * Who sends to this process, and what has become of it. The table belongs to the journal: inputs find a client's
+ * record in it, batches say whose points they carry ({@linkcode Origin}), and the journal keeps the accounts and the
+ * sequence numbers, over restarts where it is on disk.
+ *
+ * A client of ours numbers its batches, and presents an instance id with which the numbers go; real agents do neither.
+ */
+import type { Batch } from "./measurement.ts";
+
+/** What one output has done with the points of one client since the start. */
+export interface Account {
+  /** Points that were in the journal at the start, for this output to take. */
+  keptAtStart: number;
+  /** Points that the output has committed. */
+  stored: number;
+  /** Points that a policy dropped, or that were lost by damage, before the output had committed them. */
+  dropped: number;
+  /** Number of the client's last batch that the output has committed. */
+  sequence: number;
+}
+
+/** What must be known of a client for its data to be taken once. */
+export interface ClientIdentity {
+  /** The name that it greets with; `""` for the inputs of this process. */
+  readonly name: string;
+  /** 32 hexadecimal digits, or `""` where the client has no instance id. */
+  readonly instance: string;
+}
+
+/** One client. Sequence numbers are of its batches, and begin at 1; 0 is none. */
+export class ClientRecord implements ClientIdentity {
+  /** The last batch that has been taken into the pipe: what comes again with a number up to this one is a duplicate. */
+  accepted = 0;
+  /** The last batch that a crash of this process cannot take away. */
+  durable = 0;
+  /** Points that arrived since the start, those that were refused included. */
+  receivedPoints = 0;
+  rejectedPoints = 0;
+  duplicatePoints = 0;
+  /** In ms since the epoch. */
+  lastContactMs = 0;
+  /** By the name of the output. */
+  readonly accounts: Map<string, Account> = new Map();
+
+  constructor(readonly name: string, readonly instance: string) {}
+
+  account(output: string): Account {
+    let account = this.accounts.get(output);
+    if (!account) {
+      this.accounts.set(output, account = { keptAtStart: 0, stored: 0, dropped: 0, sequence: 0 });
+    }
+    return account;
+  }
+
+  /** The last batch that every output has committed. */
+  get stored(): number {
+    let stored = Infinity;
+    for (const { sequence } of this.accounts.values()) stored = Math.min(stored, sequence);
+    return stored === Infinity ? 0 : stored;
+  }
+
+  /** Points that wait in the journal for an output. */
+  kept(output: string): number {
+    const { keptAtStart, stored, dropped } = this.account(output);
+    return keptAtStart + this.receivedPoints - this.rejectedPoints - this.duplicatePoints - stored - dropped;
+  }
+}
+
+/** Rows `start … end-1` of a batch came from that client. */
+export interface Origin {
+  readonly client: ClientRecord;
+  readonly start: number;
+  end: number;
+  /** The number of the client's batch that ends here, or 0 where it does not number them. */
+  readonly sequence: number;
+}
+
+/** Asks an output that keeps sequence numbers with its rows for the last one of a client; 0 where it knows none. */
+export type SequenceSource = (client: ClientIdentity) => Promise<number>;
+
+/** Every client that has been here, and the inputs of this process. */
+export class ClientTable {
+  /** The inputs of this process. */
+  readonly local = new ClientRecord("", "");
+  /** Outputs that say what they have of a client. */
+  readonly sources: SequenceSource[] = [];
+  readonly #records = new Map<string, ClientRecord>();
+  readonly #outputs: string[] = [];
+  readonly #listeners = new Set<() => void>();
+
+  /** The record of a client, which is made if need be. */
+  get(name: string, instance = ""): ClientRecord {
+    const key = `${instance}/${name}`;
+    let record = this.#records.get(key);
+    if (!record) {
+      this.#records.set(key, record = new ClientRecord(name, instance));
+      for (const output of this.#outputs) record.account(output);
+    }
+    return record;
+  }
+
+  [Symbol.iterator](): Iterator<ClientRecord> {
+    return this.#records.values();
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  forget(client: ClientRecord): void {
+    this.#records.delete(`${client.instance}/${client.name}`);
+  }
+
+  /** From now on nothing counts as stored that this output has not committed. */
+  addOutput(name: string): void {
+    if (this.#outputs.includes(name)) return;
+    this.#outputs.push(name);
+    this.local.account(name);
+    for (const record of this.#records.values()) record.account(name);
+  }
+
+  /** An output has committed a batch, or will never get it. */
+  settle(batch: Batch, output: string, how: "stored" | "dropped"): void {
+    const { origins } = batch;
+    if (origins.length === 0) {
+      this.local.account(output)[how] += batch.length;
+      return;
+    }
+    for (const { client, start, end, sequence } of origins) {
+      const account = client.account(output);
+      account[how] += end - start;
+      if (sequence > account.sequence) account.sequence = sequence;
+    }
+  }
+
+  /** A crash cannot take this batch away any more. */
+  makeDurable(batch: Batch): void {
+    for (const { client, sequence } of batch.origins) {
+      if (sequence > client.durable) client.durable = sequence;
+    }
+  }
+
+  /** Told after {@linkcode ClientRecord.durable} or {@linkcode ClientRecord.stored} of some clients has moved. */
+  onProgress(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  progress(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

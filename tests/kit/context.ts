@@ -1,0 +1,24 @@
+/** What plugins are given, for tests that open one by itself. */
+import { ClientTable } from "../../lib/clients.ts";
+import { SystemClock } from "../../lib/clock.ts";
+import { newJournalId } from "../../lib/journal.ts";
+import { createLogger } from "../../lib/log.ts";
+import type { PluginContext } from "../../lib/plugin.ts";
+import { MetricRegistry } from "../../lib/registry.ts";
+
+/** A context that logs nowhere and throws what a plugin fails with, but for what is given. */
+export function contextWith<T extends Partial<PluginContext>>(given: T): PluginContext & T {
+  return {
+    log: createLogger("test", { write: () => {} }),
+    registry: new MetricRegistry(),
+    clock: new SystemClock(),
+    fail: (error: Error) => {
+      throw error;
+    },
+    keepsOnDisk: false,
+    clients: new ClientTable(),
+    instance: newJournalId(),
+    stateDirectory: null,
+    ...given,
+  };
+}

@@ -2,9 +2,10 @@
  * The relay server: listens for relay clients, ours or real Alumet agents, and is an input like any other. What one
  * client says is in {@linkcode ./connection.ts}.
  */
-import { type Address, addressProblem, formatAddress, interfaceProblem, parseAddress } from "./address.ts";
+import { addressProblem, formatAddress, parseAddress } from "./address.ts";
 import { ClientConnection } from "./connection.ts";
-import { EXIT, ExitError, messageOf } from "./errors.ts";
+import { messageOf } from "./errors.ts";
+import { listen } from "./listen.ts";
 import type { Logger } from "./log.ts";
 import { type Batch, BatchPool } from "./measurement.ts";
 import { type BatchSink, definePlugin, type Input, type PluginContext } from "./plugin.ts";
@@ -259,43 +260,6 @@ export class RelayServer implements Input {
 
 const ADDRESS_KEY = "plugins.relay-server.address";
 
-/**
- * Listens on an address such as `[::]:50051` (which also takes IPv4), `127.0.0.1:50051` or `[fe80::1%eth0]:50051`.
- *
- * @throws {ExitError} that names the address and the key, when that is not possible.
- */
-export function listen(
-  address: Address,
-  log: Logger,
-  open: (options: Deno.TcpListenOptions) => Deno.TcpListener = Deno.listen,
-): Deno.TcpListener {
-  const { hostname, port } = address;
-  try {
-    return open({ hostname, port });
-  } catch (error) {
-    if (hostname === "::" && !(error instanceof Deno.errors.AddrInUse)) {
-      try {
-        const listener = open({ hostname: "0.0.0.0", port });
-        log.warn("IPv6 is not to be had, listening on IPv4 alone", { address: `0.0.0.0:${port}` });
-        return listener;
-      } catch { /* the first error says more */ }
-    }
-    const reason = interfaceProblem(address) ??
-      (error instanceof Deno.errors.AddrInUse
-        ? "another program uses that port; stop it or choose another port"
-        : error instanceof Deno.errors.AddrNotAvailable
-        ? "no interface of this machine has that address"
-        : messageOf(error));
-    throw new ExitError(
-      EXIT.unavailable,
-      `Cannot listen on ${formatAddress(address)} (${ADDRESS_KEY}): ${reason}`,
-      {
-        cause: error,
-      },
-    );
-  }
-}
-
 const config = table({
   address: text({
     doc: "Address and port to listen on: all interfaces ([::]:50051), one IPv4 (10.0.0.1:50051), one IPv6 " +
@@ -313,7 +277,7 @@ export const relayServer = definePlugin({
   // deno-lint-ignore require-await
   async open(options: { address: string }, context: PluginContext): Promise<Input> {
     const address = parseAddress(options.address, { listen: true });
-    const server = new RelayServer(listen(address, context.log), context);
+    const server = new RelayServer(listen(address, ADDRESS_KEY, context.log), context);
     const { port } = server.address;
     context.log.info("Listening for relay clients", { address: formatAddress({ ...address, port }) });
     return server;

@@ -32,12 +32,15 @@ export function usageOf(pid: number): Usage {
 export async function start(args: string[], running = "Running"): Promise<Deno.ChildProcess> {
   const binary = Deno.env.get("ALUMET_RELAY_BIN");
   const compiled = binary !== undefined && args[0] === MAIN;
+  const state = await Deno.makeTempDir({ prefix: "alumet-relay-bench-" });
   const child = new Deno.Command(compiled ? binary : Deno.execPath(), {
     args: compiled ? args.slice(1) : ["run", "-A", "--no-check", V8_FLAGS, ...args],
+    env: { STATE_DIRECTORY: "", XDG_STATE_HOME: state },
     stdin: "null",
     stdout: "null",
     stderr: "piped",
   }).spawn();
+  child.status.finally(() => Deno.removeSync(state, { recursive: true }));
   const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   while (!text.includes(running)) {

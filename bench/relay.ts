@@ -51,7 +51,10 @@ export async function benchServer(
   const path = `${directory}/server.csv`;
   const port = freePort();
   const size = header + (bytes - header) * connections * repeats;
-  const program = [MAIN, "--relay-in", `127.0.0.1:${port}`, "--output-file", path, "--config", "/dev/null"];
+  const program = [
+    ...[MAIN, "--relay-in", `127.0.0.1:${port}`, "--output-file", path, "--config", "/dev/null"],
+    ...["--config-override", "journal.enable=false"],
+  ];
   return await measure([...program, "--plugins", "relay-server,csv"], port, path, size, connections, repeats);
 }
 

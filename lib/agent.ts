@@ -1,22 +1,26 @@
 /** The process: opens the plugins, joins them to one pipe, runs it until a signal, and stops it in good order. */
 import { SystemClock } from "./clock.ts";
+import type { DiskJournal } from "./disk_journal/disk_journal.ts";
 import { formatDuration } from "./duration.ts";
 import { EXIT, ExitError } from "./errors.ts";
 import { type Journal, MemoryJournal, type OnFull } from "./journal.ts";
 import type { JournalConfig } from "./journal_config.ts";
-import type { Logger } from "./log.ts";
+import type { LogFields, Logger } from "./log.ts";
 import type { Input, InputPlugin, Output, OutputPlugin, Plugin, PluginContext, Transform } from "./plugin.ts";
 import { Pipeline } from "./pipeline.ts";
 import { MetricRegistry } from "./registry.ts";
+import { roleOf, type StateBase } from "./state_directory.ts";
 
 /** What to run: the result of reading the configuration. */
 export interface AgentSettings {
   readonly general: {
     /** The longest that an orderly stop may take, in ms. */
     readonly shutdown_timeout: number;
-    /** The journal on disk; without it, it is in memory. */
+    /** What the configuration says of the journal; without it, it is in memory. */
     readonly journal?: JournalConfig;
   };
+  /** Where what outlives the process is kept, by the roles of processes. @default {null}, nowhere */
+  readonly stateBase?: StateBase | null;
   /** The enabled plugins with their checked configurations. */
   readonly plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[];
 }
@@ -43,6 +47,10 @@ const NETWORK_BUFFER_BYTES = 4 * 1024 * 1024;
 const LOCAL_BUFFER_BYTES = 64 * 1024 * 1024;
 /** How long an input whose connections were closed may take to hand over what it holds, in ms. */
 const LAST_WORDS_MS = 500;
+/** How long what is in memory may take to get into the journal when a second signal ends the process, in ms. */
+const LAST_SYNC_MS = 500;
+/** How often points that are dropped are an error in the log, in ms. */
+const COMPLAIN_MS = 60_000;
 /** Of the time for a stop, inputs get at most this share; the rest is for the outputs. */
 const INPUT_SHARE = 0.5;
 
@@ -88,8 +96,12 @@ class Agent {
   readonly #stop = new AbortController();
   readonly #abandon = new AbortController();
   #journal!: Journal;
-  #keepsOnDisk = false;
+  /** The journal, where it is on disk. */
+  #disk: DiskJournal | null = null;
+  #stateDirectory: string | null = null;
   #failure: Error | null = null;
+  /** The process ends at once, by a second signal. */
+  #ending: Promise<never> | null = null;
 
   constructor(settings: AgentSettings, log: Logger, options: AgentOptions) {
     this.#settings = settings;
@@ -104,8 +116,9 @@ class Agent {
     stop?.addEventListener("abort", onStop, { once: true });
     const listener = (name: Deno.Signal, code: number) => () => {
       if (this.#stop.signal.aborted) {
-        this.#log.warn("Stopping at once, what is not written is lost", { signal: name });
-        Deno.exit(128 + code);
+        if (this.#ending) Deno.exit(128 + code);
+        this.#ending = this.#endAtOnce(name, 128 + code);
+        return;
       }
       this.#log.info("Stopping", { signal: name });
       this.#stop.abort();
@@ -125,29 +138,40 @@ class Agent {
   }
 
   async #openJournal(stack: AsyncDisposableStack): Promise<Journal> {
-    const { journal } = this.#settings.general;
+    const { general: { journal }, plugins, stateBase = null } = this.#settings;
     const onFull = this.#onFull;
-    const onDrop = (points: number) => {
-      this.#log.error("The buffer is full, the oldest points are dropped", { points });
-    };
-    if (!journal?.enable) {
-      return new MemoryJournal({
-        limitBytes: onFull === "block" ? NETWORK_BUFFER_BYTES : LOCAL_BUFFER_BYTES,
-        onFull,
-        onDrop,
-      });
-    }
-    this.#keepsOnDisk = true;
-    // Only those who need it load it: it takes memory.
-    const { openDiskJournal } = await import("./journal_config.ts");
-    return stack.use(
-      await openDiskJournal(journal, {
+    const onDrop = this.#onDrop();
+    if (journal) {
+      const { openKept } = await import("./journal_config.ts");
+      const kept = await openKept(journal, stateBase, roleOf(plugins.map(({ plugin }) => plugin.name)), {
         log: this.#log.for("journal"),
         registry: this.#registry,
         onFull,
         onDrop,
-      }),
-    );
+      });
+      stack.use(kept);
+      this.#stateDirectory = kept.directory;
+      this.#disk = kept.journal;
+    }
+    return this.#disk ?? new MemoryJournal({
+      limitBytes: onFull === "block" ? NETWORK_BUFFER_BYTES : LOCAL_BUFFER_BYTES,
+      onFull,
+      onDrop,
+    });
+  }
+
+  /** Says at once that points are dropped, and once a minute how many, as long as that goes on. */
+  #onDrop(): (points: number) => void {
+    let complained = -Infinity;
+    let unsaid = 0;
+    return (points) => {
+      unsaid += points;
+      const now = performance.now();
+      if (now - complained < COMPLAIN_MS) return;
+      this.#log.error("The journal is full, the oldest points are dropped", { points: unsaid });
+      complained = now;
+      unsaid = 0;
+    };
   }
 
   #context(name: string): PluginContext {
@@ -159,10 +183,10 @@ class Agent {
         this.#failure ??= error;
         this.#stop.abort();
       },
-      keepsOnDisk: this.#keepsOnDisk,
+      keepsOnDisk: this.#disk !== null,
       clients: this.#journal.clients,
       instance: this.#journal.id,
-      stateDirectory: null,
+      stateDirectory: this.#stateDirectory,
     };
   }
 
@@ -239,23 +263,15 @@ class Agent {
     journal.end();
     const left = Math.max(0, shutdown_timeout - (performance.now() - began));
     if (!await within(Promise.all(outputs), left)) {
-      this.#log[this.#keepsOnDisk ? "warn" : "error"]("The outputs did not finish in time", {
+      this.#log[this.#disk ? "warn" : "error"]("The outputs did not finish in time", {
         shutdown_timeout: formatDuration(shutdown_timeout),
       });
       this.#abandon.abort();
       await within(Promise.all(outputs), 100);
     }
-
-    for (const [name, stats] of Object.entries(this.#stats())) this.#log.for(name).info("Summary", stats);
-    const pending = journal.pendingPoints;
-    const kept = this.#keepsOnDisk ? pending : 0;
-    const lost = pending - kept;
-    const { droppedPoints } = journal.stats;
-    const fields = {
-      given_up: lost || undefined,
-      kept_in_journal: kept || undefined,
-      dropped: droppedPoints || undefined,
-    };
+    if (this.#ending) return await this.#ending;
+    const { lost, fields } = await this.#closeJournal(Math.max(LAST_SYNC_MS, left));
+    if (this.#ending) return await this.#ending;
     if (this.#failure) {
       const { message } = this.#failure;
       this.#log.error(lost > 0 ? `${message}; ${lost} points are given up` : message, fields);
@@ -267,5 +283,32 @@ class Agent {
     }
     this.#log.info("Stopped", fields);
     return EXIT.ok;
+  }
+  /** Closes the journal, and sums up: nothing more goes in or out. */
+  async #closeJournal(ms: number): Promise<{ lost: number; fields: LogFields }> {
+    const disk = this.#disk;
+    if (disk) await within(disk.close(), ms);
+    const { pendingPoints, stats: { droppedPoints } } = this.#journal;
+    const lost = disk ? disk.unwrittenPoints : pendingPoints;
+    for (const [name, stats] of Object.entries(this.#stats())) this.#log.for(name).info("Summary", stats);
+    const fields = {
+      given_up: lost || undefined,
+      kept_in_journal: pendingPoints - lost || undefined,
+      dropped: droppedPoints || undefined,
+    };
+    return { lost, fields };
+  }
+
+  /** A second signal: outputs are not waited for, but what is in memory gets into a journal on disk. */
+  async #endAtOnce(signal: Deno.Signal, code: number): Promise<never> {
+    this.#abandon.abort();
+    if (!this.#journal) {
+      this.#log.warn("Stopping at once", { signal });
+      Deno.exit(code);
+    }
+    const { lost, fields } = await this.#closeJournal(LAST_SYNC_MS);
+    if (lost > 0) this.#log.error(`Stopping at once, ${lost} points are given up`, { signal, ...fields });
+    else this.#log.warn("Stopping at once", { signal, ...fields });
+    Deno.exit(code);
   }
 }

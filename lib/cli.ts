@@ -140,7 +140,9 @@ async function run(line: CommandLine, world: Surroundings): Promise<number> {
   }
   log.info(`${PROGRAM} ${denoConfig.version}`, { config: config.file });
   for (const note of config.notes) log.warn(note);
-  return await world.run({ general: config.general, plugins: config.plugins }, log);
+  const { findStateBase } = await import("./state_directory.ts");
+  const stateBase = findStateBase(line.value("state-dir"), world.env);
+  return await world.run({ general: config.general, plugins: config.plugins, stateBase }, log);
 }
 
 async function configCheck(line: CommandLine, world: Surroundings): Promise<number> {

@@ -1,12 +1,13 @@
-/** The journal on disk, as the configuration says. */
+/** Which journal a process has, by its configuration, its role and the directory for its state. */
 import type { general } from "./config/general.ts";
-import { DiskJournal } from "./disk_journal/disk_journal.ts";
+import type { DiskJournal } from "./disk_journal/disk_journal.ts";
 import { parseDuration } from "./duration.ts";
-import { EXIT, ExitError } from "./errors.ts";
+import { messageOf } from "./errors.ts";
 import type { OnFull } from "./journal.ts";
 import type { Logger } from "./log.ts";
 import type { MetricRegistry } from "./registry.ts";
 import type { Infer } from "./schema.ts";
+import { type Role, STATE_FLAG, type StateBase, StateDirectory } from "./state_directory.ts";
 
 export type JournalConfig = Infer<typeof general>["journal"];
 
@@ -18,28 +19,65 @@ export interface OpenOptions {
   onDrop: (points: number) => void;
 }
 
-/**
- * Where a process keeps what outlives it: `$STATE_DIRECTORY` (which systemd sets), `$XDG_STATE_HOME/alumet-relay`, or
- * `~/.local/state/alumet-relay`.
- *
- * @throws {ExitError} 78 if the environment has none of them.
- */
-export function stateDirectory(env = (name: string) => Deno.env.get(name)): string {
-  // systemd separates several directories by colons; ours is the first.
-  const given = env("STATE_DIRECTORY")?.split(":")[0];
-  if (given) return given;
-  const base = env("XDG_STATE_HOME") || (env("HOME") && `${env("HOME")}/.local/state`);
-  if (base) return `${base}/alumet-relay`;
-  throw new ExitError(
-    EXIT.config,
-    "Cannot tell where the journal belongs: set journal.path, or STATE_DIRECTORY, XDG_STATE_HOME or HOME",
-  );
+/** What outlives the process. */
+export interface Kept extends AsyncDisposable {
+  /** `null`: the journal is in memory. */
+  readonly journal: DiskJournal | null;
+  /** `null`: there is none. */
+  readonly directory: string | null;
 }
 
-/** @throws {ExitError} when the directory cannot be used. */
-export async function openDiskJournal(config: JournalConfig, options: OpenOptions): Promise<DiskJournal> {
-  const { log, registry, onFull, onDrop } = options;
-  const directory = config.path || `${stateDirectory()}/journal`;
+/**
+ * Opens the directory of this process and, where it is wanted, the journal on disk. Relays want it unless
+ * `journal.enable` says no; what is only wanted by default and cannot be had costs a warning, what was asked for (by
+ * `journal.enable`, `journal.path` or `--state-dir`) is an error.
+ *
+ * @throws {ExitError} when what was asked for cannot be had.
+ */
+export async function openKept(
+  config: JournalConfig,
+  base: StateBase | null,
+  role: Role,
+  options: OpenOptions,
+): Promise<Kept> {
+  const { log } = options;
+  const wanted = config.enable ?? role !== "local";
+  await using stack = new AsyncDisposableStack();
+  let directory: string | null = null;
+  let problem: unknown;
+  try {
+    directory = stack.use(await StateDirectory.open(base, role)).path;
+  } catch (error) {
+    if (base?.from === STATE_FLAG) throw error;
+    problem = error;
+    log.debug(messageOf(error));
+  }
+  let journal: DiskJournal | null = null;
+  if (wanted) {
+    const path = config.path || (directory && `${directory}/journal`);
+    try {
+      if (!path) throw problem;
+      journal = stack.use(await openDiskJournal(config, path, options));
+    } catch (error) {
+      if (config.enable || config.path || base?.from === STATE_FLAG) throw error;
+      log.warn(
+        `What is not sent or stored yet is kept in memory alone, and is lost if this process ends: ${
+          messageOf(error)
+        }`,
+      );
+    }
+  }
+  const opened = stack.move();
+  return { journal, directory, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function openDiskJournal(
+  config: JournalConfig,
+  directory: string,
+  { log, registry, onFull, onDrop }: OpenOptions,
+): Promise<DiskJournal> {
+  // Only those who need it load it: it takes memory.
+  const { DiskJournal } = await import("./disk_journal/disk_journal.ts");
   const journal = await DiskJournal.open({
     directory,
     log,

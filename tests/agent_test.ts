@@ -9,11 +9,14 @@ import type {
   Output,
   OutputPlugin,
   Plugin,
+  PluginContext,
   TransformPlugin,
 } from "../lib/plugin.ts";
 import { general } from "../lib/config/general.ts";
-import { type JournalConfig, stateDirectory } from "../lib/journal_config.ts";
+import type { JournalConfig } from "../lib/journal_config.ts";
 import { table } from "../lib/schema.ts";
+import { type StateBase, StateDirectory } from "../lib/state_directory.ts";
+import { TempDir } from "./kit/process.ts";
 import { numbered } from "./kit/points.ts";
 import { LogLines, until } from "./kit/relay.ts";
 
@@ -251,11 +254,97 @@ Deno.test("a journal that cannot be used ends the process with its directory and
   }
 });
 
-Deno.test("the journal belongs into the directory that systemd or the user's session names", () => {
-  const env = (variables: Record<string, string>) => (name: string) => variables[name];
-  const all = { STATE_DIRECTORY: "/var/lib/relay:/x", XDG_STATE_HOME: "/s", HOME: "/h" };
-  assert.equal(stateDirectory(env(all)), "/var/lib/relay");
-  assert.equal(stateDirectory(env({ XDG_STATE_HOME: "/s", HOME: "/h" })), "/s/alumet-relay");
-  assert.equal(stateDirectory(env({ HOME: "/h" })), "/h/.local/state/alumet-relay");
-  assert.throws(() => stateDirectory(env({})), /journal\.path/);
+/** Runs to the end at once; `written` is the context that a plugin was given. */
+async function runWithState(
+  plugins: readonly Plugin[],
+  stateBase: StateBase | null,
+  journal: Partial<JournalConfig> = {},
+): Promise<{ code: number; logs: LogLines; context: PluginContext | undefined }> {
+  let context: PluginContext | undefined;
+  const spy: Plugin = {
+    ...declaration,
+    name: "spy",
+    kind: "transform",
+    open: (_, given) => {
+      context = given;
+      return Promise.resolve({ apply: (batch: Batch) => batch });
+    },
+  };
+  const logs = new LogLines();
+  const stop = AbortSignal.abort();
+  const settings = {
+    general: { shutdown_timeout: 1000, journal: { ...general.defaultValue().journal, ...journal } },
+    plugins: [...plugins, spy].map((plugin) => ({ plugin, config: {} })),
+    stateBase,
+  };
+  const code = await runAgent(settings, logs.log, { stop, signals: false });
+  return { code, logs, context };
+}
+
+Deno.test("a relay has its journal on disk by default, each role in a directory of its own, a local process has none", async () => {
+  await using dir = new TempDir();
+  const base = { path: dir.path, from: "XDG_STATE_HOME" };
+  const roles = {
+    client: [source("procfs", []), store("relay-client")],
+    server: [source("relay-server", []), store("csv")],
+    hop: [source("relay-server", []), store("relay-client")],
+    local: [source("procfs", []), store("csv")],
+  };
+  for (const [role, plugins] of Object.entries(roles)) {
+    const { code, context, logs } = await runWithState(plugins, base);
+    assert.equal(code, EXIT.ok);
+    assert.equal(context!.stateDirectory, dir.file(role));
+    assert.equal(context!.keepsOnDisk, role !== "local");
+    assert.deepEqual(logs.matching(/WARN|ERROR/), []);
+    const off = await runWithState(plugins, base, { enable: false });
+    assert.deepEqual([off.code, off.context!.keepsOnDisk], [EXIT.ok, false]);
+    assert.equal(off.context!.stateDirectory, dir.file(role));
+    const on = await runWithState(plugins, base, { enable: true });
+    assert.deepEqual([on.code, on.context!.keepsOnDisk], [EXIT.ok, true]);
+    assert.deepEqual([...Deno.readDirSync(dir.file(role))].map(({ name }) => name).sort(), [
+      "journal",
+      "lock",
+    ]);
+  }
+});
+
+Deno.test("where the default directory cannot be had a relay runs in memory, and warns once; what was asked for is an error", async () => {
+  await using dir = new TempDir();
+  await Deno.writeTextFile(dir.file("file"), "");
+  await using stack = new AsyncDisposableStack();
+  const locked = dir.file("locked");
+  stack.use(await StateDirectory.open({ path: locked, from: "HOME" }, "client"));
+  const plugins = [source("procfs", []), store("relay-client")];
+  const cases: [StateBase | null, RegExp, number][] = [
+    [null, /none of STATE_DIRECTORY.*--state-dir/, EXIT.config],
+    [{ path: dir.file("file"), from: "HOME" }, /file\/client \(by HOME\).*--state-dir/, EXIT.unavailable],
+    [{ path: locked, from: "HOME" }, /locked\/client .*process \d+ uses it.*--state-dir/, EXIT.unavailable],
+  ];
+  for (const [base, reason, exitCode] of cases) {
+    const { code, logs, context } = await runWithState(plugins, base);
+    assert.equal(code, EXIT.ok);
+    assert.equal(context!.keepsOnDisk, false);
+    assert.equal(context!.stateDirectory, null);
+    const warnings = logs.matching(/WARN|ERROR/);
+    assert.equal(warnings.length, 1, warnings.join(""));
+    assert.match(warnings[0], /kept in memory alone/);
+    assert.match(warnings[0], reason);
+
+    const local = await runWithState(
+      [source("procfs", []), store("csv")],
+      base && { ...base, path: dir.file("file") },
+    );
+    assert.deepEqual([local.code, local.logs.matching(/WARN|ERROR/)], [EXIT.ok, []]);
+    const asked = await runWithState(plugins, base, { enable: true });
+    assert.equal(asked.code, exitCode);
+    assert.equal(asked.logs.matching(/ERROR/).length, 1);
+    assert.match(asked.logs.matching(/ERROR/)[0], reason);
+    if (!base) continue;
+    const flag = await runWithState(plugins, { ...base, from: "--state-dir" });
+    assert.equal(flag.code, exitCode);
+  }
+  // A path of its own needs no such directory.
+  const own = await runWithState(plugins, null, { path: dir.file("own") });
+  assert.deepEqual([own.code, own.context!.keepsOnDisk, own.logs.matching(/WARN/)], [EXIT.ok, true, []]);
+  assert.equal((await runWithState(plugins, null, { path: dir.file("file/own") })).code, EXIT.unavailable);
 });

@@ -123,8 +123,17 @@ Deno.test("run is the default command, and hands the checked configuration to th
     assert.deepEqual(names(outcome), ["relay-server", "csv"]);
     assert.deepEqual(outcome.settings?.plugins[0].config, { address: "[::]:1" });
     assert.equal(outcome.settings?.general.shutdown_timeout, 5_000);
-    assert.equal(outcome.settings?.general.journal?.enable, false);
+    assert.equal(outcome.settings?.general.journal?.enable, undefined);
   }
+});
+
+Deno.test("--state-dir and the environment tell the agent where its state is", async () => {
+  const baseOf = async (args: string[], variables: Record<string, string>) =>
+    (await run(["--relay-in", "[::]:1", ...args], { variables })).settings?.stateBase;
+  const session = { XDG_STATE_HOME: "/x" };
+  assert.deepEqual(await baseOf(["--state-dir", "s"], session), { path: "s", from: "--state-dir" });
+  assert.deepEqual(await baseOf([], session), { path: "/x/alumet-relay", from: "XDG_STATE_HOME" });
+  assert.equal(await baseOf([], {}), null);
 });
 
 Deno.test("ALUMET_CONFIG names the file, --config goes before it", async () => {

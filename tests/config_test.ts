@@ -152,7 +152,7 @@ enabled = true
 `);
   assert.deepEqual(names(config), ["relay-client", "procfs"]);
   assert.equal(config.general.shutdown_timeout, 10_000);
-  assert.equal(config.general.journal.enable, false);
+  assert.equal(config.general.journal.enable, undefined);
   assert.deepEqual(configOf(config, "relay-client"), {
     client_name: "this-host",
     relay_server: "server:50051",
@@ -499,7 +499,7 @@ Deno.test("the effective values are TOML, each with its source, secrets masked",
     `shutdown_timeout = "5s" # default
 
 [journal]
-enable = false # default
+# enable is not set
 path = "" # default
 max_size = "1GiB" # default
 segment_size = "16MiB" # default

@@ -12,12 +12,18 @@ function blocks(text: string, language: string): string[] {
   return [...text.matchAll(new RegExp("^```" + language + "\\n(.*?)^```", "gms"))].map(([, block]) => block);
 }
 
+/** Where the programs of these tests keep what outlives them. */
+const state = Deno.makeTempDirSync({ prefix: "alumet-relay-" });
+const env = { STATE_DIRECTORY: "", XDG_STATE_HOME: state };
+addEventListener("unload", () => Deno.removeSync(state, { recursive: true }));
+
 const commands = blocks(README, "sh").flatMap((block) => block.trim().split("\n"));
 
 /** Runs the command line within this process. */
 async function run(args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const output = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", new URL("main.ts", ROOT).pathname, ...args],
+    env,
   }).output();
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code: output.code, stdout: decode(output.stdout), stderr: decode(output.stderr) };
@@ -28,6 +34,7 @@ async function runUntilRunning(args: string[], cwd: string): Promise<{ code: num
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", new URL("main.ts", ROOT).pathname, ...args],
     cwd,
+    env,
     stdout: "null",
     stderr: "piped",
   }).spawn();

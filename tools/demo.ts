@@ -12,6 +12,7 @@ import { formatDuration, parseDuration } from "../lib/duration.ts";
 import { EXIT, messageOf } from "../lib/errors.ts";
 import { createLogger } from "../lib/log.ts";
 import { csv } from "../lib/outputs/csv.ts";
+import { general } from "../lib/config/general.ts";
 import { relayServer } from "../lib/server.ts";
 
 const MAIN = new URL("../main.ts", import.meta.url).pathname;
@@ -62,6 +63,7 @@ function startClient(
   const overrides = OVERRIDES.flatMap((override) => ["--config-override", override]);
   // An empty file, so that a configuration that lies in this directory does not get into the demo.
   const args = ["run", "-A", "--no-check", MAIN, "--config", "/dev/null", "--plugins", "procfs,relay-client"];
+  args.push("--state-dir", STATE);
   const child = new Deno.Command(Deno.execPath(), {
     args: [...args, "--relay-out", address, ...overrides],
     stdin: "null",
@@ -101,6 +103,9 @@ async function showProgress(agent: RunningAgent, stop: AbortSignal): Promise<voi
 }
 
 const { forMs, file: FILE } = readArguments();
+/** Where both keep what they have not handed on; nothing of the demo is left behind but the file. */
+const STATE = await Deno.makeTempDir({ prefix: "alumet-relay-demo-" });
+addEventListener("unload", () => Deno.removeSync(STATE, { recursive: true }));
 const address = `127.0.0.1:${freePort()}`;
 say(`A server listens on ${address} and writes to ${FILE}; a client measures this machine and sends to it.`);
 say(forMs === Infinity ? "Ctrl-C stops both." : `Both stop after ${formatDuration(forMs)}, or with Ctrl-C.`);
@@ -112,7 +117,8 @@ const started = Promise.withResolvers<void>();
 const log = createLogger("server", { level: "warn" });
 const server = runAgent(
   {
-    general: { shutdown_timeout: 5000 },
+    general: general.defaultValue(),
+    stateBase: { path: STATE, from: "--state-dir" },
     plugins: [
       { plugin: relayServer, config: { address } },
       { plugin: csv, config: { ...csv.config.defaultValue(), output_path: FILE } },

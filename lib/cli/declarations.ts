@@ -89,6 +89,13 @@ export const FLAGS: readonly FlagDeclaration[] = [
     doc: "Write measurements to this CSV file (plugins.csv.output_path).",
   },
   {
+    name: "state-dir",
+    value: "DIR",
+    doc:
+      "Where client/, server/, hop/ and local/ keep what outlives the process, the journal among it. Default: " +
+      "$STATE_DIRECTORY, or else alumet-relay in $XDG_STATE_HOME or ~/.local/state.",
+  },
+  {
     name: "log-level",
     value: "LEVEL",
     choices: ["error", "warn", "info", "debug", "trace"],

@@ -3,15 +3,17 @@ import { durationProblem } from "../duration.ts";
 import { choice, duration, flag, optional, size, table, text } from "../schema.ts";
 
 const journal = table({
-  enable: flag({
+  enable: optional(flag({
     doc:
-      "Keep what outputs have not taken yet on disk, so that a restart and a server that is away cost nothing.",
-    default: false,
-  }),
+      "Keep what outputs have not taken yet on disk, so that a restart and a server that is away cost nothing. Where " +
+      "it is not set, a process with relay-server or relay-client does so if it has a directory for it, and one " +
+      "without a relay does not.",
+    default: true,
+  })),
   path: text({
     doc:
-      "The directory, of one process alone. Empty: journal/ below $STATE_DIRECTORY, or else below alumet-relay/ in " +
-      "$XDG_STATE_HOME or ~/.local/state.",
+      "The directory, of one process alone. Empty: ROLE/journal, where ROLE is client, server, hop or local, below " +
+      "--state-dir, or else $STATE_DIRECTORY, or else alumet-relay/ in $XDG_STATE_HOME or ~/.local/state.",
     default: "",
   }),
   max_size: size({ doc: "Most bytes on disk.", default: "1GiB", min: "4MiB" }),

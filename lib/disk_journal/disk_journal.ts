@@ -199,6 +199,11 @@ export class DiskJournal implements Journal, AsyncDisposable {
     return this.#points - committed;
   }
 
+  /** Points that are in memory alone, and that some output has not committed. */
+  get unwrittenPoints(): number {
+    return Math.min(this.#points - this.#writtenPoints, this.pendingPoints);
+  }
+
   /** The cursor of that name goes on where it was, or begins with the first batch that is kept. */
   reader(name = "default"): BatchReader {
     if (this.#readers.has(name)) throw new RangeError(`Cannot open reader ${name}: it is open already`);

@@ -1,8 +1,6 @@
 /** One process at a time in a directory. */
 import { EXIT, ExitError, messageOf } from "../errors.ts";
-
-/** How long to wait for a process that is just ending, where trying without waiting is not possible. */
-const PATIENCE_MS = 1000;
+import { lockFile, type LockResult } from "../file_lock.ts";
 
 /**
  * Takes the lock; closing the file gives it back.
@@ -10,35 +8,16 @@ const PATIENCE_MS = 1000;
  * @throws {ExitError} 69 if another process has it.
  */
 export async function lockDirectory(directory: string): Promise<Deno.FsFile> {
-  let file: Deno.FsFile;
+  const where = `Cannot use the journal in ${directory}`;
+  let result: LockResult;
   try {
-    file = await Deno.open(`${directory}/lock`, { create: true, write: true });
+    result = await lockFile(`${directory}/lock`);
   } catch (error) {
-    throw new ExitError(EXIT.unavailable, `Cannot use the journal in ${directory}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new ExitError(EXIT.unavailable, `${where}: ${messageOf(error)}`, { cause: error });
   }
-  if (await tryLock(file)) return file;
+  if ("file" in result) return result.file;
   throw new ExitError(
     EXIT.unavailable,
-    `Cannot use the journal in ${directory}: another process uses it. ` +
-      "Stop that process, or give this one a directory of its own",
+    `${where}: ${result.holder} uses it. Stop that process, or give this one a directory of its own`,
   );
-}
-
-async function tryLock(file: Deno.FsFile): Promise<boolean> {
-  // Deno 2.6 only has lock, which waits.
-  const trying = (file as { tryLock?: (exclusive: boolean) => Promise<boolean> }).tryLock?.(true);
-  if (trying) {
-    const taken = await trying;
-    if (!taken) file.close();
-    return taken;
-  }
-  let timer: ReturnType<typeof setTimeout>;
-  const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), PATIENCE_MS));
-  const locking = file.lock(true).then(() => true as const);
-  const taken = await Promise.race([locking, late]).finally(() => clearTimeout(timer));
-  // Should it come after all, it goes back.
-  if (!taken) locking.then(() => file.close(), () => {});
-  return taken;
 }

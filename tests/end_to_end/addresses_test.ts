@@ -11,7 +11,7 @@ import {
   runProgram,
   TempDir,
 } from "../kit/process.ts";
-import { clientKeys, connected, grown, POLL_FAST, readRows, startServer } from "./relay.ts";
+import { clientKeys, connected, grown, IN_MEMORY, POLL_FAST, readRows, startServer } from "./relay.ts";
 
 const PORT = 50_051;
 /** A test may be killed, but its networks are of its own: the same port is free in each. */
@@ -66,9 +66,8 @@ async function refusal(namespace: Namespace, address: string): Promise<Ran> {
 
 /** What a client says that cannot connect to `address`. */
 async function failure(namespace: Namespace, address: string): Promise<Ran> {
-  return await runProgram(["--relay-out", address, ...clientKeys({ "retry.max_times": 0 }), ...POLL_FAST], {
-    wrapper: namespace.wrapper(),
-  });
+  const args = ["--relay-out", address, ...clientKeys({ "retry.max_times": 0 }), ...POLL_FAST, ...IN_MEMORY];
+  return await runProgram(args, { wrapper: namespace.wrapper() });
 }
 
 Deno.test({
@@ -214,7 +213,14 @@ Deno.test({
     await using cable = await Cable.create();
     await swallow(cable.two, "10.77.0.9");
     await using client = new Program(
-      ["--relay-out", `10.77.0.9:${PORT}`, "--config-override", "shutdown_timeout=300ms", ...POLL_FAST],
+      [
+        "--relay-out",
+        `10.77.0.9:${PORT}`,
+        "--config-override",
+        "shutdown_timeout=300ms",
+        ...POLL_FAST,
+        ...IN_MEMORY,
+      ],
       { wrapper: cable.two.wrapper() },
     );
     await client.line(/"Running"/);

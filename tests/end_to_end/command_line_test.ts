@@ -4,7 +4,7 @@ import denoConfig from "../../deno.json" with { type: "json" };
 import { encodeFrame } from "../../lib/protocol.ts";
 import { HandServer } from "../kit/relay.ts";
 import { binary, freePort, linux, needs, Program, runProgram, TempDir } from "../kit/process.ts";
-import { clientKeys, greeted } from "./relay.ts";
+import { clientKeys, greeted, IN_MEMORY } from "./relay.ts";
 
 const KEEP_TRYING = clientKeys({
   "retry.initial_delay": "50ms",
@@ -43,7 +43,7 @@ Deno.test("mistakes in the file are all said, each with file, line, key and the 
 
 Deno.test({
   name:
-    "a server that is down: the address, the number of tries and that of the points given up, exit code 69",
+    "a server that is down, without a journal on disk: the address, the number of tries and that of the points given up, exit code 69",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -51,6 +51,7 @@ Deno.test({
     const { code, stderr } = await runProgram([
       ...["--relay-out", address],
       ...clientKeys({ "retry.max_times": 1, "retry.initial_delay": "10ms", "retry.max_delay": "20ms" }),
+      ...IN_MEMORY,
     ], { cwd: dir.path });
     assert.equal(code, 69);
     const last = stderr.trimEnd().split("\n").at(-1)!;
@@ -92,7 +93,7 @@ for (const where of ["between two tries", "before the server has answered"] as c
       const port = where === "between two tries" ? freePort() : silent.port;
       await using client = new Program([
         ...["--relay-out", `127.0.0.1:${port}`, ...KEEP_TRYING],
-        ...["--config-override", "shutdown_timeout=500ms"],
+        ...["--config-override", "shutdown_timeout=500ms", ...IN_MEMORY],
       ]);
       if (where === "between two tries") await client.line(/Cannot connect/);
       else await greeted(silent, client);
@@ -106,6 +107,26 @@ for (const where of ["between two tries", "before the server has answered"] as c
     },
   });
 }
+
+Deno.test({
+  name:
+    "Ctrl-C of a client whose server is away keeps what it has measured on disk, and says how much, exit code 0",
+  ...needs(linux),
+  async fn() {
+    await using client = new Program([
+      ...["--relay-out", `127.0.0.1:${freePort()}`, ...KEEP_TRYING],
+      ...["--config-override", "shutdown_timeout=500ms"],
+    ]);
+    await client.line(/Cannot connect/);
+    const began = performance.now();
+    assert.equal(await client.stop("SIGINT"), 0, client.log);
+    assert.ok(performance.now() - began < 3000, client.log);
+    const { message, kept_in_journal } = client.lines.at(-1)!;
+    assert.equal(message, "Stopped");
+    assert.equal(kept_in_journal, client.summary("procfs").points);
+    assert.deepEqual(client.matching(/"error"/), []);
+  },
+});
 
 for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
   Deno.test({

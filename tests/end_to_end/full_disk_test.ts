@@ -3,16 +3,16 @@ import assert from "node:assert/strict";
 import { Namespace } from "../kit/netns.ts";
 import { linux, namespaces, needs, PATIENCE_MS, type Program } from "../kit/process.ts";
 import { COUNTER, countingFrame, Peer, until } from "../kit/relay.ts";
-import { portOf, rowsOf, startServer } from "./relay.ts";
+import { IN_MEMORY, portOf, rowsOf, startServer } from "./relay.ts";
 
 const FILE = "/mnt/measures.csv";
 
 /** A server outside of everybody's way, whose file is on a disk of 256 KB; its port is reached from the inside only. */
-async function startOnSmallDisk(namespace: Namespace, args: string[] = []): Promise<Program> {
+async function startOnSmallDisk(namespace: Namespace, args: readonly string[] = []): Promise<Program> {
   await namespace.run("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", "/mnt");
   return await startServer(FILE, {
     wrapper: ["nsenter", "--target", String(namespace.pid), "--mount", "--"],
-    args,
+    args: [...args],
   });
 }
 
@@ -22,7 +22,7 @@ Deno.test({
   ...needs(linux, namespaces),
   async fn() {
     await using disk = await Namespace.create();
-    await using server = await startOnSmallDisk(disk);
+    await using server = await startOnSmallDisk(disk, IN_MEMORY);
     const port = portOf(server);
     await using peer = await Peer.client(port, "node", [COUNTER]);
     const total = 700_000;
@@ -72,7 +72,11 @@ Deno.test({
   ...needs(linux, namespaces),
   async fn() {
     await using disk = await Namespace.create();
-    await using server = await startOnSmallDisk(disk, ["--config-override", "shutdown_timeout=2s"]);
+    await using server = await startOnSmallDisk(disk, [
+      "--config-override",
+      "shutdown_timeout=2s",
+      ...IN_MEMORY,
+    ]);
     await using peer = await Peer.client(portOf(server), "node", [COUNTER]);
     let sent = 0;
     const sending = (async () => {

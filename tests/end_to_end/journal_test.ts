@@ -3,18 +3,13 @@ import assert from "node:assert/strict";
 import { freePort, linux, needs, Program, TempDir } from "../kit/process.ts";
 import { clientKeys, connected, grown, POLL_FAST, readRows, type Row, startServer } from "./relay.ts";
 
-function client(dir: TempDir, address: string): Program {
+/** It has a journal without being told. */
+function client(dir: TempDir, address: string, args: string[] = []): Program {
   return new Program([
     ...["--relay-out", address, ...POLL_FAST],
     ...clientKeys({ "retry.max_times": 1, "retry.initial_delay": "20ms", "retry.max_delay": "100ms" }),
-    ...[
-      "journal.enable=true",
-      `journal.path=${dir.file("journal")}`,
-      "journal.sync=always",
-      "journal.min_free=0",
-    ]
-      .flatMap((setting) => ["--config-override", setting]),
-  ]);
+    ...["--config-override", "journal.sync=always", ...args],
+  ], { env: { XDG_STATE_HOME: dir.file("state") } });
 }
 
 /** Times of the polls of the memory, in ms, in the order of the file. */

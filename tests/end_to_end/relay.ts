@@ -13,6 +13,9 @@ export const POLL_FAST: readonly string[] = [
   ...["--config-override", "plugins.relay-client.buffer_max_length=0"],
 ];
 
+/** Flags for a process without a journal on disk. */
+export const IN_MEMORY: readonly string[] = ["--config-override", "journal.enable=false"];
+
 /** The flags that set the keys of the relay client. */
 export function clientKeys(keys: Record<string, string | number>): string[] {
   return Object.entries(keys).flatMap(([key, value]) => [

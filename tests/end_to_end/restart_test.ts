@@ -1,7 +1,16 @@
 /** A server that is killed, and comes back on its port. */
 import assert from "node:assert/strict";
 import { linux, needs, Program, TempDir } from "../kit/process.ts";
-import { clientKeys, connected, grown, POLL_FAST, portOf, readRows, startServer } from "./relay.ts";
+import {
+  clientKeys,
+  connected,
+  grown,
+  IN_MEMORY,
+  POLL_FAST,
+  portOf,
+  readRows,
+  startServer,
+} from "./relay.ts";
 
 Deno.test({
   name:
@@ -10,11 +19,12 @@ Deno.test({
   async fn() {
     await using dir = new TempDir();
     const files = [dir.file("first.csv"), dir.file("second.csv")];
-    await using first = await startServer(files[0]);
+    await using first = await startServer(files[0], { args: [...IN_MEMORY] });
     const address = `127.0.0.1:${portOf(first)}`;
     await using client = new Program([
       ...["--relay-out", address, ...POLL_FAST],
       ...clientKeys({ "retry.initial_delay": "100ms", "retry.max_delay": "200ms", "retry.max_times": 1000 }),
+      ...IN_MEMORY,
     ]);
     await grown(files[0], 20_000);
     assert.equal(await first.stop("SIGKILL"), "SIGKILL");

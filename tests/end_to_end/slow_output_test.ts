@@ -5,7 +5,7 @@ import { MESSAGE } from "../../lib/protocol.ts";
 import { atMost, linux, needs, peakMemory, Program, shell, TempDir } from "../kit/process.ts";
 import { acceptance, COUNTER, countingFrame, HandServer, Peer } from "../kit/relay.ts";
 import { OUR_RELAY_VERSION } from "../../lib/protocol.ts";
-import { greeted, portOf, startServer } from "./relay.ts";
+import { greeted, IN_MEMORY, portOf, startServer } from "./relay.ts";
 
 const RATE = 1e6;
 const SLOW_MS = 5000;
@@ -119,7 +119,7 @@ Deno.test({
     await using dir = new TempDir();
     const fifo = dir.file("measures.csv");
     await shell("mkfifo", fifo);
-    await using server = await startServer(fifo);
+    await using server = await startServer(fifo, { args: [...IN_MEMORY] });
     const values = new Sequence();
     await underPressure(server, async (throttle) => {
       using file = await Deno.open(fifo);
@@ -138,6 +138,7 @@ Deno.test({
     await using hop = new Program([
       ...["--relay-in", "127.0.0.1:0", "--relay-out", `127.0.0.1:${slow.port}`],
       ...["--config-override", "plugins.relay-client.client_name=hop"],
+      ...IN_MEMORY,
     ]);
     const values = new Sequence();
     const peer = await greeted(slow, hop);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { linux, needs, shell, TempDir } from "../kit/process.ts";
 import { COUNTER, countingFrame, Peer } from "../kit/relay.ts";
-import { Flood, portOf, startServer } from "./relay.ts";
+import { Flood, IN_MEMORY, portOf, startServer } from "./relay.ts";
 
 /** How many numbers there are of each client, which must be 0, 1, 2 … */
 function countsOf(csv: string): Map<string, number> {
@@ -58,7 +58,9 @@ Deno.test({
     await using dir = new TempDir();
     const fifo = dir.file("measures.csv");
     await shell("mkfifo", fifo);
-    await using server = await startServer(fifo, { args: ["--config-override", "shutdown_timeout=30s"] });
+    await using server = await startServer(fifo, {
+      args: ["--config-override", "shutdown_timeout=30s", ...IN_MEMORY],
+    });
     using pipe = await Deno.open(fifo);
     const port = portOf(server);
     await using loader = await Peer.client(port, "loader", [COUNTER]);

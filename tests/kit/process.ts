@@ -56,9 +56,20 @@ function commandOf(args: readonly string[], options: StartOptions): { program: s
   return { program: first, args: rest };
 }
 
-function environmentOf({ env = {}, clearEnv = false }: StartOptions) {
-  // A Deno that looks for its next version would only disturb.
-  return { env: clearEnv ? env : { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1", ...env }, clearEnv };
+/** The environment of a process; `state` is where it keeps what outlives it, if `env` does not say otherwise. */
+function environmentOf({ env = {}, clearEnv = false }: StartOptions, state: string) {
+  if (clearEnv) return { env, clearEnv };
+  return {
+    env: {
+      // A Deno that looks for its next version would only disturb.
+      DENO_NO_UPDATE_CHECK: "1",
+      NO_COLOR: "1",
+      STATE_DIRECTORY: "",
+      XDG_STATE_HOME: state,
+      ...env,
+    },
+    clearEnv,
+  };
 }
 
 /** Settles as the promise does, or fails after `ms`. */
@@ -79,6 +90,8 @@ export class Program implements AsyncDisposable {
   readonly #title: string;
   readonly #watchers = new Set<() => void>();
   readonly #lifetime: ReturnType<typeof setTimeout>;
+  /** Its own: what one program leaves is not found by the next. */
+  readonly #state = new TempDir();
   #ended = false;
 
   /** Logs as JSON, unless `args` say otherwise. */
@@ -89,7 +102,7 @@ export class Program implements AsyncDisposable {
     this.#child = new Deno.Command(command.program, {
       args: command.args,
       cwd: options.cwd,
-      ...environmentOf(options),
+      ...environmentOf(options, this.#state.path),
       stdin: "null",
       stdout: "null",
       stderr: "piped",
@@ -176,6 +189,7 @@ export class Program implements AsyncDisposable {
     this.#kill();
     await this.#child.status;
     await this.#reading;
+    await this.#state[Symbol.asyncDispose]();
   }
 }
 
@@ -190,11 +204,12 @@ export interface Ran {
 /** Runs the program until it ends by itself. */
 export async function runProgram(args: readonly string[], options: StartOptions = {}): Promise<Ran> {
   const command = commandOf(args, options);
+  await using state = new TempDir();
   const began = performance.now();
   const child = new Deno.Command(command.program, {
     args: command.args,
     cwd: options.cwd,
-    ...environmentOf(options),
+    ...environmentOf(options, state.path),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -1,0 +1,52 @@
+/** One process at a time: a lock on a file, which the system gives back when its holder ends in any way. */
+
+/** How long to wait for a process that is just ending. */
+const PATIENCE_MS = 1000;
+const RETRY_MS = 50;
+
+/** The lock is ours while `file` is open, or `holder` says in words who has it. */
+export type LockResult = { readonly file: Deno.FsFile } | { readonly holder: string };
+
+/**
+ * Takes the lock of a file, which is made if need be, and writes the number of this process into it.
+ *
+ * @throws what opening the file throws.
+ */
+export async function lockFile(path: string): Promise<LockResult> {
+  const file = await Deno.open(path, { create: true, write: true });
+  if (!await tryLock(file)) {
+    const pid = await Deno.readTextFile(path).catch(() => "");
+    return { holder: /^\d+\n$/.test(pid) ? `process ${pid.trim()}` : "another process" };
+  }
+  try {
+    await file.truncate(0);
+    await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+  } catch { /* the disk is full: the number is only there to be read by people */ }
+  return { file };
+}
+
+type TryLock = (exclusive: boolean) => Promise<boolean>;
+
+async function tryLock(file: Deno.FsFile): Promise<boolean> {
+  const { tryLock } = file as { tryLock?: TryLock };
+  if (!tryLock) return await lockInTime(file);
+  const deadline = performance.now() + PATIENCE_MS;
+  while (true) {
+    if (await tryLock.call(file, true)) return true;
+    if (performance.now() >= deadline) break;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+  file.close();
+  return false;
+}
+
+/** Deno 2.6 only has lock, which waits. */
+async function lockInTime(file: Deno.FsFile): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout>;
+  const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), PATIENCE_MS));
+  const locking = file.lock(true).then(() => true as const);
+  const taken = await Promise.race([locking, late]).finally(() => clearTimeout(timer));
+  // Should it come after all, it goes back.
+  if (!taken) locking.then(() => file.close(), () => {});
+  return taken;
+}

@@ -38,8 +38,9 @@ export interface BatchReader {
    */
   readonly journalId: string | null;
   /**
-   * The output has everything up to and with that number: batches before are passed over, and count as committed. To
-   * be called before the first {@linkcode next}.
+   * The output has everything up to and with that number: these batches are passed over, and count as committed. To
+   * be called before the first {@linkcode next}. A number that this journal has not reached yet stands for all that it
+   * had before this process.
    */
   resumeAfter(position: number): void;
 }

@@ -92,6 +92,92 @@ Deno.test("what was read and not committed comes again; a reader may begin where
     assert.deepEqual(await drain(own), range(4, 6));
   }));
 
+Deno.test("a number never stands for two batches, even if the first one never came to disk", () =>
+  withDirectory(async (root) => {
+    await using journal = await open(`${root}/live`, { sync: 60_000 });
+    const reader = journal.reader("a");
+    for (let n = 0; n < 5; n++) journal.append(numbered(1, n));
+    assert.deepEqual(await drain(reader), range(0, 5));
+    assert.equal(reader.position, 4);
+    // As after a crash: nothing has been written, neither batches nor the cursor.
+    await copyOf(`${root}/live`, `${root}/copy`);
+    assert.deepEqual(await segmentsOf(`${root}/copy`), []);
+    let last = 4;
+    for (let start = 0; start < 4; start++) {
+      // The first two starts crash in the same way.
+      const crashes = start < 2;
+      {
+        await using copy = await open(`${root}/copy`, { sync: crashes ? 60_000 : "always" });
+        const reader = copy.reader("a");
+        copy.append(numbered(1, start));
+        assert.deepEqual(await drain(reader), [start]);
+        assert.ok(reader.position > last + 900_000_000, `${reader.position} after ${last}`);
+        last = reader.position;
+        if (crashes) await copyOf(`${root}/copy`, `${root}/crashed`);
+      }
+      if (!crashes) continue;
+      await Deno.remove(`${root}/copy`, { recursive: true });
+      await Deno.rename(`${root}/crashed`, `${root}/copy`);
+    }
+  }));
+
+Deno.test("the id is that of the directory on its host; a copy on another host has its own, and says so", () =>
+  withDirectory(async (root) => {
+    const lines: string[] = [];
+    const options = { log: createLogger("journal", { write: (line) => lines.push(line) }), host: "one" };
+    const ids: string[] = [];
+    const opened = async (directory: string, host: string) => {
+      await using journal = await open(directory, { ...options, host });
+      ids.push(journal.id);
+    };
+    await opened(`${root}/a`, "one");
+    await opened(`${root}/a`, "one");
+    assert.deepEqual(lines, []);
+    await copyOf(`${root}/a`, `${root}/b`);
+    await opened(`${root}/b`, "two");
+    assert.match(lines.join(), /WARN .*new id.*host=two made_on=one/);
+    await opened(`${root}/b`, "two");
+    assert.equal(lines.length, 1);
+    await Deno.writeTextFile(`${root}/b/journal.id`, "garbage");
+    await opened(`${root}/b`, "two");
+    assert.match(lines[1], /WARN .*cannot be read.*new one/);
+    await opened(`${root}/b`, "two");
+    assert.equal(lines.length, 2);
+    const [a, again, b, bAgain, c, cAgain] = ids;
+    assert.ok(a === again && b === bAgain && c === cAgain && new Set([a, b, c]).size === 3);
+  }));
+
+for (
+  const [name, position, expected] of [
+    ["before everything", -1, 0],
+    ["in a segment", 3, 4],
+    ["behind the last record, where the numbers have a gap", 500_000_000, 6],
+    ["in the records of the start after", 1_000_000_007, 8],
+    ["beyond everything", 5_000_000_000, 9],
+  ] as const
+) {
+  Deno.test(`an output resumes after a position ${name}; what is passed over counts as stored`, () =>
+    withDirectory(async (directory) => {
+      for (const [first, count] of [[0, 6], [6, 3]]) {
+        await using journal = await open(directory, { segmentBytes: 200 });
+        await fill(journal, count, first);
+      }
+      await using journal = await open(directory);
+      const reader = journal.reader("a");
+      const other = journal.reader("b");
+      // It may have waited already.
+      if (position % 2 === 1) assert.equal(await reader.wait(), "ready");
+      reader.resumeAfter(position);
+      await fill(journal, 2, 9);
+      assert.deepEqual(await drain(reader), range(expected, 11));
+      assert.equal(journal.clients.local.account("a").stored, 11);
+      assert.equal(journal.clients.local.account("b").stored, 0);
+      assert.throws(() => reader.resumeAfter(7), RangeError);
+      assert.deepEqual(await drain(other), range(0, 11));
+      assert.equal(journal.pendingPoints, 0);
+    }));
+}
+
 Deno.test("100,000 points in small segments, two readers at different paces, segments deleted behind both", () =>
   withDirectory(async (directory) => {
     await using journal = await open(directory, { segmentBytes: 4096, memoryBytes: 32_000, sync: 1 });

@@ -1,4 +1,7 @@
 /** Cursors: how far each output has come, in small files that are replaced as a whole. */
+import { crc32c } from "../crc32c.ts";
+import { replaceFile } from "./atomic_file.ts";
+import { MAX_NUMBER } from "./identity.ts";
 
 /** Everything before `position` is committed; `points` is how many points the journal has had up to there. */
 export interface Cursor {
@@ -13,14 +16,7 @@ export function cursorPath(directory: string, name: string): string {
 
 /** Replaces the file: after a crash it is the old one or the new one. */
 export async function saveCursor(path: string, { position, points }: Cursor): Promise<void> {
-  const temporary = `${path}.tmp`;
-  {
-    using file = await Deno.open(temporary, { create: true, write: true, truncate: true });
-    const bytes = new TextEncoder().encode(JSON.stringify({ position, points }) + "\n");
-    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-    await file.syncData();
-  }
-  await Deno.rename(temporary, path);
+  await replaceFile(path, JSON.stringify({ position, points, check: checkOf(position, points) }) + "\n");
 }
 
 /** The cursors in a directory by their files' paths; `null` where a file is damaged. */
@@ -29,17 +25,21 @@ export async function loadCursors(directory: string): Promise<Map<string, Cursor
   for await (const { name, isFile } of Deno.readDir(directory)) {
     if (!isFile || !name.endsWith(".cursor")) continue;
     const path = `${directory}/${name}`;
-    cursors.set(path, parseCursor(await Deno.readTextFile(path)));
+    cursors.set(path, parseCursor(await Deno.readTextFile(path).catch(() => "")));
   }
   return cursors;
 }
 
+function checkOf(position: number, points: number): number {
+  return crc32c(new TextEncoder().encode(`${position} ${points}`));
+}
+
 function parseCursor(text: string): Cursor | null {
   try {
-    const { position, points } = JSON.parse(text);
-    return Number.isSafeInteger(position) && position >= 0 && Number.isSafeInteger(points) && points >= 0
-      ? { position, points }
-      : null;
+    const { position, points, check } = JSON.parse(text);
+    const good = Number.isSafeInteger(position) && position >= 0 && position <= MAX_NUMBER &&
+      Number.isSafeInteger(points) && points >= 0 && check === checkOf(position, points);
+    return good ? { position, points } : null;
   } catch {
     return null;
   }

@@ -9,10 +9,11 @@ import { statfs } from "node:fs/promises";
 import type { DecodedMetric } from "../batch_dictionary.ts";
 import { ClientTable } from "../clients.ts";
 import { EXIT, ExitError, messageOf } from "../errors.ts";
-import { type BatchReader, type Journal, type JournalStats, newJournalId, type OnFull } from "../journal.ts";
+import type { BatchReader, Journal, JournalStats, OnFull } from "../journal.ts";
 import type { Logger } from "../log.ts";
 import type { Batch, Metric } from "../measurement.ts";
 import { type Cursor, cursorPath, loadCursors, saveCursor } from "./cursor.ts";
+import { identify, type Identity } from "./identity.ts";
 import { lockDirectory } from "./lock.ts";
 import { DiskReader, type Entry } from "./reader.ts";
 import { quarantine, recover, type Recovered } from "./recover.ts";
@@ -22,6 +23,8 @@ import { SegmentWriter } from "./segment_writer.ts";
 export interface DiskJournalOptions {
   directory: string;
   log: Logger;
+  /** @default the name of this host */
+  host?: string;
   /** `always` syncs as soon as something has come; a number waits so many ms for more first. @default {50} */
   sync?: "always" | number;
   /** @default {"block"} */
@@ -62,16 +65,12 @@ const DEFAULT_MEMORY_BYTES = 4 * 1024 ** 2;
 const CURSOR_INTERVAL_MS = 1000;
 const SPACE_INTERVAL_MS = 1000;
 const LOG_INTERVAL_MS = 60_000;
-
-/** The journal's id: of this directory, for as long as it is there. */
-async function loadId(directory: string): Promise<string> {
-  const path = `${directory}/journal.id`;
-  const text = await Deno.readTextFile(path).catch(() => "");
-  if (/^[0-9a-f]{32}\n$/.test(text)) return text.trim();
-  const id = newJournalId();
-  await Deno.writeTextFile(path, id + "\n");
-  return id;
-}
+/**
+ * How many record numbers are left out at each start. Outputs may have committed batches that never came to disk, more
+ * of them than any file knows of, and an output that keeps its position elsewhere may only say so hours later; no
+ * number may stand for two batches. At a million records a second, these are the records of a quarter of an hour.
+ */
+const SPARE_NUMBERS = 1_000_000_000;
 
 export class DiskJournal implements Journal, AsyncDisposable {
   readonly id: string;
@@ -82,8 +81,10 @@ export class DiskJournal implements Journal, AsyncDisposable {
   closed = false;
   /** Number of the first record that is not on disk: all before it are written and synced. */
   writtenPosition: number;
+  /** Number of the first batch since the journal was opened. */
+  readonly firstOfSession: number;
 
-  readonly #options: Required<Omit<DiskJournalOptions, "makeMetric" | "onDrop">>;
+  readonly #options: Required<Omit<DiskJournalOptions, "makeMetric" | "onDrop" | "host">>;
   readonly #onDrop: (points: number) => void;
   readonly #lock: Deno.FsFile;
   readonly #segments: Segment[];
@@ -138,7 +139,16 @@ export class DiskJournal implements Journal, AsyncDisposable {
         diskBytes: 0,
       };
       const recovered = await recover(directory, stats, log);
-      return new DiskJournal(await loadId(directory), options, lock, cursors, stats, recovered);
+      const known = [...cursors.values()].map((cursor) => cursor?.position ?? 0);
+      const host = options.host ?? Deno.hostname();
+      const identity = await identify(
+        directory,
+        host,
+        Math.max(recovered.next, ...known),
+        SPARE_NUMBERS,
+        log,
+      );
+      return new DiskJournal(identity, options, lock, cursors, stats, recovered);
     } catch (error) {
       lock.close();
       throw error;
@@ -146,7 +156,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
   }
 
   private constructor(
-    id: string,
+    identity: Identity,
     options: DiskJournalOptions,
     lock: Deno.FsFile,
     cursors: Map<string, Cursor | null>,
@@ -167,7 +177,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       retryMs: options.retryMs ?? 1000,
     };
-    this.id = id;
+    this.id = identity.id;
     this.makeMetric = options.makeMetric;
     this.#onDrop = options.onDrop ?? (() => {});
     this.#lock = lock;
@@ -175,15 +185,11 @@ export class DiskJournal implements Journal, AsyncDisposable {
     this.stats = stats;
     this.#segments = recovered.segments;
     for (const segment of recovered.segments) stats.diskBytes += segment.length;
-    this.#nextNumber = recovered.next;
     this.#points = this.#writtenPoints = recovered.points;
-    // An output may have had batches from memory that never came to disk: their numbers are not used again.
     for (const cursor of cursors.values()) {
-      if (!cursor) continue;
-      this.#nextNumber = Math.max(this.#nextNumber, cursor.position);
-      this.#points = this.#writtenPoints = Math.max(this.#points, cursor.points);
+      if (cursor) this.#points = this.#writtenPoints = Math.max(this.#points, cursor.points);
     }
-    this.writtenPosition = this.#nextNumber;
+    this.#nextNumber = this.firstOfSession = this.writtenPosition = identity.numbers;
     this.#writer = this.#write();
   }
 

@@ -40,6 +40,8 @@ export class DiskReader implements BatchReader {
   /** Read and not committed; those from disk are this reader's own. */
   readonly #read: { entry: Entry; own: boolean }[] = [];
   readonly #pool = new BatchPool(4096, 8);
+  /** Batches up to this number are passed over. */
+  #passUpTo = -1;
   #open: OpenSegment | null = null;
   #loading: Promise<void> | null = null;
   #wake: (() => void) | null = null;
@@ -55,9 +57,21 @@ export class DiskReader implements BatchReader {
   }
 
   resumeAfter(position: number): void {
-    const entry = this.#journal.fromMemory(position + 1);
-    this.nextNumber = Math.max(this.nextNumber, position + 1);
-    if (entry) this.nextPoints = entry.pointsEnd - entry.batch.length;
+    if (this.position >= 0) throw new RangeError("Cannot resume: batches have been read before");
+    // No output can have a batch of this session that it has not read: such a position is of another journal.
+    this.#passUpTo = Math.min(position, this.#journal.firstOfSession - 1);
+    while (this.#ahead.length > 0 && this.#ahead[0].number <= this.#passUpTo) {
+      this.#pass(this.#ahead.shift()!);
+    }
+    this.#journal.onCommit();
+  }
+
+  /** The output has it already. */
+  #pass(entry: Entry): void {
+    this.committed = entry.number + 1;
+    this.committedPoints = entry.pointsEnd;
+    this.#journal.clients.settle(entry.batch, this.name, "stored");
+    entry.batch.release();
   }
 
   get uncommitted(): number {
@@ -187,10 +201,14 @@ export class DiskReader implements BatchReader {
       if (batch) {
         const entry = { number: open.number++, batch, pointsEnd: open.points += batch.length };
         if (entry.number >= this.nextNumber) {
-          this.#ahead.push(entry);
           this.nextNumber = entry.number + 1;
           this.nextPoints = entry.pointsEnd;
           points += Math.max(1, batch.length);
+          if (entry.number > this.#passUpTo) this.#ahead.push(entry);
+          else {
+            this.#pass(entry);
+            this.#journal.onCommit();
+          }
         } else batch.release();
       } else if (payload !== "end") {
         await this.#journal.setAside(segment, from);

@@ -11,11 +11,9 @@ import {
   segmentName,
 } from "./segment.ts";
 
-const SPARE_NUMBERS = 100_000_000;
-
 export interface Recovered {
   segments: Segment[];
-  /** Number of the next record, and the points in the journal before it. */
+  /** Behind every number that any file knows of, and the points in the journal before it. */
   next: number;
   points: number;
 }
@@ -31,8 +29,6 @@ export async function recover(directory: string, stats: DiskJournalStats, log: L
   }
   names.sort();
   const segments: Segment[] = [];
-  // Numbers are not used twice: room is left for as many records as a lost part can have had.
-  let spare = 0;
   for (const name of names) {
     const path = `${directory}/${name}`;
     const { size, mtime } = await Deno.stat(path);
@@ -45,7 +41,6 @@ export async function recover(directory: string, stats: DiskJournalStats, log: L
     } else {
       await quarantine(directory, path, "move");
       stats.quarantinedSegments++;
-      if (name === names.at(-1)) spare = SPARE_NUMBERS;
       log.error("A segment of the journal is damaged and has been set aside", {
         path,
         quarantine: "quarantine/",
@@ -54,7 +49,7 @@ export async function recover(directory: string, stats: DiskJournalStats, log: L
   }
   const lastNumber = names.length > 0 ? Number(names.at(-1)!.slice(0, 20)) : 0;
   const last = segments.at(-1);
-  if (!last) return { segments, next: lastNumber + spare, points: 0 };
+  if (!last) return { segments, next: lastNumber, points: 0 };
 
   const { stop, records, points, goodLength } = await scanSegment(last.path, last.length);
   if (stop === "bad") {
@@ -77,8 +72,7 @@ export async function recover(directory: string, stats: DiskJournalStats, log: L
     await Deno.truncate(last.path, goodLength);
     last.length = goodLength;
   }
-  if (stop === "bad") spare = SPARE_NUMBERS;
-  const next = Math.max(lastNumber, last.first + records) + spare;
+  const next = Math.max(lastNumber, last.first + records);
   if (records === 0 && goodLength === HEADER_BYTES) {
     await Deno.remove(last.path);
     segments.pop();

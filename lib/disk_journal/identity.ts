@@ -1,0 +1,78 @@
+/** Who a journal on disk is: its id, the host that it belongs to, and where the numbers of its last start began. */
+import { messageOf } from "../errors.ts";
+import { newJournalId } from "../journal.ts";
+import type { Logger } from "../log.ts";
+import { replaceFile, syncDirectory } from "./atomic_file.ts";
+
+export interface Identity {
+  /** 32 hexadecimal digits. */
+  readonly id: string;
+  /** The name of the host where the id was made. */
+  readonly host: string;
+  /** The first record number of the last start. */
+  readonly numbers: number;
+}
+
+/** Numbers above this are of no journal. */
+export const MAX_NUMBER = 2 ** 52;
+
+const pathOf = (directory: string) => `${directory}/journal.id`;
+
+function parse(text: string): Identity | null {
+  try {
+    const { id, host, numbers } = JSON.parse(text);
+    const good = /^[0-9a-f]{32}$/.test(id) && typeof host === "string" && Number.isSafeInteger(numbers) &&
+      numbers >= 0 && numbers <= MAX_NUMBER;
+    return good ? { id, host, numbers } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What the directory says of itself; `undefined` where it says nothing, `null` where that cannot be read. */
+export async function readIdentity(directory: string): Promise<Identity | null | undefined> {
+  try {
+    return parse(await Deno.readTextFile(pathOf(directory)));
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound ? undefined : null;
+  }
+}
+
+/** @throws What the file system throws; what was there before stays. */
+export async function saveIdentity(directory: string, identity: Identity): Promise<void> {
+  await replaceFile(pathOf(directory), JSON.stringify(identity) + "\n");
+  await syncDirectory(directory);
+}
+
+/**
+ * Who the journal in a directory is from now on. A directory that was copied to another host gets an id of its own: two
+ * processes with one id would have their data taken for duplicates of each other's.
+ *
+ * @param known Behind every record number that other files know of.
+ * @param spare How many numbers to leave out at each start but the first one.
+ */
+export async function identify(
+  directory: string,
+  host: string,
+  known: number,
+  spare: number,
+  log: Logger,
+): Promise<Identity> {
+  const before = await readIdentity(directory);
+  const id = before?.host === host ? before.id : newJournalId();
+  if (before === null) {
+    log.warn("The id of the journal cannot be read, it has a new one", { path: pathOf(directory), id });
+  } else if (before && before.host !== host) {
+    log.warn("The journal was made on another host and gets a new id", { id, host, made_on: before.host });
+  }
+  // A directory that never was a journal has no numbers that anybody could know.
+  const isNew = before === undefined && known === 0;
+  const numbers = isNew ? 0 : Math.max(known, before?.numbers ?? 0) + spare;
+  const identity = { id, host, numbers };
+  try {
+    await saveIdentity(directory, identity);
+  } catch (error) {
+    log.warn("Cannot save the id of the journal", { path: pathOf(directory), error: messageOf(error) });
+  }
+  return identity;
+}

@@ -1,0 +1,58 @@
+/** When an HTTP request is tried again: what a status means, what Retry-After says, and how long to wait otherwise. */
+
+/**
+ * What the target made of a request: it has `taken` the data; it has `refused` them and will refuse them again; it may
+ * take them `later`; or it is `misconfigured`: not these data are the reason, so nothing is thrown away, but somebody
+ * must act.
+ */
+export type Verdict = "taken" | "refused" | "later" | "misconfigured";
+
+/** Too large: not for good, smaller requests may pass. */
+export const CONTENT_TOO_LARGE = 413;
+
+/** Statuses that speak of the address or the credentials. Redirects are not followed: credentials would go along. */
+const MISCONFIGURED = [401, 402, 403, 404, 405, 407, 410, 415, 421, 426, 451];
+/** Statuses below 500 that pass by themselves: Request Timeout, Conflict (a target that changes), Too Early, Too Many Requests. */
+const PASSING = [408, 409, 425, 429];
+
+/** What a status means (RFC 9110), where the protocol on top of it says nothing else. */
+export function judgeStatus(status: number): Verdict {
+  if (status >= 200 && status < 300) return "taken";
+  if (status >= 500 || PASSING.includes(status)) return "later";
+  if (status < 400 || MISCONFIGURED.includes(status)) return "misconfigured";
+  return "refused";
+}
+
+/** The longest that a target may send us away for, in ms. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/**
+ * The wait that a Retry-After header asks for (RFC 9110, 10.2.3: seconds or a date), in ms, an hour at most; `undefined`
+ * where it is absent or makes no sense.
+ */
+export function retryAfterMs(header: string | null, nowMs = Date.now()): number | undefined {
+  const text = header?.trim();
+  if (!text) return undefined;
+  const ms = /^[0-9]+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
+}
+
+/** Waits between tries. */
+export interface Backoff {
+  /** After the first failure, in ms. */
+  readonly initialMs: number;
+  /** The longest, in ms. */
+  readonly maxMs: number;
+  /** What the wait is multiplied with after each failure. */
+  readonly multiplier: number;
+  /** Share of each wait that is cut off at random, so that clients do not come back all at once. */
+  readonly jitter: number;
+}
+
+export const DEFAULT_BACKOFF: Backoff = { initialMs: 500, maxMs: 10_000, multiplier: 2, jitter: 0.2 };
+
+/** The wait after failure number `failures` (from 1 on) in a row, in ms. */
+export function backoffMs(backoff: Backoff, failures: number, random = Math.random): number {
+  const full = Math.min(backoff.maxMs, backoff.initialMs * backoff.multiplier ** (failures - 1));
+  return full * (1 - backoff.jitter * random());
+}

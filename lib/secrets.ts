@@ -1,0 +1,54 @@
+/** Secrets of plugins: in the configuration itself (best as `${VARIABLE}`), or in a file that only we can read. */
+import { EXIT, ExitError, messageOf } from "./errors.ts";
+
+/** No token or password is longer, in bytes. */
+const MAX_SECRET_BYTES = 64 * 1024;
+
+/**
+ * Reads a secret from a file: its text without the line break at the end. The message of an error never has it.
+ *
+ * @param key The configuration key that names the file, for messages: `plugins.influxdb.token_file`.
+ * @throws {ExitError} 78 if the file cannot be read, or has no secret in it.
+ */
+export function readSecretFile(path: string, key: string): string {
+  let text: string;
+  try {
+    const { isFile, size } = Deno.statSync(path);
+    if (isFile && size > MAX_SECRET_BYTES) throw new Error(`it has ${size} bytes, a secret has fewer`);
+    text = new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(path));
+  } catch (error) {
+    throw new ExitError(EXIT.config, `Cannot read ${path} (${key}): ${messageOf(error)}`, { cause: error });
+  }
+  const secret = text.replace(/\r?\n$/, "");
+  if (secret === "") throw new ExitError(EXIT.config, `Cannot use ${path} (${key}): it is empty`);
+  // deno-lint-ignore no-control-regex
+  if (/[\u0000-\u001f\u007f]/.test(secret)) {
+    throw new ExitError(EXIT.config, `Cannot use ${path} (${key}): expected one line of text`);
+  }
+  return secret;
+}
+
+/** A secret that is given by itself or by a file, which may be replaced while the process runs. */
+export class Secret {
+  #value: string;
+
+  /** @throws {ExitError} 78 as {@linkcode readSecretFile} does. */
+  constructor(value: string, readonly path: string, readonly key: string) {
+    this.#value = path === "" ? value : readSecretFile(path, key);
+  }
+
+  /** `""` where there is none. */
+  get value(): string {
+    return this.#value;
+  }
+
+  /** Reads the file again; what cannot be read leaves the secret as it is. @returns What is wrong, if anything is. */
+  refresh(): string | undefined {
+    if (this.path === "") return undefined;
+    try {
+      this.#value = readSecretFile(this.path, this.key);
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+}

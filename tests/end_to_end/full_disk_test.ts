@@ -1,7 +1,7 @@
 /** A file on a disk that is full for a while. */
 import assert from "node:assert/strict";
 import { Namespace } from "../kit/netns.ts";
-import { linux, namespaces, needs, PATIENCE_MS, type Program } from "../kit/process.ts";
+import { linux, namespaces, needs, PATIENCE_MS, type Program, TempDir } from "../kit/process.ts";
 import { COUNTER, countingFrame, Peer, until } from "../kit/relay.ts";
 import { IN_MEMORY, portOf, rowsOf, startServer } from "./relay.ts";
 
@@ -101,3 +101,44 @@ Deno.test({
     await sending.catch(() => {});
   },
 });
+
+Deno.test({
+  name:
+    "with its journal on another disk a server whose file's disk is full takes on, stops in good order, and its next start writes all",
+  ...needs(linux, namespaces),
+  async fn() {
+    await using disk = await Namespace.create();
+    await using dir = new TempDir();
+    const state = ["--state-dir", dir.path, "--config-override", "shutdown_timeout=1s"];
+    await using full = await startOnSmallDisk(disk, state);
+    await using peer = await Peer.client(portOf(full), "node", [COUNTER]);
+    const total = 100_000;
+    for (let sent = 0; sent < total; sent += 2000) await peer.send(countingFrame("node", sent, 2000));
+    await full.line(/Cannot write/);
+    await peer.conn.closeWrite();
+    await peer.closed();
+    assert.equal(await full.stop(), 0, full.log);
+    const { message, kept_in_journal } = full.lines.at(-1)!;
+    assert.equal(message, "Stopped");
+    assert.ok(Number(kept_in_journal) > 0 && Number(kept_in_journal) <= total, full.log);
+    assert.equal(full.summary("relay-server").points, total);
+
+    await disk.run("mount", "-o", "remount,size=200m", "/mnt");
+    await using next = await startServer(FILE, {
+      wrapper: ["nsenter", "--target", String(disk.pid), "--mount", "--"],
+      args: state,
+    });
+    await until(() => next.matching(/"error"/).length > 0 || countRows(disk.path(FILE)) >= total);
+    assert.equal(await next.stop(), 0, next.log);
+    assert.equal(next.lines.at(-1)!.kept_in_journal, undefined, next.log);
+    const rows = rowsOf(await Deno.readTextFile(disk.path(FILE)));
+    assert.deepEqual(
+      [...new Set(rows.map(({ value }) => Number(value)))],
+      Array.from({ length: total }, (_, i) => i),
+    );
+  },
+});
+
+function countRows(path: string): number {
+  return Deno.readTextFileSync(path).split("\n").length - 2;
+}

@@ -79,3 +79,43 @@ Deno.test({
     assert.equal(new Set(times).size, times.length);
   },
 });
+
+Deno.test({
+  name: "a second SIGTERM ends a client at once, and what it had in memory alone is sent by the next start",
+  ...needs(linux),
+  async fn() {
+    await using dir = new TempDir();
+    const address = `127.0.0.1:${freePort()}`;
+    const file = dir.file("out.csv");
+    // Nothing gets to the disk by itself.
+    const never = ["--config-override", "journal.sync=1h", "--config-override", "shutdown_timeout=1h"];
+    await using ended = client(dir, address, never);
+    await ended.line(/measurements are kept on disk/);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    ended.signal("SIGTERM");
+    await ended.line(/"Stopping"/);
+    const began = performance.now();
+    assert.equal(await ended.stop("SIGTERM"), 143, ended.log);
+    assert.ok(performance.now() - began < 2000, ended.log);
+    const { message, kept_in_journal, given_up } = ended.lines.at(-1)!;
+    assert.equal(message, "Stopping at once");
+    assert.equal(given_up, undefined);
+    const { points } = ended.summary("procfs");
+    assert.ok(points > 100);
+    assert.equal(kept_in_journal, points);
+    const segments = [...Deno.readDirSync(dir.file("state/alumet-relay/client/journal"))];
+    assert.ok(segments.some(({ name }) => name.endsWith(".segment")), JSON.stringify(segments));
+
+    await using server = await startServer(file, { address });
+    await using sending = client(dir, address);
+    await connected(sending);
+    await grown(file, 10_000);
+    assert.equal(await sending.stop(), 0, sending.log);
+    assert.equal(await server.stop(), 0, server.log);
+    const rows = await readRows(file);
+    assert.equal(rows.length, points + sending.summary("procfs").points);
+    const times = polls(rows);
+    assert.equal(new Set(times).size, times.length);
+    assert.deepEqual(times, times.toSorted((a, b) => a - b));
+  },
+});

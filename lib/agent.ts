@@ -185,7 +185,7 @@ class Agent {
       },
       keepsOnDisk: this.#disk !== null,
       clients: this.#journal.clients,
-      instance: this.#journal.id,
+      identity: this.#journal,
       stateDirectory: this.#stateDirectory,
     };
   }

@@ -20,6 +20,7 @@
  * (zero bytes at the low end × 8, + bytes - 1) and the bytes of the XOR above those. All of it is little-endian.
  */
 import {
+  type Attribute,
   Batch,
   type BatchPool,
   type Metric,
@@ -172,6 +173,11 @@ export class BatchEncoder {
   /** Series in the dictionary. */
   get seriesCount(): number {
     return this.#state.series.length;
+  }
+
+  /** Forgets the stream so far, and tells the decoder to: a record will not reach it. */
+  reset(): void {
+    this.#reset();
   }
 
   /** Begins another stream, for a decoder that knows nothing. */
@@ -423,6 +429,8 @@ function trailingZeroBytes(word: number): number {
 }
 
 export interface BatchDecoderOptions extends BatchCodecLimits {
+  /** Makes the attributes that a series has here. @default those of its definition */
+  attributes?: (attributes: readonly Attribute[]) => readonly Attribute[];
   /** Gives the process' object for a metric. @default one object per stream */
   makeMetric?: ((metric: DecodedMetric) => Metric) | undefined;
   /** Batches that fill half of its capacity or more, and fit, are taken from there. */
@@ -436,6 +444,7 @@ export class BatchDecoder {
   readonly #pool: BatchPool | undefined;
   readonly #state = new StreamState();
   readonly #definitions: DefinitionReader;
+  readonly #attributes: (attributes: readonly Attribute[]) => readonly Attribute[];
   #numbers = new Int32Array(256);
   #broken = false;
 
@@ -444,6 +453,7 @@ export class BatchDecoder {
     this.#maxDictionaryBytes = options.maxDictionaryBytes ?? DEFAULT_MAX_DICTIONARY_BYTES;
     this.#pool = options.pool;
     this.#definitions = new DefinitionReader(options.makeMetric ?? ((metric) => metric));
+    this.#attributes = options.attributes ?? ((attributes) => attributes);
   }
 
   /** Series in the dictionary. */
@@ -455,26 +465,37 @@ export class BatchDecoder {
    * Decodes the record `bytes[start … end-1]`. Memory is at most about 80 times the input, which is what a point takes
    * in columns that did not change.
    *
-   * @throws {BatchCodecError} Nothing can be decoded then, up to a record that begins anew.
+   * @param room Gives the batch to which so many points are appended. @default a batch of their own
+   * @throws {BatchCodecError} Nothing can be decoded then, up to a record that begins anew. A batch that `room` gave
+   *   is as before.
    */
-  decode(bytes: Uint8Array, start = 0, end = bytes.length): Batch {
+  decode(
+    bytes: Uint8Array,
+    start = 0,
+    end = bytes.length,
+    room: (points: number) => Batch = (points) => this.#own(points),
+  ): Batch {
     let batch: Batch | undefined;
+    let before = 0;
     try {
       const reader = new PostcardReader(bytes, start, end);
       const rows = Number(reader.u64Number());
       if (rows > reader.remaining * ROWS_PER_BYTE) {
         throw new BatchCodecError("malformed", `${rows} points are announced in ${reader.remaining} bytes`);
       }
-      const pool = this.#pool;
-      batch = pool && rows <= pool.capacity && rows * 2 > pool.capacity ? pool.take() : new Batch(rows);
-      while (batch.length < rows) this.#chunk(batch, rows, bytes, reader);
+      batch = room(rows);
+      before = batch.length;
+      batch.reserve(rows);
+      const total = before + rows;
+      while (batch.length < total) this.#chunk(batch, total, bytes, reader);
       if (reader.remaining > 0) throw new BatchCodecError("malformed", "there are bytes behind its end");
       return batch;
     } catch (error) {
       this.#broken = true;
       if (batch) {
+        // A chunk that failed has left points behind the length.
         batch.length = batch.series.length;
-        batch.release();
+        batch.truncate(before);
       }
       if (error instanceof BatchCodecError) throw error;
       if (error instanceof PostcardError) {
@@ -485,6 +506,11 @@ export class BatchDecoder {
       }
       throw new BatchCodecError("limit", "a metric was refused", { cause: error });
     }
+  }
+
+  #own(points: number): Batch {
+    const pool = this.#pool;
+    return pool && points <= pool.capacity && points * 2 > pool.capacity ? pool.take() : new Batch(points);
   }
 
   #chunk(batch: Batch, total: number, bytes: Uint8Array, reader: PostcardReader): void {
@@ -546,7 +572,7 @@ export class BatchDecoder {
     }
     const from = reader.offset;
     const { metric, ...rest } = this.#definitions.read(reader);
-    const series = seriesOf(metric, rest);
+    const series = seriesOf(metric, { ...rest, attributes: this.#attributes(rest.attributes) });
     state.dictionaryBytes += reader.offset - from;
     return state.add(series);
   }

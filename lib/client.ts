@@ -1,33 +1,37 @@
 /**
  * The relay client: sends all points to a relay server, ours or a real Alumet agent, and is an output like any other.
  *
- * A batch is committed when the frames with its points have been written to the socket; what was not written
- * completely when a connection broke is sent again on the next one (see {@linkcode ./sending.ts}).
+ * A server of ours acknowledges batches (see {@linkcode ./delivery.ts}), a real one does not
+ * (see {@linkcode ./sending.ts}); what a connection did not bring there is sent again on the next one.
  */
 import { deadline } from "@std/async/deadline";
 import { retry, RetryError } from "@std/async/retry";
 import { addressProblem, formatAddress, interfaceProblem, parseAddress } from "./address.ts";
+import { Delivery } from "./delivery.ts";
 import { formatDuration } from "./duration.ts";
 import { EXIT, ExitError, messageOf } from "./errors.ts";
 import { FrameReader } from "./frames.ts";
 import type { BatchReader } from "./journal.ts";
 import type { Logger } from "./log.ts";
+import { Outbox } from "./outbox.ts";
 import { definePlugin, type Output, type PluginContext } from "./plugin.ts";
 import { PointEncoder } from "./point_encoder.ts";
 import { PostcardReader } from "./postcard.ts";
 import {
+  acknowledges,
   ALUMET_VERSION,
+  type ControlMessage,
   encodeFrame,
   type GreetResponse,
-  MESSAGE,
+  MESSAGE_END,
   OUR_RELAY_VERSION,
   PROTOCOL_VERSION,
   readControlMessage,
-  takesStreams,
+  type Welcome,
 } from "./protocol.ts";
 import { duration, type Infer, integer, number, optional, table, text } from "./schema.ts";
 import { resolve } from "./resolve.ts";
-import { GENTLE, type Manner, Sending, swift } from "./sending.ts";
+import { type DeliveryStats, Sending } from "./sending.ts";
 
 /** An answer to the greeting has no reason to be larger than this. */
 const MAX_ANSWER_BYTES = 64 * 1024;
@@ -103,9 +107,25 @@ export interface ClientLimits {
   resolveMs: number;
   /** From the connection to the server's whole answer. @default {10000} */
   handshakeMs: number;
+  /** A server that has something to acknowledge, and gives no sign of life for so long, is gone. @default {20000} */
+  silenceMs: number;
 }
 
-export const DEFAULT_LIMITS: ClientLimits = { connectMs: 10_000, resolveMs: 10_000, handshakeMs: 10_000 };
+export const DEFAULT_LIMITS: ClientLimits = {
+  connectMs: 10_000,
+  resolveMs: 10_000,
+  handshakeMs: 10_000,
+  silenceMs: 20_000,
+};
+
+/** The two ways of sending, and what they share. */
+interface Ways {
+  readonly outbox: Outbox;
+  /** To real Alumet servers. */
+  readonly sending: Sending;
+  /** To servers of ours. */
+  readonly delivery: Delivery;
+}
 
 /** The connection was made, and then lost. */
 class ConnectionLost extends Error {
@@ -160,7 +180,7 @@ export async function retrying<T>(
   }, { ...options, minTimeout: max_delay, maxTimeout: max_delay, multiplier: 1, maxAttempts: max_times - 1 });
 }
 
-type ClientContext = Pick<PluginContext, "log" | "fail" | "keepsOnDisk">;
+type ClientContext = Pick<PluginContext, "log" | "fail" | "keepsOnDisk" | "identity">;
 
 /** The relay client of one server. */
 export class RelayClient implements Output {
@@ -171,33 +191,50 @@ export class RelayClient implements Output {
   readonly #keepsOnDisk: boolean;
   /** The retries are exhausted, and what is measured is kept on disk: there is a try every max_delay. */
   #patient = false;
-  readonly #sending: Sending;
+  readonly #identity: ClientContext["identity"];
+  readonly #stats: DeliveryStats = {
+    sent_points: 0,
+    sent_messages: 0,
+    sent_bytes: 0,
+    acknowledged_points: 0,
+    resent_points: 0,
+    unsendable_points: 0,
+  };
   #connections = 0;
   #conn: Deno.TcpConn | null = null;
   #attempts = 0;
 
-  constructor(config: RelayClientConfig, { log, fail, keepsOnDisk }: ClientContext, limits = DEFAULT_LIMITS) {
+  constructor(
+    config: RelayClientConfig,
+    { log, fail, keepsOnDisk, identity }: ClientContext,
+    limits = DEFAULT_LIMITS,
+  ) {
     this.#config = config;
     this.#limits = limits;
     this.#log = log;
     this.#fail = fail;
     this.#keepsOnDisk = keepsOnDisk;
-    this.#sending = new Sending(new PointEncoder(config.client_name), {
-      maxBytes: config.buffer_max_length,
-      timeoutMs: config.buffer_timeout,
-    });
+    this.#identity = identity;
   }
 
   get stats(): Readonly<Record<string, number>> {
-    return { ...this.#sending.stats, connections: this.#connections };
+    return { ...this.#stats, connections: this.#connections };
   }
 
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
     const onAbort = () => this.#close();
     signal.addEventListener("abort", onAbort, { once: true });
+    const { client_name, buffer_max_length, buffer_timeout } = this.#config;
+    const buffer = { maxBytes: buffer_max_length, timeoutMs: buffer_timeout };
+    const outbox = new Outbox(reader);
+    const ways: Ways = {
+      outbox,
+      sending: new Sending(outbox, new PointEncoder(client_name), buffer, this.#stats),
+      delivery: new Delivery(outbox, buffer, this.#stats, this.#log),
+    };
     try {
       // Each turn is a connection that held, or the end of the retries; they count anew.
-      while (!await this.#connected(reader, signal));
+      while (!await this.#connected(ways, signal));
     } catch (error) {
       if (signal.aborted) return;
       this.#fail(this.#givingUp(error));
@@ -209,7 +246,7 @@ export class RelayClient implements Output {
   }
 
   /** @returns whether everything has been sent and nothing more will come. */
-  async #connected(reader: BatchReader, signal: AbortSignal): Promise<boolean> {
+  async #connected(ways: Ways, signal: AbortSignal): Promise<boolean> {
     this.#attempts = 0;
     const { retry } = this.#config;
     const patience = {
@@ -219,7 +256,7 @@ export class RelayClient implements Output {
       multiplier: undefined,
     };
     try {
-      return await retrying(() => this.#attempt(reader, signal), this.#patient ? patience : retry, signal);
+      return await retrying(() => this.#attempt(ways, signal), this.#patient ? patience : retry, signal);
     } catch (error) {
       if (!(error instanceof RetryError) || !this.#keepsOnDisk) throw error;
       if (!this.#patient) {
@@ -232,10 +269,10 @@ export class RelayClient implements Output {
     }
   }
 
-  async #attempt(reader: BatchReader, signal: AbortSignal): Promise<boolean> {
+  async #attempt(ways: Ways, signal: AbortSignal): Promise<boolean> {
     this.#attempts++;
     try {
-      return await this.#session(reader, signal);
+      return await this.#session(ways, signal);
     } catch (error) {
       if (!signal.aborted && !(error instanceof Refused)) {
         this.#log[this.#patient ? "debug" : "warn"](
@@ -266,19 +303,23 @@ export class RelayClient implements Output {
    * @returns `true` when everything has been sent, `false` when the connection was lost after it had held for
    * `max_delay`. @throws when it failed before.
    */
-  async #session(reader: BatchReader, signal: AbortSignal): Promise<boolean> {
+  async #session(ways: Ways, signal: AbortSignal): Promise<boolean> {
     const conn = await this.#connect(signal);
     this.#conn = conn;
     const lost = new AbortController();
     let began = Infinity;
     try {
-      const manner = await this.#handshake(conn);
+      const { frames, welcome } = await this.#handshake(conn, ways.outbox.reader);
       began = performance.now();
       this.#connections++;
-      // A server says nothing more: what is read is its end.
-      const watch = this.#watch(conn, lost);
+      const { sending, delivery } = ways;
+      const watch = this.#watch(conn, frames, welcome ? delivery : null, lost);
+      const either = AbortSignal.any([signal, lost.signal]);
       try {
-        await this.#sending.run(conn, reader, manner, AbortSignal.any([signal, lost.signal]));
+        if (welcome) {
+          sending.reset();
+          await delivery.run(conn, welcome, either);
+        } else await sending.run(conn, either);
         await conn.closeWrite();
         await deadline(watch, MAX_CLOSE_MS, { signal }).catch(() => {});
         return true;
@@ -288,7 +329,9 @@ export class RelayClient implements Output {
       }
     } catch (error) {
       if (signal.aborted || began === Infinity) throw error;
-      const reason = messageOf(lost.signal.aborted ? lost.signal.reason : error);
+      const io = error === lost.signal.reason ||
+        Object.values(Deno.errors).some((type) => error instanceof type);
+      const reason = messageOf(io ? lost.signal.reason : error);
       if (performance.now() - began < this.#config.retry.max_delay) throw new ConnectionLost(reason);
       this.#log.warn("Connection lost", { server: this.#config.relay_server, reason });
       return false;
@@ -329,9 +372,13 @@ export class RelayClient implements Output {
     throw new Error(failures.join("; "));
   }
 
-  /** Greets, and finds out how the server takes messages. */
-  async #handshake(conn: Deno.TcpConn): Promise<Manner> {
+  /** Greets; a server of ours is told who this is, and says what it has. */
+  async #handshake(
+    conn: Deno.TcpConn,
+    reader: BatchReader,
+  ): Promise<{ frames: FrameReader; welcome: Welcome | null }> {
     const { client_name, relay_server } = this.#config;
+    const frames = new FrameReader(MAX_ANSWER_BYTES);
     const { handshakeMs } = this.#limits;
     const greeting = encodeFrame(client_name, {
       type: "greet",
@@ -345,11 +392,16 @@ export class RelayClient implements Output {
       this.#close();
     }, handshakeMs);
     let answer: GreetResponse;
+    let welcome: Welcome | null = null;
     try {
       conn.setNoDelay();
       conn.setKeepAlive();
       await write(conn, greeting);
-      answer = await readAnswer(conn);
+      answer = await readAnswer(conn, frames, "greetResponse");
+      if (answer.accept && acknowledges(answer.relayVersion)) {
+        await write(conn, encodeFrame(client_name, { type: "hello", instance: this.#identity.id }));
+        welcome = await readAnswer(conn, frames, "welcome");
+      }
     } catch (error) {
       throw late
         ? new Error(`the server accepted, and did not answer within ${formatDuration(handshakeMs)}`)
@@ -364,21 +416,60 @@ export class RelayClient implements Output {
           `protocol, this client version ${PROTOCOL_VERSION}; run versions that agree at both ends`,
       );
     }
+    if (welcome && welcome.sequence > reader.lastPosition + 1) {
+      // Its numbers would be used for other points, which the server would take for duplicates.
+      this.#log.error(
+        "The server has more of this client than its journal ever had: was the state directory restored or copied? " +
+          "It goes on under a new instance id",
+        { server: relay_server, instance: this.#identity.id },
+      );
+      await this.#identity.renewId();
+      throw new Error("the instance id has been renewed");
+    }
+    const kept = reader.pendingPoints;
     this.#log.info("Connected to the relay server", { server: relay_server, ...versions });
+    if (this.#patient) {
+      this.#log.info("The relay server is back, what was kept is sent", { points: kept });
+    }
     this.#patient = false;
-    return takesStreams(answer.relayVersion) ? swift(this.#config.buffer_max_length) : GENTLE;
+    return { frames, welcome };
   }
 
-  /** Reads until the server's end of the connection, and says so. Never rejects. */
-  async #watch(conn: Deno.TcpConn, lost: AbortController): Promise<void> {
-    const scratch = new Uint8Array(1024);
+  /** Reads acknowledgements until the server's end of the connection, and says so. Never rejects. */
+  async #watch(
+    conn: Deno.TcpConn,
+    frames: FrameReader,
+    delivery: Delivery | null,
+    lost: AbortController,
+  ): Promise<void> {
     let reason = "the server closed the connection";
+    let heard = performance.now();
+    const { silenceMs } = this.#limits;
+    const timer = setInterval(() => {
+      if (!delivery?.waiting) heard = performance.now();
+      else if (performance.now() - heard > silenceMs) {
+        reason = `the server has been silent for ${formatDuration(silenceMs)}`;
+        this.#close();
+      }
+    }, silenceMs / 4);
     try {
-      while (await conn.read(scratch) !== null);
+      while (true) {
+        const count = await conn.read(frames.space());
+        if (count === null) break;
+        heard = performance.now();
+        frames.received(count);
+        while (frames.next()) {
+          if (!delivery) continue;
+          delivery.acknowledge(readMessage(frames, "acknowledge").sequence);
+        }
+      }
     } catch (error) {
-      reason = messageOf(error);
+      if (this.#conn) reason = messageOf(error);
     }
+    clearInterval(timer);
     lost.abort(new ConnectionLost(reason));
+    // A write may still wait for a peer that has gone.
+    this.#close();
   }
 
   #close(): void {
@@ -398,21 +489,30 @@ async function write(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
 }
 
-/** The server's answer to the greeting. */
-async function readAnswer(conn: Deno.TcpConn): Promise<GreetResponse> {
-  const frames = new FrameReader(MAX_ANSWER_BYTES);
-  while (!frames.next()) {
-    const count = await conn.read(frames.space());
-    if (count === null) throw new Error("the server closed the connection instead of answering the greeting");
-    frames.received(count);
-  }
+type MessageOf<T extends ControlMessage["type"]> = Extract<ControlMessage, { type: T }>;
+
+/** The message in the frame that was found. @throws if it is another one. */
+function readMessage<T extends ControlMessage["type"]>(frames: FrameReader, type: T): MessageOf<T> {
   const reader = new PostcardReader(frames.bytes, frames.start, frames.end);
   reader.string();
-  const discriminant = reader.discriminant(4);
-  if (discriminant !== MESSAGE.greetResponse) {
-    throw new Error(`the server answered the greeting with message number ${discriminant}`);
+  const discriminant = reader.discriminant(MESSAGE_END);
+  const message = readControlMessage(reader, discriminant);
+  if (message.type !== type) throw new Error(`the server sent message number ${discriminant}, not ${type}`);
+  return message as MessageOf<T>;
+}
+
+/** The server's next message. */
+async function readAnswer<T extends ControlMessage["type"]>(
+  conn: Deno.TcpConn,
+  frames: FrameReader,
+  type: T,
+): Promise<MessageOf<T>> {
+  while (!frames.next()) {
+    const count = await conn.read(frames.space());
+    if (count === null) throw new Error(`the server closed the connection instead of answering (${type})`);
+    frames.received(count);
   }
-  return readControlMessage(reader, discriminant) as GreetResponse;
+  return readMessage(frames, type);
 }
 
 export const relayClient = definePlugin({

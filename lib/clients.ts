@@ -5,7 +5,11 @@
  *
  * A client of ours numbers its batches, and presents an instance id with which the numbers go; real agents do neither.
  */
+import { deadline } from "@std/async/deadline";
 import type { Batch } from "./measurement.ts";
+
+/** How long outputs may take to say what they have of a client. */
+const SOURCE_MS = 5000;
 
 /** What one output has done with the points of one client since the start. */
 export interface Account {
@@ -138,6 +142,20 @@ export class ClientTable {
     for (const { client, sequence } of batch.origins) {
       if (sequence > client.durable) client.durable = sequence;
     }
+  }
+
+  /** The last batch of a client that is safe in that sense; what outputs know counts, if they answer in time. */
+  async sequenceOf(client: ClientRecord, safety: "durable" | "stored"): Promise<number> {
+    if (safety === "stored" && this.sources.length > 0) {
+      const answers = Promise.allSettled(this.sources.map((source) => source(client)));
+      const known = await deadline(answers, SOURCE_MS).catch(() => []);
+      for (const result of known) {
+        if (result.status === "fulfilled") client.accepted = Math.max(client.accepted, result.value);
+      }
+      const stored = known.map((result) => result.status === "fulfilled" ? result.value : 0);
+      return Math.max(client.stored, ...stored);
+    }
+    return client[safety];
   }
 
   /** Told after {@linkcode ClientRecord.durable} or {@linkcode ClientRecord.stored} of some clients has moved. */

@@ -6,16 +6,22 @@ import type { Logger } from "./log.ts";
 import { PointDecoder } from "./point_decoder.ts";
 import { PostcardError, PostcardReader } from "./postcard.ts";
 import {
+  acknowledges,
   ALUMET_VERSION,
   encodeFrame,
   type Greet,
+  type Hello,
   MAX_METRIC_ID,
   MESSAGE,
+  MESSAGE_END,
   OUR_RELAY_VERSION,
   PROTOCOL_VERSION,
   readControlMessage,
   type RegisterMetrics,
 } from "./protocol.ts";
+import { BatchCodecError } from "./batch_codec.ts";
+import type { ClientRecord } from "./clients.ts";
+import { Intake, MAX_SERIES } from "./intake.ts";
 import { RegistryError } from "./registry.ts";
 import type { ServerShared } from "./server.ts";
 
@@ -43,13 +49,19 @@ export class ClientConnection {
   #log: Logger;
   /** The name that the client greeted with. */
   #name: string | null = null;
+  /** A client of ours: what it sends is acknowledged. */
+  #intake: Intake | null = null;
+  #acknowledges = false;
   /** The sender of the last message, and its bytes. */
   #sender = "";
   #senderBytes: Uint8Array = new Uint8Array(0);
+  #client: ClientRecord | null = null;
   /** When the peer must have said more; `Infinity` while it may be silent. In `performance.now()` ms. */
   #deadline: number;
   #deadlineReason = "";
   #draining = false;
+  /** What comes is not looked at any more. */
+  #deaf = false;
   /** Nothing is read of this peer for now: the pipe is full, or others have the memory. */
   #waiting = false;
   #drainEnd = Infinity;
@@ -93,11 +105,35 @@ export class ClientConnection {
 
   /** Closes the connection when its deadline has passed. */
   sweep(now: number): void {
-    if (now < this.#deadline || this.#closed) return;
+    if (this.#closed) return;
+    this.#intake?.beat(now);
+    if (now < this.#deadline) {
+      if (this.#deaf && !this.#intake!.waiting) this.#leave(now);
+      return;
+    }
+    if (this.#draining && this.#intake && !this.#deaf) {
+      // All that has arrived is taken. The client is told when it is safe, or it would send it again.
+      this.#deaf = true;
+      this.#deadline = this.#drainEnd;
+      return;
+    }
     if (this.#deadlineReason) {
       this.#log.warn("Closing a connection", this.#fields({ reason: this.#deadlineReason }));
     }
     this.close();
+  }
+
+  /** Tells a client of ours what has become safe. */
+  acknowledge(): void {
+    if (!this.#closed) this.#intake?.acknowledge();
+  }
+
+  /** The client has its last acknowledgement: it gets some time to read it and to close. */
+  #leave(now: number): void {
+    if (this.#drainEnd === 0) return;
+    this.#drainEnd = 0;
+    this.#deadline = now + MAX_CLOSE_MS;
+    this.#conn.closeWrite().catch(() => {});
   }
 
   /** Says once what was refused since the last time. */
@@ -132,7 +168,7 @@ export class ClientConnection {
       // Reading fails when the deadline closes the socket; that has been said.
       if (!this.#closed) {
         const ours = error instanceof ProtocolViolation || error instanceof PostcardError ||
-          error instanceof FrameError;
+          error instanceof FrameError || error instanceof BatchCodecError;
         if (ours || error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe) {
           this.#log.warn("Closing a connection", this.#fields({ reason: messageOf(error) }));
         } else this.#log.error("A connection failed", this.#fields({ reason: String(error) }));
@@ -140,7 +176,7 @@ export class ClientConnection {
     } finally {
       this.close();
       // Messages before one that broke off the conversation are good.
-      if (this.#shared.builder.length > 0) await this.#shared.gathered();
+      if (!this.#shared.builder.isEmpty) await this.#shared.gathered();
       const partial = this.#frames.partialBytes;
       if (partial > 0 && this.#name !== null) {
         this.#log.info(
@@ -166,6 +202,7 @@ export class ClientConnection {
     while (true) {
       const count = await this.#conn.read(frames.space());
       if (count === null) return;
+      if (this.#deaf) continue;
       stats.bytes += count;
       frames.received(count, this.#shared.bufferBytes());
 
@@ -173,13 +210,14 @@ export class ClientConnection {
       while (frames.next()) {
         if (this.#name === null) {
           if (!await this.#handshake()) return;
-        } else points += this.#message();
+        } else if (this.#acknowledges && !this.#intake) await this.#hello();
+        else points += this.#message();
         if (points > 0 && this.#shared.first) await this.#room(this.#shared.gathered());
       }
       if (this.#name === null && frames.partialFrameBytes > MAX_GREETING_BYTES) {
         throw new ProtocolViolation(`the greeting has ${frames.partialFrameBytes} bytes`);
       }
-      if (points > 0) await this.#room(this.#shared.gathered());
+      if (points > 0 || this.#intake?.waiting) await this.#room(this.#shared.gathered());
 
       const partial = frames.partialFrameBytes;
       if (partial !== this.#budgeted && (partial > LARGE_FRAME_BYTES || this.#budgeted > 0)) {
@@ -233,7 +271,7 @@ export class ClientConnection {
       relayVersion: OUR_RELAY_VERSION,
       protocolVersion: PROTOCOL_VERSION,
     });
-    for (let done = 0; done < answer.length;) done += await this.#conn.write(answer.subarray(done));
+    await this.#send(answer);
 
     const versions = { alumet: greet.alumetVersion, relay: greet.relayVersion };
     if (!accept) {
@@ -248,6 +286,7 @@ export class ClientConnection {
       return false;
     }
     this.#name = sender;
+    this.#acknowledges = acknowledges(greet.relayVersion);
     this.#deadline = Infinity;
     const others = this.#shared.names.get(sender) ?? 0;
     this.#shared.names.set(sender, others + 1);
@@ -259,6 +298,36 @@ export class ClientConnection {
       );
     }
     return true;
+  }
+
+  /** A client of ours says who it is, and is told what we have of it. */
+  async #hello(): Promise<void> {
+    const reader = new PostcardReader(this.#frames.bytes, this.#frames.start, this.#frames.end);
+    reader.string();
+    const discriminant = reader.discriminant(MESSAGE_END);
+    if (discriminant !== MESSAGE.hello) {
+      throw new ProtocolViolation(`message number ${discriminant} where it should say who it is`);
+    }
+    const { instance } = readControlMessage(reader, discriminant) as Hello;
+    const { clients, safety, registry, builder } = this.#shared;
+    const client = clients.get(this.#name!, instance);
+    client.lastContactMs = Date.now();
+    const sequence = await clients.sequenceOf(client, safety);
+    const options = {
+      conn: this.#conn,
+      client,
+      registry,
+      builder,
+      safety,
+      onRefusedMetric: (problem: string) => this.#refuseMetric(problem),
+    };
+    const intake = new Intake(options, sequence);
+    await this.#send(encodeFrame("", { type: "welcome", sequence, maxSeries: MAX_SERIES }));
+    this.#intake = intake;
+  }
+
+  async #send(frame: Uint8Array): Promise<void> {
+    for (let done = 0; done < frame.length;) done += await this.#conn.write(frame.subarray(done));
   }
 
   /** Closes so that the peer can still read our answer: not before it has closed, or a second has passed. */
@@ -273,17 +342,35 @@ export class ClientConnection {
   /** Takes the message that `#frames` has found. @returns how many points it had. */
   #message(): number {
     const { bytes, view, start, end } = this.#frames;
+    const { stats, builder } = this.#shared;
     const at = this.#readSender(bytes, start, end);
     // The discriminant is one byte, unless a peer writes it longer than it needs to be.
     const reader = new PostcardReader(bytes, at, end);
+    if (this.#intake) {
+      const discriminant = reader.discriminant(MESSAGE_END);
+      if (discriminant !== MESSAGE.batch) {
+        throw new ProtocolViolation(`unexpected message number ${discriminant}`);
+      }
+      const { client } = this.#intake;
+      const { duplicatePoints, rejectedPoints } = client;
+      const points = this.#intake.take(reader, bytes);
+      stats.points += points;
+      stats.duplicatePoints += client.duplicatePoints - duplicatePoints;
+      stats.rejectedPoints += client.rejectedPoints - rejectedPoints;
+      return points;
+    }
     const discriminant = reader.discriminant(4);
     if (discriminant === MESSAGE.sendMeasurements) {
-      const { stats, builder } = this.#shared;
       const before = builder.length;
       const count = this.#decoder.decode(bytes, view, reader.offset, end, this.#sender, builder);
       const kept = builder.length - before;
       stats.points += kept;
       stats.rejectedPoints += count - kept;
+      const client = this.#client ??= this.#shared.clients.get(this.#sender);
+      client.receivedPoints += count;
+      client.rejectedPoints += count - kept;
+      client.lastContactMs = Date.now();
+      builder.credit(client);
       return kept;
     }
     if (discriminant !== MESSAGE.registerMetrics) {
@@ -304,6 +391,7 @@ export class ClientConnection {
     }
     const reader = new PostcardReader(bytes, start, end);
     this.#sender = reader.string();
+    this.#client = null;
     this.#senderBytes = bytes.slice(start, reader.offset);
     return reader.offset;
   }
@@ -318,8 +406,12 @@ export class ClientConnection {
         this.#decoder.setMetric(id, metric);
       } catch (error) {
         if (!(error instanceof RegistryError)) throw error;
-        if (this.#refusedMetrics++ === 0) this.#log.warn(messageOf(error), this.#fields({}));
+        this.#refuseMetric(error.message);
       }
     }
+  }
+
+  #refuseMetric(problem: string): void {
+    if (this.#refusedMetrics++ === 0) this.#log.warn(problem, this.#fields({}));
   }
 }

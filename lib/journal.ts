@@ -28,10 +28,14 @@ export interface BatchReader {
   commit(count: number): void;
   /** Batches that were read and not committed. */
   readonly uncommitted: number;
+  /** Points in the journal that are not committed. */
+  readonly pendingPoints: number;
   /** Points that the policy dropped before this reader had read them. */
   readonly droppedPoints: number;
   /** Number of the batch that was read last, or -1: each batch of a journal has its own, and they ascend. */
   readonly position: number;
+  /** Number of the batch that the journal took last. No batch that was ever read has a larger one. */
+  readonly lastPosition: number;
   /**
    * Id of the journal that the numbers belong to, 32 hexadecimal digits; `null` where they mean nothing after the end
    * of the process. An output that stores its position stores both.
@@ -49,6 +53,11 @@ export interface BatchReader {
 export interface Journal {
   /** 32 hexadecimal digits. A journal on disk keeps them, so they are the id of this process over restarts. */
   readonly id: string;
+  /**
+   * Gives it another id, for good: somebody knows more of the old one than the journal does, because it was copied or
+   * restored, and numbers would be used twice.
+   */
+  renewId(): Promise<void>;
   readonly stats: JournalStats;
   /** Whose points are in it. */
   readonly clients: ClientTable;
@@ -117,6 +126,14 @@ class MemoryReader implements BatchReader {
     return batch;
   }
 
+  get lastPosition(): number {
+    return this.#journal.lastPosition;
+  }
+
+  get pendingPoints(): number {
+    return this.#journal.pointsFrom(this.committed);
+  }
+
   resumeAfter(): void {}
 
   async wait(timeoutMs = Infinity, signal?: AbortSignal): Promise<WaitResult> {
@@ -164,7 +181,7 @@ class MemoryReader implements BatchReader {
 
 /** A bounded queue with one cursor per output. */
 export class MemoryJournal implements Journal {
-  readonly id = newJournalId();
+  id: string = newJournalId();
   readonly clients: ClientTable = new ClientTable();
   readonly stats: JournalStats = { appendedPoints: 0, droppedPoints: 0 };
   readonly #batches: Batch[] = [];
@@ -192,8 +209,25 @@ export class MemoryJournal implements Journal {
 
   /** Points that some output has not committed yet. */
   get pendingPoints(): number {
+    return this.pointsFrom(this.#first);
+  }
+
+  /** Number of the batch that was appended last. */
+  get lastPosition(): number {
+    return this.#first + this.#batches.length - 1;
+  }
+
+  renewId(): Promise<void> {
+    this.id = newJournalId();
+    return Promise.resolve();
+  }
+
+  /** Points in the batches from that number on. For readers. */
+  pointsFrom(position: number): number {
     let points = 0;
-    for (const batch of this.#batches) points += batch.length;
+    for (let i = Math.max(0, position - this.#first); i < this.#batches.length; i++) {
+      points += this.#batches[i].length;
+    }
     return points;
   }
 

@@ -178,19 +178,51 @@ export class Batch {
    */
   credit(client: ClientRecord, sequence = 0): void {
     const last = this.origins.at(-1);
+    if (sequence === 0 && (last?.end ?? 0) === this.length) return;
     if (last && last.client === client && last.sequence === 0 && sequence === 0) last.end = this.length;
     else this.origins.push({ client, start: last?.end ?? 0, end: this.length, sequence });
   }
 
   /** Forgets the points from row `length` on, and whose they are. */
   truncate(length: number): void {
-    while (this.origins.length > 0 && (this.origins.at(-1)!.end > length || length === 0)) this.origins.pop();
+    while (this.origins.length > 0 && this.origins.at(-1)!.end > length) this.origins.pop();
     this.series.fill(NO_SERIES, length, this.length);
     if (this.exact) {
       for (const row of this.exact.keys()) if (row >= length) this.exact.delete(row);
       if (this.exact.size === 0) this.exact = null;
     }
     this.length = length;
+  }
+
+  /** Takes out the rows from `start` on whose series fails the test. They must not be credited yet. */
+  retain(start: number, test: (series: Series) => boolean): void {
+    const { exact, length } = this;
+    let to = start;
+    for (let row = start; row < length; row++) {
+      if (!test(this.series[row])) continue;
+      if (to < row) {
+        this.series[to] = this.series[row];
+        this.seconds[to] = this.seconds[row];
+        this.nanos[to] = this.nanos[row];
+        this.values[to] = this.values[row];
+        const value = exact?.get(row);
+        exact?.delete(to);
+        if (value !== undefined) exact!.set(to, value);
+      }
+      to++;
+    }
+    this.truncate(to);
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.truncate(0);
+    this.origins.length = 0;
+  }
+
+  /** Makes room for so many points more. */
+  reserve(points: number): void {
+    while (this.length + points > this.#capacity) this.#grow();
   }
 
   /** Ends the use of this batch; one that came from a pool is used again. */
@@ -227,7 +259,7 @@ export class BatchPool {
 
   give(batch: Batch): void {
     if (this.#free.length >= this.keep) return;
-    batch.truncate(0);
+    batch.clear();
     this.#free.push(batch);
   }
 }

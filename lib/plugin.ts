@@ -4,7 +4,7 @@
  */
 import type { ClientTable } from "./clients.ts";
 import type { Clock } from "./clock.ts";
-import type { BatchReader } from "./journal.ts";
+import type { BatchReader, Journal } from "./journal.ts";
 import type { Logger } from "./log.ts";
 import type { Batch } from "./measurement.ts";
 import type { MetricRegistry } from "./registry.ts";
@@ -26,8 +26,8 @@ export interface PluginContext {
   readonly keepsOnDisk: boolean;
   /** Who sends to this process. */
   readonly clients: ClientTable;
-  /** 32 hexadecimal digits: this process, over restarts where {@linkcode keepsOnDisk}. */
-  readonly instance: string;
+  /** The journal's id: this process, over restarts where {@linkcode keepsOnDisk}. */
+  readonly identity: Pick<Journal, "id" | "renewId">;
   /**
    * A directory of this process for what outlives it, such as a database or refused points; it exists, and can be
    * written to. `null` where there is none.

@@ -39,7 +39,26 @@ export class BatchBuilder {
 
   /** Points gathered. */
   get length(): number {
-    return this.full.length * this.#pool.capacity + this.current.length;
+    let { length } = this.current;
+    for (const batch of this.full) length += batch.length;
+    return length;
+  }
+
+  /** Nothing is to be handed over, not even the number of a batch without points. */
+  get isEmpty(): boolean {
+    return this.full.length === 0 && this.current.length === 0 && this.current.origins.length === 0;
+  }
+
+  /** Where `rows` points fit that must not be parted: it is {@linkcode add}ed when they are in. */
+  room(rows: number): Batch {
+    if (rows > this.#pool.capacity) return new Batch(rows);
+    if (this.current.length + rows > this.#pool.capacity) this.rotate();
+    return this.current;
+  }
+
+  /** A batch from {@linkcode room} has been filled. */
+  add(batch: Batch): void {
+    if (batch !== this.current) this.full.push(batch);
   }
 
   /** Puts the current batch aside and begins another one. */
@@ -68,12 +87,12 @@ export class BatchBuilder {
     if (current.length * 2 > this.#pool.capacity) {
       batches.push(current);
       this.current = this.#pool.take();
-    } else if (current.length > 0) {
+    } else if (current.length > 0 || current.origins.length > 0) {
       const copy = new Batch(current.length);
       for (let row = 0; row < current.length; row++) copy.pushFrom(current, row);
       copy.origins.push(...current.origins);
       batches.push(copy);
-      current.truncate(0);
+      current.clear();
     }
     return batches;
   }
@@ -83,7 +102,6 @@ export class BatchBuilder {
     while (this.length > length) {
       const excess = this.length - length;
       if (excess > this.current.length) {
-        this.current.truncate(0);
         this.current.release();
         this.current = this.full.pop()!;
       } else this.current.truncate(this.current.length - excess);

@@ -85,11 +85,11 @@ export class PointEncoder {
   /**
    * Frames that register the metrics from number `first` on.
    *
-   * @param ownUnitsOnly For servers that throw a client out whose units are not Alumet's own: a metric with another
-   * unit is registered without one, and has it in its name.
+   * Real servers throw a client out whose units are not Alumet's own: a metric with another unit is registered without
+   * one, and has it in its name.
    */
-  *registrations(first: number, ownUnitsOnly = false): Generator<Uint8Array<ArrayBuffer>> {
-    const metrics = ownUnitsOnly ? this.#metrics.map(withOwnUnit) : this.#metrics;
+  *registrations(first: number): Generator<Uint8Array<ArrayBuffer>> {
+    const metrics = this.#metrics.map(withOwnUnit);
     let size = 0;
     for (let i = first; i < metrics.length; i++) {
       const { name, unit } = metrics[i];

@@ -15,21 +15,34 @@ export const FRAME_HEADER_BYTES = 4;
 export const ALUMET_VERSION = "0.9.5";
 export const RELAY_PLUGIN_VERSION = "0.6.0";
 /**
- * What this program is compatible with, and that it takes messages however they come. Peers of ours look for the mark,
- * in the build metadata of the version (https://semver.org/#spec-item-10); real agents only log it.
+ * What this program is compatible with, and that it speaks version 1 of acknowledged delivery. Peers of ours look for
+ * the mark, in the build metadata of the version (https://semver.org/#spec-item-10); real agents only log it.
  */
-export const OUR_RELAY_VERSION = `${RELAY_PLUGIN_VERSION}+stream.1`;
+export const OUR_RELAY_VERSION = `${RELAY_PLUGIN_VERSION}+ack.1`;
 
-/** Whether a version is one of ours, whose server takes messages back to back. */
-export function takesStreams(relayVersion: string): boolean {
-  return /\+(?:.*\.)?stream\.[1-9]/.test(relayVersion);
+/** Whether a peer of that version speaks acknowledged delivery. */
+export function acknowledges(relayVersion: string): boolean {
+  return /^[^+]*\+(?:.*\.)?ack\.1(?:\.|$)/.test(relayVersion);
 }
 
 /** Clients number their metrics from 0 to this. */
 export const MAX_METRIC_ID = 65_535;
 
-/** Discriminants of the message enum. */
-export const MESSAGE = { greet: 0, greetResponse: 1, registerMetrics: 2, sendMeasurements: 3 } as const;
+/** Discriminants of the message enum: the first four are the protocol's, the others those of acknowledged delivery. */
+export const MESSAGE = {
+  greet: 0,
+  greetResponse: 1,
+  registerMetrics: 2,
+  sendMeasurements: 3,
+  hello: 16,
+  welcome: 17,
+  batch: 18,
+  acknowledge: 19,
+} as const;
+/** More than the largest discriminant. */
+export const MESSAGE_END = 20;
+/** Bytes of an instance id. */
+export const INSTANCE_BYTES = 16;
 /** Discriminants of the value enum. */
 export const VALUE = { f64: 0, u64: 1, bool: 2, str: 3, listU64: 4 } as const;
 
@@ -61,8 +74,30 @@ export interface RegisterMetrics {
   readonly metrics: readonly WireMetric[];
 }
 
-/** Every message but the measurements. */
-export type ControlMessage = Greet | GreetResponse | RegisterMetrics;
+/** The client's first message in acknowledged delivery. */
+export interface Hello {
+  readonly type: "hello";
+  /** 32 hexadecimal digits. */
+  readonly instance: string;
+}
+
+/** The server's answer to {@linkcode Hello}. */
+export interface Welcome {
+  readonly type: "welcome";
+  /** The client's last batch that is safe at the server; 0 for none. */
+  readonly sequence: number;
+  /** The client's stream must not have more series than this. */
+  readonly maxSeries: number;
+}
+
+/** All batches of the client up to that number are safe. Said again as a sign of life while some are not. */
+export interface Acknowledge {
+  readonly type: "acknowledge";
+  readonly sequence: number;
+}
+
+/** Every message but measurements. */
+export type ControlMessage = Greet | GreetResponse | RegisterMetrics | Hello | Welcome | Acknowledge;
 
 const VALUE_TYPES: readonly ValueType[] = ["f64", "u64"];
 
@@ -95,6 +130,12 @@ export function readControlMessage(reader: PostcardReader, discriminant: number)
           unit: { base: r.string(), prefix: r.string() },
         })),
       };
+    case MESSAGE.hello:
+      return { type: "hello", instance: readInstance(reader) };
+    case MESSAGE.welcome:
+      return { type: "welcome", sequence: readSequence(reader), maxSeries: reader.u32() };
+    case MESSAGE.acknowledge:
+      return { type: "acknowledge", sequence: readSequence(reader) };
     default:
       throw new PostcardError(
         "bad_discriminant",
@@ -102,6 +143,28 @@ export function readControlMessage(reader: PostcardReader, discriminant: number)
         `message ${discriminant} is not a control message`,
       );
   }
+}
+
+function readInstance(reader: PostcardReader): string {
+  let text = "";
+  for (let n = 0; n < INSTANCE_BYTES; n++) text += reader.u8().toString(16).padStart(2, "0");
+  return text;
+}
+
+/** The number of a batch: at most 2^53 - 1. */
+export function readSequence(reader: PostcardReader): number {
+  const sequence = reader.u64Number();
+  if (typeof sequence === "bigint") {
+    throw new PostcardError("bad_varint", reader.offset, `${sequence} is no number of a batch`);
+  }
+  return sequence;
+}
+
+function instanceBytes(instance: string): Uint8Array {
+  return Uint8Array.from(
+    { length: INSTANCE_BYTES },
+    (_, i) => parseInt(instance.slice(2 * i, 2 * i + 2), 16),
+  );
 }
 
 function writeControlMessage(writer: PostcardWriter, message: ControlMessage): void {
@@ -119,6 +182,15 @@ function writeControlMessage(writer: PostcardWriter, message: ControlMessage): v
         w.u64(metric.id).string(metric.name).discriminant(VALUE_TYPES.indexOf(metric.type));
         w.string(metric.unit.base).string(metric.unit.prefix);
       });
+      break;
+    case "hello":
+      writer.discriminant(MESSAGE.hello).raw(instanceBytes(message.instance));
+      break;
+    case "welcome":
+      writer.discriminant(MESSAGE.welcome).u64(message.sequence).u32(message.maxSeries);
+      break;
+    case "acknowledge":
+      writer.discriminant(MESSAGE.acknowledge).u64(message.sequence);
       break;
   }
 }

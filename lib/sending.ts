@@ -1,44 +1,35 @@
 /**
- * Gathers batches and writes them to a server's connection, in the manner that the server needs. What has been
- * gathered and not been written completely outlives the connection: the next one goes on with it.
+ * Gathers batches and writes them to the connection of a real Alumet server, which acknowledges nothing: a batch is
+ * committed when the messages with its points have been written. What has been gathered and not been written
+ * completely outlives the connection: the next one goes on with it.
  */
-import type { BatchReader } from "./journal.ts";
 import { Batch } from "./measurement.ts";
+import type { Outbox } from "./outbox.ts";
 import type { PointEncoder } from "./point_encoder.ts";
-
-/** How a server takes messages. */
-export interface Manner {
-  /** Encoded points in one message, at most; a single point may be larger. */
-  readonly maxBytes: number;
-  /** Pause after each message, in ms. */
-  readonly gapMs: number;
-  /** Put all points of one sender together, so that there are few messages. */
-  readonly bySender: boolean;
-  /** The server only knows Alumet's own units. */
-  readonly ownUnitsOnly: boolean;
-}
 
 /**
  * What a real Alumet server needs. It looks at one message per read of its socket, and at the end of the connection
  * drops what it has not looked at (see docs/protocol.md): so there is a pause behind each message that is long enough
- * for it to be read alone, and messages are few and large.
+ * for it to be read alone, and messages are few and large: all points of one sender are put together.
  */
-export const GENTLE: Manner = { maxBytes: 1024 * 1024, gapMs: 25, bySender: true, ownUnitsOnly: true };
+const MAX_MESSAGE_BYTES = 1024 * 1024;
+/** The pause, in ms. */
+const GAP_MS = 25;
 
-/** A server of ours takes messages as they come: they are as large as the buffer. */
-export function swift(maxBytes: number): Manner {
-  return { maxBytes: maxBytes === 0 ? Infinity : maxBytes, gapMs: 0, bySender: false, ownUnitsOnly: false };
+export interface DeliveryStats extends Record<string, number> {
+  /** Points that were sent for the first time, and messages and bytes in all. */
+  sent_points: number;
+  sent_messages: number;
+  sent_bytes: number;
+  /** Points that a server of ours has said to be safe. */
+  acknowledged_points: number;
+  resent_points: number;
+  /** In a form that no message can have; they are given up. */
+  unsendable_points: number;
 }
 
 /** With pauses between messages, this much of what is ready goes into one round, in bytes of encoded points. */
 const ROUND_BYTES = 4 * 1024 * 1024;
-
-export interface SendingStats extends Record<string, number> {
-  points: number;
-  frames: number;
-  bytes: number;
-  unsendablePoints: number;
-}
 
 export interface BufferOptions {
   /** Bytes of encoded points that are gathered before all are sent; 0 sends each batch at once. */
@@ -48,11 +39,12 @@ export interface BufferOptions {
 }
 
 export class Sending {
-  readonly stats: SendingStats = { points: 0, frames: 0, bytes: 0, unsendablePoints: 0 };
+  readonly #outbox: Outbox;
   readonly #encoder: PointEncoder;
   readonly #buffer: BufferOptions;
-  /** Batches that were read and not committed, and the bytes of their points. */
-  #gathered: Batch[] = [];
+  readonly #stats: DeliveryStats;
+  /** How many of the outbox's batches have been measured, and the bytes of their points. */
+  #measured = 0;
   #bytes = 0;
   /** When the first of them was gathered, in `performance.now()` ms. */
   #since = 0;
@@ -60,9 +52,18 @@ export class Sending {
   #parts: Batch[] | null = null;
   #row = 0;
 
-  constructor(encoder: PointEncoder, buffer: BufferOptions) {
+  constructor(outbox: Outbox, encoder: PointEncoder, buffer: BufferOptions, stats: DeliveryStats) {
+    this.#outbox = outbox;
     this.#encoder = encoder;
     this.#buffer = buffer;
+    this.#stats = stats;
+  }
+
+  /** What is under way goes to a server that has its own way of taking it. */
+  reset(): void {
+    this.#encoder.clear();
+    this.#parts = null;
+    this.#row = this.#measured = this.#bytes = 0;
   }
 
   /**
@@ -71,68 +72,68 @@ export class Sending {
    *
    * @throws when writing fails or the signal is aborted.
    */
-  async run(conn: Deno.TcpConn, reader: BatchReader, manner: Manner, signal: AbortSignal): Promise<void> {
+  async run(conn: Deno.TcpConn, signal: AbortSignal): Promise<void> {
     let registered = 0;
     const pause = async () => {
-      if (manner.gapMs > 0) await new Promise((resolve) => setTimeout(resolve, manner.gapMs));
+      await new Promise((resolve) => setTimeout(resolve, GAP_MS));
       signal.throwIfAborted();
     };
     const sendFrame = async () => {
       const encoder = this.#encoder;
       if (registered < encoder.metricCount) {
-        for (const frame of encoder.registrations(registered, manner.ownUnitsOnly)) {
+        for (const frame of encoder.registrations(registered)) {
           await this.#write(conn, frame);
           await pause();
         }
         registered = encoder.metricCount;
       }
       await this.#write(conn, encoder.frame());
-      this.stats.points += encoder.points;
-      this.stats.frames++;
+      this.#stats.sent_points += encoder.points;
+      this.#stats.sent_messages++;
       encoder.clear();
       await pause();
     };
 
-    while (this.#parts !== null || await this.#gather(reader, manner, signal)) {
-      this.#parts ??= manner.bySender ? this.#groupBySender() : [...this.#gathered];
+    while (this.#parts !== null || await this.#gather(signal)) {
+      this.#parts ??= this.#groupBySender();
       // A frame that the last connection could not take whole is the first one.
       if (this.#encoder.points > 0) await sendFrame();
-      await this.#sendParts(this.#parts, manner, sendFrame);
-      reader.commit(this.#gathered.length);
-      this.#gathered = [];
-      this.#bytes = 0;
+      await this.#sendParts(this.#parts, sendFrame);
+      this.#outbox.commit(this.#measured);
       this.#parts = null;
+      this.#measured = this.#bytes = 0;
     }
   }
 
   /** Gathers until there is reason to send. @returns `false` when there is nothing, and never will be. */
-  async #gather(reader: BatchReader, manner: Manner, signal: AbortSignal): Promise<boolean> {
+  async #gather(signal: AbortSignal): Promise<boolean> {
     const { maxBytes, timeoutMs } = this.#buffer;
+    const outbox = this.#outbox;
+    const { reader, parcels } = outbox;
+    // A connection that acknowledged may have left some.
+    while (this.#measured < parcels.length) this.#measure(parcels[this.#measured].batch);
     while (true) {
       signal.throwIfAborted();
-      const none = this.#gathered.length === 0;
+      const none = this.#measured === 0;
+      if (!none && (this.#bytes >= maxBytes || performance.now() >= this.#since + timeoutMs)) break;
       const state = await reader.wait(none ? Infinity : this.#since + timeoutMs - performance.now(), signal);
       if (state === "ended") return !none;
       if (state === "timeout") return true;
       if (state === "aborted") continue;
-      this.#take(reader.next()!);
-      if (maxBytes === 0 || this.#bytes >= maxBytes || performance.now() >= this.#since + timeoutMs) break;
+      this.#measure(outbox.take()!.batch);
     }
-    if (manner.gapMs > 0) {
-      for (let batch; this.#bytes < ROUND_BYTES && (batch = reader.next());) this.#take(batch);
-    }
+    for (let parcel; this.#bytes < ROUND_BYTES && (parcel = outbox.take());) this.#measure(parcel.batch);
     return true;
   }
 
-  #take(batch: Batch): void {
-    if (this.#gathered.length === 0) this.#since = performance.now();
-    this.#gathered.push(batch);
+  #measure(batch: Batch): void {
+    if (this.#measured++ === 0) this.#since = performance.now();
     this.#bytes += this.#encoder.measure(batch);
   }
 
   #groupBySender(): Batch[] {
     const groups = new Map<string, Batch>();
-    for (const batch of this.#gathered) {
+    for (const { batch } of this.#outbox.parcels) {
       for (let row = 0; row < batch.length; row++) {
         const sender = this.#encoder.senderOf(batch.series[row]);
         let group = groups.get(sender);
@@ -144,17 +145,16 @@ export class Sending {
   }
 
   /** Cuts parts into frames and sends them; what is sent is taken away from `parts`. */
-  async #sendParts(parts: Batch[], { maxBytes }: Manner, sendFrame: () => Promise<void>): Promise<void> {
+  async #sendParts(parts: Batch[], sendFrame: () => Promise<void>): Promise<void> {
     const encoder = this.#encoder;
     while (parts.length > 0) {
-      const result = encoder.add(parts[0], this.#row, maxBytes);
+      const { unsendable } = encoder;
+      const result = encoder.add(parts[0], this.#row, MAX_MESSAGE_BYTES);
       this.#row = encoder.nextRow;
-      this.stats.unsendablePoints = encoder.unsendable;
+      this.#stats.unsendable_points += encoder.unsendable - unsendable;
       if (result === "done") {
         parts.shift();
         this.#row = 0;
-        // With buffer_max_length 0 each batch is a message.
-        if (parts.length > 0 && this.#buffer.maxBytes > 0) continue;
       }
       if (encoder.points > 0) await sendFrame();
     }
@@ -162,6 +162,6 @@ export class Sending {
 
   async #write(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
-    this.stats.bytes += bytes.length;
+    this.#stats.sent_bytes += bytes.length;
   }
 }

@@ -3,15 +3,17 @@
  * client says is in {@linkcode ./connection.ts}.
  */
 import { addressProblem, formatAddress, parseAddress } from "./address.ts";
+import type { ClientTable } from "./clients.ts";
 import { ClientConnection } from "./connection.ts";
 import { messageOf } from "./errors.ts";
+import type { Safety } from "./intake.ts";
 import { listen } from "./listen.ts";
 import type { Logger } from "./log.ts";
 import { type Batch, BatchPool } from "./measurement.ts";
 import { type BatchSink, definePlugin, type Input, type PluginContext } from "./plugin.ts";
 import { BatchBuilder } from "./point_decoder.ts";
 import type { MetricRegistry } from "./registry.ts";
-import { table, text } from "./schema.ts";
+import { choice, type Infer, table, text } from "./schema.ts";
 import { TableBudget } from "./series_table.ts";
 
 /** Points in a batch of the server. */
@@ -55,6 +57,8 @@ export interface ServerStats extends Record<string, number> {
   points: number;
   bytes: number;
   rejectedPoints: number;
+  /** Points that a client has sent again, and that had been taken before. */
+  duplicatePoints: number;
 }
 
 /**
@@ -90,6 +94,9 @@ export class FrameBudget {
 export interface ServerShared {
   readonly log: Logger;
   readonly registry: MetricRegistry;
+  readonly clients: ClientTable;
+  /** When a client of ours is told that a batch is safe. */
+  readonly safety: Safety;
   readonly limits: ServerLimits;
   readonly stats: ServerStats;
   readonly tables: TableBudget;
@@ -108,7 +115,14 @@ export interface ServerShared {
 
 /** A listening relay server. */
 export class RelayServer implements Input {
-  readonly stats: ServerStats = { clients: 0, connections: 0, points: 0, bytes: 0, rejectedPoints: 0 };
+  readonly stats: ServerStats = {
+    clients: 0,
+    connections: 0,
+    points: 0,
+    bytes: 0,
+    rejectedPoints: 0,
+    duplicatePoints: 0,
+  };
   readonly #listener: Deno.TcpListener;
   readonly #log: Logger;
   readonly #shared: ServerShared;
@@ -122,8 +136,9 @@ export class RelayServer implements Input {
   /** @param listener The socket to accept from; it is closed with the server. */
   constructor(
     listener: Deno.TcpListener,
-    context: Pick<PluginContext, "log" | "registry">,
+    context: Pick<PluginContext, "log" | "registry" | "clients">,
     limits = DEFAULT_LIMITS,
+    safety: Safety = "durable",
   ) {
     this.#listener = listener;
     this.#log = context.log;
@@ -131,6 +146,8 @@ export class RelayServer implements Input {
     this.#shared = {
       log: context.log,
       registry: context.registry,
+      clients: context.clients,
+      safety,
       limits,
       stats: this.stats,
       tables: new TableBudget(),
@@ -163,6 +180,9 @@ export class RelayServer implements Input {
       const now = performance.now();
       for (const connection of this.#connections) connection.sweep(now);
     }, SWEEP_MS);
+    using _progress = this.#shared.clients.onProgress(() => {
+      for (const connection of this.#connections) connection.acknowledge();
+    });
     const report = setInterval(() => {
       for (const connection of this.#connections) connection.report();
     }, MINUTE_MS);
@@ -218,7 +238,7 @@ export class RelayServer implements Input {
       this.#first = false;
       return this.#push(builder.take());
     }
-    if (builder.current.length > 0) {
+    if (builder.current.length > 0 || builder.current.origins.length > 0) {
       this.#flushTimer ??= setTimeout(() => {
         this.#flushTimer = undefined;
         this.#flush();
@@ -267,6 +287,12 @@ const config = table({
     default: "[::]:50051",
     check: (value) => addressProblem(value, { listen: true }),
   }),
+  acknowledge: choice(["journal", "stored"], {
+    doc:
+      "When a client of ours may forget what it sent: when the journal has it safely, or not before every output " +
+      "has stored it. The second is for several servers that write to one database (docs/scaling.md).",
+    default: "journal",
+  }),
 }, { doc: "Receives measurements from relay clients." });
 
 export const relayServer = definePlugin({
@@ -275,9 +301,11 @@ export const relayServer = definePlugin({
   description: "Receives measurements from relay clients over TCP",
   config,
   // deno-lint-ignore require-await
-  async open(options: { address: string }, context: PluginContext): Promise<Input> {
+  async open(options: Infer<typeof config>, context: PluginContext): Promise<Input> {
     const address = parseAddress(options.address, { listen: true });
-    const server = new RelayServer(listen(address, ADDRESS_KEY, context.log), context);
+    const safety = options.acknowledge === "stored" ? "stored" : "durable";
+    const listener = listen(address, ADDRESS_KEY, context.log);
+    const server = new RelayServer(listener, context, DEFAULT_LIMITS, safety);
     const { port } = server.address;
     context.log.info("Listening for relay clients", { address: formatAddress({ ...address, port }) });
     return server;

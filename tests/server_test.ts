@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { runAgent } from "../lib/agent.ts";
 import { csv } from "../lib/outputs/csv.ts";
-import { encodeFrame, takesStreams } from "../lib/protocol.ts";
+import { acknowledges, encodeFrame } from "../lib/protocol.ts";
 import { FrameBudget, relayServer } from "../lib/server.ts";
 import { Chance, framesOf, testdata, testdataText } from "./kit/bytes.ts";
 import {
@@ -370,13 +370,15 @@ Deno.test("several clients with frames of many megabytes are all taken", async (
   await until(() => server.server.stats.points === 6 * count);
 });
 
-Deno.test("the answer to a greeting is a real server's, but for the mark that messages are taken as they come", async () => {
+Deno.test("the answer to a greeting is a real server's, but for the mark of acknowledged delivery", async () => {
   await using server = new TestServer();
   await using peer = await Peer.connect(server.port);
   await peer.send(greeting("n"));
   const { relayVersion, ...rest } = await peer.answer();
   assert.deepEqual(rest, { type: "greetResponse", accept: true, alumetVersion: "0.9.5", protocolVersion: 2 });
-  assert.ok(relayVersion.startsWith("0.6.0+") && takesStreams(relayVersion));
-  assert.ok(takesStreams("0.7.0+ack.1.stream.2"));
-  assert.ok(!takesStreams("0.6.0") && !takesStreams("0.6.0-stream.1"));
+  assert.ok(relayVersion.startsWith("0.6.0+") && acknowledges(relayVersion));
+  assert.ok(acknowledges("0.7.0+x.ack.1.stream.2"));
+  for (const other of ["0.6.0", "0.6.0-ack.1", "0.6.0+ack.2", "0.6.0+back.1", "0.6.0+ack.12"]) {
+    assert.ok(!acknowledges(other), other);
+  }
 });

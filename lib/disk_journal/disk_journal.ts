@@ -13,7 +13,7 @@ import type { BatchReader, Journal, JournalStats, OnFull } from "../journal.ts";
 import type { Logger } from "../log.ts";
 import type { Batch, Metric } from "../measurement.ts";
 import { type Cursor, cursorPath, loadCursors, saveCursor } from "./cursor.ts";
-import { identify, type Identity } from "./identity.ts";
+import { identify, type Identity, saveIdentity } from "./identity.ts";
 import { lockDirectory } from "./lock.ts";
 import { DiskReader, type Entry } from "./reader.ts";
 import { quarantine, recover, type Recovered } from "./recover.ts";
@@ -73,7 +73,7 @@ const LOG_INTERVAL_MS = 60_000;
 const SPARE_NUMBERS = 1_000_000_000;
 
 export class DiskJournal implements Journal, AsyncDisposable {
-  readonly id: string;
+  #identity: Identity;
   readonly clients: ClientTable = new ClientTable();
   readonly stats: DiskJournalStats;
   readonly makeMetric: ((metric: DecodedMetric) => Metric) | undefined;
@@ -177,7 +177,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       retryMs: options.retryMs ?? 1000,
     };
-    this.id = identity.id;
+    this.#identity = identity;
     this.makeMetric = options.makeMetric;
     this.#onDrop = options.onDrop ?? (() => {});
     this.#lock = lock;
@@ -208,6 +208,21 @@ export class DiskJournal implements Journal, AsyncDisposable {
   /** Points that are in memory alone, and that some output has not committed. */
   get unwrittenPoints(): number {
     return Math.min(this.#points - this.#writtenPoints, this.pendingPoints);
+  }
+
+  get id(): string {
+    return this.#identity.id;
+  }
+
+  async renewId(): Promise<void> {
+    const identity = { ...this.#identity, id: newJournalId() };
+    await saveIdentity(this.#options.directory, identity);
+    this.#identity = identity;
+  }
+
+  /** Points in the journal, since it was made. */
+  get points(): number {
+    return this.#points;
   }
 
   /** The cursor of that name goes on where it was, or begins with the first batch that is kept. */

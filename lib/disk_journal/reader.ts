@@ -56,6 +56,14 @@ export class DiskReader implements BatchReader {
     return this.#journal.id;
   }
 
+  get lastPosition(): number {
+    return this.#journal.lastPosition;
+  }
+
+  get pendingPoints(): number {
+    return this.#journal.points - this.committedPoints;
+  }
+
   resumeAfter(position: number): void {
     if (this.position >= 0) throw new RangeError("Cannot resume: batches have been read before");
     // No output can have a batch of this session that it has not read: such a position is of another journal.

@@ -26,7 +26,7 @@ if (binary) {
     await connected(client);
     for (const program of [client, hop, server]) assert.equal(await program.stop(), 0, program.log);
 
-    const { points } = client.summary("relay-client");
+    const { sent_points: points } = client.summary("relay-client");
     const rows = await readRows(`${places[0].cwd}/alumet-output.csv`);
     assert.ok(points > 0);
     assert.equal(rows.length, points);

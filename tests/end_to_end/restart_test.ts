@@ -37,7 +37,7 @@ Deno.test({
     assert.equal(await second.stop(), 0, second.log);
 
     const rows = [...await readRows(files[0]), ...await readRows(files[1])];
-    const { points, connections } = client.summary("relay-client");
+    const { sent_points: points, connections } = client.summary("relay-client");
     assert.equal(connections, 2);
     assert.equal(points, client.summary("procfs").points, client.log);
     // Without acknowledgements one message may be lost: the one that was on its way when the server was killed.

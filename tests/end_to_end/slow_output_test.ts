@@ -4,7 +4,6 @@ import { PostcardReader } from "../../lib/postcard.ts";
 import { MESSAGE } from "../../lib/protocol.ts";
 import { atMost, linux, needs, peakMemory, Program, shell, TempDir } from "../kit/process.ts";
 import { acceptance, COUNTER, countingFrame, HandServer, Peer } from "../kit/relay.ts";
-import { OUR_RELAY_VERSION } from "../../lib/protocol.ts";
 import { greeted, IN_MEMORY, portOf, startServer } from "./relay.ts";
 
 const RATE = 1e6;
@@ -143,7 +142,7 @@ Deno.test({
     const values = new Sequence();
     const peer = await greeted(slow, hop);
     await hop.line(/"Running"/);
-    await peer.send(acceptance(OUR_RELAY_VERSION));
+    await peer.send(acceptance("0.6.0"));
     await underPressure(hop, async (throttle) => {
       for (let body; (body = await peer.body());) {
         readValues(body, values);

@@ -17,7 +17,7 @@ export function contextWith<T extends Partial<PluginContext>>(given: T): PluginC
     },
     keepsOnDisk: false,
     clients: new ClientTable(),
-    instance: newJournalId(),
+    identity: { id: newJournalId(), renewId: () => Promise.resolve() },
     stateDirectory: null,
     ...given,
   };

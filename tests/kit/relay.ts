@@ -1,4 +1,5 @@
 /** Servers and clients within the test's process, and peers that say anything at all. */
+import { ClientTable } from "../../lib/clients.ts";
 import { FrameReader } from "../../lib/frames.ts";
 import { MemoryJournal, type MemoryJournalOptions } from "../../lib/journal.ts";
 import { createLogger, type Logger } from "../../lib/log.ts";
@@ -43,6 +44,8 @@ export async function until(condition: () => boolean, ms = 10_000, what = String
 
 /** Keeps all points that are pushed to it. */
 export class Collector implements BatchSink {
+  /** Told that what is pushed is safe. */
+  clients: ClientTable | undefined;
   readonly points: Point[] = [];
   readonly batches: number[] = [];
   /** While set, producers wait. */
@@ -51,6 +54,8 @@ export class Collector implements BatchSink {
   push(batch: Batch): Promise<void> | void {
     this.points.push(...pointsOf(batch, true));
     this.batches.push(batch.length);
+    this.clients?.makeDurable(batch);
+    this.clients?.progress();
     batch.release();
     return this.gate;
   }
@@ -61,15 +66,19 @@ export class TestServer implements AsyncDisposable {
   readonly collector: Collector;
   readonly logs = new LogLines();
   readonly registry = new MetricRegistry();
+  readonly clients: ClientTable;
   readonly server: RelayServer;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
-  constructor(options: Partial<ServerLimits> & { port?: number; sink?: Collector } = {}) {
-    const { port = 0, sink = new Collector(), ...limits } = options;
+  constructor(
+    options: Partial<ServerLimits> & { port?: number; sink?: Collector; clients?: ClientTable } = {},
+  ) {
+    const { port = 0, sink = new Collector(), clients = new ClientTable(), ...limits } = options;
     this.collector = sink;
+    this.clients = sink.clients = clients;
     const listener = Deno.listen({ hostname: "127.0.0.1", port });
-    const context = { log: this.logs.log, registry: this.registry };
+    const context = { log: this.logs.log, registry: this.registry, clients };
     this.server = new RelayServer(listener, context, { ...DEFAULT_LIMITS, ...limits });
     this.#running = this.server.run(this.collector, this.#stop.signal);
   }

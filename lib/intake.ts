@@ -1,0 +1,161 @@
+/**
+ * Acknowledged delivery, the server's side of one connection (see docs/protocol.md): batches with numbers are taken
+ * once, and acknowledged when they are safe.
+ */
+import { BatchCodecError, BatchDecoder } from "./batch_codec.ts";
+import type { ClientRecord } from "./clients.ts";
+import { type Attribute, Batch, type Metric } from "./measurement.ts";
+import { type BatchBuilder, CLIENT_ATTRIBUTE } from "./point_decoder.ts";
+import type { PostcardReader } from "./postcard.ts";
+import { encodeFrame, readSequence } from "./protocol.ts";
+import { type MetricRegistry, RegistryError } from "./registry.ts";
+
+/** Series that a client may have in its stream. */
+export const MAX_SERIES = 65_536;
+/** How often the last acknowledgement is said again while something is not safe yet, as a sign of life, in ms. */
+const SIGN_OF_LIFE_MS = 5000;
+
+/** What has become of batches at this end. */
+export type Safety = "durable" | "stored";
+
+export interface IntakeOptions {
+  conn: Deno.Conn;
+  client: ClientRecord;
+  registry: MetricRegistry;
+  builder: BatchBuilder;
+  /** When a batch is acknowledged. */
+  safety: Safety;
+  onRefusedMetric: (problem: string) => void;
+}
+
+export class Intake {
+  readonly #options: IntakeOptions;
+  readonly #decoder: BatchDecoder;
+  /** Batches that the client sends again are decoded all the same: the stream goes on behind them. */
+  #discarded: Batch | null = null;
+  /** Metrics that there was no room for. */
+  readonly #refused = new Set<Metric>();
+  /** Number of the last batch of this connection. */
+  #sequence = 0;
+  #acknowledged: number;
+  #saidMs = performance.now();
+  #saying = false;
+
+  constructor(options: IntakeOptions, welcomed: number) {
+    this.#options = options;
+    this.#acknowledged = welcomed;
+    const { client, registry } = options;
+    this.#decoder = new BatchDecoder({
+      maxSeries: MAX_SERIES,
+      makeMetric: (metric) => {
+        try {
+          return registry.register(metric, `relay-client-${client.name}`);
+        } catch (error) {
+          if (!(error instanceof RegistryError)) throw error;
+          this.#refused.add(metric);
+          options.onRefusedMetric(error.message);
+          return metric;
+        }
+      },
+      attributes: withClient(client.name),
+    });
+  }
+
+  get client(): ClientRecord {
+    return this.#options.client;
+  }
+
+  /** Something was taken that is not acknowledged. */
+  get waiting(): boolean {
+    return this.#sequence > this.#acknowledged;
+  }
+
+  /**
+   * Takes the batch at the reader's offset.
+   *
+   * @returns its points; 0 for one that has been taken before.
+   * @throws {BatchCodecError}
+   */
+  take(reader: PostcardReader, bytes: Uint8Array): number {
+    const { client, builder } = this.#options;
+    const sequence = this.#sequence + readSequence(reader);
+    if (sequence <= this.#sequence || sequence > Number.MAX_SAFE_INTEGER) {
+      throw new BatchCodecError("malformed", `batch ${sequence} comes after batch ${this.#sequence}`);
+    }
+    client.lastContactMs = Date.now();
+    if (sequence <= client.accepted) {
+      const discarded = this.#discarded ??= new Batch();
+      this.#decoder.decode(bytes, reader.offset, reader.end, () => discarded);
+      client.receivedPoints += discarded.length;
+      client.duplicatePoints += discarded.length;
+      discarded.clear();
+      this.#sequence = sequence;
+      return 0;
+    }
+    let before = 0;
+    const batch = this.#decoder.decode(bytes, reader.offset, reader.end, (points) => {
+      const room = builder.room(points);
+      before = room.length;
+      return room;
+    });
+    const received = batch.length - before;
+    if (this.#refused.size > 0) batch.retain(before, ({ metric }) => !this.#refused.has(metric));
+    const points = batch.length - before;
+    batch.credit(client, sequence);
+    builder.add(batch);
+    this.#sequence = client.accepted = sequence;
+    client.receivedPoints += received;
+    client.rejectedPoints += received - points;
+    return points;
+  }
+
+  /** Tells the client what has become safe, if anything has. */
+  acknowledge(): void {
+    if (this.#safe() > this.#acknowledged) void this.#say();
+  }
+
+  /** Shows that this end is there, while the client waits. */
+  beat(now: number): void {
+    if (this.waiting && now - this.#saidMs > SIGN_OF_LIFE_MS) void this.#say();
+  }
+
+  #safe(): number {
+    const { client, safety } = this.#options;
+    // Another connection of the same client may have brought more.
+    return Math.min(client[safety], this.#sequence);
+  }
+
+  async #say(): Promise<void> {
+    if (this.#saying) return;
+    this.#saying = true;
+    try {
+      do {
+        this.#saidMs = performance.now();
+        const sequence = this.#safe();
+        const frame = encodeFrame("", { type: "acknowledge", sequence });
+        for (let done = 0; done < frame.length;) {
+          done += await this.#options.conn.write(frame.subarray(done));
+        }
+        this.#acknowledged = Math.max(this.#acknowledged, sequence);
+      } while (this.#safe() > this.#acknowledged);
+    } catch {
+      // The connection is gone; whoever reads from it sees it too.
+    }
+    this.#saying = false;
+  }
+}
+
+/** Adds the client's name, unless a hop has passed on another one. Series that share their attributes go on to. */
+function withClient(name: string): (attributes: readonly Attribute[]) => readonly Attribute[] {
+  let before: readonly Attribute[] | undefined;
+  let result: readonly Attribute[] = [];
+  return (attributes) => {
+    if (attributes !== before) {
+      before = attributes;
+      result = attributes.some(([key]) => key === CLIENT_ATTRIBUTE)
+        ? attributes
+        : [...attributes, [CLIENT_ATTRIBUTE, name]];
+    }
+    return result;
+  };
+}

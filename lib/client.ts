@@ -423,6 +423,8 @@ export class RelayClient implements Output {
           "It goes on under a new instance id",
         { server: relay_server, instance: this.#identity.id },
       );
+      // What the journal kept from before is the same.
+      if (reader.position < 0) reader.resumeAfter(welcome.sequence - 1);
       await this.#identity.renewId();
       throw new Error("the instance id has been renewed");
     }

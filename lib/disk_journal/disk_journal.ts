@@ -9,7 +9,7 @@ import { statfs } from "node:fs/promises";
 import type { DecodedMetric } from "../batch_dictionary.ts";
 import { ClientTable } from "../clients.ts";
 import { EXIT, ExitError, messageOf } from "../errors.ts";
-import type { BatchReader, Journal, JournalStats, OnFull } from "../journal.ts";
+import { type BatchReader, type Journal, type JournalStats, newJournalId, type OnFull } from "../journal.ts";
 import type { Logger } from "../log.ts";
 import type { Batch, Metric } from "../measurement.ts";
 import { type Cursor, cursorPath, loadCursors, saveCursor } from "./cursor.ts";

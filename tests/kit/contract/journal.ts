@@ -94,6 +94,14 @@ export class ReplayReader implements BatchReader {
     return this.#read.length;
   }
 
+  get lastPosition(): number {
+    return this.#journal.entries.at(-1)?.number ?? -1;
+  }
+
+  get pendingPoints(): number {
+    return this.#journal.entries.slice(this.committed).reduce((sum, { points }) => sum + points().length, 0);
+  }
+
   resumeAfter(position: number): void {
     assert.notEqual(this.#journal.id, null, "resumeAfter although the journal's numbers mean nothing");
     assert.ok(!this.#began, "resumeAfter after the first next()");

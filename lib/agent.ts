@@ -10,6 +10,7 @@ import type { Input, InputPlugin, Output, OutputPlugin, Plugin, PluginContext, T
 import { Pipeline } from "./pipeline.ts";
 import { MetricRegistry } from "./registry.ts";
 import { roleOf, type StateBase } from "./state_directory.ts";
+import { booksOf, type ClientBooks, type Counters, counters } from "./stats.ts";
 
 /** What to run: the result of reading the configuration. */
 export interface AgentSettings {
@@ -37,8 +38,10 @@ export interface AgentOptions {
 
 /** A look at an agent while it runs. */
 export interface RunningAgent {
-  /** Counters of each plugin that has some. */
-  stats(): Record<string, Readonly<Record<string, number>>>;
+  /** Counters of each plugin that has some and, under `journal`, of the journal. */
+  stats(): Record<string, Counters>;
+  /** What has become of the points of each client. */
+  clients(): Iterable<ClientBooks>;
 }
 
 /** What waits for a slow output in memory, in bytes: senders wait behind it, so it need not be large. */
@@ -204,10 +207,11 @@ class Agent {
     }
   }
 
-  #stats(): Record<string, Readonly<Record<string, number>>> {
-    const stats: Record<string, Readonly<Record<string, number>>> = {};
-    for (const { name, input } of this.#inputs) if (input.stats) stats[name] = input.stats;
-    for (const { name, output } of this.#outputs) if (output.stats) stats[name] = output.stats;
+  #stats(): Record<string, Counters> {
+    const stats: Record<string, Counters> = {};
+    for (const { name, input } of this.#inputs) if (input.stats) stats[name] = counters(input.stats);
+    stats.journal = counters(this.#journal.stats);
+    for (const { name, output } of this.#outputs) if (output.stats) stats[name] = counters(output.stats);
     return stats;
   }
 
@@ -235,7 +239,7 @@ class Agent {
     const inputs = this.#inputs.map(({ name, input }) =>
       settle(name, input.run(pipeline, this.#stop.signal))
     );
-    this.#options.onRunning?.({ stats: () => this.#stats() });
+    this.#options.onRunning?.({ stats: () => this.#stats(), clients: () => booksOf(journal.clients) });
     this.#log.info("Running", {
       inputs: this.#inputs.map(({ name }) => name).join(","),
       outputs: this.#outputs.map(({ name }) => name).join(","),
@@ -291,6 +295,12 @@ class Agent {
     const { pendingPoints, stats: { droppedPoints } } = this.#journal;
     const lost = disk ? disk.unwrittenPoints : pendingPoints;
     for (const [name, stats] of Object.entries(this.#stats())) this.#log.for(name).info("Summary", stats);
+    // There may be thousands.
+    for (const { outputs, ...client } of booksOf(this.#journal.clients)) {
+      for (const [output, books] of Object.entries(outputs)) {
+        this.#log.for("journal").debug("Books", { ...client, output, ...books });
+      }
+    }
     const fields = {
       given_up: lost || undefined,
       kept_in_journal: pendingPoints - lost || undefined,

@@ -21,6 +21,7 @@ export class Pipeline implements BatchSink {
       if (result === null) return;
       current = result;
     }
+    if (current.origins.length === 0) this.#journal.clients.local.receivedPoints += current.length;
     return this.#journal.append(current);
   }
 }

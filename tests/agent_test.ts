@@ -16,7 +16,7 @@ import { general } from "../lib/config/general.ts";
 import type { JournalConfig } from "../lib/journal_config.ts";
 import { table } from "../lib/schema.ts";
 import { type StateBase, StateDirectory } from "../lib/state_directory.ts";
-import { TempDir } from "./kit/process.ts";
+import { released, TempDir } from "./kit/process.ts";
 import { numbered } from "./kit/points.ts";
 import { LogLines, until } from "./kit/relay.ts";
 
@@ -102,7 +102,10 @@ Deno.test("a stop takes the last points of the inputs to every output, and exits
   const input = source("in", [numbered(3)], numbered(2, 3));
   const { done, stop, agent } = start([input, a, b]);
   await until(() => a.values.length === 3 && b.values.length === 3);
-  assert.deepEqual(agent()!.stats(), { in: { batches: 1 } });
+  assert.deepEqual(agent()!.stats(), {
+    in: { batches: 1 },
+    journal: { appended_points: 3, dropped_points: 0 },
+  });
   stop();
   assert.equal(await done, EXIT.ok);
   for (const { values } of [a, b]) assert.deepEqual(values, [0, 1, 2, 3, 4]);
@@ -347,4 +350,75 @@ Deno.test("where the default directory cannot be had a relay runs in memory, and
   const own = await runWithState(plugins, null, { path: dir.file("own") });
   assert.deepEqual([own.code, own.context!.keepsOnDisk, own.logs.matching(/WARN/)], [EXIT.ok, true, []]);
   assert.equal((await runWithState(plugins, null, { path: dir.file("file/own") })).code, EXIT.unavailable);
+  await stack.disposeAsync();
+  await released(`${locked}/client/lock`);
+});
+
+/** An input that receives `rejected`, duplicate and good points of two clients. */
+function network(): InputPlugin<unknown> {
+  return {
+    ...declaration,
+    name: "relay-server",
+    kind: "input",
+    open: (_, { clients }): Promise<Input> =>
+      Promise.resolve({
+        async run(sink: BatchSink, stop: AbortSignal) {
+          const [a, b] = [clients.get("a", "1".repeat(32)), clients.get("b")];
+          const batch = numbered(10);
+          batch.truncate(6);
+          batch.credit(a, 1);
+          for (let i = 0; i < 4; i++) batch.push(batch.series[0], 1, i, i);
+          batch.credit(b);
+          a.receivedPoints += 6 + 3;
+          a.duplicatePoints += 3;
+          b.receivedPoints += 4 + 2;
+          b.rejectedPoints += 2;
+          await sink.push(batch);
+          await new Promise<void>((resolve) =>
+            stop.addEventListener("abort", () => resolve(), { once: true })
+          );
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }),
+  };
+}
+
+Deno.test("the books of each client and output say what has become of its points, also of those measured here", async () => {
+  const stuck = store("stuck", () =>
+    Promise.resolve({
+      run: (_reader, signal) =>
+        new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true })),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }));
+  const good = store("good");
+  const { done, stop, logs, agent } = start([network(), source("in", [numbered(5)]), good, stuck], 100);
+  await until(() => good.values.length === 15);
+  const books = new Map([...agent()!.clients()].map(({ client, ...books }) => [client, books]));
+  const outputs = (points: number) => ({
+    good: { stored: points, kept: 0, dropped: 0 },
+    stuck: { stored: 0, kept: points, dropped: 0 },
+  });
+  assert.deepEqual([...books], [
+    ["", { instance: "", last_contact_ms: 0, received: 5, rejected: 0, duplicates: 0, outputs: outputs(5) }],
+    ["a", {
+      instance: "1".repeat(32),
+      last_contact_ms: 0,
+      received: 9,
+      rejected: 0,
+      duplicates: 3,
+      outputs: outputs(6),
+    }],
+    ["b", { instance: "", last_contact_ms: 0, received: 6, rejected: 2, duplicates: 0, outputs: outputs(4) }],
+  ]);
+  stop();
+  assert.equal(await done, EXIT.unavailable);
+  assert.equal(
+    logs.matching(/INFO.*journal: Summary appended_points=15 dropped_points=0/).length,
+    1,
+    logs.lines.join(""),
+  );
+  const lines = logs.matching(
+    /DEBUG.*Books client=a .*received=9 rejected=0 duplicates=3 output=stuck stored=0 kept=6/,
+  );
+  assert.equal(lines.length, 1, logs.lines.join(""));
 });

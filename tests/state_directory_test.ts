@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EXIT, ExitError } from "../lib/errors.ts";
 import { findStateBase, roleOf, StateDirectory } from "../lib/state_directory.ts";
-import { TempDir } from "./kit/process.ts";
+import { released, TempDir } from "./kit/process.ts";
 
 const env = (variables: Record<string, string>) => (name: string) => variables[name];
 
@@ -51,6 +51,7 @@ Deno.test("a role's directory is made, is nobody else's meanwhile, and is free a
     assert.match(message, /Cannot use the state directory \S+\/a\/b\/client \(by --state-dir\)/);
     assert.match(message, new RegExp(`process ${Deno.pid} uses it; stop .*--state-dir`));
   }
+  await released(dir.file("a/b/client/lock"));
   using _again = await StateDirectory.open(base, "client");
 });
 

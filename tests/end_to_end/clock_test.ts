@@ -83,7 +83,7 @@ Deno.test({
     assert.equal(await client.stop(), 0, client.log);
     assert.equal(await second.stop(), 0, second.log);
 
-    const { points, missedPolls } = client.summary("procfs");
+    const { points, missed_polls } = client.summary("procfs");
     const rows = [...await readRows(files[0]), ...await readRows(files[1])];
     assert.equal(rows.length, points, client.log);
     const times = polls(rows);
@@ -93,6 +93,6 @@ Deno.test({
     assert.equal(back.length, 2, `times go back twice: ${steps}`);
     for (const ms of back) assert.ok(Math.abs(ms + HOUR_MS) < 1000, `${ms} ms`);
     const gaps = steps.filter((ms) => ms > 250);
-    assert.ok(gaps.length <= missedPolls + 1, `${gaps} ms between polls`);
+    assert.ok(gaps.length <= missed_polls + 1, `${gaps} ms between polls`);
   },
 });

@@ -46,8 +46,8 @@ Deno.test({
     );
     assert.ok(points - rows.length <= points / polls.length * 1.5, `${points} points, ${rows.length} rows`);
     assert.equal(new Set(polls).size, polls.length, "nothing is there twice");
-    const { missedPolls } = client.summary("procfs");
+    const { missed_polls } = client.summary("procfs");
     const gaps = polls.slice(1).map((time, i) => time - polls[i]).filter((ms) => ms > 250);
-    assert.ok(gaps.length <= missedPolls + 1, `${gaps} ms between polls`);
+    assert.ok(gaps.length <= missed_polls + 1, `${gaps} ms between polls`);
   },
 });

@@ -262,6 +262,24 @@ export class TempDir implements AsyncDisposable {
   }
 }
 
+/** Waits until this process has no file of that path open: Deno 2.6 gives up a lock only when it has got it. */
+export async function released(path: string): Promise<void> {
+  if (Deno.build.os !== "linux") return;
+  const real = Deno.realPathSync(path);
+  const isOpen = () =>
+    [...Deno.readDirSync("/proc/self/fd")].some(({ name }) => {
+      try {
+        return Deno.readLinkSync(`/proc/self/fd/${name}`) === real;
+      } catch {
+        return false;
+      }
+    });
+  for (const began = performance.now(); isOpen();) {
+    if (performance.now() - began > PATIENCE_MS) throw new Error(`${path} is still open`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 /** A port that nobody uses at the moment. */
 export function freePort(hostname = "127.0.0.1"): number {
   using listener = Deno.listen({ hostname, port: 0 });

@@ -47,6 +47,13 @@ export interface BatchReader {
    * had before this process.
    */
   resumeAfter(position: number): void;
+  /**
+   * Resolves when a crash of this process cannot take away what was read last and all before it: an output that stores
+   * a position waits for it, so that it is never ahead of what clients may send again.
+   *
+   * @throws when the journal was closed before.
+   */
+  durable(): Promise<void>;
 }
 
 /** What inputs, outputs and the agent see of a journal. */
@@ -135,6 +142,10 @@ class MemoryReader implements BatchReader {
   }
 
   resumeAfter(): void {}
+
+  durable(): Promise<void> {
+    return Promise.resolve();
+  }
 
   async wait(timeoutMs = Infinity, signal?: AbortSignal): Promise<WaitResult> {
     const deadline = performance.now() + timeoutMs;

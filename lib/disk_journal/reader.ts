@@ -74,6 +74,10 @@ export class DiskReader implements BatchReader {
     this.#journal.onCommit();
   }
 
+  durable(): Promise<void> {
+    return this.#journal.durable(this.position);
+  }
+
   /** The output has it already. */
   #pass(entry: Entry): void {
     this.committed = entry.number + 1;

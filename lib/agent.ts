@@ -1,5 +1,6 @@
 /** The process: opens the plugins, joins them to one pipe, runs it until a signal, and stops it in good order. */
 import { SystemClock } from "./clock.ts";
+import { DeadLetterBox, deadLetterDirectory, DEFAULT_MAX_BYTES } from "./dead_letters.ts";
 import type { DiskJournal } from "./disk_journal/disk_journal.ts";
 import { formatDuration } from "./duration.ts";
 import { EXIT, ExitError } from "./errors.ts";
@@ -19,6 +20,8 @@ export interface AgentSettings {
     readonly shutdown_timeout: number;
     /** What the configuration says of the journal; without it, it is in memory. */
     readonly journal?: JournalConfig;
+    /** The most bytes that dead letters of one output may take. */
+    readonly dead_letters?: { readonly max_size: number };
   };
   /** Where what outlives the process is kept, by the roles of processes. @default {null}, nowhere */
   readonly stateBase?: StateBase | null;
@@ -178,8 +181,11 @@ class Agent {
   }
 
   #context(name: string): PluginContext {
+    const log = this.#log.for(name);
+    const directory = this.#stateDirectory;
+    const { max_size: maxBytes = DEFAULT_MAX_BYTES } = this.#settings.general.dead_letters ?? {};
     return {
-      log: this.#log.for(name),
+      log,
       registry: this.#registry,
       clock: this.#clock,
       fail: (error) => {
@@ -189,7 +195,12 @@ class Agent {
       keepsOnDisk: this.#disk !== null,
       clients: this.#journal.clients,
       identity: this.#journal,
-      stateDirectory: this.#stateDirectory,
+      stateDirectory: directory,
+      deadLetters: new DeadLetterBox({
+        directory: directory && deadLetterDirectory(directory, name),
+        maxBytes,
+        log,
+      }),
     };
   }
 

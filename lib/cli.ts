@@ -76,6 +76,15 @@ const COMMAND_FUNCTIONS: Readonly<
   "config show": configShow,
   "config regen": configRegen,
   "plugins list": pluginsList,
+  "dead-letters list": async (line, world) => await (await import("./cli/dead_letters.ts")).list(line, world),
+  "dead-letters show": async (line, world) => await (await import("./cli/dead_letters.ts")).show(line, world),
+  "dead-letters purge": async (line, world) =>
+    await (await import("./cli/dead_letters.ts")).purge(line, world),
+  "dead-letters replay": async (line, world) => {
+    const { config } = await load(line, world, { requirePipeline: false });
+    for (const note of config.notes) world.stderr(`Note: ${note}\n`);
+    return await (await import("./cli/dead_letters.ts")).replay(line, world, config, logFor(line, world));
+  },
   async help(line, { stdout }) {
     const { commandHelp, programHelp } = await import("./cli/help.ts");
     stdout(line.topics.length > 0 ? commandHelp(line.topics) : programHelp(denoConfig.version));
@@ -122,13 +131,17 @@ async function load(
   return { config: loadConfig(options), options };
 }
 
-async function run(line: CommandLine, world: Surroundings): Promise<number> {
-  const log = createLogger(PROGRAM, {
+function logFor(line: CommandLine, world: Surroundings): Logger {
+  return createLogger(PROGRAM, {
     level: line.value("log-level") as LogLevel | undefined,
     format: line.value("log-format") as LogFormat | undefined,
     color: world.color(),
     write: world.stderr,
   });
+}
+
+async function run(line: CommandLine, world: Surroundings): Promise<number> {
+  const log = logFor(line, world);
   let config: Configuration<General>;
   try {
     ({ config } = await load(line, world));

@@ -4,6 +4,7 @@
  */
 import type { ClientTable } from "./clients.ts";
 import type { Clock } from "./clock.ts";
+import type { DeadLetters } from "./dead_letters.ts";
 import type { BatchReader, Journal } from "./journal.ts";
 import type { Logger } from "./log.ts";
 import type { Batch } from "./measurement.ts";
@@ -33,6 +34,8 @@ export interface PluginContext {
    * written to. `null` where there is none.
    */
   readonly stateDirectory: string | null;
+  /** Where an output puts the points that its target refuses for good. */
+  readonly deadLetters: DeadLetters;
 }
 
 /** Where inputs put their batches. */

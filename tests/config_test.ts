@@ -508,6 +508,9 @@ min_free = "64MiB" # default
 sync = "50ms" # default
 # on_full is not set
 
+[dead_letters]
+max_size = "64MiB" # default
+
 [plugins.procfs]
 enable = true # alumet-config.toml:1
 groups = [] # --config-override plugins.procfs.groups

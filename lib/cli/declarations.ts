@@ -25,6 +25,8 @@ export interface CommandDeclaration {
   readonly summary: string;
   /** More, for the command's own help. */
   readonly description?: string;
+  /** What the one word behind it is called, which may be left out; absent where there is none. */
+  readonly argument?: string;
 }
 
 export const COMMANDS: readonly CommandDeclaration[] = [
@@ -53,7 +55,31 @@ export const COMMANDS: readonly CommandDeclaration[] = [
       "or those that --relay-in, --relay-out and --output-file need, are enabled in it.",
   },
   { name: "plugins list", summary: "Print the plugins: their names, kinds and what they do." },
-  { name: "help", summary: "Print help, on a command if one is named." },
+  {
+    name: "dead-letters list",
+    argument: "OUTPUT",
+    summary: "Print how many points each output's database has refused for good, since when, and why.",
+  },
+  {
+    name: "dead-letters show",
+    argument: "OUTPUT",
+    summary: "Print these points as lines of JSON.",
+  },
+  {
+    name: "dead-letters replay",
+    argument: "OUTPUT",
+    summary: "Write these points again, to where the configuration says.",
+    description:
+      "Takes the same flags as run, and works while the agent runs. What is refused again is set aside anew. Ends when " +
+      "all is written or refused; Ctrl-C ends it before, and what is left is kept. Exit code 0: all is written.",
+  },
+  {
+    name: "dead-letters purge",
+    argument: "OUTPUT",
+    summary: "Remove these points for good, with --older-than AGE or --all.",
+    description: "Without --yes it only says how many it would remove. Works while the agent runs.",
+  },
+  { name: "help", argument: "COMMAND", summary: "Print help, on a command if one is named." },
   { name: "version", summary: "Print the version." },
 ];
 
@@ -108,6 +134,14 @@ export const FLAGS: readonly FlagDeclaration[] = [
     doc: "How log lines are written to standard error. Default: text.",
   },
   { name: "force", commands: ["config regen"], doc: "Replace a file that exists." },
+  {
+    name: "older-than",
+    value: "AGE",
+    commands: ["dead-letters purge"],
+    doc: "Remove what was refused longer ago than this, such as 30days.",
+  },
+  { name: "all", commands: ["dead-letters purge"], doc: "Remove all." },
+  { name: "yes", commands: ["dead-letters purge"], doc: "Do it." },
   { name: "status", commands: ["plugins list"], doc: "Say which plugins the configuration enables." },
   { name: "help", short: "h", doc: "Print help." },
   { name: "version", short: "V", doc: "Print the version." },

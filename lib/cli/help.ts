@@ -55,12 +55,12 @@ export function programHelp(version: string): string {
 
 /** The help of a command, or of the commands that start with the same word. */
 export function commandHelp(commands: readonly CommandDeclaration[]): string {
-  return commands.map(({ name, summary, description }) =>
+  return commands.map(({ name, summary, description, argument }) =>
     [
       `${PROGRAM} ${name}: ${summary}`,
       ...(description ? ["", ...columns([["", description]]).map((line) => line.trimStart())] : []),
       "",
-      `Usage: ${PROGRAM} ${name}${name === "help" ? " [COMMAND]" : ""} [FLAGS]`,
+      `Usage: ${PROGRAM} ${name}${argument ? ` [${argument}]` : ""} [FLAGS]`,
       "",
       "Flags:",
       ...columns(flagRows(name)),

@@ -9,6 +9,8 @@ export interface CommandLine {
   readonly command: CommandDeclaration;
   /** For `help`: the commands that help is wanted on. None for the whole program. */
   readonly topics: readonly CommandDeclaration[];
+  /** The word behind the command, where it takes one. */
+  readonly argument?: string;
   /** Whether a flag without value is given. */
   has(name: string): boolean;
   /** The value of a flag, if it is given. */
@@ -111,7 +113,7 @@ function flagProblems(
   return problems;
 }
 
-type Found = Pick<CommandLine, "command" | "topics">;
+type Found = Pick<CommandLine, "command" | "topics" | "argument">;
 
 function findCommand(words: readonly string[], wantsHelp: boolean, problems: string[]): Found {
   if (words[0] === "help") {
@@ -127,8 +129,12 @@ function findCommand(words: readonly string[], wantsHelp: boolean, problems: str
     return { command: command("run"), topics: [] };
   }
   const rest = words.slice(found.name.split(" ").length);
-  if (rest.length > 0) problems.push(`Cannot use ${rest.join(" ")}: ${found.name} takes no further words`);
-  return { command: found, topics: [] };
+  const argument = found.argument === undefined ? undefined : rest.shift();
+  if (rest.length > 0) {
+    const takes = found.argument === undefined ? "takes no further words" : "takes one word at most";
+    problems.push(`Cannot use ${rest.join(" ")}: ${found.name} ${takes}`);
+  }
+  return { command: found, topics: [], argument };
 }
 
 function findTopics(words: readonly string[], problems: string[]): CommandDeclaration[] {

@@ -42,10 +42,23 @@ const journal = table({
   })),
 }, { doc: "The journal between inputs and outputs." });
 
+const deadLetters = table({
+  max_size: size({
+    doc: "Most bytes on disk for each output; the oldest give way, and are counted.",
+    default: "64MiB",
+    min: "64KiB",
+  }),
+}, {
+  doc:
+    "What a database refuses for good is set aside in the state directory, for alumet-relay dead-letters to show, " +
+    "replay or purge.",
+});
+
 export const general = table({
   shutdown_timeout: duration({
     doc: "The longest that an orderly stop may take: a last poll, sending and writing what is there.",
     default: "5s",
   }),
   journal,
+  dead_letters: deadLetters,
 }, { doc: "Keys of the process as a whole." });

@@ -1,6 +1,7 @@
 /** What plugins are given, for tests that open one by itself. */
 import { ClientTable } from "../../lib/clients.ts";
 import { SystemClock } from "../../lib/clock.ts";
+import { DeadLetterBox, deadLetterDirectory, DEFAULT_MAX_BYTES } from "../../lib/dead_letters.ts";
 import { newJournalId } from "../../lib/journal.ts";
 import { createLogger } from "../../lib/log.ts";
 import type { PluginContext } from "../../lib/plugin.ts";
@@ -8,8 +9,10 @@ import { MetricRegistry } from "../../lib/registry.ts";
 
 /** A context that logs nowhere and throws what a plugin fails with, but for what is given. */
 export function contextWith<T extends Partial<PluginContext>>(given: T): PluginContext & T {
+  const log = given.log ?? createLogger("test", { write: () => {} });
+  const directory = given.stateDirectory ?? null;
   return {
-    log: createLogger("test", { write: () => {} }),
+    log,
     registry: new MetricRegistry(),
     clock: new SystemClock(),
     fail: (error: Error) => {
@@ -19,6 +22,11 @@ export function contextWith<T extends Partial<PluginContext>>(given: T): PluginC
     clients: new ClientTable(),
     identity: { id: newJournalId(), renewId: () => Promise.resolve() },
     stateDirectory: null,
+    deadLetters: new DeadLetterBox({
+      directory: directory && deadLetterDirectory(directory, "test"),
+      maxBytes: DEFAULT_MAX_BYTES,
+      log,
+    }),
     ...given,
   };
 }

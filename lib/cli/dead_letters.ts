@@ -1,0 +1,224 @@
+/** `alumet-relay dead-letters`: what databases have refused for good. */
+import { decodeLetter } from "../dead_letter_codec.ts";
+import { DeadLetterFiles, lettersIn, outputsIn } from "../dead_letter_files.ts";
+import { deadLetterDirectory } from "../dead_letters.ts";
+import { DurationError, parseDuration } from "../duration.ts";
+import { EXIT, ExitError, messageOf } from "../errors.ts";
+import { type Logger, printable } from "../log.ts";
+import type { OutputPlugin } from "../plugin.ts";
+import { formatSize } from "../size.ts";
+import { findStateBase, type Role, roleOf, ROLES, STATE_FLAG } from "../state_directory.ts";
+import { didYouMean } from "../toml_text.ts";
+import type { CommandLine } from "./parse.ts";
+
+/** What the commands need of the world. */
+export interface DeadLetterWorld {
+  stdout: (text: string) => void;
+  stderr: (text: string) => void;
+  env: (name: string) => string | undefined;
+}
+
+/** The letters of one output of processes of one role. */
+interface Place {
+  readonly output: string;
+  readonly role: Role;
+  readonly files: DeadLetterFiles;
+}
+
+/** Reasons that are shown of one output. */
+const MAX_REASONS = 10;
+
+function stateBase(line: CommandLine, { env }: DeadLetterWorld): string {
+  const base = findStateBase(line.value("state-dir"), env);
+  if (base) return base.path;
+  throw new ExitError(
+    EXIT.config,
+    `There is no state directory: none of STATE_DIRECTORY, XDG_STATE_HOME and HOME is set; name one with ${STATE_FLAG}`,
+  );
+}
+
+/** Where there are letters: of the output that was named, or of all. */
+async function places(line: CommandLine, world: DeadLetterWorld): Promise<Place[]> {
+  const base = stateBase(line, world);
+  const found: Place[] = [];
+  const names = new Set<string>();
+  try {
+    for (const role of ROLES) {
+      for (const name of await outputsIn(`${base}/${role}/dead-letters`)) {
+        const output = decodeURIComponent(name);
+        const files = new DeadLetterFiles(deadLetterDirectory(`${base}/${role}`, output));
+        if ((await files.all()).length === 0) continue;
+        names.add(output);
+        if (line.argument === undefined || line.argument === output) found.push({ output, role, files });
+      }
+    }
+  } catch (error) {
+    throw new ExitError(EXIT.unavailable, `Cannot read the dead letters in ${base}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  if (line.argument !== undefined && found.length === 0 && names.size > 0) {
+    const near = didYouMean(line.argument, [...names]) || `; there are some of ${[...names].join(", ")}`;
+    throw new ExitError(EXIT.usage, `There are no dead letters of ${line.argument}${near}`);
+  }
+  return found;
+}
+
+const points = (count: number) => `${count} point${count === 1 ? "" : "s"}`;
+const timeOf = (ms: number) => new Date(ms).toISOString().slice(0, 19) + "Z";
+
+/** Counts, times and reasons for each output. */
+export async function list(line: CommandLine, world: DeadLetterWorld): Promise<number> {
+  const found = await places(line, world);
+  if (found.length === 0) world.stdout("There are no dead letters\n");
+  for (const { output, role, files } of found) {
+    const reasons = new Map<string, number>();
+    let [count, damaged, bytes, oldest, newest] = [0, 0, 0, Infinity, -Infinity];
+    for (const file of await files.all()) {
+      bytes += file.bytes;
+      for (const text of await lettersIn(file.path)) {
+        const letter = decodeLetter(text);
+        if (typeof letter === "string") {
+          damaged++;
+          continue;
+        }
+        count++;
+        oldest = Math.min(oldest, letter.refusedAtMs);
+        newest = Math.max(newest, letter.refusedAtMs);
+        reasons.set(letter.reason, (reasons.get(letter.reason) ?? 0) + 1);
+      }
+    }
+    const when = count > 0 ? `, refused from ${timeOf(oldest)} to ${timeOf(newest)}` : "";
+    world.stdout(`${output} (${role}): ${points(count)}, ${formatSize(bytes)}${when}\n`);
+    const sorted = [...reasons].sort((a, b) => b[1] - a[1]);
+    const rows = sorted.slice(0, MAX_REASONS).map(([reason, n]) => [n, printable(reason)]);
+    const others = sorted.slice(MAX_REASONS).reduce((sum, [, n]) => sum + n, 0);
+    if (others > 0) rows.push([others, `${sorted.length - MAX_REASONS} other reasons`]);
+    if (damaged > 0) rows.push([damaged, "damaged lines, which nothing can read"]);
+    for (const [n, reason] of rows) world.stdout(`${String(n).padStart(10)}  ${reason}\n`);
+  }
+  return EXIT.ok;
+}
+
+/** The letters as they are: lines of JSON. */
+export async function show(line: CommandLine, world: DeadLetterWorld): Promise<number> {
+  for (const { files } of await places(line, world)) {
+    for (const { path } of await files.all()) {
+      const lines = await lettersIn(path);
+      if (lines.length > 0) world.stdout(lines.join("\n") + "\n");
+    }
+  }
+  return EXIT.ok;
+}
+
+/** Removes letters: old ones, or all. */
+export async function purge(line: CommandLine, world: DeadLetterWorld): Promise<number> {
+  const age = line.value("older-than");
+  if ((age === undefined) === !line.has("all")) {
+    throw new ExitError(EXIT.usage, "Say what to purge: --older-than AGE, such as 30days, or --all");
+  }
+  const before = age === undefined ? Infinity : Date.now() - ageMs(age);
+  const isOld = (text: string) => {
+    const letter = decodeLetter(text);
+    // When a damaged line was written is not known.
+    return typeof letter === "string" ? before === Infinity : letter.refusedAtMs < before;
+  };
+  const found = await places(line, world);
+  if (!line.has("yes")) {
+    let count = 0;
+    for (const { files } of found) {
+      for (const { path } of await files.all()) count += (await lettersIn(path)).filter(isOld).length;
+    }
+    world.stderr(`${points(count)} would be removed for good; add --yes to do it\n`);
+    return EXIT.usage;
+  }
+  for (const { output, role, files } of found) {
+    try {
+      world.stdout(`${output} (${role}): ${points(await files.purge(isOld))} removed\n`);
+    } catch (error) {
+      throw new ExitError(EXIT.unavailable, `Cannot purge ${files.directory}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+  if (found.length === 0) world.stdout("There are no dead letters\n");
+  return EXIT.ok;
+}
+
+function ageMs(text: string): number {
+  try {
+    return Number(parseDuration(text)) / 1e6;
+  } catch (error) {
+    if (!(error instanceof DurationError)) throw error;
+    throw new ExitError(EXIT.usage, `Cannot use --older-than ${text}: ${error.message}`);
+  }
+}
+
+/** The outputs of a configuration, and what its processes keep. */
+export interface ReplayConfiguration {
+  readonly plugins: readonly {
+    readonly plugin: { readonly name: string; readonly kind: string };
+    readonly config: unknown;
+  }[];
+  readonly general: { readonly dead_letters: { readonly max_size: number } };
+}
+
+/** Writes letters again, with the configuration of the agent. */
+export async function replay(
+  line: CommandLine,
+  world: DeadLetterWorld,
+  configuration: ReplayConfiguration,
+  log: Logger,
+): Promise<number> {
+  const { plugins, general } = configuration;
+  const role = roleOf(plugins.map(({ plugin }) => plugin.name));
+  const stateDirectory = `${stateBase(line, world)}/${role}`;
+  const found = (await places(line, world)).filter((place) => place.role === role);
+  if (found.length === 0) {
+    world.stdout(`There are no dead letters of ${line.argument ?? "any output"} (${role})\n`);
+    return EXIT.ok;
+  }
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
+  try {
+    let good = true;
+    for (const { output, files: { directory } } of found) {
+      const configured = plugins.find(({ plugin }) => plugin.name === output && plugin.kind === "output");
+      if (!configured) {
+        world.stderr(`Cannot replay ${output}: the configuration does not enable plugins.${output}\n`);
+        good = false;
+        continue;
+      }
+      const { replay } = await import("../dead_letter_replay.ts");
+      const result = await replay({
+        plugin: configured.plugin as OutputPlugin<unknown>,
+        config: configured.config,
+        files: new DeadLetterFiles(directory, general.dead_letters.max_size),
+        stateDirectory,
+        log: log.for(output),
+        signal: stop.signal,
+      }).catch((error) => {
+        if (error instanceof ExitError) throw error;
+        throw new ExitError(
+          EXIT.unavailable,
+          `Cannot replay ${output}: ${messageOf(error)}; nothing is lost`,
+          {
+            cause: error,
+          },
+        );
+      });
+      const { written, refused, left, damaged } = result;
+      const rest = [
+        refused > 0 && `${refused} refused again`,
+        left > 0 && `${left} left for the next replay`,
+        damaged > 0 && `${damaged} damaged line${damaged === 1 ? "" : "s"} left`,
+      ].filter((part) => part !== false);
+      world.stdout([`${output}: ${points(written)} written`, ...rest].join(", ") + "\n");
+      good &&= rest.length === 0;
+    }
+    return good ? EXIT.ok : EXIT.unavailable;
+  } finally {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, onSignal);
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * Dead letters: points that an output's target has refused for good are set aside, with the reason, rather than lost or
+ * in the way of the others. They are for `alumet-relay dead-letters`: to be looked at, written again, or thrown away.
+ *
+ * An output adds each such point, and waits for {@linkcode DeadLetters.sync} before it commits the batch: then a crash
+ * loses none. A crash between the two writes the batch again, and its dead letters with it: they may be there twice.
+ */
+import { encodeLetter } from "./dead_letter_codec.ts";
+import type { DeadLetterFiles } from "./dead_letter_files.ts";
+import { messageOf } from "./errors.ts";
+import type { Logger } from "./log.ts";
+import type { Batch } from "./measurement.ts";
+
+/** How often refused points are said in the log, in ms. */
+const COMPLAIN_MS = 60_000;
+/** Of a reason, which a target may have made long. */
+const MAX_REASON = 500;
+
+/** The most bytes that the dead letters of one output take, if nothing else is said. */
+export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
+
+/** Where an output puts what is refused for good. */
+export interface DeadLetters {
+  /** Sets row `row` of a batch aside. Nothing is written before {@linkcode sync}. */
+  add(batch: Batch, row: number, reason: string): void;
+  /** Letters that were added since the last {@linkcode sync}. */
+  readonly pending: number;
+  /**
+   * Resolves when what was added survives a crash; or was counted as lost, where there is no place for it. Does not
+   * fail.
+   */
+  sync(): Promise<void>;
+  /** Points since the start that were refused. */
+  readonly refusedPoints: number;
+  /** Of these and of those from before, points that are not kept: the oldest gave way, or the disk did not take them. */
+  readonly droppedPoints: number;
+}
+
+/** Where dead letters of the outputs of one process are, below its state directory. */
+export function deadLetterDirectory(stateDirectory: string, output: string): string {
+  return `${stateDirectory}/dead-letters/${encodeURIComponent(output)}`;
+}
+
+export interface DeadLetterOptions {
+  /** `null`: there is no state directory; points are counted and logged. */
+  directory: string | null;
+  /** The most that they may take on disk. */
+  maxBytes: number;
+  log: Logger;
+}
+
+export class DeadLetterBox implements DeadLetters {
+  refusedPoints = 0;
+  droppedPoints = 0;
+  readonly #options: DeadLetterOptions;
+  #files: DeadLetterFiles | null = null;
+  #lines: string[] = [];
+  #pending = 0;
+  /** One write at a time, in order. */
+  #writing: Promise<void> = Promise.resolve();
+  #complained = -Infinity;
+  #unsaid = 0;
+
+  constructor(options: DeadLetterOptions) {
+    this.#options = options;
+  }
+
+  get pending(): number {
+    return this.#pending;
+  }
+
+  add(batch: Batch, row: number, reason: string): void {
+    this.refusedPoints++;
+    this.#pending++;
+    const short = reason.length > MAX_REASON ? `${reason.slice(0, MAX_REASON)}…` : reason;
+    if (this.#options.directory !== null) this.#lines.push(encodeLetter(batch, row, short, Date.now()));
+    else this.droppedPoints++;
+    this.#complain(batch, row, short);
+  }
+
+  #complain(batch: Batch, row: number, reason: string): void {
+    this.#unsaid++;
+    const now = performance.now();
+    if (now - this.#complained < COMPLAIN_MS) return;
+    this.#complained = now;
+    const { log, directory } = this.#options;
+    const { metric, resourceKind, resourceId, consumerKind, consumerId } = batch.series[row];
+    const fields = {
+      points: this.#unsaid,
+      reason,
+      metric: metric.name,
+      resource: `${resourceKind} ${resourceId}`.trim(),
+      consumer: `${consumerKind} ${consumerId}`.trim(),
+      directory: directory ?? undefined,
+    };
+    this.#unsaid = 0;
+    if (directory === null) {
+      log.error("Points are refused for good, and there is no state directory to keep them in", fields);
+    } else log.warn("Points are refused for good, they are set aside (alumet-relay dead-letters)", fields);
+  }
+
+  sync(): Promise<void> {
+    if (this.#pending === 0) return this.#writing;
+    const lines = this.#lines;
+    this.#lines = [];
+    this.#pending = 0;
+    if (lines.length === 0) return this.#writing;
+    return this.#writing = this.#writing.then(() => this.#write(lines));
+  }
+
+  async #write(lines: readonly string[]): Promise<void> {
+    const { directory, maxBytes, log } = this.#options;
+    try {
+      // Most processes never need it.
+      const { DeadLetterFiles } = await import("./dead_letter_files.ts");
+      this.#files ??= new DeadLetterFiles(directory!, maxBytes);
+      const dropped = await this.#files.append(lines);
+      if (dropped > 0) {
+        this.droppedPoints += dropped;
+        log.error("There are too many dead letters, the oldest are dropped", {
+          points: dropped,
+          directory: directory!,
+        });
+      }
+    } catch (error) {
+      this.droppedPoints += lines.length;
+      log.error("Cannot set refused points aside, they are lost", {
+        points: lines.length,
+        directory: directory!,
+        reason: messageOf(error),
+      });
+    }
+  }
+}

@@ -138,7 +138,7 @@ export class ClientTable {
   }
 
   /** A crash cannot take this batch away any more. */
-  makeDurable(batch: Batch): void {
+  makeDurable(batch: Pick<Batch, "origins">): void {
     for (const { client, sequence } of batch.origins) {
       if (sequence > client.durable) client.durable = sequence;
     }

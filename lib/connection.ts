@@ -106,7 +106,7 @@ export class ClientConnection {
   /** Closes the connection when its deadline has passed. */
   sweep(now: number): void {
     if (this.#closed) return;
-    this.#intake?.beat(now);
+    this.#intake?.beat(now, this.#shared.limits.signOfLifeMs);
     if (now < this.#deadline) {
       if (this.#deaf && !this.#intake!.waiting) this.#leave(now);
       return;
@@ -224,7 +224,7 @@ export class ClientConnection {
         await this.#budget(partial);
       }
       if (this.#draining) this.#deadline = Math.min(performance.now() + limits.drainIdleMs, this.#drainEnd);
-      else if (this.#name !== null) {
+      else if (this.#name !== null && (this.#intake || !this.#acknowledges)) {
         this.#deadline = frames.partialBytes > 0 ? performance.now() + limits.frameMs : Infinity;
         this.#deadlineReason = `silent for ${limits.frameMs} ms in the middle of a message`;
       }
@@ -287,7 +287,8 @@ export class ClientConnection {
     }
     this.#name = sender;
     this.#acknowledges = acknowledges(greet.relayVersion);
-    this.#deadline = Infinity;
+    // A client of ours has not said all yet.
+    if (!this.#acknowledges) this.#deadline = Infinity;
     const others = this.#shared.names.get(sender) ?? 0;
     this.#shared.names.set(sender, others + 1);
     this.#log.info("Client connected", this.#fields(versions));

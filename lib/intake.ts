@@ -12,8 +12,6 @@ import { type MetricRegistry, RegistryError } from "./registry.ts";
 
 /** Series that a client may have in its stream. */
 export const MAX_SERIES = 65_536;
-/** How often the last acknowledgement is said again while something is not safe yet, as a sign of life, in ms. */
-const SIGN_OF_LIFE_MS = 5000;
 
 /** What has become of batches at this end. */
 export type Safety = "durable" | "stored";
@@ -114,9 +112,9 @@ export class Intake {
     if (this.#safe() > this.#acknowledged) void this.#say();
   }
 
-  /** Shows that this end is there, while the client waits. */
-  beat(now: number): void {
-    if (this.waiting && now - this.#saidMs > SIGN_OF_LIFE_MS) void this.#say();
+  /** Shows that this end is there, while the client waits and has heard nothing for so long. */
+  beat(now: number, afterMs: number): void {
+    if (this.waiting && now - this.#saidMs > afterMs) void this.#say();
   }
 
   #safe(): number {

@@ -51,9 +51,14 @@ export class BatchBuilder {
 
   /** Where `rows` points fit that must not be parted: it is {@linkcode add}ed when they are in. */
   room(rows: number): Batch {
-    if (rows > this.#pool.capacity) return new Batch(rows);
-    if (this.current.length + rows > this.#pool.capacity) this.rotate();
-    return this.current;
+    const { capacity } = this.#pool;
+    // What came before stays before it.
+    if (
+      this.current.length + rows > capacity && (this.current.length > 0 || this.current.origins.length > 0)
+    ) {
+      this.rotate();
+    }
+    return rows > capacity ? new Batch(rows) : this.current;
   }
 
   /** A batch from {@linkcode room} has been filled. */

@@ -40,6 +40,8 @@ export interface ServerLimits {
   drainIdleMs: number;
   /** At a stop, the longest that a client which goes on sending is listened to. @default {2000} */
   drainMs: number;
+  /** How often a client of ours is told that the server is there, while it waits. @default {5000} */
+  signOfLifeMs: number;
 }
 
 export const DEFAULT_LIMITS: ServerLimits = {
@@ -47,6 +49,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   frameMs: 60_000,
   drainIdleMs: 100,
   drainMs: 2000,
+  signOfLifeMs: 5000,
 };
 
 /** What the server has done since it started. */

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { DEFAULT_LIMITS, RelayClient, relayClient, type RelayClientConfig, retrying } from "../lib/client.ts";
+import { DEFAULT_LIMITS, retrying } from "../lib/client.ts";
 import { ExitError } from "../lib/errors.ts";
-import type { MemoryJournal } from "../lib/journal.ts";
-import type { Batch } from "../lib/measurement.ts";
 import { PostcardReader } from "../lib/postcard.ts";
 import { encodeFrame, MESSAGE } from "../lib/protocol.ts";
+import { configOf, TestClient } from "./kit/client.ts";
 import { decodeBody, decoderWith, metricOf, pointsOf } from "./kit/decode.ts";
 import { batchOf, numbered, series } from "./kit/points.ts";
 import { freePort } from "./kit/process.ts";
@@ -13,66 +12,11 @@ import {
   Collector,
   HandServer,
   journalOf,
-  LogLines,
   OneMessagePerRead,
   type Peer,
   TestServer,
   until,
 } from "./kit/relay.ts";
-
-type Overrides = Partial<Omit<RelayClientConfig, "retry">> & { retry?: Partial<RelayClientConfig["retry"]> };
-
-function configOf(port: number, { retry, ...rest }: Overrides = {}): RelayClientConfig {
-  const defaults = relayClient.config.defaultValue();
-  return {
-    ...defaults,
-    client_name: "node-1",
-    relay_server: `127.0.0.1:${port}`,
-    buffer_max_length: 0,
-    ...rest,
-    retry: { ...defaults.retry, max_times: 3, initial_delay: 5, max_delay: 10, jitter: 0, ...retry },
-  };
-}
-
-/** A client that runs, from a journal that a test fills. */
-class TestClient implements AsyncDisposable {
-  readonly logs = new LogLines();
-  readonly client: RelayClient;
-  readonly done: Promise<void>;
-  failure: Error | undefined;
-  readonly abort = new AbortController();
-
-  constructor(
-    config: RelayClientConfig,
-    readonly journal: MemoryJournal = journalOf(),
-    limits = DEFAULT_LIMITS,
-    keepsOnDisk = false,
-  ) {
-    const fail = (error: Error) => void (this.failure = error);
-    this.client = new RelayClient(
-      config,
-      { log: this.logs.log, fail, keepsOnDisk, identity: journal },
-      limits,
-    );
-    this.done = this.client.run(journal.reader(), this.abort.signal);
-  }
-
-  push(batch: Batch): void {
-    void this.journal.append(batch);
-  }
-
-  /** Sends all and stops. */
-  async finish(): Promise<void> {
-    if (!this.journal.ended) this.journal.end();
-    await this.done;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.abort.abort();
-    await this.finish();
-    await this.client[Symbol.asyncDispose]();
-  }
-}
 
 /** Accepts a client by hand: reads its greeting and accepts it. */
 async function accepted(server: HandServer): Promise<Peer> {

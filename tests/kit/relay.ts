@@ -1,7 +1,8 @@
 /** Servers and clients within the test's process, and peers that say anything at all. */
-import { ClientTable } from "../../lib/clients.ts";
+import { ClientTable, type Origin } from "../../lib/clients.ts";
 import { FrameReader } from "../../lib/frames.ts";
 import { MemoryJournal, type MemoryJournalOptions } from "../../lib/journal.ts";
+import type { Safety } from "../../lib/intake.ts";
 import { createLogger, type Logger } from "../../lib/log.ts";
 import type { Batch } from "../../lib/measurement.ts";
 import { PostcardReader, PostcardWriter } from "../../lib/postcard.ts";
@@ -10,6 +11,7 @@ import {
   encodeFrame,
   type GreetResponse,
   MESSAGE,
+  MESSAGE_END,
   readControlMessage,
   type WireMetric,
 } from "../../lib/protocol.ts";
@@ -46,40 +48,56 @@ export async function until(condition: () => boolean, ms = 10_000, what = String
 export class Collector implements BatchSink {
   /** Told that what is pushed is safe. */
   clients: ClientTable | undefined;
+  /** What is pushed is not safe before {@linkcode Collector.makeSafe} is called. */
+  holdsBack = false;
+  #unsafe: Origin[] = [];
   readonly points: Point[] = [];
   readonly batches: number[] = [];
   /** While set, producers wait. */
   gate: Promise<void> | undefined;
 
+  makeSafe(): void {
+    this.clients?.makeDurable({ origins: this.#unsafe.splice(0) });
+    this.clients?.progress();
+  }
+
   push(batch: Batch): Promise<void> | void {
     this.points.push(...pointsOf(batch, true));
     this.batches.push(batch.length);
-    this.clients?.makeDurable(batch);
-    this.clients?.progress();
+    this.#unsafe.push(...batch.origins);
+    if (!this.holdsBack) this.makeSafe();
     batch.release();
     return this.gate;
   }
+}
+
+export interface TestServerOptions {
+  port?: number;
+  sink?: Collector;
+  clients?: ClientTable;
+  registry?: MetricRegistry;
+  safety?: Safety;
 }
 
 /** A relay server on a port of 127.0.0.1, into a collector. */
 export class TestServer implements AsyncDisposable {
   readonly collector: Collector;
   readonly logs = new LogLines();
-  readonly registry = new MetricRegistry();
+  readonly registry: MetricRegistry;
   readonly clients: ClientTable;
   readonly server: RelayServer;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
-  constructor(
-    options: Partial<ServerLimits> & { port?: number; sink?: Collector; clients?: ClientTable } = {},
-  ) {
-    const { port = 0, sink = new Collector(), clients = new ClientTable(), ...limits } = options;
+  constructor(options: Partial<ServerLimits> & TestServerOptions = {}) {
+    const { port = 0, sink = new Collector(), clients = new ClientTable(), registry, safety, ...limits } =
+      options;
+    this.registry = registry ?? new MetricRegistry();
     this.collector = sink;
     this.clients = sink.clients = clients;
     const listener = Deno.listen({ hostname: "127.0.0.1", port });
     const context = { log: this.logs.log, registry: this.registry, clients };
-    this.server = new RelayServer(listener, context, { ...DEFAULT_LIMITS, ...limits });
+    this.server = new RelayServer(listener, context, { ...DEFAULT_LIMITS, ...limits }, safety);
     this.#running = this.server.run(this.collector, this.#stop.signal);
   }
 
@@ -177,7 +195,7 @@ export class Peer implements AsyncDisposable {
     if (!body) throw new Error("The connection was closed");
     const reader = new PostcardReader(body);
     const sender = reader.string();
-    return { sender, message: readControlMessage(reader, reader.discriminant(4)) };
+    return { sender, message: readControlMessage(reader, reader.discriminant(MESSAGE_END)) };
   }
 
   async answer(): Promise<GreetResponse> {
@@ -197,8 +215,12 @@ export class Peer implements AsyncDisposable {
   }
 }
 
-export function greeting(name: string, protocolVersion = 2): Uint8Array<ArrayBuffer> {
-  return encodeFrame(name, { type: "greet", alumetVersion: "0.9.5", relayVersion: "0.6.0", protocolVersion });
+export function greeting(
+  name: string,
+  protocolVersion = 2,
+  relayVersion = "0.6.0",
+): Uint8Array<ArrayBuffer> {
+  return encodeFrame(name, { type: "greet", alumetVersion: "0.9.5", relayVersion, protocolVersion });
 }
 
 /** What a server of ours, or a real one, answers to a greeting. */

@@ -6,8 +6,9 @@
  */
 import { deadline } from "@std/async/deadline";
 import { retry, RetryError } from "@std/async/retry";
-import { addressProblem, formatAddress, interfaceProblem, parseAddress } from "./address.ts";
+import { addressProblem } from "./address.ts";
 import { Delivery } from "./delivery.ts";
+import { dial } from "./dial.ts";
 import { formatDuration } from "./duration.ts";
 import { EXIT, ExitError, messageOf } from "./errors.ts";
 import { FrameReader } from "./frames.ts";
@@ -29,8 +30,7 @@ import {
   readControlMessage,
   type Welcome,
 } from "./protocol.ts";
-import { duration, type Infer, integer, number, optional, table, text } from "./schema.ts";
-import { resolve } from "./resolve.ts";
+import { duration, type Infer, integer, number, oneOrMore, optional, table, text } from "./schema.ts";
 import { type DeliveryStats, Sending } from "./sending.ts";
 
 /** An answer to the greeting has no reason to be larger than this. */
@@ -78,11 +78,12 @@ const config = table({
     defaultDoc: "the name of this host",
     check: (value) => value === "" ? "must not be empty" : undefined,
   }),
-  relay_server: text({
-    doc: "The server, by IP address or by name, and its port.",
+  relay_server: oneOrMore(text({
+    doc:
+      "The server, by IP address or by name, and its port. Or a list of servers, which are tried in order.",
     default: "[::1]:50051",
     check: (value) => addressProblem(value),
-  }),
+  })),
   buffer_max_length: integer({
     doc: "Bytes of encoded measurements that are gathered before all are sent; 0 sends them as they come.",
     default: 4096,
@@ -256,7 +257,7 @@ export class RelayClient implements Output {
       multiplier: undefined,
     };
     try {
-      return await retrying(() => this.#attempt(ways, signal), this.#patient ? patience : retry, signal);
+      return await retrying(() => this.#tryServers(ways, signal), this.#patient ? patience : retry, signal);
     } catch (error) {
       if (!(error instanceof RetryError) || !this.#keepsOnDisk) throw error;
       if (!this.#patient) {
@@ -269,19 +270,28 @@ export class RelayClient implements Output {
     }
   }
 
-  async #attempt(ways: Ways, signal: AbortSignal): Promise<boolean> {
+  /** The first server that takes this client. @throws what the last one failed with, if there is none. */
+  async #tryServers(ways: Ways, signal: AbortSignal): Promise<boolean> {
     this.#attempts++;
-    try {
-      return await this.#session(ways, signal);
-    } catch (error) {
-      if (!signal.aborted && !(error instanceof Refused)) {
-        this.#log[this.#patient ? "debug" : "warn"](
-          error instanceof ConnectionLost ? "Connection lost" : "Cannot connect",
-          { server: this.#config.relay_server, attempt: this.#attempts, reason: messageOf(error) },
-        );
+    let failure: unknown;
+    for (const server of this.#config.relay_server) {
+      try {
+        return await this.#session(server, ways, signal);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        const isLost = error instanceof ConnectionLost;
+        // A refusal is final where no other server may take us.
+        if (!(error instanceof Refused)) {
+          this.#log[this.#patient ? "debug" : "warn"](
+            isLost ? "Connection lost" : "Cannot connect",
+            { server, attempt: this.#attempts, reason: messageOf(error) },
+          );
+        } else if (this.#config.relay_server.length > 1) this.#log.error(error.message);
+        if (!(failure instanceof Error) || !(error instanceof Refused)) failure = error;
+        if (isLost) break;
       }
-      throw error;
     }
+    throw failure;
   }
 
   #givingUp(error: unknown): Error {
@@ -291,7 +301,9 @@ export class RelayClient implements Output {
     const tries = retry.max_times + 1;
     return new ExitError(
       EXIT.unavailable,
-      `Cannot reach the relay server ${relay_server} (plugins.relay-client.relay_server): given up after ${tries} ` +
+      `Cannot reach the relay server ${
+        relay_server.join(", ")
+      } (plugins.relay-client.relay_server): given up after ${tries} ` +
         `${tries === 1 ? "try" : "tries"}, the last one failed with: ${messageOf(error.cause)}`,
       { cause: error.cause },
     );
@@ -303,13 +315,13 @@ export class RelayClient implements Output {
    * @returns `true` when everything has been sent, `false` when the connection was lost after it had held for
    * `max_delay`. @throws when it failed before.
    */
-  async #session(ways: Ways, signal: AbortSignal): Promise<boolean> {
-    const conn = await this.#connect(signal);
+  async #session(server: string, ways: Ways, signal: AbortSignal): Promise<boolean> {
+    const conn = await dial(server, { ...this.#limits, log: this.#log, signal });
     this.#conn = conn;
     const lost = new AbortController();
     let began = Infinity;
     try {
-      const { frames, welcome } = await this.#handshake(conn, ways.outbox.reader);
+      const { frames, welcome } = await this.#handshake(server, conn, ways.outbox.reader);
       began = performance.now();
       this.#connections++;
       const { sending, delivery } = ways;
@@ -333,51 +345,20 @@ export class RelayClient implements Output {
         Object.values(Deno.errors).some((type) => error instanceof type);
       const reason = messageOf(io ? lost.signal.reason : error);
       if (performance.now() - began < this.#config.retry.max_delay) throw new ConnectionLost(reason);
-      this.#log.warn("Connection lost", { server: this.#config.relay_server, reason });
+      this.#log.warn("Connection lost", { server, reason });
       return false;
     } finally {
       this.#close();
     }
   }
 
-  async #connect(signal: AbortSignal): Promise<Deno.TcpConn> {
-    const { relay_server } = this.#config;
-    const { connectMs, resolveMs } = this.#limits;
-    const address = parseAddress(relay_server);
-    const hostnames = await deadline(resolve(address), resolveMs, { signal }).catch((error) => {
-      throw new Error(`cannot resolve ${address.hostname}: ${messageOf(error)}`);
-    });
-    const failures: string[] = [];
-    for (const hostname of hostnames) {
-      const late = new AbortController();
-      const timer = setTimeout(() => late.abort(), connectMs);
-      try {
-        const conn = await Deno.connect({
-          hostname,
-          port: address.port,
-          signal: AbortSignal.any([signal, late.signal]),
-        });
-        this.#log.debug("Connected", { server: relay_server, address: hostname });
-        return conn;
-      } catch (error) {
-        if (signal.aborted) throw error;
-        const reason = late.signal.aborted
-          ? `no answer within ${formatDuration(connectMs)}`
-          : interfaceProblem(address) ?? messageOf(error);
-        failures.push(`${formatAddress({ hostname, port: address.port })}: ${reason}`);
-      } finally {
-        clearTimeout(timer);
-      }
-    }
-    throw new Error(failures.join("; "));
-  }
-
   /** Greets; a server of ours is told who this is, and says what it has. */
   async #handshake(
+    server: string,
     conn: Deno.TcpConn,
     reader: BatchReader,
   ): Promise<{ frames: FrameReader; welcome: Welcome | null }> {
-    const { client_name, relay_server } = this.#config;
+    const { client_name } = this.#config;
     const frames = new FrameReader(MAX_ANSWER_BYTES);
     const { handshakeMs } = this.#limits;
     const greeting = encodeFrame(client_name, {
@@ -412,7 +393,7 @@ export class RelayClient implements Output {
     const versions = { server_alumet: answer.alumetVersion, server_relay: answer.relayVersion };
     if (!answer.accept) {
       throw new Refused(
-        `The relay server ${relay_server} refuses this client: it speaks version ${answer.protocolVersion} of the ` +
+        `The relay server ${server} refuses this client: it speaks version ${answer.protocolVersion} of the ` +
           `protocol, this client version ${PROTOCOL_VERSION}; run versions that agree at both ends`,
       );
     }
@@ -421,7 +402,7 @@ export class RelayClient implements Output {
       this.#log.error(
         "The server has more of this client than its journal ever had: was the state directory restored or copied? " +
           "It goes on under a new instance id",
-        { server: relay_server, instance: this.#identity.id },
+        { server, instance: this.#identity.id },
       );
       // What the journal kept from before is the same.
       if (reader.position < 0) reader.resumeAfter(welcome.sequence - 1);
@@ -429,7 +410,7 @@ export class RelayClient implements Output {
       throw new Error("the instance id has been renewed");
     }
     const kept = reader.pendingPoints;
-    this.#log.info("Connected to the relay server", { server: relay_server, ...versions });
+    this.#log.info("Connected to the relay server", { server, ...versions });
     if (this.#patient) {
       this.#log.info("The relay server is back, what was kept is sent", { points: kept });
     }

@@ -327,6 +327,24 @@ export function list<T>(item: Key<T>, options: Described & { default: readonly T
   };
 }
 
+/** One value that `item` declares, or a list of one or more. */
+export function oneOrMore<T>(item: Key<T>): Key<T[]> {
+  return {
+    ...item,
+    defaultValue: () => [item.defaultValue()],
+    check(value, path, report) {
+      if (!Array.isArray(value)) return [item.check(value, path, report)];
+      if (value.length > 0) return value.map((element, i) => item.check(element, [...path, i], report));
+      report({ path, message: "must not be an empty list" });
+      return [item.defaultValue()];
+    },
+    literal: (values) => {
+      const texts = values.map((value) => item.literal(value));
+      return texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
+    },
+  };
+}
+
 /** A key that has no value where it is not given; its default is only an example in the default file. */
 export function optional<T>(key: Key<T>): Key<T | undefined> {
   return {

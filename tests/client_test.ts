@@ -375,7 +375,10 @@ Deno.test("a refusal for another protocol version is final: both versions are na
 Deno.test("every address of a name is tried, each time anew", async () => {
   // localhost is 127.0.0.1, ::1 or both: whichever the server listens on is found.
   await using server = new TestServer();
-  await using client = new TestClient({ ...configOf(server.port), relay_server: `localhost:${server.port}` });
+  await using client = new TestClient({
+    ...configOf(server.port),
+    relay_server: [`localhost:${server.port}`],
+  });
   client.push(numbered(1));
   await until(() => server.points.length === 1);
 });
@@ -383,7 +386,7 @@ Deno.test("every address of a name is tried, each time anew", async () => {
 Deno.test("a name that cannot be resolved is a failure like any other", async () => {
   await using client = new TestClient({
     ...configOf(1, { retry: { max_times: 1 } }),
-    relay_server: "no-such-host.invalid:50051",
+    relay_server: ["no-such-host.invalid:50051"],
   });
   await client.done;
   assert.match(client.failure!.message, /2 tries.*cannot resolve no-such-host\.invalid/);
@@ -421,4 +424,28 @@ Deno.test("through a hop the points keep the first client's name, at a server of
   await origin.finish();
   await hop.stop();
   await passing.finish();
+});
+
+Deno.test("of a list of servers the first one that takes the client is used, and the next one when it goes", async () => {
+  const first = new TestServer();
+  await using second = new TestServer();
+  const nobody = freePort();
+  await using client = new TestClient({
+    ...configOf(0, { retry: { max_times: 50 } }),
+    relay_server: [`127.0.0.1:${nobody}`, `127.0.0.1:${first.port}`, `127.0.0.1:${second.port}`],
+  });
+  client.push(numbered(5));
+  await until(() => first.points.length === 5);
+  await first.stop();
+  client.push(numbered(5, 5));
+  await until(() => second.points.length === 5);
+  assert.deepEqual(second.points.map(({ value }) => Number(value)), [5, 6, 7, 8, 9]);
+});
+
+Deno.test("when no server of a list can be reached, the error names them all", async () => {
+  const relay_server = [`127.0.0.1:${freePort()}`, `127.0.0.1:${freePort()}`];
+  await using client = new TestClient({ ...configOf(0, { retry: { max_times: 1 } }), relay_server });
+  await client.done;
+  for (const server of relay_server) assert.ok(client.failure!.message.includes(server));
+  assert.equal(client.logs.matching(/Cannot connect/).length, 4);
 });

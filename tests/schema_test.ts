@@ -9,6 +9,7 @@ import {
   list,
   LooseText,
   number,
+  oneOrMore,
   optional,
   table,
   tables,
@@ -236,4 +237,14 @@ Deno.test("nearest finds slips of the keyboard and nothing else", () => {
   assert.equal(editDistance("ca", "abc"), 3);
   assert.equal(editDistance("abcd", "abdc"), 1);
   assert.equal(editDistance("", "abc"), 3);
+});
+
+Deno.test("oneOrMore takes one value or a list that is not empty, and writes one as itself", () => {
+  const key = oneOrMore(integer({ doc, default: 7, min: 1 }));
+  accepts(key, 3, [3]);
+  accepts(key, [3, 4]);
+  accepts(key, undefined, [7]);
+  refuses(key, [], "k: must not be an empty list");
+  refuses(key, [1, 0], "k[1]: expected an integer (1 or more), found 0");
+  assert.deepEqual([key.literal([3]), key.literal([3, 4])], ["3", "[3, 4]"]);
 });

@@ -11,7 +11,7 @@ export function configOf(port: number, { retry, ...rest }: Overrides = {}): Rela
   return {
     ...defaults,
     client_name: "node-1",
-    relay_server: `127.0.0.1:${port}`,
+    relay_server: [`127.0.0.1:${port}`],
     buffer_max_length: 0,
     ...rest,
     retry: { ...defaults.retry, max_times: 3, initial_delay: 5, max_delay: 10, jitter: 0, ...retry },

@@ -171,6 +171,7 @@ class Agent {
     let complained = -Infinity;
     let unsaid = 0;
     return (points) => {
+      this.#log.debug("The oldest points are dropped", { points });
       unsaid += points;
       const now = performance.now();
       if (now - complained < COMPLAIN_MS) return;

@@ -31,12 +31,18 @@ Deno.test({
     await using server = await startServer(file, { address });
     const cameMs = Date.now();
     await connected(measuring);
+    const back = await measuring.line(/The relay server is back, what was kept is sent/);
     await grown(file, 10_000);
     assert.equal(await measuring.stop(), 0, measuring.log);
     assert.equal(await server.stop(), 0, server.log);
 
     const rows = await readRows(file);
     assert.equal(rows.length, measuring.summary("procfs").points);
+    // Measured before that line, give or take the poll of that moment.
+    const before = (ms: number) => rows.filter(({ timestamp }) => Date.parse(timestamp) < ms).length;
+    const backMs = Date.parse(String(back.time));
+    assert.ok(Number(back.points) >= before(backMs - 150), back.text);
+    assert.ok(Number(back.points) <= before(backMs + 1), back.text);
     const times = polls(rows);
     assert.ok(times.filter((ms) => ms < cameMs).length >= 8, `${times.map((ms) => ms - cameMs)}`);
     assert.deepEqual(times, times.toSorted((a, b) => a - b));

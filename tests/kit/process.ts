@@ -15,7 +15,6 @@ export const PROGRAM: readonly string[] = binary
 /** How long a test waits for something that takes a moment on a machine with nothing else to do, in ms. */
 export const PATIENCE_MS = 30_000;
 
-/** A process that is older than this is killed, and with its sockets ends whatever waits for it, in ms. */
 const LIFETIME_MS = 120_000;
 /** Lines of a log in a message. */
 const MAX_SHOWN = 60;
@@ -29,6 +28,8 @@ export interface StartOptions {
   wrapper?: readonly string[];
   /** @default {PROGRAM} */
   program?: readonly string[];
+  /** A process that is older is killed, and with its sockets ends whatever waits for it. @default {120000} */
+  lifetimeMs?: number;
 }
 
 /** A line of the log, of `--log-format json`; of the text format only `text` is known. */
@@ -109,7 +110,7 @@ export class Program implements AsyncDisposable {
     }).spawn();
     this.pid = this.#child.pid;
     this.#reading = this.#read();
-    this.#lifetime = setTimeout(() => this.#kill(), LIFETIME_MS);
+    this.#lifetime = setTimeout(() => this.#kill(), options.lifetimeMs ?? LIFETIME_MS);
   }
 
   async #read(): Promise<void> {

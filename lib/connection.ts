@@ -80,6 +80,7 @@ export class ClientConnection {
     this.#address = formatAddress({ hostname: hostname.replace(/^::ffff:(?=[\d.]+$)/, ""), port });
     this.#deadline = performance.now() + shared.limits.handshakeMs;
     this.#deadlineReason = `no whole greeting within ${shared.limits.handshakeMs} ms`;
+    shared.strangers.add(this);
     this.finished = this.#serve();
   }
 
@@ -175,6 +176,7 @@ export class ClientConnection {
       }
     } finally {
       this.close();
+      this.#shared.strangers.delete(this);
       // Messages before one that broke off the conversation are good.
       if (!this.#shared.builder.isEmpty) await this.#shared.gathered();
       const partial = this.#frames.partialBytes;
@@ -288,7 +290,10 @@ export class ClientConnection {
     this.#name = sender;
     this.#acknowledges = acknowledges(greet.relayVersion);
     // A client of ours has not said all yet.
-    if (!this.#acknowledges) this.#deadline = Infinity;
+    if (!this.#acknowledges) {
+      this.#deadline = Infinity;
+      this.#shared.strangers.delete(this);
+    }
     const others = this.#shared.names.get(sender) ?? 0;
     this.#shared.names.set(sender, others + 1);
     this.#log.info("Client connected", this.#fields(versions));
@@ -325,6 +330,7 @@ export class ClientConnection {
     const intake = new Intake(options, sequence);
     await this.#send(encodeFrame("", { type: "welcome", sequence, maxSeries: MAX_SERIES }));
     this.#intake = intake;
+    this.#shared.strangers.delete(this);
   }
 
   async #send(frame: Uint8Array): Promise<void> {

@@ -27,6 +27,9 @@ const BUFFER_BYTES = 3 * 1024 * 1024;
 const MAX_BUFFER_BYTES = 256 * 1024;
 /** Frames larger than a receive buffer share this much memory, in bytes. */
 const LARGE_FRAMES_BYTES = 64 * 1024 * 1024;
+/** Clients that all come at once, after a restart, are let in at this pace while so many have not said who they are. */
+const RAMP_CLIENTS = 64;
+const RAMP_MS = 5;
 const SWEEP_MS = 50;
 const MINUTE_MS = 60_000;
 
@@ -114,6 +117,8 @@ export interface ServerShared {
   bufferBytes(): number;
   /** Open connections of that client. */
   readonly names: Map<string, number>;
+  /** Connections that have not said who they are. */
+  readonly strangers: Set<ClientConnection>;
 }
 
 /** A listening relay server. */
@@ -162,6 +167,7 @@ export class RelayServer implements Input {
       gathered: () => this.#gathered(),
       bufferBytes: () => Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / (this.#connections.size + 1)),
       names: new Map(),
+      strangers: new Set(),
     };
   }
 
@@ -228,6 +234,9 @@ export class RelayServer implements Input {
         this.stats.clients--;
       });
       if (stop.aborted) connection.drain();
+      if (this.#shared.strangers.size > RAMP_CLIENTS) {
+        await new Promise((resolve) => setTimeout(resolve, RAMP_MS));
+      }
     }
   }
 

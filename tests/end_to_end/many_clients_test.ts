@@ -2,28 +2,15 @@
 import assert from "node:assert/strict";
 import { encodeFrame, type WireMetric } from "../../lib/protocol.ts";
 import { COUNTER, countingFrame, greeting, Peer, until } from "../kit/relay.ts";
-import { cpuSeconds, linux, type Need, needs, PATIENCE_MS, peakMemory, TempDir } from "../kit/process.ts";
-import { portOf, readRows, startServer } from "./relay.ts";
+import { cpuSeconds, linux, needs, PATIENCE_MS, peakMemory, TempDir } from "../kit/process.ts";
+import { manyFiles, portOf, readRows, startServer } from "./relay.ts";
 
 const CLIENTS = 1000;
 const MEMORY_LIMIT = 200e6;
 
-/** Peers and server have a connection each, and some files. */
-const manyFiles: Need = () => {
-  try {
-    const { stdout } = new Deno.Command("sh", { args: ["-c", "ulimit -n"] }).outputSync();
-    const limit = new TextDecoder().decode(stdout).trim();
-    return limit === "unlimited" || Number(limit) > CLIENTS + 200
-      ? undefined
-      : `needs more than ${limit} open files`;
-  } catch {
-    return "needs a shell";
-  }
-};
-
 Deno.test({
   name: "1,000 clients at once, each with its own metric ids, are all served, in less than 200 MB",
-  ...needs(linux, manyFiles),
+  ...needs(linux, manyFiles(CLIENTS)),
   async fn() {
     const FRAMES = 5;
     const POINTS = 10;

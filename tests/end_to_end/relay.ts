@@ -1,7 +1,7 @@
 /** What the tests of whole relays share: how servers and clients are started, and how a CSV file is read. */
 import assert from "node:assert/strict";
 import { type HandServer, type Peer, until } from "../kit/relay.ts";
-import { atMost, PATIENCE_MS, Program, type StartOptions } from "../kit/process.ts";
+import { atMost, type Need, PATIENCE_MS, Program, type StartOptions } from "../kit/process.ts";
 
 /** Measures little, and often. */
 export const POLL_FAST: readonly string[] = [
@@ -39,6 +39,19 @@ export async function startServer(
   }
   return server;
 }
+
+/** Peers and server have a connection each, and some files. */
+export const manyFiles = (clients: number): Need => () => {
+  try {
+    const { stdout } = new Deno.Command("sh", { args: ["-c", "ulimit -n"] }).outputSync();
+    const limit = new TextDecoder().decode(stdout).trim();
+    return limit === "unlimited" || Number(limit) > clients + 200
+      ? undefined
+      : `needs more than ${limit} open files`;
+  } catch {
+    return "needs a shell";
+  }
+};
 
 /** The port that a server listens on. */
 export function portOf(server: Program): number {

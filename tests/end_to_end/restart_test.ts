@@ -40,12 +40,14 @@ Deno.test({
     const { sent_points: points, connections } = client.summary("relay-client");
     assert.equal(connections, 2);
     assert.equal(points, client.summary("procfs").points, client.log);
-    // Without acknowledgements one message may be lost: the one that was on its way when the server was killed.
+    // Nothing is lost. What was written and not acknowledged when the server was killed may be there twice: without a
+    // journal the second server cannot know of it.
+    const keys = new Set(rows.map((row) => JSON.stringify(row)));
+    assert.equal(keys.size, points, client.log);
     const polls = rows.filter(({ metric }) => metric === "mem_total_B").map(({ timestamp }) =>
       Date.parse(timestamp)
     );
-    assert.ok(points - rows.length <= points / polls.length * 1.5, `${points} points, ${rows.length} rows`);
-    assert.equal(new Set(polls).size, polls.length, "nothing is there twice");
+    assert.ok(polls.length - new Set(polls).size <= 2, "no more than what was on its way is there twice");
     const { missed_polls } = client.summary("procfs");
     const gaps = polls.slice(1).map((time, i) => time - polls[i]).filter((ms) => ms > 250);
     assert.ok(gaps.length <= missed_polls + 1, `${gaps} ms between polls`);

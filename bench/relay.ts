@@ -39,18 +39,23 @@ async function measure(
   }
 }
 
+/** Bytes of a file with the session so many times. */
+export async function csvSize(repeats: number): Promise<number> {
+  const expected = await Deno.readTextFile(SESSION + "expected.csv");
+  const header = expected.indexOf("\n") + 1;
+  const bytes = new TextEncoder().encode(expected).length;
+  return header + (bytes - header) * repeats;
+}
+
 /** Our server, from the wire into CSV. */
 export async function benchServer(
   directory: string,
   connections: number,
   repeats: number,
 ): Promise<ServerRun> {
-  const expected = await Deno.readTextFile(SESSION + "expected.csv");
-  const header = expected.indexOf("\n") + 1;
-  const bytes = new TextEncoder().encode(expected).length;
   const path = `${directory}/server.csv`;
   const port = freePort();
-  const size = header + (bytes - header) * connections * repeats;
+  const size = await csvSize(connections * repeats);
   const program = [
     ...[MAIN, "--relay-in", `127.0.0.1:${port}`, "--output-file", path, "--config", "/dev/null"],
     ...["--config-override", "journal.enable=false"],

@@ -2,7 +2,8 @@
 import { relayClient } from "./client.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { csv } from "./outputs/csv.ts";
+import { prometheusExporter } from "./outputs/prometheus_exporter.ts";
 import type { Plugin } from "./plugin.ts";
 import { relayServer } from "./server.ts";
 
-export const plugins: readonly Plugin[] = [procfs, relayServer, relayClient, csv];
+export const plugins: readonly Plugin[] = [procfs, relayServer, relayClient, csv, prometheusExporter];

@@ -305,6 +305,11 @@ export const namespaces: Need = () =>
     ? undefined
     : "needs the right to make mount and network namespaces (root)";
 export const iproute2: Need = () => succeeds("ip", "-V") ? undefined : "needs the command ip (iproute2)";
+/** A program of a Debian package, whose flag `--version` or another one succeeds. */
+export const program = (name: string, debianPackage: string, ...args: string[]): Need => () =>
+  succeeds(name, ...args.length > 0 ? args : ["--version"])
+    ? undefined
+    : `needs the command ${name} (${debianPackage})`;
 
 /**
  * The part of a test's definition that skips it where something is missing, and says why. In CI nothing is skipped:

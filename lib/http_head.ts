@@ -1,0 +1,119 @@
+/** Heads of HTTP/1.1 requests and responses (RFC 9112), for a server of pages. */
+
+/** What a page is made from. */
+export interface HttpRequest {
+  readonly method: "GET" | "HEAD";
+  /** Of the target, as it came: not decoded, without the query. */
+  readonly path: string;
+  /** By lower-case name; fields that came more than once are joined by commas. */
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** Told once, when the body has been sent or given up, and is not needed any more. */
+  readonly release?: () => void;
+}
+
+/** A request head that was read. */
+export interface RequestHead {
+  readonly request: HttpRequest;
+  /** Another request may follow on the connection. */
+  readonly keepAlive: boolean;
+}
+
+/** A request that is answered with its status and the end of the connection. */
+export class HttpError extends Error {
+  override readonly name = "HttpError";
+
+  constructor(readonly status: number, message: string, readonly headers: Record<string, string> = {}) {
+    super(message);
+  }
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  200: "OK",
+  400: "Bad Request",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+  505: "HTTP Version Not Supported",
+};
+
+const encoder = new TextEncoder();
+
+/** Where the head ends: the index behind its empty line, or -1. Lines may end in a bare LF (RFC 9112, section 2.2). */
+export function endOfHead(bytes: Uint8Array): number {
+  for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) {
+    if (bytes[at + 1] === 10) return at + 2;
+    if (bytes[at + 1] === 13 && bytes[at + 2] === 10) return at + 3;
+  }
+  return -1;
+}
+
+/**
+ * Reads the head of a request.
+ *
+ * @throws {HttpError} if it is none, or none for a page.
+ */
+export function parseRequestHead(bytes: Uint8Array): RequestHead {
+  const [first, ...lines] = latin1(bytes).trimEnd().split(/\r?\n/);
+  const match = /^([!-~]+) ([!-~]+) HTTP\/([0-9])\.([0-9])$/.exec(first);
+  if (!match) throw new HttpError(400, "That is no HTTP request.");
+  const [, method, target, major, minor] = match;
+  if (major !== "1") throw new HttpError(505, "HTTP/1.1 is spoken here.");
+  const headers = new Map<string, string>();
+  for (const line of lines) {
+    const field = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/.exec(line);
+    if (!field) throw new HttpError(400, "A header field of the request cannot be read.");
+    const name = field[1].toLowerCase();
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? field[2] : `${before}, ${field[2]}`);
+  }
+  if (minor !== "0" && !headers.has("host")) throw new HttpError(400, "The request has no Host.");
+  if (method !== "GET" && method !== "HEAD") {
+    throw new HttpError(405, "There are only pages to GET here.", { allow: "GET, HEAD" });
+  }
+  // A client may send the absolute form; what follows ? and # does not matter for a page.
+  const path = target.replace(/^https?:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "") || "/";
+  const tokens = (headers.get("connection") ?? "").toLowerCase().split(/\s*,\s*/);
+  const hasBody = headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) !== 0;
+  const keepAlive = !hasBody && !tokens.includes("close") && (minor !== "0" || tokens.includes("keep-alive"));
+  return { request: { method, path, headers }, keepAlive };
+}
+
+/** The head of a response; its body follows, unless the method was HEAD. */
+export function formatResponseHead(
+  { status, headers, body }: HttpResponse,
+  keepAlive: boolean,
+  now = new Date(),
+): Uint8Array<ArrayBuffer> {
+  let text = `HTTP/1.1 ${status} ${REASONS[status] ?? "Unknown"}\r\n`;
+  for (const [name, value] of Object.entries(headers)) text += `${name}: ${value}\r\n`;
+  text += `content-length: ${body.length}\r\ndate: ${now.toUTCString()}\r\n`;
+  text += `connection: ${keepAlive ? "keep-alive" : "close"}\r\n\r\n`;
+  return encoder.encode(text);
+}
+
+/** A response that is only text. */
+export function textResponse(
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): HttpResponse {
+  return {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8", ...headers },
+    body: encoder.encode(text.endsWith("\n") ? text : text + "\n"),
+  };
+}
+
+function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}

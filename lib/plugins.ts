@@ -2,8 +2,16 @@
 import { relayClient } from "./client.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { csv } from "./outputs/csv.ts";
+import { influxdb } from "./outputs/influxdb.ts";
 import { prometheusExporter } from "./outputs/prometheus_exporter.ts";
 import type { Plugin } from "./plugin.ts";
 import { relayServer } from "./server.ts";
 
-export const plugins: readonly Plugin[] = [procfs, relayServer, relayClient, csv, prometheusExporter];
+export const plugins: readonly Plugin[] = [
+  procfs,
+  relayServer,
+  relayClient,
+  csv,
+  influxdb,
+  prometheusExporter,
+];

@@ -25,8 +25,8 @@ import {
   type Verdict,
 } from "./http_retry.ts";
 
-/** How much of an answer is kept, in bytes. */
-const MAX_REPLY_BYTES = 64 * 1024;
+/** How much of an answer is kept, in bytes: some servers repeat in it what they do not like. */
+const MAX_REPLY_BYTES = 1024 * 1024;
 /** How much of an answer stands in the log, in characters. */
 const MAX_SHOWN = 300;
 /** How often a failure that lasts is said again, in ms. */
@@ -38,7 +38,7 @@ const GZIP_LEVEL = 1;
 export interface HttpReply {
   readonly status: number;
   readonly headers: Headers;
-  /** The body's first 64 KiB. */
+  /** The body's first MiB. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The same as text. */
   readonly text: string;
@@ -106,6 +106,7 @@ export class HttpSender implements Disposable {
   #failures = 0;
   #failingSince = 0;
   #complained = -Infinity;
+  #closed = false;
   /** Ends the present wait. */
   #hurry = new AbortController();
 
@@ -154,15 +155,22 @@ export class HttpSender implements Disposable {
   /**
    * Posts until the target has taken the body or refused it; `bytes` are not to be changed before.
    *
+   * @param judge What an answer to this body means; `undefined` for what it means otherwise.
    * @throws the signal's reason once it is aborted, and nothing else.
    */
-  async post(bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<HttpOutcome> {
+  async post(
+    bytes: Uint8Array<ArrayBuffer>,
+    signal: AbortSignal,
+    judge?: (reply: HttpReply) => Verdict | undefined,
+  ): Promise<HttpOutcome> {
     const body = (this.#gzip?.(bytes) ?? bytes) as Uint8Array<ArrayBuffer>;
     const { url } = this.#options;
     const headers = () => ({ ...this.#options.headers(), ...this.#gzip && { "content-encoding": "gzip" } });
+    const usual = this.#options.judge ?? (({ status }: HttpReply) => judgeStatus(status));
     const outcome = await this.#persist(
       signal,
       () => ({ url, init: { method: "POST", headers: headers(), body } }),
+      (reply) => judge?.(reply) ?? usual(reply),
     );
     this.stats.bytes += body.length;
     return outcome;
@@ -178,13 +186,15 @@ export class HttpSender implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#client.close();
   }
 
   async #persist(
     signal: AbortSignal,
     request: () => { url: string; init: RequestInit },
-    judge = this.#options.judge ?? (({ status }: HttpReply) => judgeStatus(status)),
+    judge: (reply: HttpReply) => Verdict,
   ): Promise<HttpOutcome> {
     for (let reset = false;;) {
       signal.throwIfAborted();

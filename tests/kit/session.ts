@@ -7,15 +7,20 @@ import { framesOf, testdata } from "./bytes.ts";
 import { decodeBody } from "./decode.ts";
 
 /** One batch for each message with measurements, in order. */
-export function sessionBatches(name = "real-agent"): Batch[] {
-  const registry = new MetricRegistry();
+export function sessionBatches(
+  name = "real-agent",
+  client = "client-0",
+  registry: MetricRegistry = new MetricRegistry(),
+): Batch[] {
   const decoder = new PointDecoder(new TableBudget());
   const batches: Batch[] = [];
-  for (const frame of framesOf(testdata(`sessions/${name}/client-0.bin`))) {
-    const { message } = decodeBody(frame.subarray(4), decoder);
+  for (const frame of framesOf(testdata(`sessions/${name}/${client}.bin`))) {
+    const { sender, message } = decodeBody(frame.subarray(4), decoder);
     if (message.type === "sendMeasurements") batches.push(...message.batches);
     else if (message.type === "registerMetrics") {
-      for (const metric of message.metrics) decoder.setMetric(metric.id, registry.register(metric, "x"));
+      for (const metric of message.metrics) {
+        decoder.setMetric(metric.id, registry.register(metric, `relay-client-${sender}`));
+      }
     }
   }
   return batches;

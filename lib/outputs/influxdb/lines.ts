@@ -1,0 +1,284 @@
+/**
+ * Points as lines of InfluxDB's line protocol, with the names that Alumet uses:
+ *
+ *     METRIC,resource_kind=…,resource_id=…,resource_consumer_kind=…,resource_consumer_id=…,TAG=… FIELD=…,value=V TIME
+ *
+ * All that stands before the value is rendered once per series and copied from then on; nothing is allocated per point,
+ * but for fractional f64 values and u64 above 2^53.
+ */
+import { type AttributeValue, type Batch, reserveCacheSlots, type Series } from "../../measurement.ts";
+import { formatAttribute, formatF64, putInteger, RowBuffer } from "../csv_format.ts";
+import { keyText, measurementText, stringField } from "./text.ts";
+
+/** How attributes and unsigned numbers are written. */
+export interface LineFormat {
+  /** What an attribute becomes that is in neither list. */
+  readonly attributesAs: "tag" | "field";
+  readonly asTags: ReadonlySet<string>;
+  readonly asFields: ReadonlySet<string>;
+  /** The server has unsigned fields: `7u`. Otherwise a u64 is written as `7i`, up to 2^63-1. */
+  readonly unsigned: boolean;
+}
+
+/** Tags that are ours, as Alumet has them; and what servers reserve. */
+const RESERVED_TAGS = ["resource_kind", "resource_id", "resource_consumer_kind", "resource_consumer_id"];
+const RESERVED_BY_SERVERS = ["time", "_field", "_measurement", "__name__", ""];
+/** How Alumet renames an attribute whose name is taken. */
+const RENAMED = "alumet_attribute__";
+
+const MAX_I64 = 9223372036854775807n;
+/** The last time that InfluxDB has: 2^63 - 2 ns after the epoch, on 2262-04-11. */
+const MAX_SECONDS = 9_223_372_036;
+const MAX_NANOS = 854_775_806;
+
+/** Room that a line needs behind what is rendered once: the longest f64 (about 330 digits) and the time. */
+const LINE_SLACK = 512;
+/** Rendered parts are forgotten when they take more than this. */
+const POOL_LIMIT_BYTES = 16 * 1024 * 1024;
+
+/** What is kept in the cache of a series: where its part stands in the pool, and the pool's generation. */
+export const CACHE_SLOTS = 3;
+const START = 0;
+const LENGTH = 1;
+const GENERATION = 2;
+
+const encoder = new TextEncoder();
+
+/** Lines that are written with one request, and the rows that they come from. */
+export class Lines {
+  readonly buffer: RowBuffer;
+  /** Number of lines. */
+  count = 0;
+  /** The batches with rows here; line `i` is row `rows[i]` of `batches[batchOf[i]]`. */
+  readonly batches: Batch[] = [];
+  readonly batchOf: Uint32Array<ArrayBuffer>;
+  readonly rows: Uint32Array<ArrayBuffer>;
+  /** Where line `i` ends in the buffer. */
+  readonly ends: Uint32Array<ArrayBuffer>;
+  /** Batches whose last row is here, or was refused before. */
+  finished = 0;
+
+  /** @param maxLines At most; @param maxBytes about, one line always fits. */
+  constructor(readonly maxLines: number, readonly maxBytes: number) {
+    this.buffer = new RowBuffer(Math.min(maxBytes, 256 * maxLines));
+    this.batchOf = new Uint32Array(maxLines);
+    this.rows = new Uint32Array(maxLines);
+    this.ends = new Uint32Array(maxLines);
+  }
+
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.buffer.bytes.subarray(0, this.buffer.length);
+  }
+
+  /** The bytes of line `i`, its line break included. */
+  line(i: number): Uint8Array<ArrayBuffer> {
+    return this.buffer.bytes.subarray(i === 0 ? 0 : this.ends[i - 1], this.ends[i]);
+  }
+
+  batch(i: number): Batch {
+    return this.batches[this.batchOf[i]];
+  }
+
+  clear(): void {
+    this.buffer.length = this.count = this.finished = 0;
+    this.batches.length = 0;
+  }
+}
+
+/** Told of a row that cannot be written. */
+export type OnRefused = (batch: Batch, row: number, reason: string) => void;
+
+export class LineRenderer {
+  readonly #format: LineFormat;
+  readonly #slot: number;
+  readonly #onRefused: OnRefused;
+  #generation = 0;
+  #pool = new Uint8Array(64 * 1024);
+  #poolView = new DataView(this.#pool.buffer);
+  #poolLength = 0;
+  /** The end of the last line, from the space behind the value on. */
+  readonly #time = new Uint8Array(48);
+  readonly #timeView = new DataView(this.#time.buffer);
+  #timeLength = 0;
+  #timeSeconds = -1;
+  #timeNanos = -1;
+
+  /** @param slot The first of {@linkcode CACHE_SLOTS} places in the caches of series that only this renderer uses. */
+  constructor(format: LineFormat, onRefused: OnRefused, slot = reserveCacheSlots(CACHE_SLOTS)) {
+    this.#format = format;
+    this.#onRefused = onRefused;
+    this.#slot = slot;
+  }
+
+  /**
+   * Renders rows of a batch from `row` on, for as long as they fit.
+   *
+   * @returns The first row that did not fit, or the batch's length.
+   */
+  render(batch: Batch, row: number, lines: Lines): number {
+    const { series, seconds, nanos, values, exact, length } = batch;
+    const { buffer, batchOf, rows, ends, maxLines, maxBytes } = lines;
+    const slot = this.#slot;
+    const integerSuffix = this.#format.unsigned ? 117 : 105;
+    let batchIndex = lines.batches.length;
+    if (batchIndex > 0 && lines.batches[batchIndex - 1] === batch) batchIndex--;
+    else lines.batches.push(batch);
+    let { bytes, view } = buffer;
+    let at = buffer.length;
+    let count = lines.count;
+
+    for (; row < length && count < maxLines; row++) {
+      const value = values[row];
+      const big = exact === null ? undefined : exact.get(row);
+      const problem = this.#problem(value, big, seconds[row], nanos[row]);
+      if (problem !== null) {
+        this.#onRefused(batch, row, problem);
+        continue;
+      }
+      const { cache } = series[row];
+      if (cache[slot + GENERATION] !== this.#generation) this.#renderSeries(series[row]);
+      const start = cache[slot + START] as number;
+      const prefix = cache[slot + LENGTH] as number;
+      if (at + prefix + LINE_SLACK > bytes.length) {
+        if (count > 0 && at + prefix + LINE_SLACK > maxBytes) break;
+        buffer.length = at;
+        buffer.reserve(Math.max(prefix + LINE_SLACK, Math.min(at, maxBytes - at)));
+        ({ bytes, view } = buffer);
+      }
+      const pool = this.#poolView;
+      for (let i = 0; i < prefix; i += 4) view.setInt32(at + i, pool.getInt32(start + i, true), true);
+      at += prefix;
+
+      if (big !== undefined) at = putText(bytes, at, big.toString());
+      else if (
+        value >= 0 && value <= 9007199254740992 && Math.floor(value) === value && (value > 0 || 1 / value > 0)
+      ) {
+        at = putInteger(bytes, at, value);
+      } else at = putText(bytes, at, formatF64(value));
+      if (series[row].metric.type === "u64") bytes[at++] = integerSuffix;
+
+      if (seconds[row] !== this.#timeSeconds || nanos[row] !== this.#timeNanos) {
+        this.#renderTime(seconds[row], nanos[row]);
+      }
+      const timeLength = this.#timeLength;
+      const time = this.#timeView;
+      for (let i = 0; i < timeLength; i += 4) view.setInt32(at + i, time.getInt32(i, true), true);
+      at += timeLength;
+      batchOf[count] = batchIndex;
+      rows[count] = row;
+      ends[count] = at;
+      count++;
+    }
+    buffer.length = at;
+    lines.count = count;
+    return row;
+  }
+
+  /** Why a point cannot be written, or `null`. */
+  #problem(value: number, big: bigint | undefined, seconds: number, nanos: number): string | null {
+    if (value - value !== 0) return `InfluxDB has no ${Number.isNaN(value) ? "NaN" : "infinity"}`;
+    if (big !== undefined && big > MAX_I64 && !this.#format.unsigned) {
+      return "this server has no unsigned fields, and the value is above 2^63-1";
+    }
+    if (seconds > MAX_SECONDS || (seconds === MAX_SECONDS && nanos > MAX_NANOS)) {
+      return "the time is after 2262-04-11, where InfluxDB's calendar ends";
+    }
+    return null;
+  }
+
+  /** The space, the time in nanoseconds, and the line break. */
+  #renderTime(seconds: number, nanos: number): void {
+    const time = this.#time;
+    time[0] = 32;
+    let at = putInteger(time, 1, seconds) + 9;
+    this.#timeLength = at + 1;
+    time[at--] = 10;
+    for (let rest = nanos, i = 0; i < 9; i++) {
+      const tenth = (rest / 10) | 0;
+      time[at--] = 48 + rest - tenth * 10;
+      rest = tenth;
+    }
+    this.#timeSeconds = seconds;
+    this.#timeNanos = nanos;
+  }
+
+  #renderSeries(series: Series): void {
+    const bytes = encoder.encode(prefixOf(series, this.#format));
+    // Four bytes more, because parts are copied by words.
+    const room = bytes.length + 4;
+    if (this.#poolLength + room > POOL_LIMIT_BYTES && this.#poolLength > 0) {
+      this.#poolLength = 0;
+      this.#generation++;
+    }
+    if (this.#poolLength + room > this.#pool.length) {
+      const pool = new Uint8Array(Math.max(Math.floor(this.#pool.length * 1.5), this.#poolLength + room));
+      pool.set(this.#pool.subarray(0, this.#poolLength));
+      this.#pool = pool;
+      this.#poolView = new DataView(pool.buffer);
+    }
+    this.#pool.set(bytes, this.#poolLength);
+    const { cache } = series;
+    const slot = this.#slot;
+    cache[slot + START] = this.#poolLength;
+    cache[slot + LENGTH] = bytes.length;
+    cache[slot + GENERATION] = this.#generation;
+    this.#poolLength += bytes.length;
+  }
+}
+
+function putText(bytes: Uint8Array, at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
+  return at + text.length;
+}
+
+/** What stands before the value in the lines of a series, `value=` included. */
+export function prefixOf(series: Series, format: LineFormat): string {
+  let text = measurementText(series.metric.name);
+  const tag = (name: string, value: string) => {
+    // A tag without a value cannot be written; one that is absent means the same.
+    if (value !== "") text += `,${keyText(name)}=${keyText(value)}`;
+  };
+  tag("resource_kind", series.resourceKind);
+  tag("resource_id", series.resourceId);
+  tag("resource_consumer_kind", series.consumerKind);
+  tag("resource_consumer_id", series.consumerId);
+
+  const tags = new Map<string, string>();
+  const fields = new Map<string, string>();
+  // Of attributes with the same name the last one counts.
+  for (const [name, value] of new Map(series.attributes)) {
+    if (isTag(name, format)) {
+      const taken = RESERVED_TAGS.includes(name) || RESERVED_BY_SERVERS.includes(name);
+      tags.set(taken ? RENAMED + name : name, formatAttribute(value));
+    } else {
+      const field = fieldText(value, format.unsigned);
+      const taken = name === "value" || RESERVED_BY_SERVERS.includes(name);
+      if (field !== undefined) fields.set(taken ? RENAMED + name : name, field);
+    }
+  }
+  for (const [name, value] of tags) tag(name, value);
+  text += " ";
+  for (const [name, value] of fields) text += `${keyText(name)}=${value},`;
+  return `${text}value=`;
+}
+
+function isTag(name: string, { attributesAs, asTags, asFields }: LineFormat): boolean {
+  return attributesAs === "tag" ? !asFields.has(name) : asTags.has(name);
+}
+
+/** An attribute as the value of a field; `undefined` where there is none for it: it is left out. */
+function fieldText(value: AttributeValue, unsigned: boolean): string | undefined {
+  switch (typeof value) {
+    case "number":
+      return Number.isFinite(value) ? formatF64(value) : undefined;
+    case "bigint":
+      if (unsigned) return `${value}u`;
+      return value <= MAX_I64 ? `${value}i` : undefined;
+    case "boolean":
+      return value ? "T" : "F";
+    case "string":
+      return stringField(value);
+    default:
+      return stringField(value.join(","));
+  }
+}

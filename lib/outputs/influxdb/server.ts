@@ -1,0 +1,149 @@
+/** The server: its address, what proves that we may write to it, and what it can do. */
+import type { Clock } from "../../clock.ts";
+import { EXIT, ExitError, messageOf } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import { Secret } from "../../secrets.ts";
+import { type HttpReply, HttpSender } from "../http_sender.ts";
+import type { InfluxConfig } from "./config.ts";
+
+/** Waits after failures: a test makes them short. */
+export interface ServerOptions {
+  backoff?: { initialMs: number; maxMs: number; multiplier: number; jitter: number };
+}
+
+/** Where lines are posted to. */
+export function writeUrl(config: InfluxConfig): string {
+  const url = new URL(config.host);
+  const base = url.pathname.replace(/\/+$/, "");
+  if (config.api === "v1") {
+    url.pathname = `${base}/write`;
+    url.searchParams.set("db", config.database);
+    if (config.retention_policy !== "") url.searchParams.set("rp", config.retention_policy);
+  } else {
+    url.pathname = `${base}/api/v2/write`;
+    if (config.org !== "") url.searchParams.set("org", config.org);
+    url.searchParams.set("bucket", config.bucket);
+  }
+  url.searchParams.set("precision", "ns");
+  return url.href;
+}
+
+/** What says in its answer which server it is. */
+export function pingUrl(config: InfluxConfig): string {
+  const url = new URL(config.host);
+  url.pathname = `${url.pathname.replace(/\/+$/, "")}/ping`;
+  return url.href;
+}
+
+/**
+ * Whether a server has unsigned fields, by the headers of its answer: InfluxDB 1 has none (but for builds with a flag),
+ * InfluxDB 2 and later and VictoriaMetrics have. Who does not say what he is is taken for a server of his API's time.
+ */
+export function hasUnsigned(headers: Headers, api: InfluxConfig["api"]): boolean {
+  // VictoriaMetrics calls itself InfluxDB 1.8.
+  if (headers.has("x-server-hostname")) return true;
+  const version = headers.get("x-influxdb-version");
+  if (version === null) return api === "v2";
+  return !/^v?[01]\./.test(version);
+}
+
+/** One server with one place to write to. */
+export class InfluxServer implements Disposable {
+  readonly sender: HttpSender;
+  readonly #config: InfluxConfig;
+
+  private constructor(config: InfluxConfig, sender: HttpSender) {
+    this.#config = config;
+    this.sender = sender;
+  }
+
+  /** @throws {ExitError} 78 if a file with a secret or with certificates cannot be used. */
+  static async open(
+    config: InfluxConfig,
+    context: { log: Logger; clock: Clock },
+    options: ServerOptions = {},
+  ): Promise<InfluxServer> {
+    const token = new Secret(config.token, config.token_file, "plugins.influxdb.token_file");
+    const password = new Secret(config.password, config.password_file, "plugins.influxdb.password_file");
+    const refresh = () => {
+      for (const secret of [token, password]) {
+        const problem = secret.refresh();
+        if (problem !== undefined) context.log.debug(problem);
+      }
+    };
+    const authorization = () => {
+      if (token.value !== "") return { authorization: `Token ${token.value}` };
+      if (config.username === "") return undefined;
+      return { authorization: `Basic ${base64(`${config.username}:${password.value}`)}` };
+    };
+    const sender = await HttpSender.open({
+      target: `${
+        config.api === "v1" ? `database ${config.database}` : `bucket ${config.bucket}`
+      } at ${config.host}`,
+      url: writeUrl(config),
+      headers: () => ({
+        "content-type": "text/plain; charset=utf-8",
+        "accept": "application/json",
+        ...authorization(),
+      }),
+      secrets: () => [token.value, password.value, authorization()?.authorization ?? ""],
+      gzip: config.gzip,
+      timeoutMs: config.timeout,
+      backoff: options.backoff,
+      caCerts: config.ca_file === "" ? [] : [readCertificates(config.ca_file)],
+      advise: (reply) => adviceFor(reply, config),
+      beforeRetry: refresh,
+    }, context);
+    return new InfluxServer(config, sender);
+  }
+
+  /** Asks until there is an answer. @throws the signal's reason once it is aborted. */
+  async hasUnsigned(signal: AbortSignal): Promise<boolean> {
+    const { unsigned, api } = this.#config;
+    if (unsigned !== "auto") return unsigned === "unsigned";
+    const passes = ({ status }: HttpReply) => status >= 500 || status === 429;
+    const { reply } = await this.sender.get(
+      pingUrl(this.#config),
+      signal,
+      (reply) => passes(reply) ? "later" : "taken",
+    );
+    return hasUnsigned(reply.headers, api);
+  }
+
+  [Symbol.dispose](): void {
+    this.sender[Symbol.dispose]();
+  }
+}
+
+function base64(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+}
+
+function readCertificates(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new ExitError(EXIT.config, `Cannot read ${path} (plugins.influxdb.ca_file): ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function adviceFor({ status, headers }: HttpReply, config: InfluxConfig): string | undefined {
+  const keys = (...names: string[]) =>
+    `check ${names.map((name) => `plugins.influxdb.${name}`).join(" and ")}`;
+  if (status === 401 || status === 403 || status === 407) {
+    return config.username === ""
+      ? keys(config.token_file === "" ? "token" : "token_file")
+      : keys("username", "password");
+  }
+  if (status === 404 || status === 405) {
+    // A server that has nothing at this address, or no such database.
+    const isV1 = /^v?1\./.test(headers.get("x-influxdb-version") ?? "");
+    if (config.api === "v2") {
+      return isV1 ? 'this server needs api = "v1" and database' : keys("host", "org", "bucket");
+    }
+    return keys("host", "database") + "; a database is made with CREATE DATABASE";
+  }
+  if (status >= 300 && status < 400) return keys("host");
+}

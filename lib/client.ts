@@ -30,7 +30,7 @@ import {
   readControlMessage,
   type Welcome,
 } from "./protocol.ts";
-import { duration, type Infer, integer, number, oneOrMore, optional, table, text } from "./schema.ts";
+import { duration, flag, type Infer, integer, number, oneOrMore, optional, table, text } from "./schema.ts";
 import { type DeliveryStats, Sending } from "./sending.ts";
 
 /** An answer to the greeting has no reason to be larger than this. */
@@ -94,6 +94,17 @@ const config = table({
     doc: "Longest wait before measurements are sent all the same.",
     default: "30s",
   }),
+  tls: table({
+    enable: flag({ doc: "Speak TLS to the server, which must be one of ours.", default: false }),
+    ca: text({
+      doc: "PEM file of the CAs that may have signed the server's certificate. Empty: those of the system.",
+      default: "",
+    }),
+    server_name: text({
+      doc: "The name in the server's certificate, where it is not the one in relay_server.",
+      default: "",
+    }),
+  }, { doc: "TLS." }),
   retry: retryConfig,
 }, { doc: "Sends measurements to a relay server." });
 
@@ -202,7 +213,7 @@ export class RelayClient implements Output {
     unsendable_points: 0,
   };
   #connections = 0;
-  #conn: Deno.TcpConn | null = null;
+  #conn: Deno.Conn | null = null;
   #attempts = 0;
 
   constructor(
@@ -316,7 +327,12 @@ export class RelayClient implements Output {
    * `max_delay`. @throws when it failed before.
    */
   async #session(server: string, ways: Ways, signal: AbortSignal): Promise<boolean> {
-    const conn = await dial(server, { ...this.#limits, log: this.#log, signal });
+    const conn = await dial(server, {
+      ...this.#limits,
+      tls: this.#config.tls.enable ? this.#config.tls : undefined,
+      log: this.#log,
+      signal,
+    });
     this.#conn = conn;
     const lost = new AbortController();
     let began = Infinity;
@@ -355,7 +371,7 @@ export class RelayClient implements Output {
   /** Greets; a server of ours is told who this is, and says what it has. */
   async #handshake(
     server: string,
-    conn: Deno.TcpConn,
+    conn: Deno.Conn,
     reader: BatchReader,
   ): Promise<{ frames: FrameReader; welcome: Welcome | null }> {
     const { client_name } = this.#config;
@@ -375,13 +391,13 @@ export class RelayClient implements Output {
     let answer: GreetResponse;
     let welcome: Welcome | null = null;
     try {
-      conn.setNoDelay();
-      conn.setKeepAlive();
       await write(conn, greeting);
       answer = await readAnswer(conn, frames, "greetResponse");
       if (answer.accept && acknowledges(answer.relayVersion)) {
         await write(conn, encodeFrame(client_name, { type: "hello", instance: this.#identity.id }));
-        welcome = await readAnswer(conn, frames, "welcome");
+        const reply = await readAnswer(conn, frames, "welcome", "refuse");
+        if (reply.type === "refuse") throw new Error(`the server refuses this client: ${reply.reason}`);
+        welcome = reply;
       }
     } catch (error) {
       throw late
@@ -420,7 +436,7 @@ export class RelayClient implements Output {
 
   /** Reads acknowledgements until the server's end of the connection, and says so. Never rejects. */
   async #watch(
-    conn: Deno.TcpConn,
+    conn: Deno.Conn,
     frames: FrameReader,
     delivery: Delivery | null,
     lost: AbortController,
@@ -468,34 +484,38 @@ export class RelayClient implements Output {
   }
 }
 
-async function write(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+async function write(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
 }
 
 type MessageOf<T extends ControlMessage["type"]> = Extract<ControlMessage, { type: T }>;
 
-/** The message in the frame that was found. @throws if it is another one. */
-function readMessage<T extends ControlMessage["type"]>(frames: FrameReader, type: T): MessageOf<T> {
+/** The message in the frame that was found. @throws if it is none of these. */
+function readMessage<T extends ControlMessage["type"]>(frames: FrameReader, ...types: T[]): MessageOf<T> {
   const reader = new PostcardReader(frames.bytes, frames.start, frames.end);
   reader.string();
   const discriminant = reader.discriminant(MESSAGE_END);
   const message = readControlMessage(reader, discriminant);
-  if (message.type !== type) throw new Error(`the server sent message number ${discriminant}, not ${type}`);
+  if (!(types as string[]).includes(message.type)) {
+    throw new Error(`the server sent message number ${discriminant}, not ${types[0]}`);
+  }
   return message as MessageOf<T>;
 }
 
 /** The server's next message. */
 async function readAnswer<T extends ControlMessage["type"]>(
-  conn: Deno.TcpConn,
+  conn: Deno.Conn,
   frames: FrameReader,
-  type: T,
+  ...types: T[]
 ): Promise<MessageOf<T>> {
   while (!frames.next()) {
     const count = await conn.read(frames.space());
-    if (count === null) throw new Error(`the server closed the connection instead of answering (${type})`);
+    if (count === null) {
+      throw new Error(`the server closed the connection instead of answering (${types[0]})`);
+    }
     frames.received(count);
   }
-  return readMessage(frames, type);
+  return readMessage(frames, ...types);
 }
 
 export const relayClient = definePlugin({

@@ -22,6 +22,7 @@ import {
 import { BatchCodecError } from "./batch_codec.ts";
 import type { ClientRecord } from "./clients.ts";
 import { Intake, MAX_SERIES } from "./intake.ts";
+import { TLS_HANDSHAKE } from "./tls_terminator.ts";
 import { RegistryError } from "./registry.ts";
 import type { ServerShared } from "./server.ts";
 
@@ -41,7 +42,9 @@ class ProtocolViolation extends Error {
 export class ClientConnection {
   /** Resolves when the conversation is over and all that was received of it has been passed on. */
   readonly finished: Promise<void>;
-  readonly #conn: Deno.TcpConn;
+  #conn: Deno.Conn;
+  /** What is said cannot be read on the way. */
+  #secure = false;
   readonly #shared: ServerShared;
   readonly #decoder: PointDecoder;
   readonly #frames = new FrameReader();
@@ -159,11 +162,13 @@ export class ClientConnection {
   }
 
   async #serve(): Promise<void> {
+    const conn = this.#conn as Deno.TcpConn;
     try {
-      this.#conn.setNoDelay();
-      this.#conn.setKeepAlive();
+      conn.setNoDelay();
+      conn.setKeepAlive();
     } catch { /* gone already; the first read will say so */ }
     try {
+      await this.#begin();
       await this.#converse();
     } catch (error) {
       // Reading fails when the deadline closes the socket; that has been said.
@@ -198,22 +203,51 @@ export class ClientConnection {
     }
   }
 
+  /** The first bytes say whether the client speaks TLS. */
+  async #begin(): Promise<void> {
+    const frames = this.#frames;
+    const space = frames.space();
+    const count = await this.#conn.read(space);
+    if (count === null) return;
+    const { tls } = this.#shared;
+    if (space[0] !== TLS_HANDSHAKE) {
+      frames.received(count);
+      this.#shared.stats.bytes += count;
+      return;
+    }
+    if (!tls) {
+      throw new ProtocolViolation(
+        "it speaks TLS, and there is no certificate (plugins.relay-server.tls.cert)",
+      );
+    }
+    try {
+      this.#conn = await tls.terminator.secure(this.#conn, space.slice(0, count));
+    } catch (error) {
+      throw new ProtocolViolation(`no TLS connection: ${messageOf(error)}`);
+    }
+    this.#secure = true;
+  }
+
   async #converse(): Promise<void> {
     const frames = this.#frames;
     const { limits, stats } = this.#shared;
-    while (true) {
-      const count = await this.#conn.read(frames.space());
-      if (count === null) return;
-      if (this.#deaf) continue;
-      stats.bytes += count;
-      frames.received(count, this.#shared.bufferBytes());
+    // The first bytes are there already.
+    for (let begun = false;; begun = true) {
+      if (begun) {
+        const count = await this.#conn.read(frames.space());
+        if (count === null) return;
+        if (this.#deaf) continue;
+        stats.bytes += count;
+        frames.received(count, this.#shared.bufferBytes());
+      }
 
       let points = 0;
       while (frames.next()) {
         if (this.#name === null) {
           if (!await this.#handshake()) return;
-        } else if (this.#acknowledges && !this.#intake) await this.#hello();
-        else points += this.#message();
+        } else if (this.#acknowledges && !this.#intake) {
+          if (!await this.#hello()) return;
+        } else points += this.#message();
         if (points > 0 && this.#shared.first) await this.#room(this.#shared.gathered());
       }
       if (this.#name === null && frames.partialFrameBytes > MAX_GREETING_BYTES) {
@@ -265,7 +299,9 @@ export class ClientConnection {
       throw new ProtocolViolation(`the first message is number ${discriminant}, not a greeting`);
     }
     const greet = readControlMessage(reader, discriminant) as Greet;
-    const accept = greet.protocolVersion === PROTOCOL_VERSION;
+    // A client of ours says more, and is told more, before it is taken.
+    const refused = !acknowledges(greet.relayVersion) && this.#refusal() !== undefined;
+    const accept = greet.protocolVersion === PROTOCOL_VERSION && !refused;
     const answer = encodeFrame("", {
       type: "greetResponse",
       accept,
@@ -276,6 +312,10 @@ export class ClientConnection {
     await this.#send(answer);
 
     const versions = { alumet: greet.alumetVersion, relay: greet.relayVersion };
+    if (refused) {
+      await this.#closeGently();
+      return false;
+    }
     if (!accept) {
       this.#log.warn("Refusing a client: it speaks another version of the protocol", {
         client: sender,
@@ -307,7 +347,7 @@ export class ClientConnection {
   }
 
   /** A client of ours says who it is, and is told what we have of it. */
-  async #hello(): Promise<void> {
+  async #hello(): Promise<boolean> {
     const reader = new PostcardReader(this.#frames.bytes, this.#frames.start, this.#frames.end);
     reader.string();
     const discriminant = reader.discriminant(MESSAGE_END);
@@ -315,6 +355,12 @@ export class ClientConnection {
       throw new ProtocolViolation(`message number ${discriminant} where it should say who it is`);
     }
     const { instance } = readControlMessage(reader, discriminant) as Hello;
+    const refusal = this.#refusal();
+    if (refusal) {
+      await this.#send(encodeFrame("", { type: "refuse", reason: refusal }));
+      await this.#closeGently();
+      return false;
+    }
     const { clients, safety, registry, builder } = this.#shared;
     const client = clients.get(this.#name!, instance);
     client.lastContactMs = Date.now();
@@ -331,6 +377,16 @@ export class ClientConnection {
     await this.#send(encodeFrame("", { type: "welcome", sequence, maxSeries: MAX_SERIES }));
     this.#intake = intake;
     this.#shared.strangers.delete(this);
+    return true;
+  }
+
+  /** Why this client is not taken, if so; it has been logged. */
+  #refusal(): string | undefined {
+    const reason = this.#shared.tls?.mode === "required" && !this.#secure
+      ? "this server only takes TLS connections"
+      : undefined;
+    if (reason) this.#log.warn("Refusing a client", this.#fields({ reason }));
+    return reason;
   }
 
   async #send(frame: Uint8Array): Promise<void> {

@@ -6,7 +6,16 @@ import { messageOf } from "./errors.ts";
 import type { Logger } from "./log.ts";
 import { resolve } from "./resolve.ts";
 
+/** How TLS is spoken. */
+export interface DialTls {
+  /** PEM file of the CAs that may sign the server's certificate. Empty: those of the system. */
+  ca: string;
+  /** Name in the server's certificate. Empty: the name that is dialled. */
+  server_name: string;
+}
+
 export interface DialOptions {
+  tls?: DialTls | undefined;
   /** To connect to one address, in ms. */
   connectMs: number;
   /** To resolve the name, in ms. */
@@ -20,8 +29,8 @@ export interface DialOptions {
  *
  * @throws with what went wrong at each address.
  */
-export async function dial(server: string, options: DialOptions): Promise<Deno.TcpConn> {
-  const { connectMs, resolveMs, log, signal } = options;
+export async function dial(server: string, options: DialOptions): Promise<Deno.Conn> {
+  const { tls, connectMs, resolveMs, log, signal } = options;
   const address = parseAddress(server);
   const hostnames = await deadline(resolve(address), resolveMs, { signal }).catch((error) => {
     throw new Error(`cannot resolve ${address.hostname}: ${messageOf(error)}`);
@@ -37,7 +46,9 @@ export async function dial(server: string, options: DialOptions): Promise<Deno.T
         signal: AbortSignal.any([signal, late.signal]),
       });
       log.debug("Connected", { server, address: hostname });
-      return conn;
+      conn.setNoDelay();
+      conn.setKeepAlive();
+      return tls ? await secure(conn, address.hostname, tls, late.signal) : conn;
     } catch (error) {
       if (signal.aborted) throw error;
       const reason = late.signal.aborted
@@ -49,4 +60,48 @@ export async function dial(server: string, options: DialOptions): Promise<Deno.T
     }
   }
   throw new Error(failures.join("; "));
+}
+
+/** Goes on in TLS. @throws with what is wrong with the server's certificate. */
+async function secure(
+  conn: Deno.TcpConn,
+  hostname: string,
+  { ca, server_name }: DialTls,
+  signal: AbortSignal,
+): Promise<Deno.TlsConn> {
+  const close = () => {
+    try {
+      conn.close();
+    } catch { /* TLS has it */ }
+  };
+  signal.addEventListener("abort", close, { once: true });
+  let secured: Deno.TlsConn | undefined;
+  try {
+    // Read each time: a new one is taken at the next connection.
+    const caCerts = ca === "" ? undefined : [Deno.readTextFileSync(ca)];
+    secured = await Deno.startTls(conn, { hostname: server_name || hostname, caCerts });
+    await secured.handshake();
+    return secured;
+  } catch (error) {
+    secured?.close();
+    close();
+    throw new Error(explain(messageOf(error)), { cause: error });
+  } finally {
+    signal.removeEventListener("abort", close);
+  }
+}
+
+/** What rustls says, and what it means. */
+function explain(problem: string): string {
+  if (/UnknownIssuer/.test(problem)) {
+    return "the server's certificate is signed by an unknown CA (plugins.relay-client.tls.ca names the known ones)";
+  }
+  if (/Expired/i.test(problem)) return `the server's certificate has expired: ${problem}`;
+  if (/not valid for name/i.test(problem)) {
+    return `the server's certificate is for another name (plugins.relay-client.tls.server_name): ${problem}`;
+  }
+  if (/InvalidContentType|corrupt message|unexpected eof|UnexpectedEof|end of file/i.test(problem)) {
+    return `the server does not speak TLS: ${problem}`;
+  }
+  return `no TLS connection: ${problem}`;
 }

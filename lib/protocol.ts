@@ -38,9 +38,10 @@ export const MESSAGE = {
   welcome: 17,
   batch: 18,
   acknowledge: 19,
+  refuse: 20,
 } as const;
 /** More than the largest discriminant. */
-export const MESSAGE_END = 20;
+export const MESSAGE_END = 21;
 /** Bytes of an instance id. */
 export const INSTANCE_BYTES = 16;
 /** Discriminants of the value enum. */
@@ -90,6 +91,13 @@ export interface Welcome {
   readonly maxSeries: number;
 }
 
+/** Instead of {@linkcode Welcome}: the server does not take this client, and closes. */
+export interface Refuse {
+  readonly type: "refuse";
+  /** For the client's log. */
+  readonly reason: string;
+}
+
 /** All batches of the client up to that number are safe. Said again as a sign of life while some are not. */
 export interface Acknowledge {
   readonly type: "acknowledge";
@@ -97,7 +105,7 @@ export interface Acknowledge {
 }
 
 /** Every message but measurements. */
-export type ControlMessage = Greet | GreetResponse | RegisterMetrics | Hello | Welcome | Acknowledge;
+export type ControlMessage = Greet | GreetResponse | RegisterMetrics | Hello | Welcome | Refuse | Acknowledge;
 
 const VALUE_TYPES: readonly ValueType[] = ["f64", "u64"];
 
@@ -134,6 +142,8 @@ export function readControlMessage(reader: PostcardReader, discriminant: number)
       return { type: "hello", instance: readInstance(reader) };
     case MESSAGE.welcome:
       return { type: "welcome", sequence: readSequence(reader), maxSeries: reader.u32() };
+    case MESSAGE.refuse:
+      return { type: "refuse", reason: reader.string() };
     case MESSAGE.acknowledge:
       return { type: "acknowledge", sequence: readSequence(reader) };
     default:
@@ -188,6 +198,9 @@ function writeControlMessage(writer: PostcardWriter, message: ControlMessage): v
       break;
     case "welcome":
       writer.discriminant(MESSAGE.welcome).u64(message.sequence).u32(message.maxSeries);
+      break;
+    case "refuse":
+      writer.discriminant(MESSAGE.refuse).string(message.reason);
       break;
     case "acknowledge":
       writer.discriminant(MESSAGE.acknowledge).u64(message.sequence);

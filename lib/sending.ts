@@ -72,7 +72,7 @@ export class Sending {
    *
    * @throws when writing fails or the signal is aborted.
    */
-  async run(conn: Deno.TcpConn, signal: AbortSignal): Promise<void> {
+  async run(conn: Deno.Conn, signal: AbortSignal): Promise<void> {
     let registered = 0;
     const pause = async () => {
       await new Promise((resolve) => setTimeout(resolve, GAP_MS));
@@ -160,7 +160,7 @@ export class Sending {
     }
   }
 
-  async #write(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+  async #write(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
     this.#stats.sent_bytes += bytes.length;
   }

@@ -5,7 +5,7 @@
 import { addressProblem, formatAddress, parseAddress } from "./address.ts";
 import type { ClientTable } from "./clients.ts";
 import { ClientConnection } from "./connection.ts";
-import { messageOf } from "./errors.ts";
+import { EXIT, ExitError, messageOf } from "./errors.ts";
 import type { Safety } from "./intake.ts";
 import { listen } from "./listen.ts";
 import type { Logger } from "./log.ts";
@@ -14,6 +14,7 @@ import { type BatchSink, definePlugin, type Input, type PluginContext } from "./
 import { BatchBuilder } from "./point_decoder.ts";
 import type { MetricRegistry } from "./registry.ts";
 import { choice, type Infer, table, text } from "./schema.ts";
+import { TlsTerminator } from "./tls_terminator.ts";
 import { TableBudget } from "./series_table.ts";
 
 /** Points in a batch of the server. */
@@ -117,6 +118,8 @@ export interface ServerShared {
   bufferBytes(): number;
   /** Open connections of that client. */
   readonly names: Map<string, number>;
+  /** For clients that come in TLS, and whether others are taken. */
+  readonly tls: { readonly terminator: TlsTerminator; readonly mode: "required" | "optional" } | undefined;
   /** Connections that have not said who they are. */
   readonly strangers: Set<ClientConnection>;
 }
@@ -147,6 +150,7 @@ export class RelayServer implements Input {
     context: Pick<PluginContext, "log" | "registry" | "clients">,
     limits = DEFAULT_LIMITS,
     safety: Safety = "durable",
+    tls?: ServerShared["tls"],
   ) {
     this.#listener = listener;
     this.#log = context.log;
@@ -168,6 +172,7 @@ export class RelayServer implements Input {
       bufferBytes: () => Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / (this.#connections.size + 1)),
       names: new Map(),
       strangers: new Set(),
+      tls,
     };
   }
 
@@ -287,6 +292,7 @@ export class RelayServer implements Input {
     this.#stopListening();
     clearTimeout(this.#flushTimer);
     for (const connection of this.#connections) connection.close();
+    this.#shared.tls?.terminator[Symbol.dispose]();
   }
 }
 
@@ -305,7 +311,39 @@ const config = table({
       "has stored it. The second is for several servers that write to one database (docs/scaling.md).",
     default: "journal",
   }),
+  tls: table({
+    cert: text({
+      doc: "The server's certificate and those between it and the CA, a PEM file. Empty: no TLS.",
+      default: "",
+    }),
+    key: text({ doc: "Its private key, a PEM file.", default: "" }),
+    mode: choice(["required", "optional"], {
+      doc:
+        "With optional, clients without TLS are taken as well, such as real Alumet agents, which have none.",
+      default: "required",
+    }),
+  }, {
+    doc: "TLS. Files that change are read again.",
+    check: ({ cert, key }) => {
+      if (cert !== "" && key === "") return { key: "key", problem: "is needed with cert" };
+      if (cert === "" && key !== "") return { key: "cert", problem: "is needed with key" };
+    },
+  }),
 }, { doc: "Receives measurements from relay clients." });
+
+/** @throws {ExitError} if the files are no certificate and its key. */
+function openTls({ cert, key, mode }: Infer<typeof config>["tls"], log: Logger): ServerShared["tls"] {
+  if (cert === "") return undefined;
+  try {
+    return { terminator: TlsTerminator.open({ cert, key }, log), mode };
+  } catch (error) {
+    throw new ExitError(
+      EXIT.config,
+      `Cannot use ${cert} and ${key} (plugins.relay-server.tls): ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
 
 export const relayServer = definePlugin({
   name: "relay-server",
@@ -316,8 +354,9 @@ export const relayServer = definePlugin({
   async open(options: Infer<typeof config>, context: PluginContext): Promise<Input> {
     const address = parseAddress(options.address, { listen: true });
     const safety = options.acknowledge === "stored" ? "stored" : "durable";
+    const tls = openTls(options.tls, context.log);
     const listener = listen(address, ADDRESS_KEY, context.log);
-    const server = new RelayServer(listener, context, DEFAULT_LIMITS, safety);
+    const server = new RelayServer(listener, context, DEFAULT_LIMITS, safety, tls);
     const { port } = server.address;
     context.log.info("Listening for relay clients", { address: formatAddress({ ...address, port }) });
     return server;

@@ -18,6 +18,7 @@ import {
 import type { BatchSink } from "../../lib/plugin.ts";
 import { MetricRegistry } from "../../lib/registry.ts";
 import { DEFAULT_LIMITS, RelayServer, type ServerLimits } from "../../lib/server.ts";
+import { type CertificateFiles, TlsTerminator } from "../../lib/tls_terminator.ts";
 import { pointsOf } from "./decode.ts";
 
 export type Point = ReturnType<typeof pointsOf>[number];
@@ -77,6 +78,7 @@ export interface TestServerOptions {
   clients?: ClientTable;
   registry?: MetricRegistry;
   safety?: Safety;
+  tls?: { files: CertificateFiles; mode: "required" | "optional"; checkMs?: number; log?: Logger };
 }
 
 /** A relay server on a port of 127.0.0.1, into a collector. */
@@ -90,14 +92,30 @@ export class TestServer implements AsyncDisposable {
   readonly #running: Promise<void>;
 
   constructor(options: Partial<ServerLimits> & TestServerOptions = {}) {
-    const { port = 0, sink = new Collector(), clients = new ClientTable(), registry, safety, ...limits } =
-      options;
+    const {
+      port = 0,
+      sink = new Collector(),
+      clients = new ClientTable(),
+      registry,
+      safety,
+      tls,
+      ...limits
+    } = options;
     this.registry = registry ?? new MetricRegistry();
     this.collector = sink;
     this.clients = sink.clients = clients;
     const listener = Deno.listen({ hostname: "127.0.0.1", port });
     const context = { log: this.logs.log, registry: this.registry, clients };
-    this.server = new RelayServer(listener, context, { ...DEFAULT_LIMITS, ...limits }, safety);
+    this.server = new RelayServer(
+      listener,
+      context,
+      { ...DEFAULT_LIMITS, ...limits },
+      safety,
+      tls && {
+        mode: tls.mode,
+        terminator: TlsTerminator.open(tls.files, tls.log ?? this.logs.log, tls.checkMs),
+      },
+    );
     this.#running = this.server.run(this.collector, this.#stop.signal);
   }
 

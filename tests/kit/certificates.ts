@@ -1,0 +1,66 @@
+/** Certificates for tests, made by the openssl program. */
+import { shell, type TempDir } from "./process.ts";
+
+export interface Issued {
+  cert: string;
+  key: string;
+}
+
+export interface IssueOptions {
+  /** From now on; negative for one that has expired. @default {2} */
+  days?: number;
+  /** Replaces these files. */
+  files?: Issued;
+}
+
+const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+
+/** A CA of its own, and what it signs. */
+export async function certificates(dir: TempDir, name = "test-ca") {
+  const ca = dir.file(`${name}.pem`);
+  const caKey = dir.file(`${name}.key`);
+  await shell(
+    "openssl",
+    "req",
+    "-x509",
+    ...KEY,
+    "-days",
+    "2",
+    "-subj",
+    `/CN=${name}`,
+    "-keyout",
+    caKey,
+    "-out",
+    ca,
+  );
+  let serial = 0;
+  const issue = async (host: string, { days = 2, files }: IssueOptions = {}): Promise<Issued> => {
+    serial++;
+    const made = { cert: dir.file(`${name}-${serial}.pem`), key: dir.file(`${name}-${serial}.key`) };
+    const request = dir.file(`${name}-${serial}.csr`);
+    const extensions = dir.file(`${name}-${serial}.ext`);
+    await Deno.writeTextFile(extensions, `subjectAltName=DNS:${host}\n`);
+    await shell("openssl", "req", ...KEY, "-subj", `/CN=${host}`, "-keyout", made.key, "-out", request);
+    await shell(
+      ...[
+        "openssl",
+        "x509",
+        "-req",
+        "-in",
+        request,
+        "-CA",
+        ca,
+        "-CAkey",
+        caKey,
+        "-set_serial",
+        String(serial),
+      ],
+      ...["-days", String(days), "-extfile", extensions, "-out", made.cert],
+    );
+    if (!files) return made;
+    await Deno.rename(made.key, files.key);
+    await Deno.rename(made.cert, files.cert);
+    return files;
+  };
+  return { ca, issue };
+}

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { certificates } from "./kit/certificates.ts";
+import { configOf, TestClient } from "./kit/client.ts";
+import { numbered } from "./kit/points.ts";
+import { needs, program, TempDir } from "./kit/process.ts";
+import { COUNTER, countingFrame, greeting, LogLines, Peer, TestServer, until } from "./kit/relay.ts";
+import { TlsTerminator } from "../lib/tls_terminator.ts";
+
+const upTo = (count: number, first = 0) => Array.from({ length: count }, (_, i) => first + i);
+const openssl = needs(program("openssl", "openssl", "version"));
+
+function clientConfig(port: number, tls: { ca?: string; server_name?: string }) {
+  const config = configOf(port, { retry: { max_times: 1 } });
+  return { ...config, tls: { enable: true, ca: "", server_name: "", ...tls } };
+}
+
+Deno.test({
+  name: "a client sends in TLS, and the certificate must be for the server's name",
+  ...openssl,
+  async fn() {
+    await using dir = new TempDir();
+    const { ca, issue } = await certificates(dir);
+    const files = await issue("relay.test");
+    await using server = new TestServer({ tls: { files, mode: "required" } });
+    await using client = new TestClient(clientConfig(server.port, { ca, server_name: "relay.test" }));
+    for (let n = 0; n < 50; n++) client.push(numbered(5000, n * 5000));
+    await client.finish();
+    assert.deepEqual(server.points.map(({ value }) => Number(value)), upTo(250_000));
+    await using other = new TestClient(clientConfig(server.port, { ca, server_name: "other.test" }));
+    await other.done;
+    assert.match(other.failure!.message, /for another name.*server_name.*relay\.test/);
+  },
+});
+
+Deno.test({
+  name: "an unknown CA and an expired certificate are named as such",
+  ...openssl,
+  async fn() {
+    await using dir = new TempDir();
+    const { ca, issue } = await certificates(dir);
+    const strangers = await certificates(dir, "other-ca");
+    await using server = new TestServer({ tls: { files: await issue("relay.test"), mode: "required" } });
+    await using stranger = new TestClient(
+      clientConfig(server.port, { ca: strangers.ca, server_name: "relay.test" }),
+    );
+    await stranger.done;
+    assert.match(stranger.failure!.message, /signed by an unknown CA.*tls\.ca/);
+    const old = await issue("relay.test", { days: -1 });
+    await using late = new TestServer({ tls: { files: old, mode: "required" } });
+    await using client = new TestClient(clientConfig(late.port, { ca, server_name: "relay.test" }));
+    await client.done;
+    assert.match(client.failure!.message, /has expired/);
+  },
+});
+
+Deno.test({
+  name: "required refuses clients without TLS and says why, optional takes both on one port",
+  ...openssl,
+  async fn() {
+    await using dir = new TempDir();
+    const { ca, issue } = await certificates(dir);
+    const files = await issue("relay.test");
+    {
+      await using server = new TestServer({ tls: { files, mode: "required" } });
+      await using plain = new TestClient(configOf(server.port, { retry: { max_times: 1 } }));
+      plain.push(numbered(3));
+      await plain.done;
+      assert.match(plain.failure!.message, /refuses this client: this server only takes TLS connections/);
+      const real = await Peer.connect(server.port);
+      await real.send(greeting("real"));
+      assert.equal((await real.answer()).accept, false);
+      await real[Symbol.asyncDispose]();
+      assert.equal(server.points.length, 0);
+      assert.equal(server.logs.matching(/WARN.*Refusing a client.*only takes TLS/).length, 3);
+    }
+    await using server = new TestServer({ tls: { files, mode: "optional" } });
+    await using plain = new TestClient(configOf(server.port));
+    await using secure = new TestClient(clientConfig(server.port, { ca, server_name: "relay.test" }));
+    await using real = await Peer.client(server.port, "real", [COUNTER]);
+    plain.push(numbered(10));
+    secure.push(numbered(10, 10));
+    await real.send(countingFrame("real", 20, 10));
+    await until(() => server.points.length === 30);
+  },
+});
+
+Deno.test({
+  name: "a server without TLS, and a client without it, are told what the other speaks",
+  ...openssl,
+  async fn() {
+    await using dir = new TempDir();
+    const { ca } = await certificates(dir);
+    await using server = new TestServer();
+    await using client = new TestClient(clientConfig(server.port, { ca, server_name: "relay.test" }));
+    await client.done;
+    assert.match(client.failure!.message, /does not speak TLS/);
+    assert.equal(server.logs.matching(/it speaks TLS, and there is no certificate/).length, 2);
+  },
+});
+
+Deno.test({
+  name: "certificates that change are read again, without a connection lost; bad ones change nothing",
+  ...openssl,
+  async fn() {
+    await using dir = new TempDir();
+    const { ca, issue } = await certificates(dir);
+    const files = await issue("one.test");
+    const logs = new LogLines();
+    await using server = new TestServer({ tls: { files, mode: "required", checkMs: 10, log: logs.log } });
+    const connect = (server_name: string) => new TestClient(clientConfig(server.port, { ca, server_name }));
+    await using first = connect("one.test");
+    first.push(numbered(10));
+    await until(() => server.points.length === 10);
+    await Deno.writeTextFile(files.cert, "nonsense");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await using second = connect("one.test");
+    second.push(numbered(10, 10));
+    await until(() => server.points.length === 20);
+    assert.equal(logs.matching(/ERROR.*new certificate cannot be used/).length, 1);
+    await issue("two.test", { files });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await using third = connect("two.test");
+    third.push(numbered(10, 20));
+    await until(() => server.points.length === 30);
+    first.push(numbered(10, 30));
+    await until(() => server.points.length === 40);
+    assert.equal(first.client.stats.connections, 1);
+  },
+});
+
+Deno.test({
+  name: "files that are no certificate are an error at the start that names them",
+  ...openssl,
+  async fn() {
+    await using dir = new TempDir();
+    const { issue } = await certificates(dir);
+    const [a, b] = [await issue("a.test"), await issue("b.test")];
+    const { log } = new LogLines();
+    assert.throws(() => TlsTerminator.open({ cert: a.cert, key: dir.file("none") }, log));
+    assert.throws(() => TlsTerminator.open({ cert: a.cert, key: b.key }, log));
+  },
+});

@@ -25,7 +25,7 @@ async function play(session: string, pieces: (stream: Uint8Array) => Iterable<Ui
       {
         general: { shutdown_timeout: 10_000 },
         plugins: [
-          { plugin: relayServer, config: { address: "127.0.0.1:0" } },
+          { plugin: relayServer, config: { ...relayServer.config.defaultValue(), address: "127.0.0.1:0" } },
           { plugin: csv, config: { ...csv.config.defaultValue(), output_path: `${dir}/out.csv` } },
         ],
       },

@@ -120,7 +120,7 @@ const server = runAgent(
     general: general.defaultValue(),
     stateBase: { path: STATE, from: "--state-dir" },
     plugins: [
-      { plugin: relayServer, config: { address } },
+      { plugin: relayServer, config: { ...relayServer.config.defaultValue(), address } },
       { plugin: csv, config: { ...csv.config.defaultValue(), output_path: FILE } },
     ],
   },

@@ -9,7 +9,7 @@ const STOP_MS = 60_000;
 const LIFETIME_MS = 3_600_000;
 
 export interface EndOptions {
-  readonly name: "client" | "server";
+  readonly name: "client" | "hop" | "server";
   /** @default the program */
   readonly program?: readonly string[];
   readonly args: readonly string[];
@@ -19,7 +19,7 @@ export interface EndOptions {
 }
 
 export class End implements AsyncDisposable {
-  readonly name: "client" | "server";
+  readonly name: "client" | "hop" | "server";
   readonly disk: ChaosDisk;
   /** Its journal was damaged: from now on it is only stopped in good order, so that no count is lost. */
   damaged = false;

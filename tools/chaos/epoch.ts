@@ -12,9 +12,9 @@ import { ChaosProxy } from "./proxy.ts";
 
 /**
  * `exact`: nothing may be missing. `damage`: bits of journals are flipped, as many points may be missing as were counted
- * as damaged. `drop`: the client's journal is small and drops the oldest, as many may be missing as were counted.
+ * as damaged. `hop`: like exact, with a hop between the two. `drop`: the client's journal is small and drops the oldest, as many may be missing as were counted.
  */
-export type Kind = "exact" | "damage" | "drop";
+export type Kind = "exact" | "damage" | "hop" | "drop";
 
 export interface EpochOptions {
   readonly kind: Kind;
@@ -80,11 +80,31 @@ function clientArgs(kind: Kind, port: number, ledger: string, rate: number, chan
       "plugins.numbers.ledger": ledger,
       "plugins.numbers.rate": rate,
       "plugins.relay-client.client_name": "chaos",
-      "plugins.relay-client.buffer_timeout": chance.pick(["1ms", "20ms", "100ms"]),
-      "plugins.relay-client.retry.max_times": 3,
-      "plugins.relay-client.retry.initial_delay": "50ms",
-      "plugins.relay-client.retry.max_delay": "200ms",
+      ...relaySettings(chance),
       ...(kind === "drop" ? dropping : {}),
+    }),
+  ];
+}
+
+/** Flags that make a relay client impatient. */
+function relaySettings(chance: Chance): Record<string, string | number> {
+  return {
+    "plugins.relay-client.buffer_timeout": chance.pick(["1ms", "20ms", "100ms"]),
+    "plugins.relay-client.retry.max_times": 3,
+    "plugins.relay-client.retry.initial_delay": "50ms",
+    "plugins.relay-client.retry.max_delay": "200ms",
+  };
+}
+
+function hopArgs(listen: number, next: number, chance: Chance): string[] {
+  return [
+    ...["--config", "/dev/null", "--log-level", "debug", "--plugins", "relay-server,relay-client"],
+    ...["--relay-in", `127.0.0.1:${listen}`, "--relay-out", `127.0.0.1:${next}`],
+    ...overrides({
+      ...journal(chance),
+      ...relaySettings(chance),
+      "plugins.relay-client.client_name": "hop",
+      "plugins.relay-server.acknowledge": chance.pick(["journal", "stored"]),
     }),
   ];
 }
@@ -102,11 +122,11 @@ function serverArgs(output: ChaosOutput, port: number, directory: string, chance
 
 /** Those that this kind of episode has. */
 function faultsOf(kind: Kind): readonly Fault[] {
-  if (kind === "exact") {
+  if (kind === "exact" || kind === "hop") {
     return FAULTS.filter(({ name, damages }) => !damages && name !== "unreachable for long");
   }
   if (kind === "damage") {
-    return FAULTS.filter(({ name }) => name !== "kill both" && name !== "unreachable for long");
+    return FAULTS.filter(({ name }) => name !== "kill all" && name !== "unreachable for long");
   }
   return FAULTS.filter(({ name }) => ["kill", "cut", "stop", "unreachable for long"].includes(name));
 }
@@ -137,30 +157,30 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
     problems.push(...said.problems.map((problem) => `${name}, process ${processes}: ${problem}`));
   };
 
-  const [proxyPort, serverPort] = [freePort(), freePort()];
-  const proxy = stack.use(new ChaosProxy(proxyPort, serverPort));
-  const server = stack.use(
-    new End({
-      name: "server",
-      args: serverArgs(output, serverPort, dir.file("output"), chance),
-      disk: stack.use(await ChaosDisk.create(DISK_MIB)),
-      onEnded: onEnded("server"),
-    }),
-  );
-  const client = stack.use(
-    new End({
-      name: "client",
-      program: CLIENT,
-      args: clientArgs(kind, proxyPort, ledger, options.rate ?? 500, chance),
-      disk: stack.use(await ChaosDisk.create(DISK_MIB)),
-      onEnded: onEnded("client"),
-    }),
-  );
+  const ports = { client: freePort(), hop: freePort(), server: freePort(), behindHop: freePort() };
+  const makeEnd = async (name: "client" | "hop" | "server", args: string[], program?: readonly string[]) =>
+    stack.use(
+      new End({
+        ...{ name, args, program },
+        disk: stack.use(await ChaosDisk.create(DISK_MIB)),
+        onEnded: onEnded(name),
+      }),
+    );
+  const sends = kind === "hop" ? ["client", "hop"] as const : ["client"] as const;
+  const proxies = sends.map((_, n) => {
+    const isLast = n === sends.length - 1;
+    const port = n === 0 ? ports.client : ports.behindHop;
+    return stack.use(new ChaosProxy(port, isLast ? ports.server : ports.hop));
+  });
+  const rate = options.rate ?? 500;
+  const client = await makeEnd("client", clientArgs(kind, ports.client, ledger, rate, chance), CLIENT);
+  const hops = kind === "hop" ? [await makeEnd("hop", hopArgs(ports.hop, ports.behindHop, chance))] : [];
+  const server = await makeEnd("server", serverArgs(output, ports.server, dir.file("output"), chance));
+  const ends = [client, ...hops, server];
   // What it drops is only said at its end.
   if (kind === "drop") client.damaged = true;
-  const stage: Stage = { client, server, proxy, stored: () => output.size(dir.file("output")) };
-  await server.start();
-  await client.start();
+  const stage: Stage = { ends, proxies, stored: () => output.size(dir.file("output")) };
+  for (const end of ends.toReversed()) await end.start();
 
   const faults = new Map<string, number>();
   const began = performance.now();
@@ -177,27 +197,32 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
   } catch (error) {
     problems.push(String((error as Error).stack ?? error));
   }
-  const counted = kind === "exact" ? 0 : kind === "drop" ? dropped : damaged;
+  const counted = kind === "drop" ? dropped : kind === "damage" ? damaged : 0;
   const outcome = check(readLives(ledger), orderlyLives, output.read(dir.file("output")), { counted });
   problems.push(...outcome.problems);
   if (kind !== "drop" && dropped > 0) problems.push(`${dropped} points were dropped where nothing may be`);
   if (kind !== "damage" && damaged > 0) problems.push(`${damaged} points were damaged by nobody`);
   if (problems.length > 0) say(`Kept to be looked at: ${keep(dir)}`);
-  const { kills, cuts } = { kills: client.kills + server.kills, cuts: proxy.cut };
+  const kills = ends.reduce((sum, { kills }) => sum + kills, 0);
+  const cuts = proxies.reduce((sum, { cut }) => sum + cut, 0);
   return { ...outcome, problems, kills, cuts, faults, dropped, damaged };
 }
 
-/** Ends both in good order, with all that there is where it belongs. */
-async function settle({ client, server, proxy }: Stage): Promise<void> {
-  proxy.release();
-  proxy.accept();
-  for (const { disk } of [client, server]) disk.free();
-  await client.stop();
-  await client.start([LAST_STOP, ...overrides({ "plugins.numbers.rate": 1, "plugins.numbers.burst": 0 })]);
-  await client.stop();
-  await server.stop();
-  await server.start([LAST_STOP]);
-  await server.stop();
+/** Ends all in good order, with all that there is where it belongs. */
+async function settle({ ends, proxies }: Stage): Promise<void> {
+  for (const proxy of proxies) {
+    proxy.release();
+    proxy.accept();
+  }
+  for (const { disk } of ends) disk.free();
+  for (const end of ends) {
+    await end.stop();
+    const little = end.name === "client"
+      ? overrides({ "plugins.numbers.rate": 1, "plugins.numbers.burst": 0 })
+      : [];
+    await end.start([LAST_STOP, ...little]);
+    await end.stop();
+  }
 }
 
 /** A copy that outlives the run. */

@@ -4,11 +4,12 @@ import { cannotFill } from "./disk.ts";
 import type { End } from "./end.ts";
 import type { ChaosProxy, Direction } from "./proxy.ts";
 
-/** Two ends and what is between them. */
+/** Processes in the order of the data, and what is between them. */
 export interface Stage {
-  readonly client: End;
-  readonly server: End;
-  readonly proxy: ChaosProxy;
+  /** A client, perhaps a hop, a server. */
+  readonly ends: readonly End[];
+  /** Before each end but the first. */
+  readonly proxies: readonly ChaosProxy[];
   /** Bytes that the output has stored. */
   stored(): number;
 }
@@ -32,25 +33,26 @@ async function restart(end: End, chance: Chance): Promise<string> {
   return `down for ${ms} ms`;
 }
 
-const either = ({ client, server }: Stage, chance: Chance) => chance.pick([client, server]);
+const anyEnd = ({ ends }: Stage, chance: Chance) => chance.pick(ends);
+const anyProxy = ({ proxies }: Stage, chance: Chance) => chance.pick(proxies);
 const directions: readonly Direction[] = ["toServer", "toClient"];
 
 const kill: Fault = {
   name: "kill",
   weight: 10,
   async run(stage, chance) {
-    const end = either(stage, chance);
+    const end = anyEnd(stage, chance);
     await end.kill();
     return `${end.name}, ${await restart(end, chance)}`;
   },
 };
 
-const killBoth: Fault = {
-  name: "kill both",
+const killAll: Fault = {
+  name: "kill all",
   weight: 2,
-  async run({ client, server }, chance) {
-    await Promise.all([client.kill(), server.kill()]);
-    const order = chance.int(2) === 0 ? [client, server] : [server, client];
+  async run({ ends }, chance) {
+    await Promise.all(ends.map((end) => end.kill()));
+    const order = chance.int(2) === 0 ? ends : ends.toReversed();
     for (const end of order) await restart(end, chance);
     return `${order[0].name} comes back first`;
   },
@@ -61,14 +63,14 @@ const killUnacknowledged: Fault = {
   name: "kill before the acknowledgement",
   weight: 6,
   async run(stage, chance) {
-    const { proxy } = stage;
+    const proxy = anyProxy(stage, chance);
     proxy.hold("toClient");
     const before = stage.stored();
     const deadline = performance.now() + 2000;
     while (stage.stored() === before && performance.now() < deadline) await sleep(5);
     const stored = stage.stored() - before;
     await sleep(chance.int(200));
-    const end = either(stage, chance);
+    const end = anyEnd(stage, chance);
     await end.kill();
     if (chance.int(2) === 0) proxy.closeAll();
     proxy.release();
@@ -81,7 +83,7 @@ const killTwice: Fault = {
   name: "kill while it starts",
   weight: 3,
   async run(stage, chance) {
-    const end = either(stage, chance);
+    const end = anyEnd(stage, chance);
     await end.kill();
     const afterMs = chance.int(300);
     if (!end.damaged) await end.startAndKill(afterMs);
@@ -92,7 +94,8 @@ const killTwice: Fault = {
 const cut: Fault = {
   name: "cut",
   weight: 6,
-  async run({ proxy }, chance) {
+  async run(stage, chance) {
+    const proxy = anyProxy(stage, chance);
     const direction = chance.pick(directions);
     const bytes = chance.int(direction === "toServer" ? 3000 : 40);
     proxy.cutAfter(direction, bytes);
@@ -104,7 +107,8 @@ const cut: Fault = {
 const silence: Fault = {
   name: "silence",
   weight: 3,
-  async run({ proxy }, chance) {
+  async run(stage, chance) {
+    const proxy = anyProxy(stage, chance);
     const held = chance.pick([["toServer"], ["toClient"], directions] as const);
     // More than the client waits for a sign of life, rarely.
     const ms = chance.int(20) === 0 ? 23_000 : 200 + chance.int(2000);
@@ -118,13 +122,14 @@ const silence: Fault = {
 const unreachable: Fault = {
   name: "unreachable",
   weight: 2,
-  async run({ proxy, client }, chance) {
+  async run({ ends, proxies }, chance) {
+    const n = chance.int(proxies.length);
     const ms = 1500 + chance.int(2000);
-    proxy.refuse();
+    proxies[n].refuse();
     await sleep(ms);
-    const tries = client.process.matching(/trying on/).length;
-    proxy.accept();
-    return `for ${ms} ms, retries exhausted ${tries} times in this life`;
+    const tries = ends[n].process.matching(/trying on/).length;
+    proxies[n].accept();
+    return `for the ${ends[n].name} for ${ms} ms, retries exhausted ${tries} times in its life`;
   },
 };
 
@@ -132,7 +137,7 @@ const unreachable: Fault = {
 const unreachableForLong: Fault = {
   name: "unreachable for long",
   weight: 6,
-  async run({ proxy }, chance) {
+  async run({ proxies: [proxy] }, chance) {
     const ms = 6000 + chance.int(3000);
     proxy.refuse();
     await sleep(ms);
@@ -145,7 +150,7 @@ const fullDisk: Fault = {
   name: "full disk",
   weight: cannotFill === undefined ? 3 : 0,
   async run(stage, chance) {
-    const end = either(stage, chance);
+    const end = anyEnd(stage, chance);
     end.disk.fill();
     const ms = 300 + chance.int(1500);
     await sleep(ms);
@@ -164,7 +169,7 @@ const torn: Fault = {
   name: "torn record",
   weight: 3,
   async run(stage, chance) {
-    const end = either(stage, chance);
+    const end = anyEnd(stage, chance);
     await end.kill();
     const what = end.tear(chance);
     await restart(end, chance);
@@ -176,7 +181,7 @@ const stop: Fault = {
   name: "stop",
   weight: 3,
   async run(stage, chance) {
-    const end = either(stage, chance);
+    const end = anyEnd(stage, chance);
     if (chance.int(2) === 0) {
       await end.stop();
       return `${end.name} in good order, ${await restart(end, chance)}`;
@@ -192,22 +197,23 @@ const flip: Fault = {
   weight: 25,
   damages: true,
   async run(stage, chance) {
-    const end = either(stage, chance);
+    const end = anyEnd(stage, chance);
     // Something must be in the journal that nobody has read.
-    if (end.name === "client") stage.proxy.refuse();
+    const proxy = stage.proxies[stage.ends.indexOf(end)];
+    proxy?.refuse();
     await sleep(300 + chance.int(1500));
     await end.kill();
     end.damaged = true;
     const what = end.flip(chance);
     await restart(end, chance);
-    stage.proxy.accept();
+    proxy?.accept();
     return `${end.name}: ${what}`;
   },
 };
 
 export const FAULTS: readonly Fault[] = [
   kill,
-  killBoth,
+  killAll,
   killUnacknowledged,
   killTwice,
   cut,

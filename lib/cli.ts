@@ -12,12 +12,16 @@ import type { Infer } from "./schema.ts";
 
 /** The world around the program; each part is the process's own unless a test gives another one. */
 export interface Surroundings {
-  /** Writes to standard output. */
-  stdout: (text: string) => void;
+  /** Writes to standard output. Returns `false` when nobody reads it any more. */
+  stdout: (text: string) => unknown;
   /** Writes to standard error. */
   stderr: (text: string) => void;
   /** Whether log lines have colours. */
   color: () => boolean;
+  /** Whether standard output is a terminal. */
+  terminal: () => boolean;
+  /** All of standard input. */
+  stdin: () => Promise<string>;
   env: (name: string) => string | undefined;
   plugins: () => Promise<readonly Plugin[]>;
   run: (settings: AgentSettings, log: Logger) => Promise<number>;
@@ -26,19 +30,27 @@ export interface Surroundings {
 type General = Infer<typeof general>;
 type GeneralKey = typeof general;
 
-/** Writes all of a text, and gives up in silence when nobody reads it (a pipe into `head`). */
-function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+/**
+ * Writes all of a text, and gives up in silence when nobody reads it (a pipe into `head`).
+ *
+ * @returns whether somebody does.
+ */
+function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): boolean {
   const bytes = new TextEncoder().encode(text);
   try {
     for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
+    return true;
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return false;
+    throw error;
   }
 }
 
 const PROCESS: Surroundings = {
   stdout: (text) => write(Deno.stdout, text),
-  stderr: (text) => write(Deno.stderr, text),
+  stderr: (text) => void write(Deno.stderr, text),
+  terminal: () => Deno.stdout.isTerminal(),
+  stdin: () => new Response(Deno.stdin.readable).text(),
   color: () => Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
   env: (name) => Deno.env.get(name),
   plugins: async () => (await import("./plugins.ts")).plugins,
@@ -85,6 +97,10 @@ const COMMAND_FUNCTIONS: Readonly<
     for (const note of config.notes) world.stderr(`Note: ${note}\n`);
     return await (await import("./cli/dead_letters.ts")).replay(line, world, config, logFor(line, world));
   },
+  async query(line, world) {
+    const { query } = await import("./cli/query.ts");
+    return await query(line, world, await configuredDatabase(line, world));
+  },
   async help(line, { stdout }) {
     const { commandHelp, programHelp } = await import("./cli/help.ts");
     stdout(line.topics.length > 0 ? commandHelp(line.topics) : programHelp(denoConfig.version));
@@ -129,6 +145,14 @@ async function load(
   }
   const { loadConfig } = await import("./config.ts");
   return { config: loadConfig(options), options };
+}
+
+/** The path that the configuration gives the sqlite output. */
+async function configuredDatabase(line: CommandLine, world: Surroundings): Promise<string | undefined> {
+  if (line.value("database") !== undefined) return undefined;
+  const { config } = await load(line, world, { requirePipeline: false });
+  const output = config.plugins.find(({ plugin }) => plugin.name === "sqlite");
+  return (output?.config as { path?: string } | undefined)?.path || undefined;
 }
 
 function logFor(line: CommandLine, world: Surroundings): Logger {

@@ -4,6 +4,7 @@ import { procfs } from "./inputs/procfs.ts";
 import { csv } from "./outputs/csv.ts";
 import { influxdb } from "./outputs/influxdb.ts";
 import { prometheusExporter } from "./outputs/prometheus_exporter.ts";
+import { sqlite } from "./outputs/sqlite.ts";
 import type { Plugin } from "./plugin.ts";
 import { relayServer } from "./server.ts";
 
@@ -12,6 +13,7 @@ export const plugins: readonly Plugin[] = [
   relayServer,
   relayClient,
   csv,
+  sqlite,
   influxdb,
   prometheusExporter,
 ];

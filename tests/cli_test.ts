@@ -46,6 +46,8 @@ async function run(args: string[], { files = {}, variables = {}, after }: Settin
     stdout: (text) => outcome.out += text,
     stderr: (text) => outcome.err += text,
     color: () => false,
+    terminal: () => false,
+    stdin: () => Promise.resolve(""),
     env: (name) => variables[name],
     plugins: () => Promise.resolve(PLUGINS),
     run: (settings, log) => {

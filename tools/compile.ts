@@ -12,6 +12,8 @@ import { parseArgs } from "@std/cli/parse-args";
 import { V8_FLAGS } from "./v8_flags.ts";
 
 const ROOT = `${import.meta.dirname}/..`;
+/** Modules that are the first of a thread: nothing imports them. */
+const WORKERS = ["--include", "lib/outputs/sqlite/worker.ts"];
 /** The only target that {@linkcode CARRIER} has the runtime of. */
 const LINUX = "x86_64-unknown-linux-gnu";
 
@@ -143,7 +145,7 @@ async function main(args: string[]): Promise<number> {
   const compiler = await findCompiler(target);
   const { code } = await new Deno.Command(compiler.command, {
     // All permissions: Linux lets /proc and /sys be read only with them.
-    args: ["compile", "--quiet", "-A", V8_FLAGS, "--target", target, "--output", path, "main.ts"],
+    args: ["compile", "--quiet", "-A", V8_FLAGS, ...WORKERS, "--target", target, "--output", path, "main.ts"],
     cwd: ROOT,
     env: compiler.env,
     stdin: "null",

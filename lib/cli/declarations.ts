@@ -79,6 +79,14 @@ export const COMMANDS: readonly CommandDeclaration[] = [
     summary: "Remove these points for good, with --older-than AGE or --all.",
     description: "Without --yes it only says how many it would remove. Works while the agent runs.",
   },
+  {
+    name: "query",
+    argument: "SQL",
+    summary: "Run an SQL statement on the database of the sqlite output, or sum up what is in it.",
+    description:
+      "Works while the agent runs, and changes nothing. The table measurements has a row for each point. On a terminal " +
+      "the result is a table, otherwise CSV. - reads the statement from standard input.",
+  },
   { name: "help", argument: "COMMAND", summary: "Print help, on a command if one is named." },
   { name: "version", summary: "Print the version." },
 ];
@@ -133,6 +141,20 @@ export const FLAGS: readonly FlagDeclaration[] = [
     choices: ["text", "json"],
     doc: "How log lines are written to standard error. Default: text.",
   },
+  {
+    name: "database",
+    value: "PATH",
+    commands: ["query"],
+    doc:
+      "The SQLite database. Default: the one that the configuration names, or that of the state directory.",
+  },
+  {
+    name: "format",
+    value: "FORMAT",
+    choices: ["table", "csv", "json"],
+    commands: ["query"],
+    doc: "How rows are printed. Default: table on a terminal, otherwise csv.",
+  },
   { name: "force", commands: ["config regen"], doc: "Replace a file that exists." },
   {
     name: "older-than",
@@ -151,6 +173,7 @@ export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[
   { line: "--relay-in [::]:50051", doc: "a server: receives, and stores in a file" },
   { line: "--relay-out server:50051", doc: "a client: measures this machine, and sends" },
   { line: "--relay-in [::]:50051 --relay-out server:50051", doc: "a hop: receives, and sends on" },
+  { line: "query", doc: "what is stored, and how to ask for it in SQL" },
   { line: "config regen", doc: "a configuration file to start from" },
 ];
 

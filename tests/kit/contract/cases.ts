@@ -326,9 +326,10 @@ export const CASES = cases(
       const second = await rig.run();
       const [source] = second.reader.clients.sources;
       assert.ok(source, "the output says what it has of a client");
-      await second.finish();
+      await second.caughtUp();
       assert.equal(await source(client), 15);
       assert.equal(await source({ ...client, instance: newJournalId() }), 0);
+      await second.finish();
       await rig.check();
     },
   },

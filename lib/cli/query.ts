@@ -1,0 +1,236 @@
+/** `alumet-relay query`: looks into the database of the sqlite output, or into any SQLite database. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { EXIT, ExitError, messageOf } from "../errors.ts";
+import { printable } from "../log.ts";
+import { DEFAULT_FILE } from "../outputs/sqlite.ts";
+import { formatSize } from "../size.ts";
+import { findStateBase, ROLES } from "../state_directory.ts";
+import { PROGRAM } from "./declarations.ts";
+import type { CommandLine } from "./parse.ts";
+import { type Cell, type Format, render, type Row } from "./rows.ts";
+
+/** What the command needs of the world. */
+export interface QueryWorld {
+  /** Returns `false` when nobody reads any more. */
+  stdout: (text: string) => unknown;
+  stderr: (text: string) => void;
+  env: (name: string) => string | undefined;
+  /** Whether standard output is a terminal. */
+  terminal: () => boolean;
+  stdin: () => Promise<string>;
+}
+
+/** Text is written in pieces of this size, in characters. */
+const PIECE = 32_768;
+/** Metrics and hosts that a summary names. */
+const MAX_NAMED = 20;
+/** How long to wait while the file is being made or repaired, in ms. */
+const BUSY_MS = 5000;
+
+/**
+ * @param configured The path that the configuration names, if it does.
+ * @throws {ExitError} 64 when the statement is wrong, 69 when there is no database to read.
+ */
+export async function query(line: CommandLine, world: QueryWorld, configured?: string): Promise<number> {
+  const sql = line.argument === "-" ? await world.stdin() : line.argument;
+  const format = line.value("format") as Format | undefined;
+  const path = await findDatabase(line, world, configured);
+  const db = await openDatabase(path);
+  try {
+    if (sql === undefined) {
+      world.stdout(summary(db, path));
+      return EXIT.ok;
+    }
+    const statement = prepare(db, sql);
+    const terminal = world.terminal();
+    const layout = { format: format ?? (terminal ? "table" : "csv"), terminal };
+    try {
+      const columns = statement.columns().map(({ name }) => name);
+      if (columns.length === 0) statement.run();
+      else print(render(columns, rowsOf(db, statement), layout), world);
+    } catch (error) {
+      throw sqlError(error);
+    }
+    return EXIT.ok;
+  } finally {
+    db.close();
+  }
+}
+
+function print(pieces: Iterable<string>, world: QueryWorld): void {
+  let waiting = "";
+  for (const piece of pieces) {
+    waiting += piece;
+    if (waiting.length < PIECE) continue;
+    if (world.stdout(waiting) === false) return;
+    waiting = "";
+  }
+  world.stdout(waiting);
+}
+
+/** `--database`, what the configuration says, the state directory's, or the one that lies here. */
+async function findDatabase(line: CommandLine, world: QueryWorld, configured?: string): Promise<string> {
+  const named = line.value("database");
+  if (named !== undefined) return named;
+  if (configured) return configured;
+  const base = findStateBase(line.value("state-dir"), world.env);
+  const candidates = base ? ROLES.map((role) => `${base.path}/${role}/${DEFAULT_FILE}`) : [DEFAULT_FILE];
+  const found: string[] = [];
+  for (const path of candidates) {
+    if (await Deno.stat(path).then(({ isFile }) => isFile, () => false)) found.push(path);
+  }
+  if (found.length === 1) return found[0];
+  const problem = found.length === 0
+    ? `There is no database: ${base ? `no ${DEFAULT_FILE} below ${base.path}` : `no ${DEFAULT_FILE} here`}`
+    : `There are ${found.length} databases: ${found.join(", ")}`;
+  throw new ExitError(EXIT.unavailable, `${problem}; name one with --database PATH`);
+}
+
+async function openDatabase(path: string): Promise<DatabaseSync> {
+  // Only this command needs it.
+  const { DatabaseSync } = await import("node:sqlite");
+  const fail = (error: unknown, advice: string) =>
+    new ExitError(EXIT.unavailable, `Cannot read the database ${path}: ${advice}`, { cause: error });
+  try {
+    const { isFile } = await Deno.stat(path);
+    if (!isFile) throw fail(null, "it is no file");
+  } catch (error) {
+    if (error instanceof ExitError) throw error;
+    const missing = error instanceof Deno.errors.NotFound;
+    throw fail(error, missing ? "there is no such file" : messageOf(error));
+  }
+  let db: DatabaseSync;
+  try {
+    db = new DatabaseSync(path, { readOnly: true, enableForeignKeyConstraints: false });
+  } catch (error) {
+    throw fail(error, `${messageOf(error)}; is it readable for you?`);
+  }
+  try {
+    db.prepare(`PRAGMA busy_timeout = ${BUSY_MS}`).get();
+    db.prepare("SELECT count(*) FROM sqlite_schema").get();
+    return db;
+  } catch (error) {
+    db.close();
+    // A database that is written to by somebody else is read through files beside it.
+    const rights = `${
+      messageOf(error)
+    }; run this as the user that writes it, or with a copy (sqlite3's .backup)`;
+    const { errcode = 0 } = error as { errcode?: number };
+    throw fail(error, [8, 14].includes(errcode & 0xff) ? rights : messageOf(error));
+  }
+}
+
+/** Whether there is more in a text than comments and semicolons. */
+function saysSomething(sql: string): boolean {
+  return /[^\s;]/.test(sql.replace(/--.*$|\/\*[^]*?(\*\/|$(?![^]))/gm, ""));
+}
+
+function prepare(db: DatabaseSync, sql: string): StatementSync {
+  // SQLite makes no statement of nothing, and stops at a NUL.
+  if (sql.includes("\0") || !saysSomething(sql)) throw new ExitError(EXIT.usage, "There is no SQL statement");
+  let statement: StatementSync;
+  try {
+    statement = db.prepare(sql);
+  } catch (error) {
+    throw sqlError(error);
+  }
+  const rest = sql.slice(statement.sourceSQL.length);
+  if (saysSomething(rest)) {
+    throw new ExitError(EXIT.usage, `One statement at a time: cannot run ${printable(rest.trim())}`);
+  }
+  return withExactRows(statement);
+}
+
+/** The rows of a statement, one at a time. */
+function* rowsOf(db: DatabaseSync, statement: StatementSync): Generator<Row> {
+  // An error ends Deno's iterator as if there were no more rows. A statement of nothing can be run to no other end than
+  // an error, which has the last message of the connection: SQLite's "not an error" where there was none.
+  const probe = db.prepare("");
+  yield* statement.iterate() as unknown as Iterable<Row>;
+  try {
+    probe.run();
+  } catch (error) {
+    if (messageOf(error) !== "not an error") throw error;
+  }
+}
+
+/** Integers are bigints, rows are arrays of {@linkcode Cell}. */
+function withExactRows(statement: StatementSync): StatementSync {
+  statement.setReadBigInts(true);
+  // Deno has it; its types do not say so yet.
+  (statement as StatementSync & { setReturnArrays(on: boolean): void }).setReturnArrays(true);
+  return statement;
+}
+
+function sqlError(error: unknown): unknown {
+  if ((error as { code?: string }).code !== "ERR_SQLITE_ERROR") return error;
+  const readOnly = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
+  const message = readOnly === 8 ? "the database is only read here" : messageOf(error);
+  return new ExitError(EXIT.usage, `Cannot run the statement: ${printable(message)}`, { cause: error });
+}
+
+/** What there is, and how to ask for it. */
+function summary(db: DatabaseSync, path: string): string {
+  const rows = (sql: string) => withExactRows(db.prepare(sql)).all() as unknown as Row[];
+  let totals: Row;
+  try {
+    [totals] = rows(
+      "SELECT coalesce(sum(points), 0), strftime('%Y-%m-%dT%H:%M:%SZ', min(first), 'unixepoch'), " +
+        "strftime('%Y-%m-%dT%H:%M:%SZ', max(last), 'unixepoch'), (SELECT count(*) FROM series), " +
+        "(SELECT count(*) FROM metrics), (SELECT count(DISTINCT relay_client) FROM series) FROM parts",
+    );
+  } catch {
+    throw new ExitError(
+      EXIT.unavailable,
+      `${path} is no database of ${PROGRAM}; ask it something with ${PROGRAM} query --database PATH "SQL"`,
+    );
+  }
+  const [points, first, last, series, metrics, hosts] = totals;
+  const [[size]] = rows("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+  const lines = [
+    `${path} (${formatSize(Number(size))})`,
+    `${grouped(points)} points of ${grouped(series)} series, from ${first ?? "-"} to ${last ?? "-"}`,
+  ];
+  const list = (title: string, count: Cell, names: Row[]) => {
+    const more = Number(count) - names.length;
+    lines.push("", `${grouped(count)} ${title}${count === 1n ? "" : "s"}:`);
+    for (const [name, detail] of names) {
+      lines.push(`  ${printable(String(name))}${detail ? `  (${printable(String(detail))})` : ""}`);
+    }
+    if (more > 0) lines.push(`  and ${more} more`);
+  };
+  list(
+    "metric",
+    metrics,
+    rows(
+      "SELECT m.name, ltrim(m.unit || ', ', ', ') || count(s.id) || ' series' FROM metrics m LEFT JOIN series s " +
+        `ON s.metric = m.id GROUP BY m.id ORDER BY m.name LIMIT ${MAX_NAMED}`,
+    ),
+  );
+  list(
+    "host",
+    hosts,
+    rows(
+      "SELECT CASE relay_client WHEN '' THEN 'this one' ELSE relay_client END, count(*) || ' series' FROM series " +
+        `GROUP BY relay_client ORDER BY relay_client LIMIT ${MAX_NAMED}`,
+    ),
+  );
+  lines.push("", "Ask for more:", ...exampleQueries(rows).map((sql) => `  ${PROGRAM} query "${sql}"`), "");
+  return lines.join("\n");
+}
+
+const grouped = (value: Cell) => String(value).replace(/\B(?=(\d{3})+$)/g, ",");
+
+function exampleQueries(rows: (sql: string) => Row[]): string[] {
+  const [[metric, host] = ["cpu_time", ""]] = rows(
+    "SELECT m.name, s.relay_client FROM series s JOIN metrics m ON m.id = s.metric " +
+      "WHERE s.relay_client || m.name NOT GLOB '*[^a-zA-Z0-9_.-]*' LIMIT 1",
+  );
+  const [[day] = ["2026-01-01"]] = rows("SELECT max(day) FROM parts");
+  const where = `metric = '${metric}' AND relay_client = '${host}'`;
+  return [
+    `SELECT timestamp, value FROM measurements WHERE ${where} ORDER BY time DESC LIMIT 10`,
+    `SELECT relay_client, avg(value), max(value) FROM measurements WHERE metric = '${metric}' AND day = '${day}' GROUP BY 1`,
+    `SELECT * FROM measurements WHERE ${where} AND day >= date('now', '-1 hour') AND time >= (unixepoch() - 3600) * 1000000000`,
+  ];
+}

@@ -1,0 +1,267 @@
+/**
+ * What keeps the file in shape, in steps that take a moment each: points that are too old are deleted, part by part,
+ * and small parts of a day are merged, so that a series is looked for in few places.
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { HELD_BACK } from "./point_inserter.ts";
+import { SECONDS_PER_DAY, startOf } from "./row_order.ts";
+import { EARLY_SECONDS, writeStatistics } from "./schema.ts";
+
+/** Parts with fewer points are merged. Each point is so rewritten once, or a few times where few points come. */
+const SMALL_POINTS = 16_384;
+/** So many small parts of one day are merged at once; of a day that is over, so many are enough. */
+const MERGE_PARTS = 64;
+const MERGE_OLD_PARTS = 8;
+/** While there is more to write, merging waits until there are so many. */
+const MERGE_BUSY_PARTS = 4096;
+/** Most points of a merged part, and most parts that go into one. */
+const MERGE_POINTS = 65_536;
+const MERGE_MOST_PARTS = 1024;
+/** What cannot lie in one part, because series and times repeat, is tried again with its like, so many times. */
+const MERGE_REPEATS = 3;
+/** Points that are deleted in one transaction. */
+const DELETE_POINTS = 32_768;
+/** Series that are looked at in one transaction. */
+const SERIES_STEP = 16_384;
+/** How often to look for what is too old, as a share of how long it is kept, and its limits, in ms. */
+const EXPIRY_SHARE = 1 / 50;
+const MIN_EXPIRY_MS = 1000;
+const MAX_EXPIRY_MS = 60_000;
+/** How often series that nothing refers to are looked for, in ms. */
+const SERIES_INTERVAL_MS = 3_600_000;
+/** How often the planner's statistics are brought up to date, in ms. */
+const STATISTICS_INTERVAL_MS = 900_000;
+/** Of these intervals, the first is this share. */
+const FIRST_SHARE = 1 / 60;
+
+type Transaction = (work: () => void) => void;
+
+interface Part {
+  readonly id: number;
+  readonly day: string;
+  readonly start: number;
+  readonly first: number;
+  readonly last: number;
+  readonly points: number;
+  readonly written: number;
+}
+
+export class Housekeeping {
+  /** Parts in the database. */
+  parts: number;
+  expiredPoints = 0;
+  expiredSeries = 0;
+  readonly #db: DatabaseSync;
+  readonly #transaction: Transaction;
+  readonly #keepMs: number;
+  /** Parts that are too old, to be deleted. */
+  #expired: { id: number; points: number }[] = [];
+  #nextExpiryMs = 0;
+  #nextSeriesMs = NaN;
+  #nextStatisticsMs = NaN;
+  /** Series up to this id have been looked at; `null`: not under way. */
+  #seriesFrom: number | null = null;
+  /** New parts since merging was last considered. */
+  #unconsidered = MERGE_PARTS;
+  readonly #statements: Readonly<
+    Record<
+      | ("expired" | "cut" | "deletePoints" | "deleteRest" | "deletePart" | "crowded" | "small")
+      | ("nextPart" | "gather" | "mergeMost" | "mergeRest" | "mergeRepeats" | "addParts" | "empty")
+      | ("oldestWritten" | "future" | "deleteSeries" | "lastSeries" | "deleteClients"),
+      StatementSync
+    >
+  >;
+
+  constructor(db: DatabaseSync, transaction: Transaction, keepMs: number) {
+    this.#db = db;
+    this.#transaction = transaction;
+    this.#keepMs = keepMs;
+    db.prepare(
+      "CREATE TEMP TABLE merging (id INTEGER PRIMARY KEY, rank INTEGER, series INTEGER, offset INTEGER, second INTEGER, value)",
+    ).run();
+    const prepare = (sql: string) => db.prepare(sql);
+    this.parts = (prepare("SELECT count(*) AS n FROM parts").get() as { n: number }).n;
+    const numbered = "SELECT ? + rank, series, offset, value FROM merging WHERE rank";
+    this.#statements = {
+      expired: prepare("SELECT id, points FROM parts WHERE last < ? LIMIT 256"),
+      cut: prepare(
+        `SELECT series FROM points WHERE part = ? ORDER BY series LIMIT 1 OFFSET ${DELETE_POINTS}`,
+      ),
+      deletePoints: prepare("DELETE FROM points WHERE part = ? AND series < ?"),
+      deleteRest: prepare("DELETE FROM points WHERE part = ?"),
+      deletePart: prepare("DELETE FROM parts WHERE id = ?"),
+      crowded: prepare(
+        `SELECT day, repeats FROM parts WHERE points < ${SMALL_POINTS} AND repeats < ${MERGE_REPEATS} ` +
+          "GROUP BY day, repeats HAVING count(*) >= CASE WHEN day < ? THEN ? ELSE ? END ORDER BY count(*) DESC LIMIT 1",
+      ),
+      small: prepare(
+        `SELECT * FROM parts WHERE day = ? AND repeats = ? AND points < ${SMALL_POINTS} ` +
+          `ORDER BY first LIMIT ${MERGE_MOST_PARTS}`,
+      ),
+      gather: prepare(
+        "INSERT INTO merging (rank, series, offset, second, value) " +
+          `SELECT row_number() OVER (PARTITION BY series, moved ORDER BY part) - 1, series, moved, ` +
+          `? - ${EARLY_SECONDS} + (moved + ${EARLY_SECONDS}000000000) / 1000000000, value ` +
+          "FROM (SELECT p.part, p.series, p.offset + (d.start - ?) * 1000000000 AS moved, p.value " +
+          "FROM json_each(?) j CROSS JOIN parts d ON d.id = j.value CROSS JOIN points p ON p.part = d.id) " +
+          "ORDER BY series, moved, part",
+      ),
+      mergeMost: prepare(`INSERT INTO points ${numbered} = 0 AND id % ${HELD_BACK} <> 0 ORDER BY id`),
+      mergeRest: prepare(`INSERT INTO points ${numbered} = 0 AND id % ${HELD_BACK} = 0 ORDER BY id`),
+      mergeRepeats: prepare(`INSERT INTO points ${numbered} > 0 ORDER BY rank, id`),
+      nextPart: prepare("SELECT max(id) + 1 AS id FROM parts"),
+      // Parts for what has the same series and time as something in the merged part.
+      addParts: prepare(
+        "INSERT INTO parts (id, day, start, first, last, points, repeats, written) " +
+          "SELECT ? + rank, ?, ?, min(second), max(second), count(*), ? + (rank > 0), ? FROM merging GROUP BY rank",
+      ),
+      empty: prepare("DELETE FROM merging"),
+      oldestWritten: prepare("SELECT min(written) AS day FROM parts WHERE last < ?"),
+      deleteSeries: prepare(
+        "DELETE FROM series WHERE id > ? AND id <= ? AND seen < ? AND NOT EXISTS " +
+          "(SELECT 1 FROM json_each(?) j CROSS JOIN points p ON p.part = j.value AND p.series = series.id)",
+      ),
+      future: prepare("SELECT json_group_array(id) AS ids FROM parts WHERE last >= ?"),
+      lastSeries: prepare("SELECT max(id) AS id FROM series"),
+      deleteClients: prepare("DELETE FROM clients WHERE seen < ?"),
+    };
+  }
+
+  /** A transaction has added parts. */
+  noticeParts(count: number): void {
+    this.parts += count;
+    this.#unconsidered += count;
+  }
+
+  /** @returns whether there is more to do at once. */
+  step(nowMs: number, busy: boolean): boolean {
+    // Soon after the start, and not for ever when the clock is set back.
+    const soonest = (next: number, intervalMs: number) =>
+      next - nowMs <= intervalMs ? next : nowMs + intervalMs * FIRST_SHARE;
+    this.#nextExpiryMs = soonest(this.#nextExpiryMs, MAX_EXPIRY_MS);
+    this.#nextSeriesMs = soonest(this.#nextSeriesMs, SERIES_INTERVAL_MS);
+    this.#nextStatisticsMs = soonest(this.#nextStatisticsMs, STATISTICS_INTERVAL_MS);
+    if (this.#expire(nowMs)) return true;
+    if (this.#unconsidered >= (busy ? MERGE_BUSY_PARTS : MERGE_PARTS)) {
+      if (this.#merge(nowMs)) return true;
+      this.#unconsidered = 0;
+    }
+    if (busy) return false;
+    if (this.#sweepSeries(nowMs)) return true;
+    if (nowMs >= this.#nextStatisticsMs) {
+      this.#nextStatisticsMs = nowMs + STATISTICS_INTERVAL_MS;
+      this.#transaction(() => writeStatistics(this.#db));
+    }
+    return false;
+  }
+
+  /** Deletes some of what is too old. */
+  #expire(nowMs: number): boolean {
+    if (this.#keepMs === Infinity) return false;
+    if (this.#expired.length === 0) {
+      if (nowMs < this.#nextExpiryMs) return false;
+      const cutoff = Math.floor((nowMs - this.#keepMs) / 1000);
+      this.#expired = this.#statements.expired.all(cutoff) as { id: number; points: number }[];
+      if (this.#expired.length === 0) {
+        const interval = Math.min(MAX_EXPIRY_MS, Math.max(MIN_EXPIRY_MS, this.#keepMs * EXPIRY_SHARE));
+        this.#nextExpiryMs = nowMs + interval;
+        return false;
+      }
+    }
+    const { cut, deletePoints, deleteRest, deletePart } = this.#statements;
+    let deleted = 0;
+    let parts = 0;
+    this.#transaction(() => {
+      deleted = parts = 0;
+      while (deleted < DELETE_POINTS && parts < this.#expired.length) {
+        const { id, points } = this.#expired[parts];
+        const end = points > DELETE_POINTS ? cut.get(id) as { series: number } | undefined : undefined;
+        const some = end ? Number(deletePoints.run(id, end.series).changes) : 0;
+        if (some > 0) {
+          deleted += some;
+          break;
+        }
+        deleted += Number(deleteRest.run(id).changes);
+        deletePart.run(id);
+        parts++;
+      }
+    });
+    this.#expired.splice(0, parts);
+    this.parts -= parts;
+    this.expiredPoints += deleted;
+    return true;
+  }
+
+  /** Merges the small parts of the day that has most of them. */
+  #merge(nowMs: number): boolean {
+    const { crowded, small, nextPart, gather, mergeMost, mergeRest, mergeRepeats } = this.#statements;
+    const { addParts, empty, deleteRest, deletePart } = this.#statements;
+    const today = new Date(nowMs).toISOString().slice(0, 10);
+    const found = crowded.get(today, MERGE_OLD_PARTS, MERGE_PARTS) as
+      | { day: string; repeats: number }
+      | undefined;
+    if (!found) return false;
+    const { day, repeats } = found;
+    const parts = small.all(day, repeats) as unknown as Part[];
+    let count = 0;
+    for (let points = 0; count < parts.length && points + parts[count].points <= MERGE_POINTS; count++) {
+      points += parts[count].points;
+    }
+    const merged = parts.slice(0, count);
+    const first = Math.min(...merged.map((part) => part.first));
+    const last = Math.max(...merged.map((part) => part.last));
+    const written = Math.min(...merged.map((part) => part.written));
+    const start = startOf(first, last);
+    let added = 0;
+    this.#transaction(() => {
+      const { id } = nextPart.get() as { id: number };
+      empty.run();
+      gather.run(start, start, JSON.stringify(merged.map((part) => part.id)));
+      // First, so that their pages are used again.
+      for (const part of merged) {
+        deleteRest.run(part.id);
+        deletePart.run(part.id);
+      }
+      mergeMost.run(id);
+      mergeRest.run(id);
+      mergeRepeats.run(id);
+      added = Number(addParts.run(id, day, start, repeats, written).changes);
+      empty.run();
+    });
+    this.parts += added - merged.length;
+    return true;
+  }
+
+  /**
+   * Deletes series that have no points any more. A part holds only series that were seen on the day when it was written,
+   * or later: what was last seen before the oldest part was written is in none. Parts with times in the future, which
+   * nothing deletes, are looked into.
+   */
+  #sweepSeries(nowMs: number): boolean {
+    if (this.#keepMs === Infinity) return false;
+    if (this.#seriesFrom === null) {
+      if (nowMs < this.#nextSeriesMs) return false;
+      this.#nextSeriesMs = nowMs + SERIES_INTERVAL_MS;
+      this.#seriesFrom = 0;
+    }
+    const today = Math.floor(nowMs / 1000 / SECONDS_PER_DAY);
+    const endOfTomorrow = (today + 2) * SECONDS_PER_DAY;
+    const { oldestWritten, future, deleteSeries, lastSeries, deleteClients } = this.#statements;
+    let more = false;
+    let deleted = 0;
+    const from = this.#seriesFrom;
+    this.#transaction(() => {
+      const { day } = oldestWritten.get(endOfTomorrow) as { day: number | null };
+      // What another process has in its memory was seen yesterday at the earliest.
+      const before = Math.min(day ?? Infinity, today - 1);
+      const { ids } = future.get(endOfTomorrow) as { ids: string };
+      deleted = Number(deleteSeries.run(from, from + SERIES_STEP, before, ids).changes);
+      if (from === 0) deleteClients.run(today - Math.ceil(this.#keepMs / 1000 / SECONDS_PER_DAY) - 1);
+      const { id } = lastSeries.get() as { id: number | null };
+      more = from + SERIES_STEP < (id ?? 0);
+    });
+    this.expiredSeries += deleted;
+    this.#seriesFrom = more ? from + SERIES_STEP : null;
+    return more;
+  }
+}

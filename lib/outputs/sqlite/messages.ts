@@ -1,0 +1,115 @@
+/** What passes between the output and the thread that writes its database. */
+
+/** A metric, as the database knows it. */
+export interface MetricRow {
+  readonly name: string;
+  readonly type: string;
+  readonly unitBase: string;
+  readonly unitPrefix: string;
+  /** The unit as people read it. */
+  readonly unit: string;
+  readonly description: string;
+}
+
+/** A series, as the database knows it. */
+export interface SeriesRow {
+  /** Index of its metric among the metrics of the generation. */
+  readonly metric: number;
+  readonly relayClient: string;
+  readonly resourceKind: string;
+  readonly resourceId: string;
+  readonly consumerKind: string;
+  readonly consumerId: string;
+  /** JSON. */
+  readonly attributes: string;
+}
+
+/** Rows of a client's batch, which has that number. */
+export interface ClientRows {
+  readonly name: string;
+  readonly instance: string;
+  readonly sequence: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Points, as columns; the arrays may be longer than `length`. */
+export interface PointColumns {
+  length: number;
+  /** The number of each point's series within the generation. */
+  readonly series: Uint32Array<ArrayBuffer>;
+  /** Whole seconds since the Unix epoch. */
+  readonly seconds: Float64Array<ArrayBuffer>;
+  /** Nanoseconds within the second. */
+  readonly nanos: Uint32Array<ArrayBuffer>;
+  /** A u64 above 2^53 is rounded here, and stands exactly in {@linkcode PointGroup.exact}. */
+  readonly values: Float64Array<ArrayBuffer>;
+}
+
+/** What one transaction stores. */
+export interface PointGroup {
+  readonly columns: PointColumns;
+  /** Exact values of the u64 above 2^53, by row. */
+  readonly exact: readonly (readonly [row: number, value: bigint])[];
+  /** Numbers of series and metrics mean something within one generation, which lasts a day at most. */
+  readonly generation: number;
+  /** Number of the first of {@linkcode metrics}. */
+  readonly firstMetric: number;
+  readonly metrics: readonly MetricRow[];
+  /** Number of the first of {@linkcode series}. */
+  readonly firstSeries: number;
+  readonly series: readonly SeriesRow[];
+  /** Today, in days since the Unix epoch. */
+  readonly day: number;
+  readonly clients: readonly ClientRows[];
+  /** The journal's id and the number of the last batch, or `null`. */
+  readonly position: { readonly journal: string; readonly number: number } | null;
+  /** More is waiting: housekeeping is put off. */
+  readonly busy: boolean;
+}
+
+export interface StoreOptions {
+  readonly path: string;
+  readonly synchronous: "full" | "normal";
+  /** Points that are older are deleted, in ms. */
+  readonly keepMs: number;
+}
+
+/** What a transaction did, and what the file is like. */
+export interface StoreStats {
+  /** Of the file and its write-ahead log. */
+  bytes: number;
+  /** Parts that the points are in. */
+  parts: number;
+  /** Points that retention has deleted since the start. */
+  expiredPoints: number;
+  /** Series that nothing refers to any more and that were deleted since the start. */
+  expiredSeries: number;
+}
+
+export type Request =
+  | { readonly type: "open"; readonly options: StoreOptions }
+  | { readonly type: "position"; readonly journal: string }
+  | { readonly type: "sequence"; readonly name: string; readonly instance: string }
+  | { readonly type: "write"; readonly group: PointGroup }
+  | { readonly type: "close" };
+
+/** What goes wrong, by what must be done about it. */
+export type StoreProblem =
+  /** It may pass by itself: another process writes, the disk is full, the disk fails. */
+  | "later"
+  /** Somebody must act: it is no database, or not ours, or damaged, or cannot be written to. */
+  | "fatal";
+
+export interface Failure {
+  readonly problem: StoreProblem;
+  readonly message: string;
+}
+
+export interface Answer {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly failure?: Failure;
+  /** The columns of a write, to be filled again. */
+  readonly columns?: PointColumns;
+}

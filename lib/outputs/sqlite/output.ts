@@ -1,0 +1,245 @@
+/** The `sqlite` output: gathers points into transactions, and hands them to the thread that writes. */
+import type { Clock } from "../../clock.ts";
+import { EXIT, ExitError, messageOf } from "../../errors.ts";
+import type { BatchReader } from "../../journal.ts";
+import type { Logger } from "../../log.ts";
+import { reserveCacheSlots } from "../../measurement.ts";
+import type { Output, PluginContext } from "../../plugin.ts";
+import { backoffMs, DEFAULT_BACKOFF } from "../http_retry.ts";
+import { CACHE_SLOTS, Gathering, newColumns, Numbering } from "./gather.ts";
+import type { PointColumns, PointGroup, StoreOptions, StoreStats } from "./messages.ts";
+import { StoreError } from "./store_error.ts";
+import { Writer } from "./writer.ts";
+
+/** Points of one transaction; a batch that is larger is not divided. */
+export const GROUP_POINTS = 32_768;
+/** Groups that wait for the thread or are being written; one more is being gathered. */
+const MAX_QUEUED = 3;
+/** How often an error that lasts is said again, in ms. */
+const COMPLAIN_MS = 60_000;
+
+export interface SqliteOptions extends StoreOptions {
+  /** How long points wait for others at most, in ms. */
+  readonly flushMs: number;
+}
+
+export interface SqliteStats extends Record<string, number> {
+  points: number;
+  transactions: number;
+  bytes: number;
+  parts: number;
+  expiredPoints: number;
+  expiredSeries: number;
+}
+
+type SqliteContext = Pick<PluginContext, "log" | "clock" | "clients">;
+
+interface Queued {
+  group: PointGroup;
+  readonly batches: number;
+  /** The journal would give what is in it again after a crash. */
+  readonly durable: Promise<void>;
+}
+
+export class SqliteOutput implements Output {
+  readonly stats: SqliteStats = {
+    points: 0,
+    transactions: 0,
+    bytes: 0,
+    parts: 0,
+    expiredPoints: 0,
+    expiredSeries: 0,
+  };
+  readonly #options: SqliteOptions;
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #writer = new Writer();
+  readonly #numbering = new Numbering(reserveCacheSlots(CACHE_SLOTS));
+  readonly #spare: PointColumns[] = [];
+  #isOpen = false;
+  #gathering: Gathering | null = null;
+  /** When the first row of what is gathered came. */
+  #beganMs = 0;
+  readonly #queue: Promise<void>[] = [];
+  #failures = 0;
+  #complainedMs = -Infinity;
+
+  private constructor(options: SqliteOptions, { log, clock, clients }: SqliteContext) {
+    this.#options = options;
+    this.#log = log;
+    this.#clock = clock;
+    clients.sources.push(({ name, instance }) => this.#writer.sequence(name, instance));
+  }
+
+  /** @throws {ExitError} when the file cannot be used and somebody must act; what may pass is waited for later. */
+  static async open(options: SqliteOptions, context: SqliteContext): Promise<SqliteOutput> {
+    const output = new SqliteOutput(options, context);
+    try {
+      await output.#open();
+    } catch (error) {
+      if (error instanceof StoreError && error.problem === "later") output.#complain(error);
+      else {
+        await output[Symbol.asyncDispose]();
+        throw new ExitError(
+          EXIT.unavailable,
+          `Cannot use the database ${options.path} (plugins.sqlite.path): ${messageOf(error)}`,
+          { cause: error },
+        );
+      }
+    }
+    return output;
+  }
+
+  async #open(): Promise<void> {
+    const { path, synchronous, keepMs } = this.#options;
+    this.#takeStats(await this.#writer.open({ path, synchronous, keepMs }));
+    this.#isOpen = true;
+  }
+
+  async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
+    const failure = new AbortController();
+    const stop = AbortSignal.any([signal, failure.signal]);
+    const aborted = new Promise<void>((resolve) => {
+      if (stop.aborted) resolve();
+      else stop.addEventListener("abort", () => resolve(), { once: true });
+    });
+    const working = this.#work(reader, stop, (error) => failure.abort(error));
+    // What the thread is doing cannot be interrupted, but need not be waited for.
+    await Promise.race([working, aborted]);
+    if (failure.signal.aborted) throw failure.signal.reason;
+  }
+
+  async #work(reader: BatchReader, stop: AbortSignal, fail: (error: unknown) => void): Promise<void> {
+    if (!await this.#resume(reader, stop)) return;
+    while (true) {
+      const state = await reader.wait(this.#waitMs(), stop);
+      while (state === "ready" && !stop.aborted && this.#hasRoom) {
+        const batch = reader.next();
+        if (!batch) break;
+        const { position } = reader;
+        if (this.#gathering?.hasRoomFor(batch) === false) this.#close(reader, stop, fail, true);
+        const gathering = this.#gathering ?? this.#begin();
+        gathering.add(batch, position);
+        if (gathering.isFull) this.#close(reader, stop, fail, true);
+      }
+      if (stop.aborted) return;
+      if (this.#gathering && this.#hasRoom && (state === "ended" || this.#waitMs() <= 0)) {
+        this.#close(reader, stop, fail, false);
+      }
+      if (state === "ended" && !this.#gathering && this.#queue.length === 0) return;
+      if (state === "ended" || !this.#hasRoom) await this.#queue[0];
+    }
+  }
+
+  /** Opens the database, if it was not possible before, and passes over what is stored. */
+  async #resume(reader: BatchReader, signal: AbortSignal): Promise<boolean> {
+    const { journalId } = reader;
+    while (!signal.aborted) {
+      try {
+        if (!this.#isOpen) await this.#open();
+        const position = journalId === null ? -1 : await this.#writer.position(journalId);
+        if (signal.aborted) return false;
+        if (position >= 0) reader.resumeAfter(position);
+        this.#recovered();
+        return true;
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        await this.#failed(error, signal);
+      }
+    }
+    return false;
+  }
+
+  #waitMs(): number {
+    if (!this.#gathering) return Infinity;
+    return Math.max(0, this.#beganMs + this.#options.flushMs - performance.now());
+  }
+
+  get #hasRoom(): boolean {
+    return this.#queue.length < MAX_QUEUED;
+  }
+
+  #begin(): Gathering {
+    this.#numbering.begin(Date.now());
+    this.#beganMs = performance.now();
+    return this.#gathering = new Gathering(this.#numbering, this.#spare.pop() ?? newColumns(GROUP_POINTS));
+  }
+
+  /** What was gathered goes into the queue. */
+  #close(reader: BatchReader, stop: AbortSignal, fail: (error: unknown) => void, busy: boolean): void {
+    const gathering = this.#gathering!;
+    this.#gathering = null;
+    const durable = reader.durable();
+    // Looked at when its turn comes.
+    durable.catch(() => {});
+    const queued: Queued = {
+      group: gathering.group(reader.journalId, busy),
+      batches: gathering.batches,
+      durable,
+    };
+    const before = this.#queue.at(-1) ?? Promise.resolve();
+    const storing = before.then(() => this.#store(queued, reader, stop)).catch(fail).finally(() => {
+      this.#queue.shift();
+    });
+    this.#queue.push(storing);
+  }
+
+  async #store(queued: Queued, reader: BatchReader, stop: AbortSignal): Promise<void> {
+    if (stop.aborted || !await this.#isDurable(queued, stop)) return;
+    while (!stop.aborted) {
+      const { columns, ...rest } = await this.#writer.write(queued.group);
+      if (stop.aborted) return;
+      if (rest.error === undefined) {
+        this.stats.points += columns.length;
+        this.stats.transactions++;
+        this.#takeStats(rest.stats);
+        this.#recovered();
+        if (columns.series.length === GROUP_POINTS) this.#spare.push(columns);
+        reader.commit(queued.batches);
+        return;
+      }
+      queued.group = { ...queued.group, columns };
+      await this.#failed(rest.error, stop);
+    }
+  }
+
+  /** Waits until the journal has it. @returns `false` if the journal was closed before. */
+  async #isDurable({ durable }: Queued, stop: AbortSignal): Promise<boolean> {
+    try {
+      await durable;
+      return true;
+    } catch (error) {
+      if (!stop.aborted) this.#log.debug("The journal was closed before", { reason: messageOf(error) });
+      return false;
+    }
+  }
+
+  #takeStats({ bytes, parts, expiredPoints, expiredSeries }: StoreStats): void {
+    Object.assign(this.stats, { bytes, parts, expiredPoints, expiredSeries });
+  }
+
+  async #failed(error: StoreError, signal: AbortSignal): Promise<void> {
+    this.#complain(error);
+    await this.#clock.sleep(backoffMs(DEFAULT_BACKOFF, ++this.#failures), signal);
+  }
+
+  #complain(error: StoreError): void {
+    if (performance.now() - this.#complainedMs < COMPLAIN_MS) return;
+    this.#complainedMs = performance.now();
+    this.#log.error("Cannot write to the database, trying on", {
+      file: this.#options.path,
+      reason: error.message,
+    });
+  }
+
+  #recovered(): void {
+    if (this.#complainedMs === -Infinity) return;
+    this.#complainedMs = -Infinity;
+    this.#failures = 0;
+    this.#log.info("Writing to the database again", { file: this.#options.path });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer[Symbol.asyncDispose]();
+  }
+}

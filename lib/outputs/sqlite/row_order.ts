@@ -1,0 +1,208 @@
+/**
+ * The order in which points are stored: one part for each day, within it by series and time. Points that have the same
+ * series and time go to parts of their own, so that both are kept.
+ */
+import { EARLY_SECONDS } from "./schema.ts";
+import type { PointColumns } from "./messages.ts";
+
+/** Rows `from … to-1` of the order are one part. */
+export interface PartPlan {
+  readonly from: number;
+  readonly to: number;
+  /** Days since the Unix epoch. */
+  readonly day: number;
+  /** What offsets count from, and the seconds of the earliest and the latest point, since the Unix epoch. */
+  readonly start: number;
+  readonly first: number;
+  readonly last: number;
+  /** Each of these points has the series and the time of one in a part before. */
+  readonly repeats: boolean;
+}
+
+export const SECONDS_PER_DAY = 86_400;
+/** Above this, sorting few numbers by insertion costs more than the engine's sort. */
+const INSERTION_LIMIT = 64;
+/** Sorts pairs of small numbers as one number. */
+const PAIR = 2 ** 21;
+
+/** What offsets of a part count from: four seconds fit into four bytes around it. */
+export function startOf(first: number, last: number): number {
+  return last - first < 2 * EARLY_SECONDS ? first + EARLY_SECONDS : first;
+}
+
+/** Sorts; its arrays are used again. */
+export class RowOrder {
+  /** Numbers of rows. */
+  order = new Uint32Array(0);
+  #rows = new Uint32Array(0);
+  #spare = new Uint32Array(0);
+  /** By row: nanoseconds in the day. */
+  #times = new Float64Array(0);
+  /** By place in the order: how many points before have the same series and time. */
+  #levels = new Uint32Array(0);
+  #keys = new Float64Array(0);
+  #distinct = new Uint32Array(0);
+  /** By series; zeros between uses. */
+  #counts = new Uint32Array(0);
+  #columns!: PointColumns;
+  #ids!: Float64Array;
+  #parts: PartPlan[] = [];
+
+  /**
+   * Fills {@linkcode RowOrder.order}.
+   *
+   * @param ids What series are sorted by; integers of 0 to 2^32-1.
+   * @param selected The only rows that count, ascending. @default all
+   */
+  arrange(columns: PointColumns, ids: Float64Array, selected?: Uint32Array): PartPlan[] {
+    const count = selected?.length ?? columns.length;
+    this.#reserve(columns.length, ids.length);
+    this.#columns = columns;
+    this.#ids = ids;
+    this.#parts = [];
+    const rows = this.#rows;
+    if (selected) rows.set(selected);
+    else for (let row = 0; row < count; row++) rows[row] = row;
+    if (count === 0) return this.#parts;
+
+    const { seconds } = columns;
+    let [first, last] = [Infinity, -Infinity];
+    for (let k = 0; k < count; k++) {
+      const second = seconds[rows[k]];
+      if (second < first) first = second;
+      if (second > last) last = second;
+    }
+    const day = Math.floor(first / SECONDS_PER_DAY);
+    if (last < (day + 1) * SECONDS_PER_DAY) this.#arrangeDay(0, count, day);
+    else this.#splitDays(count);
+    return this.#parts;
+  }
+
+  #reserve(rows: number, series: number): void {
+    if (rows > PAIR) throw new RangeError(`Cannot sort ${rows} rows: at most ${PAIR}`);
+    if (this.order.length < rows) {
+      this.order = new Uint32Array(rows);
+      this.#rows = new Uint32Array(rows);
+      this.#spare = new Uint32Array(rows);
+      this.#times = new Float64Array(rows);
+      this.#levels = new Uint32Array(rows);
+      this.#keys = new Float64Array(rows);
+      this.#distinct = new Uint32Array(rows);
+    }
+    if (this.#counts.length < series) this.#counts = new Uint32Array(series);
+  }
+
+  #splitDays(count: number): void {
+    const { seconds } = this.#columns;
+    const dayOf = (row: number) => Math.floor(seconds[row] / SECONDS_PER_DAY);
+    const keys = this.#keys.subarray(0, count);
+    for (let k = 0; k < count; k++) keys[k] = dayOf(this.#rows[k]) * PAIR + k;
+    keys.sort();
+    const rows = this.#spare;
+    for (let k = 0; k < count; k++) rows[k] = this.#rows[keys[k] % PAIR];
+    [this.#rows, this.#spare] = [rows, this.#rows];
+    for (let from = 0; from < count;) {
+      const day = dayOf(rows[from]);
+      let to = from + 1;
+      while (to < count && dayOf(rows[to]) === day) to++;
+      this.#arrangeDay(from, to, day);
+      from = to;
+    }
+  }
+
+  /** Rows `from … to-1`, which are all of one day. */
+  #arrangeDay(from: number, to: number, day: number): void {
+    const { series, seconds, nanos } = this.#columns;
+    const [rows, times, counts, distinct, ids] = [
+      this.#rows,
+      this.#times,
+      this.#counts,
+      this.#distinct,
+      this.#ids,
+    ];
+    const midnight = day * SECONDS_PER_DAY;
+    let found = 0;
+    for (let k = from; k < to; k++) {
+      const row = rows[k];
+      times[row] = (seconds[row] - midnight) * 1e9 + nanos[row];
+      const number = series[row];
+      if (counts[number]++ === 0) distinct[found++] = number;
+    }
+    const keys = this.#keys.subarray(0, found);
+    for (let j = 0; j < found; j++) keys[j] = ids[distinct[j]] * PAIR + j;
+    keys.sort();
+
+    // Counting sort by series; what came first stays first.
+    const { order } = this;
+    let at = from;
+    for (let j = 0; j < found; j++) {
+      const number = distinct[keys[j] % PAIR];
+      const count = counts[number];
+      counts[number] = at;
+      at += count;
+    }
+    for (let k = from; k < to; k++) order[counts[series[rows[k]]]++] = rows[k];
+
+    let highest = 0;
+    let begin = from;
+    for (let j = 0; j < found; j++) {
+      const number = distinct[keys[j] % PAIR];
+      const end = counts[number];
+      counts[number] = 0;
+      highest = Math.max(highest, this.#sortTimes(begin, end));
+      begin = end;
+    }
+    if (highest === 0) this.#add(from, to, day, false);
+    else this.#separate(from, to, day, highest);
+  }
+
+  /** Sorts the points of one series by time. @returns the most points before that have the same time. */
+  #sortTimes(from: number, to: number): number {
+    const [order, times, levels] = [this.order, this.#times, this.#levels];
+    let sorted = true;
+    for (let k = from + 1; k < to && sorted; k++) sorted = times[order[k - 1]] <= times[order[k]];
+    if (!sorted && to - from <= INSERTION_LIMIT) {
+      for (let k = from + 1; k < to; k++) {
+        const row = order[k];
+        const time = times[row];
+        let at = k;
+        for (; at > from && times[order[at - 1]] > time; at--) order[at] = order[at - 1];
+        order[at] = row;
+      }
+    } else if (!sorted) order.subarray(from, to).sort((a, b) => times[a] - times[b] || a - b);
+    let highest = 0;
+    let level = 0;
+    levels[from] = 0;
+    for (let k = from + 1; k < to; k++) {
+      level = times[order[k]] === times[order[k - 1]] ? level + 1 : 0;
+      levels[k] = level;
+      if (level > highest) highest = level;
+    }
+    return highest;
+  }
+
+  /** Moves repeated points behind the others, to parts of their own. */
+  #separate(from: number, to: number, day: number, highest: number): void {
+    const [levels, spare] = [this.#levels, this.#spare];
+    const ends = new Uint32Array(highest + 2).fill(from);
+    for (let k = from; k < to; k++) ends[levels[k] + 1]++;
+    for (let level = 1; level <= highest + 1; level++) ends[level] += ends[level - 1] - from;
+    const starts = ends.slice();
+    for (let k = from; k < to; k++) spare[ends[levels[k]]++] = this.order[k];
+    this.order.set(spare.subarray(from, to), from);
+    for (let level = 0; level <= highest; level++) {
+      this.#add(starts[level], starts[level + 1], day, level > 0);
+    }
+  }
+
+  #add(from: number, to: number, day: number, repeats: boolean): void {
+    const { seconds } = this.#columns;
+    let [first, last] = [Infinity, -Infinity];
+    for (let k = from; k < to; k++) {
+      const second = seconds[this.order[k]];
+      if (second < first) first = second;
+      if (second > last) last = second;
+    }
+    this.#parts.push({ from, to, day, start: startOf(first, last), first, last, repeats });
+  }
+}

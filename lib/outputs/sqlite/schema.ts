@@ -1,0 +1,150 @@
+/**
+ * The tables, and what a file must be to be written to.
+ *
+ * Points are stored in **parts**: what one transaction writes is sorted by series and time and appended as one part.
+ * So a write touches few pages however many series there are, pages are full, and the points of one series in one part
+ * lie together; small parts are merged later (housekeeping.ts). A table that is sorted by series alone would have each
+ * transaction write one page for each series.
+ */
+import type { DatabaseSync } from "node:sqlite";
+import { StoreError } from "./store_error.ts";
+
+/** `PRAGMA user_version` of files that this program writes. */
+export const SCHEMA_VERSION = 1;
+/** `PRAGMA application_id`: "ALMR". */
+export const APPLICATION_ID = 0x414c4d52;
+
+/**
+ * Offsets of points in a part may be negative down to this many seconds: four seconds then fit into the four bytes that
+ * SQLite stores a small integer in.
+ */
+export const EARLY_SECONDS = 2;
+
+const TABLES = [
+  `CREATE TABLE metrics (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  type TEXT NOT NULL,          -- 'u64' or 'f64'
+  unit_base TEXT NOT NULL,     -- 'J'
+  unit_prefix TEXT NOT NULL,   -- 'milli'
+  unit TEXT NOT NULL,          -- as people read it: 'mJ'
+  description TEXT NOT NULL,
+  UNIQUE (name, type, unit_base, unit_prefix)
+)`,
+  `CREATE TABLE series (
+  id INTEGER PRIMARY KEY,
+  metric INTEGER NOT NULL REFERENCES metrics (id),
+  relay_client TEXT NOT NULL,  -- the host that measured, as it calls itself; '' for this one
+  resource_kind TEXT NOT NULL,
+  resource_id TEXT NOT NULL,
+  consumer_kind TEXT NOT NULL,
+  consumer_id TEXT NOT NULL,
+  attributes TEXT NOT NULL,    -- JSON
+  seen INTEGER NOT NULL,       -- day of the last use, in days since 1970
+  UNIQUE (metric, relay_client, resource_kind, resource_id, consumer_kind, consumer_id, attributes)
+)`,
+  `CREATE INDEX series_by_client ON series (relay_client)`,
+  `CREATE TABLE parts (
+  id INTEGER PRIMARY KEY,
+  day TEXT NOT NULL,           -- all its points are of this day (UTC)
+  start INTEGER NOT NULL,      -- what offsets count from, in seconds since 1970
+  first INTEGER NOT NULL,      -- the second of the earliest point
+  last INTEGER NOT NULL,       -- the second of the latest point
+  points INTEGER NOT NULL,
+  repeats INTEGER NOT NULL,    -- 1: its points have the same series and time as points of other parts
+  written INTEGER NOT NULL     -- day of the (first) transaction, in days since 1970
+)`,
+  `CREATE INDEX parts_by_day ON parts (day)`,
+  `CREATE TABLE points (
+  part INTEGER NOT NULL,
+  series INTEGER NOT NULL,
+  offset INTEGER NOT NULL,     -- nanoseconds from the part's start
+  value,                       -- INTEGER, REAL, TEXT for u64 above 2^63-1, NULL for NaN
+  PRIMARY KEY (part, series, offset)
+) WITHOUT ROWID`,
+  `CREATE TABLE journal_positions (
+  journal TEXT PRIMARY KEY,    -- id of a journal
+  position INTEGER NOT NULL    -- number of its last batch that is stored here
+) WITHOUT ROWID`,
+  `CREATE TABLE clients (
+  instance TEXT NOT NULL,
+  name TEXT NOT NULL,
+  sequence INTEGER NOT NULL,   -- number of the client's last batch that is stored here
+  seen INTEGER NOT NULL,       -- day, in days since 1970
+  PRIMARY KEY (instance, name)
+) WITHOUT ROWID`,
+  `CREATE VIEW measurements AS
+SELECT
+  m.name AS metric,
+  strftime('%Y-%m-%dT%H:%M:%S', d.start - ${EARLY_SECONDS} + (p.offset + ${EARLY_SECONDS}000000000) / 1000000000, 'unixepoch')
+    || printf('.%09dZ', (p.offset + ${EARLY_SECONDS}000000000) % 1000000000) AS timestamp,
+  CASE WHEN m.type = 'f64' AND typeof(p.value) = 'integer' THEN CAST(p.value AS REAL) ELSE p.value END AS value,
+  s.resource_kind,
+  s.resource_id,
+  s.consumer_kind,
+  s.consumer_id,
+  s.relay_client,
+  s.attributes,
+  m.unit,
+  d.day,
+  d.start * 1000000000 + p.offset AS time
+FROM points p
+JOIN parts d ON d.id = p.part
+JOIN series s ON s.id = p.series
+JOIN metrics m ON m.id = s.metric`,
+];
+
+/** Whether the tables are there; `false` for a new file. @throws {StoreError} if it is another program's, or newer. */
+export function checkSchema(db: DatabaseSync): boolean {
+  const value = (sql: string) => Number(Object.values(db.prepare(sql).get()!)[0]);
+  // The first to read the file, and so to find out whether it is a database at all.
+  const tables = value("SELECT count(*) FROM sqlite_schema");
+  if (tables === 0) return false;
+  if (value("PRAGMA application_id") !== APPLICATION_ID) {
+    throw new StoreError("fatal", "it is a database of another program; name another file");
+  }
+  const version = value("PRAGMA user_version");
+  if (version > SCHEMA_VERSION) {
+    throw new StoreError(
+      "fatal",
+      `a newer version of this program has written it (schema ${version}, known is ${SCHEMA_VERSION}); ` +
+        "update this one, or name another file",
+    );
+  }
+  return true;
+}
+
+/** Makes the tables in a new file, in a transaction of the caller's. */
+export function createSchema(db: DatabaseSync): void {
+  for (const statement of TABLES) db.prepare(statement).run();
+  // Makes the table of statistics; what is in it comes from writeStatistics.
+  db.prepare("ANALYZE sqlite_schema").run();
+  writeStatistics(db);
+  db.prepare(`PRAGMA application_id = ${APPLICATION_ID}`).run();
+  db.prepare(`PRAGMA user_version = ${SCHEMA_VERSION}`).run();
+}
+
+/**
+ * Tells SQLite's planner what the tables are like: without that, it would scan all points for one series. ANALYZE would
+ * read everything to find out.
+ */
+export function writeStatistics(db: DatabaseSync): void {
+  const count = (sql: string) => Number(Object.values(db.prepare(sql).get()!)[0] ?? 0);
+  const parts = Math.max(100, count("SELECT count(*) FROM parts"));
+  const points = Math.max(10_000_000, count("SELECT sum(points) FROM parts"));
+  const series = Math.max(10_000, count("SELECT max(id) FROM series"));
+  const metrics = Math.max(50, count("SELECT count(*) FROM metrics"));
+  const days = Math.max(10, count("SELECT count(DISTINCT day) FROM parts"));
+  const perMetric = Math.ceil(series / metrics);
+  const perPart = Math.ceil(points / parts);
+  const rows: [table: string, index: string | null, stat: string][] = [
+    ["points", "points", `${points} ${perPart} ${Math.max(1, Math.ceil(perPart / series))} 1`],
+    ["parts", "parts_by_day", `${parts} ${Math.ceil(parts / days)}`],
+    ["series", "sqlite_autoindex_series_1", `${series} ${perMetric} 5 5 4 4 2 1`],
+    ["series", "series_by_client", `${series} ${Math.min(series, 500)}`],
+    ["metrics", "sqlite_autoindex_metrics_1", `${metrics} 1 1 1 1`],
+  ];
+  db.prepare("DELETE FROM sqlite_stat1").run();
+  const insert = db.prepare("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)");
+  for (const row of rows) insert.run(...row);
+}

@@ -1,0 +1,224 @@
+/** A database that is open for writing. All of it is synchronous: it belongs into a thread of its own. */
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { Housekeeping } from "./housekeeping.ts";
+import { Identities } from "./identities.ts";
+import type { PointGroup, StoreOptions, StoreStats } from "./messages.ts";
+import { PointInserter } from "./point_inserter.ts";
+import { type PartPlan, RowOrder, SECONDS_PER_DAY } from "./row_order.ts";
+import { checkSchema, createSchema } from "./schema.ts";
+import { openingError, storeError } from "./store_error.ts";
+
+/** How long SQLite waits for another writer by itself, in ms. */
+const BUSY_MS = 250;
+/** Memory for pages, in KiB. */
+const CACHE_KIB = 8192;
+/** Pages in the write-ahead log that make SQLite move them to the database: 16 MiB. */
+const CHECKPOINT_PAGES = 4096;
+/** What a write-ahead log that had to grow is cut to, in bytes. */
+const LOG_LIMIT_BYTES = 64 * 1024 * 1024;
+
+/** A day, in days since the Unix epoch, as text. */
+export function dayText(day: number): string {
+  return new Date(day * SECONDS_PER_DAY * 1000).toISOString().slice(0, 10);
+}
+
+export class Store implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #options: StoreOptions;
+  readonly #identities: Identities;
+  readonly #inserter: PointInserter;
+  readonly #housekeeping: Housekeeping;
+  readonly #order = new RowOrder();
+  readonly #statements: Readonly<
+    Record<
+      | "begin"
+      | "commit"
+      | "rollback"
+      | "lastPart"
+      | "addPart"
+      | "position"
+      | "setPosition"
+      | "sequence"
+      | "setSequence",
+      StatementSync
+    >
+  >;
+  readonly #pages: StatementSync;
+  readonly #pageSize: number;
+
+  /** @throws {StoreError} */
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#db = open(options.path);
+    try {
+      setUp(this.#db, options);
+      const db = this.#db;
+      const prepare = (sql: string) => db.prepare(sql);
+      this.#statements = {
+        begin: prepare("BEGIN IMMEDIATE"),
+        commit: prepare("COMMIT"),
+        rollback: prepare("ROLLBACK"),
+        lastPart: prepare("SELECT coalesce(max(id), 0) AS id FROM parts"),
+        addPart: prepare(
+          "INSERT INTO parts (id, day, start, first, last, points, repeats, written) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        ),
+        position: prepare("SELECT position FROM journal_positions WHERE journal = ?"),
+        setPosition: prepare(
+          "INSERT INTO journal_positions (journal, position) VALUES (?, ?) " +
+            "ON CONFLICT DO UPDATE SET position = excluded.position",
+        ),
+        sequence: prepare("SELECT sequence FROM clients WHERE instance = ? AND name = ?"),
+        setSequence: prepare(
+          "INSERT INTO clients (instance, name, sequence, seen) VALUES (?, ?, ?, ?) " +
+            "ON CONFLICT DO UPDATE SET sequence = excluded.sequence, seen = excluded.seen",
+        ),
+      };
+      this.#pages = prepare("PRAGMA page_count");
+      this.#pageSize = Number(Object.values(prepare("PRAGMA page_size").get()!)[0]);
+      this.#identities = new Identities(db);
+      this.#inserter = new PointInserter(db);
+      this.#housekeeping = new Housekeeping(db, (work) => this.#transaction(work), options.keepMs);
+    } catch (error) {
+      this.#db.close();
+      throw storeError(error);
+    }
+  }
+
+  /** Number of the last batch of a journal that is stored, or -1. */
+  position(journal: string): number {
+    const row = this.#statements.position.get(journal) as { position: number } | undefined;
+    return row?.position ?? -1;
+  }
+
+  /** Number of the last batch of a client that is stored, or 0. */
+  sequence(name: string, instance: string): number {
+    const row = this.#statements.sequence.get(instance, name) as { sequence: number } | undefined;
+    return row?.sequence ?? 0;
+  }
+
+  /** Stores a group, all of it or nothing. @throws {StoreError} */
+  write(group: PointGroup): void {
+    const { columns } = group;
+    const { lastPart, addPart, setPosition } = this.#statements;
+    let plans: PartPlan[] = [];
+    this.#transaction(() => {
+      this.#identities.learn(group);
+      const { ids } = this.#identities;
+      plans = this.#order.arrange(columns, ids, this.#newRows(group));
+      const exact = group.exact.length > 0 ? new Map(group.exact) : null;
+      let { id } = lastPart.get() as { id: number };
+      for (const plan of plans) {
+        const { from, to, start, first, last, repeats } = plan;
+        addPart.run(++id, dayText(plan.day), start, first, last, to - from, Number(repeats), group.day);
+        this.#inserter.insert(id, plan, this.#order.order, columns, ids, exact);
+      }
+      if (group.position) setPosition.run(group.position.journal, group.position.number);
+    });
+    this.#housekeeping.noticeParts(plans.length);
+  }
+
+  /** The rows that are not stored yet, and notes what is stored from now on; `undefined` for all rows. */
+  #newRows({ clients, columns, day }: PointGroup): Uint32Array | undefined {
+    const { setSequence } = this.#statements;
+    const known = new Map<string, { name: string; instance: string; sequence: number; stored: number }>();
+    const again: { start: number; end: number }[] = [];
+    for (const { name, instance, sequence, start, end } of clients) {
+      const key = `${instance}/${name}`;
+      let client = known.get(key);
+      if (!client) {
+        const stored = this.sequence(name, instance);
+        known.set(key, client = { name, instance, sequence: stored, stored });
+      }
+      if (sequence <= client.sequence) again.push({ start, end });
+      else client.sequence = sequence;
+    }
+    for (const { name, instance, sequence, stored } of known.values()) {
+      if (sequence > stored) setSequence.run(instance, name, sequence, day);
+    }
+    if (again.length === 0) return undefined;
+    const rows = new Uint32Array(columns.length);
+    let count = 0;
+    let next = 0;
+    for (let row = 0; row < columns.length; row++) {
+      while (next < again.length && again[next].end <= row) next++;
+      if (next < again.length && row >= again[next].start) continue;
+      rows[count++] = row;
+    }
+    return rows.subarray(0, count);
+  }
+
+  #transaction(work: () => void): void {
+    const { begin, commit, rollback } = this.#statements;
+    try {
+      begin.run();
+      work();
+      commit.run();
+    } catch (error) {
+      // Some errors have ended the transaction already.
+      try {
+        rollback.run();
+      } catch { /* as they have */ }
+      throw storeError(error);
+    }
+  }
+
+  /**
+   * One step of what keeps the file in shape: deletes what is too old, merges small parts.
+   *
+   * @param busy Only what cannot wait.
+   * @returns whether there is more to do at once.
+   */
+  keepHouse(nowMs: number, busy: boolean): boolean {
+    return this.#housekeeping.step(nowMs, busy);
+  }
+
+  get stats(): StoreStats {
+    const { expiredPoints, expiredSeries, parts } = this.#housekeeping;
+    return { bytes: this.#bytes(), parts, expiredPoints, expiredSeries };
+  }
+
+  #bytes(): number {
+    const [pages] = Object.values(this.#pages.get()!);
+    let log = 0;
+    try {
+      log = Deno.statSync(`${this.#options.path}-wal`).size;
+    } catch { /* there is none */ }
+    return Number(pages) * this.#pageSize + log;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#db.isOpen) this.#db.close();
+  }
+}
+
+function open(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { enableForeignKeyConstraints: false });
+  } catch (error) {
+    throw openingError(error);
+  }
+}
+
+/** @throws {StoreError} or what SQLite throws. */
+function setUp(db: DatabaseSync, { synchronous }: StoreOptions): void {
+  const run = (sql: string) => db.prepare(sql).get();
+  run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+  // Before anything is changed: it may be somebody else's.
+  checkSchema(db);
+  run("PRAGMA journal_mode = WAL");
+  run(`PRAGMA synchronous = ${synchronous}`);
+  run(`PRAGMA cache_size = -${CACHE_KIB}`);
+  run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+  run(`PRAGMA journal_size_limit = ${LOG_LIMIT_BYTES}`);
+  // Where nothing has to be made, it shows at least that the file can be written to.
+  run("BEGIN IMMEDIATE");
+  try {
+    if (!checkSchema(db)) createSchema(db);
+    run("COMMIT");
+  } catch (error) {
+    try {
+      run("ROLLBACK");
+    } catch { /* the error has ended it */ }
+    throw error;
+  }
+}

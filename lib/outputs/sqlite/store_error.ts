@@ -1,0 +1,44 @@
+/** What goes wrong with a database, by what must be done about it. */
+import { messageOf } from "../../errors.ts";
+import type { StoreProblem } from "./messages.ts";
+
+export class StoreError extends Error {
+  override readonly name = "StoreError";
+
+  constructor(readonly problem: StoreProblem, message: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** Primary result codes of SQLite (https://sqlite.org/rescode.html) that do not pass by themselves, and what to do. */
+const FATAL: Readonly<Record<number, string>> = {
+  3: "check the rights of the file and of its directory",
+  8: "make the file and its directory writable for this process, or name another file",
+  11:
+    "the file is damaged: move it away with its -wal and -shm files (a new one is made), and save what is in it " +
+    "with `sqlite3 FILE .recover`",
+  14: "check that its directory exists and can be written to",
+  23: "check the rights of the file and of its directory",
+  26: "name another file, or move this one away",
+};
+
+/** SQLITE_CANTOPEN: opening a file fails without a code. */
+const CANNOT_OPEN = 14;
+
+interface SqliteError extends Error {
+  /** SQLite's extended result code; its lowest byte is the primary one. Errors of `exec` have none: it is not used. */
+  errcode?: number;
+}
+
+/** Anything that was thrown, as a {@linkcode StoreError}. */
+export function storeError(error: unknown, code = (error as SqliteError)?.errcode): StoreError {
+  if (error instanceof StoreError) return error;
+  const advice = code === undefined ? undefined : FATAL[code & 0xff];
+  if (advice === undefined) return new StoreError("later", messageOf(error), { cause: error });
+  return new StoreError("fatal", `${messageOf(error)}; ${advice}`, { cause: error });
+}
+
+/** What the constructor of a database has thrown. */
+export function openingError(error: unknown): StoreError {
+  return storeError(error, CANNOT_OPEN);
+}

@@ -1,0 +1,97 @@
+/** The thread that writes the database, as seen from the output. */
+import type { Answer, PointColumns, PointGroup, Request, StoreOptions, StoreStats } from "./messages.ts";
+import { StoreError } from "./store_error.ts";
+
+/** How long the thread may take to finish what it does and to close the database, in ms. */
+const CLOSE_MS = 10_000;
+
+interface Pending {
+  resolve(answer: Answer): void;
+  reject(error: Error): void;
+}
+
+/** What has become of a group; its columns may be used again. */
+export type Written =
+  & { readonly columns: PointColumns }
+  & ({ readonly stats: StoreStats; readonly error?: undefined } | { readonly error: StoreError });
+
+export class Writer implements AsyncDisposable {
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 0;
+  #ended: Error | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor() {
+    this.#worker = new Worker(import.meta.resolve("./worker.ts"), { type: "module", name: "sqlite" });
+    this.#worker.onmessage = ({ data }: MessageEvent<Answer>) => this.#receive(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#end(new Error(`The thread that writes the database has failed: ${event.message}`));
+    };
+  }
+
+  /** @throws {StoreError} */
+  async open(options: StoreOptions): Promise<StoreStats> {
+    return await this.#result({ type: "open", options }) as StoreStats;
+  }
+
+  /** Number of the last batch of a journal that is stored, or -1. */
+  async position(journal: string): Promise<number> {
+    return await this.#result({ type: "position", journal }) as number;
+  }
+
+  /** Number of the last batch of a client that is stored, or 0. */
+  async sequence(name: string, instance: string): Promise<number> {
+    return await this.#result({ type: "sequence", name, instance }) as number;
+  }
+
+  /** Stores a group. Its columns are the thread's until then, and come back whatever becomes of them. */
+  async write(group: PointGroup): Promise<Written> {
+    const { series, seconds, nanos, values } = group.columns;
+    const buffers = [series.buffer, seconds.buffer, nanos.buffer, values.buffer];
+    const { result, failure, columns } = await this.#ask({ type: "write", group }, buffers);
+    if (failure) return { columns: columns!, error: new StoreError(failure.problem, failure.message) };
+    return { columns: columns!, stats: result as StoreStats };
+  }
+
+  async #result(request: Request): Promise<unknown> {
+    const { result, failure } = await this.#ask(request);
+    if (failure) throw new StoreError(failure.problem, failure.message);
+    return result;
+  }
+
+  #ask(request: Request, transfer: Transferable[] = []): Promise<Answer> {
+    if (this.#ended) return Promise.reject(this.#ended);
+    return new Promise((resolve, reject) => {
+      const id = this.#nextId++;
+      this.#pending.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, ...request }, transfer);
+    });
+  }
+
+  #receive(answer: Answer): void {
+    this.#pending.get(answer.id)?.resolve(answer);
+    this.#pending.delete(answer.id);
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error;
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+
+  /** Waits for what is under way, and closes the database. May be called twice. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, CLOSE_MS));
+    const closed = this.#ask({ type: "close" }).then(() => {}).catch(() => {});
+    await Promise.race([closed, late]).finally(() => clearTimeout(timer));
+    this.#worker.terminate();
+    this.#end(new Error("The database is closed"));
+  }
+}

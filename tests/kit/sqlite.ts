@@ -1,0 +1,48 @@
+/** Databases as others see them: through the tools that users have. */
+import { type Need, shell } from "./process.ts";
+
+const succeeds = (program: string, ...args: string[]) => {
+  try {
+    return new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).outputSync()
+      .success;
+  } catch {
+    return false;
+  }
+};
+
+export const python3: Need = () =>
+  succeeds("python3", "-c", "import sqlite3") ? undefined : "needs Python with its module sqlite3 (python3)";
+export const sqlite3: Need = () =>
+  succeeds("sqlite3", "-version") ? undefined : "needs the command sqlite3 (sqlite3)";
+
+/** Reads a database with Python: one array for each row, in which floats are the digits of their bits. */
+const READ = `
+import json, sqlite3, struct, sys
+def plain(value):
+    if isinstance(value, float):
+        return "bits " + struct.pack(">d", value).hex()
+    return value if value is None or isinstance(value, str) else "integer " + str(value)
+database = sqlite3.connect("file:" + sys.argv[1] + "?mode=ro", uri=True)
+for row in database.execute(sys.argv[2]):
+    print(json.dumps([plain(value) for value in row]))
+`;
+
+/** A row: texts, `integer 5`, `bits 3ff0000000000000` (1.0), `null`. */
+export type PythonRow = readonly (string | null)[];
+
+export async function readWithPython(path: string, sql: string): Promise<PythonRow[]> {
+  const text = await shell("python3", "-c", READ, path, sql);
+  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
+/** The digits of a float's bits, as {@linkcode readWithPython} has them. */
+export function bitsOf(value: number): string {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, value);
+  return "bits " + view.getBigUint64(0).toString(16).padStart(16, "0");
+}
+
+/** What the sqlite3 shell prints. */
+export async function sqliteShell(path: string, sql: string): Promise<string> {
+  return await shell("sqlite3", "-readonly", path, sql);
+}

@@ -6,11 +6,22 @@ import { formatDuration } from "./duration.ts";
 import { EXIT, ExitError } from "./errors.ts";
 import { type Journal, MemoryJournal, type OnFull } from "./journal.ts";
 import type { JournalConfig } from "./journal_config.ts";
-import type { LogFields, Logger } from "./log.ts";
-import type { Input, InputPlugin, Output, OutputPlugin, Plugin, PluginContext, Transform } from "./plugin.ts";
+import type { LogFields, Logger, LogLevel } from "./log.ts";
+import type {
+  Input,
+  InputPlugin,
+  Output,
+  OutputPlugin,
+  Part,
+  Plugin,
+  PluginContext,
+  Transform,
+} from "./plugin.ts";
 import { Pipeline } from "./pipeline.ts";
+import type { Change } from "./reconfigure.ts";
 import { MetricRegistry } from "./registry.ts";
 import { roleOf, type StateBase } from "./state_directory.ts";
+import type { Stall } from "./systemd/watchdog.ts";
 import { booksOf, type ClientBooks, type Counters, counters } from "./stats.ts";
 
 /** What to run: the result of reading the configuration. */
@@ -18,6 +29,7 @@ export interface AgentSettings {
   readonly general: {
     /** The longest that an orderly stop may take, in ms. */
     readonly shutdown_timeout: number;
+    readonly log_level?: LogLevel;
     /** What the configuration says of the journal; without it, it is in memory. */
     readonly journal?: JournalConfig;
     /** The most bytes that dead letters of one output may take. */
@@ -37,6 +49,8 @@ export interface AgentOptions {
   readonly signals?: boolean;
   /** Told when everything is open and running. */
   readonly onRunning?: (agent: RunningAgent) => void;
+  /** Told when it stops, whatever the reason is. */
+  readonly onStopping?: () => void;
 }
 
 /** A look at an agent while it runs. */
@@ -45,6 +59,14 @@ export interface RunningAgent {
   stats(): Record<string, Counters>;
   /** What has become of the points of each client. */
   clients(): Iterable<ClientBooks>;
+  /** Points in the journal that some output has not taken. */
+  readonly pendingPoints: number;
+  /** The configuration that is in effect. */
+  readonly settings: AgentSettings;
+  /** Takes over what it can of another configuration, which has been checked. */
+  reconfigure(settings: AgentSettings): Promise<Change>;
+  /** What has not got further although it should have. */
+  stalls(): Stall[];
 }
 
 /** What waits for a slow output in memory, in bytes: senders wait behind it, so it need not be large. */
@@ -91,7 +113,7 @@ export async function runAgent(
 }
 
 class Agent {
-  readonly #settings: AgentSettings;
+  #settings: AgentSettings;
   readonly #log: Logger;
   readonly #options: AgentOptions;
   readonly #registry = new MetricRegistry();
@@ -99,6 +121,7 @@ class Agent {
   readonly #inputs: { name: string; input: Input }[] = [];
   readonly #outputs: { name: string; output: Output }[] = [];
   readonly #transforms: Transform[] = [];
+  readonly #parts = new Map<string, Part>();
   readonly #stop = new AbortController();
   readonly #abandon = new AbortController();
   #journal!: Journal;
@@ -211,11 +234,17 @@ class Agent {
       const context = this.#context(name);
       if (kind === "input") {
         const input = stack.use(await (plugin as InputPlugin<unknown>).open(config, context));
+        this.#parts.set(name, input);
         this.#inputs.push({ name, input });
       } else if (kind === "output") {
         const output = stack.use(await (plugin as OutputPlugin<unknown>).open(config, context));
+        this.#parts.set(name, output);
         this.#outputs.push({ name, output });
-      } else this.#transforms.push(await plugin.open(config, context));
+      } else {
+        const transform = await plugin.open(config, context);
+        this.#parts.set(name, transform);
+        this.#transforms.push(transform);
+      }
     }
   }
 
@@ -225,6 +254,41 @@ class Agent {
     stats.journal = counters(this.#journal.stats);
     for (const { name, output } of this.#outputs) if (output.stats) stats[name] = counters(output.stats);
     return stats;
+  }
+
+  #stalls(): Stall[] {
+    const stalls: Stall[] = [];
+    for (const [part, { stalledSince: since }] of [...this.#parts, ["journal", this.#journal] as const]) {
+      if (since !== undefined) stalls.push({ part, since });
+    }
+    return stalls;
+  }
+
+  async #reconfigure(settings: AgentSettings): Promise<Change> {
+    const { changeOf } = await import("./reconfigure.ts");
+    const change = changeOf(this.#settings, settings, (name) => !!this.#parts.get(name)?.reconfigure);
+    this.#settings = change.settings;
+    for (const { plugin: { name }, config } of change.settings.plugins) {
+      if (change.plugins.includes(name)) this.#parts.get(name)!.reconfigure!(config);
+    }
+    return change;
+  }
+
+  /** A look at it from outside. */
+  #view(): RunningAgent {
+    const [journal, settings] = [() => this.#journal, () => this.#settings];
+    return {
+      stats: () => this.#stats(),
+      clients: () => booksOf(journal().clients),
+      get pendingPoints() {
+        return journal().pendingPoints;
+      },
+      get settings() {
+        return settings();
+      },
+      reconfigure: (settings) => this.#reconfigure(settings),
+      stalls: () => this.#stalls(),
+    };
   }
 
   /** A network can be made to wait, sensors cannot: where there is no network input, the oldest points give way. */
@@ -251,7 +315,7 @@ class Agent {
     const inputs = this.#inputs.map(({ name, input }) =>
       settle(name, input.run(pipeline, this.#stop.signal))
     );
-    this.#options.onRunning?.({ stats: () => this.#stats(), clients: () => booksOf(journal.clients) });
+    this.#options.onRunning?.(this.#view());
     this.#log.info("Running", {
       inputs: this.#inputs.map(({ name }) => name).join(","),
       outputs: this.#outputs.map(({ name }) => name).join(","),
@@ -269,6 +333,7 @@ class Agent {
     const { shutdown_timeout } = this.#settings.general;
     const began = performance.now();
     this.#stop.abort();
+    this.#options.onStopping?.();
     if (!await within(Promise.all(inputs), shutdown_timeout * INPUT_SHARE)) {
       this.#log.warn("An input did not stop in time, its connections are closed");
       for (const { input } of this.#inputs) await input[Symbol.asyncDispose]();

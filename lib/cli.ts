@@ -6,9 +6,11 @@ import { type CommandLine, parseCommandLine } from "./cli/parse.ts";
 import type { ConfigOptions, Configuration } from "./config.ts";
 import type { general } from "./config/general.ts";
 import { EXIT, ExitError } from "./errors.ts";
-import { createLogger, type LogFormat, type Logger, type LogLevel } from "./log.ts";
+import { createLogger, ERROR_PRIORITY, type LogFormat, type Logger, type LogLevel } from "./log.ts";
 import type { Plugin } from "./plugin.ts";
 import type { Infer } from "./schema.ts";
+import type { Reload } from "./service.ts";
+import { isJournalStream } from "./systemd/journal_stream.ts";
 
 /** The world around the program; each part is the process's own unless a test gives another one. */
 export interface Surroundings {
@@ -22,9 +24,11 @@ export interface Surroundings {
   terminal: () => boolean;
   /** All of standard input. */
   stdin: () => Promise<string>;
+  /** Whether the journal of systemd takes what is written to standard error. */
+  journal: () => boolean;
   env: (name: string) => string | undefined;
   plugins: () => Promise<readonly Plugin[]>;
-  run: (settings: AgentSettings, log: Logger) => Promise<number>;
+  run: (settings: AgentSettings, log: Logger, reload: Reload) => Promise<number>;
 }
 
 type General = Infer<typeof general>;
@@ -52,9 +56,11 @@ const PROCESS: Surroundings = {
   terminal: () => Deno.stdout.isTerminal(),
   stdin: () => new Response(Deno.stdin.readable).text(),
   color: () => Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
+  journal: () => isJournalStream((name) => Deno.env.get(name)),
   env: (name) => Deno.env.get(name),
   plugins: async () => (await import("./plugins.ts")).plugins,
-  run: async (settings, log) => await (await import("./agent.ts")).runAgent(settings, log),
+  run: async (settings, log, reload) =>
+    await (await import("./service.ts")).runService(settings, log, reload, (name) => Deno.env.get(name)),
 };
 
 /**
@@ -71,12 +77,12 @@ export async function main(
     const line = parseCommandLine(args);
     return await COMMAND_FUNCTIONS[line.command.name](line, world);
   } catch (error) {
-    if (error instanceof ExitError) {
-      world.stderr(error.message + "\n");
-      return error.exitCode;
-    }
-    world.stderr(`${PROGRAM}: an error in this program: ${error instanceof Error ? error.stack : error}\n`);
-    return EXIT.software;
+    const known = error instanceof ExitError;
+    const text = known
+      ? error.message
+      : `${PROGRAM}: an error in this program: ${error instanceof Error ? error.stack : error}`;
+    world.stderr((world.journal() ? text.replace(/^/gm, ERROR_PRIORITY) : text) + "\n");
+    return known ? error.exitCode : EXIT.software;
   }
 }
 
@@ -155,17 +161,23 @@ async function configuredDatabase(line: CommandLine, world: Surroundings): Promi
   return (output?.config as { path?: string } | undefined)?.path || undefined;
 }
 
-function logFor(line: CommandLine, world: Surroundings): Logger {
+function logFor(line: CommandLine, world: Surroundings, level?: () => LogLevel | undefined): Logger {
+  const given = line.value("log-level") as LogLevel | undefined;
   return createLogger(PROGRAM, {
-    level: line.value("log-level") as LogLevel | undefined,
+    level: () => given ?? level?.() ?? "info",
     format: line.value("log-format") as LogFormat | undefined,
     color: world.color(),
+    journal: world.journal(),
     write: world.stderr,
   });
 }
 
 async function run(line: CommandLine, world: Surroundings): Promise<number> {
-  const log = logFor(line, world);
+  let general: General | undefined;
+  const log = logFor(line, world, () => general?.log_level);
+  const { findStateBase } = await import("./state_directory.ts");
+  const stateBase = findStateBase(line.value("state-dir"), world.env);
+  const settingsOf = ({ general, plugins }: Configuration<General>) => ({ general, plugins, stateBase });
   let config: Configuration<General>;
   try {
     ({ config } = await load(line, world));
@@ -175,11 +187,17 @@ async function run(line: CommandLine, world: Surroundings): Promise<number> {
     for (const problem of error.message.split("\n")) log.error(problem);
     return error.exitCode;
   }
+  general = config.general;
   log.info(`${PROGRAM} ${denoConfig.version}`, { config: config.file });
   for (const note of config.notes) log.warn(note);
-  const { findStateBase } = await import("./state_directory.ts");
-  const stateBase = findStateBase(line.value("state-dir"), world.env);
-  return await world.run({ general: config.general, plugins: config.plugins, stateBase }, log);
+  return await world.run(settingsOf(config), log, {
+    read: async () => {
+      const { config } = await load(line, world);
+      for (const note of config.notes) log.warn(note);
+      return settingsOf(config);
+    },
+    taken: (settings) => void (general = settings.general as General),
+  });
 }
 
 async function configCheck(line: CommandLine, world: Surroundings): Promise<number> {

@@ -30,7 +30,18 @@ import {
   readControlMessage,
   type Welcome,
 } from "./protocol.ts";
-import { duration, flag, type Infer, integer, number, oneOrMore, optional, table, text } from "./schema.ts";
+import {
+  duration,
+  flag,
+  type Infer,
+  integer,
+  live,
+  number,
+  oneOrMore,
+  optional,
+  table,
+  text,
+} from "./schema.ts";
 import { type DeliveryStats, Sending } from "./sending.ts";
 
 /** An answer to the greeting has no reason to be larger than this. */
@@ -40,7 +51,7 @@ const MAX_CLOSE_MS = 1000;
 /** As many tries as there will ever be. */
 const PATIENT_TIMES = 1_000_000_000;
 
-const retryConfig = table({
+const retryConfig = live(table({
   max_times: integer({
     doc: "Retries to connect after a failure; 0 for none.",
     default: 8,
@@ -69,7 +80,7 @@ const retryConfig = table({
       return { key: "initial_delay", problem: "must not be longer than max_delay" };
     }
   },
-});
+}));
 
 const config = table({
   client_name: text({
@@ -84,16 +95,16 @@ const config = table({
     default: "[::1]:50051",
     check: (value) => addressProblem(value),
   })),
-  buffer_max_length: integer({
+  buffer_max_length: live(integer({
     doc: "Bytes of encoded measurements that are gathered before all are sent; 0 sends them as they come.",
     default: 4096,
     min: 0,
     max: 30_000_000,
-  }),
-  buffer_timeout: duration({
+  })),
+  buffer_timeout: live(duration({
     doc: "Longest wait before measurements are sent all the same.",
     default: "30s",
-  }),
+  })),
   tls: table({
     enable: flag({ doc: "Speak TLS to the server, which must be one of ours.", default: false }),
     ca: text({
@@ -196,7 +207,9 @@ type ClientContext = Pick<PluginContext, "log" | "fail" | "keepsOnDisk" | "ident
 
 /** The relay client of one server. */
 export class RelayClient implements Output {
-  readonly #config: RelayClientConfig;
+  #config: RelayClientConfig;
+  /** What {@linkcode Ways} are given. */
+  readonly #buffer: { maxBytes: number; timeoutMs: number };
   readonly #limits: ClientLimits;
   readonly #log: Logger;
   readonly #fail: (error: Error) => void;
@@ -222,6 +235,7 @@ export class RelayClient implements Output {
     limits = DEFAULT_LIMITS,
   ) {
     this.#config = config;
+    this.#buffer = { maxBytes: config.buffer_max_length, timeoutMs: config.buffer_timeout };
     this.#limits = limits;
     this.#log = log;
     this.#fail = fail;
@@ -233,11 +247,17 @@ export class RelayClient implements Output {
     return { ...this.#stats, connections: this.#connections };
   }
 
+  reconfigure(config: RelayClientConfig): void {
+    this.#config = config;
+    this.#buffer.maxBytes = config.buffer_max_length;
+    this.#buffer.timeoutMs = config.buffer_timeout;
+  }
+
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
     const onAbort = () => this.#close();
     signal.addEventListener("abort", onAbort, { once: true });
-    const { client_name, buffer_max_length, buffer_timeout } = this.#config;
-    const buffer = { maxBytes: buffer_max_length, timeoutMs: buffer_timeout };
+    const { client_name } = this.#config;
+    const buffer = this.#buffer;
     const outbox = new Outbox(reader);
     const ways: Ways = {
       outbox,

@@ -77,7 +77,6 @@ export class Delivery {
     }
     await this.#flush(conn);
 
-    const { maxBytes } = this.#buffer;
     while (true) {
       signal.throwIfAborted();
       if (outbox.points >= WINDOW_POINTS || outbox.parcels.length >= WINDOW_BATCHES) {
@@ -96,7 +95,7 @@ export class Delivery {
           continue;
         }
         this.#put(parcel);
-        if (this.#length < Math.max(1, maxBytes) && performance.now() < this.#deadline) continue;
+        if (this.#length < Math.max(1, this.#buffer.maxBytes) && performance.now() < this.#deadline) continue;
       }
       await this.#flush(conn);
       if (state !== "ended") continue;

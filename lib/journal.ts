@@ -72,6 +72,8 @@ export interface Journal {
   readonly ended: boolean;
   /** Points that some output has not committed yet. */
   readonly pendingPoints: number;
+  /** Since when it should have been written and is not, in `performance.now()` ms. A full disk is not that. */
+  readonly stalledSince?: number | undefined;
   /** The cursor of one output; a journal on disk finds it again by its name. */
   reader(name?: string): BatchReader;
   /**

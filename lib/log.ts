@@ -17,12 +17,14 @@ export interface Logger {
 }
 
 export interface LogOptions {
-  /** The least important level that is written. @default {"info"} */
-  level?: LogLevel;
+  /** The least important level that is written; a function is asked for each line. @default {"info"} */
+  level?: LogLevel | (() => LogLevel);
   /** @default {"text"} */
   format?: LogFormat;
   /** Colours for levels. @default {false} */
   color?: boolean;
+  /** Lines begin with `<N>`, their priority for the journal of systemd, which has its own time. @default {false} */
+  journal?: boolean;
   /** Takes the finished lines. @default standard error */
   write?: (line: string) => void;
   /** @default the system's clock */
@@ -30,6 +32,16 @@ export interface LogOptions {
 }
 
 const COLORS: Record<LogLevel, string> = { error: "31", warn: "33", info: "32", debug: "36", trace: "90" };
+/** Priorities of syslog(3), which sd-daemon(3) takes in front of a line. */
+const PRIORITIES: Record<LogLevel, string> = {
+  error: "<3>",
+  warn: "<4>",
+  info: "<6>",
+  debug: "<7>",
+  trace: "<7>",
+};
+/** What a line that is an error begins with where the journal of systemd takes it. */
+export const ERROR_PRIORITY = PRIORITIES.error;
 const encoder = new TextEncoder();
 
 function writeToStderr(line: string): void {
@@ -61,26 +73,29 @@ function fieldText(value: string | number | bigint | boolean): string {
 
 /** Makes a log for the part `part`. */
 export function createLogger(part: string, options: LogOptions = {}): Logger {
-  const { level = "info", format = "text", color = false, write = writeToStderr, now = () => new Date() } =
-    options;
-  const threshold = LOG_LEVELS.indexOf(level);
+  const { level: least = "info", format = "text", write = writeToStderr, now = () => new Date() } = options;
+  const { journal = false } = options;
+  const color = options.color && !journal;
+  const threshold = typeof least === "function"
+    ? () => LOG_LEVELS.indexOf(least())
+    : ((index) => () => index)(LOG_LEVELS.indexOf(least));
 
   const make = (part: string): Logger => {
     const line = (level: LogLevel) => (message: string, fields: LogFields = {}) => {
-      if (LOG_LEVELS.indexOf(level) > threshold) return;
-      const time = now().toISOString();
+      if (LOG_LEVELS.indexOf(level) > threshold()) return;
+      const time = journal ? undefined : now().toISOString();
+      const priority = journal ? PRIORITIES[level] : "";
       if (format === "json") {
         const object: Record<string, unknown> = { time, level, part, message };
         for (const [key, value] of Object.entries(fields)) {
           if (value !== undefined) object[key] = typeof value === "bigint" ? value.toString() : value;
         }
-        write(JSON.stringify(object) + "\n");
+        write(`${priority}${JSON.stringify(object)}\n`);
         return;
       }
       const name = level.toUpperCase().padEnd(5);
-      let text = `${time} ${color ? `\x1b[${COLORS[level]}m${name}\x1b[0m` : name} ${part}: ${
-        printable(message)
-      }`;
+      const before = journal ? priority : `${time} ${color ? `\x1b[${COLORS[level]}m${name}\x1b[0m` : name} `;
+      let text = `${before}${part}: ${printable(message)}`;
       for (const [key, value] of Object.entries(fields)) {
         if (value !== undefined) text += ` ${key}=${fieldText(value)}`;
       }

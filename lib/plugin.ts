@@ -47,8 +47,23 @@ export interface BatchSink {
   push(batch: Batch): Promise<void> | void;
 }
 
+/** What every part of the pipe may have. */
+export interface Part {
+  /**
+   * Takes over the keys that are declared as `live` from a configuration in which no other one has changed. It must not
+   * fail: the configuration has been checked.
+   */
+  reconfigure?(config: unknown): void;
+  /**
+   * Since when it should have got further and has not, in `performance.now()` ms. Waiting for others (a server, a
+   * database, room in the journal or on a disk) is not that. What is stuck for too long makes a service manager start
+   * the process anew.
+   */
+  readonly stalledSince?: number | undefined;
+}
+
 /** Produces points. Opened by {@linkcode InputPlugin.open}. */
-export interface Input extends AsyncDisposable {
+export interface Input extends Part, AsyncDisposable {
   /**
    * Produces until `stop` is aborted, then hands over what it still has (a last poll, the bytes that had already
    * arrived) and returns.
@@ -59,13 +74,13 @@ export interface Input extends AsyncDisposable {
 }
 
 /** Changes batches on their way from the inputs to the outputs. */
-export interface Transform {
+export interface Transform extends Part {
   /** Returns the batch to pass on: the same one, another one, or `null` for none. */
   apply(batch: Batch): Batch | null;
 }
 
 /** Takes points to where they are kept. Opened by {@linkcode OutputPlugin.open}. */
-export interface Output extends AsyncDisposable {
+export interface Output extends Part, AsyncDisposable {
   /**
    * Takes batches from the reader, commits each one when it is safe, and returns when the reader has ended and all is
    * written. `signal` is aborted when the time for an orderly stop is over; what is not committed then is lost.

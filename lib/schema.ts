@@ -33,6 +33,8 @@ export interface Key<T> {
   readonly secret: boolean;
   /** The key has no value where it is not given. */
   readonly optional: boolean;
+  /** A new value is taken over by SIGHUP: see {@linkcode live}. */
+  readonly live?: boolean;
   /** Where the default is found when the program runs, what it is in words (`the name of this host`). */
   readonly defaultDoc?: string;
   /** The keys of a table (`table`), or of each table of an array (`tables`). */
@@ -354,6 +356,14 @@ export function optional<T>(key: Key<T>): Key<T | undefined> {
     check: (value, path, report) => value === undefined ? undefined : key.check(value, path, report),
     literal: (value) => value === undefined ? key.literal(key.defaultValue()) : key.literal(value),
   };
+}
+
+/**
+ * A key, or a table with all its keys, that a process takes over while it runs. A plugin that declares some has
+ * `reconfigure`, and no other key differs when that is called.
+ */
+export function live<T>(key: Key<T>): Key<T> {
+  return { ...key, live: true };
 }
 
 /** A problem between keys of a table, which a single key cannot see. */

@@ -4,6 +4,7 @@ import { main, type Surroundings } from "../lib/cli.ts";
 import { COMMANDS, FLAGS } from "../lib/cli/declarations.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Plugin } from "../lib/plugin.ts";
+import type { Reload } from "../lib/service.ts";
 import { duration, optional, table, text } from "../lib/schema.ts";
 import denoConfig from "../deno.json" with { type: "json" };
 
@@ -30,6 +31,7 @@ interface Outcome {
   err: string;
   settings?: AgentSettings;
   log?: Logger;
+  reload?: Reload;
 }
 
 interface Setting {
@@ -37,10 +39,17 @@ interface Setting {
   variables?: Record<string, string>;
   /** Looks at the directory afterwards. */
   after?: () => void;
+  /** Standard error is the journal of systemd. @default {false} */
+  journal?: boolean;
+  /** Is called in the place of the agent. */
+  whileRunning?: (outcome: Outcome) => Promise<void>;
 }
 
 /** Runs the program in a directory of its own, with fake plugins and a fake agent. */
-async function run(args: string[], { files = {}, variables = {}, after }: Setting = {}): Promise<Outcome> {
+async function run(
+  args: string[],
+  { files = {}, variables = {}, after, journal = false, whileRunning }: Setting = {},
+): Promise<Outcome> {
   const outcome: Outcome = { code: -1, out: "", err: "" };
   const surroundings: Surroundings = {
     stdout: (text) => outcome.out += text,
@@ -48,11 +57,13 @@ async function run(args: string[], { files = {}, variables = {}, after }: Settin
     color: () => false,
     terminal: () => false,
     stdin: () => Promise.resolve(""),
+    journal: () => journal,
     env: (name) => variables[name],
     plugins: () => Promise.resolve(PLUGINS),
-    run: (settings, log) => {
-      Object.assign(outcome, { settings, log });
-      return Promise.resolve(7);
+    run: async (settings, log, reload) => {
+      Object.assign(outcome, { settings, log, reload });
+      await whileRunning?.(outcome);
+      return 7;
     },
   };
   const directory = await Deno.makeTempDir();
@@ -241,6 +252,53 @@ Deno.test("a bad file is logged, a line for each problem, as text or JSON, exit 
   assert.deepEqual(events.map(({ level }) => level), ["error", "error"]);
 });
 
+Deno.test("where the journal of systemd takes the log, lines have priorities and no time, mistakes too", async () => {
+  const { err, log } = await run(["--relay-in", "[::]:1"], { journal: true });
+  assert.match(err, /^<6>alumet-relay: alumet-relay [\d.]+\n$/);
+  log!.warn("oh");
+  assert.equal((await run(["--rely-in", "x"], { journal: true })).err.match(/^<3>/gm)?.length, 2);
+  const json = await run(["--relay-in", "[::]:1", "--log-format", "json"], { journal: true });
+  assert.match(json.err, /^<6>\{"level":"info","part":"alumet-relay","message":"alumet-relay [\d.]+"\}\n$/);
+});
+
+Deno.test("log_level in the file is the level where no flag says it, and a reload changes it", async () => {
+  const files = { "a.toml": 'log_level = "error"\n[plugins.relay-server]\n[plugins.csv]\n' };
+  const whileRunning = async ({ log, reload }: Outcome) => {
+    log!.info("not heard");
+    await Deno.writeTextFile("a.toml", files["a.toml"].replace("error", "debug"));
+    const settings = await reload!.read();
+    log!.info("not yet");
+    reload!.taken(settings);
+    log!.debug("heard");
+  };
+  const { code, err } = await run(["--config", "a.toml"], { files, whileRunning });
+  assert.equal(code, 7);
+  assert.match(err, /^\S+ DEBUG alumet-relay: heard\n$/);
+  const flag = await run(["--config", "a.toml", "--log-level", "info"], { files, whileRunning });
+  assert.match(flag.err, /not heard\n.*not yet\n$/);
+});
+
+Deno.test("a reload reads the file with the flags of the start, and says all that is wrong with it", async () => {
+  const files = { "a.toml": "[plugins.relay-server]\n[plugins.csv]\n" };
+  await run(["--config", "a.toml", "--output-file", "x.csv"], {
+    files,
+    whileRunning: async ({ reload }) => {
+      await Deno.writeTextFile("a.toml", "oops = 1\n[plugins.relay-server]\naddres = 'x'\n[plugins.csv]\n");
+      await assert.rejects(
+        reload!.read(),
+        /a.toml:1: oops: unknown key.*\n.*a.toml:3: plugins.relay-server.addres/,
+      );
+      await Deno.writeTextFile("a.toml", "[plugins.relay-server]\naddress = '[::]:2'\n[plugins.csv]\n");
+      const { plugins } = await reload!.read();
+      assert.deepEqual(plugins.map(({ config }) => config), [{ address: "[::]:2" }, {
+        output_path: "x.csv",
+      }]);
+      await Deno.remove("a.toml");
+      await assert.rejects(reload!.read(), /Cannot read a.toml: there is no such file/);
+    },
+  });
+});
+
 Deno.test("--log-level and --log-format shape the agent's log, and notes are warnings", async () => {
   const files = { "alumet-config.toml": "source_channel_size = 1\n[plugins.procfs]\n[plugins.csv]\n" };
   const quiet = await run(["--log-level", "error"], { files });
@@ -417,6 +475,7 @@ Deno.test("--help and --version load neither plugins nor the configuration", asy
     "cli/parse.ts",
     "errors.ts",
     "log.ts",
+    "systemd/journal_stream.ts",
     "toml_text.ts",
   ]);
 });

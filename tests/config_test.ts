@@ -497,6 +497,7 @@ Deno.test("the effective values are TOML, each with its source, secrets masked",
   assert.equal(
     printed,
     `shutdown_timeout = "5s" # default
+# log_level is not set
 
 [journal]
 # enable is not set

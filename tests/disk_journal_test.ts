@@ -440,3 +440,22 @@ Deno.test("a reader is told when what it has read is safe, and not before", () =
     await durable;
     assert.equal(journal.writtenPosition, 2);
   }));
+
+Deno.test("what should be written and cannot is a stall from the first try on, until it is written", () =>
+  withDirectory(async (root) => {
+    const directory = `${root}/journal`;
+    await using journal = await open(directory, { retryMs: 10, segmentBytes: 64 });
+    await fill(journal, 2);
+    assert.equal(journal.stalledSince, undefined);
+    await Deno.rename(directory, `${root}/away`);
+    const before = performance.now();
+    journal.append(numbered(1, 2));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const since = journal.stalledSince!;
+    assert.ok(since >= before && since < before + 90, `${since - before}`);
+    assert.equal(journal.stalledSince, since);
+    await Deno.rename(`${root}/away`, directory);
+    await journal.durable(journal.lastPosition);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(journal.stalledSince, undefined);
+  }));

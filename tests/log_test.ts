@@ -56,3 +56,30 @@ Deno.test("colours are written only where they are asked for", () => {
   assert.ok(capture({ color: true }, (log) => log.error("x"))[0].includes("\x1b[31mERROR\x1b[0m"));
   assert.ok(!capture({}, (log) => log.error("x"))[0].includes("\x1b"));
 });
+
+Deno.test("for the journal of systemd lines begin with their priority, and have no time and no colour", () => {
+  const all = (log: ReturnType<typeof createLogger>) => {
+    for (const level of ["error", "warn", "info", "debug", "trace"] as const) log[level](level, { n: 1 });
+  };
+  assert.deepEqual(capture({ journal: true, color: true, level: "trace" }, all), [
+    "<3>agent: error n=1\n",
+    "<4>agent: warn n=1\n",
+    "<6>agent: info n=1\n",
+    "<7>agent: debug n=1\n",
+    "<7>agent: trace n=1\n",
+  ]);
+  const [json] = capture({ journal: true, format: "json" }, all);
+  assert.equal(json, '<3>{"level":"error","part":"agent","message":"error","n":1}\n');
+});
+
+Deno.test("a level that is a function is asked for each line", () => {
+  let level: "info" | "error" = "info";
+  const lines = capture({ level: () => level }, (log) => {
+    const part = log.for("part");
+    part.info("one");
+    level = "error";
+    part.info("two");
+    part.error("three");
+  });
+  assert.deepEqual(lines.map((line) => line.slice(31)), ["part: one\n", "part: three\n"]);
+});

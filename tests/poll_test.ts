@@ -310,3 +310,39 @@ Deno.test("batches are used again once they are released", async () => {
   await running;
   assert.ok(seen.size <= 2);
 });
+
+Deno.test("a loop that is left hands over what it keeps, without a last poll", async () => {
+  const leave = new AbortController();
+  const k = kit({ flushIntervalMs: 1000, leave: leave.signal });
+  const running = pollLoop(k.options, k.sink, k.stop.signal);
+  await k.clock.advance(350);
+  assert.deepEqual(k.pushed, []);
+  leave.abort();
+  await running;
+  assert.deepEqual(k.times, [0, 100, 200, 300]);
+  assert.deepEqual(k.pushed, [[0, 1, 2, 3]]);
+  assert.equal(k.clock.sleepers, 0);
+});
+
+Deno.test("a loop says when it is due, and that nothing is while it waits for the sink or has ended", async () => {
+  const due: number[] = [];
+  let makeRoom = () => {};
+  const k = kit({ onDue: (ms) => void due.push(ms) });
+  const sink = {
+    push: (batch: Batch) => {
+      batch.release();
+      return k.times.length === 2 ? new Promise<void>((resolve) => makeRoom = resolve) : undefined;
+    },
+  };
+  const running = pollLoop(k.options, sink, k.stop.signal);
+  await k.clock.advance(50);
+  assert.deepEqual(due, [Infinity, 100]);
+  await k.clock.advance(500);
+  assert.deepEqual(due.slice(2), [Infinity], "the sink is full");
+  makeRoom();
+  await k.clock.advance(100);
+  assert.deepEqual(due.slice(3, 5), [600, Infinity]);
+  k.stop.abort();
+  await running;
+  assert.equal(due.at(-1), Infinity);
+});

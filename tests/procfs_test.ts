@@ -1012,3 +1012,135 @@ Deno.test({
     assert.ok(!lines.some((line) => line.includes("ERROR")));
   },
 });
+
+/** Runs the input, and counts the points of each metric. */
+function running(input: ProcfsInput) {
+  const stop = new AbortController();
+  const counts = new Map<string, number>();
+  const done = input.run({
+    push(batch) {
+      for (let row = 0; row < batch.length; row++) {
+        const { name } = batch.series[row].metric;
+        counts.set(name, (counts.get(name) ?? 0) + 1);
+      }
+      batch.release();
+    },
+  }, stop.signal);
+  const count = (name: string) => counts.get(name) ?? 0;
+  return {
+    count,
+    async stop() {
+      stop.abort();
+      await done;
+    },
+    /** Waits until there are `more` points than there were. */
+    async grown(name: string, more: number): Promise<void> {
+      const before = count(name);
+      for (const began = performance.now(); count(name) < before + more;) {
+        assert.ok(performance.now() - began < 10_000, `${count(name) - before} of ${more} points of ${name}`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    },
+  };
+}
+
+Deno.test("intervals change while it runs, and processes keep what was known of them", async () => {
+  using tree = new ProcTree();
+  tree.start(500, { user: 100 });
+  const settings = config.defaultValue();
+  for (const part of [settings.kernel, settings.memory, settings.network, settings.processes.groups[0]]) {
+    part.poll_interval = 3_600_000;
+  }
+  settings.processes.refresh_interval = 3_600_000;
+  await using input = new ProcfsInput(settings, contextOf(), tree);
+  const run = running(input);
+  assert.equal(run.count("mem_total"), 1, "it is polled at once");
+  assert.equal(input.stalledSince, undefined);
+
+  const fast = structuredClone(settings);
+  fast.memory.poll_interval = 5;
+  fast.processes.groups[0].poll_interval = 5;
+  fast.processes.groups[0].flush_interval = 5;
+  input.reconfigure(fast);
+  await run.grown("mem_total", 5);
+  await run.grown("cpu_time_delta", 5);
+  const kernel = run.count("kernel_context_switches");
+  assert.ok(kernel <= 1, "the kernel's interval is an hour, and it was polled once more");
+  const { processesFound, processesEnded } = input.stats;
+  input.reconfigure(settings);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const slow = run.count("mem_total");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(run.count("mem_total"), slow, "it is slow again");
+  assert.deepEqual([input.stats.processesFound, input.stats.processesEnded], [
+    processesFound,
+    processesEnded,
+  ]);
+  await run.stop();
+});
+
+Deno.test("parts of the whole system are switched on and off while it runs, the others are not touched", async () => {
+  using tree = new ProcTree();
+  const settings = config.defaultValue();
+  for (const part of [settings.kernel, settings.memory, settings.network]) part.poll_interval = 5;
+  settings.processes.enabled = settings.kernel.enabled = false;
+  const context = contextOf();
+  await using input = new ProcfsInput(settings, context, tree);
+  const run = running(input);
+  await run.grown("network_bytes", 3);
+  assert.equal(run.count("kernel_cpu_time"), 0);
+
+  const other = structuredClone(settings);
+  other.kernel.enabled = true;
+  other.network.enabled = false;
+  other.memory.metrics = ["MemFree"];
+  input.reconfigure(other);
+  const [total, network] = [run.count("mem_total"), run.count("network_bytes")];
+  await run.grown("kernel_context_switches", 3);
+  await run.grown("mem_free", 3);
+  assert.deepEqual([run.count("mem_total"), run.count("network_bytes")], [total, network]);
+
+  for (const part of [other.kernel, other.memory]) part.enabled = false;
+  input.reconfigure(structuredClone(other));
+  const free = run.count("mem_free");
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.equal(run.count("mem_free"), free, "nothing is left to poll");
+  input.reconfigure(settings);
+  await run.grown("network_bytes", 3);
+  await run.stop();
+});
+
+Deno.test("a poll that is due and does not come is a stall, waiting for the sink is none", async () => {
+  using tree = new ProcTree();
+  const settings = config.defaultValue();
+  settings.processes.enabled = settings.kernel.enabled = settings.network.enabled = false;
+  settings.memory.poll_interval = 20;
+  let ms = 0;
+  const wakes: (() => void)[] = [];
+  const clock: Clock = {
+    now: () => T,
+    monotonicMs: () => ms,
+    sleep: (_, signal) =>
+      new Promise((resolve) => {
+        wakes.push(resolve);
+        signal?.addEventListener("abort", () => resolve(), { once: true });
+      }),
+  };
+  let full = false;
+  await using input = new ProcfsInput(settings, { ...contextOf(), clock }, tree);
+  const stop = new AbortController();
+  const done = input.run({ push: () => full ? new Promise<void>(() => {}) : undefined }, stop.signal);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal(input.stalledSince, undefined);
+  ms = 1020;
+  const stalledMs = performance.now() - input.stalledSince!;
+  assert.ok(stalledMs > 999 && stalledMs < 1500, `${stalledMs}`);
+  full = true;
+  wakes.pop()!();
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  ms = 100_000;
+  assert.equal(input.stalledSince, undefined);
+  stop.abort();
+  await done;
+  assert.equal(input.stalledSince, undefined);
+});

@@ -1,6 +1,7 @@
 /** The keys outside of `[plugins]`. */
 import { durationProblem } from "../duration.ts";
-import { choice, duration, flag, optional, size, table, text } from "../schema.ts";
+import { LOG_LEVELS } from "../log.ts";
+import { choice, duration, flag, live, optional, size, table, text } from "../schema.ts";
 
 const journal = table({
   enable: optional(flag({
@@ -55,10 +56,14 @@ const deadLetters = table({
 });
 
 export const general = table({
-  shutdown_timeout: duration({
+  shutdown_timeout: live(duration({
     doc: "The longest that an orderly stop may take: a last poll, sending and writing what is there.",
     default: "5s",
-  }),
+  })),
+  log_level: optional(live(choice(LOG_LEVELS, {
+    doc: "The least important messages to log, where --log-level does not say it.",
+    default: "info",
+  }))),
   journal,
   dead_letters: deadLetters,
 }, { doc: "Keys of the process as a whole." });

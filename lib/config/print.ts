@@ -79,7 +79,8 @@ const REGEN: Style = {
   above(key) {
     const limits = key.limits ? ` (${key.limits})` : "";
     const fallback = key.defaultDoc ? ` Default: ${key.defaultDoc}.` : "";
-    return commentLines(`${key.doc}${limits && ` Values: ${key.limits}.`}${fallback}`);
+    const live = key.live ? " Reloadable." : "";
+    return commentLines(`${key.doc}${limits && ` Values: ${key.limits}.`}${fallback}${live}`);
   },
   line(name, key, value) {
     if (value === undefined || key.defaultDoc) {
@@ -104,7 +105,7 @@ export function printDefaultConfig({ general, plugins, config }: RegenOptions): 
     "#",
     ...commentLines(
       'Durations are texts such as "500ms", "30s" or "1m 30s". Any text may contain ${VARIABLE}, or ' +
-        "${VARIABLE:-default}, from the environment; $${ stands for a plain ${. A key that is left out has its default.",
+        "${VARIABLE:-default}, from the environment; $${ stands for a plain ${. A key that is left out has its default. SIGHUP makes a running process read the file again and take over what is reloadable.",
     ),
     ...commentLines(
       "A section [plugins.NAME] makes that plugin run, unless it says enable = false. A client has inputs and " +

@@ -99,6 +99,8 @@ export class DiskJournal implements Journal, AsyncDisposable {
   #writtenPoints: number;
   #active: SegmentWriter | null = null;
   #writing = false;
+  /** Since when it has been tried to write what is there, without success and with room on the disk. */
+  #tryingSince: number | undefined;
   #lowSpace = false;
   #spaceCheckedMs = -Infinity;
   #failureLoggedMs = -Infinity;
@@ -208,6 +210,10 @@ export class DiskJournal implements Journal, AsyncDisposable {
   /** Points that are in memory alone, and that some output has not committed. */
   get unwrittenPoints(): number {
     return Math.min(this.#points - this.#writtenPoints, this.pendingPoints);
+  }
+
+  get stalledSince(): number | undefined {
+    return this.#tryingSince;
   }
 
   get id(): string {
@@ -549,7 +555,9 @@ export class DiskJournal implements Journal, AsyncDisposable {
       }
       try {
         this.#writing = true;
+        this.#tryingSince ??= performance.now();
         await this.#writeGroup();
+        this.#tryingSince = undefined;
         this.#writing = false;
         await this.#maintain();
       } catch (error) {
@@ -611,8 +619,11 @@ export class DiskJournal implements Journal, AsyncDisposable {
     const segment = this.#active?.segment;
     this.#seal();
     if (segment && empty) this.#remove(segment);
+    const { code } = error as { code?: string };
+    // A process that is started anew has no more room, and has lost what is in memory.
+    if (code === "ENOSPC" || code === "EDQUOT") this.#tryingSince = undefined;
     // Room may be made by what is oldest.
-    if (onFull === "drop_oldest" && (error as { code?: string })?.code === "ENOSPC") this.#dropSegment();
+    if (onFull === "drop_oldest" && code === "ENOSPC") this.#dropSegment();
     const now = performance.now();
     if (now - this.#failureLoggedMs < LOG_INTERVAL_MS) return;
     this.#failureLoggedMs = now;

@@ -37,6 +37,10 @@ export interface PollLoopOptions {
   readonly log: Logger;
   /** @default new ones, that nobody sees */
   readonly stats?: PollStats;
+  /** Ends the loop without a last poll, for another one to go on. What is kept is handed over. */
+  readonly leave?: AbortSignal;
+  /** Told when the next poll is due, in ms of the clock; `Infinity` while the sink, or nothing, is waited for. */
+  readonly onDue?: (ms: number) => void;
 }
 
 /** Points for which a new batch has room; one that grew keeps its size when it is used again. */
@@ -53,7 +57,7 @@ const WARN_INTERVAL_MS = 60_000;
  * loop.
  */
 export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: AbortSignal): Promise<void> {
-  const { sources, intervalMs, flushIntervalMs = 0, clock, log } = options;
+  const { sources, intervalMs, flushIntervalMs = 0, clock, log, leave, onDue = () => {} } = options;
   const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
   const pool = new BatchPool(CAPACITY, 4);
   const flushEvery = Math.max(1, Math.round(flushIntervalMs / intervalMs));
@@ -86,11 +90,13 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     if (room) await unlessAborted(room, stop, log);
   };
 
+  const ended = leave ? AbortSignal.any([stop, leave]) : stop;
   const startMs = clock.monotonicMs();
   let flushed = -1;
-  for (let tick = 0; !stop.aborted;) {
+  for (let tick = 0; !ended.aborted;) {
     poll(false);
     if (tick - flushed >= flushEvery) {
+      onDue(Infinity);
       await flush();
       flushed = tick;
     }
@@ -112,11 +118,13 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
       });
     }
     const dueMs = startMs + tick * intervalMs;
-    for (let leftMs; !stop.aborted && (leftMs = dueMs - clock.monotonicMs()) > 0;) {
-      await clock.sleep(Math.ceil(leftMs), stop);
+    onDue(dueMs);
+    for (let leftMs; !ended.aborted && (leftMs = dueMs - clock.monotonicMs()) > 0;) {
+      await clock.sleep(Math.ceil(leftMs), ended);
     }
   }
-  poll(true);
+  onDue(Infinity);
+  if (stop.aborted) poll(true);
   await flush();
 }
 

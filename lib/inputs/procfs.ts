@@ -14,19 +14,36 @@ import { rustRegex } from "./procfs/regex.ts";
 import { onlineCpus, systemFacts } from "./procfs/system.ts";
 
 /** What is polled at one pace. */
-interface Part {
+interface Group {
   readonly sources: PolledSource[];
   readonly intervalMs: number;
   readonly flushIntervalMs?: number;
 }
 
+/** The tables of the sources of the whole system, in the order in which Alumet registers their metrics. */
+const SYSTEM_TABLES = ["kernel", "memory", "network"] as const;
+
+type SystemTable = typeof SYSTEM_TABLES[number];
+
+interface SystemSource {
+  readonly source: PolledSource & { close(): void };
+  /** The keys that it was made with; another interval needs no other source. */
+  readonly madeWith: string;
+}
+
 /** The input, with the roots of /proc and /sys as parameters, for tests and benchmarks. */
 export class ProcfsInput implements Input {
   readonly #context: PluginContext;
-  readonly #parts: Part[] = [];
-  readonly #closing: { close(): void }[] = [];
+  readonly #files: ProcFiles;
+  readonly #ticksPerSecond: number;
+  readonly #system = new Map<SystemTable, SystemSource>();
   readonly #pollStats: PollStats = { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
+  /** When the next poll of each loop that runs is due, in ms of the clock. */
+  readonly #due = new Map<Group, number>();
+  #config: ProcfsConfig;
   #processes: Processes | null = null;
+  /** Ends the loops that run, for others to go on. */
+  #regroup = new AbortController();
 
   /**
    * Registers the metrics of the parts that are enabled, in the order in which Alumet does. Files that are missing are
@@ -36,17 +53,13 @@ export class ProcfsInput implements Input {
    */
   constructor(config: ProcfsConfig, context: PluginContext, roots: ProcRoots = {}) {
     this.#context = context;
-    const { log, registry } = context;
-    const files = openProc(roots);
+    this.#config = config;
+    const files = this.#files = openProc(roots);
     const { pageSize, ticksPerSecond } = systemFacts(files);
-    const { kernel, memory, network, processes } = config;
-    if (kernel.enabled) {
-      this.#add(kernel.poll_interval, new KernelSource(files, registry, log, ticksPerSecond));
-    }
-    if (memory.enabled) {
-      this.#add(memory.poll_interval, new MemorySource(files, registry, log, memory.metrics));
-    }
-    if (network.enabled) this.#add(network.poll_interval, new NetworkSource(files, registry, log));
+    this.#ticksPerSecond = ticksPerSecond;
+    const { log, registry } = context;
+    this.#openSystem();
+    const { processes } = config;
     if (!processes.enabled) return;
 
     const metrics = registerProcessMetrics(registry);
@@ -71,15 +84,50 @@ export class ProcfsInput implements Input {
       );
     };
     const processContext = { files, metrics, pageSize, ticksPerSecond, cpus, stat: new ProcessStat() };
-    const found = this.#processes = new Processes(processContext, groups, context.clock, log);
-    this.#closing.push(found);
+    this.#processes = new Processes(processContext, groups, context.clock, log);
+  }
+
+  /** Opens the sources of the whole system that the configuration wants, and closes the others. */
+  #openSystem(): void {
+    const { log, registry } = this.#context;
+    const { kernel, memory, network } = this.#config;
+    const open: Record<SystemTable, () => SystemSource["source"]> = {
+      kernel: () => new KernelSource(this.#files, registry, log, this.#ticksPerSecond),
+      memory: () => new MemorySource(this.#files, registry, log, memory.metrics),
+      network: () => new NetworkSource(this.#files, registry, log),
+    };
+    for (const table of SYSTEM_TABLES) {
+      const { enabled, poll_interval: _, ...rest } = { kernel, memory, network }[table];
+      const madeWith = JSON.stringify(rest);
+      const before = this.#system.get(table);
+      if (enabled && before?.madeWith === madeWith) continue;
+      before?.source.close();
+      this.#system.delete(table);
+      if (enabled) this.#system.set(table, { source: open[table](), madeWith });
+    }
+  }
+
+  #groups(): Group[] {
+    const groups: Group[] = [];
+    for (const table of SYSTEM_TABLES) {
+      const source = this.#system.get(table)?.source;
+      if (!source) continue;
+      const intervalMs = this.#config[table].poll_interval;
+      // Those of one interval share a timer: waking up costs more than the poll.
+      const group = groups.find((group) => group.intervalMs === intervalMs);
+      if (group) group.sources.push(source);
+      else groups.push({ sources: [source], intervalMs });
+    }
+    const found = this.#processes;
+    if (!found) return groups;
+    const { refresh_interval, groups: configured } = this.#config.processes;
     // First in the list: the polls of the groups at the start are those of processes that this one has found.
-    this.#parts.push({
+    groups.push({
       sources: [{ name: "processes", poll: (batch, t, last) => last ? undefined : found.discover(batch, t) }],
-      intervalMs: processes.refresh_interval,
+      intervalMs: refresh_interval,
     });
-    processes.groups.forEach((group, i) => {
-      this.#parts.push({
+    configured.forEach((group, i) => {
+      groups.push({
         sources: [{
           name: `group ${i + 1} of processes`,
           poll: (batch, t, last) => found.poll(i, batch, t, last),
@@ -88,40 +136,58 @@ export class ProcfsInput implements Input {
         flushIntervalMs: group.flush_interval,
       });
     });
-  }
-
-  /** Adds a source of the whole system. Those of one interval share a timer: waking up costs more than the poll. */
-  #add(intervalMs: number, source: PolledSource & { close(): void }): void {
-    const part = this.#parts.find((part) => part.intervalMs === intervalMs);
-    if (part) part.sources.push(source);
-    else this.#parts.push({ sources: [source], intervalMs });
-    this.#closing.push(source);
+    return groups;
   }
 
   get stats(): Readonly<Record<string, number>> {
     return { ...this.#pollStats, ...this.#processes?.stats };
   }
 
+  get stalledSince(): number | undefined {
+    const lateMs = this.#context.clock.monotonicMs() - Math.min(...this.#due.values());
+    return lateMs > 0 ? performance.now() - lateMs : undefined;
+  }
+
+  reconfigure(config: ProcfsConfig): void {
+    this.#config = config;
+    this.#openSystem();
+    config.processes.groups.forEach(({ poll_interval }, i) => {
+      this.#processes?.setPollInterval(i, poll_interval);
+    });
+    this.#regroup.abort();
+  }
+
   async run(sink: BatchSink, stop: AbortSignal): Promise<void> {
+    do {
+      this.#regroup = new AbortController();
+      await this.#poll(sink, stop, this.#regroup.signal);
+    } while (!stop.aborted);
+  }
+
+  async #poll(sink: BatchSink, stop: AbortSignal, leave: AbortSignal): Promise<void> {
     const { clock, log } = this.#context;
     const failed = new AbortController();
     const signal = AbortSignal.any([stop, failed.signal]);
-    const loops = this.#parts.map(async (part) => {
+    const loops = this.#groups().map(async (group) => {
+      const onDue = (ms: number) => void this.#due.set(group, ms);
       try {
-        await pollLoop({ ...part, clock, log, stats: this.#pollStats }, sink, signal);
+        await pollLoop({ ...group, clock, log, stats: this.#pollStats, leave, onDue }, sink, signal);
       } catch (error) {
         failed.abort();
         throw error;
+      } finally {
+        this.#due.delete(group);
       }
     });
-    if (loops.length === 0) loops.push(untilAborted(stop));
+    if (loops.length === 0) loops.push(untilAborted(AbortSignal.any([stop, leave])));
     const results = await Promise.allSettled(loops);
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
   // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const source of this.#closing) source.close();
+    for (const { source } of this.#system.values()) source.close();
+    this.#processes?.close();
   }
 }
 

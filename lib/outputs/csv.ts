@@ -5,7 +5,7 @@ import type { BatchReader } from "../journal.ts";
 import type { Logger } from "../log.ts";
 import { type Batch, reserveCacheSlots } from "../measurement.ts";
 import { definePlugin, type Output, type PluginContext } from "../plugin.ts";
-import { flag, type Infer, table, text } from "../schema.ts";
+import { flag, type Infer, live, table, text } from "../schema.ts";
 import { attributeColumns, CACHE_SLOTS, type CsvFormat, CsvRenderer, RowBuffer } from "./csv_format.ts";
 
 /** Bytes gathered for one write. */
@@ -29,7 +29,9 @@ const config = table({
     doc: "The file, absolute or relative to the working directory.",
     default: "alumet-output.csv",
   }),
-  force_flush: flag({ doc: "Write at once what has arrived, rather than once a second.", default: true }),
+  force_flush: live(
+    flag({ doc: "Write at once what has arrived, rather than once a second.", default: true }),
+  ),
   append_unit_to_metric_name: flag({ doc: "Write `energy_J` rather than `energy`.", default: true }),
   use_unit_display_name: flag({
     doc: "Write units as people read them (`kWh`), not by name.",
@@ -67,7 +69,7 @@ export class CsvOutput implements Output {
   readonly stats: CsvStats = { points: 0, bytes: 0 };
   readonly #log: Logger;
   readonly #clock: Clock;
-  readonly #config: CsvConfig;
+  #config: CsvConfig;
   readonly #slot = reserveCacheSlots(CACHE_SLOTS);
   #path: string;
   #file: Deno.FsFile;
@@ -78,6 +80,9 @@ export class CsvOutput implements Output {
   #batches = 0;
   #rows = 0;
   #writing: Promise<void> = Promise.resolve();
+  /** When a write to a file of a disk was begun that has not returned. */
+  #writingSince: number | undefined;
+  #isFile = false;
 
   private constructor(config: CsvConfig, file: Deno.FsFile, { log, clock }: CsvContext) {
     this.#config = config;
@@ -106,8 +111,15 @@ export class CsvOutput implements Output {
     return this.#path;
   }
 
+  get stalledSince(): number | undefined {
+    return this.#writingSince;
+  }
+
+  reconfigure(config: CsvConfig): void {
+    this.#config = config;
+  }
+
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
-    const { force_flush } = this.#config;
     while (true) {
       const waitMs = this.#rows > 0 ? LAZY_FLUSH_MS : Infinity;
       const state = await reader.wait(waitMs, signal);
@@ -115,7 +127,9 @@ export class CsvOutput implements Output {
       for (let batch; state === "ready" && !signal.aborted && (batch = reader.next());) {
         await this.#take(batch, reader, signal);
       }
-      if (this.#rows > 0 && (force_flush || state !== "ready")) await this.#flush(reader, signal);
+      if (this.#rows > 0 && (this.#config.force_flush || state !== "ready")) {
+        await this.#flush(reader, signal);
+      }
       if (state === "ended") return await this.#writing;
     }
   }
@@ -165,7 +179,9 @@ export class CsvOutput implements Output {
         this.#file = await Deno.open(path, { append: true, create: true, read: true });
         this.#path = path;
       }
-      const { size } = await this.#file.stat();
+      const { size, isFile } = await this.#file.stat();
+      // Whoever reads a pipe may take its time.
+      this.#isFile = isFile;
       if (size === 0) {
         await this.#writeAll(header, header.length, signal);
       } else if (await this.#beginsWith(header)) {
@@ -231,6 +247,7 @@ export class CsvOutput implements Output {
         return false;
       }
       try {
+        if (this.#isFile) this.#writingSince = performance.now();
         const count = await this.#file.write(bytes.subarray(done, length));
         done += count;
         this.stats.bytes += count;
@@ -243,9 +260,11 @@ export class CsvOutput implements Output {
           });
         }
         failed = true;
+        this.#writingSince = undefined;
         await this.#clock.sleep(RETRY_MS, signal);
       }
     }
+    this.#writingSince = undefined;
     if (failed) this.#log.info("Writing goes on", { file: this.#path });
     return true;
   }

@@ -300,6 +300,7 @@ const succeeds = (program: string, ...args: string[]) => {
 };
 
 export const linux: Need = () => Deno.build.os === "linux" ? undefined : "needs Linux";
+export const python3: Need = () => succeeds("python3", "-V") ? undefined : "needs python3";
 export const namespaces: Need = () =>
   succeeds("unshare", "--mount", "--net", "true")
     ? undefined

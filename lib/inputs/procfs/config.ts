@@ -6,6 +6,7 @@ import {
   type Infer,
   integer,
   list,
+  live,
   optional,
   table,
   tables,
@@ -42,17 +43,17 @@ const group = table({
     default: "",
     check: rustRegexProblem,
   }),
-  poll_interval: pollInterval("2s"),
-  flush_interval: flushInterval,
+  poll_interval: live(pollInterval("2s")),
+  flush_interval: live(flushInterval),
   memory_mode: memoryMode,
 }, { doc: "A group of processes. A process belongs to the first group whose conditions it meets." });
 
 export const config = table({
-  kernel: table({
+  kernel: live(table({
     enabled: enabled("CPU times, context switches and forks of the whole system (/proc/stat)"),
     poll_interval: pollInterval("5s"),
-  }, { doc: "CPU times, context switches and forks of the whole system." }),
-  memory: table({
+  }, { doc: "CPU times, context switches and forks of the whole system." })),
+  memory: live(table({
     enabled: enabled("the memory of the whole system (/proc/meminfo)"),
     poll_interval: pollInterval("5s"),
     metrics: list(
@@ -75,18 +76,18 @@ export const config = table({
         ],
       },
     ),
-  }, { doc: "Memory of the whole system." }),
-  network: table({
+  }, { doc: "Memory of the whole system." })),
+  network: live(table({
     enabled: enabled("the traffic of the network interfaces (/proc/net/dev)"),
     poll_interval: pollInterval("5s"),
-  }, { doc: "Traffic of the network interfaces." }),
+  }, { doc: "Traffic of the network interfaces." })),
   processes: table({
     enabled: enabled("CPU and memory of each process (/proc/PID)"),
-    refresh_interval: duration({
+    refresh_interval: live(duration({
       doc: "Time between two looks for processes that have begun.",
       default: "2s",
       min: "1ms",
-    }),
+    })),
     strategy: choice(["watcher", "event"], {
       doc:
         "Which processes to measure: all that are found (watcher), or those that a command is told of (event).",

@@ -20,7 +20,7 @@ export interface ProcessGroupOptions {
   /** To be found in the path of the executable. */
   readonly exe?: RegExp;
   readonly memoryMode: MemoryMode;
-  readonly pollIntervalMs: number;
+  pollIntervalMs: number;
 }
 
 /** Counters since the start, but for `processes`. */
@@ -98,6 +98,11 @@ export class Processes {
     this.#groups = groups.map((options) => new ProcessGroup(options));
     this.#clock = clock;
     this.#log = log;
+  }
+
+  /** From now on the group is polled at another pace. */
+  setPollInterval(index: number, ms: number): void {
+    this.#groups[index].options.pollIntervalMs = ms;
   }
 
   /** Looks for processes that have begun or ended, and measures the new ones. */

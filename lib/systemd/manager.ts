@@ -1,0 +1,100 @@
+/** The service manager's view of a running agent: ready, live figures, still alive, reloading, stopping. */
+import type { RunningAgent } from "../agent.ts";
+import type { Logger } from "../log.ts";
+import { monotonicUsec, Notifier } from "./notify.ts";
+import { statusText } from "./status.ts";
+import { Watchdog, watchdogPeriodMs } from "./watchdog.ts";
+
+/** How often the figures are told, in ms. */
+const STATUS_MS = 5000;
+/** What a stop may take beyond `shutdown_timeout`, for closing what is open, in ms. */
+const STOP_MARGIN_MS = 5000;
+
+export class ServiceManager implements Disposable {
+  readonly #notifier: Notifier;
+  readonly #env: (name: string) => string | undefined;
+  readonly #log: Logger;
+  #agent: RunningAgent | null = null;
+  #watchdog: Watchdog | null = null;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #points = 0;
+  #toldMs = 0;
+  #stopping = false;
+
+  private constructor(notifier: Notifier, env: (name: string) => string | undefined, log: Logger) {
+    this.#notifier = notifier;
+    this.#env = env;
+    this.#log = log;
+    notifier.send("STATUS=Starting");
+  }
+
+  /** `null` where there is none. */
+  static open(env: (name: string) => string | undefined, log: Logger): ServiceManager | null {
+    const notifier = Notifier.open(env, log);
+    return notifier && new ServiceManager(notifier, env, log);
+  }
+
+  /** The agent is open and runs. */
+  running(agent: RunningAgent): void {
+    this.#agent = agent;
+    this.#points = agent.stats().journal.appended_points;
+    this.#toldMs = performance.now();
+    this.#notifier.send("READY=1", `STATUS=${this.#status()}`);
+    const periodMs = watchdogPeriodMs(this.#env);
+    if (periodMs !== undefined) {
+      this.#watchdog = new Watchdog({
+        periodMs,
+        stalls: () => agent.stalls(),
+        ping: () => this.#notifier.send("WATCHDOG=1"),
+        log: this.#log,
+      });
+    }
+    this.#timer = setInterval(() => this.#notifier.send(`STATUS=${this.#status()}`), STATUS_MS);
+  }
+
+  reloading(): void {
+    this.#notifier.send("RELOADING=1", `MONOTONIC_USEC=${monotonicUsec()}`);
+  }
+
+  reloaded(): void {
+    // A manager that was told of the stop would take this for the end of it.
+    if (!this.#stopping) this.#notifier.send("READY=1", `STATUS=${this.#status()}`);
+  }
+
+  stopping(): void {
+    this.#stopping = true;
+    const timeoutMs = (this.#agent?.settings.general.shutdown_timeout ?? 0) + STOP_MARGIN_MS;
+    this.#notifier.send(
+      "STOPPING=1",
+      `EXTEND_TIMEOUT_USEC=${Math.ceil(timeoutMs * 1000)}`,
+      `STATUS=Stopping${this.#agent ? `, ${this.#status()}` : ""}`,
+    );
+  }
+
+  #status(): string {
+    const agent = this.#agent!;
+    const now = performance.now();
+    const stats = agent.stats();
+    const { appended_points, dropped_points } = stats.journal;
+    const ms = now - this.#toldMs;
+    const text = statusText({
+      points: appended_points,
+      pointsPerSecond: ms >= 1000 ? (appended_points - this.#points) / ms * 1000 : undefined,
+      waiting: agent.pendingPoints,
+      dropped: dropped_points,
+      clients: stats["relay-server"]?.clients,
+      stuck: this.#watchdog?.stuck.map(({ part }) => part) ?? [],
+    });
+    if (ms >= 1000) {
+      this.#points = appended_points;
+      this.#toldMs = now;
+    }
+    return text;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#watchdog?.[Symbol.dispose]();
+    this.#notifier[Symbol.dispose]();
+  }
+}

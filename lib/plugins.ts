@@ -3,6 +3,7 @@ import { relayClient } from "./client.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { csv } from "./outputs/csv.ts";
 import { influxdb } from "./outputs/influxdb.ts";
+import { opentelemetry } from "./outputs/opentelemetry.ts";
 import { prometheusExporter } from "./outputs/prometheus_exporter.ts";
 import { sqlite } from "./outputs/sqlite.ts";
 import type { Plugin } from "./plugin.ts";
@@ -16,4 +17,5 @@ export const plugins: readonly Plugin[] = [
   sqlite,
   influxdb,
   prometheusExporter,
+  opentelemetry,
 ];

@@ -40,7 +40,7 @@ export interface HttpReply {
   readonly headers: Headers;
   /** The body's first MiB. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The same as text. */
+  /** The same as text, or what {@linkcode HttpSenderOptions.textOf} makes of it. */
   readonly text: string;
 }
 
@@ -69,6 +69,8 @@ export interface HttpSenderOptions {
   caCerts?: readonly string[];
   /** What an answer means, where {@linkcode judgeStatus} is not right. */
   judge?: (reply: HttpReply) => Verdict;
+  /** What an answer says, where its body is no text. @default its body as UTF-8 */
+  textOf?: (bytes: Uint8Array, headers: Headers) => string | undefined;
   /** What somebody should do about an answer that is judged `misconfigured`: `check plugins.influxdb.token`. */
   advise?: (reply: HttpReply) => string | undefined;
   /** Called before a try that follows a failure, for example to read a token file again. */
@@ -244,7 +246,7 @@ export class HttpSender implements Disposable {
         status: response.status,
         headers: response.headers,
         bytes,
-        text: new TextDecoder().decode(bytes),
+        text: this.#options.textOf?.(bytes, response.headers) ?? new TextDecoder().decode(bytes),
       };
     } catch (error) {
       if (late) {

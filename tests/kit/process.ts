@@ -311,6 +311,7 @@ export const program = (name: string, debianPackage: string, ...args: string[]):
   succeeds(name, ...args.length > 0 ? args : ["--version"])
     ? undefined
     : `needs the command ${name} (${debianPackage})`;
+export const openssl: Need = program("openssl", "openssl", "version");
 
 /**
  * The part of a test's definition that skips it where something is missing, and says why. In CI nothing is skipped:

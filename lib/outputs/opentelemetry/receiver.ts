@@ -1,0 +1,104 @@
+/** Who takes the points: its address, what proves that we may send, and what its answers mean. */
+import type { Clock } from "../../clock.ts";
+import { EXIT, ExitError, messageOf } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import { Secret } from "../../secrets.ts";
+import { type Backoff, judgeStatus, type Verdict } from "../http_retry.ts";
+import { type HttpReply, HttpSender } from "../http_sender.ts";
+import { headersOf, type OpenTelemetryConfig } from "./config.ts";
+import { readStatusMessage } from "./messages.ts";
+
+const KEY = "plugins.opentelemetry";
+/** Where gRPC is, by convention. */
+const GRPC_PORT = "4317";
+/** The statuses that the specification has tried again (OTLP 1.9, "Failures", "Retryable Response Codes"). */
+const RETRYABLE: readonly number[] = [429, 502, 503, 504];
+
+export interface ReceiverOptions {
+  /** Waits after failures: a test makes them short. */
+  backoff?: Backoff;
+}
+
+/** Where requests are posted to. */
+export function exportUrl({ collector_host, path }: OpenTelemetryConfig): string {
+  const url = new URL(collector_host);
+  url.pathname = url.pathname.replace(/\/+$/, "") + path;
+  return url.href;
+}
+
+/**
+ * What a status means. The specification has all refusals but four thrown away; those that speak of the address or of
+ * our rights would throw away everything for as long as nobody mends them, so they are waited out instead.
+ */
+export function judge({ status }: Pick<HttpReply, "status">): Verdict {
+  if (RETRYABLE.includes(status)) return "later";
+  const verdict = judgeStatus(status);
+  return verdict === "later" ? "refused" : verdict;
+}
+
+/**
+ * @param version Of this program.
+ * @throws {ExitError} 78 if a file with a secret or with certificates cannot be used.
+ */
+export async function openReceiver(
+  config: OpenTelemetryConfig,
+  context: { log: Logger; clock: Clock },
+  version: string,
+  options: ReceiverOptions = {},
+): Promise<HttpSender> {
+  const url = exportUrl(config);
+  if (new URL(url).port === GRPC_PORT) {
+    context.log.warn(
+      "Port 4317 is usually OTLP over gRPC; this is OTLP over HTTP, which is usually on port 4318",
+      {
+        url,
+      },
+    );
+  }
+  const token = new Secret(config.token, config.token_file, `${KEY}.token_file`);
+  const given = headersOf(config.headers);
+  return await HttpSender.open({
+    target: `the OpenTelemetry receiver at ${url}`,
+    url,
+    headers: () => ({
+      "content-type": "application/x-protobuf",
+      "user-agent": `alumet-relay/${version}`,
+      ...token.value === "" ? {} : { authorization: `Bearer ${token.value}` },
+      ...given,
+    }),
+    secrets: () => [token.value, ...Object.values(given)],
+    gzip: config.gzip,
+    timeoutMs: config.timeout,
+    backoff: options.backoff,
+    caCerts: config.ca_file === "" ? [] : [readCertificates(config.ca_file)],
+    judge,
+    textOf: (bytes, headers) =>
+      /^application\/x-protobuf\b/i.test(headers.get("content-type") ?? "")
+        ? readStatusMessage(bytes)
+        : undefined,
+    advise: adviceFor,
+    beforeRetry: () => {
+      const problem = token.refresh();
+      if (problem !== undefined) context.log.debug(problem);
+    },
+  }, context);
+}
+
+function adviceFor({ status }: HttpReply): string | undefined {
+  if (status === 401 || status === 403) return `check ${KEY}.token, token_file or headers`;
+  if (status === 404 || status === 405 || status >= 300 && status < 400) {
+    return `check ${KEY}.collector_host and path`;
+  }
+  if (status === 415) return "it does not take protobuf";
+  if (status === 400) return "it refuses a request without points, too: is that OTLP over HTTP?";
+}
+
+function readCertificates(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new ExitError(EXIT.config, `Cannot read ${path} (${KEY}.ca_file): ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}

@@ -27,7 +27,8 @@ export async function lockFile(path: string): Promise<LockResult> {
 
 type TryLock = (exclusive: boolean) => Promise<boolean>;
 
-async function tryLock(file: Deno.FsFile): Promise<boolean> {
+/** Takes the lock of an open file, which is closed where another process has it. */
+export async function tryLock(file: Deno.FsFile): Promise<boolean> {
   const { tryLock } = file as { tryLock?: TryLock };
   if (!tryLock) return await lockInTime(file);
   const deadline = performance.now() + PATIENCE_MS;

@@ -63,27 +63,29 @@ export function formatAttribute(value: AttributeValue): string {
 }
 
 /** The columns of attributes, from those of the points in a batch: sorted by their bytes, without doubles. */
-export function attributeColumns(batch: Batch): string[] {
+export function attributeColumns(batch: Batch, isOurs: (series: Series) => boolean = () => true): string[] {
   const names = new Set<string>();
   const seen = new Set<Series>();
   for (let row = 0; row < batch.length; row++) {
     const series = batch.series[row];
     if (seen.has(series)) continue;
     seen.add(series);
-    for (const [name] of series.attributes) names.add(name);
+    if (isOurs(series)) { for (const [name] of series.attributes) names.add(name); }
   }
-  // UTF-16 sorts astral characters before U+E000: compare as bytes do.
-  return [...names].sort((a, b) => {
-    const x = encoder.encode(a), y = encoder.encode(b);
-    for (let i = 0; i < x.length && i < y.length; i++) if (x[i] !== y[i]) return x[i] - y[i];
-    return x.length - y.length;
-  });
+  return [...names].sort(compareBytes);
+}
+
+/** UTF-16 sorts astral characters before U+E000: compares as bytes do. */
+export function compareBytes(a: string, b: string): number {
+  const x = encoder.encode(a), y = encoder.encode(b);
+  for (let i = 0; i < x.length && i < y.length; i++) if (x[i] !== y[i]) return x[i] - y[i];
+  return x.length - y.length;
 }
 
 /** Room that a row needs beside its rendered parts: the time, and the longest f64 (about 330 digits). */
 const ROW_SLACK = 512;
 /** Rendered parts are forgotten when they take more than this. */
-const POOL_LIMIT_BYTES = 16 * 1024 * 1024;
+const POOL_BYTES = 16 * 1024 * 1024;
 
 /**
  * What a renderer keeps in the cache of a series: where its parts stand in the pool. First the metric's column and the
@@ -93,22 +95,30 @@ export const CACHE_SLOTS = 4;
 const HEAD_START = 0;
 const HEAD_LENGTH = 1;
 const TAIL_LENGTH = 2;
-/** Of the pool; another one means that the parts are no longer there. */
+/** Of the pool; another one means that the parts are no longer there, or another renderer's. */
 const GENERATION = 3;
+let generations = 0;
+
+/** Names of late attributes that are remembered. */
+const MAX_LATE_NAMES = 256;
 
 /** Renders rows for one file: its columns are known. */
 export class CsvRenderer {
   /** The first line of the file. */
   readonly header: Uint8Array<ArrayBuffer>;
   readonly #format: CsvFormat;
-  readonly #columns: readonly string[];
+  /** Names of the attributes that have a column. */
+  readonly columns: readonly string[];
+  /** Names of attributes that have come and have no column; not all, if there are very many. */
+  readonly late: Set<string> = new Set();
   readonly #delimiter: Uint8Array;
   readonly #special: RegExp;
   readonly #heads = new WeakMap<Metric, string>();
   readonly #ends = new WeakMap<readonly Attribute[], string>();
   readonly #slot: number;
-  #generation = 0;
-  #pool = new Uint8Array(64 * 1024);
+  readonly #poolBytes: number;
+  #generation = ++generations;
+  #pool = new Uint8Array(16 * 1024);
   #poolView = new DataView(this.#pool.buffer);
   #poolLength = 0;
 
@@ -122,12 +132,20 @@ export class CsvRenderer {
 
   /**
    * @param columns Names of the attributes that have a column.
-   * @param slot The first of {@linkcode CACHE_SLOTS} places in the caches of series that only this renderer uses.
+   * @param slot The first of {@linkcode CACHE_SLOTS} places in the caches of series. Renderers may share it where each
+   * series is nearly always rendered by the same one.
+   * @param poolBytes What rendered parts may take in memory.
    */
-  constructor(columns: readonly string[], format: CsvFormat, slot = reserveCacheSlots(CACHE_SLOTS)) {
+  constructor(
+    columns: readonly string[],
+    format: CsvFormat,
+    slot = reserveCacheSlots(CACHE_SLOTS),
+    poolBytes = POOL_BYTES,
+  ) {
     this.#slot = slot;
+    this.#poolBytes = poolBytes;
     this.#format = format;
-    this.#columns = columns;
+    this.columns = columns;
     this.#delimiter = encoder.encode(format.delimiter);
     this.#special = new RegExp(`["\\n\\r${format.delimiter.replace(/[\]\\^-]/, "\\$&")}]`, "u");
     const names = [...FIXED_COLUMNS, ...columns, LATE_COLUMN].map((name) => this.#quoted(name));
@@ -158,12 +176,13 @@ export class CsvRenderer {
       // Of attributes with the same name the last one counts.
       const rest = new Map(attributes);
       end = "";
-      for (const column of this.#columns) {
+      for (const column of this.columns) {
         const value = rest.get(column);
         end += delimiter;
         if (value !== undefined) end += this.#quoted(formatAttribute(value));
         rest.delete(column);
       }
+      for (const name of rest.keys()) if (this.late.size < MAX_LATE_NAMES) this.late.add(name);
       const late = [...rest].map(([name, value]) =>
         `${name}=${formatAttribute(value).replaceAll(lateDelimiter, "\\" + lateDelimiter)}`
       );
@@ -182,9 +201,9 @@ export class CsvRenderer {
     // A character is three bytes at most; four bytes more, because parts are copied by words.
     const ids = resourceKind.length + resourceId.length + consumerKind.length + consumerId.length;
     const room = 3 * (head.length + 2 * ids + end.length + 4 * (delimiter.length + 2)) + 4;
-    if (this.#poolLength + room > POOL_LIMIT_BYTES && this.#poolLength > 0) {
+    if (this.#poolLength + room > this.#poolBytes && this.#poolLength > 0) {
       this.#poolLength = 0;
-      this.#generation++;
+      this.#generation = ++generations;
     }
     if (this.#poolLength + room > this.#pool.length) {
       const pool = new Uint8Array(Math.max(Math.floor(this.#pool.length * 1.5), this.#poolLength + room));
@@ -216,10 +235,10 @@ export class CsvRenderer {
   /**
    * Renders rows of a batch from `row` on, for as long as they fit.
    *
-   * @returns The first row that did not fit, or the batch's length.
+   * @returns The first row that did not fit, or `end`.
    */
-  render(batch: Batch, row: number, out: RowBuffer): number {
-    const { series, seconds, nanos, values, exact, length } = batch;
+  render(batch: Batch, row: number, out: RowBuffer, end = batch.length): number {
+    const { series, seconds, nanos, values, exact } = batch;
     const slot = this.#slot;
     const delimiter = this.#delimiter;
     const delimiterByte = delimiter[0];
@@ -227,7 +246,7 @@ export class CsvRenderer {
     let { bytes, view } = out;
     let at = out.length;
 
-    for (; row < length; row++) {
+    for (; row < end; row++) {
       const { cache } = series[row];
       if (cache[slot + GENERATION] !== this.#generation) this.#renderSeries(series[row]);
       const head = cache[slot + HEAD_START] as number;

@@ -16,7 +16,8 @@ const PROMPT_MS = 5000;
 /** The longest of an output's own waits, in ms: a minute of backoff is soon over. */
 const LONGEST_SLEEP_MS = 25;
 
-class HastyClock extends SystemClock {
+/** Waits are short. */
+export class HastyClock extends SystemClock {
   override sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return super.sleep(Math.min(ms, LONGEST_SLEEP_MS), signal);
   }

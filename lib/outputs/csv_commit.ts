@@ -1,0 +1,248 @@
+/** When batches are safe: as soon as they are written, or when a position on disk says so. */
+import type { Clock } from "../clock.ts";
+import type { BatchReader } from "../journal.ts";
+import type { Logger } from "../log.ts";
+import { Complaint } from "./csv_complaint.ts";
+import type { CsvFile } from "./csv_file.ts";
+import type { FilePosition, PositionFile } from "./csv_position.ts";
+
+/** Positions are saved so long after one another, in ms, */
+const INTERVAL_MS = 100;
+/** or as soon as so many points wait for one. */
+const MANY_POINTS = 65_536;
+/** Wait before saving is tried again, in ms. */
+const RETRY_MS = 1000;
+
+/** Batches whose rows have been handed to files together. */
+export interface Group {
+  readonly batches: number;
+  readonly points: number;
+  /** Of the last batch. */
+  readonly position: number;
+  /** The files that have rows of them, with the bytes up to the last one. */
+  readonly sizes: ReadonlyMap<CsvFile, number>;
+}
+
+export interface Committer {
+  /** Before anything is written to files that were opened. */
+  announce(files: Iterable<CsvFile>): Promise<void>;
+  /** The rows of a group, and of all before it, are written. */
+  written(group: Group): void;
+  /** Resolves when all that is written is committed. */
+  settled(): Promise<void>;
+  /** Nothing more is written to a file, of which all is committed. */
+  forget(file: CsvFile): void;
+  /** The files were cut to what is safe, and what came behind it is written again. */
+  restart(): void;
+  /** The journal has ended, and all is committed. */
+  finish(): Promise<void>;
+  /** The time for an orderly stop is over, and nothing is being written any more. */
+  abandon(): Promise<void>;
+}
+
+/** A journal in memory is gone with the process: there is no position to keep. */
+export class CommitWhenWritten implements Committer {
+  constructor(readonly commit: (batches: number) => void) {}
+
+  announce(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  written({ batches }: Group): void {
+    this.commit(batches);
+  }
+
+  settled(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  forget(): void {}
+
+  restart(): void {}
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  abandon(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+export interface KeeperContext {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly commit: (batches: number) => void;
+  /** Told of what must end the output. */
+  readonly fail: (error: unknown) => void;
+  /** Told when the disk has lost what was written since the last position, or may have. */
+  readonly onLoss: (error: unknown) => void;
+}
+
+/** Syncs the files, then saves the position, then commits: after a crash the files are cut to what the position says. */
+export class CommitByPosition implements Committer {
+  readonly #reader: BatchReader;
+  readonly #file: PositionFile;
+  readonly #context: KeeperContext;
+  readonly #complaint: Complaint;
+  /** Files that may be written to. */
+  readonly #files = new Set<CsvFile>();
+  /** Batches whose rows are in the files and that no position covers. */
+  #pending = { batches: 0, points: 0, position: -1, sizes: new Map<CsvFile, number>() };
+  /** Number of the last batch that is safe. */
+  #position: number;
+  #saving: Promise<void> | null = null;
+  /** One write of the position at a time. */
+  #saves: Promise<boolean> = Promise.resolve(true);
+  #savedMs = -Infinity;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopped = false;
+
+  /** @param position Number of the last batch that the files have from an earlier process, or -1. */
+  constructor(reader: BatchReader, file: PositionFile, position: number, context: KeeperContext) {
+    this.#reader = reader;
+    this.#file = file;
+    this.#position = position;
+    this.#context = context;
+    this.#complaint = new Complaint(
+      context.log,
+      "Cannot save the position, rows wait for it, trying on",
+      "The position can be saved again",
+    );
+  }
+
+  async announce(files: Iterable<CsvFile>): Promise<void> {
+    const { size } = this.#files;
+    for (const file of files) if (file.isRegular) this.#files.add(file);
+    if (this.#files.size > size) await this.#save(false);
+  }
+
+  written(group: Group): void {
+    const pending = this.#pending;
+    pending.batches += group.batches;
+    pending.points += group.points;
+    pending.position = group.position;
+    for (const [file, size] of group.sizes) pending.sizes.set(file, size);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#saving || this.#stopped || this.#pending.batches === 0) return;
+    const dueMs = this.#savedMs + INTERVAL_MS - performance.now();
+    clearTimeout(this.#timer);
+    if (dueMs > 0 && this.#pending.points < MANY_POINTS) {
+      this.#timer = setTimeout(() => this.#schedule(), dueMs);
+      return;
+    }
+    this.#saving = this.#commit().catch(this.#context.fail).finally(() => {
+      this.#saving = null;
+      this.#schedule();
+    });
+  }
+
+  async settled(): Promise<void> {
+    while (!this.#stopped && !this.#context.signal.aborted) {
+      if (this.#saving) await this.#saving;
+      else if (this.#pending.batches > 0) {
+        this.#savedMs = -Infinity;
+        this.#schedule();
+      } else return;
+    }
+  }
+
+  forget(file: CsvFile): void {
+    this.#files.delete(file);
+  }
+
+  async #commit(): Promise<void> {
+    const { batches, position, sizes } = this.#pending;
+    this.#pending = { batches: 0, points: 0, position, sizes: new Map() };
+    this.#savedMs = performance.now();
+    const durable = unlessAborted(this.#reader.durable(), this.#context.signal).catch(() => false);
+    try {
+      await Promise.all([...sizes.keys()].map((file) => file.sync()));
+    } catch (error) {
+      // What the system could not write it has forgotten: only writing it again helps.
+      this.#stopped = true;
+      return this.#context.onLoss(error);
+    }
+    if (!await durable) {
+      // The process is ending.
+      this.#stopped = true;
+      return;
+    }
+    for (const [file, size] of sizes) file.safeSize = file.onDisk(size);
+    this.#position = position;
+    if (!await this.#save(false)) return;
+    this.#context.commit(batches);
+  }
+
+  #save(clean: boolean): Promise<boolean> {
+    return this.#saves = this.#saves.then(() => this.#saveNow(clean));
+  }
+
+  /** @returns `false` when it was aborted before. */
+  async #saveNow(clean: boolean): Promise<boolean> {
+    const { signal, clock } = this.#context;
+    while (true) {
+      try {
+        await this.#file.write({
+          journal: this.#reader.journalId ?? "",
+          position: this.#position,
+          clean,
+          // Where nothing has been written yet, the files are those of the last process.
+          files: this.#files.size > 0
+            ? [...this.#files].map((file) => this.#positionOf(file))
+            : this.#file.latest?.files ?? [],
+        });
+        this.#complaint.end({ file: this.#file.path });
+        return true;
+      } catch (error) {
+        this.#complaint.add(error, { file: this.#file.path });
+      }
+      if (signal.aborted) return false;
+      await clock.sleep(RETRY_MS, signal);
+    }
+  }
+
+  #positionOf({ path, inode, born, safeSize }: CsvFile): FilePosition {
+    return { path: this.#file.relative(path), inode, born, size: safeSize };
+  }
+
+  async finish(): Promise<void> {
+    await this.#end();
+    await this.#save(true);
+  }
+
+  async abandon(): Promise<void> {
+    await this.#end();
+    // The batches come again, to the next process.
+    for (const file of this.#files) {
+      await file.cut().catch((error) => this.#complaint.add(error, { file: file.path }));
+    }
+    await this.#save(true);
+  }
+
+  /** The files have been cut to the last position: what came behind it is written again. */
+  restart(): void {
+    this.#pending = { batches: 0, points: 0, position: this.#position, sizes: new Map() };
+    this.#stopped = false;
+  }
+
+  async #end(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#saving;
+  }
+}
+
+/** @returns `false` when the signal was aborted before the promise had resolved. */
+async function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return false;
+  const aborted = Promise.withResolvers<boolean>();
+  const onAbort = () => aborted.resolve(false);
+  signal.addEventListener("abort", onAbort, { once: true });
+  return await Promise.race([promise.then(() => true), aborted.promise])
+    .finally(() => signal.removeEventListener("abort", onAbort));
+}

@@ -1,0 +1,340 @@
+/** One file that rows are appended to: how it is begun or found again, and written. */
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../log.ts";
+import type { Batch } from "../measurement.ts";
+import { Complaint } from "./csv_complaint.ts";
+import { type CsvFormat, CsvRenderer, RowBuffer } from "./csv_format.ts";
+import { columnsOf, MAX_HEADER_BYTES } from "./csv_header.ts";
+import { splitExtension } from "./csv_path.ts";
+
+/** Bytes gathered for one write. */
+const WRITE_BYTES = 256 * 1024;
+const FIRST_BYTES = 16 * 1024;
+/** Unused buffers that are kept, in bytes. */
+const SPARE_BYTES = 2 * WRITE_BYTES;
+/** Wait before a write that failed is tried again, in ms. */
+const RETRY_MS = 1000;
+/** Files beside the configured one that are looked at. */
+const MAX_SIBLINGS = 10_000;
+/** How often a file is compared with what was written to it, in ms. */
+const COMPARE_MS = 100;
+
+/** What the files of one output share. */
+export interface FileContext {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly format: CsvFormat;
+  /** Of the renderers. */
+  readonly slot: number;
+  /** What rendered series may take in memory for each file. */
+  readonly poolBytes: number;
+  readonly buffers: BufferPool;
+  readonly stats: { points: number; bytes: number };
+  /** The time for an orderly stop is over. */
+  readonly signal: AbortSignal;
+}
+
+/** Buffers that are not in use. */
+export class BufferPool {
+  readonly #free: RowBuffer[] = [];
+  #bytes = 0;
+
+  take(): RowBuffer {
+    const buffer = this.#free.pop();
+    if (!buffer) return new RowBuffer(FIRST_BYTES);
+    this.#bytes -= buffer.bytes.length;
+    return buffer;
+  }
+
+  give(buffer: RowBuffer): void {
+    buffer.length = 0;
+    if (this.#bytes + buffer.bytes.length > SPARE_BYTES) return;
+    this.#bytes += buffer.bytes.length;
+    this.#free.push(buffer);
+  }
+}
+
+/** `measures.csv`, `measures-1.csv`, `measures-2.csv` … */
+function* candidates(path: string): Generator<string> {
+  yield path;
+  const [stem, extension] = splitExtension(path);
+  for (let n = 1; n <= MAX_SIBLINGS; n++) yield `${stem}-${n}${extension}`;
+}
+
+export function openForAppending(path: string): Promise<Deno.FsFile> {
+  return Deno.open(path, { append: true, create: true, read: true });
+}
+
+export class CsvFile {
+  /** A regular file, and no pipe or device: it can be found again, and cut. */
+  readonly isRegular: boolean;
+  readonly inode: number;
+  readonly born: number | null;
+  /** Bytes with all that is in buffers, as far as this process knows. */
+  size: number;
+  /** Bytes up to the last batch that is whole, counted like {@linkcode size}. */
+  wholeSize: number;
+  /** Bytes up to the last position that is safe, as they are on disk. */
+  safeSize: number;
+  /** When the file was last written to before it was opened, in ms. */
+  readonly modifiedMs: number;
+  readonly #context: FileContext;
+  readonly #handle: Deno.FsFile;
+  /** Syncing through another one does not keep writes waiting. */
+  #syncHandle: Deno.FsFile | null = null;
+  #buffer: RowBuffer | null = null;
+  #writing: Promise<boolean> = Promise.resolve(true);
+  /** What others have added to the file or taken from it since it was opened, in bytes. */
+  #shift = 0;
+  #written: number;
+  #comparedMs = 0;
+  readonly #complaint: Complaint;
+  #writingSince: number | undefined;
+  #syncingSince: number | undefined;
+
+  private constructor(
+    readonly path: string,
+    readonly renderer: CsvRenderer,
+    handle: Deno.FsFile,
+    info: Deno.FileInfo,
+    context: FileContext,
+  ) {
+    this.#handle = handle;
+    this.#context = context;
+    this.isRegular = info.isFile;
+    this.inode = info.ino ?? 0;
+    this.born = info.birthtime?.getTime() ?? null;
+    this.modifiedMs = info.mtime?.getTime() ?? 0;
+    this.size =
+      this.wholeSize =
+      this.safeSize =
+      this.#written =
+        info.isFile ? info.size : 0;
+    this.#complaint = new Complaint(
+      context.log,
+      "Cannot write, keeping the rows and trying on",
+      "Writing goes on",
+    );
+  }
+
+  /**
+   * Opens `path` if it is new or has a header that this output can have written, whose columns are then taken; else the
+   * first such file beside it.
+   *
+   * @param columns Of attributes, for a new file.
+   * @param handle Of `path`, if it is open already. It is closed where another file is taken, or on an error.
+   * @throws what the file system throws.
+   */
+  static async open(
+    path: string,
+    columns: () => readonly string[],
+    context: FileContext,
+    handle: Deno.FsFile | null = null,
+  ): Promise<CsvFile> {
+    const { log, format, slot, poolBytes } = context;
+    for (const candidate of candidates(path)) {
+      handle ??= await openForAppending(candidate);
+      try {
+        const info = await handle.stat();
+        const isNew = !info.isFile || info.size === 0;
+        const found = isNew ? columns() : columnsOf(await readStart(handle, MAX_HEADER_BYTES), format);
+        if (found) {
+          const renderer = new CsvRenderer(found, format, slot, poolBytes);
+          const file = new CsvFile(candidate, renderer, handle, info, context);
+          handle = null;
+          if (isNew) file.#begin();
+          else await file.#continue(info.size);
+          if (candidate !== path) {
+            log.warn("The file has another header, writing beside it", { file: path, written_to: candidate });
+          }
+          return file;
+        }
+      } finally {
+        handle?.close();
+        handle = null;
+      }
+    }
+    throw new Error(`there are ${MAX_SIBLINGS} files beside it already`);
+  }
+
+  #begin(): void {
+    this.#put(this.renderer.header);
+  }
+
+  /** A process that was killed may have left half a row: the next one must not be glued to it. */
+  async #continue(size: number): Promise<void> {
+    const { log } = this.#context;
+    log.info("Appending to a file that is there", { file: this.path, bytes: size });
+    await this.#handle.seek(size - 1, Deno.SeekMode.Start);
+    const last = new Uint8Array(1);
+    await this.#handle.read(last);
+    if (last[0] === 10) return;
+    log.warn("The file ends in half a row, which is left as it is", { file: this.path });
+    this.#put(new Uint8Array([10]));
+  }
+
+  #put(bytes: Uint8Array): void {
+    const buffer = this.#buffer ??= this.#context.buffers.take();
+    buffer.reserve(bytes.length);
+    buffer.bytes.set(bytes, buffer.length);
+    buffer.length += bytes.length;
+    this.size += bytes.length;
+  }
+
+  /** Resolves when nothing is being written any more. */
+  async idle(): Promise<void> {
+    await this.#writing;
+  }
+
+  /** Renders rows for as long as there is room. @returns the first that did not fit, or `end`: then flush. */
+  render(batch: Batch, row: number, end: number): number {
+    const buffer = this.#buffer ??= this.#context.buffers.take();
+    const { length } = buffer;
+    while (true) {
+      row = this.renderer.render(batch, row, buffer, end);
+      if (row === end || buffer.bytes.length >= WRITE_BYTES) break;
+      buffer.reserve(Math.min(4 * buffer.bytes.length, WRITE_BYTES) - buffer.length);
+    }
+    this.size += buffer.length - length;
+    return row;
+  }
+
+  /** Hands the buffer to the disk. Resolves when all is written, or `false` when it was aborted before. */
+  flush(): Promise<boolean> {
+    const buffer = this.#buffer;
+    if (!buffer) return this.#writing;
+    this.#buffer = null;
+    return this.#writing = this.#writing.then(async (written) => {
+      if (!written || !await this.#writeAll(buffer.bytes, buffer.length)) return false;
+      this.#context.buffers.give(buffer);
+      await this.#compare();
+      return true;
+    });
+  }
+
+  /** Writes until all is written. @returns `false` when it was aborted before. */
+  async #writeAll(bytes: Uint8Array<ArrayBuffer>, length: number): Promise<boolean> {
+    const { signal, clock, stats } = this.#context;
+    for (let done = 0; done < length;) {
+      if (signal.aborted) {
+        await this.#cutHalfRow(bytes.subarray(0, done));
+        return false;
+      }
+      try {
+        this.#writingSince = performance.now();
+        const count = await this.#handle.write(bytes.subarray(done, length));
+        done += count;
+        this.#written += count;
+        stats.bytes += count;
+      } catch (error) {
+        this.#complaint.add(error, { file: this.path });
+        this.#writingSince = undefined;
+        await clock.sleep(RETRY_MS, signal);
+      }
+    }
+    this.#writingSince = undefined;
+    this.#complaint.end({ file: this.path });
+    return true;
+  }
+
+  /** Takes back the row of which only the beginning could be written. */
+  async #cutHalfRow(written: Uint8Array): Promise<void> {
+    const half = written.length - (written.lastIndexOf(10) + 1);
+    if (half === 0) return;
+    try {
+      const { isFile, size } = await this.#handle.stat();
+      if (isFile) await this.#handle.truncate(size - half);
+    } catch { /* whoever appends to the file next sees it */ }
+  }
+
+  /** Somebody else may write to the file too, or cut it. */
+  async #compare(): Promise<void> {
+    const now = performance.now();
+    if (!this.isRegular || now - this.#comparedMs < COMPARE_MS) return;
+    this.#comparedMs = now;
+    try {
+      const { size } = await this.#handle.stat();
+      if (size === this.#written + this.#shift) return;
+      if (this.#shift === 0) {
+        this.#context.log.warn("Another program has changed the file", { file: this.path });
+      }
+      this.#shift = size - this.#written;
+    } catch { /* the next one tells */ }
+  }
+
+  /** The bytes on disk that are `size` as this process counts. */
+  onDisk(size: number): number {
+    return Math.max(0, size + this.#shift);
+  }
+
+  /** Whether the path still leads to this file. */
+  async isInPlace(): Promise<boolean> {
+    const info = await Deno.stat(this.path).catch(() => null);
+    return !this.isRegular || info?.ino === this.inode;
+  }
+
+  /** What is written cannot be lost any more. @throws what the file system throws; then it may be. */
+  async sync(): Promise<void> {
+    if (!this.isRegular) return;
+    if (!this.#syncHandle) {
+      const handle = await Deno.open(this.path).catch(() => null);
+      const info = await handle?.stat();
+      if (handle && info?.ino === this.inode) this.#syncHandle = handle;
+      else handle?.close();
+    }
+    this.#syncingSince = performance.now();
+    try {
+      await (this.#syncHandle ?? this.#handle).syncData();
+    } finally {
+      this.#syncingSince = undefined;
+    }
+  }
+
+  /** When a write or a sync was begun that has not returned, in `performance.now()` ms. */
+  get stalledSince(): number | undefined {
+    // Whoever reads a pipe may take its time.
+    return this.isRegular ? this.#writingSince ?? this.#syncingSince : undefined;
+  }
+
+  /** Takes back what is not safe, in buffers and in the file. To be called when nothing is being written. */
+  async cut(): Promise<void> {
+    if (this.#buffer) this.#context.buffers.give(this.#buffer);
+    this.#buffer = null;
+    const { size } = await this.#handle.stat();
+    if (size > this.safeSize) await this.#handle.truncate(this.safeSize);
+    this.#shift = 0;
+    this.size = this.wholeSize = this.#written = this.safeSize;
+    if (this.safeSize === 0) this.#begin();
+  }
+
+  /** May be called twice. */
+  close(): void {
+    if (this.#buffer) this.#context.buffers.give(this.#buffer);
+    this.#buffer = null;
+    for (const handle of [this.#handle, this.#syncHandle]) {
+      try {
+        handle?.close();
+      } catch { /* closed before */ }
+    }
+  }
+}
+
+async function readStart(handle: Deno.FsFile, most: number): Promise<Uint8Array> {
+  await handle.seek(0, Deno.SeekMode.Start);
+  let bytes = new Uint8Array(4096);
+  for (let length = 0;;) {
+    const count = await handle.read(bytes.subarray(length));
+    if (count === null) return bytes.subarray(0, length);
+    const start = length;
+    length += count;
+    // A header may have line breaks in it; nearly none has.
+    if (length >= most || (bytes.subarray(start, length).includes(10) && length > 65_536)) {
+      return bytes.subarray(0, length);
+    }
+    if (length === bytes.length) {
+      const larger = new Uint8Array(2 * length);
+      larger.set(bytes);
+      bytes = larger;
+    }
+  }
+}

@@ -1,0 +1,57 @@
+/** The first line of a CSV file: whether this output can have written it, and with which columns. */
+import { compareBytes, type CsvFormat, CsvRenderer, FIXED_COLUMNS, LATE_COLUMN } from "./csv_format.ts";
+
+/** A first line that is longer is none of ours, in bytes. */
+export const MAX_HEADER_BYTES = 1024 * 1024;
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** The cells of the first row, and the bytes that it takes; `null` where it has no end. */
+function firstRow(text: string, delimiter: string): { cells: string[]; end: number } | null {
+  const cells: string[] = [];
+  let at = 0;
+  while (at < text.length) {
+    let cell = "";
+    if (text[at] === '"') {
+      for (at++;; at++) {
+        const end = text.indexOf('"', at);
+        if (end < 0) return null;
+        cell += text.slice(at, end);
+        at = end + 1;
+        if (text[at] !== '"') break;
+        cell += '"';
+      }
+    } else {
+      const start = at;
+      while (at < text.length && text[at] !== "\n" && !text.startsWith(delimiter, at)) at++;
+      cell = text.slice(start, at);
+    }
+    cells.push(cell);
+    if (text[at] === "\n") return { cells, end: at + 1 };
+    if (!text.startsWith(delimiter, at)) return null;
+    at += delimiter.length;
+  }
+  return null;
+}
+
+/**
+ * The columns of attributes in a file that begins with `bytes` (the whole file, or {@linkcode MAX_HEADER_BYTES} of it);
+ * `null` where its header is not, byte for byte, one that this format has.
+ */
+export function columnsOf(bytes: Uint8Array, format: CsvFormat): string[] | null {
+  let text: string;
+  try {
+    // The bytes may end within a character; what matters ends in a line break.
+    text = decoder.decode(bytes.subarray(0, bytes.lastIndexOf(10) + 1));
+  } catch {
+    return null;
+  }
+  const row = firstRow(text, format.delimiter);
+  if (!row) return null;
+  const columns = row.cells.slice(FIXED_COLUMNS.length, -1);
+  const sorted = columns.every((name, i) => i === 0 || compareBytes(columns[i - 1], name) < 0);
+  if (!sorted || row.cells.at(-1) !== LATE_COLUMN) return null;
+  const { header } = new CsvRenderer(columns, format, 0);
+  const same = header.length <= bytes.length && header.every((byte, i) => byte === bytes[i]);
+  return same ? columns : null;
+}

@@ -1,0 +1,191 @@
+/**
+ * How far the CSV files have come, in a small file beside them: two slots of the same size that are overwritten in turn,
+ * each with a checksum, so that a crash in the middle of one leaves the other. Overwriting in place needs one fdatasync
+ * and no change to the folder; it works on a disk that is full.
+ *
+ * A slot is text: the CRC-32C of what follows in 8 hexadecimal digits, a blank, an object in JSON, a line break, blanks.
+ */
+import { dirname, relative, resolve } from "node:path";
+import { crc32c } from "../crc32c.ts";
+import { tryLock } from "../file_lock.ts";
+
+/** A file up to its last safe row. */
+export interface FilePosition {
+  /** Relative to the folder of the position file. */
+  readonly path: string;
+  /** Of the file, so that another one of the same name is recognised. */
+  readonly inode: number;
+  /** When the file was made, in ms, where the file system knows. */
+  readonly born: number | null;
+  /** In bytes. */
+  readonly size: number;
+}
+
+export interface Position {
+  /** Id of the journal that `position` belongs to. */
+  readonly journal: string;
+  /** The batches up to this one are in the files, and nothing of any other; -1: none. */
+  readonly position: number;
+  /** The process stopped in good order: what is in a file beyond its size was written by somebody else. */
+  readonly clean: boolean;
+  /** Files that may have more than what is safe. */
+  readonly files: readonly FilePosition[];
+}
+
+const SLOT_BYTES = 4096;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Another process writes the same files. */
+export class PositionInUse extends Error {
+  override readonly name = "PositionInUse";
+}
+
+export class PositionFile {
+  #file: Deno.FsFile;
+  /** Files that this one has replaced, still locked. */
+  readonly #replaced: Deno.FsFile[] = [];
+  #slotBytes = SLOT_BYTES;
+  /** Number of the slot that was written last. */
+  #generation = 0;
+  /** What it says. */
+  latest: Position | null = null;
+  /** There was something in the file, and it was no position. */
+  damaged = false;
+
+  private constructor(readonly path: string, file: Deno.FsFile) {
+    this.#file = file;
+  }
+
+  /**
+   * Opens the file, which is made if need be, and reads what it says.
+   *
+   * @throws {PositionInUse} if another process has it, and what the file system throws.
+   */
+  static async open(path: string): Promise<PositionFile> {
+    const file = await Deno.open(path, { read: true, write: true, create: true });
+    if (!await tryLock(file)) throw new PositionInUse(`Another process has ${path}`);
+    try {
+      const position = new PositionFile(path, file);
+      await position.#load();
+      return position;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  async #load(): Promise<void> {
+    const { size } = await this.#file.stat();
+    if (size === 0) return;
+    const bytes = new Uint8Array(size);
+    let length = 0;
+    for (let count; length < size && (count = await this.#file.read(bytes.subarray(length)));) {
+      length += count;
+    }
+    const slotBytes = Math.floor(size / 2);
+    for (const slot of [bytes.subarray(0, slotBytes), bytes.subarray(slotBytes, 2 * slotBytes)]) {
+      const found = decodeSlot(slot);
+      if (found && found.generation > this.#generation) {
+        this.#generation = found.generation;
+        this.latest = found.position;
+      }
+    }
+    this.damaged = this.latest === null;
+    // A file of another size is one that was cut, or never was one of ours: it is made anew.
+    if (this.latest && size === 2 * slotBytes && slotBytes >= SLOT_BYTES) this.#slotBytes = slotBytes;
+    else this.#generation = 0;
+  }
+
+  /** A path as it stands in a position. */
+  relative(path: string): string {
+    return relative(dirname(resolve(this.path)), resolve(path));
+  }
+
+  absolute(path: string): string {
+    return resolve(dirname(this.path), path);
+  }
+
+  /** Replaces what the file says; afterwards a crash cannot take it away. @throws what the file system throws. */
+  async write(position: Position): Promise<void> {
+    const generation = this.#generation + 1;
+    const slot = encodeSlot({ generation, position });
+    if (generation > 1 && slot.length <= this.#slotBytes) {
+      await this.#put(this.#file, slot, (generation % 2) * this.#slotBytes);
+      await this.#file.syncData();
+    } else await this.#make(slot);
+    this.#generation = generation;
+    this.latest = position;
+  }
+
+  /** Both slots, with room for twice as much: in the file itself where it says nothing, or in a new one. */
+  async #make(slot: Uint8Array): Promise<void> {
+    let slotBytes = this.#slotBytes;
+    while (slotBytes < 2 * slot.length) slotBytes *= 2;
+    const bytes = new Uint8Array(2 * slotBytes).fill(32);
+    bytes.set(slot, 0);
+    bytes.set(slot, slotBytes);
+    if (this.latest === null) {
+      await this.#file.truncate(0);
+      await this.#put(this.#file, bytes, 0);
+      await this.#file.sync();
+    } else {
+      const temporary = `${this.path}.tmp`;
+      const file = await Deno.open(temporary, { read: true, write: true, create: true, truncate: true });
+      try {
+        await this.#put(file, bytes, 0);
+        await file.sync();
+        await file.lock(true);
+        await Deno.rename(temporary, this.path);
+      } catch (error) {
+        file.close();
+        await Deno.remove(temporary).catch(() => {});
+        throw error;
+      }
+      // Another process may just be waiting for the lock of the old one, and must not get it.
+      this.#replaced.push(this.#file);
+      this.#file = file;
+    }
+    this.#slotBytes = slotBytes;
+    await syncFolder(this.path);
+  }
+
+  async #put(file: Deno.FsFile, bytes: Uint8Array, offset: number): Promise<void> {
+    await file.seek(offset, Deno.SeekMode.Start);
+    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+  }
+
+  close(): void {
+    for (const file of [this.#file, ...this.#replaced.splice(0)]) file.close();
+  }
+}
+
+interface Slot {
+  readonly generation: number;
+  readonly position: Position;
+}
+
+function encodeSlot({ generation, position }: Slot): Uint8Array<ArrayBuffer> {
+  const text = JSON.stringify({ generation, ...position });
+  const sum = crc32c(encoder.encode(text)).toString(16).padStart(8, "0");
+  return encoder.encode(`${sum} ${text}\n`);
+}
+
+function decodeSlot(bytes: Uint8Array): Slot | null {
+  const end = bytes.indexOf(10);
+  if (end < 9) return null;
+  const sum = decoder.decode(bytes.subarray(0, 8));
+  if (crc32c(bytes, 9, end).toString(16).padStart(8, "0") !== sum) return null;
+  try {
+    const { generation, ...position } = JSON.parse(decoder.decode(bytes.subarray(9, end)));
+    return { generation, position };
+  } catch {
+    return null;
+  }
+}
+
+/** Makes the names in the folder of a file survive a power failure. */
+export async function syncFolder(path: string): Promise<void> {
+  using folder = await Deno.open(dirname(resolve(path)));
+  await folder.sync();
+}

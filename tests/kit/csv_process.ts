@@ -1,0 +1,47 @@
+/**
+ * A process to be killed: numbered points through a journal on disk into CSV files, as fast as they go, until standard
+ * input ends. Says on standard output how many are durable. `csv_process.ts DIRECTORY RUN CONFIG`, the configuration
+ * of the output as JSON.
+ */
+import { SystemClock } from "../../lib/clock.ts";
+import { DiskJournal } from "../../lib/disk_journal/disk_journal.ts";
+import { createLogger } from "../../lib/log.ts";
+import { seriesOf } from "../../lib/measurement.ts";
+import { csv, CsvOutput } from "../../lib/outputs/csv.ts";
+import { contextWith } from "./context.ts";
+import { metricOf } from "./decode.ts";
+import { numbered } from "./points.ts";
+
+/** Clients that the points are said to be of. */
+const CLIENTS = 5;
+
+const [directory, run, given] = Deno.args;
+const log = createLogger("process", { format: "json" });
+const config = { ...csv.config.defaultValue(), ...JSON.parse(given) };
+const series = Array.from({ length: CLIENTS }, (_, i) =>
+  seriesOf(metricOf(`run_${run}`), {
+    resourceId: String(i),
+    attributes: [["relay_client", `client ${i}`], [`only_in_run_${run}`, "x"]],
+  }));
+
+let ended = false;
+void (async () => {
+  for await (const _ of Deno.stdin.readable);
+  ended = true;
+})();
+
+await using journal = await DiskJournal.open({ directory: `${directory}/journal`, log, sync: 5 });
+const context = contextWith({ log, clock: new SystemClock(), keepsOnDisk: true, identity: journal });
+await using output = await CsvOutput.open(config, context);
+const running = output.run(journal.reader("csv"), new AbortController().signal);
+let told = Promise.resolve();
+for (let number = 0, n = 0; !ended; n++) {
+  const count = 1 + (n * 7919) % 300;
+  await journal.append(numbered(count, number, series[n % CLIENTS]));
+  const durable = number += count;
+  told = journal.durable(journal.lastPosition).then(() => console.log(durable));
+  if (n % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+await told;
+journal.end();
+await running;

@@ -94,6 +94,7 @@ const COMMAND_FUNCTIONS: Readonly<
   "config show": configShow,
   "config regen": configRegen,
   "plugins list": pluginsList,
+  "token new": async (line, world) => (await import("./cli/token.ts")).newToken(line, world),
   "dead-letters list": async (line, world) => await (await import("./cli/dead_letters.ts")).list(line, world),
   "dead-letters show": async (line, world) => await (await import("./cli/dead_letters.ts")).show(line, world),
   "dead-letters purge": async (line, world) =>

@@ -42,6 +42,7 @@ import {
   table,
   text,
 } from "./schema.ts";
+import { Secret } from "./secrets.ts";
 import { type DeliveryStats, Sending } from "./sending.ts";
 
 /** An answer to the greeting has no reason to be larger than this. */
@@ -105,6 +106,14 @@ const config = table({
     doc: "Longest wait before measurements are sent all the same.",
     default: "30s",
   })),
+  token: text({
+    doc:
+      "Shows the server that this client may use its name (alumet-relay token new NAME). It is only sent in TLS, or " +
+      "to this host itself.",
+    default: "",
+    secret: true,
+  }),
+  token_file: text({ doc: "A file with the token, instead.", default: "" }),
   tls: table({
     enable: flag({ doc: "Speak TLS to the server, which must be one of ours.", default: false }),
     ca: text({
@@ -117,7 +126,14 @@ const config = table({
     }),
   }, { doc: "TLS." }),
   retry: retryConfig,
-}, { doc: "Sends measurements to a relay server." });
+}, {
+  doc: "Sends measurements to a relay server.",
+  check: ({ token, token_file }) => {
+    if (token !== "" && token_file !== "") {
+      return { key: "token_file", problem: "must not be given with token" };
+    }
+  },
+});
 
 export type RelayClientConfig = Infer<typeof config>;
 export type RetryConfig = RelayClientConfig["retry"];
@@ -217,6 +233,7 @@ export class RelayClient implements Output {
   /** The retries are exhausted, and what is measured is kept on disk: there is a try every max_delay. */
   #patient = false;
   readonly #identity: ClientContext["identity"];
+  readonly #token: Secret;
   readonly #stats: DeliveryStats = {
     sent_points: 0,
     sent_messages: 0,
@@ -241,6 +258,7 @@ export class RelayClient implements Output {
     this.#fail = fail;
     this.#keepsOnDisk = keepsOnDisk;
     this.#identity = identity;
+    this.#token = new Secret(config.token, config.token_file, "plugins.relay-client.token_file");
   }
 
   get stats(): Readonly<Record<string, number>> {
@@ -414,7 +432,14 @@ export class RelayClient implements Output {
       await write(conn, greeting);
       answer = await readAnswer(conn, frames, "greetResponse");
       if (answer.accept && acknowledges(answer.relayVersion)) {
-        await write(conn, encodeFrame(client_name, { type: "hello", instance: this.#identity.id }));
+        await write(
+          conn,
+          encodeFrame(client_name, {
+            type: "hello",
+            instance: this.#identity.id,
+            token: this.#tokenFor(server, conn),
+          }),
+        );
         const reply = await readAnswer(conn, frames, "welcome", "refuse");
         if (reply.type === "refuse") throw new Error(`the server refuses this client: ${reply.reason}`);
         welcome = reply;
@@ -452,6 +477,18 @@ export class RelayClient implements Output {
     }
     this.#patient = false;
     return { frames, welcome };
+  }
+
+  /** The token, where nobody on the way can read it. @throws where somebody could. */
+  #tokenFor(server: string, conn: Deno.Conn): string {
+    const problem = this.#token.refresh();
+    if (problem) this.#log.error(`${problem}; going on with the token before`);
+    if (this.#token.value === "" || this.#config.tls.enable) return this.#token.value;
+    const { hostname } = conn.remoteAddr as Deno.NetAddr;
+    if (/^(127\.|::1$|::ffff:127\.)/.test(hostname)) return this.#token.value;
+    throw new Error(
+      `the token is not sent to ${server} in clear text: set plugins.relay-client.tls.enable, or remove the token`,
+    );
   }
 
   /** Reads acknowledgements until the server's end of the connection, and says so. Never rejects. */

@@ -19,9 +19,12 @@ import {
   readControlMessage,
   type RegisterMetrics,
 } from "./protocol.ts";
+import type { Peer } from "./admission/networks.ts";
+import { Pacer } from "./admission/pacer.ts";
+import type { Grant } from "./admission/tokens.ts";
 import { BatchCodecError } from "./batch_codec.ts";
 import type { ClientRecord } from "./clients.ts";
-import { Intake, MAX_SERIES } from "./intake.ts";
+import { Intake } from "./intake.ts";
 import { TLS_HANDSHAKE } from "./tls_terminator.ts";
 import { RegistryError } from "./registry.ts";
 import type { ServerShared } from "./server.ts";
@@ -49,6 +52,11 @@ export class ClientConnection {
   readonly #decoder: PointDecoder;
   readonly #frames = new FrameReader();
   readonly #address: string;
+  readonly #peer: Peer;
+  /** Why its address is not let in, if it is not. */
+  readonly #unwanted: string | undefined;
+  #grant: Grant | null = null;
+  #pacer: Pacer | null = null;
   #log: Logger;
   /** The name that the client greeted with. */
   #name: string | null = null;
@@ -78,9 +86,12 @@ export class ClientConnection {
     this.#shared = shared;
     this.#log = shared.log;
     this.#decoder = new PointDecoder(shared.tables);
-    const { hostname, port } = conn.remoteAddr as Deno.NetAddr;
+    const { hostname: shown, port } = conn.remoteAddr as Deno.NetAddr;
     // A socket that takes both families shows IPv4 as IPv6.
-    this.#address = formatAddress({ hostname: hostname.replace(/^::ffff:(?=[\d.]+$)/, ""), port });
+    const hostname = shown.replace(/^::ffff:(?=[\d.]+$)/, "");
+    this.#address = formatAddress({ hostname, port });
+    this.#peer = { hostname, scope: shared.scope };
+    this.#unwanted = shared.admission.arrived(this.#peer);
     this.#deadline = performance.now() + shared.limits.handshakeMs;
     this.#deadlineReason = `no whole greeting within ${shared.limits.handshakeMs} ms`;
     shared.strangers.add(this);
@@ -168,8 +179,10 @@ export class ClientConnection {
       conn.setKeepAlive();
     } catch { /* gone already; the first read will say so */ }
     try {
-      await this.#begin();
-      await this.#converse();
+      if (!this.#shared.admission.isFlooded) {
+        await this.#begin();
+        await this.#converse();
+      }
     } catch (error) {
       // Reading fails when the deadline closes the socket; that has been said.
       if (!this.#closed) {
@@ -182,6 +195,7 @@ export class ClientConnection {
     } finally {
       this.close();
       this.#shared.strangers.delete(this);
+      this.#shared.admission.left(this.#peer);
       // Messages before one that broke off the conversation are good.
       if (!this.#shared.builder.isEmpty) await this.#shared.gathered();
       const partial = this.#frames.partialBytes;
@@ -239,6 +253,8 @@ export class ClientConnection {
         if (this.#deaf) continue;
         stats.bytes += count;
         frames.received(count, this.#shared.bufferBytes());
+        const pause = this.#pacer?.after(count);
+        if (pause) await this.#room(pause);
       }
 
       let points = 0;
@@ -261,8 +277,10 @@ export class ClientConnection {
       }
       if (this.#draining) this.#deadline = Math.min(performance.now() + limits.drainIdleMs, this.#drainEnd);
       else if (this.#name !== null && (this.#intake || !this.#acknowledges)) {
-        this.#deadline = frames.partialBytes > 0 ? performance.now() + limits.frameMs : Infinity;
-        this.#deadlineReason = `silent for ${limits.frameMs} ms in the middle of a message`;
+        const partial = frames.partialBytes > 0;
+        const patienceMs = partial ? limits.frameMs : limits.idleMs;
+        this.#deadline = performance.now() + patienceMs;
+        this.#deadlineReason = `silent for ${patienceMs} ms${partial ? " in the middle of a message" : ""}`;
       }
     }
   }
@@ -299,8 +317,9 @@ export class ClientConnection {
       throw new ProtocolViolation(`the first message is number ${discriminant}, not a greeting`);
     }
     const greet = readControlMessage(reader, discriminant) as Greet;
+    const { limits } = this.#shared;
     // A client of ours says more, and is told more, before it is taken.
-    const refused = !acknowledges(greet.relayVersion) && this.#refusal() !== undefined;
+    const refused = !acknowledges(greet.relayVersion) && this.#refusal(sender) !== undefined;
     const accept = greet.protocolVersion === PROTOCOL_VERSION && !refused;
     const answer = encodeFrame("", {
       type: "greetResponse",
@@ -328,10 +347,12 @@ export class ClientConnection {
       return false;
     }
     this.#name = sender;
+    this.#pacer = limits.bytesPerSecond < Infinity ? new Pacer(limits.bytesPerSecond) : null;
     this.#acknowledges = acknowledges(greet.relayVersion);
     // A client of ours has not said all yet.
     if (!this.#acknowledges) {
-      this.#deadline = Infinity;
+      this.#deadline = performance.now() + limits.idleMs;
+      this.#deadlineReason = `silent for ${limits.idleMs} ms`;
       this.#shared.strangers.delete(this);
     }
     const others = this.#shared.names.get(sender) ?? 0;
@@ -354,14 +375,14 @@ export class ClientConnection {
     if (discriminant !== MESSAGE.hello) {
       throw new ProtocolViolation(`message number ${discriminant} where it should say who it is`);
     }
-    const { instance } = readControlMessage(reader, discriminant) as Hello;
-    const refusal = this.#refusal();
+    const { instance, token } = readControlMessage(reader, discriminant) as Hello;
+    const refusal = this.#refusal(this.#name!, token);
     if (refusal) {
       await this.#send(encodeFrame("", { type: "refuse", reason: refusal }));
       await this.#closeGently();
       return false;
     }
-    const { clients, safety, registry, builder } = this.#shared;
+    const { clients, safety, registry, builder, limits: { maxSeries } } = this.#shared;
     const client = clients.get(this.#name!, instance);
     client.lastContactMs = Date.now();
     const sequence = await clients.sequenceOf(client, safety);
@@ -371,21 +392,28 @@ export class ClientConnection {
       registry,
       builder,
       safety,
+      forward: this.#grant!.forward,
+      maxSeries,
       onRefusedMetric: (problem: string) => this.#refuseMetric(problem),
     };
     const intake = new Intake(options, sequence);
-    await this.#send(encodeFrame("", { type: "welcome", sequence, maxSeries: MAX_SERIES }));
+    await this.#send(encodeFrame("", { type: "welcome", sequence, maxSeries }));
     this.#intake = intake;
     this.#shared.strangers.delete(this);
     return true;
   }
 
   /** Why this client is not taken, if so; it has been logged. */
-  #refusal(): string | undefined {
-    const reason = this.#shared.tls?.mode === "required" && !this.#secure
-      ? "this server only takes TLS connections"
-      : undefined;
-    if (reason) this.#log.warn("Refusing a client", this.#fields({ reason }));
+  #refusal(name: string, token?: string): string | undefined {
+    const { tls, admission } = this.#shared;
+    let reason = this.#unwanted;
+    if (tls?.mode === "required" && !this.#secure) reason ??= "this server only takes TLS connections";
+    if (reason === undefined) {
+      const grant = admission.check({ ...this.#peer, name, token });
+      if (typeof grant === "string") reason = grant;
+      else this.#grant = grant;
+    }
+    if (reason !== undefined) admission.refuse({ client: name, address: this.#address, reason });
     return reason;
   }
 
@@ -423,6 +451,9 @@ export class ClientConnection {
       return points;
     }
     const discriminant = reader.discriminant(4);
+    if (this.#sender !== this.#name && !this.#grant!.forward) {
+      throw new ProtocolViolation(`it may not send under the name ${this.#sender}`);
+    }
     if (discriminant === MESSAGE.sendMeasurements) {
       const before = builder.length;
       const count = this.#decoder.decode(bytes, view, reader.offset, end, this.#sender, builder);

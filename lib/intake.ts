@@ -10,9 +10,6 @@ import type { PostcardReader } from "./postcard.ts";
 import { encodeFrame, readSequence } from "./protocol.ts";
 import { type MetricRegistry, RegistryError } from "./registry.ts";
 
-/** Series that a client may have in its stream. */
-export const MAX_SERIES = 65_536;
-
 /** What has become of batches at this end. */
 export type Safety = "durable" | "stored";
 
@@ -23,6 +20,10 @@ export interface IntakeOptions {
   builder: BatchBuilder;
   /** When a batch is acknowledged. */
   safety: Safety;
+  /** Whether the client may pass on what others have measured, under their names. */
+  forward: boolean;
+  /** Series that the client may have in its stream. */
+  maxSeries: number;
   onRefusedMetric: (problem: string) => void;
 }
 
@@ -44,7 +45,7 @@ export class Intake {
     this.#acknowledged = welcomed;
     const { client, registry } = options;
     this.#decoder = new BatchDecoder({
-      maxSeries: MAX_SERIES,
+      maxSeries: options.maxSeries,
       makeMetric: (metric) => {
         try {
           return registry.register(metric, `relay-client-${client.name}`);
@@ -55,7 +56,7 @@ export class Intake {
           return metric;
         }
       },
-      attributes: withClient(client.name),
+      attributes: withClient(client.name, options.forward),
     });
   }
 
@@ -143,16 +144,22 @@ export class Intake {
   }
 }
 
-/** Adds the client's name, unless a hop has passed on another one. Series that share their attributes go on to. */
-function withClient(name: string): (attributes: readonly Attribute[]) => readonly Attribute[] {
+/** Adds the client's name, unless it is a hop that passes on another one. Series that share their attributes go on to. */
+function withClient(
+  name: string,
+  forward: boolean,
+): (attributes: readonly Attribute[]) => readonly Attribute[] {
   let before: readonly Attribute[] | undefined;
   let result: readonly Attribute[] = [];
   return (attributes) => {
     if (attributes !== before) {
       before = attributes;
-      result = attributes.some(([key]) => key === CLIENT_ATTRIBUTE)
-        ? attributes
-        : [...attributes, [CLIENT_ATTRIBUTE, name]];
+      const isNamed = attributes.some(([key]) => key === CLIENT_ATTRIBUTE);
+      if (isNamed && forward) result = attributes;
+      else {
+        const own = isNamed ? attributes.filter(([key]) => key !== CLIENT_ATTRIBUTE) : attributes;
+        result = [...own, [CLIENT_ATTRIBUTE, name]];
+      }
     }
     return result;
   };

@@ -7,7 +7,7 @@ import { opentelemetry } from "./outputs/opentelemetry.ts";
 import { prometheusExporter } from "./outputs/prometheus_exporter.ts";
 import { sqlite } from "./outputs/sqlite.ts";
 import type { Plugin } from "./plugin.ts";
-import { relayServer } from "./server.ts";
+import { relayServer } from "./relay_server.ts";
 
 export const plugins: readonly Plugin[] = [
   procfs,

@@ -80,6 +80,8 @@ export interface Hello {
   readonly type: "hello";
   /** 32 hexadecimal digits. */
   readonly instance: string;
+  /** Shows that the client may use its name; `""` where it has none. */
+  readonly token: string;
 }
 
 /** The server's answer to {@linkcode Hello}. */
@@ -139,7 +141,7 @@ export function readControlMessage(reader: PostcardReader, discriminant: number)
         })),
       };
     case MESSAGE.hello:
-      return { type: "hello", instance: readInstance(reader) };
+      return { type: "hello", instance: readInstance(reader), token: reader.string() };
     case MESSAGE.welcome:
       return { type: "welcome", sequence: readSequence(reader), maxSeries: reader.u32() };
     case MESSAGE.refuse:
@@ -194,7 +196,7 @@ function writeControlMessage(writer: PostcardWriter, message: ControlMessage): v
       });
       break;
     case "hello":
-      writer.discriminant(MESSAGE.hello).raw(instanceBytes(message.instance));
+      writer.discriminant(MESSAGE.hello).raw(instanceBytes(message.instance)).string(message.token);
       break;
     case "welcome":
       writer.discriminant(MESSAGE.welcome).u64(message.sequence).u32(message.maxSeries);

@@ -2,19 +2,17 @@
  * The relay server: listens for relay clients, ours or real Alumet agents, and is an input like any other. What one
  * client says is in {@linkcode ./connection.ts}.
  */
-import { addressProblem, formatAddress, parseAddress } from "./address.ts";
+import { Admission, type AdmissionOptions, OPEN } from "./admission/admission.ts";
 import type { ClientTable } from "./clients.ts";
 import { ClientConnection } from "./connection.ts";
-import { EXIT, ExitError, messageOf } from "./errors.ts";
+import { messageOf } from "./errors.ts";
 import type { Safety } from "./intake.ts";
-import { listen } from "./listen.ts";
 import type { Logger } from "./log.ts";
 import { type Batch, BatchPool } from "./measurement.ts";
-import { type BatchSink, definePlugin, type Input, type PluginContext } from "./plugin.ts";
+import type { BatchSink, Input, PluginContext } from "./plugin.ts";
 import { BatchBuilder } from "./point_decoder.ts";
 import type { MetricRegistry } from "./registry.ts";
-import { choice, type Infer, table, text } from "./schema.ts";
-import { TlsTerminator } from "./tls_terminator.ts";
+import type { TlsTerminator } from "./tls_terminator.ts";
 import { TableBudget } from "./series_table.ts";
 
 /** Points in a batch of the server. */
@@ -46,6 +44,12 @@ export interface ServerLimits {
   drainMs: number;
   /** How often a client of ours is told that the server is there, while it waits. @default {5000} */
   signOfLifeMs: number;
+  /** Silence between messages. @default {Infinity} */
+  idleMs: number;
+  /** Of one connection. @default {Infinity} */
+  bytesPerSecond: number;
+  /** Series that a client of ours may have in its stream. @default {65536} */
+  maxSeries: number;
 }
 
 export const DEFAULT_LIMITS: ServerLimits = {
@@ -54,6 +58,9 @@ export const DEFAULT_LIMITS: ServerLimits = {
   drainIdleMs: 100,
   drainMs: 2000,
   signOfLifeMs: 5000,
+  idleMs: Infinity,
+  bytesPerSecond: Infinity,
+  maxSeries: 65_536,
 };
 
 /** What the server has done since it started. */
@@ -118,10 +125,22 @@ export interface ServerShared {
   bufferBytes(): number;
   /** Open connections of that client. */
   readonly names: Map<string, number>;
+  readonly admission: Admission;
+  /** The interface that is listened on, where it is one. */
+  readonly scope: string | undefined;
   /** For clients that come in TLS, and whether others are taken. */
   readonly tls: { readonly terminator: TlsTerminator; readonly mode: "required" | "optional" } | undefined;
   /** Connections that have not said who they are. */
   readonly strangers: Set<ClientConnection>;
+}
+
+/** How the server treats its clients; everybody is let in where nothing is said. */
+export interface ServerOptions {
+  safety?: Safety;
+  tls?: ServerShared["tls"];
+  admission?: AdmissionOptions;
+  /** The interface that is listened on, where it is one. */
+  scope?: string;
 }
 
 /** A listening relay server. */
@@ -149,8 +168,7 @@ export class RelayServer implements Input {
     listener: Deno.TcpListener,
     context: Pick<PluginContext, "log" | "registry" | "clients">,
     limits = DEFAULT_LIMITS,
-    safety: Safety = "durable",
-    tls?: ServerShared["tls"],
+    { safety = "durable", tls, admission = OPEN, scope }: ServerOptions = {},
   ) {
     this.#listener = listener;
     this.#log = context.log;
@@ -173,6 +191,8 @@ export class RelayServer implements Input {
       names: new Map(),
       strangers: new Set(),
       tls,
+      admission: new Admission(admission, context.log),
+      scope,
     };
   }
 
@@ -295,70 +315,3 @@ export class RelayServer implements Input {
     this.#shared.tls?.terminator[Symbol.dispose]();
   }
 }
-
-const ADDRESS_KEY = "plugins.relay-server.address";
-
-const config = table({
-  address: text({
-    doc: "Address and port to listen on: all interfaces ([::]:50051), one IPv4 (10.0.0.1:50051), one IPv6 " +
-      "([::1]:50051), or a link-local one with its interface ([fe80::1%eth0]:50051).",
-    default: "[::]:50051",
-    check: (value) => addressProblem(value, { listen: true }),
-  }),
-  acknowledge: choice(["journal", "stored"], {
-    doc:
-      "When a client of ours may forget what it sent: when the journal has it safely, or not before every output " +
-      "has stored it. The second is for several servers that write to one database (docs/scaling.md).",
-    default: "journal",
-  }),
-  tls: table({
-    cert: text({
-      doc: "The server's certificate and those between it and the CA, a PEM file. Empty: no TLS.",
-      default: "",
-    }),
-    key: text({ doc: "Its private key, a PEM file.", default: "" }),
-    mode: choice(["required", "optional"], {
-      doc:
-        "With optional, clients without TLS are taken as well, such as real Alumet agents, which have none.",
-      default: "required",
-    }),
-  }, {
-    doc: "TLS. Files that change are read again.",
-    check: ({ cert, key }) => {
-      if (cert !== "" && key === "") return { key: "key", problem: "is needed with cert" };
-      if (cert === "" && key !== "") return { key: "cert", problem: "is needed with key" };
-    },
-  }),
-}, { doc: "Receives measurements from relay clients." });
-
-/** @throws {ExitError} if the files are no certificate and its key. */
-function openTls({ cert, key, mode }: Infer<typeof config>["tls"], log: Logger): ServerShared["tls"] {
-  if (cert === "") return undefined;
-  try {
-    return { terminator: TlsTerminator.open({ cert, key }, log), mode };
-  } catch (error) {
-    throw new ExitError(
-      EXIT.config,
-      `Cannot use ${cert} and ${key} (plugins.relay-server.tls): ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
-}
-
-export const relayServer = definePlugin({
-  name: "relay-server",
-  kind: "input",
-  description: "Receives measurements from relay clients over TCP",
-  config,
-  // deno-lint-ignore require-await
-  async open(options: Infer<typeof config>, context: PluginContext): Promise<Input> {
-    const address = parseAddress(options.address, { listen: true });
-    const safety = options.acknowledge === "stored" ? "stored" : "durable";
-    const tls = openTls(options.tls, context.log);
-    const listener = listen(address, ADDRESS_KEY, context.log);
-    const server = new RelayServer(listener, context, DEFAULT_LIMITS, safety, tls);
-    const { port } = server.address;
-    context.log.info("Listening for relay clients", { address: formatAddress({ ...address, port }) });
-    return server;
-  },
-});

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { runAgent } from "../lib/agent.ts";
 import { csv } from "../lib/outputs/csv.ts";
 import { acknowledges, encodeFrame } from "../lib/protocol.ts";
-import { FrameBudget, relayServer } from "../lib/server.ts";
+import { relayServer } from "../lib/relay_server.ts";
+import { FrameBudget } from "../lib/server.ts";
 import { Chance, framesOf, testdata, testdataText } from "./kit/bytes.ts";
 import {
   Collector,

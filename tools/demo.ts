@@ -13,7 +13,7 @@ import { EXIT, messageOf } from "../lib/errors.ts";
 import { createLogger } from "../lib/log.ts";
 import { csv } from "../lib/outputs/csv.ts";
 import { general } from "../lib/config/general.ts";
-import { relayServer } from "../lib/server.ts";
+import { relayServer } from "../lib/relay_server.ts";
 
 const MAIN = new URL("../main.ts", import.meta.url).pathname;
 /** Faster than the defaults, so that there is something to see at once. */

@@ -56,6 +56,14 @@ export const COMMANDS: readonly CommandDeclaration[] = [
   },
   { name: "plugins list", summary: "Print the plugins: their names, kinds and what they do." },
   {
+    name: "token new",
+    argument: "NAME",
+    summary: "Make a token, which lets a client send under this name.",
+    description:
+      "Prints the token for the client, and the line with its hash for the server's file. With --forward the client may " +
+      "also pass on what others have measured, as a hop does.",
+  },
+  {
     name: "dead-letters list",
     argument: "OUTPUT",
     summary: "Print how many points each output's database has refused for good, since when, and why.",
@@ -155,6 +163,13 @@ export const FLAGS: readonly FlagDeclaration[] = [
     commands: ["query"],
     doc: "How rows are printed. Default: table on a terminal, otherwise csv.",
   },
+  {
+    name: "tokens-file",
+    value: "PATH",
+    commands: ["token new"],
+    doc: "Add the line to this file (plugins.relay-server.tokens).",
+  },
+  { name: "forward", commands: ["token new"], doc: "Let the client pass on what others have measured." },
   { name: "force", commands: ["config regen"], doc: "Replace a file that exists." },
   {
     name: "older-than",

@@ -29,11 +29,16 @@ export class AcknowledgedClient implements AsyncDisposable {
 
   private constructor(readonly peer: Peer, readonly welcome: Welcome) {}
 
-  static async connect(port: number, name: string, instance = INSTANCE): Promise<AcknowledgedClient> {
+  static async connect(
+    port: number,
+    name: string,
+    instance = INSTANCE,
+    token = "",
+  ): Promise<AcknowledgedClient> {
     const peer = await Peer.connect(port);
     await peer.send(greeting(name, 2, OUR_RELAY_VERSION));
     await peer.answer();
-    await peer.send(encodeFrame(name, { type: "hello", instance }));
+    await peer.send(encodeFrame(name, { type: "hello", instance, token }));
     return new AcknowledgedClient(peer, (await peer.control()).message as Welcome);
   }
 

@@ -1,4 +1,5 @@
 /** Servers and clients within the test's process, and peers that say anything at all. */
+import { type AdmissionOptions, OPEN } from "../../lib/admission/admission.ts";
 import { ClientTable, type Origin } from "../../lib/clients.ts";
 import { FrameReader } from "../../lib/frames.ts";
 import { MemoryJournal, type MemoryJournalOptions } from "../../lib/journal.ts";
@@ -78,6 +79,8 @@ export interface TestServerOptions {
   clients?: ClientTable;
   registry?: MetricRegistry;
   safety?: Safety;
+  admission?: Partial<AdmissionOptions>;
+  scope?: string;
   tls?: { files: CertificateFiles; mode: "required" | "optional"; checkMs?: number; log?: Logger };
 }
 
@@ -99,6 +102,8 @@ export class TestServer implements AsyncDisposable {
       registry,
       safety,
       tls,
+      admission,
+      scope,
       ...limits
     } = options;
     this.registry = registry ?? new MetricRegistry();
@@ -106,16 +111,15 @@ export class TestServer implements AsyncDisposable {
     this.clients = sink.clients = clients;
     const listener = Deno.listen({ hostname: "127.0.0.1", port });
     const context = { log: this.logs.log, registry: this.registry, clients };
-    this.server = new RelayServer(
-      listener,
-      context,
-      { ...DEFAULT_LIMITS, ...limits },
+    this.server = new RelayServer(listener, context, { ...DEFAULT_LIMITS, ...limits }, {
       safety,
-      tls && {
+      admission: { ...OPEN, ...admission },
+      scope,
+      tls: tls && {
         mode: tls.mode,
         terminator: TlsTerminator.open(tls.files, tls.log ?? this.logs.log, tls.checkMs),
       },
-    );
+    });
     this.#running = this.server.run(this.collector, this.#stop.signal);
   }
 

@@ -1,0 +1,50 @@
+/** `alumet-relay token new NAME`: a token for a client, and its line for the server. */
+import { makeToken, nameProblem, parseTokens } from "../admission/tokens.ts";
+import { EXIT, ExitError, messageOf } from "../errors.ts";
+import type { CommandLine } from "./parse.ts";
+
+export interface TokenWorld {
+  stdout: (text: string) => void;
+  stderr: (text: string) => void;
+}
+
+/** The token goes to standard output, everything else to standard error. @returns the exit code */
+export function newToken(line: CommandLine, { stdout, stderr }: TokenWorld): number {
+  const name = line.argument;
+  if (name === undefined) throw new ExitError(EXIT.usage, "Cannot make a token: name the client it is for");
+  const problem = nameProblem(name);
+  if (problem) {
+    throw new ExitError(EXIT.usage, `Cannot make a token for ${JSON.stringify(name)}: the name ${problem}`);
+  }
+  const made = makeToken(name, line.has("forward"));
+  const path = line.value("tokens-file");
+  if (path === undefined) {
+    stderr(`The line for the server's file (plugins.relay-server.tokens):\n\n${made.line}\n\n`);
+  } else {
+    add(path, made.line);
+    stderr(`Added ${name} to ${path}.\n`);
+  }
+  stderr(`The token, which is shown this once (plugins.relay-client.token_file on ${name}):\n\n`);
+  stdout(made.token + "\n");
+  return EXIT.ok;
+}
+
+/** Adds a line to a file that only its owner may read; a new one is made. */
+function add(path: string, entry: string): void {
+  try {
+    let text = "";
+    try {
+      text = Deno.readTextFileSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    parseTokens(text);
+    const gap = text === "" || text.endsWith("\n") ? "" : "\n";
+    const temporary = `${path}.new`;
+    const mode = text === "" ? 0o640 : (Deno.statSync(path).mode ?? 0o640) & 0o777;
+    Deno.writeTextFileSync(temporary, `${text}${gap}${entry}\n`, { mode });
+    Deno.renameSync(temporary, path);
+  } catch (error) {
+    throw new ExitError(EXIT.unavailable, `Cannot add to ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,176 @@
+/** The plugin `relay-server`: its keys, and how they become a {@linkcode RelayServer}. */
+import type { AdmissionOptions } from "./admission/admission.ts";
+import { isScoped, networkProblem } from "./admission/networks.ts";
+import { Tokens } from "./admission/tokens.ts";
+import { addressProblem, formatAddress, parseAddress } from "./address.ts";
+import { EXIT, ExitError, messageOf } from "./errors.ts";
+import { listen } from "./listen.ts";
+import type { Logger } from "./log.ts";
+import { definePlugin, type Input, type PluginContext } from "./plugin.ts";
+import { choice, duration, type Infer, integer, list, size, table, text } from "./schema.ts";
+import { DEFAULT_LIMITS, RelayServer, type ServerLimits, type ServerShared } from "./server.ts";
+import { TlsTerminator } from "./tls_terminator.ts";
+
+const ADDRESS_KEY = "plugins.relay-server.address";
+
+const network = text({ doc: "A network.", default: "", check: networkProblem });
+
+const config = table({
+  address: text({
+    doc: "Address and port to listen on: all interfaces ([::]:50051), one IPv4 (10.0.0.1:50051), one IPv6 " +
+      "([::1]:50051), or a link-local one with its interface ([fe80::1%eth0]:50051).",
+    default: "[::]:50051",
+    check: (value) => addressProblem(value, { listen: true }),
+  }),
+  acknowledge: choice(["journal", "stored"], {
+    doc:
+      "When a client of ours may forget what it sent: when the journal has it safely, or not before every output " +
+      "has stored it. The second is for several servers that write to one database (docs/scaling.md).",
+    default: "journal",
+  }),
+  allow: list(network, {
+    doc: "Networks whose clients are taken, such as 10.0.0.0/8, 2001:db8::/32 or fe80::/10%eth0. Empty: all.",
+    default: [],
+  }),
+  deny: list(network, { doc: "Networks whose clients are refused, whatever allow says.", default: [] }),
+  tokens: text({
+    doc:
+      "File of the clients that may send, with the hashes of their tokens (alumet-relay token new NAME adds one). " +
+      "Empty: all may. It is read again when it changes.",
+    default: "",
+  }),
+  without_token: list(network, {
+    doc: "Networks whose clients need no token although there is a file of them, such as real Alumet agents.",
+    default: [],
+  }),
+  tls: table({
+    cert: text({
+      doc: "The server's certificate and those between it and the CA, a PEM file. Empty: no TLS.",
+      default: "",
+    }),
+    key: text({ doc: "Its private key, a PEM file.", default: "" }),
+    mode: choice(["required", "optional"], {
+      doc:
+        "With optional, clients without TLS are taken as well, such as real Alumet agents, which have none.",
+      default: "required",
+    }),
+  }, {
+    doc: "TLS. Files that change are read again.",
+    check: ({ cert, key }) => {
+      if (cert !== "" && key === "") return { key: "key", problem: "is needed with cert" };
+      if (cert === "" && key !== "") return { key: "cert", problem: "is needed with key" };
+    },
+  }),
+  limits: table({
+    connections: integer({ doc: "Most connections at once.", default: 10_000, min: 1 }),
+    connections_per_address: integer({
+      doc: "Most connections at once of one address.",
+      default: 2_000,
+      min: 1,
+    }),
+    bytes_per_second: size({
+      doc: "What one connection may send in a second; more of it waits. 0: no limit.",
+      default: "0",
+    }),
+    series_per_client: integer({
+      doc: "Series that are kept in memory for one client; with more, they are learnt anew.",
+      default: 65_536,
+      min: 256,
+      max: 1_000_000,
+    }),
+    name_length: integer({ doc: "Most bytes of a client's name.", default: 255, min: 1, max: 65_535 }),
+    handshake_timeout: duration({
+      doc: "From the connection to the end of the handshake.",
+      default: "10s",
+      min: "100ms",
+    }),
+    idle_timeout: duration({
+      doc: "A client that says nothing for so long is disconnected. 0: never.",
+      default: "0s",
+    }),
+  }, { doc: "What clients may take of this server." }),
+}, {
+  doc: "Receives measurements from relay clients.",
+  check: ({ address, allow, deny, without_token }) => {
+    if (parseAddress(address, { listen: true }).scope !== undefined) return;
+    for (const [key, networks] of Object.entries({ allow, deny, without_token })) {
+      const scoped = networks.find(isScoped);
+      if (scoped === undefined) continue;
+      const problem = `cannot use ${scoped}: the interface of a peer is only known where address names one`;
+      return { key: key as "allow", problem };
+    }
+  },
+});
+
+type RelayServerConfig = Infer<typeof config>;
+
+/** @throws {ExitError} if the files are no certificate and its key. */
+function openTls({ cert, key, mode }: RelayServerConfig["tls"], log: Logger): ServerShared["tls"] {
+  if (cert === "") return undefined;
+  try {
+    return { terminator: TlsTerminator.open({ cert, key }, log), mode };
+  } catch (error) {
+    throw new ExitError(
+      EXIT.config,
+      `Cannot use ${cert} and ${key} (plugins.relay-server.tls): ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/** @throws {ExitError} if there is a file that cannot be used. */
+function openTokens(path: string, log: Logger): Tokens | undefined {
+  if (path === "") return undefined;
+  try {
+    return new Tokens(path, log);
+  } catch (error) {
+    throw new ExitError(
+      EXIT.config,
+      `Cannot use ${path} (plugins.relay-server.tokens): ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function limitsOf({ limits }: RelayServerConfig): ServerLimits {
+  return {
+    ...DEFAULT_LIMITS,
+    handshakeMs: limits.handshake_timeout,
+    idleMs: limits.idle_timeout || Infinity,
+    bytesPerSecond: limits.bytes_per_second || Infinity,
+    maxSeries: limits.series_per_client,
+  };
+}
+
+export const relayServer = definePlugin({
+  name: "relay-server",
+  kind: "input",
+  description: "Receives measurements from relay clients over TCP",
+  config,
+  // deno-lint-ignore require-await
+  async open(options: RelayServerConfig, context: PluginContext): Promise<Input> {
+    const address = parseAddress(options.address, { listen: true });
+    const admission: AdmissionOptions = {
+      allow: options.allow,
+      deny: options.deny,
+      tokens: openTokens(options.tokens, context.log),
+      withoutToken: options.without_token,
+      maxConnections: options.limits.connections,
+      maxConnectionsPerAddress: options.limits.connections_per_address,
+      maxNameLength: options.limits.name_length,
+    };
+    const tls = openTls(options.tls, context.log);
+    const listener = listen(address, ADDRESS_KEY, context.log);
+    const server = new RelayServer(listener, context, limitsOf(options), {
+      safety: options.acknowledge === "stored" ? "stored" : "durable",
+      scope: address.scope,
+      admission,
+      tls,
+    });
+    const { port } = server.address;
+    context.log.info("Listening for relay clients", { address: formatAddress({ ...address, port }) });
+    return server;
+  },
+});

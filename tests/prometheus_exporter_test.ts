@@ -363,6 +363,22 @@ Deno.test("a full table takes no new series until others stop, goes on with thos
   assert.deepEqual(await ids(), ["1", "0", "2"]);
 });
 
+Deno.test("max_series and stale_after are taken over while it runs", async () => {
+  await using running = new Running({ max_series: 1, stale_after: 60_000 });
+  const config = { ...DEFAULTS, host: "127.0.0.1", port: 0 };
+  const batch = () =>
+    batchOf([[seriesOf(COUNT, { resourceId: "1" }), 1], [seriesOf(COUNT, { resourceId: "2" }), 2]]);
+  const again = batch();
+  await running.take(again);
+  assert.equal((await running.page()).values.size, 1);
+  running.exporter.reconfigure({ ...config, max_series: 2, stale_after: 60_000 });
+  await running.take(batchOf([[again.series[1], 3]]));
+  assert.deepEqual([...(await running.page()).values.values()], ["1", "3"]);
+  running.clock.ms = 2000;
+  running.exporter.reconfigure({ ...config, max_series: 2, stale_after: 1000 });
+  assert.equal((await running.page()).values.size, 0);
+});
+
 Deno.test("metrics whose names become the same share a name, with a label that tells them apart", async () => {
   await using running = new Running({ suffix: "" });
   const dot = metricOf("a.b", "f64", { base: "W", prefix: "" });

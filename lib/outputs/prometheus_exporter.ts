@@ -1,7 +1,7 @@
 /** The `prometheus-exporter` output: a page for Prometheus to scrape, with the keys and names of Alumet's plugin. */
 import { addressProblem } from "../address.ts";
 import { definePlugin, type PluginContext } from "../plugin.ts";
-import { duration, flag, type Infer, integer, table, text } from "../schema.ts";
+import { duration, flag, type Infer, integer, live, table, text } from "../schema.ts";
 
 /** Host and port as an address; brackets around an IPv6 may be left out. */
 export function addressText(host: string, port: number): string {
@@ -34,18 +34,18 @@ const config = table({
     doc: "Attributes are labels. Without them, series that differ in attributes alone are one.",
     default: true,
   }),
-  stale_after: duration({
+  stale_after: live(duration({
     doc: "A series for which nothing has arrived for so long disappears.",
     default: "5m",
     min: "1s",
-  }),
-  max_series: integer({
+  })),
+  max_series: live(integer({
     doc:
       "How many series there may be. While there are so many, new ones are left out, counted, and reported in the log.",
     default: 100_000,
     min: 1,
     max: 10_000_000,
-  }),
+  })),
   timestamps: flag({
     doc:
       "Show the times of the points. Prometheus then refuses late ones and does not notice when a series ends; " +

@@ -114,6 +114,51 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "what the receiver refuses is set aside, and written again by dead-letters replay",
+  ...needs(otlpPython),
+  async fn() {
+    await using receiver = await OtlpReceiver.start();
+    await receiver.mode({ bad: "counter_alumet" });
+    await using state = new TempDir();
+    const file = state.file("config.toml");
+    await Deno.writeTextFile(
+      file,
+      `[plugins.relay-server]
+address = "127.0.0.1:0"
+[plugins.opentelemetry]
+collector_host = "${receiver.url}"
+flush_interval = "20ms"
+`,
+    );
+    const args = ["--config", file, "--state-dir", state.path];
+    {
+      await using server = new Program(args);
+      await server.line(/"Running"/);
+      await using peer = await Peer.client(portOf(server), "node", [COUNTER]);
+      await peer.send(countingFrame("node", 0, 10));
+      await server.line(/Points are refused for good.*a bad point/);
+      assert.equal(await server.stop(), 0);
+      assert.equal(server.summary("opentelemetry").refused_points, 10);
+    }
+    await receiver.mode({});
+    const replay = await runProgram(["dead-letters", "replay", ...args]);
+    assert.equal(replay.code, 0, replay.stderr);
+    assert.deepEqual(receiver.points().map(({ value }) => Number(value[1])).sort(), [
+      0,
+      1,
+      2,
+      3,
+      4,
+      5,
+      6,
+      7,
+      8,
+      9,
+    ]);
+  },
+});
+
 Deno.test("config show does not show tokens and headers", async () => {
   const { code, stdout } = await runProgram([
     ...["config", "show", ...SERVER, ...keys({ token: "secret-1" })],

@@ -1,5 +1,5 @@
 /** The keys of the `opentelemetry` output: Alumet's, and ours. */
-import { duration, flag, type Infer, integer, list, table, text } from "../../schema.ts";
+import { duration, flag, type Infer, integer, list, live, table, text } from "../../schema.ts";
 
 /** `Name: value`, as in HTTP. */
 const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\u0080-\u00ff]*?)[ \t]*$/;
@@ -61,11 +61,11 @@ export const config = table({
     default: "",
   }),
   batch_size: integer({ doc: "Most points in a request.", default: 5000, min: 1, max: 100_000 }),
-  flush_interval: duration({
+  flush_interval: live(duration({
     doc: "The longest that points wait for others to fill a request.",
     default: "1s",
     min: "1ms",
-  }),
+  })),
   gzip: flag({ doc: "Compress requests.", default: true }),
   timeout: duration({ doc: "The longest that one request may take.", default: "10s", min: "100ms" }),
   ca_file: text({

@@ -41,7 +41,7 @@ export interface OpenTelemetryStats extends Record<string, number> {
 }
 
 export class OpenTelemetryOutput implements Output {
-  readonly #config: OpenTelemetryConfig;
+  #config: OpenTelemetryConfig;
   readonly #context: OpenTelemetryContext;
   readonly #deadLetters: DeadLetters;
   readonly #encoder: RequestEncoder;
@@ -99,6 +99,10 @@ export class OpenTelemetryOutput implements Output {
     };
   }
 
+  reconfigure(config: OpenTelemetryConfig): void {
+    this.#config = config;
+  }
+
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
     // Aborted with the signal, or when sending has failed while batches are waited for.
     const stop = new AbortController();
@@ -119,9 +123,9 @@ export class OpenTelemetryOutput implements Output {
 
   async #pump(reader: BatchReader, stop: AbortController): Promise<void> {
     const { clock } = this.#context;
-    const { flush_interval } = this.#config;
     const { signal } = stop;
     while (true) {
+      const { flush_interval } = this.#config;
       const waitMs = this.#isEmpty ? Infinity : this.#since + flush_interval - clock.monotonicMs();
       const state = await reader.wait(waitMs, signal);
       signal.throwIfAborted();

@@ -58,7 +58,7 @@ export interface ExporterStats extends StoreStats {
  * scrape shows what is, not what was, and cannot come too late for anything.
  */
 export class PrometheusExporter implements Output {
-  readonly #config: PrometheusConfig;
+  #config: PrometheusConfig;
   readonly #store: SeriesStore;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -94,9 +94,14 @@ export class PrometheusExporter implements Output {
     return { ...this.#store.stats, scrapes: this.#scrapes, refusedScrapes: this.#refusedScrapes };
   }
 
+  reconfigure(config: PrometheusConfig): void {
+    this.#config = config;
+    this.#store.maxSeries = config.max_series;
+  }
+
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
-    const sweepMs = Math.min(MAX_SWEEP_MS, Math.max(MIN_SWEEP_MS, this.#config.stale_after / 10));
-    let sweepAt = this.#clock.monotonicMs() + sweepMs;
+    const sweepMs = () => Math.min(MAX_SWEEP_MS, Math.max(MIN_SWEEP_MS, this.#config.stale_after / 10));
+    let sweepAt = this.#clock.monotonicMs() + sweepMs();
     while (true) {
       const state = await reader.wait(Math.max(0, sweepAt - this.#clock.monotonicMs()), signal);
       if (state === "aborted") return;
@@ -111,7 +116,7 @@ export class PrometheusExporter implements Output {
       if (now >= sweepAt) {
         this.#sweep();
         this.#complain(now);
-        sweepAt = now + sweepMs;
+        sweepAt = now + sweepMs();
       }
     }
   }

@@ -69,7 +69,7 @@ export class SeriesStore {
   readonly #families = new Map<string, ExposedFamily>();
   readonly #names = new WeakMap<Metric, string>();
   readonly #options: NamingOptions;
-  readonly #limits: StoreLimits;
+  #limits: StoreLimits;
   readonly #slot = reserveCacheSlots();
   #headLength = 0;
   /** How often room was made; in the cache of a series: it was refused then, and will be until room is made again. */
@@ -78,6 +78,12 @@ export class SeriesStore {
   constructor(options: NamingOptions, limits: StoreLimits) {
     this.#options = options;
     this.#limits = limits;
+  }
+
+  /** Series beyond a smaller limit stay until they stop. */
+  set maxSeries(series: number) {
+    this.#limits = { ...this.#limits, series };
+    this.#vacancies++;
   }
 
   get families(): Iterable<ExposedFamily> {

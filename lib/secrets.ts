@@ -31,9 +31,15 @@ export function readSecretFile(path: string, key: string): string {
 /** A secret that is given by itself or by a file, which may be replaced while the process runs. */
 export class Secret {
   #value: string;
+  #path: string;
 
-  /** @throws {ExitError} 78 as {@linkcode readSecretFile} does. */
-  constructor(value: string, readonly path: string, readonly key: string) {
+  /**
+   * @param path The file, or `""`: then `value` is the secret.
+   * @param key The configuration key that names the file, for messages.
+   * @throws {ExitError} 78 as {@linkcode readSecretFile} does.
+   */
+  constructor(value: string, path: string, readonly key: string) {
+    this.#path = path;
     this.#value = path === "" ? value : readSecretFile(path, key);
   }
 
@@ -44,9 +50,14 @@ export class Secret {
 
   /** Reads the file again; what cannot be read leaves the secret as it is. @returns What is wrong, if anything is. */
   refresh(): string | undefined {
-    if (this.path === "") return undefined;
+    return this.#path === "" ? undefined : this.change("", this.#path);
+  }
+
+  /** Another secret, or another file; one that cannot be read leaves it as it is. @returns What is wrong. */
+  change(value: string, path: string): string | undefined {
     try {
-      this.#value = readSecretFile(this.path, this.key);
+      this.#value = path === "" ? value : readSecretFile(path, this.key);
+      this.#path = path;
     } catch (error) {
       return messageOf(error);
     }

@@ -9,6 +9,7 @@ import { config, type InfluxConfig } from "../lib/outputs/influxdb/config.ts";
 import { InfluxOutput } from "../lib/outputs/influxdb/output.ts";
 import { cutOf, refusalOf } from "../lib/outputs/influxdb/refusals.ts";
 import { hasUnsigned, writeUrl } from "../lib/outputs/influxdb/server.ts";
+import { certificates } from "./kit/certificates.ts";
 import { contextWith } from "./kit/context.ts";
 import { metricOf } from "./kit/decode.ts";
 import { HttpPeer, type HttpRequest } from "./kit/http.ts";
@@ -309,6 +310,51 @@ Deno.test("a wrong token is said with the key to check, and a new one in its fil
   await rig.finish();
   assert.deepEqual(server.values, range(10));
   assert.ok(!rig.logs.lines.join().includes("0ne"), rig.logs.lines.join("\n"));
+});
+
+Deno.test("SIGHUP gives another token, and another flush_interval", async () => {
+  const server = new Influx2();
+  await using peer = new HttpPeer((request) =>
+    request.method === "GET" || request.headers.get("authorization") === "Token second"
+      ? server.answer(request)
+      : no(401, "unauthorized")
+  );
+  const given = { host: peer.url, token: "first", flush_interval: 1 };
+  await using rig = await Rig.start(given);
+  rig.give(numbered(10));
+  await until(() => rig.output.stats.failedRequests > 1);
+  rig.output.reconfigure(settings({ ...given, token: "", token_file: "/nowhere" }));
+  assert.match(rig.logs.lines.at(-1)!, /ERROR.*Cannot read \/nowhere \(plugins.influxdb.token_file\)/);
+  rig.output.reconfigure(settings({ ...given, token: "second", flush_interval: 60_000 }));
+  await rig.settled();
+  assert.deepEqual(server.values, range(10));
+  rig.give(numbered(10, 10));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(rig.journal.pendingPoints, 10);
+  await rig.finish();
+  assert.deepEqual(server.values, range(20));
+});
+
+Deno.test("a server with TLS is trusted by the authorities in ca_file, and by no others", async () => {
+  await using dir = new TempDir();
+  const { ca, issue } = await certificates(dir);
+  const other = await certificates(dir, "other-ca");
+  const { cert, key } = await issue("localhost");
+  const server = new Influx2();
+  const tls = { cert: Deno.readTextFileSync(cert), key: Deno.readTextFileSync(key) };
+  await using peer = new HttpPeer(server.answer, 0, tls);
+  const host = `https://localhost:${peer.port}`;
+  {
+    await using stranger = await Rig.start({ host, ca_file: other.ca });
+    stranger.give(numbered(5));
+    await until(() => stranger.output.stats.failedRequests > 1);
+    assert.match(stranger.logs.lines[0], /WARN.*Cannot write to .*(certificate|UnknownIssuer)/i);
+    assert.equal(peer.requests.length, 0);
+  }
+  await using rig = await Rig.start({ host, ca_file: ca, token: "t" });
+  rig.give(numbered(10));
+  await rig.finish();
+  assert.deepEqual(server.values, range(10));
 });
 
 Deno.test("a server of the other API is told from a wrong bucket", async () => {

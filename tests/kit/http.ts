@@ -17,10 +17,17 @@ export class HttpPeer implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #end = new AbortController();
 
-  /** @param answer Asked with each request and its number, from 0 on. */
-  constructor(public answer: Answer = () => new Response(null, { status: 204 }), port = 0) {
+  /**
+   * @param answer Asked with each request and its number, from 0 on.
+   * @param tls Certificate and key, in PEM, of a server that speaks TLS.
+   */
+  constructor(
+    public answer: Answer = () => new Response(null, { status: 204 }),
+    port = 0,
+    tls: { cert: string; key: string } | Record<never, never> = {},
+  ) {
     this.#server = Deno.serve(
-      { hostname: "127.0.0.1", port, onListen: () => {}, signal: this.#end.signal },
+      { hostname: "127.0.0.1", port, onListen: () => {}, signal: this.#end.signal, ...tls },
       async (request) => {
         const bytes = new Uint8Array(await request.arrayBuffer());
         const packed = request.headers.get("content-encoding") === "gzip";

@@ -1,5 +1,5 @@
 /** The keys of the `influxdb` output: Alumet's, and ours. */
-import { choice, duration, flag, type Infer, integer, list, table, text } from "../../schema.ts";
+import { choice, duration, flag, type Infer, integer, list, live, table, text } from "../../schema.ts";
 
 const name = text({ doc: "The name of an attribute.", default: "" });
 
@@ -13,21 +13,21 @@ export const config = table({
     doc: "The API: v2 writes to a bucket (/api/v2/write), v1 to a database (/write).",
     default: "v2",
   }),
-  token: text({ doc: "The token to write with.", default: "", secret: true }),
-  token_file: text({
+  token: live(text({ doc: "The token to write with.", default: "", secret: true })),
+  token_file: live(text({
     doc: "A file with the token, instead of token. It is read again when the token is refused.",
     default: "",
-  }),
+  })),
   org: text({ doc: "The organization (v2).", default: "" }),
   bucket: text({ doc: "The bucket (v2).", default: "" }),
   database: text({ doc: "The database (v1). It must exist.", default: "" }),
   retention_policy: text({ doc: "The retention policy (v1). Empty: the database's default.", default: "" }),
   username: text({ doc: "The user, where there is no token.", default: "" }),
-  password: text({ doc: "The user's password.", default: "", secret: true }),
-  password_file: text({
+  password: live(text({ doc: "The user's password.", default: "", secret: true })),
+  password_file: live(text({
     doc: "A file with the password, instead of password. It is read again when the password is refused.",
     default: "",
-  }),
+  })),
   attributes_as: choice(["tag", "field"], {
     doc:
       "What attributes become. As fields they do not tell series apart: of points that differ in nothing else, InfluxDB " +
@@ -43,11 +43,11 @@ export const config = table({
     default: "auto",
   }),
   batch_size: integer({ doc: "Most points in a request.", default: 5000, min: 1, max: 100_000 }),
-  flush_interval: duration({
+  flush_interval: live(duration({
     doc: "The longest that points wait for others to fill a request.",
     default: "1s",
     min: "1ms",
-  }),
+  })),
   gzip: flag({ doc: "Compress requests.", default: true }),
   timeout: duration({ doc: "The longest that one request may take.", default: "30s", min: "100ms" }),
   ca_file: text({

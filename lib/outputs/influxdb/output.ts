@@ -30,7 +30,7 @@ export interface InfluxStats extends Record<string, number> {
 }
 
 export class InfluxOutput implements Output {
-  readonly #config: InfluxConfig;
+  #config: InfluxConfig;
   readonly #server: InfluxServer;
   readonly #context: InfluxContext;
   readonly #deadLetters: DeadLetters;
@@ -82,6 +82,11 @@ export class InfluxOutput implements Output {
     };
   }
 
+  reconfigure(config: InfluxConfig): void {
+    this.#config = config;
+    this.#server.reconfigure(config);
+  }
+
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
     const stop = this.#stop = new AbortController();
     const abort = () => stop.abort(signal.reason);
@@ -100,20 +105,19 @@ export class InfluxOutput implements Output {
   }
 
   async #pump(reader: BatchReader, signal: AbortSignal): Promise<void> {
-    const { monotonicMs } = this.#context.clock;
-    const now = () => monotonicMs.call(this.#context.clock);
-    const { flush_interval } = this.#config;
+    const now = () => this.#context.clock.monotonicMs();
+    const due = () => this.#since + this.#config.flush_interval;
     while (true) {
       const state = await reader.wait(
-        this.#isEmpty ? Infinity : this.#since + flush_interval - now(),
+        this.#isEmpty ? Infinity : due() - now(),
         signal,
       );
       signal.throwIfAborted();
       for (let batch; state === "ready" && (batch = reader.next());) {
         await this.#take(batch, reader, signal);
-        if (now() >= this.#since + flush_interval) break;
+        if (now() >= due()) break;
       }
-      if (!this.#isEmpty && (state !== "ready" || now() >= this.#since + flush_interval)) {
+      if (!this.#isEmpty && (state !== "ready" || now() >= due())) {
         await this.#flush(reader, signal);
       }
       if (state !== "ended") continue;

@@ -51,10 +51,21 @@ export function hasUnsigned(headers: Headers, api: InfluxConfig["api"]): boolean
 export class InfluxServer implements Disposable {
   readonly sender: HttpSender;
   readonly #config: InfluxConfig;
+  readonly #token: Secret;
+  readonly #password: Secret;
+  readonly #log: Logger;
 
-  private constructor(config: InfluxConfig, sender: HttpSender) {
+  private constructor(
+    config: InfluxConfig,
+    sender: HttpSender,
+    [token, password]: readonly [Secret, Secret],
+    log: Logger,
+  ) {
     this.#config = config;
     this.sender = sender;
+    this.#token = token;
+    this.#password = password;
+    this.#log = log;
   }
 
   /** @throws {ExitError} 78 if a file with a secret or with certificates cannot be used. */
@@ -94,7 +105,17 @@ export class InfluxServer implements Disposable {
       advise: (reply) => adviceFor(reply, config),
       beforeRetry: refresh,
     }, context);
-    return new InfluxServer(config, sender);
+    return new InfluxServer(config, sender, [token, password], context.log);
+  }
+
+  /** Other secrets, from the next request on. */
+  reconfigure(config: InfluxConfig): void {
+    const problems = [
+      this.#token.change(config.token, config.token_file),
+      this.#password.change(config.password, config.password_file),
+    ];
+    for (const problem of problems) if (problem !== undefined) this.#log.error(problem);
+    this.sender.hurry();
   }
 
   /** Asks until there is an answer. @throws the signal's reason once it is aborted. */

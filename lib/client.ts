@@ -331,7 +331,7 @@ export class RelayClient implements Output {
         const isLost = error instanceof ConnectionLost;
         // A refusal is final where no other server may take us.
         if (!(error instanceof Refused)) {
-          this.#log[this.#patient ? "debug" : "warn"](
+          this.#log[this.#patient && !isLost ? "debug" : "warn"](
             isLost ? "Connection lost" : "Cannot connect",
             { server, attempt: this.#attempts, reason: messageOf(error) },
           );
@@ -399,6 +399,7 @@ export class RelayClient implements Output {
         Object.values(Deno.errors).some((type) => error instanceof type);
       const reason = messageOf(io ? lost.signal.reason : error);
       if (performance.now() - began < this.#config.retry.max_delay) throw new ConnectionLost(reason);
+      this.#patient = false;
       this.#log.warn("Connection lost", { server, reason });
       return false;
     } finally {
@@ -475,7 +476,6 @@ export class RelayClient implements Output {
     if (this.#patient) {
       this.#log.info("The relay server is back, what was kept is sent", { points: kept });
     }
-    this.#patient = false;
     return { frames, welcome };
   }
 

@@ -312,6 +312,24 @@ Deno.test("where measurements are kept on disk, exhausted retries are one error,
   await until(() => server.points.length === 5);
 });
 
+Deno.test("a server that is back for a moment only is said to be back and lost, tries in between stay quiet", async () => {
+  const port = freePort();
+  const config = configOf(port, { retry: { max_times: 2, initial_delay: 5, max_delay: 60 } });
+  await using client = new TestClient(config, journalOf(), DEFAULT_LIMITS, true);
+  client.push(numbered(5));
+  await until(() => client.logs.matching(/ERROR.*trying on/).length === 1);
+  {
+    await using server = new HandServer(port);
+    await using _short = await accepted(server);
+  }
+  const before = client.logs.matching(/DEBUG.*Cannot connect/).length;
+  await until(() => client.logs.matching(/DEBUG.*Cannot connect/).length > before + 3);
+  assert.equal(client.logs.matching(/is back, what was kept is sent points=5/).length, 1);
+  assert.equal(client.logs.matching(/WARN.*Connection lost/).length, 1);
+  assert.equal(client.logs.matching(/WARN.*Cannot connect/).length, 3);
+  assert.equal(client.logs.matching(/ERROR/).length, 1);
+});
+
 Deno.test("the retries count anew after a connection has held, and not before", async () => {
   await using server = new HandServer();
   const retry = { max_times: 2, initial_delay: 5, max_delay: 60 };

@@ -13,6 +13,8 @@ import type { Batch } from "./measurement.ts";
 
 /** How often refused points are said in the log, in ms. */
 const COMPLAIN_MS = 60_000;
+/** Letters that wait for {@linkcode DeadLetters.sync} are written before it is called where they are this long. */
+const MAX_WAITING = 1024 * 1024;
 /** Of a reason, which a target may have made long. */
 const MAX_REASON = 500;
 
@@ -21,7 +23,7 @@ export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
 /** Where an output puts what is refused for good. */
 export interface DeadLetters {
-  /** Sets row `row` of a batch aside. Nothing is written before {@linkcode sync}. */
+  /** Sets row `row` of a batch aside; it is on disk when {@linkcode sync} has resolved, if not before. */
   add(batch: Batch, row: number, reason: string): void;
   /** Letters that were added since the last {@linkcode sync}. */
   readonly pending: number;
@@ -55,6 +57,8 @@ export class DeadLetterBox implements DeadLetters {
   readonly #options: DeadLetterOptions;
   #files: DeadLetterFiles | null = null;
   #lines: string[] = [];
+  /** Characters in them. */
+  #waiting = 0;
   #pending = 0;
   /** One write at a time, in order. */
   #writing: Promise<void> = Promise.resolve();
@@ -73,9 +77,15 @@ export class DeadLetterBox implements DeadLetters {
     this.refusedPoints++;
     this.#pending++;
     const short = reason.length > MAX_REASON ? `${reason.slice(0, MAX_REASON)}…` : reason;
-    if (this.#options.directory !== null) this.#lines.push(encodeLetter(batch, row, short, Date.now()));
-    else this.droppedPoints++;
     this.#complain(batch, row, short);
+    if (this.#options.directory === null) {
+      this.droppedPoints++;
+      return;
+    }
+    const line = encodeLetter(batch, row, short, Date.now());
+    this.#lines.push(line);
+    this.#waiting += line.length;
+    if (this.#waiting > MAX_WAITING) this.#beginWrite();
   }
 
   #complain(batch: Batch, row: number, reason: string): void {
@@ -100,12 +110,17 @@ export class DeadLetterBox implements DeadLetters {
   }
 
   sync(): Promise<void> {
-    if (this.#pending === 0) return this.#writing;
-    const lines = this.#lines;
-    this.#lines = [];
     this.#pending = 0;
-    if (lines.length === 0) return this.#writing;
-    return this.#writing = this.#writing.then(() => this.#write(lines));
+    this.#beginWrite();
+    return this.#writing;
+  }
+
+  #beginWrite(): void {
+    const lines = this.#lines;
+    if (lines.length === 0) return;
+    this.#lines = [];
+    this.#waiting = 0;
+    this.#writing = this.#writing.then(() => this.#write(lines));
   }
 
   async #write(lines: readonly string[]): Promise<void> {

@@ -142,6 +142,22 @@ Deno.test("what is added is on disk when sync has resolved, by one process after
   assert.deepEqual(await values(directory), upTo(90));
 });
 
+Deno.test("letters that nobody syncs do not fill the memory", async () => {
+  await using dir = new TempDir();
+  const { box } = boxIn(dir.path);
+  const batch = numbered(10_000);
+  for (let row = 0; row < 10_000; row++) box.add(batch, row, "no");
+  await until(() => {
+    try {
+      return Deno.statSync(dir.file("000001.jsonl")).size > 1024 * 1024;
+    } catch {
+      return false;
+    }
+  });
+  await box.sync();
+  assert.deepEqual(await values(dir.path), upTo(10_000));
+});
+
 Deno.test("the oldest letters give way, are counted, and the bound holds", async () => {
   await using dir = new TempDir();
   const { box, logs } = boxIn(dir.path, 64 * 1024);

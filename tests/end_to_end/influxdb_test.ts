@@ -11,7 +11,7 @@ import { portOf } from "./relay.ts";
 const TOKEN = "t0p-s3cret-token";
 
 /** The points of the recorded session, as InfluxDB tells them apart. */
-function expectedPoints(): number {
+function expectedPoints(wanted = (_line: string) => true): number {
   const format = {
     attributesAs: "tag",
     asTags: new Set<string>(),
@@ -24,7 +24,7 @@ function expectedPoints(): number {
     const lines = new Lines(batch.length, 1 << 24);
     renderer.render(batch, 0, lines);
     for (const line of new TextDecoder().decode(lines.bytes).split("\n")) {
-      if (line !== "") keys.add(line.replace(/ value=\S+ /, " "));
+      if (line !== "" && wanted(line)) keys.add(line.replace(/ value=\S+ /, " "));
     }
   }
   return keys.size;
@@ -41,6 +41,26 @@ async function still(directory: string): Promise<void> {
     before = now;
     await new Promise((resolve) => setTimeout(resolve, 300));
   }
+}
+
+/** What a real agent sends, in one connection. */
+async function sendSession(server: Program): Promise<void> {
+  const peer = await Peer.connect(portOf(server));
+  await peer.send(testdata("sessions/real-agent/client-0.bin"));
+  await peer.conn.closeWrite();
+  await peer.closed();
+  peer.conn.close();
+}
+
+/** Waits until the database has so many points, and no more. */
+async function stored(database: InfluxDb, points: number, server: Program): Promise<void> {
+  const count = async () => (await database.rows("relay")).length;
+  const deadline = performance.now() + PATIENCE_MS;
+  while (await count() < points) {
+    assert.ok(performance.now() < deadline, `${await count()} of ${points} points: ${server.log}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.equal(await count(), points);
 }
 
 Deno.test({
@@ -73,11 +93,7 @@ flush_interval = "50ms"
     {
       await using server = new Program(args, { env });
       await server.line(/"Running"/);
-      const peer = await Peer.connect(portOf(server));
-      await peer.send(testdata("sessions/real-agent/client-0.bin"));
-      await peer.conn.closeWrite();
-      await peer.closed();
-      peer.conn.close();
+      await sendSession(server);
       await server.line(/Cannot write to database relay/);
       await still(`${dir.file("state")}/server/journal`);
       assert.equal(await server.stop("SIGKILL"), "SIGKILL");
@@ -91,15 +107,60 @@ flush_interval = "50ms"
     // It answers, but has no such database yet.
     await server.line(/refuses every request.*database not found|answers again/, { ms: PATIENCE_MS });
     await database.ask('CREATE DATABASE "relay"');
-    const deadline = performance.now() + PATIENCE_MS;
-    while ((await database.rows("relay")).length < points) {
-      assert.ok(performance.now() < deadline, server.log);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    assert.equal((await database.rows("relay")).length, points);
+    await stored(database, points, server);
     assert.ok(peakMemory(server.pid) < 250e6, `${peakMemory(server.pid)}`);
     assert.equal(await server.stop(), 0, server.log);
     assert.equal(server.summary("influxdb").refused_points, 0);
     assert.ok(!server.log.includes(TOKEN), server.log);
+  },
+});
+
+Deno.test({
+  name:
+    "what the database refuses is set aside with the server's state, and written again while the server runs",
+  ...needs(influxd),
+  async fn() {
+    await using dir = new TempDir();
+    await using database = await InfluxDb.start();
+    await database.ask('CREATE DATABASE "relay"');
+    // What a client that measures it otherwise would have left.
+    await database.write("relay", `memory_usage value=0.5 ${sessionBatches()[0].seconds[0]}000000000`);
+    const toml = dir.file("server.toml");
+    Deno.writeTextFileSync(
+      toml,
+      `[plugins.relay-server]
+address = "127.0.0.1:0"
+[plugins.influxdb]
+host = "${database.url}"
+api = "v1"
+database = "relay"
+flush_interval = "50ms"
+`,
+    );
+    const args = ["--config", toml, "--state-dir", dir.file("state")];
+    const letters = (...more: string[]) => runProgram(["dead-letters", ...more, ...args]);
+    await using server = new Program(args);
+    await server.line(/"Running"/);
+    await sendSession(server);
+    await stored(database, expectedPoints((line) => !line.startsWith("memory_usage,")) + 1, server);
+    await server.line(/refused for good, they are set aside/);
+    assert.match(
+      (await letters("list")).stdout,
+      /^influxdb \(server\): 1500 points, .*\n +1500 {2}partial write: field type conflict: .* measurement "memory_usage"/,
+    );
+    const shown = (await letters("show", "influxdb")).stdout.trim().split("\n").map((line) =>
+      JSON.parse(line)
+    );
+    assert.equal(shown.length, 1500);
+    assert.ok(shown.every(({ metric, type }) => metric === "memory_usage" && type === "u64"));
+
+    await database.ask("DROP MEASUREMENT memory_usage", { db: "relay" });
+    const { code, stdout, stderr } = await letters("replay");
+    assert.deepEqual([code, stdout], [0, "influxdb: 1500 points written\n"], stderr);
+    await stored(database, expectedPoints(), server);
+    assert.equal((await letters("list")).stdout, "There are no dead letters\n");
+    assert.equal(await server.stop(), 0, server.log);
+    const { points, refused_points } = server.summary("influxdb");
+    assert.deepEqual([points, refused_points], [3212, 1500]);
   },
 });

@@ -108,6 +108,16 @@ ${this.http}
     return text;
   }
 
+  /** Writes lines of the line protocol. */
+  async write(db: string, lines: string): Promise<void> {
+    const response = await fetch(`${this.url}/write?${new URLSearchParams({ db })}`, {
+      method: "POST",
+      body: lines,
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${lines}: ${text}`);
+  }
+
   /** All rows of all measurements of a database; numbers as they stand in the answer. */
   async rows(db: string): Promise<{ measurement: string; tags: Record<string, string>; row: Row }[]> {
     // One query for each measurement: a field that is an integer in one and a float in another would be a float in both.

@@ -157,7 +157,8 @@ export class PrometheusExporter implements Output {
         this.#refusedScrapes++;
         return textResponse(503, "Too many scrapes at once; try again.", { "retry-after": "1" });
       }
-      const bytes = renderPage(this.#store.families, format, this.#config.timestamps);
+      const { families, pageBytes } = this.#store;
+      const bytes = renderPage(families, format, this.#config.timestamps, pageBytes);
       const body = gzipped ? compress(bytes, { level: GZIP_LEVEL }) : Promise.resolve(bytes);
       this.#pages.set(key, page = { key, body, scrapes: 0 });
     }

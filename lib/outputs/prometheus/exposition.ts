@@ -12,8 +12,12 @@ const encoder = new TextEncoder();
 
 /** Text that is gathered as UTF-8. */
 class PageBuffer {
-  #bytes = new Uint8Array(4 * CHUNK_LENGTH);
+  #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
+
+  constructor(capacity: number) {
+    this.#bytes = new Uint8Array(capacity);
+  }
 
   append(text: string): void {
     // A UTF-16 unit takes three bytes at most.
@@ -55,13 +59,15 @@ function timeText({ seconds, nanos }: ExposedSeries, format: PageFormat): string
   return nanos === 0 ? ` ${seconds}` : ` ${seconds}.${String(nanos).padStart(9, "0").replace(/0+$/, "")}`;
 }
 
-/** A page of all families that have series. */
+/** A page of all families that have series; it is about as long as it was expected to be. */
 export function renderPage(
   families: Iterable<ExposedFamily>,
   format: PageFormat,
   timestamps: boolean,
+  expectedBytes = 0,
 ): Uint8Array<ArrayBuffer> {
-  const page = new PageBuffer();
+  // Room for the last chunk, which is reserved as if it took three bytes a unit.
+  const page = new PageBuffer(expectedBytes + 4 * CHUNK_LENGTH);
   let text = "";
   for (const family of families) {
     text += familyHead(family, format);

@@ -62,6 +62,9 @@ export interface StoreStats extends Record<string, number> {
   stale: number;
 }
 
+/** What a value takes on a page, about, with its line break and its time. */
+const VALUE_BYTES = 32;
+
 export class SeriesStore {
   readonly stats: StoreStats = { points: 0, outdated: 0, refused: 0, series: 0, stale: 0 };
   /** Changes with every change of what a page would show. */
@@ -84,6 +87,11 @@ export class SeriesStore {
   set maxSeries(series: number) {
     this.#limits = { ...this.#limits, series };
     this.#vacancies++;
+  }
+
+  /** About how many bytes a page has. */
+  get pageBytes(): number {
+    return this.#headLength + VALUE_BYTES * this.stats.series;
   }
 
   get families(): Iterable<ExposedFamily> {

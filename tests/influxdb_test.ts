@@ -209,6 +209,17 @@ Deno.test("points that are refused are set aside with the reason, and all others
   assert.equal(rig.logs.matching(/WARN.*refused for good.*points=1 reason=".*bad number"/).length, 1);
 });
 
+Deno.test("points that cannot be written do not wait for others, however many there are", async () => {
+  await using peer = new HttpPeer(() => ok());
+  await using rig = await Rig.start({ host: peer.url, batch_size: 100, flush_interval: 60_000 });
+  const nan = seriesOf(metricOf("nan", "f64"));
+  rig.give(...range(20).map(() => batchOf(range(50).map((): [Series, number] => [nan, NaN]))));
+  await until(() => rig.journal.pendingPoints < 500);
+  await rig.finish();
+  assert.deepEqual([rig.output.stats.refusedPoints, (await rig.letters()).length], [1000, 1000]);
+  assert.equal(peer.requests.filter(({ method }) => method === "POST").length, 0);
+});
+
 Deno.test("a whole metric that is refused costs few requests", async () => {
   const server = new Influx2();
   server.refuse = (line) => line.startsWith("metric_5") ? "field type conflict dropped=1" : undefined;

@@ -17,6 +17,9 @@ import { InfluxServer, type ServerOptions } from "./server.ts";
 /** Bytes of one request before it is compressed, about; a single point may be larger. */
 const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
 
+/** Points that are taken for one request, where most of them cannot be written, as a multiple of its size. */
+const MAX_TAKEN = 4;
+
 type InfluxContext = Pick<PluginContext, "log" | "clock" | "deadLetters">;
 
 export interface InfluxStats extends Record<string, number> {
@@ -39,6 +42,8 @@ export class InfluxOutput implements Output {
   /** What is being filled, and what is under way. */
   #lines: Lines;
   #spare: Lines;
+  /** Points of the batches that were taken since, those that cannot be written among them. */
+  #taken = 0;
   /** When the first row of what is being filled came, in monotonic ms. */
   #since = 0;
   #sending: Promise<void> = Promise.resolve();
@@ -142,7 +147,11 @@ export class InfluxOutput implements Output {
       }
     }
     this.#lines.finished++;
-    if (this.#lines.count === this.#config.batch_size) await this.#flush(reader, signal);
+    this.#taken += batch.length;
+    const { batch_size } = this.#config;
+    if (this.#lines.count === batch_size || this.#taken > MAX_TAKEN * batch_size) {
+      await this.#flush(reader, signal);
+    }
   }
 
   /** How u64 are written depends on the server, so the first point waits for it. */
@@ -167,6 +176,7 @@ export class InfluxOutput implements Output {
   async #flush(reader: BatchReader, signal: AbortSignal): Promise<void> {
     await this.#sending;
     const lines = this.#lines;
+    this.#taken = 0;
     this.#lines = this.#spare;
     this.#spare = lines;
     this.#sending = this.#send(lines, reader, signal);

@@ -4,6 +4,7 @@
  */
 import { DiskJournal } from "../lib/disk_journal/disk_journal.ts";
 import { createLogger } from "../lib/log.ts";
+import { synced } from "../tests/kit/journal.ts";
 import { sessionBatches } from "../tests/kit/session.ts";
 
 const bytes = Number(Deno.args[0] ?? 256) * 1024 ** 2;
@@ -54,7 +55,7 @@ try {
     await using journal = await DiskJournal.open({ directory: `${directory}/${sync}`, log, sync });
     const began = performance.now();
     for (let round = 0; round < 200; round++) for (const batch of batches) await journal.append(batch);
-    await journal.durable(journal.lastPosition);
+    await synced(journal);
     const seconds = ms(began) / 1000;
     console.log(
       `append, sync ${sync}: ${(journal.stats.appendedPoints / seconds / 1e6).toFixed(2)} M points/s`,
@@ -65,7 +66,7 @@ try {
     const began = performance.now();
     for (let n = 0; n < 300; n++) {
       await journal.append(batches[n % batches.length]);
-      await journal.durable(journal.lastPosition);
+      await synced(journal);
     }
     console.log(`append and durable, one at a time: ${Math.round(300_000 / ms(began))} batches/s`);
   }

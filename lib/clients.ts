@@ -11,6 +11,12 @@ import type { Batch } from "./measurement.ts";
 /** How long outputs may take to say what they have of a client. */
 const SOURCE_MS = 5000;
 
+/** Clients without contact for so long are forgotten. */
+const FORGET_MS = 30 * 24 * 3_600_000;
+const MAX_CLIENTS = 20_000;
+/** Forgetting looks at all of them: there may be so many times more before it is done. */
+const EXCESS = 1.25;
+
 /** What one output has done with the points of one client since the start. */
 export interface Account {
   /** Points that were in the journal at the start, for this output to take. */
@@ -63,6 +69,12 @@ export class ClientRecord implements ClientIdentity {
     return stored === Infinity ? 0 : stored;
   }
 
+  /** Whether points wait in the journal for some output. */
+  get isKept(): boolean {
+    for (const output of this.accounts.keys()) if (this.kept(output) > 0) return true;
+    return false;
+  }
+
   /** Points that wait in the journal for an output. */
   kept(output: string): number {
     const { keptAtStart, stored, dropped } = this.account(output);
@@ -91,12 +103,24 @@ export class ClientTable {
   readonly #records = new Map<string, ClientRecord>();
   readonly #outputs: string[] = [];
   readonly #listeners = new Set<() => void>();
+  readonly #maxClients: number;
+  readonly #nowMs: () => number;
+
+  /**
+   * @param maxClients No more are remembered for long, whoever makes up names.
+   * @param nowMs The wall clock.
+   */
+  constructor(maxClients = MAX_CLIENTS, nowMs: () => number = () => Date.now()) {
+    this.#maxClients = maxClients;
+    this.#nowMs = nowMs;
+  }
 
   /** The record of a client, which is made if need be. */
   get(name: string, instance = ""): ClientRecord {
     const key = `${instance}/${name}`;
     let record = this.#records.get(key);
     if (!record) {
+      if (this.size >= this.#maxClients * EXCESS) this.forgetOld();
       this.#records.set(key, record = new ClientRecord(name, instance));
       for (const output of this.#outputs) record.account(output);
     }
@@ -111,8 +135,35 @@ export class ClientTable {
     return this.#records.size;
   }
 
+  has(client: ClientRecord): boolean {
+    return this.#records.get(`${client.instance}/${client.name}`) === client;
+  }
+
   forget(client: ClientRecord): void {
     this.#records.delete(`${client.instance}/${client.name}`);
+  }
+
+  /**
+   * Forgets clients that have had no contact for 30 days, unless points of theirs are kept. If there are too many all
+   * the same, those longest without contact go; who is only a name goes before those whose points are still here.
+   */
+  forgetOld(): void {
+    const oldest = this.#nowMs() - FORGET_MS;
+    const order: { client: ClientRecord; kept: boolean }[] = [];
+    for (const client of this.#records.values()) {
+      const kept = client.isKept;
+      if (client.lastContactMs < oldest && !kept) this.forget(client);
+      else order.push({ client, kept });
+    }
+    if (order.length <= this.#maxClients) return;
+    order.sort((a, b) => Number(a.kept) - Number(b.kept) || a.client.lastContactMs - b.client.lastContactMs);
+    for (const { client } of order.slice(0, order.length - this.#maxClients)) this.forget(client);
+  }
+
+  /** Puts a record back that was forgotten, and is still in use. */
+  remember(client: ClientRecord): void {
+    const key = `${client.instance}/${client.name}`;
+    if (!this.#records.has(key)) this.#records.set(key, client);
   }
 
   /** From now on nothing counts as stored that this output has not committed. */
@@ -158,7 +209,7 @@ export class ClientTable {
     return client[safety];
   }
 
-  /** Told after {@linkcode ClientRecord.durable} or {@linkcode ClientRecord.stored} of some clients has moved. */
+  /** Told after {@linkcode ClientRecord.durable} of some clients has moved. */
   onProgress(listener: () => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };

@@ -3,7 +3,7 @@
  * letter a line. The agent that runs and the commands that look after them may use them at the same time: who changes
  * anything holds the lock of the directory meanwhile.
  */
-import { replaceFile, syncDirectory } from "./disk_journal/atomic_file.ts";
+import { replaceFile, syncDirectory } from "./disk_journal/files.ts";
 import { lockFile, type LockResult } from "./file_lock.ts";
 
 /** The directory is made of this many files at most, so that dropping the oldest does not drop much. */

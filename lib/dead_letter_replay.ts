@@ -3,7 +3,7 @@ import { SystemClock } from "./clock.ts";
 import { decodeLetter } from "./dead_letter_codec.ts";
 import { type DeadLetterFiles, type LetterFile, lettersIn } from "./dead_letter_files.ts";
 import { DeadLetterBox } from "./dead_letters.ts";
-import { replaceFile } from "./disk_journal/atomic_file.ts";
+import { replaceFile } from "./disk_journal/files.ts";
 import { MemoryJournal } from "./journal.ts";
 import type { Logger } from "./log.ts";
 import { Batch, type Metric, Series } from "./measurement.ts";

@@ -3,6 +3,7 @@ import { DiskJournal, type DiskJournalOptions } from "../lib/disk_journal/disk_j
 import { ExitError } from "../lib/errors.ts";
 import type { BatchReader } from "../lib/journal.ts";
 import { createLogger } from "../lib/log.ts";
+import { segmentsOf, synced } from "./kit/journal.ts";
 import { numbered } from "./kit/points.ts";
 
 type Options = Partial<DiskJournalOptions>;
@@ -25,7 +26,7 @@ function open(directory: string, options: Options = {}): Promise<DiskJournal> {
 /** Appends batches of `each` points that number themselves from `first` on; the last one is on disk afterwards. */
 async function fill(journal: DiskJournal, count: number, first = 0, each = 1): Promise<void> {
   for (let n = 0; n < count; n++) journal.append(numbered(each, first + n * each));
-  await journal.durable(journal.lastPosition);
+  await synced(journal);
 }
 
 /** The numbers that a reader has until nothing comes; all are committed. */
@@ -42,16 +43,11 @@ async function drain(reader: BatchReader, most = Infinity): Promise<number[]> {
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n);
 
-async function segmentsOf(directory: string): Promise<string[]> {
-  const names = [];
-  for await (const { name } of Deno.readDir(directory)) if (name.endsWith(".segment")) names.push(name);
-  return names.sort().map((name) => `${directory}/${name}`);
-}
-
 async function copyOf(from: string, to: string): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
   for await (const { name, isFile } of Deno.readDir(from)) {
-    if (isFile) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+    // One that is not complete has its name for a moment only.
+    if (isFile && !name.endsWith(".tmp")) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
   }
 }
 
@@ -101,7 +97,7 @@ Deno.test("a number never stands for two batches, even if the first one never ca
     assert.equal(reader.position, 4);
     // As after a crash: nothing has been written, neither batches nor the cursor.
     await copyOf(`${root}/live`, `${root}/copy`);
-    assert.deepEqual(await segmentsOf(`${root}/copy`), []);
+    assert.deepEqual(segmentsOf(`${root}/copy`), []);
     let last = 4;
     for (let start = 0; start < 4; start++) {
       // The first two starts crash in the same way.
@@ -189,10 +185,10 @@ Deno.test("100,000 points in small segments, two readers at different paces, seg
     }
     got.push(...await drain(fast));
     assert.deepEqual(got, range(0, 100_000));
-    assert.ok((await segmentsOf(directory)).length > 20);
+    assert.ok((segmentsOf(directory)).length > 20);
     assert.equal(journal.pendingPoints, 100_000);
     assert.deepEqual(await drain(slow), range(0, 100_000));
-    assert.ok((await segmentsOf(directory)).length <= 1);
+    assert.ok((segmentsOf(directory)).length <= 1);
     assert.equal(journal.pendingPoints, 0);
     assert.ok(journal.stats.diskBytes < 8192);
   }));
@@ -205,7 +201,7 @@ Deno.test("cut at any byte of its last records, the journal has every record bef
       journal.reader("a");
       await fill(journal, 4, 0, 3);
     }
-    const [segment] = await segmentsOf(whole);
+    const [segment] = segmentsOf(whole);
     const bytes = await Deno.readFile(segment);
     let before = 0;
     for (let length = 0; length <= bytes.length; length++) {
@@ -244,7 +240,25 @@ Deno.test("copied while it runs, the journal has all that was durable", () =>
     }
   }));
 
-Deno.test("a flipped byte anywhere costs what comes behind it in its segment, is counted and set aside", () =>
+/** What a byte of a segment belongs to. */
+function placeOf(
+  bytes: Uint8Array,
+  at: number,
+): "header" | "length" | "snapshot" | "number of points" | "record" | "last record" {
+  if (at < 40) return "header";
+  const view = new DataView(bytes.buffer);
+  for (let start = 40, end;; start = end) {
+    end = start + 8 + view.getUint32(start, true);
+    if (at >= end) continue;
+    if (at < start + 4) return "length";
+    if (start === 40) return "snapshot";
+    if (end === bytes.length) return "last record";
+    // How many origins there are, and how many rows.
+    return at === start + 8 || at === start + 9 ? "number of points" : "record";
+  }
+}
+
+Deno.test("a flipped byte anywhere costs what comes behind it in its segment, which is counted and set aside", () =>
   withDirectory(async (root) => {
     const whole = `${root}/whole`;
     {
@@ -252,16 +266,19 @@ Deno.test("a flipped byte anywhere costs what comes behind it in its segment, is
       journal.reader("a");
       for (let n = 0; n < 12; n++) await fill(journal, 1, n);
     }
-    const segments = await segmentsOf(whole);
-    assert.ok(segments.length >= 3);
-    for (const which of [1, segments.length - 1]) {
-      const bytes = await Deno.readFile(segments[which]);
+    const segments = segmentsOf(whole);
+    assert.equal(segments.length, 3);
+    for (const [which, segment] of segments.entries()) {
+      const isLast = which === segments.length - 1;
+      const bytes = await Deno.readFile(segment);
       for (let at = 0; at < bytes.length; at++) {
+        const place = placeOf(bytes, at);
+        const what = `byte ${at} of segment ${which}: ${place}`;
         const directory = `${root}/${which}-${at}`;
         await copyOf(whole, directory);
         const damaged = bytes.slice();
         damaged[at] ^= 0x10;
-        await Deno.writeFile(segments[which].replace(whole, directory), damaged);
+        await Deno.writeFile(segment.replace(whole, directory), damaged);
         {
           await using journal = await open(directory);
           const reader = journal.reader("a");
@@ -269,11 +286,20 @@ Deno.test("a flipped byte anywhere costs what comes behind it in its segment, is
           journal.end();
           const numbers = await drain(reader);
           const { stats } = journal;
-          assert.equal(numbers.pop(), 100, `byte ${at}`);
-          assert.deepEqual(numbers, [...new Set(numbers)].sort((a, b) => a - b));
-          assert.ok(numbers.length < 12);
-          assert.equal(stats.quarantinedSegments + stats.tornTails, 1, `byte ${at}`);
-          if (which === 1) assert.equal(numbers.length + stats.damagedPoints, 12, `byte ${at}`);
+          assert.equal(numbers.pop(), 100, what);
+          assert.deepEqual(numbers, [...new Set(numbers)].sort((a, b) => a - b), what);
+          // Behind the last segment nothing says what should be there: its end may be torn by a crash, and what a
+          // record says of itself may be what is damaged.
+          const isCounted = !isLast || ["header", "snapshot", "record"].includes(place);
+          if (isCounted) assert.equal(numbers.length + stats.damagedPoints, 12, what);
+          assert.equal(numbers.length === 12, place === "snapshot", what);
+          assert.ok(stats.quarantinedSegments + stats.tornTails >= 1, what);
+          if (stats.quarantinedSegments > 0) {
+            const kept = [...Deno.readDirSync(`${directory}/quarantine`)].map(({ name }) =>
+              Deno.readFileSync(`${directory}/quarantine/${name}`)
+            );
+            assert.deepEqual(kept[0], damaged, what);
+          }
         }
         await Deno.remove(directory, { recursive: true });
       }
@@ -287,7 +313,7 @@ Deno.test("a missing segment is a gap, unknown files are left alone, a damaged c
       await drain(journal.reader("a"));
       for (let n = 0; n < 12; n++) await fill(journal, 1, n);
     }
-    const segments = await segmentsOf(directory);
+    const segments = segmentsOf(directory);
     await Deno.remove(segments[1]);
     await Deno.writeTextFile(`${directory}/notes.txt`, "mine");
     await Deno.writeTextFile(`${directory}/a.cursor`, "{");
@@ -411,7 +437,7 @@ for (const onFull of ["block", "drop_oldest"] as const) {
         const numbers: number[] = [];
         while (appended < 400) numbers.push(...await drain(reader));
         await producing;
-        await journal.durable(journal.lastPosition);
+        await synced(journal);
         numbers.push(...await drain(reader));
         assert.deepEqual(numbers, [...new Set(numbers)].sort((a, b) => a - b));
         assert.equal(numbers.length + reader.droppedPoints, 40_000);
@@ -445,7 +471,7 @@ Deno.test("what should be written and cannot is a stall from the first try on, u
   withDirectory(async (root) => {
     const directory = `${root}/journal`;
     await using journal = await open(directory, { retryMs: 10, segmentBytes: 64 });
-    await fill(journal, 2);
+    await fill(journal, 1, 0, 100);
     assert.equal(journal.stalledSince, undefined);
     await Deno.rename(directory, `${root}/away`);
     const before = performance.now();

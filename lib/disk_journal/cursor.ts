@@ -1,45 +1,50 @@
 /** Cursors: how far each output has come, in small files that are replaced as a whole. */
 import { crc32c } from "../crc32c.ts";
-import { replaceFile } from "./atomic_file.ts";
+import { type Files, replaceFile } from "./files.ts";
 import { MAX_NUMBER } from "./identity.ts";
 
-/** Everything before `position` is committed; `points` is how many points the journal has had up to there. */
-export interface Cursor {
-  position: number;
-  points: number;
-}
+const EXTENSION = ".cursor";
 
 /** The file of an output's cursor. */
-export function cursorPath(directory: string, name: string): string {
-  return `${directory}/${encodeURIComponent(name)}.cursor`;
+export function cursorPath(directory: string, output: string): string {
+  return `${directory}/${encodeURIComponent(output)}${EXTENSION}`;
 }
 
-/** Replaces the file: after a crash it is the old one or the new one. */
-export async function saveCursor(path: string, { position, points }: Cursor): Promise<void> {
-  await replaceFile(path, JSON.stringify({ position, points, check: checkOf(position, points) }) + "\n");
+/** The output whose cursor is in that file. */
+export function outputOf(path: string): string {
+  return decodeURIComponent(path.slice(path.lastIndexOf("/") + 1, -EXTENSION.length));
 }
 
-/** The cursors in a directory by their files' paths; `null` where a file is damaged. */
-export async function loadCursors(directory: string): Promise<Map<string, Cursor | null>> {
-  const cursors = new Map<string, Cursor | null>();
-  for await (const { name, isFile } of Deno.readDir(directory)) {
-    if (!isFile || !name.endsWith(".cursor")) continue;
+/** Says that an output has committed everything before `position`. @throws What the file system throws. */
+export async function saveCursor(files: Files, path: string, position: number): Promise<void> {
+  await replaceFile(path, JSON.stringify({ position, check: checkOf(position) }) + "\n", files);
+}
+
+/** The positions in a directory by their files' paths; `null` where a file is damaged. */
+export async function loadCursors(files: Files, directory: string): Promise<Map<string, number | null>> {
+  const cursors = new Map<string, number | null>();
+  for (const name of await files.list(directory)) {
+    if (!name.endsWith(EXTENSION)) continue;
     const path = `${directory}/${name}`;
-    cursors.set(path, parseCursor(await Deno.readTextFile(path).catch(() => "")));
+    cursors.set(path, readCursor(files, path));
   }
   return cursors;
 }
 
-function checkOf(position: number, points: number): number {
-  return crc32c(new TextEncoder().encode(`${position} ${points}`));
+function checkOf(position: number): number {
+  return crc32c(new TextEncoder().encode(String(position)));
 }
 
-function parseCursor(text: string): Cursor | null {
+/** More than a cursor's file has. */
+const MAX_BYTES = 1024;
+
+function readCursor(files: Files, path: string): number | null {
   try {
-    const { position, points, check } = JSON.parse(text);
+    outputOf(path);
+    const { position, check } = JSON.parse(new TextDecoder().decode(files.readStart(path, MAX_BYTES)));
     const good = Number.isSafeInteger(position) && position >= 0 && position <= MAX_NUMBER &&
-      Number.isSafeInteger(points) && points >= 0 && check === checkOf(position, points);
-    return good ? { position, points } : null;
+      check === checkOf(position);
+    return good ? position : null;
   } catch {
     return null;
   }

@@ -2,7 +2,7 @@
 import { messageOf } from "../errors.ts";
 import { newJournalId } from "../journal.ts";
 import type { Logger } from "../log.ts";
-import { replaceFile, syncDirectory } from "./atomic_file.ts";
+import { type Files, replaceFile, syncDirectory } from "./files.ts";
 
 export interface Identity {
   /** 32 hexadecimal digits. */
@@ -15,6 +15,14 @@ export interface Identity {
 
 /** Numbers above this are of no journal. */
 export const MAX_NUMBER = 2 ** 52;
+/**
+ * How many record numbers are left out at each start. Outputs may have committed batches that never came to disk, more
+ * of them than any file knows of, and an output that keeps its position elsewhere may only say so hours later; no
+ * number may stand for two batches. At a million records a second, these are the records of a quarter of an hour.
+ */
+const SPARE_NUMBERS = 1_000_000_000;
+/** More than the file has. */
+const MAX_BYTES = 4096;
 
 const pathOf = (directory: string) => `${directory}/journal.id`;
 
@@ -30,18 +38,18 @@ function parse(text: string): Identity | null {
 }
 
 /** What the directory says of itself; `undefined` where it says nothing, `null` where that cannot be read. */
-export async function readIdentity(directory: string): Promise<Identity | null | undefined> {
+export function readIdentity(files: Files, directory: string): Identity | null | undefined {
   try {
-    return parse(await Deno.readTextFile(pathOf(directory)));
+    return parse(new TextDecoder().decode(files.readStart(pathOf(directory), MAX_BYTES)));
   } catch (error) {
     return error instanceof Deno.errors.NotFound ? undefined : null;
   }
 }
 
 /** @throws What the file system throws; what was there before stays. */
-export async function saveIdentity(directory: string, identity: Identity): Promise<void> {
-  await replaceFile(pathOf(directory), JSON.stringify(identity) + "\n");
-  await syncDirectory(directory);
+export async function saveIdentity(files: Files, directory: string, identity: Identity): Promise<void> {
+  await replaceFile(pathOf(directory), JSON.stringify(identity) + "\n", files);
+  await syncDirectory(directory, files);
 }
 
 /**
@@ -49,16 +57,15 @@ export async function saveIdentity(directory: string, identity: Identity): Promi
  * processes with one id would have their data taken for duplicates of each other's.
  *
  * @param known Behind every record number that other files know of.
- * @param spare How many numbers to leave out at each start but the first one.
  */
 export async function identify(
+  files: Files,
   directory: string,
   host: string,
   known: number,
-  spare: number,
   log: Logger,
 ): Promise<Identity> {
-  const before = await readIdentity(directory);
+  const before = readIdentity(files, directory);
   const id = before?.host === host ? before.id : newJournalId();
   if (before === null) {
     log.warn("The id of the journal cannot be read, it has a new one", { path: pathOf(directory), id });
@@ -67,10 +74,10 @@ export async function identify(
   }
   // A directory that never was a journal has no numbers that anybody could know.
   const isNew = before === undefined && known === 0;
-  const numbers = isNew ? 0 : Math.max(known, before?.numbers ?? 0) + spare;
+  const numbers = isNew ? 0 : Math.max(known, before?.numbers ?? 0) + SPARE_NUMBERS;
   const identity = { id, host, numbers };
   try {
-    await saveIdentity(directory, identity);
+    await saveIdentity(files, directory, identity);
   } catch (error) {
     log.warn("Cannot save the id of the journal", { path: pathOf(directory), error: messageOf(error) });
   }

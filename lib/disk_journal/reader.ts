@@ -1,103 +1,97 @@
 /** One output's view of a journal on disk: from memory where it has caught up, from the segments where it is behind. */
-import { BatchDecoder } from "../batch_codec.ts";
 import type { BatchReader, WaitResult } from "../journal.ts";
 import { type Batch, BatchPool } from "../measurement.ts";
-import type { DiskJournal } from "./disk_journal.ts";
-import { RecordReader, type Segment } from "./segment.ts";
-
-/** A batch in the journal. */
-export interface Entry {
-  readonly number: number;
-  readonly batch: Batch;
-  /** Points in the journal up to and with this batch. */
-  readonly pointsEnd: number;
-}
+import type { Census } from "./census.ts";
+import type { Core } from "./core.ts";
+import type { RecordStop } from "./record_reader.ts";
+import { HEADER_BYTES, type Segment } from "./segment.ts";
+import { SegmentSource } from "./segment_source.ts";
+import type { Entry } from "./tail.ts";
 
 /** Decoded ahead of an output that is behind, in points. */
 const AHEAD_POINTS = 8192;
-
-interface OpenSegment extends Disposable {
-  readonly segment: Segment;
-  readonly records: RecordReader;
-  readonly decoder: BatchDecoder;
-  /** Number of the next record. */
-  number: number;
-  points: number;
-}
+/** With a rate, no more than what may come in so long is read at once, in ms. */
+const BURST_MS = 100;
+/** A file that cannot be read (too many are open, a network file system is away) is tried so often. */
+const MAX_TRIES = 5;
+const MAX_TIMER_MS = 2_147_483_647;
 
 export class DiskReader implements BatchReader {
   position = -1;
   droppedPoints = 0;
-  /** Everything before this number is committed, and how many points those are. */
-  committed: number;
-  committedPoints: number;
-  /** Number of the next batch to take from memory or disk, and the points before it. */
+  /** Number of the next batch to take from memory or disk. */
   nextNumber: number;
-  nextPoints: number;
-  readonly #journal: DiskJournal;
+  readonly #core: Core;
   /** From disk, not read yet. */
   readonly #ahead: Entry[] = [];
   /** Read and not committed; those from disk are this reader's own. */
   readonly #read: { entry: Entry; own: boolean }[] = [];
   readonly #pool = new BatchPool(4096, 8);
-  /** Batches up to this number are passed over. */
+  /** In the journal when it was opened, for this reader; and what has become of that and of all since, in points. */
+  readonly #keptAtStart: number;
+  #settledPoints = 0;
+  /** Batches up to this number are passed over: the output has them. */
   #passUpTo = -1;
-  #open: OpenSegment | null = null;
+  /** Points were lost, and it could not be found out yet whose. */
+  #owes = false;
+  #source: SegmentSource | null = null;
+  #buffer: Uint8Array<ArrayBuffer> | undefined;
   #loading: Promise<void> | null = null;
+  /** Tries to read on that failed, one after another. */
+  #failures = 0;
+  /** Nothing is read from disk before this time, by the monotonic clock. */
+  #notBeforeMs = -Infinity;
   #wake: (() => void) | null = null;
 
-  constructor(readonly name: string, journal: DiskJournal, position: number, points: number) {
-    this.#journal = journal;
-    this.committed = this.nextNumber = position;
-    this.committedPoints = this.nextPoints = points;
+  constructor(readonly name: string, core: Core, position: number, start: Census) {
+    this.#core = core;
+    this.nextNumber = position;
+    core.ledger.openAccounts(name, start);
+    this.#keptAtStart = core.ledger.keptAtStart(start);
   }
 
   get journalId(): string {
-    return this.#journal.id;
+    return this.#core.id;
   }
 
   get lastPosition(): number {
-    return this.#journal.lastPosition;
+    return this.#core.tail.next - 1;
   }
 
-  get pendingPoints(): number {
-    return this.#journal.points - this.committedPoints;
-  }
-
-  resumeAfter(position: number): void {
-    if (this.position >= 0) throw new RangeError("Cannot resume: batches have been read before");
-    // No output can have a batch of this session that it has not read: such a position is of another journal.
-    this.#passUpTo = Math.min(position, this.#journal.firstOfSession - 1);
-    while (this.#ahead.length > 0 && this.#ahead[0].number <= this.#passUpTo) {
-      this.#pass(this.#ahead.shift()!);
-    }
-    this.#journal.onCommit();
-  }
-
-  durable(): Promise<void> {
-    return this.#journal.durable(this.position);
-  }
-
-  /** The output has it already. */
-  #pass(entry: Entry): void {
-    this.committed = entry.number + 1;
-    this.committedPoints = entry.pointsEnd;
-    this.#journal.clients.settle(entry.batch, this.name, "stored");
-    entry.batch.release();
+  /** Everything before this number is committed, or will never come. */
+  get committed(): number {
+    return this.#read[0]?.entry.number ?? this.#ahead[0]?.number ?? this.nextNumber;
   }
 
   get uncommitted(): number {
     return this.#read.length;
   }
 
+  get pendingPoints(): number {
+    return this.#keptAtStart + this.#core.stats.appendedPoints - this.#settledPoints;
+  }
+
+  resumeAfter(position: number): void {
+    if (this.position >= 0) throw new RangeError("Cannot resume: batches have been read before");
+    // No output can have a batch of this session that it has not read: such a position is of another journal.
+    this.#passUpTo = Math.min(position, this.#core.firstOfSession - 1);
+    while (this.#ahead.length > 0 && this.#ahead[0].number <= this.#passUpTo) {
+      this.#settle(this.#ahead.shift()!.batch, true);
+    }
+    this.#core.onCommit();
+  }
+
+  durable(): Promise<void> {
+    return this.#core.durable(this.position);
+  }
+
   next(): Batch | undefined {
     const own = this.#ahead.length > 0;
-    const entry = own ? this.#ahead.shift() : this.#journal.fromMemory(this.nextNumber);
+    const entry = own ? this.#ahead.shift() : this.#core.tail.at(this.nextNumber);
     if (!entry) return undefined;
     if (!own) {
       this.nextNumber = entry.number + 1;
-      this.nextPoints = entry.pointsEnd;
-      this.#closeSegment();
+      this.#closeSource();
     }
     this.#read.push({ entry, own });
     this.position = entry.number;
@@ -105,29 +99,25 @@ export class DiskReader implements BatchReader {
   }
 
   async wait(timeoutMs = Infinity, signal?: AbortSignal): Promise<WaitResult> {
+    const core = this.#core;
+    const { tail } = core;
     const deadline = performance.now() + timeoutMs;
     while (true) {
-      if (this.#ahead.length > 0 || this.#journal.fromMemory(this.nextNumber)) return "ready";
-      if (this.#journal.closed) return "ended";
-      if (this.#journal.ended && this.nextNumber > this.#journal.lastPosition) return "ended";
+      if (this.#ahead.length > 0 || tail.at(this.nextNumber)) return "ready";
+      if (core.closed) return "ended";
+      if (core.ended && this.nextNumber >= tail.next) return "ended";
       if (signal?.aborted) return "aborted";
-      const left = deadline - performance.now();
+      let left = deadline - performance.now();
       if (left <= 0) return "timeout";
-      if (this.nextNumber < this.#journal.writtenPosition) {
-        await (this.#loading = this.#load());
-        continue;
+      if (this.nextNumber < tail.written) {
+        const pauseMs = this.#notBeforeMs - core.settings.times.monotonicMs();
+        if (pauseMs <= 0) {
+          await (this.#loading = this.#load());
+          continue;
+        }
+        left = Math.min(left, pauseMs);
       }
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          clearTimeout(timer);
-          signal?.removeEventListener("abort", wake);
-          this.#wake = null;
-          resolve();
-        };
-        const timer = left < Infinity ? setTimeout(wake, Math.min(left, 2_147_483_647)) : undefined;
-        signal?.addEventListener("abort", wake, { once: true });
-        this.#wake = wake;
-      });
+      await this.#sleep(left, signal);
     }
   }
 
@@ -139,117 +129,194 @@ export class DiskReader implements BatchReader {
     if (count > this.uncommitted) {
       throw new RangeError(`Cannot commit ${count} batches: ${this.uncommitted} are read and not committed`);
     }
-    for (const { entry, own } of this.#read.splice(0, count)) {
-      this.committed = entry.number + 1;
-      this.committedPoints = entry.pointsEnd;
-      this.#journal.clients.settle(entry.batch, this.name, "stored");
-      if (own) entry.batch.release();
-    }
-    this.#journal.onCommit();
+    for (const { entry, own } of this.#read.splice(0, count)) this.#settle(entry.batch, own);
+    this.#core.onCommit();
   }
 
-  /** What lies before `number` is no longer kept; returns the points that this reader loses by it. */
-  skipTo(number: number, points: number): number {
-    if (this.nextNumber >= number) return 0;
-    const lost = Math.max(0, points - this.nextPoints);
-    this.nextNumber = number;
-    this.nextPoints = points;
-    // Nothing is left to commit before it: what it loses does not keep segments.
-    if (this.#read.length === 0 && this.#ahead.length === 0) {
-      this.committed = number;
-      this.committedPoints = points;
+  // What follows is for the journal.
+
+  /** Batches that were read and are not settled. */
+  *held(): Generator<Batch> {
+    for (const { entry } of this.#read) yield entry.batch;
+    for (const { batch } of this.#ahead) yield batch;
+  }
+
+  /** These batches will not come any more. @returns the points that this output loses by it. */
+  dropUnwritten(entries: readonly Entry[]): number {
+    let points = 0;
+    for (const { number, batch } of entries) {
+      if (number < this.nextNumber) continue;
+      this.#core.clients.settle(batch, this.name, "dropped");
+      points += batch.length;
     }
-    return lost;
+    this.droppedPoints += points;
+    this.#settledPoints += points;
+    return points;
+  }
+
+  /**
+   * What is on disk before `number` is deleted.
+   *
+   * @param census Every client there; `null` where it is not known.
+   * @returns the points that this output loses by it.
+   */
+  dropWritten(number: number, census: Census | null): number {
+    if (this.nextNumber >= number) return 0;
+    this.nextNumber = number;
+    if (census === null) {
+      this.#owes = true;
+      return 0;
+    }
+    const points = this.#core.ledger.reconcile(this.name, census, this.held(), "dropped");
+    this.droppedPoints += points;
+    this.#settledPoints += points;
+    return points;
   }
 
   async close(): Promise<void> {
     this.wake();
     await this.#loading;
-    this.#closeSegment();
+    this.#closeSource();
   }
 
-  #closeSegment(): void {
-    this.#open?.[Symbol.dispose]();
-    this.#open = null;
+  /** The output has it. */
+  #settle(batch: Batch, own: boolean): void {
+    this.#settledPoints += batch.length;
+    this.#core.clients.settle(batch, this.name, "stored");
+    if (own) batch.release();
+  }
+
+  #closeSource(): void {
+    if (!this.#source) return;
+    this.#buffer = this.#source.buffer;
+    this.#source[Symbol.dispose]();
+    this.#source = null;
+  }
+
+  #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise<void>((resolve) => {
+      let woken = false;
+      const wake = () => {
+        woken = true;
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", wake);
+        this.#wake = null;
+        resolve();
+      };
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      signal?.addEventListener("abort", wake, { once: true });
+      this.#wake = wake;
+      if (ms < Infinity) timer = setTimeout(wake, Math.min(ms, MAX_TIMER_MS));
+      // Starting a timer may run what waits in the queue of microtasks.
+      if (woken) clearTimeout(timer);
+    });
   }
 
   /** Decodes some batches from disk, or moves on to where there are some. */
   async #load(): Promise<void> {
+    const { segments, tail, settings: { catchUpRate, times } } = this.#core;
+    const burst = catchUpRate * BURST_MS / 1000;
     let points = 0;
-    while (points < AHEAD_POINTS && !this.#journal.closed) {
-      const place = this.#journal.segmentOf(this.nextNumber);
+    let bytes = 0;
+    while (points < AHEAD_POINTS && bytes < burst && !this.#core.closed) {
+      if (this.nextNumber >= tail.written || tail.at(this.nextNumber)) break;
+      const place = segments.find(this.nextNumber);
       if (!place) {
-        const { number, points } = this.#journal.start();
-        if (number > this.nextNumber) [this.nextNumber, this.nextPoints] = [number, points];
+        // What was there never came to disk.
+        this.nextNumber = Math.max(this.nextNumber, tail.written);
         return;
       }
-      const { segment, nextFirst, nextPoints, isLast } = place;
-      if (this.nextNumber < segment.first) {
-        this.nextNumber = segment.first;
-        this.nextPoints = segment.pointsBefore;
-      }
-      let open = this.#open;
-      if (open?.segment !== segment || open.number > this.nextNumber) {
-        this.#closeSegment();
-        open = this.#open = await this.#openSegment(segment);
-        if (!open) {
-          this.#journal.countLoss(segment, nextPoints - segment.pointsBefore);
-          this.nextNumber = nextFirst;
-          this.nextPoints = nextPoints;
+      const { segment } = place;
+      this.nextNumber = Math.max(this.nextNumber, segment.first);
+      let source = this.#source;
+      if (source?.segment !== segment || source.number > this.nextNumber) {
+        this.#closeSource();
+        if (segment.end !== null && this.nextNumber >= segment.end) {
+          this.#leave(segment, null);
           continue;
         }
       }
-      let batch: Batch | null = null;
+      const from = this.#source?.offset ?? HEADER_BYTES;
       const { length } = segment;
-      const from = open.records.offset;
-      const payload = await open.records.next(length);
-      if (typeof payload !== "string") {
-        try {
-          batch = open.decoder.decode(payload);
-        } catch {
-          // Handled below, like a record whose sum is wrong.
+      let batch: Batch | RecordStop;
+      try {
+        source = this.#source ??= await this.#open(segment);
+        batch = await source.next();
+        this.#failures = 0;
+      } catch (error) {
+        this.#closeSource();
+        // One that was dropped meanwhile is no damage.
+        if (!segments.has(segment)) continue;
+        if (!(error instanceof Deno.errors.NotFound) && ++this.#failures < MAX_TRIES) {
+          this.#notBeforeMs = times.monotonicMs() + this.#core.settings.retryMs;
+          return;
         }
+        this.#failures = 0;
+        this.#core.onUnreadable(segment, error);
+        this.#leave(segment, null);
+        continue;
       }
-      if (batch) {
-        const entry = { number: open.number++, batch, pointsEnd: open.points += batch.length };
-        if (entry.number >= this.nextNumber) {
-          this.nextNumber = entry.number + 1;
-          this.nextPoints = entry.pointsEnd;
-          points += Math.max(1, batch.length);
-          if (entry.number > this.#passUpTo) this.#ahead.push(entry);
-          else {
-            this.#pass(entry);
-            this.#journal.onCommit();
-          }
-        } else batch.release();
-      } else if (payload !== "end") {
-        await this.#journal.setAside(segment, from);
-      } else if (segment.length <= length && this.nextNumber < nextFirst) {
-        this.#journal.countLoss(segment, nextPoints - open.points);
-        this.nextNumber = nextFirst;
-        this.nextPoints = nextPoints;
-      } else if (isLast) return;
-      if (this.#journal.fromMemory(this.nextNumber) || this.nextNumber >= this.#journal.writtenPosition) {
-        return;
+      if (typeof batch !== "string") {
+        points += Math.max(1, batch.length);
+        bytes += source.offset - from;
+        this.#take({ number: source.number - 1, batch });
+      } else if (batch !== "end") {
+        await this.#core.setAside(segment, from);
+      } else if (segment.length <= length && this.nextNumber < tail.written) {
+        this.#leave(segment, source.points);
       }
+    }
+    if (bytes > 0 && catchUpRate < Infinity) {
+      this.#notBeforeMs = Math.max(this.#notBeforeMs, times.monotonicMs()) + bytes / catchUpRate * 1000;
     }
   }
 
-  async #openSegment(segment: Segment): Promise<OpenSegment | null> {
-    try {
-      const records = await RecordReader.open(segment.path);
-      const { makeMetric } = this.#journal;
-      return {
-        segment,
-        records,
-        decoder: new BatchDecoder({ pool: this.#pool, makeMetric }),
-        number: segment.first,
-        points: segment.pointsBefore,
-        [Symbol.dispose]: () => records[Symbol.dispose](),
-      };
-    } catch (error) {
-      this.#journal.onUnreadable(segment, error);
-      return null;
+  #take(entry: Entry): void {
+    const { number, batch } = entry;
+    if (number < this.nextNumber) return batch.release();
+    this.nextNumber = number + 1;
+    if (number > this.#passUpTo) this.#ahead.push(entry);
+    else {
+      this.#settle(batch, true);
+      this.#core.onCommit();
     }
+  }
+
+  /**
+   * Goes on behind the end of a segment.
+   *
+   * @param points Those that were written to the journal up to here, as far as they are still there; `null` where they
+   *   were not counted.
+   */
+  #leave(segment: Segment, points: number | null): void {
+    const { segments, tail, ledger } = this.#core;
+    const place = segments.find(segment.first);
+    // It was dropped meanwhile.
+    if (place?.segment !== segment) return;
+    const { next } = place;
+    const end = next?.first ?? tail.written;
+    const shouldBe = next?.pointsBefore ?? ledger.writtenPoints;
+    if (this.#owes || points !== shouldBe) {
+      const census = next ? segments.censusAt(next) : ledger.census();
+      this.#owes = census === null;
+      if (census) {
+        const had = end - 1 <= this.#passUpTo;
+        const lost = ledger.reconcile(this.name, census, this.held(), had ? "stored" : "dropped");
+        this.#settledPoints += lost;
+        // Of a first segment whose list of clients is lost, only the sum is known.
+        if (!had) this.#core.onLoss(segment, Math.max(lost, points === null ? 0 : shouldBe - points));
+      }
+    }
+    this.nextNumber = Math.max(this.nextNumber, end);
+    this.#core.onCommit();
+  }
+
+  async #open(segment: Segment): Promise<SegmentSource> {
+    const { settings: { files, makeMetric }, clients } = this.#core;
+    const onBadSnapshot = () => this.#core.onBadSnapshot(segment);
+    const options = { files, clients, makeMetric, pool: this.#pool, onBadSnapshot };
+    const source = await SegmentSource.open(segment, options, this.#buffer);
+    this.#buffer = undefined;
+    return source;
   }
 }

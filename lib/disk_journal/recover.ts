@@ -1,106 +1,200 @@
 /** What a journal finds when it is opened: whatever the directory looks like, it can go on. */
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import type { DiskJournalStats } from "./disk_journal.ts";
-import {
-  decodeHeader,
-  HEADER_BYTES,
-  isSegmentName,
-  scanSegment,
-  type Segment,
-  segmentName,
-} from "./segment.ts";
+import { Census } from "./census.ts";
+import { type Files, TEMPORARY } from "./files.ts";
+import { findSegments } from "./find_segments.ts";
+import { MAX_NUMBER } from "./identity.ts";
+import type { DiskJournalStats, Times } from "./options.ts";
+import type { Quarantine } from "./quarantine.ts";
+import { scanSegment } from "./scan.ts";
+import { HEADER_BYTES, numberOfName, type Segment } from "./segment.ts";
+
+export interface RecoverOptions {
+  readonly directory: string;
+  readonly files: Files;
+  readonly log: Logger;
+  readonly stats: DiskJournalStats;
+  readonly quarantine: Quarantine;
+  /** Positions by the files of the cursors. */
+  readonly cursors: ReadonlyMap<string, number | null>;
+  readonly times: Times;
+}
 
 export interface Recovered {
-  segments: Segment[];
-  /** Behind every number that any file knows of, and the points in the journal before it. */
-  next: number;
-  points: number;
+  readonly segments: Segment[];
+  /** Behind every record number that a segment or its name knows of. */
+  readonly next: number;
+  /** The end of the journal. */
+  readonly end: Census;
+  /** Where the first segment begins. */
+  readonly begin: Census;
+  /** Where each cursor stands, by its file. What is damaged before it, in its segment, counts as if it were behind it. */
+  readonly starts: Map<string, Census>;
 }
 
 /**
- * Finds the segments, cuts a torn tail, and sets aside what is damaged. Only the last segment is read: the others were
- * complete when the next one was begun, and damage to them since is found by whoever reads them.
+ * Finds the segments, cuts a torn tail, and sets aside what is damaged. Only the last segment is read, and those where a
+ * cursor stands: the others were complete when the next one was begun, and damage to them since is found by whoever
+ * reads them.
+ *
+ * @throws What the file system throws when it lists the directory, and nothing else.
  */
-export async function recover(directory: string, stats: DiskJournalStats, log: Logger): Promise<Recovered> {
-  const names: string[] = [];
-  for await (const { name, isFile } of Deno.readDir(directory)) {
-    if (isFile && isSegmentName(name)) names.push(name);
+export async function recover(options: RecoverOptions): Promise<Recovered> {
+  const { directory, files, cursors, log, times } = options;
+  const names = await files.list(directory);
+  for (const name of names) if (name.endsWith(TEMPORARY)) removeQuietly(files, `${directory}/${name}`);
+  // A name beyond is of no segment, whatever it contains.
+  const numbers = names.map((name) => numberOfName(name) ?? 0).filter((number) => number <= MAX_NUMBER);
+  const { segments, problems, misnamed } = await findSegments(directory, names, files, times);
+  for (const path of misnamed) {
+    log.warn("A segment of the journal has the name of another one, and is used all the same", { path });
   }
-  names.sort();
-  const segments: Segment[] = [];
-  for (const name of names) {
-    const path = `${directory}/${name}`;
-    const { size, mtime } = await Deno.stat(path);
-    const header = await readHeader(path);
-    if (header && segmentName(header.first) === name) {
-      segments.push({ path, ...header, length: size, modifiedMs: mtime?.getTime() ?? 0, lossCounted: false });
-    } else if (size <= HEADER_BYTES && name === names.at(-1)) {
-      // The process died while it began this segment: nothing was in it yet.
-      await Deno.remove(path);
-    } else {
-      await quarantine(directory, path, "move");
-      stats.quarantinedSegments++;
-      log.error("A segment of the journal is damaged and has been set aside", {
-        path,
-        quarantine: "quarantine/",
-      });
-    }
+  for (const [path, problem] of problems) {
+    const number = numberOfName(path.slice(directory.length + 1))!;
+    // Between two that are good, whoever reads them finds out what is missing.
+    const isBetween = segments.some(({ first }) => first < number) &&
+      segments.some(({ first }) => first > number);
+    await setAside({ path, number }, problem, options, isBetween);
   }
-  const lastNumber = names.length > 0 ? Number(names.at(-1)!.slice(0, 20)) : 0;
-  const last = segments.at(-1);
-  if (!last) return { segments, next: lastNumber, points: 0 };
+  let end: Census | null = null;
+  while (end === null && segments.length > 0) {
+    end = await recoverLast(segments, options);
+    if (end === null) segments.pop();
+  }
+  const next = Math.max(0, segments.at(-1)?.end ?? 0, ...numbers);
+  end ??= new Census();
+  const begin = await censusBefore(0, segments, end, files);
+  const starts = new Map<string, Census>();
+  for (const [path, position] of cursors) {
+    if (position !== null) starts.set(path, await censusBefore(position, segments, end, files));
+  }
+  return { segments, next, begin, end, starts };
+}
 
-  const { stop, records, points, goodLength } = await scanSegment(last.path, last.length);
-  if (stop === "bad") {
-    await quarantine(directory, last.path, "copy");
+/** Half of what a crash came between. */
+function removeQuietly(files: Files, path: string): void {
+  if (!/\.(segment|cursor|id)\.tmp$/.test(path)) return;
+  try {
+    files.remove(path);
+  } catch { /* it disturbs nobody */ }
+}
+
+/** The first record that some output may not have. */
+function firstOpen({ cursors }: RecoverOptions): number {
+  return cursors.size > 0 ? Math.min(...[...cursors.values()].map((position) => position ?? 0)) : 0;
+}
+
+/** A whole file is of no use. Its points are counted as far as that is possible, unless others will do so. */
+async function setAside(
+  { path, number }: { path: string; number: number },
+  problem: string,
+  options: RecoverOptions,
+  isCounted: boolean,
+): Promise<void> {
+  const { log, stats, quarantine, times, files } = options;
+  stats.quarantinedSegments++;
+  let points = 0;
+  if (!isCounted) {
+    const { size } = await files.stat(path).catch(() => ({ size: 0 }));
+    const whole = { path, first: number, pointsBefore: 0, length: size };
+    const all = await scanSegment(files, whole, { base: new Census(), lostFrom: firstOpen(options) });
+    const passed = await scanSegment(files, whole, { base: new Census(), before: firstOpen(options) });
+    points = (all.census?.points ?? 0) - (passed.census?.points ?? 0) + all.lostPoints;
+    stats.damagedPoints += points;
+  }
+  const failure = await quarantine.add(path, "move", times.wallMs());
+  log.error("A segment of the journal cannot be used and is set aside in quarantine/", {
+    path,
+    problem,
+    lost_points: isCounted ? undefined : points,
+    not_moved: failure ?? undefined,
+  });
+}
+
+/** Reads the last segment, and ends it where it is no longer good. @returns `null` if it is of no use at all. */
+async function recoverLast(segments: readonly Segment[], options: RecoverOptions): Promise<Census | null> {
+  const { files, log, stats, quarantine, times } = options;
+  const last = segments.at(-1)!;
+  const lostFrom = firstOpen(options);
+  const seenMs = times.wallMs() - (times.monotonicMs() - last.writtenMs);
+  let scan = await scanSegment(files, last, { lostFrom, seenMs });
+  if (scan.census === null) {
+    const before = segments.at(-2);
+    const base = before ? (await scanSegment(files, before)).census : null;
+    scan = await scanSegment(files, last, { lostFrom, seenMs, base: base ?? new Census(last.pointsBefore) });
+  }
+  const { census, badSnapshot, stop, problem, records, goodLength, lostPoints } = scan;
+  if (census === null || badSnapshot && records === 0) {
+    await setAside({ path: last.path, number: last.first }, problem ?? "it is damaged", options, false);
+    return null;
+  }
+  last.end = last.first + records;
+  if (badSnapshot) {
+    last.badSnapshot = true;
     stats.quarantinedSegments++;
-    log.error("The last segment of the journal has a damaged record; what comes before it is used", {
+    await quarantine.add(last.path, "copy", times.wallMs());
+    log.error("The list of clients in a segment of the journal is damaged, its points are used", {
       path: last.path,
-      kept_records: records,
-      lost_bytes: last.length - goodLength,
     });
-  } else if (stop === "torn") {
+  }
+  if (stop === "end") return census;
+  const lostBytes = last.length - goodLength;
+  last.length = goodLength;
+  stats.damagedBytes += lostBytes;
+  let failure: string | null = null;
+  if (stop === "torn") {
     stats.tornTails++;
     log.warn("The journal ended within a record, which is cut off", {
       path: last.path,
-      lost_bytes: last.length - goodLength,
+      lost_bytes: lostBytes,
+    });
+  } else {
+    stats.quarantinedSegments++;
+    stats.damagedPoints += lostPoints;
+    failure = await quarantine.add(last.path, "copy", times.wallMs());
+    log.error("The last segment of the journal has a damaged record; what comes before it is used", {
+      path: last.path,
+      at_byte: goodLength,
+      problem,
+      kept_records: records,
+      lost_points: lostPoints,
+      lost_bytes: lostBytes,
+      no_copy: failure ?? undefined,
     });
   }
-  if (stop !== "end") {
-    stats.damagedBytes += last.length - goodLength;
-    await Deno.truncate(last.path, goodLength);
-    last.length = goodLength;
-  }
-  const next = Math.max(lastNumber, last.first + records);
-  if (records === 0 && goodLength === HEADER_BYTES) {
-    await Deno.remove(last.path);
-    segments.pop();
-  }
-  return { segments, next, points: last.pointsBefore + points };
+  if (failure === null && goodLength > HEADER_BYTES) await cut(last, goodLength, files, log);
+  return census;
 }
 
-async function readHeader(path: string): Promise<{ first: number; pointsBefore: number } | null> {
-  using file = await Deno.open(path);
-  const bytes = new Uint8Array(HEADER_BYTES);
-  let length = 0;
-  for (let read; length < HEADER_BYTES && (read = await file.read(bytes.subarray(length)));) length += read;
-  return decodeHeader(bytes.subarray(0, length));
-}
-
-/** Puts a segment, or a copy of it, where it can be looked at. Never fails: the journal must go on. */
-export async function quarantine(
-  directory: string,
-  path: string,
-  how: "move" | "copy",
-): Promise<string | null> {
-  const target = `${directory}/quarantine/${Date.now()}-${path.slice(path.lastIndexOf("/") + 1)}`;
+/** Ends a file where its segment does, if that is possible: the journal knows it anyway. */
+export async function cut(segment: Segment, length: number, files: Files, log: Logger): Promise<void> {
   try {
-    await Deno.mkdir(`${directory}/quarantine`, { recursive: true });
-    if (how === "move") await Deno.rename(path, target);
-    else await Deno.copyFile(path, target);
-    return null;
+    await files.truncate(segment.path, length);
+    segment.fileBytes = length;
   } catch (error) {
-    return messageOf(error);
+    log.warn("Cannot cut a segment of the journal", { path: segment.path, error: messageOf(error) });
   }
+}
+
+/** Every client before the record with that number. */
+async function censusBefore(
+  number: number,
+  segments: readonly Segment[],
+  end: Census,
+  files: Files,
+): Promise<Census> {
+  if (segments.length === 0) return end;
+  const at = Math.max(0, segments.findLastIndex(({ first }) => first <= number));
+  const segment = segments[at];
+  const isLast = at === segments.length - 1;
+  if (isLast && number >= segment.end!) return end;
+  const before = Math.max(number, segment.first);
+  const { census } = await scanSegment(files, segment, { before });
+  if (census !== null) return census;
+  // Its snapshot is damaged: where the next one begins, without what is in between.
+  const behind = isLast ? end : await censusBefore(segments[at + 1].first, segments, end, files);
+  const all = (await scanSegment(files, segment, { base: new Census() })).census;
+  const passed = (await scanSegment(files, segment, { base: new Census(), before })).census;
+  return all && passed ? behind.minus(all.minus(passed)) : behind;
 }

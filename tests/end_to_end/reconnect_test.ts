@@ -17,7 +17,7 @@ Deno.test({
     await using dir = new TempDir();
     const file = dir.file("measures.csv");
     const args = ["--state-dir", dir.file("state")];
-    const first = await startServer(file, { args });
+    await using first = await startServer(file, { args });
     const address = `127.0.0.1:${portOf(first)}`;
     await using stack = new AsyncDisposableStack();
     const clients = Array.from({ length: CLIENTS }, (_, n) =>

@@ -1,0 +1,142 @@
+/** What the parts of an open journal share. */
+import { messageOf } from "../errors.ts";
+import type { ClientTable } from "../clients.ts";
+import type { Ledger } from "./ledger.ts";
+import type { DiskJournalStats, Settings } from "./options.ts";
+import type { Quarantine } from "./quarantine.ts";
+import type { DiskReader } from "./reader.ts";
+import { cut } from "./recover.ts";
+import type { Segment } from "./segment.ts";
+import type { Segments } from "./segments.ts";
+import type { Tail } from "./tail.ts";
+
+export interface CoreParts {
+  readonly settings: Settings;
+  readonly stats: DiskJournalStats;
+  readonly ledger: Ledger;
+  readonly segments: Segments;
+  readonly tail: Tail;
+  readonly quarantine: Quarantine;
+}
+
+export class Core implements CoreParts {
+  readonly settings: Settings;
+  readonly stats: DiskJournalStats;
+  readonly ledger: Ledger;
+  readonly segments: Segments;
+  readonly tail: Tail;
+  readonly quarantine: Quarantine;
+  readonly readers = new Map<string, DiskReader>();
+  /** Number of the first batch since the journal was opened. */
+  readonly firstOfSession: number;
+  /** The journal's id. */
+  id: string;
+  /** No more batches will come. */
+  ended = false;
+  /** Nothing is read any more. */
+  closed = false;
+  /** Told when an output has come further. */
+  onCommit: () => void = () => {};
+  #waiting: { position: number; resolve: () => void; reject: (error: Error) => void }[] = [];
+  /** Has a segment no longer written to, if it was. */
+  seal: (segment: Segment) => Promise<void> = () => Promise.resolve();
+
+  constructor(id: string, parts: CoreParts) {
+    this.id = id;
+    this.settings = parts.settings;
+    this.stats = parts.stats;
+    this.ledger = parts.ledger;
+    this.segments = parts.segments;
+    this.tail = parts.tail;
+    this.quarantine = parts.quarantine;
+    this.firstOfSession = parts.tail.next;
+  }
+
+  get clients(): ClientTable {
+    return this.ledger.clients;
+  }
+
+  /** Everything before this number has been committed by every output. */
+  get committed(): number {
+    let committed = Infinity;
+    for (const reader of this.readers.values()) committed = Math.min(committed, reader.committed);
+    return committed === Infinity ? 0 : committed;
+  }
+
+  /** Resolves when the batch with that number, and all before it, are on disk, or given up. */
+  durable(position: number): Promise<void> {
+    if (position < this.tail.written) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiting.push({ position, resolve, reject }));
+  }
+
+  /** Some batches have come to disk, or have been given up: tells those who wait for that. */
+  onWritten(): void {
+    if (this.#waiting.length > 0) {
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const waiter of waiting) {
+        if (waiter.position < this.tail.written) waiter.resolve();
+        else this.#waiting.push(waiter);
+      }
+    }
+    this.clients.progress();
+  }
+
+  /** Nothing will be written any more. */
+  abandon(): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(new Error("The journal was closed before"));
+  }
+
+  /** A record at `offset` is bad: the segment is copied to quarantine, and ends before that record from now on. */
+  async setAside(segment: Segment, offset: number): Promise<void> {
+    await this.seal(segment);
+    // Another reader may have come to it first, or it has been dropped.
+    if (segment.length <= offset || !this.segments.has(segment)) return;
+    const { settings: { files, log, times }, stats } = this;
+    const lost = segment.length - offset;
+    segment.length = offset;
+    segment.end = null;
+    stats.quarantinedSegments++;
+    stats.damagedBytes += lost;
+    const failure = await this.quarantine.add(segment.path, "copy", times.wallMs());
+    log.error("A segment of the journal has a damaged record; what comes before it is used", {
+      path: segment.path,
+      at_byte: offset,
+      lost_bytes: lost,
+      no_copy: failure ?? undefined,
+    });
+    if (failure !== null || !this.segments.has(segment)) return;
+    const before = segment.fileBytes;
+    await cut(segment, offset, files, log);
+    stats.diskBytes += segment.fileBytes - before;
+  }
+
+  /** A segment cannot be read from some place on, for good. */
+  onUnreadable(segment: Segment, error: unknown): void {
+    this.settings.log.error("Cannot read a segment of the journal", {
+      path: segment.path,
+      error: messageOf(error),
+    });
+  }
+
+  /** The list of clients at the beginning of a segment is damaged; its batches are good without. */
+  async onBadSnapshot(segment: Segment): Promise<void> {
+    if (segment.badSnapshot) return;
+    segment.badSnapshot = true;
+    this.stats.quarantinedSegments++;
+    const { log, times } = this.settings;
+    log.error("The list of clients in a segment of the journal is damaged, its points are used", {
+      path: segment.path,
+    });
+    await this.quarantine.add(segment.path, "copy", times.wallMs());
+  }
+
+  /** An output has lost points at the end of a segment. Where several lose the same ones, they count once. */
+  onLoss(segment: Segment, points: number): void {
+    const more = points - segment.lostPoints;
+    if (more <= 0) return;
+    segment.lostPoints += more;
+    this.stats.damagedPoints += more;
+    this.settings.log.error("Points of the journal are lost by damage", { points: more, path: segment.path });
+  }
+}

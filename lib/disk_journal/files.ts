@@ -1,0 +1,89 @@
+/** What the journal needs of a file system; a test gives it one that fails. */
+/** An open file. */
+export type JournalFile =
+  & Pick<Deno.FsFile, "read" | "write" | "seek" | "sync" | "syncData" | "truncate" | "close">
+  & Disposable;
+
+/** Every function throws what the file system does. */
+export interface Files {
+  open(path: string, options?: Deno.OpenOptions): Promise<JournalFile>;
+  /** The first bytes of a file, `length` at most. */
+  readStart(path: string, length: number): Uint8Array<ArrayBuffer>;
+  list(directory: string): Promise<string[]>;
+  stat(path: string): Promise<Pick<Deno.FileInfo, "size" | "mtime">>;
+  makeDirectory(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  copy(from: string, to: string): Promise<void>;
+  truncate(path: string, length: number): Promise<void>;
+  remove(path: string): void;
+  /** Bytes that this process may still write to the file system of a directory. */
+  freeBytes(directory: string): Promise<number>;
+}
+
+/** The real one. */
+export const SYSTEM_FILES: Files = {
+  open: (path, options) => Deno.open(path, options),
+  readStart(path, length) {
+    using file = Deno.openSync(path);
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    for (let read; done < length && (read = file.readSync(bytes.subarray(done)));) done += read;
+    return bytes.subarray(0, done);
+  },
+  async list(directory) {
+    const names: string[] = [];
+    for await (const { name, isFile } of Deno.readDir(directory)) if (isFile) names.push(name);
+    return names.sort();
+  },
+  stat: (path) => Deno.stat(path),
+  makeDirectory: (path) => Deno.mkdir(path, { recursive: true, mode: 0o750 }),
+  rename: (from, to) => Deno.rename(from, to),
+  copy: (from, to) => Deno.copyFile(from, to),
+  truncate: (path, length) => Deno.truncate(path, length),
+  remove: (path) => Deno.removeSync(path),
+  async freeBytes(directory) {
+    const { statfs } = await import("node:fs/promises");
+    const { bavail, bsize } = await statfs(directory);
+    return bavail * bsize;
+  },
+};
+
+/** Writes all of the bytes. */
+export async function writeAll(file: Pick<JournalFile, "write">, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+}
+
+/**
+ * Replaces a small file as a whole: after a crash or a power failure it is the old one or the new one.
+ *
+ * @throws What the file system throws; the old file is left as it was.
+ */
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  files: Files = SYSTEM_FILES,
+): Promise<void> {
+  const temporary = path + TEMPORARY;
+  try {
+    {
+      using file = await files.open(temporary, { create: true, write: true, truncate: true });
+      await writeAll(file, typeof content === "string" ? new TextEncoder().encode(content) : content);
+      await file.syncData();
+    }
+    await files.rename(temporary, path);
+  } catch (error) {
+    try {
+      files.remove(temporary);
+    } catch { /* it was not made */ }
+    throw error;
+  }
+}
+
+/** What names of files end with that are not complete. */
+export const TEMPORARY = ".tmp";
+
+/** Makes names that are new in a directory survive a power failure. */
+export async function syncDirectory(directory: string, files: Files = SYSTEM_FILES): Promise<void> {
+  using folder = await files.open(directory);
+  await folder.sync();
+}

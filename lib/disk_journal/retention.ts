@@ -1,0 +1,134 @@
+/** What a journal on disk keeps: what some output has not committed, up to the limits of size, age, space and memory. */
+import type { Core } from "./core.ts";
+import type { Entry } from "./tail.ts";
+
+const SPACE_INTERVAL_MS = 1000;
+/** A disk that takes long may have so many times the memory of one that fails. */
+const SLOW_FACTOR = 4;
+/** Of the greatest age, the part that one segment may span: what is dropped is at most so much younger. */
+const AGE_PARTS = 8;
+
+export class Retention {
+  /** Nothing can be written for now, and nothing is being written. */
+  stalled = false;
+  /** The file system has less room than it should. */
+  lowSpace = false;
+  readonly #core: Core;
+  #spaceCheckedMs = -Infinity;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Whether producers should wait. */
+  get isFull(): boolean {
+    const { segments, tail, settings: { maxBytes, memoryBytes } } = this.#core;
+    return segments.bytes > maxBytes || tail.unwrittenBytes > memoryBytes;
+  }
+
+  /** How old the oldest record of a segment may be when it is written to, in ms. */
+  get maxSpanMs(): number {
+    return this.#core.settings.maxAgeMs / AGE_PARTS;
+  }
+
+  /**
+   * Deletes segments that every output has passed, but for the last one, which has the table of clients; forgets what
+   * need not be in memory.
+   */
+  forgetCommitted(): void {
+    const { segments, tail, ledger, committed, settings: { memoryBytes } } = this.#core;
+    while (segments.first && segments.second && segments.second.first <= committed) {
+      segments.remove(segments.first);
+    }
+    if (this.stalled) {
+      // Every output has it: it need not be written any more.
+      const end = Math.min(committed, tail.next);
+      for (const { number, batch } of tail.from(tail.written)) {
+        if (number >= end) break;
+        ledger.enter(batch, "unwritten");
+      }
+      tail.advance(end);
+    }
+    for (const { batch } of tail.takeFirst(Math.min(committed, tail.written))) batch.release();
+    // A reader that is behind gets these from disk; one that has them keeps them, so they are not used again.
+    tail.takeWritten(memoryBytes);
+  }
+
+  /** Where the oldest points give way: what is in memory alone, and more than it should be. */
+  limitMemory(): void {
+    const { onFull, memoryBytes } = this.#core.settings;
+    if (onFull !== "drop_oldest") return;
+    this.giveUp(this.#core.tail.takeOldestUnwritten(this.stalled ? memoryBytes : SLOW_FACTOR * memoryBytes));
+  }
+
+  /** Batches that were taken out of memory will never be written. */
+  giveUp(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    const { readers, ledger } = this.#core;
+    let lost = readers.size > 0 ? 0 : entries.reduce((sum, { batch }) => sum + batch.length, 0);
+    for (const reader of readers.values()) lost = Math.max(lost, reader.dropUnwritten(entries));
+    for (const { batch } of entries) ledger.enter(batch, "unwritten");
+    this.#countDropped(lost);
+    this.#core.onWritten();
+  }
+
+  /** Drops the oldest segment, unless it is the last one. */
+  dropSegment(): boolean {
+    const { segments, readers } = this.#core;
+    const { first, second } = segments;
+    if (!first || !second) return false;
+    const census = segments.censusAt(second);
+    let lost = readers.size > 0 ? 0 : second.pointsBefore - first.pointsBefore;
+    for (const reader of readers.values()) lost = Math.max(lost, reader.dropWritten(second.first, census));
+    segments.remove(first);
+    this.#countDropped(lost);
+    return true;
+  }
+
+  /** The limits of size and age. @param beginSegment Begins a new last segment. */
+  async limitDisk(beginSegment: () => Promise<void>): Promise<void> {
+    const { segments, tail, settings: { onFull, maxBytes, maxAgeMs, times } } = this.#core;
+    if (onFull === "drop_oldest") { while (segments.bytes > maxBytes && this.dropSegment()); }
+    if (maxAgeMs === Infinity) return;
+    const oldest = times.monotonicMs() - maxAgeMs;
+    while (segments.first && segments.first.writtenMs < oldest) {
+      if (!segments.second) {
+        // Without points that somebody waits for, it is only there for its table of clients.
+        if (this.#core.committed >= tail.written) return;
+        await beginSegment();
+      }
+      if (!this.dropSegment()) return;
+    }
+  }
+
+  /** Whether the file system has room for more; makes room where that is the policy. */
+  async hasSpace(): Promise<boolean> {
+    const { minFreeBytes, onFull, directory, files, times, log } = this.#core.settings;
+    if (minFreeBytes === 0) return true;
+    const now = times.monotonicMs();
+    if (now - this.#spaceCheckedMs >= SPACE_INTERVAL_MS) {
+      this.#spaceCheckedMs = now;
+      // Where the system does not say, writing will.
+      const free = await files.freeBytes(directory).catch(() => Infinity);
+      const before = this.lowSpace;
+      this.lowSpace = free < minFreeBytes;
+      if (this.lowSpace && !before) {
+        log.warn("The file system of the journal has less room than it should", {
+          directory,
+          free_bytes: free,
+          min_free: minFreeBytes,
+        });
+      } else if (before && !this.lowSpace) {
+        log.info("The file system of the journal has room again", { directory });
+      }
+      if (this.lowSpace && onFull === "drop_oldest" && this.dropSegment()) return true;
+    }
+    return !this.lowSpace;
+  }
+
+  #countDropped(points: number): void {
+    if (points === 0) return;
+    this.#core.stats.droppedPoints += points;
+    this.#core.settings.onDrop(points);
+  }
+}

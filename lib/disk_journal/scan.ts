@@ -1,0 +1,101 @@
+/** Reads a segment from its beginning as far as it is good, and counts. */
+import { messageOf } from "../errors.ts";
+import { Census, Counter, guessPoints } from "./census.ts";
+import type { Files } from "./files.ts";
+import { RecordReader, type RecordStop } from "./record_reader.ts";
+import { HEADER_BYTES, type Segment } from "./segment.ts";
+
+export interface Scan {
+  /** Behind the last good record; `null` where there is not even a snapshot, and no base is given. */
+  census: Census | null;
+  /** The snapshot is damaged, and the base was used. */
+  badSnapshot: boolean;
+  stop: RecordStop;
+  /** What is wrong, where it is `bad`. */
+  problem?: string;
+  /** Good ones. */
+  records: number;
+  /** Bytes up to the first record that is not good. */
+  goodLength: number;
+  /** Points from there on, as far as they can be counted. */
+  lostPoints: number;
+}
+
+export interface ScanOptions {
+  /** Stops before the record with this number. @default {Infinity} */
+  before?: number;
+  /** Lost points are counted from the record with this number on. @default {0} */
+  lostFrom?: number;
+  /** What stands for the snapshot if that is damaged; it is counted on. @default none */
+  base?: Census;
+  /** When the clients of its records were in contact at the latest, in ms since the epoch. @default {0} */
+  seenMs?: number;
+}
+
+/** Never fails: what cannot be read is bad. */
+export async function scanSegment(
+  files: Files,
+  segment: Pick<Segment, "path" | "first" | "pointsBefore" | "length">,
+  options: ScanOptions = {},
+): Promise<Scan> {
+  const { before = Infinity, lostFrom = 0, base, seenMs } = options;
+  const { path, first, pointsBefore, length } = segment;
+  const scan: Scan = {
+    census: null,
+    badSnapshot: false,
+    stop: "end",
+    records: 0,
+    goodLength: HEADER_BYTES,
+    lostPoints: 0,
+  };
+  try {
+    using reader = await RecordReader.open(files, path);
+    let counter: Counter | null = null;
+    while (counter === null || first + scan.records < before) {
+      const payload = await reader.next(length);
+      if (payload === "bad" && counter === null && base && reader.skipBad()) {
+        scan.badSnapshot = true;
+        counter = new Counter(scan.census = base, seenMs);
+      } else if (typeof payload === "string") {
+        scan.stop = payload;
+        break;
+      } else if (counter) {
+        counter.add(payload);
+        scan.records++;
+      } else {
+        counter = new Counter(scan.census = Census.ofSnapshot(payload, pointsBefore), seenMs);
+      }
+      scan.goodLength = reader.offset;
+    }
+    if (scan.stop === "bad") {
+      scan.problem = "its checksum is wrong";
+      scan.lostPoints = await countLost(reader, length, first + scan.records, lostFrom);
+    }
+  } catch (error) {
+    scan.stop = "bad";
+    scan.problem = messageOf(error);
+  }
+  // No crash leaves a segment without its snapshot.
+  if (scan.census === null) {
+    scan.problem ??= "its list of clients is not whole";
+    scan.stop = "bad";
+  }
+  return scan;
+}
+
+/** Records behind a bad one cannot be decoded without it, but what they say of themselves can be read. */
+async function countLost(
+  reader: RecordReader,
+  length: number,
+  number: number,
+  lostFrom: number,
+): Promise<number> {
+  let points = 0;
+  let payload = reader.skipBad();
+  while (payload !== null) {
+    if (number++ >= lostFrom) points += guessPoints(payload);
+    const next = await reader.next(length);
+    payload = typeof next !== "string" ? next : next === "bad" ? reader.skipBad() : null;
+  }
+  return points;
+}

@@ -1,0 +1,105 @@
+/** Decodes the batches of one segment. */
+import { BatchDecoder } from "../batch_codec.ts";
+import type { DecodedMetric } from "../batch_dictionary.ts";
+import type { ClientRecord, ClientTable, Origin } from "../clients.ts";
+import type { Batch, BatchPool, Metric } from "../measurement.ts";
+import { PostcardReader } from "../postcard.ts";
+import type { Files } from "./files.ts";
+import { OriginReader } from "./record.ts";
+import { RecordReader, type RecordStop } from "./record_reader.ts";
+import type { Segment } from "./segment.ts";
+
+export interface SourceOptions {
+  readonly files: Files;
+  readonly clients: ClientTable;
+  readonly makeMetric?: (metric: DecodedMetric) => Metric;
+  readonly pool?: BatchPool;
+  /** Told when the list of clients is damaged. The batches are good without it. */
+  readonly onBadSnapshot?: () => Promise<void>;
+}
+
+export class SegmentSource implements Disposable {
+  readonly segment: Segment;
+  /** Number of the next record, and the points that were written to the journal before it. */
+  number: number;
+  points: number;
+  readonly #records: RecordReader;
+  readonly #decoder: BatchDecoder;
+  readonly #reader: OriginReader<ClientRecord>;
+  #origins: Origin[] = [];
+  readonly #onBadSnapshot: () => Promise<void>;
+  #started = false;
+
+  private constructor(segment: Segment, records: RecordReader, options: SourceOptions) {
+    this.segment = segment;
+    this.number = segment.first;
+    this.points = segment.pointsBefore;
+    this.#records = records;
+    const { clients, makeMetric, pool, onBadSnapshot = () => Promise.resolve() } = options;
+    this.#onBadSnapshot = onBadSnapshot;
+    this.#decoder = new BatchDecoder({ pool, makeMetric });
+    this.#reader = new OriginReader({
+      client: ({ name, instance }) => clients.get(name, instance),
+      origin: (client, points, sequence) => {
+        const start = this.#origins.at(-1)?.end ?? 0;
+        this.#origins.push({ client, start, end: start + points, sequence });
+      },
+    });
+  }
+
+  /** @param buffer Of a source that is no longer used. @throws What the file system throws. */
+  static async open(
+    segment: Segment,
+    options: SourceOptions,
+    buffer?: Uint8Array<ArrayBuffer>,
+  ): Promise<SegmentSource> {
+    return new SegmentSource(segment, await RecordReader.open(options.files, segment.path, buffer), options);
+  }
+
+  /** Where the next record begins, in bytes. */
+  get offset(): number {
+    return this.#records.offset;
+  }
+
+  get buffer(): Uint8Array<ArrayBuffer> {
+    return this.#records.buffer;
+  }
+
+  [Symbol.dispose](): void {
+    this.#records[Symbol.dispose]();
+  }
+
+  /**
+   * The next batch, whose number is {@linkcode SegmentSource.number} - 1 then.
+   *
+   * @throws What the file system throws.
+   */
+  async next(): Promise<Batch | RecordStop> {
+    const { length } = this.segment;
+    if (!this.#started) {
+      const snapshot = await this.#records.next(length);
+      if (snapshot === "bad" && this.#records.skipBad()) await this.#onBadSnapshot();
+      else if (typeof snapshot === "string") return snapshot;
+      this.#started = true;
+    }
+    const payload = await this.#records.next(length);
+    if (typeof payload === "string") return payload;
+    let batch: Batch;
+    try {
+      const reader = new PostcardReader(payload);
+      this.#origins = [];
+      this.#reader.read(reader);
+      batch = this.#decoder.decode(payload, reader.offset);
+    } catch {
+      return "bad";
+    }
+    if (this.#origins.length > 0 && this.#origins.at(-1)!.end !== batch.length) {
+      batch.release();
+      return "bad";
+    }
+    batch.origins.push(...this.#origins);
+    this.number++;
+    this.points += batch.length;
+    return batch;
+  }
+}

@@ -49,6 +49,11 @@ export interface AgentOptions {
   readonly signals?: boolean;
   /** Told when everything is open and running. */
   readonly onRunning?: (agent: RunningAgent) => void;
+  /**
+   * Whether permissions that no plugin needs are given up, for good and for the whole process, before the first byte
+   * from a network is read. @default {false}
+   */
+  readonly dropPermissions?: boolean;
   /** Told when it stops, whatever the reason is. */
   readonly onStopping?: () => void;
 }
@@ -159,6 +164,7 @@ class Agent {
       // Opened first, so that it is closed last.
       this.#journal = await this.#openJournal(stack);
       await this.#open(stack);
+      if (this.#options.dropPermissions) await this.#dropPermissions();
       return await this.#runPipe(this.#journal);
     } finally {
       stop?.removeEventListener("abort", onStop);
@@ -226,6 +232,13 @@ class Agent {
         log,
       }),
     };
+  }
+
+  /** A process that does not measure its own machine has no use for other programs and foreign code. */
+  async #dropPermissions(): Promise<void> {
+    if (this.#settings.plugins.some(({ plugin }) => plugin.isLocal)) return;
+    for (const name of ["run", "ffi", "import"] as const) await Deno.permissions.revoke({ name });
+    this.#log.debug("Permissions are given up", { permissions: "run,ffi,import" });
   }
 
   async #open(stack: AsyncDisposableStack): Promise<void> {

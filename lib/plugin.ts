@@ -93,6 +93,8 @@ export interface Output extends Part, AsyncDisposable {
 interface PluginDeclaration<C> {
   /** The name in `[plugins.NAME]`. */
   readonly name: string;
+  /** It reads the machine it runs on, for which Deno wants a program to have all permissions. @default {false} */
+  readonly isLocal?: boolean;
   /** One sentence, for `plugins list` and `config regen`. */
   readonly description: string;
   /** The keys below `[plugins.NAME]`, `enable` excepted, which every plugin has. */

@@ -60,6 +60,7 @@ export async function runService(
 
   return await runAgent(settings, log, {
     stop: stop.signal,
+    dropPermissions: true,
     onRunning: (running) => {
       agent = running;
       manager?.running(running);

@@ -216,6 +216,7 @@ function openProc(roots: ProcRoots): ProcFiles {
 export const procfs = definePlugin({
   name: "procfs",
   kind: "input",
+  isLocal: true,
   description: "Kernel, memory, network and processes of this machine, from /proc",
   config,
   // deno-lint-ignore require-await

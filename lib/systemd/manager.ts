@@ -1,7 +1,7 @@
 /** The service manager's view of a running agent: ready, live figures, still alive, reloading, stopping. */
 import type { RunningAgent } from "../agent.ts";
 import type { Logger } from "../log.ts";
-import { monotonicUsec, Notifier } from "./notify.ts";
+import { MonotonicClock, Notifier } from "./notify.ts";
 import { statusText } from "./status.ts";
 import { Watchdog, watchdogPeriodMs } from "./watchdog.ts";
 
@@ -14,6 +14,7 @@ export class ServiceManager implements Disposable {
   readonly #notifier: Notifier;
   readonly #env: (name: string) => string | undefined;
   readonly #log: Logger;
+  readonly #clock = new MonotonicClock();
   #agent: RunningAgent | null = null;
   #watchdog: Watchdog | null = null;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -53,7 +54,7 @@ export class ServiceManager implements Disposable {
   }
 
   reloading(): void {
-    this.#notifier.send("RELOADING=1", `MONOTONIC_USEC=${monotonicUsec()}`);
+    this.#notifier.send("RELOADING=1", `MONOTONIC_USEC=${this.#clock.now()}`);
   }
 
   reloaded(): void {

@@ -18,12 +18,22 @@ type Environment = (name: string) => string | undefined;
 const UPTIME_RESOLUTION_US = 10_000;
 
 /**
- * A time of the monotonic clock that is not before now, in µs. A manager takes a `RELOADING=1` whose time is before its
- * own request for an old one. Deno does not show CLOCK_MONOTONIC; /proc/uptime is that clock or, on a machine that
- * was suspended, ahead of it.
+ * Times of the monotonic clock that are not before now. A manager takes a `RELOADING=1` whose time is before its own
+ * request for an old one. Deno does not show CLOCK_MONOTONIC; /proc/uptime is that clock or, on a machine that was
+ * suspended, ahead of it. It is read once: a process may give up the permission.
  */
-export function monotonicUsec(uptime: string = Deno.readTextFileSync("/proc/uptime")): number {
-  return Math.round(Number(uptime.split(" ")[0]) * 1e6) + UPTIME_RESOLUTION_US;
+export class MonotonicClock {
+  readonly #uptimeUs: number;
+  readonly #atMs = performance.now();
+
+  constructor(uptime: string = Deno.readTextFileSync("/proc/uptime")) {
+    this.#uptimeUs = Math.round(Number(uptime.split(" ")[0]) * 1e6) + UPTIME_RESOLUTION_US;
+  }
+
+  /** In µs. */
+  now(): number {
+    return this.#uptimeUs + Math.ceil((performance.now() - this.#atMs) * 1000);
+  }
 }
 
 /** Messages that wait for a manager that takes none; further ones are not sent. */

@@ -8,7 +8,7 @@ import { deadline } from "@std/async/deadline";
 import { retry, RetryError } from "@std/async/retry";
 import { addressProblem } from "./address.ts";
 import { Delivery } from "./delivery.ts";
-import { dial } from "./dial.ts";
+import { dial, type Dialled, explainTls } from "./dial.ts";
 import { formatDuration } from "./duration.ts";
 import { EXIT, ExitError, messageOf } from "./errors.ts";
 import { FrameReader } from "./frames.ts";
@@ -124,7 +124,19 @@ const config = table({
       doc: "The name in the server's certificate, where it is not the one in relay_server.",
       default: "",
     }),
-  }, { doc: "TLS." }),
+    cert: text({
+      doc: "A certificate of this client, a PEM file, for servers that ask for one.",
+      default: "",
+    }),
+    key: text({ doc: "Its private key, a PEM file.", default: "" }),
+  }, {
+    doc: "TLS. Files are read again for each connection.",
+    check: ({ cert, key }) => {
+      if ((cert === "") !== (key === "")) {
+        return { key: cert === "" ? "cert" : "key", problem: "must be given with the other of cert and key" };
+      }
+    },
+  }),
   retry: retryConfig,
 }, {
   doc: "Sends measurements to a relay server.",
@@ -243,7 +255,7 @@ export class RelayClient implements Output {
     unsendable_points: 0,
   };
   #connections = 0;
-  #conn: Deno.Conn | null = null;
+  #conn: Dialled | null = null;
   #attempts = 0;
 
   constructor(
@@ -410,7 +422,7 @@ export class RelayClient implements Output {
   /** Greets; a server of ours is told who this is, and says what it has. */
   async #handshake(
     server: string,
-    conn: Deno.Conn,
+    conn: Dialled,
     reader: BatchReader,
   ): Promise<{ frames: FrameReader; welcome: Welcome | null }> {
     const { client_name } = this.#config;
@@ -446,9 +458,14 @@ export class RelayClient implements Output {
         welcome = reply;
       }
     } catch (error) {
-      throw late
-        ? new Error(`the server accepted, and did not answer within ${formatDuration(handshakeMs)}`)
-        : error;
+      if (late) {
+        throw new Error(`the server accepted, and did not answer within ${formatDuration(handshakeMs)}`);
+      }
+      // In TLS 1.3 a server that does not like our certificate says so after the handshake.
+      if (/fatal alert/.test(messageOf(error))) {
+        throw new Error(explainTls(messageOf(error)), { cause: error });
+      }
+      throw error;
     } finally {
       clearTimeout(timer);
     }
@@ -480,7 +497,7 @@ export class RelayClient implements Output {
   }
 
   /** The token, where nobody on the way can read it. @throws where somebody could. */
-  #tokenFor(server: string, conn: Deno.Conn): string {
+  #tokenFor(server: string, conn: Dialled): string {
     const problem = this.#token.refresh();
     if (problem) this.#log.error(`${problem}; going on with the token before`);
     if (this.#token.value === "" || this.#config.tls.enable) return this.#token.value;
@@ -493,7 +510,7 @@ export class RelayClient implements Output {
 
   /** Reads acknowledgements until the server's end of the connection, and says so. Never rejects. */
   async #watch(
-    conn: Deno.Conn,
+    conn: Dialled,
     frames: FrameReader,
     delivery: Delivery | null,
     lost: AbortController,
@@ -541,7 +558,7 @@ export class RelayClient implements Output {
   }
 }
 
-async function write(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+async function write(conn: Dialled, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
 }
 
@@ -561,7 +578,7 @@ function readMessage<T extends ControlMessage["type"]>(frames: FrameReader, ...t
 
 /** The server's next message. */
 async function readAnswer<T extends ControlMessage["type"]>(
-  conn: Deno.Conn,
+  conn: Dialled,
   frames: FrameReader,
   ...types: T[]
 ): Promise<MessageOf<T>> {

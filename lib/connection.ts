@@ -25,7 +25,7 @@ import type { Grant } from "./admission/tokens.ts";
 import { BatchCodecError } from "./batch_codec.ts";
 import type { ClientRecord } from "./clients.ts";
 import { Intake } from "./intake.ts";
-import { TLS_HANDSHAKE } from "./tls_terminator.ts";
+import { TLS_HANDSHAKE, type Transport } from "./tls_terminator.ts";
 import { RegistryError } from "./registry.ts";
 import type { ServerShared } from "./server.ts";
 
@@ -45,7 +45,7 @@ class ProtocolViolation extends Error {
 export class ClientConnection {
   /** Resolves when the conversation is over and all that was received of it has been passed on. */
   readonly finished: Promise<void>;
-  #conn: Deno.Conn;
+  #conn: Transport;
   /** What is said cannot be read on the way. */
   #secure = false;
   readonly #shared: ServerShared;

@@ -2,6 +2,7 @@
  * Acknowledged delivery, the client's side (see docs/protocol.md): each batch of the journal goes as one message with
  * its number, in the codec of {@linkcode ./batch_codec.ts}, and is committed when the server says that it is safe.
  */
+import type { Dialled } from "./dial.ts";
 import { BatchEncoder } from "./batch_codec.ts";
 import type { Logger } from "./log.ts";
 import { messageOf } from "./errors.ts";
@@ -63,7 +64,7 @@ export class Delivery {
    *
    * @throws when writing fails or the signal is aborted.
    */
-  async run(conn: Deno.Conn, { sequence, maxSeries }: Welcome, signal: AbortSignal): Promise<void> {
+  async run(conn: Dialled, { sequence, maxSeries }: Welcome, signal: AbortSignal): Promise<void> {
     const outbox = this.#outbox;
     this.#encoder = new BatchEncoder({ maxSeries }, this.#slots);
     this.#length = 0;
@@ -158,7 +159,7 @@ export class Delivery {
     this.#bytes = larger;
   }
 
-  async #flush(conn: Deno.Conn): Promise<void> {
+  async #flush(conn: Dialled): Promise<void> {
     for (let done = 0; done < this.#length;) {
       done += await conn.write(this.#bytes.subarray(done, this.#length));
     }

@@ -4,6 +4,7 @@ import { formatAddress, interfaceProblem, parseAddress } from "./address.ts";
 import { formatDuration } from "./duration.ts";
 import { messageOf } from "./errors.ts";
 import type { Logger } from "./log.ts";
+import type { Transport } from "./tls_terminator.ts";
 import { resolve } from "./resolve.ts";
 
 /** How TLS is spoken. */
@@ -12,7 +13,13 @@ export interface DialTls {
   ca: string;
   /** Name in the server's certificate. Empty: the name that is dialled. */
   server_name: string;
+  /** PEM files of a certificate of this client and its key. Empty: none is shown. */
+  cert: string;
+  key: string;
 }
+
+/** A connection, plain or not. */
+export type Dialled = Transport & { readonly remoteAddr: Deno.Addr };
 
 export interface DialOptions {
   tls?: DialTls | undefined;
@@ -29,7 +36,7 @@ export interface DialOptions {
  *
  * @throws with what went wrong at each address.
  */
-export async function dial(server: string, options: DialOptions): Promise<Deno.Conn> {
+export async function dial(server: string, options: DialOptions): Promise<Dialled> {
   const { tls, connectMs, resolveMs, log, signal } = options;
   const address = parseAddress(server);
   const hostnames = await deadline(resolve(address), resolveMs, { signal }).catch((error) => {
@@ -39,16 +46,21 @@ export async function dial(server: string, options: DialOptions): Promise<Deno.C
   for (const hostname of hostnames) {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), connectMs);
+    const either = AbortSignal.any([signal, late.signal]);
     try {
-      const conn = await Deno.connect({
-        hostname,
-        port: address.port,
-        signal: AbortSignal.any([signal, late.signal]),
-      });
+      if (tls?.cert) {
+        return await certified(
+          { hostname, port: address.port },
+          tls.server_name || address.hostname,
+          tls,
+          either,
+        );
+      }
+      const conn = await Deno.connect({ hostname, port: address.port, signal: either });
       log.debug("Connected", { server, address: hostname });
       conn.setNoDelay();
       conn.setKeepAlive();
-      return tls ? await secure(conn, address.hostname, tls, late.signal) : conn;
+      return tls ? await secure(conn, tls.server_name || address.hostname, tls, either) : conn;
     } catch (error) {
       if (signal.aborted) throw error;
       const reason = late.signal.aborted
@@ -65,8 +77,8 @@ export async function dial(server: string, options: DialOptions): Promise<Deno.C
 /** Goes on in TLS. @throws with what is wrong with the server's certificate. */
 async function secure(
   conn: Deno.TcpConn,
-  hostname: string,
-  { ca, server_name }: DialTls,
+  name: string,
+  { ca }: DialTls,
   signal: AbortSignal,
 ): Promise<Deno.TlsConn> {
   const close = () => {
@@ -79,26 +91,46 @@ async function secure(
   try {
     // Read each time: a new one is taken at the next connection.
     const caCerts = ca === "" ? undefined : [Deno.readTextFileSync(ca)];
-    secured = await Deno.startTls(conn, { hostname: server_name || hostname, caCerts });
+    secured = await Deno.startTls(conn, { hostname: name, caCerts });
     await secured.handshake();
     return secured;
   } catch (error) {
     secured?.close();
     close();
-    throw new Error(explain(messageOf(error)), { cause: error });
+    throw new Error(explainTls(messageOf(error)), { cause: error });
   } finally {
     signal.removeEventListener("abort", close);
   }
 }
 
+/** Connects in TLS, and shows a certificate. */
+async function certified(
+  address: { hostname: string; port: number },
+  serverName: string,
+  { ca, cert, key }: DialTls,
+  signal: AbortSignal,
+): Promise<Dialled> {
+  const { connectCertified } = await import("./client_certificates.ts");
+  const read = (path: string) => path === "" ? undefined : Deno.readTextFileSync(path);
+  try {
+    const files = { ca: read(ca), cert: read(cert), key: read(key) };
+    return await connectCertified({ ...address, ...files, serverName, signal });
+  } catch (error) {
+    throw new Error(explainTls(messageOf(error)), { cause: error });
+  }
+}
+
 /** What rustls says, and what it means. */
-function explain(problem: string): string {
-  if (/UnknownIssuer/.test(problem)) {
+export function explainTls(problem: string): string {
+  if (/UnknownIssuer|UNABLE_TO_VERIFY|unable to verify|self.signed/i.test(problem)) {
     return "the server's certificate is signed by an unknown CA (plugins.relay-client.tls.ca names the known ones)";
   }
   if (/Expired/i.test(problem)) return `the server's certificate has expired: ${problem}`;
-  if (/not valid for name/i.test(problem)) {
+  if (/not valid for name|does not match certificate/i.test(problem)) {
     return `the server's certificate is for another name (plugins.relay-client.tls.server_name): ${problem}`;
+  }
+  if (/CertificateRequired|BadCertificate/i.test(problem)) {
+    return `the server wants a certificate of this client (plugins.relay-client.tls.cert): ${problem}`;
   }
   if (/InvalidContentType|corrupt message|unexpected eof|UnexpectedEof|end of file/i.test(problem)) {
     return `the server does not speak TLS: ${problem}`;

@@ -9,12 +9,13 @@ import { type BatchBuilder, CLIENT_ATTRIBUTE } from "./point_decoder.ts";
 import type { PostcardReader } from "./postcard.ts";
 import { encodeFrame, readSequence } from "./protocol.ts";
 import { type MetricRegistry, RegistryError } from "./registry.ts";
+import type { Transport } from "./tls_terminator.ts";
 
 /** What has become of batches at this end. */
 export type Safety = "durable" | "stored";
 
 export interface IntakeOptions {
-  conn: Deno.Conn;
+  conn: Transport;
   client: ClientRecord;
   registry: MetricRegistry;
   builder: BatchBuilder;

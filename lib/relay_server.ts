@@ -49,6 +49,12 @@ const config = table({
       default: "",
     }),
     key: text({ doc: "Its private key, a PEM file.", default: "" }),
+    client_ca: text({
+      doc:
+        "PEM file of the CAs that sign clients' certificates: clients in TLS must then show one. An error at the start " +
+        "where the platform does not enforce it.",
+      default: "",
+    }),
     mode: choice(["required", "optional"], {
       doc:
         "With optional, clients without TLS are taken as well, such as real Alumet agents, which have none.",
@@ -56,9 +62,10 @@ const config = table({
     }),
   }, {
     doc: "TLS. Files that change are read again.",
-    check: ({ cert, key }) => {
+    check: ({ cert, key, client_ca }) => {
       if (cert !== "" && key === "") return { key: "key", problem: "is needed with cert" };
       if (cert === "" && key !== "") return { key: "cert", problem: "is needed with key" };
+      if (cert === "" && client_ca !== "") return { key: "cert", problem: "is needed with client_ca" };
     },
   }),
   limits: table({
@@ -105,14 +112,16 @@ const config = table({
 type RelayServerConfig = Infer<typeof config>;
 
 /** @throws {ExitError} if the files are no certificate and its key. */
-function openTls({ cert, key, mode }: RelayServerConfig["tls"], log: Logger): ServerShared["tls"] {
+async function openTls(config: RelayServerConfig["tls"], log: Logger): Promise<ServerShared["tls"]> {
+  const { cert, key, client_ca, mode } = config;
   if (cert === "") return undefined;
   try {
-    return { terminator: TlsTerminator.open({ cert, key }, log), mode };
+    return { terminator: await TlsTerminator.open({ cert, key, client_ca }, log), mode };
   } catch (error) {
+    const files = [cert, key, client_ca].filter((path) => path !== "").join(", ");
     throw new ExitError(
       EXIT.config,
-      `Cannot use ${cert} and ${key} (plugins.relay-server.tls): ${messageOf(error)}`,
+      `Cannot use ${files} (plugins.relay-server.tls): ${messageOf(error)}`,
       { cause: error },
     );
   }
@@ -149,7 +158,6 @@ export const relayServer = definePlugin({
   kind: "input",
   description: "Receives measurements from relay clients over TCP",
   config,
-  // deno-lint-ignore require-await
   async open(options: RelayServerConfig, context: PluginContext): Promise<Input> {
     const address = parseAddress(options.address, { listen: true });
     const admission: AdmissionOptions = {
@@ -161,7 +169,7 @@ export const relayServer = definePlugin({
       maxConnectionsPerAddress: options.limits.connections_per_address,
       maxNameLength: options.limits.name_length,
     };
-    const tls = openTls(options.tls, context.log);
+    const tls = await openTls(options.tls, context.log);
     const listener = listen(address, ADDRESS_KEY, context.log);
     const server = new RelayServer(listener, context, limitsOf(options), {
       safety: options.acknowledge === "stored" ? "stored" : "durable",

@@ -3,6 +3,7 @@
  * committed when the messages with its points have been written. What has been gathered and not been written
  * completely outlives the connection: the next one goes on with it.
  */
+import type { Dialled } from "./dial.ts";
 import { Batch } from "./measurement.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PointEncoder } from "./point_encoder.ts";
@@ -72,7 +73,7 @@ export class Sending {
    *
    * @throws when writing fails or the signal is aborted.
    */
-  async run(conn: Deno.Conn, signal: AbortSignal): Promise<void> {
+  async run(conn: Dialled, signal: AbortSignal): Promise<void> {
     let registered = 0;
     const pause = async () => {
       await new Promise((resolve) => setTimeout(resolve, GAP_MS));
@@ -160,7 +161,7 @@ export class Sending {
     }
   }
 
-  async #write(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  async #write(conn: Dialled, bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
     this.#stats.sent_bytes += bytes.length;
   }

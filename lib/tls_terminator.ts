@@ -3,6 +3,7 @@
  * record is passed on, byte by byte, to a TLS listener within this process, and what that listener accepts takes its
  * place. So the port stays the same socket when certificates change, and hosts can go over to TLS one by one.
  */
+import type { ClientCaOptions } from "./client_certificates.ts";
 import { messageOf } from "./errors.ts";
 import type { Logger } from "./log.ts";
 
@@ -17,46 +18,64 @@ export interface CertificateFiles {
   /** Paths of PEM files: the chain, the server's certificate first, and its private key. */
   cert: string;
   key: string;
+  /** Path of a PEM file with the CAs of which clients must show a certificate; none is asked for without it. */
+  client_ca?: string;
 }
 
 /** A connection, whatever it is made of. */
 export type Transport = Pick<Deno.Conn, "read" | "write" | "close" | "closeWrite">;
 
-/** One generation of certificates. */
+/** A listener on loopback, and what it makes of connections whose ports are known. */
 class Generation {
-  readonly #listener: Deno.TlsListener;
   /** Connections to it that are on their way, or have come before it was known that they would. */
   #pending = 0;
-  readonly #expected = new Map<number, (conn: Deno.TlsConn) => void>();
-  readonly #early = new Map<number, Deno.TlsConn>();
+  readonly #expected = new Map<number, PromiseWithResolvers<Transport>>();
+  readonly #early = new Map<number, Promise<Transport>>();
   #retired = false;
+  #port = 0;
+  #stop: () => void = () => {};
 
-  constructor(cert: string, key: string) {
-    this.#listener = Deno.listenTls({ hostname: LOOPBACK, port: 0, cert, key });
-    void this.#accept();
+  /** @throws when the files cannot be read, or are no certificate and its key. */
+  static async open(files: CertificateFiles): Promise<Generation> {
+    const generation = new Generation();
+    const cert = Deno.readTextFileSync(files.cert);
+    const key = Deno.readTextFileSync(files.key);
+    if (files.client_ca) {
+      await generation.#listenCertified({ cert, key, ca: Deno.readTextFileSync(files.client_ca) });
+    } else generation.#listen(cert, key);
+    return generation;
   }
 
-  /** Both ends of a new connection to this listener; the second one when it has been accepted. */
-  async connect(): Promise<{ plain: Deno.TcpConn; secure: Promise<Deno.TlsConn> }> {
-    const { port } = this.#listener.addr as Deno.NetAddr;
+  /**
+   * Both ends of a new connection to this listener; the second one when its handshake is done. `abandon` says that
+   * nobody waits for it any more.
+   */
+  async connect(): Promise<{ plain: Deno.TcpConn; secure: Promise<Transport>; abandon: () => void }> {
     this.#pending++;
     try {
-      const plain = await Deno.connect({ hostname: LOOPBACK, port });
-      const { port: own } = plain.localAddr as Deno.NetAddr;
-      const early = this.#early.get(own);
-      this.#early.delete(own);
-      if (early) this.#arrived();
-      const secure = early ?? new Promise<Deno.TlsConn>((resolve) => this.#expected.set(own, resolve));
-      return { plain, secure: Promise.resolve(secure) };
+      const plain = await Deno.connect({ hostname: LOOPBACK, port: this.#port });
+      const { port } = plain.localAddr as Deno.NetAddr;
+      const early = this.#early.get(port);
+      if (early) {
+        this.#early.delete(port);
+        this.#done();
+        return { plain, secure: early, abandon: () => {} };
+      }
+      const expected = Promise.withResolvers<Transport>();
+      this.#expected.set(port, expected);
+      const abandon = () => {
+        if (this.#expected.delete(port)) this.#done();
+      };
+      return { plain, secure: expected.promise, abandon };
     } catch (error) {
-      this.#arrived();
+      this.#done();
       throw error;
     }
   }
 
   close(): void {
     try {
-      this.#listener.close();
+      this.#stop();
     } catch { /* closed before */ }
   }
 
@@ -66,34 +85,74 @@ class Generation {
     if (this.#pending === 0) this.close();
   }
 
-  #arrived(): void {
+  /** A connection of that port has come, or failed. */
+  #arrived(port: number, conn: Promise<Transport>): void {
+    // It may fail before anybody looks at it.
+    conn.catch(() => {});
+    const expected = this.#expected.get(port);
+    if (expected) {
+      this.#expected.delete(port);
+      expected.resolve(conn);
+      this.#done();
+    } else if (this.#pending > 0) this.#early.set(port, conn);
+    else void conn.then(close, () => {});
+  }
+
+  #done(): void {
     this.#pending--;
     if (this.#pending > 0) return;
     // Another program of this host has found the port; it would come without an address.
-    for (const conn of this.#early.values()) close(conn);
+    for (const conn of this.#early.values()) void conn.then(close, () => {});
     this.#early.clear();
     if (this.#retired) this.close();
   }
 
-  async #accept(): Promise<void> {
-    while (true) {
-      let conn: Deno.TlsConn;
-      try {
-        conn = await this.#listener.accept();
-      } catch (error) {
-        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        continue;
+  #listen(cert: string, key: string): void {
+    const listener = Deno.listenTls({ hostname: LOOPBACK, port: 0, cert, key });
+    this.#port = (listener.addr as Deno.NetAddr).port;
+    this.#stop = () => listener.close();
+    void (async () => {
+      while (true) {
+        let conn: Deno.TlsConn;
+        try {
+          conn = await listener.accept();
+        } catch (error) {
+          if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          continue;
+        }
+        this.#arrived((conn.remoteAddr as Deno.NetAddr).port, handshake(conn));
       }
-      const { port } = conn.remoteAddr as Deno.NetAddr;
-      const resolve = this.#expected.get(port);
-      this.#expected.delete(port);
-      if (resolve) {
-        resolve(conn);
-        this.#arrived();
-      } else if (this.#pending > 0) this.#early.set(port, conn);
-      else close(conn);
+    })();
+  }
+
+  async #listenCertified(options: ClientCaOptions): Promise<void> {
+    const { certificatesProblem, listenCertified } = await import("./client_certificates.ts");
+    const problem = await certificatesProblem(options);
+    if (problem) {
+      throw new Error(
+        `client certificates cannot be asked for with this version of Deno (${problem}); remove client_ca and use tokens`,
+      );
     }
+    const listener = await listenCertified(
+      options,
+      (port, conn) => this.#arrived(port, Promise.resolve(conn)),
+      (port, reason) => {
+        if (port !== undefined) this.#arrived(port, Promise.reject(new Error(reason)));
+      },
+    );
+    this.#port = listener.port;
+    this.#stop = listener.close;
+  }
+}
+
+async function handshake(conn: Deno.TlsConn): Promise<Transport> {
+  try {
+    await conn.handshake();
+    return conn;
+  } catch (error) {
+    close(conn);
+    throw error;
   }
 }
 
@@ -120,9 +179,9 @@ export class TlsTerminator implements Disposable {
   }
 
   /** @throws when the files cannot be read, or are no certificate and its key. */
-  static open(files: CertificateFiles, log: Logger, checkMs = CHECK_MS): TlsTerminator {
+  static async open(files: CertificateFiles, log: Logger, checkMs = CHECK_MS): Promise<TlsTerminator> {
     const stamp = stampOf(files);
-    return new TlsTerminator(files, log, checkMs, load(files), stamp);
+    return new TlsTerminator(files, log, checkMs, await Generation.open(files), stamp);
   }
 
   /**
@@ -132,25 +191,28 @@ export class TlsTerminator implements Disposable {
    * @returns The decrypted side, when the handshake is done. Closing it closes the connection.
    * @throws what the handshake fails with. The connection is closed then.
    */
-  async secure(conn: Deno.Conn, received: Uint8Array): Promise<Deno.TlsConn> {
-    this.#renew();
+  async secure(conn: Transport, received: Uint8Array): Promise<Transport> {
+    await this.#renew();
     let inner: Deno.TcpConn | undefined;
-    let result: Deno.TlsConn | undefined;
+    let abandon: (() => void) | undefined;
     try {
-      const { plain, secure } = await this.#generation.connect();
+      const connected = await this.#generation.connect();
+      const { plain, secure } = connected;
+      ({ abandon } = connected);
       inner = plain;
-      await write(inner, received);
-      void Promise.all([pass(conn, plain), pass(plain, conn)]).then(() => {
+      await write(plain, received);
+      const over = Promise.all([pass(conn, plain), pass(plain, conn)]).then(() => {
         close(conn);
         close(plain);
+        throw new Error("the connection ended in the handshake");
       });
-      result = await secure;
-      await result.handshake();
-      return result;
+      // After the handshake it is the ordinary end.
+      over.catch(() => {});
+      return await Promise.race([secure, over]);
     } catch (error) {
+      abandon?.();
       close(conn);
       if (inner) close(inner);
-      if (result) close(result);
       throw error;
     }
   }
@@ -160,7 +222,7 @@ export class TlsTerminator implements Disposable {
   }
 
   /** Takes new files. Where they are no good, those before go on. */
-  #renew(): void {
+  async #renew(): Promise<void> {
     const now = performance.now();
     if (now - this.#checkedMs < this.#checkMs) return;
     this.#checkedMs = now;
@@ -169,7 +231,7 @@ export class TlsTerminator implements Disposable {
       if (stamp === this.#stamp) return;
       this.#stamp = stamp;
       const before = this.#generation;
-      this.#generation = load(this.#files);
+      this.#generation = await Generation.open(this.#files);
       this.#log.info("The certificate has been read again", { cert: this.#files.cert });
       before.retire();
     } catch (error) {
@@ -181,24 +243,20 @@ export class TlsTerminator implements Disposable {
   }
 }
 
-function load({ cert, key }: CertificateFiles): Generation {
-  return new Generation(Deno.readTextFileSync(cert), Deno.readTextFileSync(key));
-}
-
 /** Changes when one of the files does. */
-function stampOf({ cert, key }: CertificateFiles): string {
-  return [cert, key].map((path) => {
+function stampOf({ cert, key, client_ca }: CertificateFiles): string {
+  return [cert, key, client_ca || cert].map((path) => {
     const { mtime, size, ino } = Deno.statSync(path);
     return `${mtime?.getTime()} ${size} ${ino}`;
   }).join(",");
 }
 
-async function write(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+async function write(conn: Transport, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
 }
 
 /** Passes bytes on until one side ends. Never rejects. */
-async function pass(from: Deno.Conn, to: Deno.Conn): Promise<void> {
+async function pass(from: Transport, to: Transport): Promise<void> {
   const buffer = new Uint8Array(BUFFER_BYTES);
   try {
     for (let count; (count = await from.read(buffer)) !== null;) await write(to, buffer.subarray(0, count));
@@ -210,7 +268,7 @@ async function pass(from: Deno.Conn, to: Deno.Conn): Promise<void> {
   }
 }
 
-function close(conn: Deno.Conn): void {
+function close(conn: Transport): void {
   try {
     conn.close();
   } catch { /* closed before */ }

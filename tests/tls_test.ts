@@ -1,17 +1,29 @@
 import assert from "node:assert/strict";
+import type { RelayClientConfig } from "../lib/client.ts";
+import { certificatesProblem } from "../lib/client_certificates.ts";
 import { certificates } from "./kit/certificates.ts";
 import { configOf, TestClient } from "./kit/client.ts";
 import { numbered } from "./kit/points.ts";
 import { needs, program, TempDir } from "./kit/process.ts";
 import { COUNTER, countingFrame, greeting, LogLines, Peer, TestServer, until } from "./kit/relay.ts";
-import { TlsTerminator } from "../lib/tls_terminator.ts";
+import { type CertificateFiles, TlsTerminator } from "../lib/tls_terminator.ts";
 
 const upTo = (count: number, first = 0) => Array.from({ length: count }, (_, i) => first + i);
 const openssl = needs(program("openssl", "openssl", "version"));
 
-function clientConfig(port: number, tls: { ca?: string; server_name?: string }) {
+function clientConfig(port: number, tls: Partial<RelayClientConfig["tls"]>) {
   const config = configOf(port, { retry: { max_times: 1 } });
-  return { ...config, tls: { enable: true, ca: "", server_name: "", ...tls } };
+  return { ...config, tls: { ...config.tls, enable: true, ...tls } };
+}
+
+/** What a server with these files is given; it closes them with itself. */
+async function tlsOf(
+  files: CertificateFiles,
+  mode: "required" | "optional" = "required",
+  checkMs?: number,
+  logs = new LogLines(),
+) {
+  return { terminator: await TlsTerminator.open(files, logs.log, checkMs), mode };
 }
 
 Deno.test({
@@ -21,7 +33,7 @@ Deno.test({
     await using dir = new TempDir();
     const { ca, issue } = await certificates(dir);
     const files = await issue("relay.test");
-    await using server = new TestServer({ tls: { files, mode: "required" } });
+    await using server = new TestServer({ tls: await tlsOf(files) });
     await using client = new TestClient(clientConfig(server.port, { ca, server_name: "relay.test" }));
     for (let n = 0; n < 50; n++) client.push(numbered(5000, n * 5000));
     await client.finish();
@@ -39,14 +51,14 @@ Deno.test({
     await using dir = new TempDir();
     const { ca, issue } = await certificates(dir);
     const strangers = await certificates(dir, "other-ca");
-    await using server = new TestServer({ tls: { files: await issue("relay.test"), mode: "required" } });
+    await using server = new TestServer({ tls: await tlsOf(await issue("relay.test")) });
     await using stranger = new TestClient(
       clientConfig(server.port, { ca: strangers.ca, server_name: "relay.test" }),
     );
     await stranger.done;
     assert.match(stranger.failure!.message, /signed by an unknown CA.*tls\.ca/);
     const old = await issue("relay.test", { days: -1 });
-    await using late = new TestServer({ tls: { files: old, mode: "required" } });
+    await using late = new TestServer({ tls: await tlsOf(old) });
     await using client = new TestClient(clientConfig(late.port, { ca, server_name: "relay.test" }));
     await client.done;
     assert.match(client.failure!.message, /has expired/);
@@ -61,7 +73,7 @@ Deno.test({
     const { ca, issue } = await certificates(dir);
     const files = await issue("relay.test");
     {
-      await using server = new TestServer({ tls: { files, mode: "required" } });
+      await using server = new TestServer({ tls: await tlsOf(files) });
       await using plain = new TestClient(configOf(server.port, { retry: { max_times: 1 } }));
       plain.push(numbered(3));
       await plain.done;
@@ -73,7 +85,7 @@ Deno.test({
       assert.equal(server.points.length, 0);
       assert.equal(server.logs.matching(/WARN.*Refusing a client.*only takes TLS/).length, 3);
     }
-    await using server = new TestServer({ tls: { files, mode: "optional" } });
+    await using server = new TestServer({ tls: await tlsOf(files, "optional") });
     await using plain = new TestClient(configOf(server.port));
     await using secure = new TestClient(clientConfig(server.port, { ca, server_name: "relay.test" }));
     await using real = await Peer.client(server.port, "real", [COUNTER]);
@@ -106,7 +118,7 @@ Deno.test({
     const { ca, issue } = await certificates(dir);
     const files = await issue("one.test");
     const logs = new LogLines();
-    await using server = new TestServer({ tls: { files, mode: "required", checkMs: 10, log: logs.log } });
+    await using server = new TestServer({ tls: await tlsOf(files, "required", 10, logs) });
     const connect = (server_name: string) => new TestClient(clientConfig(server.port, { ca, server_name }));
     await using first = connect("one.test");
     first.push(numbered(10));
@@ -136,7 +148,43 @@ Deno.test({
     const { issue } = await certificates(dir);
     const [a, b] = [await issue("a.test"), await issue("b.test")];
     const { log } = new LogLines();
-    assert.throws(() => TlsTerminator.open({ cert: a.cert, key: dir.file("none") }, log));
-    assert.throws(() => TlsTerminator.open({ cert: a.cert, key: b.key }, log));
+    await assert.rejects(TlsTerminator.open({ cert: a.cert, key: dir.file("none") }, log));
+    await assert.rejects(TlsTerminator.open({ cert: a.cert, key: b.key }, log));
+  },
+});
+
+Deno.test({
+  // Where it is refused, node:tls keeps its listener.
+  sanitizeResources: false,
+  sanitizeOps: false,
+  name:
+    "client_ca lets in who shows a certificate of it; where Deno does not enforce that, it is an error at the start",
+  ...openssl,
+  async fn() {
+    await using dir = new TempDir();
+    const { ca, issue } = await certificates(dir);
+    const server_name = "relay.test";
+    const files = { ...await issue(server_name), client_ca: ca };
+    const read = (path: string) => Deno.readTextFileSync(path);
+    const problem = await certificatesProblem({ cert: read(files.cert), key: read(files.key), ca: read(ca) });
+    if (problem !== undefined) {
+      await assert.rejects(tlsOf(files), /cannot be asked for with this version of Deno.*tokens/);
+      return;
+    }
+    await using server = new TestServer({ tls: await tlsOf(files) });
+    const own = await issue("client-1");
+    await using client = new TestClient(clientConfig(server.port, { ca, server_name, ...own }));
+    for (let n = 0; n < 20; n++) client.push(numbered(5000, n * 5000));
+    await client.finish();
+    assert.deepEqual(server.points.map(({ value }) => Number(value)), upTo(100_000));
+    await using bare = new TestClient(clientConfig(server.port, { ca, server_name }));
+    await bare.done;
+    assert.match(bare.failure!.message, /wants a certificate of this client|closed the connection/);
+    const strangers = await certificates(dir, "strangers");
+    const foreign = await strangers.issue("client-1");
+    await using stranger = new TestClient(clientConfig(server.port, { ca, server_name, ...foreign }));
+    stranger.push(numbered(5, 900_000));
+    await stranger.done;
+    assert.equal(server.points.length, 100_000);
   },
 });

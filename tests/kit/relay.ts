@@ -18,8 +18,7 @@ import {
 } from "../../lib/protocol.ts";
 import type { BatchSink } from "../../lib/plugin.ts";
 import { MetricRegistry } from "../../lib/registry.ts";
-import { DEFAULT_LIMITS, RelayServer, type ServerLimits } from "../../lib/server.ts";
-import { type CertificateFiles, TlsTerminator } from "../../lib/tls_terminator.ts";
+import { DEFAULT_LIMITS, RelayServer, type ServerLimits, type ServerShared } from "../../lib/server.ts";
 import { pointsOf } from "./decode.ts";
 
 export type Point = ReturnType<typeof pointsOf>[number];
@@ -81,7 +80,7 @@ export interface TestServerOptions {
   safety?: Safety;
   admission?: Partial<AdmissionOptions>;
   scope?: string;
-  tls?: { files: CertificateFiles; mode: "required" | "optional"; checkMs?: number; log?: Logger };
+  tls?: ServerShared["tls"];
 }
 
 /** A relay server on a port of 127.0.0.1, into a collector. */
@@ -115,10 +114,7 @@ export class TestServer implements AsyncDisposable {
       safety,
       admission: { ...OPEN, ...admission },
       scope,
-      tls: tls && {
-        mode: tls.mode,
-        terminator: TlsTerminator.open(tls.files, tls.log ?? this.logs.log, tls.checkMs),
-      },
+      tls,
     });
     this.#running = this.server.run(this.collector, this.#stop.signal);
   }

@@ -101,8 +101,9 @@ Deno.test("rows of a part are of one day and sorted by series and time, no two a
       seconds: 1_700_000_000 + chance.int(spread),
       nanos: chance.int(3),
     }));
-    const ids = Float64Array.from({ length: 60 }, () => chance.int(2 ** 32));
-    ids.forEach((id, i) => ids[i] = ids.indexOf(id) === i ? id : id + 2 ** 32 + i);
+    // Numbers of series that are equal have the same id.
+    const different = chance.pick([10, 2 ** 32]);
+    const ids = Float64Array.from({ length: 60 }, () => chance.int(different));
     const selected = round % 3 === 0
       ? Uint32Array.from(samples.keys()).filter(() => chance.int(2) === 0)
       : undefined;
@@ -129,6 +130,18 @@ Deno.test("rows of a part are of one day and sorted by series and time, no two a
       }
     }
     assert.deepEqual(seen.sort((a, b) => a - b), [...selected ?? samples.keys()]);
+    // Of what has the same series and time, what came first is in the first part.
+    const places = new Map(
+      parts.flatMap(({ from, to }, part) =>
+        [...order.order.subarray(from, to)].map((row): [number, number] => [row, part])
+      ),
+    );
+    const last = new Map<string, number>();
+    for (const row of seen) {
+      const key = `${ids[samples[row].series]} ${samples[row].seconds} ${samples[row].nanos}`;
+      assert.ok(places.get(row)! > (last.get(key) ?? -1), `round ${round}, row ${row}`);
+      last.set(key, places.get(row)!);
+    }
     // What repeats something is in parts that say so, in the order in which it came.
     const days = new Set(
       samples.filter((_, i) => !selected || selected.includes(i)).map(({ seconds }) =>

@@ -179,7 +179,7 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
   const ends = [client, ...hops, server];
   // What it drops is only said at its end.
   if (kind === "drop") client.damaged = true;
-  const stage: Stage = { ends, proxies, stored: () => output.size(dir.file("output")) };
+  const stage: Stage = { ends, proxies, mark: () => output.mark(dir.file("output")) };
   for (const end of ends.toReversed()) await end.start();
 
   const faults = new Map<string, number>();

@@ -1,4 +1,5 @@
 /** The outputs whose promises are checked: how a server is told to use one, and what is in it afterwards. */
+import { DatabaseSync } from "node:sqlite";
 
 /** A point as it stands in an output. */
 export interface StoredPoint {
@@ -12,29 +13,33 @@ export interface ChaosOutput {
   readonly name: string;
   /** Flags of the server. */
   args(directory: string): string[];
-  /** Grows when something is stored: bytes. */
-  size(directory: string): number;
+  /** Another one when something has been stored. */
+  mark(directory: string): string;
   /** Everything that is stored. */
   read(directory: string): Iterable<StoredPoint>;
 }
 
-function sizes(directory: string, pattern: RegExp): number {
-  let size = 0;
+/** Sizes and times of files. */
+function marks(directory: string, pattern: RegExp): string {
+  let marks = "";
   for (const { name } of Deno.readDirSync(directory)) {
     if (!pattern.test(name)) continue;
     try {
-      size += Deno.statSync(`${directory}/${name}`).size;
+      const { size, mtime } = Deno.statSync(`${directory}/${name}`);
+      marks += `${name} ${size} ${mtime?.getTime()} `;
     } catch { /* a file that is gone by now */ }
   }
-  return size;
+  return marks;
 }
+
+const nanosOfText = (timestamp: string) => Number((/\.(\d+)/.exec(timestamp)?.[1] ?? "").padEnd(9, "0"));
 
 const CSV_FILE = /^measures(-\d+)?\.csv$/;
 
 const csv: ChaosOutput = {
   name: "csv",
   args: (directory) => ["--plugins", "relay-server,csv", "--output-file", `${directory}/measures.csv`],
-  size: (directory) => sizes(directory, CSV_FILE),
+  mark: (directory) => marks(directory, CSV_FILE),
   *read(directory) {
     const files = [...Deno.readDirSync(directory)].map(({ name }) => name).filter((name) =>
       CSV_FILE.test(name)
@@ -49,16 +54,27 @@ const csv: ChaosOutput = {
         const end = text.indexOf("\n", start);
         const row = text.slice(start, end).split(";");
         if (row.length !== columns.length) throw new Error(`${file}: not a row: ${text.slice(start, end)}`);
-        const fraction = /\.(\d+)/.exec(row[time])?.[1] ?? "0";
-        yield {
-          life: Number(row[life]),
-          number: Number(row[value]),
-          nanos: Number(fraction.padEnd(9, "0")),
-        };
+        yield { life: Number(row[life]), number: Number(row[value]), nanos: nanosOfText(row[time]) };
         start = end + 1;
       }
     }
   },
 };
 
-export const OUTPUTS: readonly ChaosOutput[] = [csv];
+const sqlite: ChaosOutput = {
+  name: "sqlite",
+  args: (directory) => [
+    ...["--plugins", "relay-server,sqlite"],
+    `--config-override=plugins.sqlite.path=${directory}/measures.db`,
+  ],
+  mark: (directory) => marks(directory, /^measures\.db/),
+  *read(directory) {
+    using db = new DatabaseSync(`${directory}/measures.db`, { readOnly: true });
+    const rows = db.prepare("SELECT consumer_id, value, timestamp FROM measurements").iterate();
+    for (const { consumer_id, value, timestamp } of rows) {
+      yield { life: Number(consumer_id), number: Number(value), nanos: nanosOfText(String(timestamp)) };
+    }
+  },
+};
+
+export const OUTPUTS: readonly ChaosOutput[] = [csv, sqlite];

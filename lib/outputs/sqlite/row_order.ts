@@ -51,7 +51,7 @@ export class RowOrder {
   /**
    * Fills {@linkcode RowOrder.order}.
    *
-   * @param ids What series are sorted by; integers of 0 to 2^32-1.
+   * @param ids What series are sorted by; integers of 0 to 2^32-1. Two numbers may be one series.
    * @param selected The only rows that count, ascending. @default all
    */
   arrange(columns: PointColumns, ids: Float64Array, selected?: Uint32Array): PartPlan[] {
@@ -145,23 +145,34 @@ export class RowOrder {
 
     let highest = 0;
     let begin = from;
+    let isMixed = false;
     for (let j = 0; j < found; j++) {
       const number = distinct[keys[j] % PAIR];
       const end = counts[number];
       counts[number] = 0;
-      highest = Math.max(highest, this.#sortTimes(begin, end));
+      if (j + 1 < found && ids[distinct[keys[j + 1] % PAIR]] === ids[number]) {
+        isMixed = true;
+        continue;
+      }
+      highest = Math.max(highest, this.#sortTimes(begin, end, isMixed));
       begin = end;
+      isMixed = false;
     }
     if (highest === 0) this.#add(from, to, day, false);
     else this.#separate(from, to, day, highest);
   }
 
-  /** Sorts the points of one series by time. @returns the most points before that have the same time. */
-  #sortTimes(from: number, to: number): number {
+  /**
+   * Sorts the points of one series by time.
+   *
+   * @param isMixed They are not in the order in which they came, because the series has several numbers.
+   * @returns the most points before that have the same time.
+   */
+  #sortTimes(from: number, to: number, isMixed: boolean): number {
     const [order, times, levels] = [this.order, this.#times, this.#levels];
-    let sorted = true;
+    let sorted = !isMixed;
     for (let k = from + 1; k < to && sorted; k++) sorted = times[order[k - 1]] <= times[order[k]];
-    if (!sorted && to - from <= INSERTION_LIMIT) {
+    if (!sorted && !isMixed && to - from <= INSERTION_LIMIT) {
       for (let k = from + 1; k < to; k++) {
         const row = order[k];
         const time = times[row];

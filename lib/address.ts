@@ -56,6 +56,11 @@ export function formatAddress(address: Pick<Address, "hostname" | "port">): stri
   return `${host}:${address.port}`;
 }
 
+/** Whether nobody outside of this machine can be behind it. */
+export function isLoopback(hostname: string): boolean {
+  return /^(127\.[\d.]+|::1|::ffff:127\.[\d.]+|localhost)$/i.test(hostname);
+}
+
 function bracketed(text: string, options: AddressOptions): Address {
   const end = text.indexOf("]");
   if (end < 0) throw new AddressError("the bracket [ is not closed");

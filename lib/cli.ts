@@ -204,6 +204,12 @@ async function run(line: CommandLine, world: Surroundings): Promise<number> {
 async function configCheck(line: CommandLine, world: Surroundings): Promise<number> {
   const { config, options } = await load(line, world);
   for (const note of config.notes) world.stderr(`Note: ${note}\n`);
+  const { adviceLines } = await import("./config/advice.ts");
+  const advice = adviceLines(config);
+  if (advice.length > 0 && line.has("strict")) {
+    throw new ExitError(EXIT.config, advice.map((line) => `Not safe: ${line}`).join("\n"));
+  }
+  for (const line of advice) world.stderr(`Note: ${line}\n`);
   const names = (kind: string) =>
     options.plugins.filter((plugin) =>
       plugin.kind === kind && config.plugins.some((c) => c.plugin === plugin)

@@ -6,7 +6,8 @@
  */
 import { deadline } from "@std/async/deadline";
 import { retry, RetryError } from "@std/async/retry";
-import { addressProblem } from "./address.ts";
+import { addressProblem, isLoopback, parseAddress } from "./address.ts";
+import type { Advice } from "./config/advice.ts";
 import { Delivery } from "./delivery.ts";
 import { dial, type Dialled, explainTls } from "./dial.ts";
 import { formatDuration } from "./duration.ts";
@@ -113,7 +114,7 @@ const config = table({
     default: "",
     secret: true,
   }),
-  token_file: text({ doc: "A file with the token, instead.", default: "" }),
+  token_file: text({ doc: "A file with the token, instead.", default: "", secretFile: true }),
   tls: table({
     enable: flag({ doc: "Speak TLS to the server, which must be one of ours.", default: false }),
     ca: text({
@@ -128,7 +129,7 @@ const config = table({
       doc: "A certificate of this client, a PEM file, for servers that ask for one.",
       default: "",
     }),
-    key: text({ doc: "Its private key, a PEM file.", default: "" }),
+    key: text({ doc: "Its private key, a PEM file.", default: "", secretFile: true }),
   }, {
     doc: "TLS. Files are read again for each connection.",
     check: ({ cert, key }) => {
@@ -502,7 +503,7 @@ export class RelayClient implements Output {
     if (problem) this.#log.error(`${problem}; going on with the token before`);
     if (this.#token.value === "" || this.#config.tls.enable) return this.#token.value;
     const { hostname } = conn.remoteAddr as Deno.NetAddr;
-    if (/^(127\.|::1$|::ffff:127\.)/.test(hostname)) return this.#token.value;
+    if (isLoopback(hostname)) return this.#token.value;
     throw new Error(
       `the token is not sent to ${server} in clear text: set plugins.relay-client.tls.enable, or remove the token`,
     );
@@ -600,4 +601,11 @@ export const relayClient = definePlugin({
   // deno-lint-ignore require-await
   open: async (options: RelayClientConfig, context: PluginContext): Promise<Output> =>
     new RelayClient(options, context),
+  advise({ relay_server, token, token_file, tls }: RelayClientConfig): Advice[] {
+    if (tls.enable || (token === "" && token_file === "")) return [];
+    return relay_server.filter((server) => !isLoopback(parseAddress(server).hostname)).map((server) => ({
+      path: ["relay_server"],
+      problem: `${server} is not told the token, which everybody on the way could read: set tls.enable`,
+    }));
+  },
 });

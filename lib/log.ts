@@ -65,6 +65,16 @@ export function printable(text: string): string {
   });
 }
 
+/** JSON in one line: what {@linkcode printable} replaces is escaped, which JSON allows in texts and keys. */
+export function printableJson(value: unknown): string {
+  return escapedJson(JSON.stringify(value));
+}
+
+/** The same of a text that is JSON already, in one line. */
+export function escapedJson(json: string): string {
+  return json.replace(CONTROL, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+}
+
 function fieldText(value: string | number | bigint | boolean): string {
   if (typeof value !== "string") return String(value);
   const text = printable(value);
@@ -90,7 +100,7 @@ export function createLogger(part: string, options: LogOptions = {}): Logger {
         for (const [key, value] of Object.entries(fields)) {
           if (value !== undefined) object[key] = typeof value === "bigint" ? value.toString() : value;
         }
-        write(`${priority}${JSON.stringify(object)}\n`);
+        write(`${priority}${printableJson(object)}\n`);
         return;
       }
       const name = level.toUpperCase().padEnd(5);

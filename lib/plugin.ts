@@ -2,6 +2,7 @@
  * The interfaces of the pipe's parts. A plugin declares its name, its keys (`config`) and how it is opened;
  * everything else, the configuration file, `config regen`, `plugins list` and the docs, comes from the declaration.
  */
+import type { Advice } from "./config/advice.ts";
 import type { ClientTable } from "./clients.ts";
 import type { Clock } from "./clock.ts";
 import type { DeadLetters } from "./dead_letters.ts";
@@ -99,6 +100,8 @@ interface PluginDeclaration<C> {
   readonly description: string;
   /** The keys below `[plugins.NAME]`, `enable` excepted, which every plugin has. */
   readonly config: Key<C>;
+  /** What in a configuration that is right others could make use of, for `config check`. */
+  advise?(config: C): readonly Advice[];
 }
 
 /** An input: opening takes what can fail at start (a port, a file) and throws an {@linkcode ExitError}. */

@@ -2,7 +2,8 @@
 import type { AdmissionOptions } from "./admission/admission.ts";
 import { isScoped, networkProblem } from "./admission/networks.ts";
 import { Tokens } from "./admission/tokens.ts";
-import { addressProblem, formatAddress, parseAddress } from "./address.ts";
+import { addressProblem, formatAddress, isLoopback, parseAddress } from "./address.ts";
+import type { Advice } from "./config/advice.ts";
 import { EXIT, ExitError, messageOf } from "./errors.ts";
 import { listen } from "./listen.ts";
 import type { Logger } from "./log.ts";
@@ -38,6 +39,7 @@ const config = table({
       "File of the clients that may send, with the hashes of their tokens (alumet-relay token new NAME adds one). " +
       "Empty: all may. It is read again when it changes.",
     default: "",
+    secretFile: true,
   }),
   without_token: list(network, {
     doc: "Networks whose clients need no token although there is a file of them, such as real Alumet agents.",
@@ -48,7 +50,7 @@ const config = table({
       doc: "The server's certificate and those between it and the CA, a PEM file. Empty: no TLS.",
       default: "",
     }),
-    key: text({ doc: "Its private key, a PEM file.", default: "" }),
+    key: text({ doc: "Its private key, a PEM file.", default: "", secretFile: true }),
     client_ca: text({
       doc:
         "PEM file of the CAs that sign clients' certificates: clients in TLS must then show one. An error at the start " +
@@ -111,6 +113,39 @@ const config = table({
 
 type RelayServerConfig = Infer<typeof config>;
 
+/** Who can read or send what, that should not. */
+function advise({ address, tls, tokens, allow, without_token }: RelayServerConfig): Advice[] {
+  if (isLoopback(parseAddress(address, { listen: true }).hostname)) return [];
+  const advice: Advice[] = [];
+  if (tls.cert === "") {
+    advice.push({
+      path: ["address"],
+      problem: "clients speak in clear text, which everybody on the way can read: set tls.cert and tls.key",
+    });
+  } else if (tls.mode === "optional" && tokens === "" && allow.length === 0) {
+    advice.push({
+      path: ["tls", "mode"],
+      problem: "takes clear text from everywhere: name the networks of clients without TLS in allow",
+    });
+  } else if (tls.mode === "optional" && tokens !== "" && without_token.length === 0) {
+    advice.push({
+      path: ["tls", "mode"],
+      problem: "has no use: clients without TLS show no token, and without_token names none that need none",
+    });
+  }
+  if (tokens === "" && allow.length === 0 && tls.client_ca === "") {
+    advice.push({
+      path: ["address"],
+      problem: "takes measurements from everybody, under every name: set tokens, or allow",
+    });
+  }
+  for (const network of tokens === "" ? [] : without_token) {
+    if (!/\/0$/.test(network)) continue;
+    advice.push({ path: ["without_token"], problem: `${network} is everybody: tokens have no use then` });
+  }
+  return advice;
+}
+
 /** @throws {ExitError} if the files are no certificate and its key. */
 async function openTls(config: RelayServerConfig["tls"], log: Logger): Promise<ServerShared["tls"]> {
   const { cert, key, client_ca, mode } = config;
@@ -158,6 +193,7 @@ export const relayServer = definePlugin({
   kind: "input",
   description: "Receives measurements from relay clients over TCP",
   config,
+  advise,
   async open(options: RelayServerConfig, context: PluginContext): Promise<Input> {
     const address = parseAddress(options.address, { listen: true });
     const admission: AdmissionOptions = {

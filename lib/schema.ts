@@ -31,6 +31,8 @@ export interface Key<T> {
   readonly limits?: string;
   /** Must not be shown. */
   readonly secret: boolean;
+  /** The path of a file with a secret. */
+  readonly secretFile?: boolean;
   /** The key has no value where it is not given. */
   readonly optional: boolean;
   /** A new value is taken over by SIGHUP: see {@linkcode live}. */
@@ -91,6 +93,7 @@ function scalar<T>(spec: {
   doc: string;
   limits?: string;
   secret?: boolean;
+  secretFile?: boolean;
   defaultDoc?: string;
   defaultValue: () => T;
   /** Returns the value, or what is wrong with it. */
@@ -102,6 +105,7 @@ function scalar<T>(spec: {
     doc: spec.doc,
     limits: spec.limits,
     secret: spec.secret ?? false,
+    secretFile: spec.secretFile,
     optional: false,
     defaultDoc: spec.defaultDoc,
     defaultValue: spec.defaultValue,
@@ -125,6 +129,8 @@ export interface TextOptions extends Described {
   check?: (value: string) => string | undefined;
   /** Never show the value. @default {false} */
   secret?: boolean;
+  /** The path of a file that only we should read. @default {false} */
+  secretFile?: boolean;
 }
 
 /** A text. The default is not checked, so that it may be empty where a text that is given may not. */
@@ -134,6 +140,7 @@ export function text(options: TextOptions): Key<string> {
   return scalar({
     doc,
     secret,
+    secretFile: options.secretFile,
     defaultDoc: options.defaultDoc ?? (computed ? "found when the program starts" : undefined),
     defaultValue: computed ? fallback : () => fallback,
     read(value) {

@@ -4,7 +4,7 @@ import { DeadLetterFiles, lettersIn, outputsIn } from "../dead_letter_files.ts";
 import { deadLetterDirectory } from "../dead_letters.ts";
 import { DurationError, parseDuration } from "../duration.ts";
 import { EXIT, ExitError, messageOf } from "../errors.ts";
-import { type Logger, printable } from "../log.ts";
+import { escapedJson, type Logger, printable } from "../log.ts";
 import type { OutputPlugin } from "../plugin.ts";
 import { formatSize } from "../size.ts";
 import { findStateBase, type Role, roleOf, ROLES, STATE_FLAG } from "../state_directory.ts";
@@ -105,10 +105,15 @@ export async function show(line: CommandLine, world: DeadLetterWorld): Promise<n
   for (const { files } of await places(line, world)) {
     for (const { path } of await files.all()) {
       const lines = await lettersIn(path);
-      if (lines.length > 0) world.stdout(lines.join("\n") + "\n");
+      if (lines.length > 0) world.stdout(lines.map(shownLine).join("\n") + "\n");
     }
   }
   return EXIT.ok;
+}
+
+/** A line of JSON for programs and terminals; what is none is damaged. */
+function shownLine(line: string): string {
+  return typeof decodeLetter(line) === "string" ? printable(line) : escapedJson(line);
 }
 
 /** Removes letters: old ones, or all. */

@@ -40,7 +40,9 @@ export const COMMANDS: readonly CommandDeclaration[] = [
   {
     name: "config check",
     summary: "Check the configuration, and say all that is wrong with it.",
-    description: "Takes the same flags as run, and checks what run would use. Exit code 0: it is right.",
+    description:
+      "Takes the same flags as run, and checks what run would use. Exit code 0: it is right. Notes say what others could " +
+      "make use of; with --strict they are errors.",
   },
   {
     name: "config show",
@@ -170,6 +172,11 @@ export const FLAGS: readonly FlagDeclaration[] = [
     doc: "Add the line to this file (plugins.relay-server.tokens).",
   },
   { name: "forward", commands: ["token new"], doc: "Let the client pass on what others have measured." },
+  {
+    name: "strict",
+    commands: ["config check"],
+    doc: "Fail (78) where something is open to others: clear text, no tokens, secrets that can be read.",
+  },
   { name: "force", commands: ["config regen"], doc: "Replace a file that exists." },
   {
     name: "older-than",

@@ -1,5 +1,5 @@
 /** Rows of a query as text: a table for people, CSV and JSON for programs. Rows come one at a time and are not kept. */
-import { printable } from "../log.ts";
+import { printable, printableJson } from "../log.ts";
 
 export type Cell = null | number | bigint | string | Uint8Array;
 export type Row = readonly Cell[];
@@ -39,7 +39,7 @@ function* csv(columns: readonly string[], rows: Iterable<Row>, terminal: boolean
 
 /** An array of objects. Integers have all their digits; NULL is null, infinity a number too large for any. */
 function* json(columns: readonly string[], rows: Iterable<Row>): Generator<string> {
-  const names = distinct(columns).map((name) => jsonText(name));
+  const names = distinct(columns).map((name) => printableJson(name));
   let before = "[";
   for (const row of rows) {
     yield `${before}\n{${row.map((value, i) => `${names[i]}:${jsonOf(value)}`).join(",")}}`;
@@ -54,15 +54,7 @@ function jsonOf(value: Cell): string {
     if (Number.isFinite(value)) return Object.is(value, -0) ? "-0.0" : String(value);
     return value > 0 ? "9e999" : "-9e999";
   }
-  return typeof value === "bigint" ? String(value) : jsonText(textOf(value));
-}
-
-/** JSON.stringify escapes what JSON must; the rest is escaped for terminals, which JSON allows. */
-function jsonText(text: string): string {
-  return JSON.stringify(text).replace(
-    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"),
-  );
+  return typeof value === "bigint" ? String(value) : printableJson(textOf(value));
 }
 
 /** The second `a` is called `a:1`. */

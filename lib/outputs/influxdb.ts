@@ -1,5 +1,6 @@
 /** The `influxdb` output: its keys; what it does is in `influxdb/output.ts`, and is loaded where it is enabled. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
+import { isOpenUrl } from "../config/advice.ts";
 import { config, type InfluxConfig } from "./influxdb/config.ts";
 
 export const influxdb = definePlugin({
@@ -7,6 +8,10 @@ export const influxdb = definePlugin({
   kind: "output",
   description: "Writes measurements to InfluxDB 1 or 2, or to VictoriaMetrics",
   config,
+  advise: ({ host, token, token_file, password, password_file }: InfluxConfig) =>
+    isOpenUrl(host) && [token, token_file, password, password_file].some((secret) => secret !== "")
+      ? [{ path: ["host"], problem: "the token or password is sent in clear text: write https://" }]
+      : [],
   open: async (options: InfluxConfig, context: PluginContext) =>
     await (await import("./influxdb/output.ts")).InfluxOutput.open(options, context),
 });

@@ -1,5 +1,5 @@
 /** The `prometheus-exporter` output: a page for Prometheus to scrape, with the keys and names of Alumet's plugin. */
-import { addressProblem } from "../address.ts";
+import { addressProblem, isLoopback, parseAddress } from "../address.ts";
 import { definePlugin, type PluginContext } from "../plugin.ts";
 import { duration, flag, type Infer, integer, live, table, text } from "../schema.ts";
 
@@ -61,6 +61,11 @@ export const prometheusExporter = definePlugin({
   kind: "output",
   description: "Shows the last value of every series to Prometheus",
   config,
+  advise: ({ host, port }: PrometheusConfig) =>
+    isLoopback(parseAddress(addressText(host, port), { listen: true }).hostname) ? [] : [{
+      path: ["host"],
+      problem: "everybody can read the page: listen on 127.0.0.1, behind a proxy with TLS",
+    }],
   async open(options: PrometheusConfig, context: PluginContext) {
     const { PrometheusExporter } = await import("./prometheus/exporter.ts");
     return new PrometheusExporter(options, context);

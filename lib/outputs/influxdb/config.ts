@@ -17,6 +17,7 @@ export const config = table({
   token_file: live(text({
     doc: "A file with the token, instead of token. It is read again when the token is refused.",
     default: "",
+    secretFile: true,
   })),
   org: text({ doc: "The organization (v2).", default: "" }),
   bucket: text({ doc: "The bucket (v2).", default: "" }),
@@ -27,6 +28,7 @@ export const config = table({
   password_file: live(text({
     doc: "A file with the password, instead of password. It is read again when the password is refused.",
     default: "",
+    secretFile: true,
   })),
   attributes_as: choice(["tag", "field"], {
     doc:

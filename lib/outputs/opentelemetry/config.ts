@@ -59,6 +59,7 @@ export const config = table({
   token_file: text({
     doc: "A file with the token, instead of token. It is read again when a request fails.",
     default: "",
+    secretFile: true,
   }),
   batch_size: integer({ doc: "Most points in a request.", default: 5000, min: 1, max: 100_000 }),
   flush_interval: live(duration({

@@ -1,0 +1,79 @@
+/** What is right in a configuration, and unsafe: for `config check`, and with `--strict` an error. */
+import type { Plugin } from "../plugin.ts";
+import type { AnyKey } from "../schema.ts";
+import { formatPath, type Path } from "../toml_text.ts";
+import { describeSource, type Source } from "./source.ts";
+
+/** One thing that others could make use of. */
+export interface Advice {
+  /** The key, below that of the plugin. */
+  readonly path: Path;
+  /** Who could do what, and what to do about it. */
+  readonly problem: string;
+}
+
+interface Checked {
+  readonly plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[];
+  source(path: Path): Source;
+}
+
+/** A line for each thing: `alumet-config.toml:3: plugins.relay-server.address: …`. */
+export function adviceLines({ plugins, source }: Checked): string[] {
+  return plugins.flatMap(({ plugin, config }) => {
+    const own = plugin.advise?.(config) ?? [];
+    const secrets = adviseSecrets(
+      plugin.config,
+      config,
+      [],
+      (path) => source(["plugins", plugin.name, ...path]),
+    );
+    return [...own, ...secrets].map(({ path, problem }) => {
+      const whole = ["plugins", plugin.name, ...path];
+      return `${describeSource(source(whole))}: ${formatPath(whole)}: ${problem}`;
+    });
+  });
+}
+
+/** Secrets in clear, and files with secrets that others can read. */
+function adviseSecrets(key: AnyKey, value: unknown, path: Path, source: (path: Path) => Source): Advice[] {
+  if (key.kind === "table") {
+    return Object.entries(key.keys ?? {}).flatMap(([name, inner]) =>
+      adviseSecrets(inner, (value as Record<string, unknown> | undefined)?.[name], [...path, name], source)
+    );
+  }
+  if (key.secret && Array.isArray(value)) {
+    return value.flatMap((item, i) => adviseSecret(item, [...path, i], source));
+  }
+  if (key.secret) return adviseSecret(value, path, source);
+  return key.secretFile && typeof value === "string" ? adviseFile(value, path) : [];
+}
+
+function adviseSecret(value: unknown, path: Path, source: (path: Path) => Source): Advice[] {
+  if (value === undefined || value === "") return [];
+  const from = source(path);
+  if (from.kind === "flag") {
+    return [{ path, problem: "a secret on the command line, which every user of this machine can see" }];
+  }
+  if (from.kind !== "file" || from.variables.length > 0) return [];
+  return [{ path, problem: "a secret in clear; name a file that has it, or write ${VARIABLE}" }];
+}
+
+function adviseFile(file: string, path: Path): Advice[] {
+  if (file === "") return [];
+  try {
+    const { mode, isFile } = Deno.statSync(file);
+    if (!isFile || mode === null) return [];
+    if ((mode & 0o006) === 0) return [];
+    const what = (mode & 0o002) !== 0 ? "change" : "read";
+    return [{ path, problem: `every user of this machine can ${what} ${file}: chmod o= ${file}` }];
+  } catch {
+    // Whether it can be read is found at the start, by whoever runs it.
+    return [];
+  }
+}
+
+/** A URL that secrets should not be sent to. */
+export function isOpenUrl(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === "http:" && !/^(127\.[\d.]+|\[::1\]|localhost)$/.test(hostname);
+}

@@ -108,6 +108,7 @@ const COMMAND_FUNCTIONS: Readonly<
     const { query } = await import("./cli/query.ts");
     return await query(line, world, await configuredDatabase(line, world));
   },
+  "systemd-unit": systemdUnit,
   async help(line, { stdout }) {
     const { commandHelp, programHelp } = await import("./cli/help.ts");
     stdout(line.topics.length > 0 ? commandHelp(line.topics) : programHelp(denoConfig.version));
@@ -255,6 +256,19 @@ async function configRegen(line: CommandLine, world: Surroundings): Promise<numb
     });
   }
   world.stderr(`Wrote ${path}\n`);
+  return EXIT.ok;
+}
+
+async function systemdUnit(line: CommandLine, world: Surroundings): Promise<number> {
+  const { installedProgram, requireActivation, systemdUnit, unitEnvironment, unitKind } = await import(
+    "./cli/systemd_unit.ts"
+  );
+  const kind = unitKind(line);
+  const { config } = await load(line, { ...world, env: unitEnvironment(kind, world.env) });
+  for (const note of config.notes) world.stderr(`Note: ${note}\n`);
+  const text = systemdUnit(kind, line, config, { cwd: Deno.cwd(), program: installedProgram() });
+  if (kind === "socket") await requireActivation();
+  world.stdout(text);
   return EXIT.ok;
 }
 

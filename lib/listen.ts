@@ -1,7 +1,8 @@
-/** Listening on an address of the configuration. */
+/** Listening on an address of the configuration, or on the socket that systemd has opened for it. */
 import { type Address, formatAddress, interfaceProblem } from "./address.ts";
 import { EXIT, ExitError, messageOf } from "./errors.ts";
 import type { Logger } from "./log.ts";
+import { adoptListener, passedDescriptors } from "./systemd/activation.ts";
 
 /**
  * Listens on an address such as `[::]:50051` (which also takes IPv4), `127.0.0.1:50051` or `[fe80::1%eth0]:50051`.
@@ -35,5 +36,39 @@ export function listen(
     throw new ExitError(EXIT.unavailable, `Cannot listen on ${formatAddress(address)} (${key}): ${reason}`, {
       cause: error,
     });
+  }
+}
+
+/**
+ * Listens on the socket that systemd has passed to this process or, where there is none or this Deno cannot take it, on
+ * the address itself, as {@linkcode listen} does.
+ */
+export async function listenOrAdopt(
+  address: Address,
+  key: string,
+  log: Logger,
+  env: (name: string) => string | undefined = (name) => Deno.env.get(name),
+): Promise<Deno.TcpListener> {
+  const [fd, ...others] = passedDescriptors(env);
+  if (fd === undefined) return listen(address, key, log);
+  if (others.length > 0) log.warn("systemd has passed several sockets, the first one is used", { fd });
+  try {
+    return await adoptListener(fd);
+  } catch (error) {
+    const reason = `Deno ${Deno.version.deno} cannot take a socket from systemd (${messageOf(error)})`;
+    log.warn(`${reason}: listening without it`);
+    try {
+      return listen(address, key, log);
+    } catch (error) {
+      if (!(error instanceof ExitError) || !(error.cause instanceof Deno.errors.AddrInUse)) throw error;
+      throw new ExitError(
+        EXIT.unavailable,
+        `Cannot listen on ${
+          formatAddress(address)
+        } (${key}): systemd has that port, and ${reason}; give it up with ` +
+          `systemctl disable --now alumet-relay-server.socket`,
+        { cause: error },
+      );
+    }
   }
 }

@@ -5,11 +5,12 @@ import { Tokens } from "./admission/tokens.ts";
 import { addressProblem, formatAddress, isLoopback, parseAddress } from "./address.ts";
 import type { Advice } from "./config/advice.ts";
 import { EXIT, ExitError, messageOf } from "./errors.ts";
-import { listen } from "./listen.ts";
+import { listenOrAdopt } from "./listen.ts";
 import type { Logger } from "./log.ts";
 import { definePlugin, type Input, type PluginContext } from "./plugin.ts";
 import { choice, duration, type Infer, integer, list, size, table, text } from "./schema.ts";
 import { DEFAULT_LIMITS, RelayServer, type ServerLimits, type ServerShared } from "./server.ts";
+import { AdoptedListener } from "./systemd/activation.ts";
 import { TlsTerminator } from "./tls_terminator.ts";
 
 const ADDRESS_KEY = "plugins.relay-server.address";
@@ -206,15 +207,20 @@ export const relayServer = definePlugin({
       maxNameLength: options.limits.name_length,
     };
     const tls = await openTls(options.tls, context.log);
-    const listener = listen(address, ADDRESS_KEY, context.log);
+    const listener = await listenOrAdopt(address, ADDRESS_KEY, context.log);
     const server = new RelayServer(listener, context, limitsOf(options), {
       safety: options.acknowledge === "stored" ? "stored" : "durable",
       scope: address.scope,
       admission,
       tls,
     });
-    const { port } = server.address;
-    context.log.info("Listening for relay clients", { address: formatAddress({ ...address, port }) });
+    const { hostname, port } = server.address;
+    // The address of systemd's socket is not that of the configuration; of ours, a scope is only there.
+    const adopted = listener instanceof AdoptedListener;
+    context.log.info("Listening for relay clients", {
+      address: formatAddress(adopted ? { hostname, port } : { ...address, port }),
+      socket: adopted ? "systemd" : undefined,
+    });
     return server;
   },
 });

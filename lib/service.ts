@@ -2,6 +2,7 @@
 import { type AgentSettings, runAgent, type RunningAgent } from "./agent.ts";
 import { ExitError } from "./errors.ts";
 import type { Logger } from "./log.ts";
+import type { ServiceManager } from "./systemd/manager.ts";
 
 /** How a service gets its configuration again. */
 export interface Reload {
@@ -38,9 +39,7 @@ export async function runService(
     busy = true;
     while (asked && !stopped) {
       asked = false;
-      manager?.reloading();
-      await takeOver(agent, reload, log);
-      manager?.reloaded();
+      await takeOver(agent, reload, log, manager);
     }
     busy = false;
   };
@@ -74,8 +73,14 @@ export async function runService(
 }
 
 /** Reads the configuration again, and takes over what can change; a wrong one changes nothing. Never rejects. */
-async function takeOver(agent: RunningAgent, reload: Reload, log: Logger): Promise<void> {
+async function takeOver(
+  agent: RunningAgent,
+  reload: Reload,
+  log: Logger,
+  manager: Pick<ServiceManager, "reloading" | "reloaded"> | null,
+): Promise<void> {
   try {
+    manager?.reloading();
     const { taken, restart } = await agent.reconfigure(await reload.read());
     reload.taken(agent.settings);
     log.info("Configuration read again", { changed: taken.join(", ") || "nothing" });
@@ -87,5 +92,7 @@ async function takeOver(agent: RunningAgent, reload: Reload, log: Logger): Promi
     const text = known ? error.message : String((error as Error)?.stack ?? error);
     for (const line of known ? text.split("\n") : [text]) log.error(line);
     log.error("The configuration could not be read again, the one before stays in effect");
+  } finally {
+    manager?.reloaded();
   }
 }

@@ -27,6 +27,8 @@ export interface CommandDeclaration {
   readonly description?: string;
   /** What the one word behind it is called, which may be left out; absent where there is none. */
   readonly argument?: string;
+  /** The only words that there are. */
+  readonly choices?: readonly string[];
 }
 
 export const COMMANDS: readonly CommandDeclaration[] = [
@@ -96,6 +98,15 @@ export const COMMANDS: readonly CommandDeclaration[] = [
     description:
       "Works while the agent runs, and changes nothing. The table measurements has a row for each point. On a terminal " +
       "the result is a table, otherwise CSV. - reads the statement from standard input.",
+  },
+  {
+    name: "systemd-unit",
+    argument: "client|server|socket",
+    choices: ["client", "server", "socket"],
+    summary: "Print a hardened systemd unit that runs with the flags given.",
+    description:
+      "Takes the same flags as run, and checks them. The output goes to /etc/systemd/system/alumet-relay-client.service, " +
+      "or -server.service, or -server.socket; see docs/operations.md.",
   },
   { name: "help", argument: "COMMAND", summary: "Print help, on a command if one is named." },
   { name: "version", summary: "Print the version." },

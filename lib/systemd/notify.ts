@@ -14,20 +14,22 @@ export type Assignment =
 
 type Environment = (name: string) => string | undefined;
 
-/** /proc/uptime has hundredths of a second, cut off. */
-const UPTIME_RESOLUTION_US = 10_000;
-
 /**
  * Times of the monotonic clock that are not before now. A manager takes a `RELOADING=1` whose time is before its own
  * request for an old one. Deno does not show CLOCK_MONOTONIC; /proc/uptime is that clock or, on a machine that was
- * suspended, ahead of it. It is read once: a process may give up the permission.
+ * suspended, ahead of it, cut off to hundredths of a second. Where the unit hides that file there are whole seconds, which
+ * the kernel rounds up (sysinfo(2)). It is read once: a process may give up the permission.
  */
 export class MonotonicClock {
   readonly #uptimeUs: number;
   readonly #atMs = performance.now();
 
-  constructor(uptime: string = Deno.readTextFileSync("/proc/uptime")) {
-    this.#uptimeUs = Math.round(Number(uptime.split(" ")[0]) * 1e6) + UPTIME_RESOLUTION_US;
+  constructor(read: () => string = () => Deno.readTextFileSync("/proc/uptime")) {
+    try {
+      this.#uptimeUs = Math.round(Number(read().split(" ")[0]) * 1e6) + 10_000;
+    } catch {
+      this.#uptimeUs = Deno.osUptime() * 1e6;
+    }
   }
 
   /** In µs. */

@@ -301,6 +301,8 @@ const succeeds = (program: string, ...args: string[]) => {
 
 export const linux: Need = () => Deno.build.os === "linux" ? undefined : "needs Linux";
 export const python3: Need = () => succeeds("python3", "-V") ? undefined : "needs python3";
+export const systemd: Need = () =>
+  succeeds("systemd-analyze", "--version") ? undefined : "needs systemd-analyze (systemd)";
 export const namespaces: Need = () =>
   succeeds("unshare", "--mount", "--net", "true")
     ? undefined

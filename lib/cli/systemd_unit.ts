@@ -1,0 +1,151 @@
+/** `alumet-relay systemd-unit client|server`: the unit with which systemd runs what the flags say. */
+import { isAbsolute, resolve } from "node:path";
+import { parseAddress } from "../address.ts";
+import type { Configuration } from "../config.ts";
+import type { Surroundings } from "../cli.ts";
+import { EXIT, ExitError } from "../errors.ts";
+import {
+  serviceUnit,
+  socketUnit,
+  UNIT_KINDS,
+  type UnitKind,
+  unitName,
+  type UnitRole,
+} from "../systemd/unit.ts";
+import { didYouMean } from "../toml_text.ts";
+import { FLAGS, PROGRAM } from "./declarations.ts";
+import type { CommandLine } from "./parse.ts";
+
+/** Where packages put the program. */
+export const INSTALLED_PROGRAM = "/usr/bin/alumet-relay";
+
+/** The executable that this is; of the sources, the one that they become. */
+export function installedProgram(): string {
+  return Deno.build.standalone ? Deno.execPath() : INSTALLED_PROGRAM;
+}
+
+/** @throws {ExitError} 69 where this program could not take the socket. */
+export async function requireActivation(): Promise<void> {
+  const { canAdopt } = await import("../systemd/activation.ts");
+  if (await canAdopt()) return;
+  throw new ExitError(
+    EXIT.unavailable,
+    `Cannot make a unit for a socket: this program was made with Deno ${Deno.version.deno}, which cannot take one ` +
+      "from systemd; the server listens itself",
+  );
+}
+
+/** Paths that the unit's process does not see, or sees another directory at. */
+const HIDDEN = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+
+/** Which unit is wanted. @throws {ExitError} 64 if the argument does not say it. */
+export function unitKind(line: CommandLine): UnitKind {
+  const word = line.argument;
+  if (word !== undefined && (UNIT_KINDS as readonly string[]).includes(word)) return word as UnitKind;
+  throw new ExitError(
+    EXIT.usage,
+    word === undefined
+      ? `Say which unit: ${UNIT_KINDS.map((kind) => `${PROGRAM} systemd-unit ${kind}`).join(" or ")}`
+      : `Cannot make a unit for ${word}: expected ${UNIT_KINDS.join(", ")}${didYouMean(word, UNIT_KINDS)}`,
+  );
+}
+
+/** The environment of the unit's process, as far as the configuration may name it. */
+export function unitEnvironment(kind: UnitKind, env: Surroundings["env"]): Surroundings["env"] {
+  const name = unitName(kind);
+  const given: Record<string, string> = {
+    CREDENTIALS_DIRECTORY: `/run/credentials/${name}.service`,
+    STATE_DIRECTORY: `/var/lib/${name}`,
+    RUNTIME_DIRECTORY: `/run/${name}`,
+    CONFIGURATION_DIRECTORY: "/etc/alumet-relay",
+  };
+  return (variable) => given[variable] ?? env(variable);
+}
+
+/** Where the process would be run from, and with what. */
+interface Place {
+  /** The directory that relative paths of the command line are meant in. */
+  readonly cwd: string;
+  /** The executable. */
+  readonly program: string;
+}
+
+/**
+ * The unit's text.
+ *
+ * @param config What the flags come to; they are right.
+ * @throws {ExitError} 64 for what cannot work within the unit.
+ */
+export function systemdUnit(
+  kind: UnitKind,
+  line: CommandLine,
+  config: Configuration<unknown>,
+  { cwd, program }: Place,
+): string {
+  const names = config.plugins.map(({ plugin }) => plugin.name);
+  const role: UnitRole = kind === "socket" ? "server" : kind;
+  const needed = role === "client" ? "relay-client" : "relay-server";
+  if (!names.includes(needed)) {
+    const flag = role === "client" ? "--relay-out HOST:PORT" : "--relay-in ADDRESS";
+    throw new ExitError(
+      EXIT.usage,
+      `Cannot make a unit for a ${role}: ${needed} does not run with these flags; add ${flag}, or --config PATH`,
+    );
+  }
+  const server = config.plugins.find(({ plugin }) => plugin.name === "relay-server");
+  const address = server && parseAddress((server.config as { address: string }).address, { listen: true });
+  if (kind === "socket") return socketUnit(address!);
+  visible("the program", program);
+  const file = config.file && visible("--config", resolve(cwd, config.file));
+  const args = runArguments(line, file);
+  return serviceUnit({
+    role,
+    program,
+    args,
+    checkArgs: ["config", "check", ...withoutLog(args)],
+    measures: config.plugins.some(({ plugin }) => plugin.isLocal),
+    lowPort: address !== undefined && address.port > 0 && address.port < 1024,
+  });
+}
+
+function visible(what: string, path: string): string {
+  const hidden = HIDDEN.find((directory) => path.startsWith(`${directory}/`));
+  if (!hidden) return path;
+  throw new ExitError(
+    EXIT.usage,
+    `Cannot use ${what} ${path} in a unit: its process does not see ${hidden}; copy it to ${
+      what === "--config" ? "/etc/alumet-relay/" : "/usr/local/bin/"
+    } and say so`,
+  );
+}
+
+/** The flags of `run`, as they were given; the file by its absolute path. */
+function runArguments(line: CommandLine, file: string | undefined): string[] {
+  const args = file ? ["--config", file] : [];
+  if (line.value("state-dir") !== undefined) {
+    throw new ExitError(
+      EXIT.usage,
+      "Cannot use --state-dir in a unit: systemd gives its process /var/lib/alumet-relay-client or -server; leave it out",
+    );
+  }
+  const output = line.value("output-file");
+  if (output !== undefined && isAbsolute(output)) {
+    throw new ExitError(
+      EXIT.usage,
+      `Cannot use --output-file ${output} in a unit: its process can only write below /var/lib/${
+        unitName("server")
+      }; give a path without / at its beginning, which is meant there`,
+    );
+  }
+  for (const { name, value, commands } of FLAGS) {
+    if (commands || name === "config" || name === "help" || name === "version") continue;
+    if (value === undefined) args.push(...(line.has(name) ? [`--${name}`] : []));
+    else for (const given of line.values(name)) args.push(`--${name}`, given);
+  }
+  return args;
+}
+
+/** `config check` says what it has to say to whoever reloads. */
+function withoutLog(args: readonly string[]): string[] {
+  return args.filter((_, i) => !args[i].startsWith("--log-") && !(args[i - 1] ?? "").startsWith("--log-"));
+}

@@ -1,0 +1,31 @@
+/** Text as it stands in unit files, systemd.syntax(7) and the section "COMMAND LINES" of systemd.service(5). */
+
+/** Escapes `%`, which would begin a specifier. */
+export function escapeSpecifiers(text: string): string {
+  return text.replaceAll("%", "%%");
+}
+
+function quoted(text: string): string {
+  // deno-lint-ignore no-control-regex
+  if (!/[\s"'\\;\u0000-\u001f\u007f]/.test(text) && text !== "") return text;
+  const escaped = text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')
+    .replaceAll("\n", "\\n").replaceAll("\t", "\\t")
+    // deno-lint-ignore no-control-regex
+    .replace(/[\u0000-\u001f\u007f]/g, (c) => "\\x" + c.charCodeAt(0).toString(16).padStart(2, "0"));
+  return `"${escaped}"`;
+}
+
+/** An argument of `ExecStart=`, which then reaches the program as it is. */
+export function quoteArgument(text: string): string {
+  return quoted(escapeSpecifiers(text).replaceAll("$", "$$$$"));
+}
+
+/** The path of the program in `ExecStart=`: variables are not looked for in it. */
+export function quoteProgram(path: string): string {
+  return quoted(escapeSpecifiers(path));
+}
+
+/** An argument that `/bin/sh -c` is to see as one word, before it is quoted for the unit. */
+export function quoteForShell(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,197 @@
+/**
+ * Units of systemd. What packages install and what `alumet-relay systemd-unit` prints come from here.
+ *
+ * They use what systemd 252 (Debian 12) knows. `Type=notify-reload` came with 253: reloading is by `ExecReload=` here,
+ * which has the advantage that `systemctl reload` fails, with the reason, where the file has a mistake.
+ */
+import { type Address, formatAddress } from "../address.ts";
+import { escapeSpecifiers, quoteArgument, quoteProgram } from "./quoting.ts";
+
+export const UNIT_ROLES = ["client", "server"] as const;
+export type UnitRole = typeof UNIT_ROLES[number];
+/** The units that there are: two services, and the socket of the server. */
+export const UNIT_KINDS = [...UNIT_ROLES, "socket"] as const;
+export type UnitKind = typeof UNIT_KINDS[number];
+
+export interface ServiceOptions {
+  readonly role: UnitRole;
+  /** Absolute path of the executable. */
+  readonly program: string;
+  /** Its arguments. */
+  readonly args: readonly string[];
+  /** The arguments with which it checks the configuration. */
+  readonly checkArgs: readonly string[];
+  /** It reads /proc and /sys, of all processes. */
+  readonly measures: boolean;
+  /** It listens on a port below 1024. */
+  readonly lowPort: boolean;
+}
+
+/** The directory of the configuration, below /etc. */
+export const CONFIGURATION_DIRECTORY = "alumet-relay";
+/**
+ * Secrets that the service gets where root has put them into systemd's store of credentials: `token` from
+ * `/etc/credstore/alumet-relay-client.token` is `$CREDENTIALS_DIRECTORY/token`. (A path below /etc would have to exist.)
+ */
+export const CREDENTIALS = ["token", "password", "tls_ca", "tls_cert", "tls_key"] as const;
+
+/** How long a part may be stuck, in s; see lib/systemd/watchdog.ts. */
+const WATCHDOG_S = 60;
+
+const PURPOSES: Record<UnitRole, string> = {
+  client: "alumet-relay client, measures this machine and sends to a relay server",
+  server: "alumet-relay server, receives measurements and stores them",
+};
+
+/** Without `.service` or `.socket`. */
+export function unitName(kind: UnitKind): string {
+  return `alumet-relay-${kind === "client" ? "client" : "server"}`;
+}
+
+/** What the process needs of the system: everything else is taken from it. */
+function sandbox({ measures, lowPort }: ServiceOptions): string[] {
+  const capabilities = [
+    ...(measures ? ["CAP_DAC_READ_SEARCH"] : []),
+    ...(lowPort ? ["CAP_NET_BIND_SERVICE"] : []),
+  ];
+  const lines: string[] = [];
+  if (measures) {
+    lines.push(
+      "# Energy counters (/sys/class/powercap) are readable for root alone since CVE-2020-8694; this capability reads",
+      "# them, and changes nothing. It reads other files too: those with secrets are hidden below. Measuring memory with",
+      "# slow_but_accurate, or choosing processes of other users by exe_regex, needs CAP_SYS_PTRACE as well: add it by",
+      "# systemctl edit, in both lines.",
+    );
+  }
+  lines.push(
+    `CapabilityBoundingSet=${capabilities.join(" ")}`,
+    `AmbientCapabilities=${capabilities.join(" ")}`,
+    "NoNewPrivileges=yes",
+    // In a user namespace capabilities would mean nothing outside of it.
+    ...(capabilities.length === 0 ? ["PrivateUsers=yes"] : []),
+  );
+  lines.push(
+    "ProtectSystem=strict",
+    "ProtectHome=yes",
+    ...(measures
+      ? [
+        `InaccessiblePaths=-/etc/shadow -/etc/shadow- -/etc/gshadow -/etc/gshadow- -/etc/sudoers -/etc/sudoers.d`,
+        `InaccessiblePaths=-/etc/ssh -/etc/ssl/private -/etc/krb5.keytab -/etc/credstore -/etc/credstore.encrypted`,
+        `InaccessiblePaths=-/boot -/efi -/srv -/mnt -/media -/var/backups -/var/spool -/var/mail`,
+        "# All processes are measured, so all are seen.",
+        "ProtectProc=default",
+        "ProcSubset=all",
+      ]
+      : ["ProtectProc=invisible", "ProcSubset=pid"]),
+    "PrivateTmp=yes",
+    "PrivateMounts=yes",
+    "PrivateDevices=yes",
+    "DevicePolicy=closed",
+    "PrivateIPC=yes",
+    "ProtectClock=yes",
+    "ProtectHostname=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "ProtectControlGroups=yes",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "LockPersonality=yes",
+    "KeyringMode=private",
+    "# The just-in-time compiler of V8 makes code while it runs.",
+    "MemoryDenyWriteExecute=no",
+    "SystemCallArchitectures=native",
+    "SystemCallFilter=@system-service",
+    "SystemCallFilter=~@privileged @resources",
+    "SystemCallErrorNumber=EPERM",
+    "UMask=0077",
+  );
+  return lines;
+}
+
+/** The text of the service. */
+export function serviceUnit(options: ServiceOptions): string {
+  const { role, program, args, checkArgs } = options;
+  const name = unitName(role);
+  const command = (args: readonly string[]) => [quoteProgram(program), ...args.map(quoteArgument)].join(" ");
+  return [
+    "[Unit]",
+    `Description=${PURPOSES[role]}`,
+    "Documentation=man:alumet-relay(1)",
+    ...(role === "server"
+      ? [
+        "# An address of one interface can be listened on when the interface has it.",
+        "Wants=network-online.target",
+        "After=network-online.target",
+      ]
+      : [
+        "# It measures from the first second, and keeps on disk what cannot be sent yet.",
+        "After=network.target",
+      ]),
+    "",
+    "[Service]",
+    "Type=notify",
+    "NotifyAccess=main",
+    `ExecStart=${command(args)}`,
+    "# A file with a mistake makes the reload fail, and disturbs nobody.",
+    `ExecReload=${command(checkArgs)}`,
+    `ExecReload=/bin/sh -c "kill -HUP $MAINPID"`,
+    "# The watchdog is told that all is well while the process gets further. A stuck one is first asked to stop, so",
+    "# that what it can still save is saved.",
+    `WatchdogSec=${WATCHDOG_S}`,
+    "WatchdogSignal=SIGTERM",
+    "Restart=on-failure",
+    "RestartSec=5",
+    "# 64: wrong command line, 78: wrong configuration. Starting again would not help.",
+    "RestartPreventExitStatus=64 78",
+    "TimeoutStopSec=30",
+    "KillMode=mixed",
+    "LimitNOFILE=524288",
+    "",
+    "DynamicUser=yes",
+    `StateDirectory=${name}`,
+    "StateDirectoryMode=0750",
+    `RuntimeDirectory=${name}`,
+    `ConfigurationDirectory=${CONFIGURATION_DIRECTORY}`,
+    "# Variables that the configuration names.",
+    "EnvironmentFile=-/etc/default/alumet-relay",
+    `# Relative paths, such as that of a CSV file, are below /var/lib/${name}.`,
+    `WorkingDirectory=%S/${name}`,
+    `# Secrets: /etc/credstore/${name}.token, for root alone, is ` +
+    "${CREDENTIALS_DIRECTORY}/token for the configuration,",
+    "# and so are the others; those that are not there are left out.",
+    ...CREDENTIALS.map((credential) => `LoadCredential=${credential}:${name}.${credential}`),
+    "",
+    ...sandbox(options),
+    "",
+    "[Install]",
+    "WantedBy=multi-user.target",
+    "",
+  ].join("\n");
+}
+
+/** The text of the server's socket, which takes connections while the server is started anew. */
+export function socketUnit(address: Address): string {
+  const { hostname, port } = address;
+  // systemd has no word for an interface in an address; BindToDevice= says the same for a link-local one.
+  const [host, scope] = hostname.split("%");
+  return [
+    "[Unit]",
+    "Description=alumet-relay server, socket for relay clients",
+    "Documentation=man:alumet-relay(1)",
+    "",
+    "[Socket]",
+    `ListenStream=${host === "::" ? port : escapeSpecifiers(formatAddress({ hostname: host, port }))}`,
+    ...(scope ? [`BindToDevice=${escapeSpecifiers(scope)}`] : []),
+    "NoDelay=yes",
+    "KeepAlive=yes",
+    "# Connections that wait while the server is started anew.",
+    "Backlog=4096",
+    "",
+    "[Install]",
+    "WantedBy=sockets.target",
+    "",
+  ].join("\n");
+}

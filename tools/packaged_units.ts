@@ -1,0 +1,30 @@
+/** The units that packages install: `deno run -A tools/packaged_units.ts` writes them to packaging/systemd. */
+import { INSTALLED_PROGRAM } from "../lib/cli/systemd_unit.ts";
+import { serviceUnit, socketUnit, type UnitRole } from "../lib/systemd/unit.ts";
+
+function service(role: UnitRole): string {
+  const args = ["--config", `/etc/alumet-relay/${role}.toml`];
+  return serviceUnit({
+    role,
+    program: INSTALLED_PROGRAM,
+    args,
+    checkArgs: ["config", "check", ...args],
+    measures: role === "client",
+    lowPort: false,
+  });
+}
+
+/** Texts by the names of files. */
+export const PACKAGED_UNITS: Readonly<Record<string, string>> = {
+  "alumet-relay-client.service": service("client"),
+  "alumet-relay-server.service": service("server"),
+  "alumet-relay-server.socket": socketUnit({ hostname: "::", port: 50051 }),
+};
+
+if (import.meta.main) {
+  const directory = new URL("../packaging/systemd/", import.meta.url);
+  await Deno.mkdir(directory, { recursive: true });
+  for (const [name, text] of Object.entries(PACKAGED_UNITS)) {
+    await Deno.writeTextFile(new URL(name, directory), text);
+  }
+}

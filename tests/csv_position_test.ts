@@ -1,7 +1,7 @@
 /** The position beside a CSV file: what a process that is killed leaves, and what the next one makes of it. */
 import assert from "node:assert/strict";
-import { PositionFile, PositionInUse } from "../lib/outputs/csv_position.ts";
-import type { Position } from "../lib/outputs/csv_position.ts";
+import { PositionFile, PositionInUse } from "../lib/outputs/csv/position.ts";
+import type { Position } from "../lib/outputs/csv/position.ts";
 import { csv, CsvOutput } from "../lib/outputs/csv.ts";
 import { cases, Chance } from "./kit/bytes.ts";
 import { ReplayJournal } from "./kit/contract/journal.ts";

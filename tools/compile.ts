@@ -13,7 +13,8 @@ import { V8_FLAGS } from "./v8_flags.ts";
 
 const ROOT = `${import.meta.dirname}/..`;
 /** Modules that are the first of a thread: nothing imports them. */
-const WORKERS = ["--include", "lib/outputs/sqlite/worker.ts"];
+const WORKERS = ["lib/outputs/sqlite/worker.ts", "lib/outputs/csv/gzip_worker.ts"]
+  .flatMap((path) => ["--include", path]);
 /** The only target that {@linkcode CARRIER} has the runtime of. */
 const LINUX = "x86_64-unknown-linux-gnu";
 

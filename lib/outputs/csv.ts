@@ -3,22 +3,27 @@ import { EXIT, ExitError, messageOf } from "../errors.ts";
 import type { BatchReader } from "../journal.ts";
 import { reserveCacheSlots } from "../measurement.ts";
 import { definePlugin, type Output, type PluginContext } from "../plugin.ts";
-import { CommitByPosition, CommitWhenWritten } from "./csv_commit.ts";
-import { config, type CsvConfig } from "./csv_config.ts";
+import { Archive } from "./csv/archive.ts";
+import { CommitByPosition, CommitWhenWritten } from "./csv/commit.ts";
+import { config, type CsvConfig } from "./csv/config.ts";
 import { CACHE_SLOTS } from "./csv_format.ts";
-import { BufferPool, type FileContext, openForAppending } from "./csv_file.ts";
-import { type FilePosition, PositionFile, PositionInUse } from "./csv_position.ts";
-import { CsvWriter } from "./csv_writer.ts";
+import { BufferPool, type FileContext, openForAppending } from "./csv/file.ts";
+import { type FilePosition, PositionFile, PositionInUse } from "./csv/position.ts";
+import { PathPattern } from "./csv/path.ts";
+import { Streams } from "./csv/streams.ts";
+import { CsvWriter } from "./csv/writer.ts";
 
 type CsvContext = Pick<PluginContext, "log" | "clock" | "keepsOnDisk">;
 
 export interface CsvStats extends Record<string, number> {
   points: number;
   bytes: number;
+  /** Files that were renamed because they were large or old enough. */
+  rotations: number;
 }
 
-/** What rendered series may take in memory. */
-const POOL_BYTES = 16 * 1024 * 1024;
+/** What rendered series may take in memory, for one file of all clients, or for each file of a client. */
+const POOL_BYTES = { all: 16 * 1024 * 1024, client: 1024 * 1024 };
 
 /**
  * Appends rows to a file. Where the journal is on disk, a position beside the file says which batches are in it, so that
@@ -26,21 +31,25 @@ const POOL_BYTES = 16 * 1024 * 1024;
  * are kept, and written when there is room.
  */
 export class CsvOutput implements Output {
-  readonly stats: CsvStats = { points: 0, bytes: 0 };
+  readonly stats: CsvStats = { points: 0, bytes: 0, rotations: 0 };
   readonly #context: CsvContext;
   #config: CsvConfig;
-  readonly #slot = reserveCacheSlots(CACHE_SLOTS);
+  /** The renderer's, and that of the series' file. */
+  readonly #slot = reserveCacheSlots(CACHE_SLOTS + 1);
+  readonly #pattern: PathPattern;
   readonly #positions: PositionFile | null;
   #handle: Deno.FsFile | null;
   #writer: CsvWriter | null = null;
+  #archive: Archive | null = null;
 
   private constructor(
     config: CsvConfig,
-    handle: Deno.FsFile,
+    handle: Deno.FsFile | null,
     positions: PositionFile | null,
     context: CsvContext,
   ) {
     this.#config = config;
+    this.#pattern = new PathPattern(config.output_path);
     this.#handle = handle;
     this.#positions = positions;
     this.#context = context;
@@ -48,31 +57,28 @@ export class CsvOutput implements Output {
 
   /** @throws {ExitError} when the file cannot be opened for writing, or another process writes it. */
   static async open(config: CsvConfig, context: CsvContext): Promise<CsvOutput> {
-    const path = config.output_path;
-    const where = `Cannot open ${path} for writing (plugins.csv.output_path)`;
-    let handle: Deno.FsFile;
+    const pattern = new PathPattern(config.output_path);
+    const where = `Cannot open ${config.output_path} for writing (plugins.csv.output_path)`;
+    let handle: Deno.FsFile | null = null;
     try {
-      handle = await openForAppending(path);
+      if (pattern.isFixed) handle = await openForAppending(pattern.path("", new Date(0)));
+      else await Deno.readDir(pattern.root.folder || ".")[Symbol.asyncIterator]().next();
     } catch (error) {
       throw new ExitError(EXIT.unavailable, `${where}: ${messageOf(error)}`, { cause: error });
     }
     try {
-      const { isFile } = await handle.stat();
-      const hasPosition = isFile && !/^\/(dev|proc)\//.test(path);
-      return new CsvOutput(config, handle, hasPosition ? await openPosition(path, context) : null, context);
+      const isFile = handle === null || (await handle.stat()).isFile;
+      const hasPosition = isFile && !/^\/(dev|proc)\//.test(config.output_path);
+      const positions = hasPosition ? await openPosition(pattern.positionPath, context) : null;
+      return new CsvOutput(config, handle, positions, context);
     } catch (error) {
-      handle.close();
+      handle?.close();
       if (!(error instanceof PositionInUse)) throw error;
       throw new ExitError(
         EXIT.unavailable,
         `${where}: another process writes it. Stop that process, or write to another file`,
       );
     }
-  }
-
-  /** The file that is written to. */
-  get path(): string {
-    return this.#writer?.path ?? this.#config.output_path;
   }
 
   get stalledSince(): number | undefined {
@@ -85,12 +91,14 @@ export class CsvOutput implements Output {
 
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
     const { log, clock } = this.#context;
-    const { output_path: path, ...config } = this.#config;
+    const config = this.#config;
+    const pattern = this.#pattern;
     const forceFlush = () => this.#config.force_flush;
     const files: FileContext = {
       log,
       clock,
       signal,
+      pattern,
       format: {
         delimiter: config.csv_delimiter,
         lateDelimiter: config.csv_late_delimiter,
@@ -98,19 +106,47 @@ export class CsvOutput implements Output {
         unitDisplayName: config.use_unit_display_name,
       },
       slot: this.#slot,
-      poolBytes: POOL_BYTES,
+      poolBytes: pattern.hasClient ? POOL_BYTES.client : POOL_BYTES.all,
       buffers: new BufferPool(),
       stats: this.stats,
     };
-    const writer = this.#writer = new CsvWriter(reader, files, { path, forceFlush, handle: this.#handle });
+    const archive = this.#archive = this.#openArchive(config);
+    const rotation = {
+      pattern,
+      sizeBytes: config.rotate_size ?? Infinity,
+      intervalMs: config.rotate_interval ?? Infinity,
+      maxOpenFiles: config.max_open_files,
+    };
+    const streams = new Streams(files, rotation, archive, this.#slot + CACHE_SLOTS);
+    const writer = this.#writer = new CsvWriter(reader, files, { streams, forceFlush, handle: this.#handle });
     this.#handle = null;
     const { commit, fail, onLoss } = writer;
     if (this.#positions && reader.journalId !== null) {
       const position = await this.#resume(this.#positions, reader);
+      archive?.sweep();
       await writer.run(
         new CommitByPosition(reader, this.#positions, position, { log, clock, signal, commit, fail, onLoss }),
       );
-    } else await writer.run(new CommitWhenWritten(commit));
+    } else {
+      archive?.sweep();
+      await writer.run(new CommitWhenWritten(commit));
+    }
+    await archive?.close();
+  }
+
+  #openArchive(config: CsvConfig): Archive | null {
+    const { rotate_gzip: gzip, keep_files, keep_age, keep_size } = config;
+    if (!gzip && keep_files === undefined && keep_age === undefined && keep_size === undefined) return null;
+    return new Archive(
+      {
+        pattern: this.#pattern,
+        gzip,
+        keepFiles: keep_files ?? Infinity,
+        keepAgeMs: keep_age ?? Infinity,
+        keepBytes: keep_size ?? Infinity,
+      },
+      this.#context,
+    );
   }
 
   /** Goes on where the last process was. @returns the number of the last batch that the files have, or -1. */
@@ -154,8 +190,8 @@ export class CsvOutput implements Output {
     }
   }
 
-  // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#archive?.close();
     this.#writer?.close();
     for (const closable of [this.#handle, this.#positions]) {
       try {
@@ -166,8 +202,7 @@ export class CsvOutput implements Output {
 }
 
 /** The position beside a file; `null` where it is not kept. */
-async function openPosition(csvPath: string, { log, keepsOnDisk }: CsvContext): Promise<PositionFile | null> {
-  const path = `${csvPath}.position`;
+async function openPosition(path: string, { log, keepsOnDisk }: CsvContext): Promise<PositionFile | null> {
   if (!keepsOnDisk) {
     // Rows of this process are in no journal: a position from before it must not take them for somebody else's.
     await Deno.remove(path).catch((error) => {

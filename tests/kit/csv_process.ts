@@ -1,5 +1,5 @@
 /**
- * A process to be killed: numbered points through a journal on disk into CSV files, as fast as they go, until standard
+ * A process to be killed: numbered points through a journal on disk into CSV files, as fast as they are written, until standard
  * input ends. Says on standard output how many are durable. `csv_process.ts DIRECTORY RUN CONFIG`, the configuration
  * of the output as JSON.
  */
@@ -14,6 +14,9 @@ import { numbered } from "./points.ts";
 
 /** Clients that the points are said to be of. */
 const CLIENTS = 5;
+
+/** What may wait for the output, in points. */
+const MOST_PENDING = 20_000;
 
 const [directory, run, given] = Deno.args;
 const log = createLogger("process", { format: "json" });
@@ -40,7 +43,9 @@ for (let number = 0, n = 0; !ended; n++) {
   await journal.append(numbered(count, number, series[n % CLIENTS]));
   const durable = number += count;
   told = journal.durable(journal.lastPosition).then(() => console.log(durable));
-  if (n % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  do await new Promise((resolve) => setTimeout(resolve, n % 20 === 0 ? 1 : 0)); while (
+    journal.pendingPoints > MOST_PENDING && !ended
+  );
 }
 await told;
 journal.end();

@@ -1,17 +1,24 @@
 /** From a reader into files: renders batches, groups what is written, and commits it when it is safe. */
-import type { BatchReader } from "../journal.ts";
-import type { Batch } from "../measurement.ts";
-import type { Committer } from "./csv_commit.ts";
-import { Complaint } from "./csv_complaint.ts";
-import { attributeColumns } from "./csv_format.ts";
-import { CsvFile, type FileContext } from "./csv_file.ts";
+import type { BatchReader } from "../../journal.ts";
+import type { Batch } from "../../measurement.ts";
+import type { Committer } from "./commit.ts";
+import { Complaint } from "./complaint.ts";
+import { attributeColumns } from "../csv_format.ts";
+import type { CsvFile, FileContext } from "./file.ts";
+import type { Stream, Streams } from "./streams.ts";
 
 /** Without `force_flush`, rows wait for others for at most this long, in ms. */
 const LAZY_FLUSH_MS = 1000;
 /** Wait before what has failed is tried again, in ms. */
 const RETRY_MS = 1000;
+/** Bytes in the buffers of all files that are handed to the disk. */
+const FLUSH_BYTES = 1024 * 1024;
 /** No more is read while so many points are not committed. */
 const MOST_UNCOMMITTED = 98_304;
+
+function newGroup() {
+  return { batches: 0, points: 0, position: -1, sizes: new Map<CsvFile, number>() };
+}
 
 /** The time for an orderly stop is over. */
 class Aborted extends Error {
@@ -19,7 +26,7 @@ class Aborted extends Error {
 }
 
 export interface WriterOptions {
-  readonly path: string;
+  readonly streams: Streams;
   /** Whether to write at once what has arrived; may change. */
   readonly forceFlush: () => boolean;
   /** Of the path, open already. */
@@ -30,17 +37,21 @@ export class CsvWriter {
   readonly #reader: BatchReader;
   readonly #context: FileContext;
   readonly #options: WriterOptions;
+  readonly #streams: Streams;
   #committer!: Committer;
-  #file: CsvFile | null = null;
   #handle: Deno.FsFile | null;
   /** The first row of the batch being taken that is in no buffer. */
   #row = 0;
+  /** A file is to be finished. */
+  #isFull = false;
   /** Files with rows that are not handed to the disk. */
   readonly #dirty = new Set<CsvFile>();
+  /** Files with rows of the batch that is being taken. */
+  readonly #touched = new Set<CsvFile>();
   /** Files that nothing has been written to yet. */
   readonly #opened = new Set<CsvFile>();
   /** Batches of which every row is in a buffer, since the last group. */
-  #group = { batches: 0, points: 0, position: -1 };
+  #group = newGroup();
   #writing: Promise<void> = Promise.resolve();
   /** What was read and not committed. */
   #taken: { batch: Batch; position: number }[] = [];
@@ -57,6 +68,7 @@ export class CsvWriter {
     this.#reader = reader;
     this.#context = context;
     this.#options = options;
+    this.#streams = options.streams;
     this.#handle = options.handle;
     this.#losses = new Complaint(
       context.log,
@@ -65,12 +77,12 @@ export class CsvWriter {
     );
   }
 
-  get path(): string {
-    return this.#file?.path ?? this.#options.path;
-  }
-
   get stalledSince(): number | undefined {
-    return this.#file?.stalledSince;
+    for (const { file } of this.#streams.open()) {
+      const since = file!.stalledSince;
+      if (since !== undefined) return since;
+    }
+    return undefined;
   }
 
   /** The oldest batches are safe. For the committer. */
@@ -105,7 +117,7 @@ export class CsvWriter {
       await this.#run();
     } catch (error) {
       await this.#writing;
-      await this.#file?.idle();
+      for (const { file } of this.#streams.open()) await file!.idle();
       await committer.abandon();
       if (!(error instanceof Aborted)) throw error;
     } finally {
@@ -114,24 +126,54 @@ export class CsvWriter {
   }
 
   async #run(): Promise<void> {
+    const { forceFlush } = this.#options;
+    const streams = this.#streams;
     while (true) {
       if (this.#lost) await this.#writeAgain();
-      const waitMs = this.#group.batches > 0 ? LAZY_FLUSH_MS : Infinity;
+      const waitMs = Math.min(this.#group.batches > 0 ? LAZY_FLUSH_MS : Infinity, streams.turnInMs);
       const state = await this.#reader.wait(waitMs, this.#interrupt.signal);
       this.#check();
       if (this.#lost) continue;
+      if (streams.isTime || this.#isFull) await this.#turn();
+      if (streams.isCrowded) await this.#drop();
+      this.#check();
       for (let batch; state === "ready" && !this.#lost && (batch = this.#reader.next());) {
         if (!this.#takeNow(batch, this.#reader.position)) await this.#take(batch, this.#reader.position);
+        if (!streams.only && this.#buffered > FLUSH_BYTES) await this.#flush();
         if (this.#takenPoints >= MOST_UNCOMMITTED) await this.#settle();
         this.#check();
+        if (this.#isFull || streams.isCrowded || streams.isTime) break;
       }
-      if (this.#options.forceFlush() || state !== "ready") await this.#flush();
+      if (forceFlush() || state !== "ready") await this.#flush();
       if (state === "ended") {
         await this.#settle();
         this.#check();
         if (!this.#lost) return await this.#committer.finish();
       }
     }
+  }
+
+  /** Finishes files that are too large or too old, or that somebody has moved. */
+  async #turn(): Promise<void> {
+    this.#isFull = false;
+    const due = await this.#streams.due();
+    if (due.size === 0) return;
+    await this.#settle();
+    this.#check();
+    // What is lost is written again first, to the same file.
+    if (this.#lost) return;
+    await this.#committer.release([...due.keys()].map(({ file }) => file!));
+    for (const [stream, reason] of due) await this.#streams.finish(stream, reason);
+  }
+
+  /** Closes files, where too many are open. */
+  async #drop(): Promise<void> {
+    await this.#settle();
+    this.#check();
+    if (this.#lost) return;
+    const streams = this.#streams.excess();
+    await this.#committer.release(streams.flatMap(({ file }) => file ?? []));
+    for (const stream of streams) this.#streams.drop(stream);
   }
 
   /** @throws what ends this output. */
@@ -141,37 +183,53 @@ export class CsvWriter {
     if (this.#context.signal.aborted) throw new Aborted();
   }
 
-  /** Takes a batch whose rows fit into a buffer; nearly all do. @returns whether it did. */
+  /** Takes a batch whose rows fit into the buffers; nearly all do. @returns whether it did. */
   #takeNow(batch: Batch, position: number): boolean {
     const { length } = batch;
-    const file = this.#file;
-    if (length > 0) {
+    const { only } = this.#streams;
+    while (this.#row < length) {
+      const stream = only ?? this.#streams.of(batch.series[this.#row]);
+      const { file } = stream;
       if (!file) return false;
-      this.#row = file.render(batch, 0, length);
+      const end = only ? length : this.#endOf(stream, batch);
+      this.#row = file.render(batch, this.#row, end);
       this.#dirty.add(file);
-      if (this.#row < length) return false;
-      file.wholeSize = file.size;
+      this.#touched.add(file);
+      if (this.#row < end) return false;
+      if (!only) this.#streams.touch(stream);
+      if (this.#streams.isDue(stream)) this.#isFull = true;
     }
     this.#count(batch, position);
     return true;
   }
 
+  get #buffered(): number {
+    let bytes = 0;
+    for (const file of this.#dirty) bytes += file.buffered;
+    return bytes;
+  }
+
+  /** The first row that is of another stream. */
+  #endOf(stream: Stream, { series, length }: Batch): number {
+    let end = this.#row + 1;
+    while (end < length && this.#streams.of(series[end]) === stream) end++;
+    return end;
+  }
+
   /** Takes a batch, of which {@linkcode takeNow} may have taken some rows. */
   async #take(batch: Batch, position: number): Promise<void> {
-    const { length } = batch;
-    const file = this.#file ??= await this.#open(() => attributeColumns(batch));
-    while (this.#row < length) {
-      this.#row = file.render(batch, this.#row, length);
-      this.#dirty.add(file);
-      if (this.#row < length) await this.#flush();
+    do {
+      const stream = this.#streams.only ?? this.#streams.of(batch.series[this.#row]);
+      if (stream.file) await this.#flush();
+      else await this.#begin(stream, batch);
       this.#check();
-    }
-    file.wholeSize = file.size;
-    this.#count(batch, position);
+    } while (!this.#takeNow(batch, position));
   }
 
   #count(batch: Batch, position: number): void {
     this.#row = 0;
+    for (const file of this.#touched) this.#group.sizes.set(file, file.size);
+    this.#touched.clear();
     this.#taken.push({ batch, position });
     this.#takenPoints += batch.length;
     this.#group.batches++;
@@ -180,25 +238,23 @@ export class CsvWriter {
   }
 
   /** Tries until there is a file. */
-  async #open(columns: () => readonly string[]): Promise<CsvFile> {
-    const { path } = this.#options;
-    const complaint = new Complaint(
-      this.#context.log,
-      "Cannot begin the file, trying on",
-      "The file is begun",
-    );
+  async #begin(stream: Stream, batch: Batch): Promise<void> {
+    const { log, clock, signal } = this.#context;
+    const complaint = new Complaint(log, "Cannot begin a file, trying on", "The file is begun");
+    const { only } = this.#streams;
+    const columns = () =>
+      attributeColumns(batch, (series) => only !== null || this.#streams.of(series) === stream);
     while (true) {
       try {
         const handle = this.#handle;
         this.#handle = null;
-        const file = await CsvFile.open(path, columns, this.#context, handle);
+        const file = await this.#streams.begin(stream, columns, handle);
         this.#opened.add(file);
-        complaint.end({ file: file.path });
-        return file;
+        return complaint.end({ file: file.path });
       } catch (error) {
-        complaint.add(error, { file: path });
+        complaint.add(error, { file: this.#context.pattern.text });
       }
-      await this.#context.clock.sleep(RETRY_MS, this.#context.signal);
+      await clock.sleep(RETRY_MS, signal);
       this.#check();
     }
   }
@@ -211,13 +267,12 @@ export class CsvWriter {
       this.#opened.clear();
     }
     const group = this.#group;
-    this.#group = { batches: 0, points: 0, position: group.position };
+    this.#group = newGroup();
     const files = [...this.#dirty];
-    const sizes = new Map(files.map((file) => [file, file.wholeSize]));
     this.#dirty.clear();
     const writes = Promise.all(files.map((file) => file.flush()));
     this.#writing = writes.then((written) => {
-      if (group.batches > 0 && written.every(Boolean)) this.#committer.written({ ...group, sizes });
+      if (group.batches > 0 && written.every(Boolean)) this.#committer.written(group);
     }).catch(this.fail);
   }
 
@@ -231,13 +286,13 @@ export class CsvWriter {
   /** Goes back to the last position. */
   async #writeAgain(): Promise<void> {
     await this.#writing;
-    await this.#file?.idle();
+    for (const { file } of this.#streams.open()) await file!.idle();
     while (this.#lost) {
       this.#losses.add(this.#lost.error, { points: this.#takenPoints });
       await this.#context.clock.sleep(RETRY_MS, this.#context.signal);
       this.#check();
       try {
-        await this.#file?.cut();
+        for (const { file } of this.#streams.open()) await file!.cut();
         this.#lost = null;
       } catch (error) {
         this.#lost = { error };
@@ -249,7 +304,8 @@ export class CsvWriter {
     const batches = this.#taken;
     this.#taken = [];
     this.#takenPoints = 0;
-    this.#group = { batches: 0, points: 0, position: -1 };
+    this.#group = newGroup();
+    this.#touched.clear();
     this.#dirty.clear();
     this.#committer.restart();
     for (const { batch, position } of batches) {
@@ -260,7 +316,7 @@ export class CsvWriter {
   }
 
   close(): void {
-    this.#file?.close();
+    this.#streams.close();
     try {
       this.#handle?.close();
     } catch { /* closed before */ }

@@ -1,11 +1,11 @@
 /** One file that rows are appended to: how it is begun or found again, and written. */
-import type { Clock } from "../clock.ts";
-import type { Logger } from "../log.ts";
-import type { Batch } from "../measurement.ts";
-import { Complaint } from "./csv_complaint.ts";
-import { type CsvFormat, CsvRenderer, RowBuffer } from "./csv_format.ts";
-import { columnsOf, MAX_HEADER_BYTES } from "./csv_header.ts";
-import { splitExtension } from "./csv_path.ts";
+import type { Clock } from "../../clock.ts";
+import type { Logger } from "../../log.ts";
+import type { Batch } from "../../measurement.ts";
+import { Complaint } from "./complaint.ts";
+import { type CsvFormat, CsvRenderer, RowBuffer } from "../csv_format.ts";
+import { columnsOf, MAX_HEADER_BYTES } from "./header.ts";
+import type { PathPattern } from "./path.ts";
 
 /** Bytes gathered for one write. */
 const WRITE_BYTES = 256 * 1024;
@@ -23,13 +23,14 @@ const COMPARE_MS = 100;
 export interface FileContext {
   readonly log: Logger;
   readonly clock: Clock;
+  readonly pattern: PathPattern;
   readonly format: CsvFormat;
   /** Of the renderers. */
   readonly slot: number;
   /** What rendered series may take in memory for each file. */
   readonly poolBytes: number;
   readonly buffers: BufferPool;
-  readonly stats: { points: number; bytes: number };
+  readonly stats: { points: number; bytes: number; rotations: number };
   /** The time for an orderly stop is over. */
   readonly signal: AbortSignal;
 }
@@ -54,13 +55,6 @@ export class BufferPool {
   }
 }
 
-/** `measures.csv`, `measures-1.csv`, `measures-2.csv` … */
-function* candidates(path: string): Generator<string> {
-  yield path;
-  const [stem, extension] = splitExtension(path);
-  for (let n = 1; n <= MAX_SIBLINGS; n++) yield `${stem}-${n}${extension}`;
-}
-
 export function openForAppending(path: string): Promise<Deno.FsFile> {
   return Deno.open(path, { append: true, create: true, read: true });
 }
@@ -70,10 +64,10 @@ export class CsvFile {
   readonly isRegular: boolean;
   readonly inode: number;
   readonly born: number | null;
+  /** It was empty when it was opened. */
+  isNew = false;
   /** Bytes with all that is in buffers, as far as this process knows. */
   size: number;
-  /** Bytes up to the last batch that is whole, counted like {@linkcode size}. */
-  wholeSize: number;
   /** Bytes up to the last position that is safe, as they are on disk. */
   safeSize: number;
   /** When the file was last written to before it was opened, in ms. */
@@ -105,11 +99,7 @@ export class CsvFile {
     this.inode = info.ino ?? 0;
     this.born = info.birthtime?.getTime() ?? null;
     this.modifiedMs = info.mtime?.getTime() ?? 0;
-    this.size =
-      this.wholeSize =
-      this.safeSize =
-      this.#written =
-        info.isFile ? info.size : 0;
+    this.size = this.safeSize = this.#written = info.isFile ? info.size : 0;
     this.#complaint = new Complaint(
       context.log,
       "Cannot write, keeping the rows and trying on",
@@ -131,8 +121,9 @@ export class CsvFile {
     context: FileContext,
     handle: Deno.FsFile | null = null,
   ): Promise<CsvFile> {
-    const { log, format, slot, poolBytes } = context;
-    for (const candidate of candidates(path)) {
+    const { log, format, slot, poolBytes, pattern } = context;
+    for (let n = 0; n <= MAX_SIBLINGS; n++) {
+      const candidate = n === 0 ? path : pattern.sibling(path, n);
       handle ??= await openForAppending(candidate);
       try {
         const info = await handle.stat();
@@ -142,6 +133,7 @@ export class CsvFile {
           const renderer = new CsvRenderer(found, format, slot, poolBytes);
           const file = new CsvFile(candidate, renderer, handle, info, context);
           handle = null;
+          file.isNew = isNew;
           if (isNew) file.#begin();
           else await file.#continue(info.size);
           if (candidate !== path) {
@@ -163,8 +155,12 @@ export class CsvFile {
 
   /** A process that was killed may have left half a row: the next one must not be glued to it. */
   async #continue(size: number): Promise<void> {
-    const { log } = this.#context;
-    log.info("Appending to a file that is there", { file: this.path, bytes: size });
+    const { log, pattern } = this.#context;
+    // Files of clients come and go.
+    log[pattern.hasClient ? "debug" : "info"]("Appending to a file that is there", {
+      file: this.path,
+      bytes: size,
+    });
     await this.#handle.seek(size - 1, Deno.SeekMode.Start);
     const last = new Uint8Array(1);
     await this.#handle.read(last);
@@ -179,6 +175,11 @@ export class CsvFile {
     buffer.bytes.set(bytes, buffer.length);
     buffer.length += bytes.length;
     this.size += bytes.length;
+  }
+
+  /** Bytes that wait to be written. */
+  get buffered(): number {
+    return this.#buffer?.length ?? 0;
   }
 
   /** Resolves when nothing is being written any more. */
@@ -262,6 +263,11 @@ export class CsvFile {
     } catch { /* the next one tells */ }
   }
 
+  /** There are no rows in it. */
+  get isEmpty(): boolean {
+    return this.size <= this.renderer.header.length;
+  }
+
   /** The bytes on disk that are `size` as this process counts. */
   onDisk(size: number): number {
     return Math.max(0, size + this.#shift);
@@ -269,8 +275,12 @@ export class CsvFile {
 
   /** Whether the path still leads to this file. */
   async isInPlace(): Promise<boolean> {
-    const info = await Deno.stat(this.path).catch(() => null);
-    return !this.isRegular || info?.ino === this.inode;
+    if (!this.isRegular) return true;
+    try {
+      return (await Deno.stat(this.path)).ino === this.inode;
+    } catch (error) {
+      return !(error instanceof Deno.errors.NotFound);
+    }
   }
 
   /** What is written cannot be lost any more. @throws what the file system throws; then it may be. */
@@ -303,7 +313,7 @@ export class CsvFile {
     const { size } = await this.#handle.stat();
     if (size > this.safeSize) await this.#handle.truncate(this.safeSize);
     this.#shift = 0;
-    this.size = this.wholeSize = this.#written = this.safeSize;
+    this.size = this.#written = this.safeSize;
     if (this.safeSize === 0) this.#begin();
   }
 

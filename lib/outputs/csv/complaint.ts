@@ -1,6 +1,6 @@
 /** What goes wrong and may go on: said once, then once a minute, and when it is over. */
-import { messageOf } from "../errors.ts";
-import type { LogFields, Logger } from "../log.ts";
+import { messageOf } from "../../errors.ts";
+import type { LogFields, Logger } from "../../log.ts";
 
 const AGAIN_MS = 60_000;
 

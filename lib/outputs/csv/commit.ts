@@ -1,10 +1,10 @@
 /** When batches are safe: as soon as they are written, or when a position on disk says so. */
-import type { Clock } from "../clock.ts";
-import type { BatchReader } from "../journal.ts";
-import type { Logger } from "../log.ts";
-import { Complaint } from "./csv_complaint.ts";
-import type { CsvFile } from "./csv_file.ts";
-import type { FilePosition, PositionFile } from "./csv_position.ts";
+import type { Clock } from "../../clock.ts";
+import type { BatchReader } from "../../journal.ts";
+import type { Logger } from "../../log.ts";
+import { Complaint } from "./complaint.ts";
+import type { CsvFile } from "./file.ts";
+import type { FilePosition, PositionFile } from "./position.ts";
 
 /** Positions are saved so long after one another, in ms, */
 const INTERVAL_MS = 100;
@@ -30,8 +30,8 @@ export interface Committer {
   written(group: Group): void;
   /** Resolves when all that is written is committed. */
   settled(): Promise<void>;
-  /** Nothing more is written to a file, of which all is committed. */
-  forget(file: CsvFile): void;
+  /** Nothing more is written to files, of which all is committed. */
+  release(files: Iterable<CsvFile>): Promise<void>;
   /** The files were cut to what is safe, and what came behind it is written again. */
   restart(): void;
   /** The journal has ended, and all is committed. */
@@ -56,7 +56,9 @@ export class CommitWhenWritten implements Committer {
     return Promise.resolve();
   }
 
-  forget(): void {}
+  release(): Promise<void> {
+    return Promise.resolve();
+  }
 
   restart(): void {}
 
@@ -96,6 +98,8 @@ export class CommitByPosition implements Committer {
   /** One write of the position at a time. */
   #saves: Promise<boolean> = Promise.resolve(true);
   #savedMs = -Infinity;
+  /** Files were written to. */
+  #began = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
@@ -115,7 +119,9 @@ export class CommitByPosition implements Committer {
   async announce(files: Iterable<CsvFile>): Promise<void> {
     const { size } = this.#files;
     for (const file of files) if (file.isRegular) this.#files.add(file);
-    if (this.#files.size > size) await this.#save(false);
+    if (this.#files.size === size) return;
+    this.#began = true;
+    await this.#save(false);
   }
 
   written(group: Group): void {
@@ -151,8 +157,9 @@ export class CommitByPosition implements Committer {
     }
   }
 
-  forget(file: CsvFile): void {
-    this.#files.delete(file);
+  async release(files: Iterable<CsvFile>): Promise<void> {
+    for (const file of files) this.#files.delete(file);
+    await this.#save(false);
   }
 
   async #commit(): Promise<void> {
@@ -192,7 +199,7 @@ export class CommitByPosition implements Committer {
           position: this.#position,
           clean,
           // Where nothing has been written yet, the files are those of the last process.
-          files: this.#files.size > 0
+          files: this.#began
             ? [...this.#files].map((file) => this.#positionOf(file))
             : this.#file.latest?.files ?? [],
         });

@@ -87,6 +87,7 @@ async function openDiskJournal(
     segmentBytes: config.segment_size,
     maxAgeMs: config.max_age,
     minFreeBytes: config.min_free,
+    catchUpRate: config.catch_up_rate,
     makeMetric: (metric) => registry.register(metric, "journal"),
     onDrop,
   });

@@ -506,6 +506,7 @@ max_size = "1GiB" # default
 segment_size = "16MiB" # default
 min_free = "64MiB" # default
 # max_age is not set
+# catch_up_rate is not set
 sync = "50ms" # default
 # on_full is not set
 

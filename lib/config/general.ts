@@ -30,6 +30,13 @@ const journal = table({
   max_age: optional(
     duration({ doc: "What is older is dropped, and counted.", default: "30days", min: "1s" }),
   ),
+  catch_up_rate: optional(size({
+    doc:
+      "Most bytes a second that an output which is behind gets from disk, so that an hour that is sent afterwards does " +
+      "not crowd out everything else. It must be more than what comes in.",
+    default: "4MiB",
+    min: "16KiB",
+  })),
   sync: text({
     doc: "When what was written is made to survive a power failure: always at once, or after so long.",
     default: "50ms",

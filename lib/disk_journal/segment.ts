@@ -13,6 +13,11 @@ import type { Files } from "./files.ts";
 
 export const HEADER_BYTES = 40;
 export const RECORD_HEAD_BYTES = 8;
+/**
+ * Series in the dictionary of a segment, after which it begins anew: more than a large server has, and no more than
+ * whoever reads the segment should have to keep in memory.
+ */
+export const MAX_SERIES = 131_072;
 
 const FORMAT = "ALRJRNL2";
 const MAGIC = new TextEncoder().encode(FORMAT);

@@ -6,6 +6,7 @@ import { OriginWriter } from "./record.ts";
 import {
   encodeHeader,
   HEADER_BYTES,
+  MAX_SERIES,
   putRecordHead,
   RECORD_HEAD_BYTES,
   type Segment,
@@ -26,7 +27,7 @@ export class SegmentWriter {
   /** Bytes of its header and snapshot. */
   readonly startBytes: number;
   readonly #file: JournalFile;
-  readonly #encoder = new BatchEncoder();
+  readonly #encoder = new BatchEncoder({ maxSeries: MAX_SERIES });
   readonly #origins = new OriginWriter();
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(64 * 1024);
   #length = 0;

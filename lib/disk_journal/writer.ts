@@ -12,6 +12,8 @@ const SPACE_INTERVAL_MS = 1000;
 const LOG_INTERVAL_MS = 60_000;
 /** How often the age of what is kept is looked at while nothing comes. */
 const AGE_INTERVAL_MS = 60_000;
+/** The same when the journal has just been opened, and its outputs are about to read. */
+const FIRST_AGE_MS = 100;
 /** A segment has so many times more data than table of clients, however small it should be. */
 const MIN_DATA_RATIO = 2;
 
@@ -32,6 +34,7 @@ export class Writer {
   #wake: (() => void) | null = null;
   #failureLoggedMs = -Infinity;
   #failing = false;
+  #idleMs = FIRST_AGE_MS;
 
   constructor(core: Core, retention: Retention, onRoom: () => void) {
     this.#core = core;
@@ -87,7 +90,8 @@ export class Writer {
     const { tail, settings: { maxAgeMs } } = this.#core;
     const isOver = () => tail.hasUnwritten || this.#core.closed;
     if (maxAgeMs === Infinity) return await this.#sleep(Infinity, isOver);
-    await this.#sleep(Math.min(AGE_INTERVAL_MS, Math.max(100, maxAgeMs / 10)), isOver);
+    await this.#sleep(this.#idleMs, isOver);
+    this.#idleMs = Math.min(AGE_INTERVAL_MS, Math.max(FIRST_AGE_MS, maxAgeMs / 10));
     await this.#retention.limitDisk(() => this.#begin()).catch((error) => this.#onError(error));
   }
 

@@ -1,5 +1,55 @@
 /** Journals on disk, for tests. */
-import type { DiskJournal } from "../../lib/disk_journal/disk_journal.ts";
+import { DiskJournal, type DiskJournalOptions } from "../../lib/disk_journal/disk_journal.ts";
+import type { BatchReader } from "../../lib/journal.ts";
+import { createLogger } from "../../lib/log.ts";
+import { numbered } from "./points.ts";
+
+/** Works in a directory that is removed afterwards. */
+export async function withDirectory(work: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await work(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+const silent = createLogger("journal", { write: () => {} });
+
+/** A journal that logs nowhere and syncs at once, but for what is given. */
+export function open(directory: string, options: Partial<DiskJournalOptions> = {}): Promise<DiskJournal> {
+  return DiskJournal.open({ directory, log: silent, sync: "always", ...options });
+}
+
+/** Appends batches of `each` points that number themselves from `first` on; the last one is on disk afterwards. */
+export async function fill(journal: DiskJournal, count: number, first = 0, each = 1): Promise<void> {
+  for (let n = 0; n < count; n++) journal.append(numbered(each, first + n * each));
+  await synced(journal);
+}
+
+/** The numbers that a reader has until nothing comes; all are committed. */
+export async function drain(reader: BatchReader, most = Infinity): Promise<number[]> {
+  const numbers: number[] = [];
+  while (numbers.length < most && await reader.wait(20) === "ready") {
+    for (let batch; numbers.length < most && (batch = reader.next());) {
+      for (let row = 0; row < batch.length; row++) numbers.push(batch.values[row]);
+      reader.commit(1);
+    }
+  }
+  return numbers;
+}
+
+/** `from` … `to - 1` */
+export const range = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n);
+
+/** Copies the files of a directory. */
+export async function copyOf(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isFile } of Deno.readDir(from)) {
+    // One that is not complete has its name for a moment only.
+    if (isFile && !name.endsWith(".tmp")) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+  }
+}
 
 /** Resolves when all that was appended is on disk, or given up. */
 export function synced(journal: DiskJournal): Promise<void> {

@@ -109,6 +109,11 @@ const COMMAND_FUNCTIONS: Readonly<
     return await query(line, world, await configuredDatabase(line, world));
   },
   "systemd-unit": systemdUnit,
+  completions: async (line, world) => await (await import("./cli/completions.ts")).completions(line, world),
+  async man(_line, { stdout }) {
+    stdout((await import("./cli/man.ts")).manPage(denoConfig.version));
+    return EXIT.ok;
+  },
   async help(line, { stdout }) {
     const { commandHelp, programHelp } = await import("./cli/help.ts");
     stdout(line.topics.length > 0 ? commandHelp(line.topics) : programHelp(denoConfig.version));

@@ -7,7 +7,7 @@ export interface FlagDeclaration {
   readonly name: string;
   /** One letter. */
   readonly short?: string;
-  /** What its value is called; absent for a flag without one. */
+  /** What its value is called (a shell completes PATH and DIR as such); absent for a flag without one. */
   readonly value?: string;
   /** The only values that there are. */
   readonly choices?: readonly string[];
@@ -25,7 +25,7 @@ export interface CommandDeclaration {
   readonly summary: string;
   /** More, for the command's own help. */
   readonly description?: string;
-  /** What the one word behind it is called, which may be left out; absent where there is none. */
+  /** What the one word behind it is called (a shell completes OUTPUT); absent where there is none. */
   readonly argument?: string;
   /** The only words that there are. */
   readonly choices?: readonly string[];
@@ -108,6 +108,16 @@ export const COMMANDS: readonly CommandDeclaration[] = [
       "Takes the same flags as run, and checks them. The output goes to /etc/systemd/system/alumet-relay-client.service, " +
       "or -server.service, or -server.socket; see docs/operations.md.",
   },
+  {
+    name: "completions",
+    argument: "SHELL",
+    choices: ["bash", "zsh", "fish"],
+    summary: "Print a script that completes the command line of a shell.",
+    description:
+      "For bash: alumet-relay completions bash > ~/.local/share/bash-completion/completions/alumet-relay. For zsh: into a " +
+      "file _alumet-relay in a directory of $fpath. For fish: > ~/.config/fish/completions/alumet-relay.fish.",
+  },
+  { name: "man", summary: "Print the manual page, for man -l -." },
   { name: "help", argument: "COMMAND", summary: "Print help, on a command if one is named." },
   { name: "version", summary: "Print the version." },
 ];
@@ -216,4 +226,37 @@ export const EXIT_CODES: readonly { readonly code: number; readonly doc: string 
   { code: 69, doc: "a server, an address or a file that is needed cannot be had" },
   { code: 70, doc: "an error in this program" },
   { code: 78, doc: "the configuration is wrong" },
+];
+
+export const SIGNALS: readonly { readonly name: string; readonly doc: string }[] = [
+  {
+    name: "SIGTERM, SIGINT",
+    doc: "Stop in good order; a second one stops at once, and the journal is kept.",
+  },
+  {
+    name: "SIGHUP",
+    doc:
+      "Read the configuration again. What is reloadable is taken over, the rest is named, and a mistake changes nothing.",
+  },
+];
+
+export const ENVIRONMENT: readonly { readonly name: string; readonly doc: string }[] = [
+  { name: "ALUMET_CONFIG", doc: "The configuration file, where --config does not name it." },
+  {
+    name: "STATE_DIRECTORY, XDG_STATE_HOME, HOME",
+    doc: "Where state is kept, the first that is set, where --state-dir does not say it.",
+  },
+  { name: "NO_COLOR", doc: "No colours on a terminal." },
+  {
+    name: "NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, JOURNAL_STREAM, CREDENTIALS_DIRECTORY",
+    doc: "Set by systemd, see systemd.exec(5).",
+  },
+];
+
+export const FILES: readonly { readonly name: string; readonly doc: string }[] = [
+  {
+    name: "alumet-config.toml",
+    doc: "The configuration, in the working directory. Its keys are in the file that config regen writes.",
+  },
+  { name: "/etc/alumet-relay/client.toml, server.toml", doc: "Those of the units of packages." },
 ];

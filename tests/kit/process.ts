@@ -303,6 +303,9 @@ export const linux: Need = () => Deno.build.os === "linux" ? undefined : "needs 
 export const python3: Need = () => succeeds("python3", "-V") ? undefined : "needs python3";
 export const systemd: Need = () =>
   succeeds("systemd-analyze", "--version") ? undefined : "needs systemd-analyze (systemd)";
+/** A program in the PATH, which is in the Debian package of that name. */
+export const has = (program: string, packaged = program): Need => () =>
+  succeeds("sh", "-c", `command -v ${program}`) ? undefined : `needs ${program} (${packaged})`;
 export const namespaces: Need = () =>
   succeeds("unshare", "--mount", "--net", "true")
     ? undefined

@@ -247,14 +247,14 @@ export class ClientConnection {
     const { limits, stats } = this.#shared;
     // The first bytes are there already.
     for (let begun = false;; begun = true) {
+      let pause: Promise<void> | undefined;
       if (begun) {
         const count = await this.#conn.read(frames.space());
         if (count === null) return;
         if (this.#deaf) continue;
         stats.bytes += count;
         frames.received(count, this.#shared.bufferBytes());
-        const pause = this.#pacer?.after(count);
-        if (pause) await this.#room(pause);
+        pause = this.#pacer?.after(count);
       }
 
       let points = 0;
@@ -275,6 +275,7 @@ export class ClientConnection {
       if (partial !== this.#budgeted && (partial > LARGE_FRAME_BYTES || this.#budgeted > 0)) {
         await this.#budget(partial);
       }
+      if (pause) await this.#room(pause);
       if (this.#draining) this.#deadline = Math.min(performance.now() + limits.drainIdleMs, this.#drainEnd);
       else if (this.#name !== null && (this.#intake || !this.#acknowledges)) {
         const partial = frames.partialBytes > 0;

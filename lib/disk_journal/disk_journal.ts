@@ -20,6 +20,7 @@ import { lockDirectory } from "./lock.ts";
 import { complete, type DiskJournalOptions, type DiskJournalStats } from "./options.ts";
 import { Quarantine } from "./quarantine.ts";
 import { DiskReader } from "./reader.ts";
+import { Pace } from "./pace.ts";
 import { recover, type Recovered } from "./recover.ts";
 import { Retention } from "./retention.ts";
 import { Segments } from "./segments.ts";
@@ -33,6 +34,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
   readonly #lock: Deno.FsFile;
   readonly #cursors: Cursors;
   readonly #retention: Retention;
+  readonly #pace: Pace;
   readonly #writer: Writer;
   readonly #found: Recovered;
   #identity: Identity;
@@ -108,6 +110,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
     this.#found = found;
     this.#cursors = new Cursors(core, cursors);
     this.#retention = new Retention(core);
+    this.#pace = new Pace(core);
     this.#writer = new Writer(core, this.#retention, () => this.#wakeProducers());
     core.seal = (segment) => this.#writer.seal(segment);
     core.onCommit = () => {
@@ -195,9 +198,10 @@ export class DiskJournal implements Journal, AsyncDisposable {
     this.#retention.limitMemory();
     for (const reader of readers.values()) reader.wake();
     this.#writer.wake();
-    if (settings.onFull === "block" && !this.#unblocked && this.#retention.isFull) {
-      return new Promise((resolve) => this.#waiting.push(resolve));
-    }
+    if (settings.onFull !== "block" || this.#unblocked) return;
+    if (this.#retention.isFull) return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#pace.appended(batch.length);
+    if (this.#pace.isAhead) return this.#pace.wait();
   }
 
   /**

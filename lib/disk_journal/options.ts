@@ -29,7 +29,7 @@ export interface DiskJournalOptions {
   maxAgeMs?: number;
   /** The journal is full where the file system has less room, in bytes. @default {0} */
   minFreeBytes?: number;
-  /** Batches kept in memory for readers, and batches that cannot be written, each. @default {4 MiB} */
+  /** Batches kept in memory for readers, and batches that cannot be written, each. @default {8 MiB} */
   memoryBytes?: number;
   /** Most bytes a second that an output which is behind gets from disk. @default {Infinity} */
   catchUpRate?: number;
@@ -64,7 +64,7 @@ export function complete(options: DiskJournalOptions): Settings {
     onFull: "block",
     maxAgeMs: Infinity,
     minFreeBytes: 0,
-    memoryBytes: 4 * 1024 ** 2,
+    memoryBytes: 8 * 1024 ** 2,
     catchUpRate: Infinity,
     retryMs: 1000,
     maxClients: 20_000,

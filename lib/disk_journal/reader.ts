@@ -29,6 +29,8 @@ export class DiskReader implements BatchReader {
   readonly #pool = new BatchPool(4096, 8);
   /** In the journal when it was opened, for this reader; and what has become of that and of all since, in points. */
   readonly #keptAtStart: number;
+  /** When it was read from last, in `performance.now()` ms. */
+  movedMs = -Infinity;
   #settledPoints = 0;
   /** Batches up to this number are passed over: the output has them. */
   #passUpTo = -1;
@@ -95,6 +97,7 @@ export class DiskReader implements BatchReader {
     }
     this.#read.push({ entry, own });
     this.position = entry.number;
+    this.movedMs = performance.now();
     return entry.batch;
   }
 

@@ -224,6 +224,7 @@ class Agent {
       },
       keepsOnDisk: this.#disk !== null,
       clients: this.#journal.clients,
+      acknowledges: this.#acknowledges,
       identity: this.#journal,
       stateDirectory: directory,
       deadLetters: new DeadLetterBox({
@@ -302,6 +303,11 @@ class Agent {
       reconfigure: (settings) => this.#reconfigure(settings),
       stalls: () => this.#stalls(),
     };
+  }
+
+  get #acknowledges(): PluginContext["acknowledges"] {
+    const server = this.#settings.plugins.find(({ plugin }) => plugin.name === "relay-server");
+    return (server?.config as { acknowledge?: string })?.acknowledge === "stored" ? "stored" : "durable";
   }
 
   /** A network can be made to wait, sensors cannot: where there is no network input, the oldest points give way. */

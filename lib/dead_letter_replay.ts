@@ -75,6 +75,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
     fail: failed.reject,
     keepsOnDisk: false,
     clients: journal.clients,
+    acknowledges: "durable",
     identity: journal,
     stateDirectory,
     deadLetters,

@@ -28,6 +28,11 @@ export interface PluginContext {
   readonly keepsOnDisk: boolean;
   /** Who sends to this process. */
   readonly clients: ClientTable;
+  /**
+   * When clients of ours are told that a batch is safe: with `stored`, not before every output has it, so that what
+   * this process has not stored may come by another one.
+   */
+  readonly acknowledges: "durable" | "stored";
   /** The journal's id: this process, over restarts where {@linkcode keepsOnDisk}. */
   readonly identity: Pick<Journal, "id" | "renewId">;
   /**

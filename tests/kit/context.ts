@@ -20,6 +20,7 @@ export function contextWith<T extends Partial<PluginContext>>(given: T): PluginC
     },
     keepsOnDisk: false,
     clients: new ClientTable(),
+    acknowledges: "durable",
     identity: { id: newJournalId(), renewId: () => Promise.resolve() },
     stateDirectory: null,
     deadLetters: new DeadLetterBox({

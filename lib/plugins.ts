@@ -4,6 +4,7 @@ import { procfs } from "./inputs/procfs.ts";
 import { csv } from "./outputs/csv.ts";
 import { influxdb } from "./outputs/influxdb.ts";
 import { opentelemetry } from "./outputs/opentelemetry.ts";
+import { postgresql } from "./outputs/postgresql.ts";
 import { prometheusExporter } from "./outputs/prometheus_exporter.ts";
 import { sqlite } from "./outputs/sqlite.ts";
 import type { Plugin } from "./plugin.ts";
@@ -16,6 +17,7 @@ export const plugins: readonly Plugin[] = [
   csv,
   sqlite,
   influxdb,
+  postgresql,
   prometheusExporter,
   opentelemetry,
 ];

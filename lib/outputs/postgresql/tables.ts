@@ -1,0 +1,237 @@
+/**
+ * The tables, and how they come to be. Everything is made with IF NOT EXISTS under one lock, so several servers may start
+ * at once, and a table that somebody has dropped is there again.
+ */
+import type { Logger } from "../../log.ts";
+import type { Session } from "./session.ts";
+import { describe, INSUFFICIENT_PRIVILEGE, sqlstateOf } from "./sqlstate.ts";
+
+/** Version of the tables. Raise it with a step in {@linkcode MIGRATIONS} that leads to it. */
+export const SCHEMA_VERSION = 1;
+
+/** From each version to the next one, beginning with that behind version 1. */
+const MIGRATIONS: readonly ((schema: string) => string)[] = [];
+
+/** The tables are of a version that this program does not know. */
+export class SchemaVersionError extends Error {
+  override readonly name = "SchemaVersionError";
+}
+
+/** What there is in the database. */
+export interface Tables {
+  /** Quoted, for statements. */
+  readonly schema: string;
+  /** points is a hypertable of TimescaleDB; otherwise it is partitioned by days. */
+  readonly hypertable: boolean;
+}
+
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''")}'`;
+  return text.includes("\\") ? ` E${quoted.replaceAll("\\", "\\\\")}` : quoted;
+}
+
+const tablesOf = (schema: string) => `
+CREATE TABLE IF NOT EXISTS ${schema}.schema_version (
+  version integer NOT NULL,
+  changed_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS ${schema}.metrics (
+  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  key uuid NOT NULL UNIQUE,
+  name text NOT NULL,
+  type text NOT NULL,
+  unit text NOT NULL,
+  unit_name text NOT NULL,
+  description text NOT NULL
+);
+CREATE INDEX IF NOT EXISTS metrics_name ON ${schema}.metrics USING hash (name);
+CREATE TABLE IF NOT EXISTS ${schema}.series (
+  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  key uuid NOT NULL UNIQUE,
+  metric_id integer NOT NULL REFERENCES ${schema}.metrics,
+  resource_kind text NOT NULL,
+  resource_id text NOT NULL,
+  consumer_kind text NOT NULL,
+  consumer_id text NOT NULL,
+  relay_client text NOT NULL,
+  attributes jsonb NOT NULL,
+  used_on date NOT NULL
+);
+CREATE INDEX IF NOT EXISTS series_metric ON ${schema}.series (metric_id);
+CREATE INDEX IF NOT EXISTS series_client ON ${schema}.series USING hash (relay_client);
+CREATE TABLE IF NOT EXISTS ${schema}.journals (
+  id uuid PRIMARY KEY,
+  position bigint NOT NULL,
+  transaction uuid NOT NULL,
+  host text NOT NULL,
+  in_memory boolean NOT NULL,
+  changed_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+CREATE TABLE IF NOT EXISTS ${schema}.clients (
+  key uuid PRIMARY KEY,
+  instance text NOT NULL,
+  name text NOT NULL,
+  sequence bigint NOT NULL,
+  changed_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+`;
+
+/** Eight-byte columns first: a row of points takes 48 bytes. */
+const POINTS = `(
+  time timestamptz NOT NULL,
+  value double precision NOT NULL,
+  series_id integer NOT NULL,
+  nanos smallint NOT NULL,
+  exact numeric(20, 0)
+)`;
+
+const partitionedPoints = (schema: string) => `
+CREATE TABLE IF NOT EXISTS ${schema}.points ${POINTS} PARTITION BY RANGE (time);
+CREATE TABLE IF NOT EXISTS ${schema}.points_default PARTITION OF ${schema}.points DEFAULT;
+CREATE INDEX IF NOT EXISTS points_series_time ON ${schema}.points (series_id, time);
+`;
+
+const hypertablePoints = (schema: string) => `
+CREATE TABLE IF NOT EXISTS ${schema}.points ${POINTS};
+CREATE INDEX IF NOT EXISTS points_series_time ON ${schema}.points (series_id, time);
+`;
+
+const viewOf = (schema: string) => `
+CREATE OR REPLACE VIEW ${schema}.measurements AS
+SELECT m.name AS metric, m.unit, p.time, p.value, s.relay_client,
+  s.resource_kind, s.resource_id, s.consumer_kind, s.consumer_id, s.attributes,
+  CASE WHEN m.type = 'u64' THEN coalesce(p.exact, p.value::bigint::numeric(20, 0)) END AS exact_value,
+  extract(epoch FROM date_trunc('second', p.time))::bigint::numeric * 1000000000
+    + extract(microseconds FROM p.time)::bigint % 1000000 * 1000 + p.nanos AS time_ns,
+  p.series_id
+FROM ${schema}.points p
+JOIN ${schema}.series s ON s.id = p.series_id
+JOIN ${schema}.metrics m ON m.id = s.metric_id;
+`;
+
+const NAMES = ["schema_version", "metrics", "series", "journals", "clients", "points", "measurements"];
+
+interface Found {
+  version: number | null;
+  missing: string[];
+  hypertable: boolean;
+  extension: string | null;
+}
+
+async function look(session: Session, name: string): Promise<Found> {
+  const { rows } = await session.query<{ name: string; kind: string }>(
+    `SELECT c.relname AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relname = ANY($2)`,
+    [name, NAMES],
+  );
+  const kinds = new Map(rows.map(({ name, kind }) => [name, kind]));
+  let version: number | null = null;
+  if (kinds.has("schema_version")) {
+    const found = await session.query<{ version: number | null }>(
+      `SELECT max(version) AS version FROM ${quoteIdentifier(name)}.schema_version`,
+    );
+    version = found.rows[0].version;
+  }
+  const extension = await session.query<{ schema: string }>(
+    `SELECT n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+     WHERE e.extname = 'timescaledb'`,
+  );
+  return {
+    version,
+    missing: NAMES.filter((name) => !kinds.has(name)),
+    // A plain table: ours are partitioned otherwise.
+    hypertable: kinds.get("points") === "r",
+    extension: extension.rows[0]?.schema ?? null,
+  };
+}
+
+export interface TableOptions {
+  /** The schema's name. */
+  readonly name: string;
+  /** Use the extension where it is in the database. */
+  readonly timescaledb: boolean;
+  readonly log: Logger;
+}
+
+/**
+ * Sees to it that everything is there.
+ *
+ * @throws what the database says, such as that we may not create anything; {@linkcode SchemaVersionError}.
+ */
+export async function prepareTables(session: Session, options: TableOptions): Promise<Tables> {
+  const { name, log } = options;
+  const schema = quoteIdentifier(name);
+  let found = await look(session, name);
+  if (found.missing.length > 0 || found.version !== SCHEMA_VERSION) {
+    // Until the end of the transaction nobody else creates or changes anything here.
+    await session.query(
+      `BEGIN; SELECT pg_advisory_xact_lock(hashtext('alumet-relay'), hashtext(${quoteLiteral(name)}))`,
+    );
+    try {
+      found = await look(session, name);
+      await create(session, found, options);
+      await session.query("COMMIT");
+    } catch (error) {
+      if (!session.lost) await session.query("ROLLBACK");
+      if (sqlstateOf(error) === INSUFFICIENT_PRIVILEGE) {
+        throw new Error(
+          `the schema ${name} is not complete (${found.missing.join(", ")}), and ${describe(error)}; ` +
+            `grant CREATE, or let its owner run alumet-relay once`,
+          { cause: error },
+        );
+      }
+      throw error;
+    }
+    if (found.version !== SCHEMA_VERSION || found.missing.length > 0) {
+      log.info("Tables created", { schema: name, version: SCHEMA_VERSION, tables: found.missing.join(",") });
+    }
+    found = await look(session, name);
+  }
+  return { schema, hypertable: found.hypertable };
+}
+
+async function create(session: Session, found: Found, options: TableOptions): Promise<void> {
+  const { name, timescaledb, log } = options;
+  const schema = quoteIdentifier(name);
+  const { version, missing, extension } = found;
+  if (version !== null && version > SCHEMA_VERSION) {
+    throw new SchemaVersionError(
+      `the tables in the schema ${name} are of version ${version}, this program knows version ${SCHEMA_VERSION}; ` +
+        `update alumet-relay`,
+    );
+  }
+  const { rows: [{ exists }] } = await session.query<{ exists: boolean }>(
+    "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)",
+    [name],
+  );
+  // CREATE SCHEMA IF NOT EXISTS wants the right to create one, whether or not there is one.
+  if (!exists) await session.query(`CREATE SCHEMA ${schema}`);
+  for (let from = Math.max(1, version ?? SCHEMA_VERSION); from < SCHEMA_VERSION; from++) {
+    await session.query(MIGRATIONS[from - 1](schema));
+  }
+  await session.query(tablesOf(schema));
+  if (missing.includes("points")) {
+    if (timescaledb && extension !== null) {
+      await session.query(hypertablePoints(schema));
+      await session.query(
+        `SELECT ${quoteIdentifier(extension)}.create_hypertable(${quoteLiteral(`${schema}.points`)}::regclass,
+           'time'::name, chunk_time_interval => interval '1 day', create_default_indexes => false)`,
+      );
+      log.info("The table points is a hypertable of TimescaleDB", { schema: name });
+    } else await session.query(partitionedPoints(schema));
+  } else if (missing.includes("series")) {
+    // Numbers of series that are gone stand in points: they must not be given to others.
+    await session.query(
+      `SELECT setval(pg_get_serial_sequence(${quoteLiteral(`${schema}.series`)}, 'id'), max(series_id))
+       FROM ${schema}.points HAVING max(series_id) IS NOT NULL`,
+    );
+  }
+  await session.query(viewOf(schema));
+  if (version !== SCHEMA_VERSION) {
+    await session.query(`INSERT INTO ${schema}.schema_version (version) VALUES (${SCHEMA_VERSION})`);
+  }
+}

@@ -1,0 +1,150 @@
+import type { AttributeValue } from "../lib/measurement.ts";
+import { postgresql } from "../lib/outputs/postgresql.ts";
+import { PostgresOutput } from "../lib/outputs/postgresql/output.ts";
+import { resolveSettings } from "../lib/outputs/postgresql/settings.ts";
+import type { PostgresConfig } from "../lib/outputs/postgresql/config.ts";
+import { contract, type Expectation, type Instance } from "./kit/contract.ts";
+import type { Point } from "./kit/contract/points.ts";
+import { Postgres, postgres } from "./kit/postgres.ts";
+
+const NOTHING_AROUND = {
+  env: () => undefined,
+  readFile: (path: string) => Deno.readTextFileSync(path),
+  mode: () => null,
+  userName: () => "somebody",
+};
+
+function configOf(server: Postgres, config: Partial<PostgresConfig> = {}): PostgresConfig {
+  return {
+    ...postgresql.config.defaultValue(),
+    host: "127.0.0.1",
+    port: server.port,
+    database: "alumet",
+    user: "alumet",
+    sslmode: "disable",
+    ...config,
+  };
+}
+
+/** All there is, read by psql: text that says each point exactly. */
+const POINTS = `
+  SELECT json_build_array(metric, time_ns::text, coalesce(exact_value::text, value::text), exact_value IS NULL,
+    resource_kind, resource_id, consumer_kind, consumer_id,
+    (SELECT coalesce(json_agg(json_build_array(key, jsonb_typeof(value), value #>> '{}') ORDER BY key COLLATE "C"), '[]')
+     FROM jsonb_each(attributes)))
+  FROM alumet.measurements`;
+
+const nul = (text: string) => text.replaceAll("\0", "␀");
+
+function attributeText(value: AttributeValue): [type: string, text: string] {
+  switch (typeof value) {
+    case "number":
+      return Number.isFinite(value) ? ["number", numberText(value)] : ["string", String(value)];
+    case "bigint":
+      return ["number", String(value)];
+    case "boolean":
+      return ["boolean", String(value)];
+    case "string":
+      return ["string", nul(value)];
+    default:
+      return ["array", `[${value.join(", ")}]`];
+  }
+}
+
+/** A f64 has a point, unless it is so large that it must be one. */
+function numberText(value: number): string {
+  if (Number.isInteger(value)) return Math.abs(value) < 1e21 ? `${BigInt(value)}.0` : String(BigInt(value));
+  return `f64 ${value}`;
+}
+
+function expectedText(point: Point): string {
+  const { metric, value, seconds, nanos, resourceKind, resourceId, consumerKind, consumerId } = point;
+  const bytes = (text: string) => new TextEncoder().encode(text).toHex();
+  const attributes = point.attributes.map(([name, value]) => [nul(name), ...attributeText(value)])
+    .sort(([a], [b]) => bytes(a) < bytes(b) ? -1 : 1);
+  const f64 = typeof value === "number";
+  return JSON.stringify([
+    nul(metric.name),
+    String(BigInt(seconds) * 1_000_000_000n + BigInt(nanos)),
+    f64 && Object.is(value, -0) ? "-0" : String(value),
+    f64,
+    ...[resourceKind, resourceId, consumerKind, consumerId].map(nul),
+    attributes,
+  ]);
+}
+
+function storedText(line: string): string {
+  const row = JSON.parse(line);
+  const [, , value, f64, , , , , attributes] = row;
+  if (f64) row[2] = value === "-0" ? value : String(Number(value));
+  for (const attribute of attributes) {
+    const [, type, text] = attribute;
+    if (type === "number" && /\./.test(text) && !text.endsWith(".0")) attribute[2] = `f64 ${Number(text)}`;
+  }
+  return JSON.stringify(row);
+}
+
+class DatabaseInstance implements Instance {
+  constructor(readonly server: Postgres, readonly acknowledges: "durable" | "stored") {}
+
+  open(context: Parameters<Instance["open"]>[0]) {
+    const config = configOf(this.server, {
+      timeout: 1000,
+      connect_timeout: 1000,
+      flush_interval: 10,
+    });
+    const { acknowledges } = this;
+    return Promise.resolve(
+      new PostgresOutput(config, resolveSettings(config, NOTHING_AROUND), { ...context, acknowledges }),
+    );
+  }
+
+  expected(points: readonly Point[]): Expectation {
+    return { stored: points.map(expectedText) };
+  }
+
+  async stored(): Promise<string[]> {
+    return (await this.server.sql(POINTS)).map(storedText);
+  }
+
+  async stop() {
+    await this.server.kill();
+  }
+
+  async start() {
+    await this.server.start();
+  }
+
+  async slow(on: boolean) {
+    await this.server.set({
+      fsync: on ? "on" : null,
+      commit_delay: on ? "100000" : null,
+      commit_siblings: on ? "0" : null,
+    });
+  }
+
+  async refuse(on: boolean) {
+    await this.server.set({ default_transaction_read_only: on ? "on" : null });
+  }
+
+  hang(on: boolean) {
+    this.server.freeze(on);
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.server[Symbol.asyncDispose]();
+  }
+}
+
+for (const acknowledges of ["durable", "stored"] as const) {
+  contract({
+    name: `postgresql, acknowledged when ${acknowledges}`,
+    delivers: "exactly_once",
+    remembersClients: acknowledges === "stored",
+    refusedStats: ["refused_points"],
+    needs: [postgres],
+    async fresh() {
+      return new DatabaseInstance(await Postgres.create(), acknowledges);
+    },
+  });
+}

@@ -3,7 +3,7 @@ import { postgresql } from "../lib/outputs/postgresql.ts";
 import { PostgresOutput } from "../lib/outputs/postgresql/output.ts";
 import { resolveSettings } from "../lib/outputs/postgresql/settings.ts";
 import type { PostgresConfig } from "../lib/outputs/postgresql/config.ts";
-import { contract, type Expectation, type Instance } from "./kit/contract.ts";
+import { contract, type Expectation, type Instance, type Target } from "./kit/contract.ts";
 import type { Point } from "./kit/contract/points.ts";
 import { Postgres, postgres } from "./kit/postgres.ts";
 
@@ -136,12 +136,30 @@ class DatabaseInstance implements Instance {
   }
 }
 
+/** These do not depend on when clients are told. */
+const SAME = Object.fromEntries(
+  [
+    "every type of value and attribute is stored",
+    "odd names are stored as they are, or refused and counted, and cost no other point",
+    "NaN and infinities are stored, or refused and counted, and cost no other point",
+    "times of the whole calendar are stored, or refused and counted, and cost no other point",
+    "points of one series and one time are treated as the output says",
+    "attributes that come later than the first batch are stored",
+    "metrics that come later than the first batch are stored",
+    "10,000 series are stored",
+    "a target that refuses for a while has everything afterwards",
+    "a slow target gets everything, and what waits for it is bounded",
+    "what an output reads before its target has it is bounded, however much there is",
+  ].map((name) => [name, "is the same as with the other acknowledgement"]),
+) as NonNullable<Target["except"]>;
+
 for (const acknowledges of ["durable", "stored"] as const) {
   contract({
     name: `postgresql, acknowledged when ${acknowledges}`,
     delivers: "exactly_once",
     remembersClients: acknowledges === "stored",
     refusedStats: ["refused_points"],
+    except: acknowledges === "stored" ? SAME : {},
     needs: [postgres],
     async fresh() {
       return new DatabaseInstance(await Postgres.create(), acknowledges);

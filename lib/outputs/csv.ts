@@ -155,7 +155,13 @@ export class CsvOutput implements Output {
     const { latest, damaged, path } = positions;
     if (damaged) log.warn("The position of the file is damaged: the last rows may be there twice", { path });
     if (!latest || latest.journal !== reader.journalId) return -1;
-    if (!latest.clean) { for (const file of latest.files) await this.#cut(positions, file); }
+    if (!latest.clean) {
+      for (const file of latest.files) await this.#cut(positions, file);
+      // From here on they may be renamed, or appended to by others.
+      await positions.write({ ...latest, clean: true }).catch((error) =>
+        log.warn("Cannot save the position", { path, reason: messageOf(error) })
+      );
+    }
     reader.resumeAfter(latest.position);
     return latest.position;
   }

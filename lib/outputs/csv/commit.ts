@@ -9,7 +9,7 @@ import type { FilePosition, PositionFile } from "./position.ts";
 /** Positions are saved so long after one another, in ms, */
 const INTERVAL_MS = 100;
 /** or as soon as so many points wait for one. */
-const MANY_POINTS = 65_536;
+const MANY_POINTS = 16_384;
 /** Wait before saving is tried again, in ms. */
 const RETRY_MS = 1000;
 
@@ -102,6 +102,8 @@ export class CommitByPosition implements Committer {
   #began = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
+  /** How often saving is tried. */
+  #tries = Infinity;
 
   /** @param position Number of the last batch that the files have from an earlier process, or -1. */
   constructor(reader: BatchReader, file: PositionFile, position: number, context: KeeperContext) {
@@ -208,7 +210,7 @@ export class CommitByPosition implements Committer {
       } catch (error) {
         this.#complaint.add(error, { file: this.#file.path });
       }
-      if (signal.aborted) return false;
+      if (signal.aborted || --this.#tries === 0) return false;
       await clock.sleep(RETRY_MS, signal);
     }
   }
@@ -228,6 +230,8 @@ export class CommitByPosition implements Committer {
     for (const file of this.#files) {
       await file.cut().catch((error) => this.#complaint.add(error, { file: file.path }));
     }
+    // Where that is not possible now, the next process does it.
+    this.#tries = 1;
     await this.#save(true);
   }
 

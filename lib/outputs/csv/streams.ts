@@ -179,6 +179,11 @@ export class Streams {
     return now >= this.#nextTurnMs || now - this.#lookedMs >= LOOK_MS || now < this.#lookedMs;
   }
 
+  /** What was due is so still. */
+  again(): void {
+    this.#nextTurnMs = this.#lookedMs = -Infinity;
+  }
+
   /** When there may be something due that nobody has asked for, in ms from now. */
   get turnInMs(): number {
     return Math.max(0, this.#nextTurnMs - this.#now);

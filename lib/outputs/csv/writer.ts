@@ -161,7 +161,7 @@ export class CsvWriter {
     await this.#settle();
     this.#check();
     // What is lost is written again first, to the same file.
-    if (this.#lost) return;
+    if (this.#lost) return this.#streams.again();
     await this.#committer.release([...due.keys()].map(({ file }) => file!));
     for (const [stream, reason] of due) await this.#streams.finish(stream, reason);
   }

@@ -1,0 +1,80 @@
+/** A server that is killed at any moment, and its CSV file: every row is there once. */
+import assert from "node:assert/strict";
+import { Chance } from "../kit/bytes.ts";
+import { configOf, TestClient } from "../kit/client.ts";
+import { parseCsv } from "../kit/csv.ts";
+import { numbered } from "../kit/points.ts";
+import { freePort, linux, needs, TempDir } from "../kit/process.ts";
+import { until } from "../kit/relay.ts";
+import { startServer } from "./relay.ts";
+
+const ROUNDS = 8;
+
+/** Gives the client numbers, some at a time, for as long as it is told. */
+class Numbers {
+  given = 0;
+  #ended = false;
+  readonly #done: Promise<void>;
+
+  constructor(client: TestClient, chance: Chance) {
+    this.#done = (async () => {
+      while (!this.#ended) {
+        const count = 1 + chance.int(400);
+        await client.journal.append(numbered(count, this.given));
+        this.given += count;
+        await new Promise((resolve) => setTimeout(resolve, chance.int(4)));
+      }
+    })();
+  }
+
+  async end(): Promise<number> {
+    this.#ended = true;
+    await this.#done;
+    return this.given;
+  }
+}
+
+/** The numbers in a file's rows, in their order. */
+function numbersIn(text: string): number[] {
+  const [header, ...rows] = parseCsv(text);
+  const column = header.indexOf("value");
+  return rows.map((row) => Number(row[column]));
+}
+
+Deno.test({
+  name: "a server that is killed again and again has every row once, in order, in one file",
+  ...needs(linux),
+  async fn() {
+    const chance = new Chance(20_240);
+    await using directory = new TempDir();
+    const file = directory.file("measures.csv");
+    const port = freePort();
+    const options = { address: `127.0.0.1:${port}`, args: ["--state-dir", directory.file("state")] };
+    const retry = { max_times: 60_000, max_delay: 50 };
+    await using client = new TestClient(configOf(port, { retry }));
+    const numbers = new Numbers(client, chance);
+    let takenBack = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      await using server = await startServer(file, options);
+      const before = (await Deno.stat(file)).size;
+      await until(() => Deno.statSync(file).size > before, 10_000, "rows are written");
+      await new Promise((resolve) => setTimeout(resolve, chance.int(500)));
+      takenBack += server.matching(/are taken back/).length;
+      assert.deepEqual(server.matching(/there twice/), [], server.log);
+      await server.stop("SIGKILL");
+    }
+    await using server = await startServer(file, options);
+    const total = await numbers.end();
+    await client.finish();
+    assert.equal(await server.stop(), 0, server.log);
+    takenBack += server.matching(/are taken back/).length;
+
+    const found = numbersIn(await Deno.readTextFile(file));
+    const wrong = found.findIndex((number, i) => number !== i);
+    assert.ok(wrong < 0, `row ${wrong} has number ${found[wrong]}`);
+    assert.equal(found.length, total);
+    assert.ok(takenBack > 0, "at least one kill left rows that were taken back");
+    const names = [...Deno.readDirSync(directory.path)].map(({ name }) => name).sort();
+    assert.deepEqual(names, ["measures.csv", "measures.csv.position", "state"]);
+  },
+});

@@ -479,14 +479,15 @@ export class RelayClient implements Output {
     }
     if (welcome && welcome.sequence > reader.lastPosition + 1) {
       // Its numbers would be used for other points, which the server would take for duplicates.
+      // What the journal kept from before is the same.
+      if (reader.position < 0) reader.resumeAfter(welcome.sequence - 1);
+      const instance = this.#identity.id;
+      await this.#identity.renewId();
       this.#log.error(
         "The server has more of this client than its journal ever had: was the state directory restored or copied? " +
           "It goes on under a new instance id",
-        { server, instance: this.#identity.id },
+        { server, instance },
       );
-      // What the journal kept from before is the same.
-      if (reader.position < 0) reader.resumeAfter(welcome.sequence - 1);
-      await this.#identity.renewId();
       throw new Error("the instance id has been renewed");
     }
     const kept = reader.pendingPoints;

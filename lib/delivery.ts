@@ -73,15 +73,15 @@ export class Delivery {
     // Acknowledgements take parcels away while this waits.
     for (let next: Parcel | undefined = outbox.parcels[0]; next; next = outbox.after(next.sequence)) {
       this.#put(next);
-      if (this.#length >= WRITE_BYTES) await this.#flush(conn);
+      if (this.#length >= WRITE_BYTES) await this.#flush(conn, signal);
       signal.throwIfAborted();
     }
-    await this.#flush(conn);
+    await this.#flush(conn, signal);
 
     while (true) {
       signal.throwIfAborted();
       if (outbox.points >= WINDOW_POINTS || outbox.parcels.length >= WINDOW_BATCHES) {
-        await this.#flush(conn);
+        await this.#flush(conn, signal);
         await this.#progress(signal);
         continue;
       }
@@ -98,7 +98,7 @@ export class Delivery {
         this.#put(parcel);
         if (this.#length < Math.max(1, this.#buffer.maxBytes) && performance.now() < this.#deadline) continue;
       }
-      await this.#flush(conn);
+      await this.#flush(conn, signal);
       if (state !== "ended") continue;
       while (this.waiting) {
         signal.throwIfAborted();
@@ -159,7 +159,8 @@ export class Delivery {
     this.#bytes = larger;
   }
 
-  async #flush(conn: Dialled): Promise<void> {
+  async #flush(conn: Dialled, signal: AbortSignal): Promise<void> {
+    if (this.#length > 0) await this.#outbox.sendable(signal);
     for (let done = 0; done < this.#length;) {
       done += await conn.write(this.#bytes.subarray(done, this.#length));
     }

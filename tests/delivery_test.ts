@@ -8,6 +8,7 @@ import { AcknowledgedClient, AcknowledgingServer, INSTANCE } from "./kit/acknowl
 import { Chance } from "./kit/bytes.ts";
 import { configOf, TestClient } from "./kit/client.ts";
 import { metricOf, pointsOf } from "./kit/decode.ts";
+import { open, withDirectory } from "./kit/journal.ts";
 import { sessionBatches } from "./kit/session.ts";
 import { batchOf, numbered, series } from "./kit/points.ts";
 import { freePort } from "./kit/process.ts";
@@ -487,3 +488,21 @@ Deno.test("a client that says hello late is closed like any that is silent in th
   await peer.answer();
   await peer.closed();
 });
+
+Deno.test("what a hop passes on is sent when its own journal has it, what it measures itself at once", () =>
+  withDirectory(async (directory) => {
+    await using server = new TestServer();
+    await using journal = await open(directory, { sync: 300 });
+    await using client = new TestClient(configOf(server.port), journal);
+    await until(() => client.client.stats.connections === 1);
+    client.push(numbered(2));
+    await until(() => server.points.length === 2);
+    assert.equal(journal.writtenPosition, 0);
+    const passed = numbered(3, 2);
+    passed.credit(journal.clients.get("first", INSTANCE), 7);
+    client.push(passed);
+    await until(() => server.points.length > 2);
+    assert.equal(journal.writtenPosition, 2);
+    await client.finish();
+    assert.deepEqual(valuesOf(server), upTo(5));
+  }));

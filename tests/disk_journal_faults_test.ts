@@ -4,7 +4,7 @@ import type { DiskJournalOptions } from "../lib/disk_journal/disk_journal.ts";
 import { type Files, type JournalFile, SYSTEM_FILES } from "../lib/disk_journal/files.ts";
 import { EXIT, ExitError } from "../lib/errors.ts";
 import { createLogger } from "../lib/log.ts";
-import { drain, fill, open, range, segmentsOf, synced, withDirectory } from "./kit/journal.ts";
+import { copyOf, drain, fill, open, range, segmentsOf, synced, withDirectory } from "./kit/journal.ts";
 import { numbered } from "./kit/points.ts";
 import { until } from "./kit/relay.ts";
 
@@ -482,6 +482,55 @@ for (const onFull of ["block", "drop_oldest"] as const) {
       assert.equal(journal.stats.damagedPoints, 0);
     }));
 }
+
+Deno.test("starts on a full disk have numbers of their own, and cursors are saved there", () =>
+  withDisk(async (directory) => {
+    {
+      await using journal = await open(directory);
+      journal.reader("a");
+      await fill(journal, 10);
+    }
+    try {
+      await Deno.writeFile(`${directory}/ballast`, new Uint8Array(256 * 1024));
+    } catch { /* now it is full */ }
+    const lines: string[] = [];
+    const log = createLogger("journal", { write: (line) => lines.push(line) });
+    let last = -1;
+    for (let start = 0; start < 3; start++) {
+      await using journal = await open(directory, { log });
+      assert.ok(journal.lastPosition > last, `${journal.lastPosition} after ${last}`);
+      const reader = journal.reader("a");
+      // Only in memory, but an output has them, and their numbers.
+      journal.append(numbered(1, 10));
+      journal.append(numbered(1, 11));
+      last = journal.lastPosition;
+      assert.deepEqual(
+        await drain(reader, start === 0 ? 4 : 3),
+        range(start === 0 ? 0 : 1 + 3 * start, 4 + 3 * start),
+      );
+    }
+    assert.deepEqual(lines.filter((line) => /id of the journal|cursor/.test(line)), []);
+  }));
+
+Deno.test("under a new id nothing is kept that an output was said to have under the old one, even after a crash", () =>
+  withDirectory(async (root) => {
+    const directory = `${root}/journal`;
+    {
+      await using journal = await open(directory);
+      await fill(journal, 10);
+    }
+    await using journal = await open(directory);
+    const { id } = journal;
+    const reader = journal.reader("a");
+    reader.resumeAfter(journal.lastPosition + 5);
+    await journal.renewId();
+    assert.notEqual(journal.id, id);
+    // As if it had been killed now.
+    await copyOf(directory, `${root}/killed`);
+    await using next = await open(`${root}/killed`);
+    assert.equal(next.id, journal.id);
+    assert.deepEqual(await drain(next.reader("a")), []);
+  }));
 
 Deno.test("what should be written and cannot is a stall from the first try on, until it is written", () =>
   withDirectory(async (root) => {

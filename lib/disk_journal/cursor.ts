@@ -1,9 +1,11 @@
 /** Cursors: how far each output has come, in small files that are replaced as a whole. */
 import { crc32c } from "../crc32c.ts";
-import { type Files, replaceFile } from "./files.ts";
+import { type Files, replaceOrOverwrite } from "./files.ts";
 import { MAX_NUMBER } from "./identity.ts";
 
 const EXTENSION = ".cursor";
+/** So much that the next one is not longer. */
+const FILE_BYTES = 64;
 
 /** The file of an output's cursor. */
 export function cursorPath(directory: string, output: string): string {
@@ -17,7 +19,8 @@ export function outputOf(path: string): string {
 
 /** Says that an output has committed everything before `position`. @throws What the file system throws. */
 export async function saveCursor(files: Files, path: string, position: number): Promise<void> {
-  await replaceFile(path, JSON.stringify({ position, check: checkOf(position) }) + "\n", files);
+  const text = JSON.stringify({ position, check: checkOf(position) }) + "\n";
+  await replaceOrOverwrite(path, text.padEnd(FILE_BYTES), files);
 }
 
 /** The positions in a directory by their files' paths; `null` where a file is damaged. */

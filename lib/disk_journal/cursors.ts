@@ -39,16 +39,26 @@ export class Cursors {
     await this.#save();
   }
 
-  async #save(): Promise<void> {
+  /** Saves them now. @throws What the file system throws. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    let failure: unknown;
+    await (this.#saving = this.#save((error) => failure = error));
+    if (failure !== undefined) throw failure;
+  }
+
+  async #save(onFailure: (error: unknown) => void = () => {}): Promise<void> {
     await this.#saving;
     const { readers, settings: { files, log, times } } = this.#core;
-    for (const [name, { committed }] of readers) {
+    for (const [name, { resumePosition }] of readers) {
       const { path, position } = this.of(name);
-      if (position === committed) continue;
+      if (position === resumePosition) continue;
       try {
-        await saveCursor(files, path, committed);
-        this.#saved.set(path, committed);
+        await saveCursor(files, path, resumePosition);
+        this.#saved.set(path, resumePosition);
       } catch (error) {
+        onFailure(error);
         const now = times.monotonicMs();
         if (now - this.#complainedMs < LOG_INTERVAL_MS) continue;
         this.#complainedMs = now;

@@ -167,6 +167,8 @@ export class DiskJournal implements Journal, AsyncDisposable {
 
   async renewId(): Promise<void> {
     const { files, directory } = this.#core.settings;
+    // What outputs have under the old id must not be sent under the new one.
+    await this.#cursors.flush();
     const identity = { ...this.#identity, id: newJournalId() };
     await saveIdentity(files, directory, identity);
     this.#identity = identity;

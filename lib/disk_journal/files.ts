@@ -79,6 +79,30 @@ export async function replaceFile(
   }
 }
 
+/**
+ * Replaces a small file; where there is no room for a second one, it is overwritten in place, which needs none if it is
+ * not longer than before. Whoever reads it must be able to tell half a file: a power failure may leave one then.
+ *
+ * @throws What the file system throws, if neither is possible; the old file is then most likely left as it was.
+ */
+export async function replaceOrOverwrite(path: string, text: string, files: Files): Promise<void> {
+  try {
+    return await replaceFile(path, text, files);
+  } catch (error) {
+    let size: number;
+    try {
+      ({ size } = await files.stat(path));
+    } catch {
+      throw error;
+    }
+    const bytes = new TextEncoder().encode(text.padEnd(size));
+    if (bytes.length > size) throw error;
+    using file = await files.open(path, { write: true });
+    await writeAll(file, bytes);
+    await file.syncData();
+  }
+}
+
 /** What names of files end with that are not complete. */
 export const TEMPORARY = ".tmp";
 

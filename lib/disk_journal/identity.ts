@@ -2,7 +2,7 @@
 import { messageOf } from "../errors.ts";
 import { newJournalId } from "../journal.ts";
 import type { Logger } from "../log.ts";
-import { type Files, replaceFile, syncDirectory } from "./files.ts";
+import { type Files, replaceOrOverwrite, syncDirectory } from "./files.ts";
 
 export interface Identity {
   /** 32 hexadecimal digits. */
@@ -21,6 +21,8 @@ export const MAX_NUMBER = 2 ** 52;
  * number may stand for two batches. At a million records a second, these are the records of a quarter of an hour.
  */
 const SPARE_NUMBERS = 1_000_000_000;
+/** So much that the next one is not longer. */
+const FILE_BYTES = 512;
 /** More than the file has. */
 const MAX_BYTES = 4096;
 
@@ -46,9 +48,10 @@ export function readIdentity(files: Files, directory: string): Identity | null |
   }
 }
 
-/** @throws What the file system throws; what was there before stays. */
+/** @throws What the file system throws. */
 export async function saveIdentity(files: Files, directory: string, identity: Identity): Promise<void> {
-  await replaceFile(pathOf(directory), JSON.stringify(identity) + "\n", files);
+  const text = JSON.stringify(identity) + "\n";
+  await replaceOrOverwrite(pathOf(directory), text.padEnd(FILE_BYTES), files);
   await syncDirectory(directory, files);
 }
 
@@ -80,6 +83,8 @@ export async function identify(
     await saveIdentity(files, directory, identity);
   } catch (error) {
     log.warn("Cannot save the id of the journal", { path: pathOf(directory), error: messageOf(error) });
+    // The next start will know nothing of these numbers: they should not be those that it begins with.
+    return { ...identity, numbers: numbers + SPARE_NUMBERS * (1 + Math.floor(Math.random() * 1000)) };
   }
   return identity;
 }

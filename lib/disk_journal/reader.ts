@@ -65,6 +65,11 @@ export class DiskReader implements BatchReader {
     return this.#read[0]?.entry.number ?? this.#ahead[0]?.number ?? this.nextNumber;
   }
 
+  /** Where the next start goes on: what is to be passed over counts as committed. */
+  get resumePosition(): number {
+    return Math.max(this.committed, this.#passUpTo + 1);
+  }
+
   get uncommitted(): number {
     return this.#read.length;
   }

@@ -1,6 +1,6 @@
 /** A relay client within the test's process. */
 import { DEFAULT_LIMITS, RelayClient, relayClient, type RelayClientConfig } from "../../lib/client.ts";
-import type { MemoryJournal } from "../../lib/journal.ts";
+import type { Journal } from "../../lib/journal.ts";
 import type { Batch } from "../../lib/measurement.ts";
 import { journalOf, LogLines } from "./relay.ts";
 
@@ -28,7 +28,7 @@ export class TestClient implements AsyncDisposable {
 
   constructor(
     config: RelayClientConfig,
-    readonly journal: MemoryJournal = journalOf(),
+    readonly journal: Journal = journalOf(),
     limits = DEFAULT_LIMITS,
     keepsOnDisk = false,
   ) {

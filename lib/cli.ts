@@ -95,6 +95,10 @@ const COMMAND_FUNCTIONS: Readonly<
   "config regen": configRegen,
   "plugins list": pluginsList,
   "token new": async (line, world) => (await import("./cli/token.ts")).newToken(line, world),
+  "journal status": journal,
+  "journal check": journal,
+  "journal repair": journal,
+  "journal dump": journal,
   "dead-letters list": async (line, world) => await (await import("./cli/dead_letters.ts")).list(line, world),
   "dead-letters show": async (line, world) => await (await import("./cli/dead_letters.ts")).show(line, world),
   "dead-letters purge": async (line, world) =>
@@ -166,6 +170,13 @@ async function configuredDatabase(line: CommandLine, world: Surroundings): Promi
   const { config } = await load(line, world, { requirePipeline: false });
   const output = config.plugins.find(({ plugin }) => plugin.name === "sqlite");
   return (output?.config as { path?: string } | undefined)?.path || undefined;
+}
+
+async function journal(line: CommandLine, world: Surroundings): Promise<number> {
+  const { runJournalCommand } = await import("./cli/journal.ts");
+  const configured = async () =>
+    (await load(line, world, { requirePipeline: false })).config.general.journal.path;
+  return await runJournalCommand(line, world, line.value("path") ?? await configured());
 }
 
 function logFor(line: CommandLine, world: Surroundings, level?: () => LogLevel | undefined): Logger {

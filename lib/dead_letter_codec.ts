@@ -37,7 +37,7 @@ function u64ToJson(value: bigint): number | string {
 }
 
 /** RFC 3339 with nine digits; beyond the calendar, nanoseconds since the epoch. */
-function timeToJson(seconds: number, nanos: number): string {
+export function timeToJson(seconds: number, nanos: number): string {
   const fraction = String(nanos).padStart(9, "0");
   if (seconds < 0 || seconds > MAX_CALENDAR_SECONDS) return `${seconds}${fraction}`;
   return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${fraction}Z`;
@@ -58,13 +58,11 @@ function attributeToJson([name, value]: Attribute): [string, string, unknown] {
   }
 }
 
-/** Row `row` of a batch as a line, without the line break. */
-export function encodeLetter(batch: Batch, row: number, reason: string, refusedAtMs: number): string {
+/** Row `row` of a batch, for JSON: exact, with what JSON has not as texts. */
+export function pointToJson(batch: Batch, row: number): Record<string, unknown> {
   const series = batch.series[row];
   const { metric } = series;
-  return JSON.stringify({
-    refused_at: new Date(refusedAtMs).toISOString(),
-    reason,
+  return {
     metric: metric.name,
     type: metric.type,
     unit: metric.unit,
@@ -76,7 +74,13 @@ export function encodeLetter(batch: Batch, row: number, reason: string, refusedA
     consumer_kind: series.consumerKind,
     consumer_id: series.consumerId,
     attributes: series.attributes.map(attributeToJson),
-  });
+  };
+}
+
+/** Row `row` of a batch as a line, without the line break. */
+export function encodeLetter(batch: Batch, row: number, reason: string, refusedAtMs: number): string {
+  const letter = { refused_at: new Date(refusedAtMs).toISOString(), reason };
+  return JSON.stringify({ ...letter, ...pointToJson(batch, row) });
 }
 
 class Damaged extends Error {}

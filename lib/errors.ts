@@ -3,6 +3,8 @@ export const EXIT = {
   ok: 0,
   /** The command line is wrong. */
   usage: 64,
+  /** Data that the program has kept is damaged. */
+  data: 65,
   /** A service, address or file that is needed cannot be had. */
   unavailable: 69,
   /** An error in this program. */

@@ -25,6 +25,29 @@ export async function lockFile(path: string): Promise<LockResult> {
   return { file };
 }
 
+/**
+ * Who has the lock of a file, without taking it: the number of the process, `null` for nobody, `undefined` where the
+ * system does not tell.
+ */
+export function lockHolder(path: string): number | null | undefined {
+  let inode: number | null;
+  try {
+    inode = Deno.statSync(path).ino;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound ? null : undefined;
+  }
+  try {
+    // 1: FLOCK  ADVISORY  WRITE 4711 fe:01:262185 0 EOF
+    for (const line of Deno.readTextFileSync("/proc/locks").split("\n")) {
+      const [, pid, number] = /^\d+: +\w+ +\w+ +WRITE +(\d+) \w+:\w+:(\d+) /.exec(line) ?? [];
+      if (number !== undefined && Number(number) === inode) return Number(pid);
+    }
+    return null;
+  } catch {
+    return undefined;
+  }
+}
+
 type TryLock = (exclusive: boolean) => Promise<boolean>;
 
 /** Takes the lock of an open file, which is closed where another process has it. */

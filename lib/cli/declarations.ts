@@ -68,6 +68,34 @@ export const COMMANDS: readonly CommandDeclaration[] = [
       "also pass on what others have measured, as a hop does.",
   },
   {
+    name: "journal status",
+    summary: "Print what the journal on disk keeps: for which outputs, of which clients, since when.",
+    description:
+      "Changes nothing, and works while the agent runs. Looks at the journals of all roles in the state directory, unless " +
+      "--path or journal.path in the configuration names one.",
+  },
+  {
+    name: "journal check",
+    summary: "Read all of the journal, and say what is damaged and where.",
+    description:
+      "Changes nothing, and works while the agent runs. Exit code 0: all is good; 65: something is damaged.",
+  },
+  {
+    name: "journal repair",
+    summary: "Cut off and set aside what is damaged, as a start does, in all of the journal.",
+    description:
+      "Not while an agent uses the journal (exit code 69). Copies of what is cut off are in quarantine/. An agent does the " +
+      "same by itself when it comes to a damaged place; afterwards journal check finds nothing.",
+  },
+  {
+    name: "journal dump",
+    summary: "Print the points in the journal as lines of JSON.",
+    description:
+      "Changes nothing, and works while the agent runs; what is only in its memory is not there. Each line has the number " +
+      "of the record, the client and the number of its batch, and the point as dead-letters show prints it. Exit code 65: " +
+      "some are damaged.",
+  },
+  {
     name: "dead-letters list",
     argument: "OUTPUT",
     summary: "Print how many points each output's database has refused for good, since when, and why.",
@@ -173,6 +201,31 @@ export const FLAGS: readonly FlagDeclaration[] = [
     doc: "How log lines are written to standard error. Default: text.",
   },
   {
+    name: "path",
+    value: "DIR",
+    commands: ["journal status", "journal check", "journal repair", "journal dump"],
+    doc:
+      "The journal's directory. Default: journal.path of the configuration, or those in the state directory.",
+  },
+  {
+    name: "json",
+    commands: ["journal status"],
+    doc: "Print JSON: an array with an object for each journal.",
+  },
+  {
+    name: "waiting-for",
+    value: "OUTPUT",
+    commands: ["journal dump"],
+    doc: "Only what this output has not taken yet.",
+  },
+  {
+    name: "from",
+    value: "RECORD",
+    commands: ["journal dump"],
+    doc: "Begin with the record of this number.",
+  },
+  { name: "limit", value: "POINTS", commands: ["journal dump"], doc: "Print so many points at most." },
+  {
     name: "database",
     value: "PATH",
     commands: ["query"],
@@ -223,6 +276,7 @@ export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[
 export const EXIT_CODES: readonly { readonly code: number; readonly doc: string }[] = [
   { code: 0, doc: "stopped in good order" },
   { code: 64, doc: "the command line is wrong" },
+  { code: 65, doc: "something in the journal is damaged" },
   { code: 69, doc: "a server, an address or a file that is needed cannot be had" },
   { code: 70, doc: "an error in this program" },
   { code: 78, doc: "the configuration is wrong" },

@@ -178,7 +178,7 @@ export async function cut(segment: Segment, length: number, files: Files, log: L
 }
 
 /** Every client before the record with that number. */
-async function censusBefore(
+export async function censusBefore(
   number: number,
   segments: readonly Segment[],
   end: Census,

@@ -2,6 +2,7 @@
 import { BatchDecoder } from "../batch_codec.ts";
 import type { DecodedMetric } from "../batch_dictionary.ts";
 import type { ClientRecord, ClientTable, Origin } from "../clients.ts";
+import { messageOf } from "../errors.ts";
 import type { Batch, BatchPool, Metric } from "../measurement.ts";
 import { PostcardReader } from "../postcard.ts";
 import type { Files } from "./files.ts";
@@ -23,6 +24,8 @@ export class SegmentSource implements Disposable {
   /** Number of the next record, and the points that were written to the journal before it. */
   number: number;
   points: number;
+  /** What is wrong with the record that was `bad`. */
+  problem = "";
   readonly #records: RecordReader;
   readonly #decoder: BatchDecoder;
   readonly #reader: OriginReader<ClientRecord>;
@@ -83,18 +86,23 @@ export class SegmentSource implements Disposable {
       this.#started = true;
     }
     const payload = await this.#records.next(length);
-    if (typeof payload === "string") return payload;
+    if (typeof payload === "string") {
+      this.problem = "its checksum is wrong";
+      return payload;
+    }
     let batch: Batch;
     try {
       const reader = new PostcardReader(payload);
       this.#origins = [];
       this.#reader.read(reader);
       batch = this.#decoder.decode(payload, reader.offset);
-    } catch {
+    } catch (error) {
+      this.problem = messageOf(error);
       return "bad";
     }
     if (this.#origins.length > 0 && this.#origins.at(-1)!.end !== batch.length) {
       batch.release();
+      this.problem = "its points are not those of its clients";
       return "bad";
     }
     batch.origins.push(...this.#origins);

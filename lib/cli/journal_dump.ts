@@ -1,0 +1,104 @@
+/** `alumet-relay journal dump`: the points on disk, one line of JSON each. */
+import { pointToJson } from "../dead_letter_codec.ts";
+import { cursorPath, loadCursors, outputOf } from "../disk_journal/cursor.ts";
+import { SYSTEM_FILES } from "../disk_journal/files.ts";
+import { findSegments } from "../disk_journal/find_segments.ts";
+import { batchesOf } from "../disk_journal/inspect.ts";
+import { EXIT, ExitError, messageOf } from "../errors.ts";
+import { printable, printableJson } from "../log.ts";
+import type { Batch } from "../measurement.ts";
+import { didYouMean } from "../toml_text.ts";
+import { type JournalWorld, reading } from "./journal.ts";
+import type { CommandLine } from "./parse.ts";
+
+/** Text that is written at once, in characters. */
+const PIECE = 64 * 1024;
+
+export async function dump(directory: string, line: CommandLine, world: JournalWorld): Promise<number> {
+  const files = SYSTEM_FILES;
+  const from = Math.max(wholeNumber(line, "from") ?? 0, await waitingFor(directory, line));
+  let left = wholeNumber(line, "limit") ?? Infinity;
+  const times = { wallMs: () => 0, monotonicMs: () => 0 };
+  const { segments, problems } = await reading(
+    directory,
+    async () => await findSegments(directory, await files.list(directory), files, times),
+  );
+  let code: number = EXIT.ok;
+  const damaged = (path: string, problem: string) => {
+    code = EXIT.data;
+    world.stderr(printable(`${path}: ${problem}`) + "\n");
+  };
+  for (const [path, problem] of problems) damaged(path, problem);
+
+  const begin = Math.max(0, segments.findLastIndex(({ first }) => first <= from));
+  let text = "";
+  for (const segment of segments.slice(begin)) {
+    if (left <= 0) break;
+    try {
+      const batches = batchesOf(segment, files);
+      let next = await batches.next();
+      for (; !next.done && left > 0; next = await batches.next()) {
+        const { number, batch } = next.value;
+        if (number < from) continue;
+        for (const line of linesOf(number, batch)) {
+          if (left-- <= 0) break;
+          text += line;
+          if (text.length < PIECE) continue;
+          world.stdout(text);
+          text = "";
+        }
+      }
+      if (!next.done) await batches.return(null);
+      else if (next.value?.stop === "bad") {
+        damaged(segment.path, `byte ${next.value.offset}: ${next.value.problem}`);
+      } else if (next.value?.stop === "torn") {
+        // Being written at this moment, or left by a crash: nothing that counted as kept.
+        world.stderr(printable(`${segment.path}: the end is no whole record`) + "\n");
+      }
+    } catch (error) {
+      damaged(segment.path, messageOf(error));
+    }
+  }
+  world.stdout(text);
+  return code;
+}
+
+function* linesOf(number: number, batch: Batch): Generator<string> {
+  const origins = batch.origins.length > 0
+    ? batch.origins
+    : [{ client: null, start: 0, end: batch.length, sequence: 0 }];
+  for (const { client, start, end, sequence } of origins) {
+    for (let row = start; row < end; row++) {
+      const head = {
+        record: number,
+        client: client?.name ?? null,
+        instance: client?.instance || null,
+        sequence: sequence || null,
+      };
+      yield printableJson({ ...head, ...pointToJson(batch, row) }) + "\n";
+    }
+  }
+}
+
+function wholeNumber(line: CommandLine, flag: string): number | undefined {
+  const text = line.value(flag);
+  if (text === undefined) return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new ExitError(EXIT.usage, `Cannot use --${flag} ${text}: expected a whole number`);
+}
+
+/** Where the output stands that the points are waiting for. */
+async function waitingFor(directory: string, line: CommandLine): Promise<number> {
+  const output = line.value("waiting-for");
+  if (output === undefined) return 0;
+  const cursors = await reading(directory, () => loadCursors(SYSTEM_FILES, directory));
+  const position = cursors.get(cursorPath(directory, output));
+  if (position !== undefined) return position ?? 0;
+  const names = [...cursors.keys()].map(outputOf);
+  const hint = didYouMean(output, names) ||
+    (names.length > 0 ? `; there are ${names.join(", ")}` : "; no output has taken anything yet");
+  throw new ExitError(
+    EXIT.usage,
+    `Cannot use --waiting-for ${output}: the journal knows no such output${hint}`,
+  );
+}

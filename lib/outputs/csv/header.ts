@@ -4,7 +4,8 @@ import { compareBytes, type CsvFormat, CsvRenderer, FIXED_COLUMNS, LATE_COLUMN }
 /** A first line that is longer is none of ours, in bytes. */
 export const MAX_HEADER_BYTES = 1024 * 1024;
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
+// What is no text, in the rows maybe, is found when the header is compared by bytes.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The cells of the first row, and the bytes that it takes; `null` where it has no end. */
 function firstRow(text: string, delimiter: string): { cells: string[]; end: number } | null {
@@ -39,13 +40,7 @@ function firstRow(text: string, delimiter: string): { cells: string[]; end: numb
  * `null` where its header is not, byte for byte, one that this format has.
  */
 export function columnsOf(bytes: Uint8Array, format: CsvFormat): string[] | null {
-  let text: string;
-  try {
-    // The bytes may end within a character; what matters ends in a line break.
-    text = decoder.decode(bytes.subarray(0, bytes.lastIndexOf(10) + 1));
-  } catch {
-    return null;
-  }
+  const text = decoder.decode(bytes.subarray(0, bytes.lastIndexOf(10) + 1));
   const row = firstRow(text, format.delimiter);
   if (!row) return null;
   const columns = row.cells.slice(FIXED_COLUMNS.length, -1);

@@ -81,8 +81,9 @@ export class Delivery {
     while (true) {
       signal.throwIfAborted();
       if (outbox.points >= WINDOW_POINTS || outbox.parcels.length >= WINDOW_BATCHES) {
-        await this.#flush(conn, signal);
-        await this.#progress(signal);
+        // Acknowledgements may come while this waits for the socket.
+        if (this.#length > 0) await this.#flush(conn, signal);
+        else await this.#progress(signal);
         continue;
       }
       const left = this.#length > 0 ? this.#deadline - performance.now() : Infinity;

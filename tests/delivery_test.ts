@@ -506,3 +506,17 @@ Deno.test("what a hop passes on is sent when its own journal has it, what it mea
     await client.finish();
     assert.deepEqual(valuesOf(server), upTo(5));
   }));
+
+Deno.test("acknowledgements that come while the window is being filled are not missed", async () => {
+  await using listener = new HandServer();
+  await using client = new TestClient(configOf(listener.port));
+  await using server = await AcknowledgingServer.accept(listener);
+  const acknowledging = (async () => {
+    for (let received; (received = await server.receive());) await server.acknowledge(received.sequence);
+  })();
+  for (let n = 0; n < 12; n++) client.push(numbered(262_144, 0));
+  client.push(numbered(1));
+  await until(() => client.journal.pendingPoints === 0, 20_000);
+  await client.finish();
+  await acknowledging;
+});

@@ -431,6 +431,8 @@ function trailingZeroBytes(word: number): number {
 export interface BatchDecoderOptions extends BatchCodecLimits {
   /** Makes the attributes that a series has here. @default those of its definition */
   attributes?: (attributes: readonly Attribute[]) => readonly Attribute[];
+  /** Told of each new series. */
+  onSeries?: ((series: Series) => void) | undefined;
   /** Gives the process' object for a metric. @default one object per stream */
   makeMetric?: ((metric: DecodedMetric) => Metric) | undefined;
   /** Batches that fill half of its capacity or more, and fit, are taken from there. */
@@ -445,6 +447,7 @@ export class BatchDecoder {
   readonly #state = new StreamState();
   readonly #definitions: DefinitionReader;
   readonly #attributes: (attributes: readonly Attribute[]) => readonly Attribute[];
+  readonly #onSeries: ((series: Series) => void) | undefined;
   #numbers = new Int32Array(256);
   #broken = false;
 
@@ -454,6 +457,7 @@ export class BatchDecoder {
     this.#pool = options.pool;
     this.#definitions = new DefinitionReader(options.makeMetric ?? ((metric) => metric));
     this.#attributes = options.attributes ?? ((attributes) => attributes);
+    this.#onSeries = options.onSeries;
   }
 
   /** Series in the dictionary. */
@@ -574,6 +578,7 @@ export class BatchDecoder {
     const { metric, ...rest } = this.#definitions.read(reader);
     const series = seriesOf(metric, { ...rest, attributes: this.#attributes(rest.attributes) });
     state.dictionaryBytes += reader.offset - from;
+    this.#onSeries?.(series);
     return state.add(series);
   }
 

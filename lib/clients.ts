@@ -14,6 +14,8 @@ const SOURCE_MS = 5000;
 /** Clients without contact for so long are forgotten. */
 const FORGET_MS = 30 * 24 * 3_600_000;
 const MAX_CLIENTS = 20_000;
+/** Instances of one name that are remembered: a client that gets new ids all the time takes nobody's place. */
+const MAX_INSTANCES = 1000;
 /** Forgetting looks at all of them: there may be so many times more before it is done. */
 const EXCESS = 1.25;
 
@@ -101,6 +103,8 @@ export class ClientTable {
   /** Outputs that say what they have of a client. */
   readonly sources: SequenceSource[] = [];
   readonly #records = new Map<string, ClientRecord>();
+  /** How many records a name has. */
+  readonly #instances = new Map<string, number>();
   readonly #outputs: string[] = [];
   readonly #listeners = new Set<() => void>();
   readonly #maxClients: number;
@@ -121,10 +125,21 @@ export class ClientTable {
     let record = this.#records.get(key);
     if (!record) {
       if (this.size >= this.#maxClients * EXCESS) this.forgetOld();
+      this.#countInstance(name);
       this.#records.set(key, record = new ClientRecord(name, instance));
       for (const output of this.#outputs) record.account(output);
     }
     return record;
+  }
+
+  /** A name has one more instance. The oldest give way where there are too many. */
+  #countInstance(name: string): void {
+    const count = (this.#instances.get(name) ?? 0) + 1;
+    this.#instances.set(name, count);
+    if (count <= 2 * MAX_INSTANCES) return;
+    const same = [...this.#records.values()].filter((client) => client.name === name);
+    same.sort((a, b) => Number(a.isKept) - Number(b.isKept) || a.lastContactMs - b.lastContactMs);
+    for (const client of same.slice(0, -MAX_INSTANCES)) this.forget(client);
   }
 
   [Symbol.iterator](): Iterator<ClientRecord> {
@@ -140,7 +155,10 @@ export class ClientTable {
   }
 
   forget(client: ClientRecord): void {
-    this.#records.delete(`${client.instance}/${client.name}`);
+    if (!this.#records.delete(`${client.instance}/${client.name}`)) return;
+    const count = this.#instances.get(client.name)! - 1;
+    if (count > 0) this.#instances.set(client.name, count);
+    else this.#instances.delete(client.name);
   }
 
   /**
@@ -163,7 +181,9 @@ export class ClientTable {
   /** Puts a record back that was forgotten, and is still in use. */
   remember(client: ClientRecord): void {
     const key = `${client.instance}/${client.name}`;
-    if (!this.#records.has(key)) this.#records.set(key, client);
+    if (this.#records.has(key)) return;
+    this.#countInstance(client.name);
+    this.#records.set(key, client);
   }
 
   /** From now on nothing counts as stored that this output has not committed. */

@@ -79,13 +79,13 @@ export class ClientConnection {
   #closed = false;
   #budgeted = 0;
   #refusedMetrics = 0;
-  #reported = { unknownMetric: 0, wrongKind: 0, badTime: 0 };
+  #reported = { unknownMetric: 0, wrongKind: 0, badTime: 0, longName: 0 };
 
   constructor(conn: Deno.TcpConn, shared: ServerShared) {
     this.#conn = conn;
     this.#shared = shared;
     this.#log = shared.log;
-    this.#decoder = new PointDecoder(shared.tables);
+    this.#decoder = new PointDecoder(shared.tables, shared.limits);
     const { hostname: shown, port } = conn.remoteAddr as Deno.NetAddr;
     // A socket that takes both families shows IPv4 as IPv6.
     const hostname = shown.replace(/^::ffff:(?=[\d.]+$)/, "");
@@ -153,14 +153,16 @@ export class ClientConnection {
 
   /** Says once what was refused since the last time. */
   report(): void {
-    const { unknownMetric, wrongKind, badTime } = this.#decoder.rejected;
+    const { unknownMetric, wrongKind, badTime, longName: plain } = this.#decoder.rejected;
+    const longName = plain + (this.#intake?.longNames ?? 0);
     const fields = {
       unknown_metric: unknownMetric - this.#reported.unknownMetric,
       wrong_kind_of_value: wrongKind - this.#reported.wrongKind,
       time_out_of_range: badTime - this.#reported.badTime,
+      name_too_long: longName - this.#reported.longName,
     };
-    this.#reported = { unknownMetric, wrongKind, badTime };
-    const points = fields.unknown_metric + fields.wrong_kind_of_value + fields.time_out_of_range;
+    this.#reported = { unknownMetric, wrongKind, badTime, longName };
+    const points = Object.values(fields).reduce((sum, count) => sum + count, 0);
     if (points > 0) this.#log.warn("Points were refused", this.#fields({ points, ...fields }));
     if (this.#refusedMetrics > 0) {
       this.#log.warn("Metrics were refused", this.#fields({ metrics: this.#refusedMetrics }));
@@ -174,6 +176,8 @@ export class ClientConnection {
 
   async #serve(): Promise<void> {
     const conn = this.#conn as Deno.TcpConn;
+    /** We have ended it: what is behind that place is not looked at. */
+    let broken = false;
     try {
       conn.setNoDelay();
       conn.setKeepAlive();
@@ -188,6 +192,7 @@ export class ClientConnection {
       if (!this.#closed) {
         const ours = error instanceof ProtocolViolation || error instanceof PostcardError ||
           error instanceof FrameError || error instanceof BatchCodecError;
+        broken = ours;
         if (ours || error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe) {
           this.#log.warn("Closing a connection", this.#fields({ reason: messageOf(error) }));
         } else this.#log.error("A connection failed", this.#fields({ reason: String(error) }));
@@ -199,7 +204,7 @@ export class ClientConnection {
       // Messages before one that broke off the conversation are good.
       if (!this.#shared.builder.isEmpty) await this.#shared.gathered();
       const partial = this.#frames.partialBytes;
-      if (partial > 0 && this.#name !== null) {
+      if (partial > 0 && this.#name !== null && !broken) {
         this.#log.info(
           "A client left in the middle of a message, which is dropped",
           this.#fields({ bytes: partial }),
@@ -383,18 +388,19 @@ export class ClientConnection {
       await this.#closeGently();
       return false;
     }
-    const { clients, safety, registry, builder, limits: { maxSeries } } = this.#shared;
+    const { clients, safety, metrics, builder, limits: { maxSeries, maxNameBytes } } = this.#shared;
     const client = clients.get(this.#name!, instance);
     client.lastContactMs = Date.now();
     const sequence = await clients.sequenceOf(client, safety);
     const options = {
       conn: this.#conn,
       client,
-      registry,
+      metrics,
       builder,
       safety,
       forward: this.#grant!.forward,
       maxSeries,
+      maxNameBytes,
       onRefusedMetric: (problem: string) => this.#refuseMetric(problem),
     };
     const intake = new Intake(options, sequence);
@@ -497,7 +503,7 @@ export class ClientConnection {
         throw new ProtocolViolation(`metric ${name} has the id ${id}, the largest one is ${MAX_METRIC_ID}`);
       }
       try {
-        const metric = this.#shared.registry.register({ name, type, unit }, `relay-client-${this.#sender}`);
+        const metric = this.#shared.metrics.register({ name, type, unit }, this.#name!, this.#sender);
         this.#decoder.setMetric(id, metric);
       } catch (error) {
         if (!(error instanceof RegistryError)) throw error;

@@ -4,11 +4,13 @@
  */
 import { BatchCodecError, BatchDecoder } from "./batch_codec.ts";
 import type { ClientRecord } from "./clients.ts";
-import { type Attribute, Batch, type Metric } from "./measurement.ts";
+import type { ClientMetrics } from "./client_metrics.ts";
+import { type Attribute, Batch, type Metric, type Series } from "./measurement.ts";
 import { type BatchBuilder, CLIENT_ATTRIBUTE } from "./point_decoder.ts";
 import type { PostcardReader } from "./postcard.ts";
 import { encodeFrame, readSequence } from "./protocol.ts";
-import { type MetricRegistry, RegistryError } from "./registry.ts";
+import { hasLongName } from "./name_length.ts";
+import { RegistryError } from "./registry.ts";
 import type { Transport } from "./tls_terminator.ts";
 
 /** What has become of batches at this end. */
@@ -17,7 +19,7 @@ export type Safety = "durable" | "stored";
 export interface IntakeOptions {
   conn: Transport;
   client: ClientRecord;
-  registry: MetricRegistry;
+  metrics: ClientMetrics;
   builder: BatchBuilder;
   /** When a batch is acknowledged. */
   safety: Safety;
@@ -25,6 +27,8 @@ export interface IntakeOptions {
   forward: boolean;
   /** Series that the client may have in its stream. */
   maxSeries: number;
+  /** Bytes of kinds and of keys of attributes. */
+  maxNameBytes: number;
   onRefusedMetric: (problem: string) => void;
 }
 
@@ -35,6 +39,10 @@ export class Intake {
   #discarded: Batch | null = null;
   /** Metrics that there was no room for. */
   readonly #refused = new Set<Metric>();
+  /** Series with a name that is too long, if there are any. */
+  #long: WeakSet<Series> | null = null;
+  /** Points of such series. */
+  longNames = 0;
   /** Number of the last batch of this connection. */
   #sequence = 0;
   #acknowledged: number;
@@ -44,12 +52,12 @@ export class Intake {
   constructor(options: IntakeOptions, welcomed: number) {
     this.#options = options;
     this.#acknowledged = welcomed;
-    const { client, registry } = options;
+    const { client, metrics } = options;
     this.#decoder = new BatchDecoder({
       maxSeries: options.maxSeries,
       makeMetric: (metric) => {
         try {
-          return registry.register(metric, `relay-client-${client.name}`);
+          return metrics.register(metric, client.name);
         } catch (error) {
           if (!(error instanceof RegistryError)) throw error;
           this.#refused.add(metric);
@@ -58,6 +66,9 @@ export class Intake {
         }
       },
       attributes: withClient(client.name, options.forward),
+      onSeries: (series) => {
+        if (hasLongName(series, options.maxNameBytes)) (this.#long ??= new WeakSet()).add(series);
+      },
     });
   }
 
@@ -99,7 +110,7 @@ export class Intake {
       return room;
     });
     const received = batch.length - before;
-    if (this.#refused.size > 0) batch.retain(before, ({ metric }) => !this.#refused.has(metric));
+    if (this.#refused.size > 0 || this.#long) batch.retain(before, (series) => this.#isTaken(series));
     const points = batch.length - before;
     batch.credit(client, sequence);
     builder.add(batch);
@@ -107,6 +118,13 @@ export class Intake {
     client.receivedPoints += received;
     client.rejectedPoints += received - points;
     return points;
+  }
+
+  #isTaken(series: Series): boolean {
+    if (this.#refused.has(series.metric)) return false;
+    if (!this.#long?.has(series)) return true;
+    this.longNames++;
+    return false;
   }
 
   /** Tells the client what has become safe, if anything has. */

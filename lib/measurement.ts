@@ -11,6 +11,9 @@
 import type { ClientRecord, Origin } from "./clients.ts";
 
 /** Type of the values of a metric, with the discriminants of the relay protocol. */
+/** The attribute that says which client a point came from. */
+export const CLIENT_ATTRIBUTE = "relay_client";
+
 export type ValueType = "f64" | "u64";
 
 /** Unit of a metric, by the unique names that Alumet uses: base `W`, `J`, `By`, `1` …, prefix `""`, `milli`, … */

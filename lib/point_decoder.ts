@@ -3,13 +3,27 @@
  * once, then recognised by its bytes (see {@linkcode ./series_table.ts}).
  */
 import type { ClientRecord } from "./clients.ts";
-import { type Attribute, Batch, type BatchPool, type Metric, Series } from "./measurement.ts";
+import {
+  type Attribute,
+  Batch,
+  type BatchPool,
+  CLIENT_ATTRIBUTE,
+  type Metric,
+  Series,
+} from "./measurement.ts";
+
 import { PostcardError, PostcardReader } from "./postcard.ts";
 import { MAX_METRIC_ID, readValue, VALUE } from "./protocol.ts";
-import { ENTRY_UNKNOWN_METRIC, hashTail, SeriesTable, type TableBudget } from "./series_table.ts";
+import { DEFAULT_NAME_BYTES, hasLongName } from "./name_length.ts";
+import {
+  ENTRY_LONG_NAME,
+  ENTRY_UNKNOWN_METRIC,
+  hashTail,
+  SeriesTable,
+  type TableBudget,
+} from "./series_table.ts";
 
-/** The attribute that says which client a point came from. */
-export const CLIENT_ATTRIBUTE = "relay_client";
+export { CLIENT_ATTRIBUTE };
 /** Seconds of 9999-12-31T23:59:59Z, the last time that RFC 3339 can write. */
 export const MAX_SECONDS = 253_402_300_799;
 /** Senders that one connection may speak for before the tables of all of them are forgotten. */
@@ -20,6 +34,8 @@ export interface RejectedPoints {
   unknownMetric: number;
   wrongKind: number;
   badTime: number;
+  /** A kind or the key of an attribute is too long. */
+  longName: number;
 }
 
 /** Gathers points into batches of a pool's capacity. */
@@ -142,14 +158,23 @@ function readText(table: SeriesTable, bytes: Uint8Array, view: DataView, reader:
   return table.text(bytes, view, reader.offset - length, reader.offset);
 }
 
+export interface PointDecoderLimits {
+  /** Series of one sender that are remembered. @default as many as the budget allows */
+  maxSeries?: number;
+  /** Bytes of kinds and of keys of attributes. @default {255} */
+  maxNameBytes?: number;
+}
+
 /** The decoder of one connection: its metric ids, and its tables of series. */
 export class PointDecoder {
-  readonly rejected: RejectedPoints = { unknownMetric: 0, wrongKind: 0, badTime: 0 };
+  readonly rejected: RejectedPoints = { unknownMetric: 0, wrongKind: 0, badTime: 0, longName: 0 };
   readonly #metrics: (Metric | undefined)[] = [];
   readonly #tables = new Map<string, SeriesTable>();
   readonly #budget: TableBudget;
+  readonly #limits: PointDecoderLimits;
 
-  constructor(budget: TableBudget) {
+  constructor(budget: TableBudget, limits: PointDecoderLimits = {}) {
+    this.#limits = limits;
     this.#budget = budget;
   }
 
@@ -174,7 +199,7 @@ export class PointDecoder {
     let table = this.#tables.get(sender);
     if (!table) {
       if (this.#tables.size >= MAX_SENDERS) this.close();
-      table = new SeriesTable(this.#budget);
+      table = new SeriesTable(this.#budget, this.#limits.maxSeries);
       this.#tables.set(sender, table);
     }
     return table;
@@ -197,7 +222,7 @@ export class PointDecoder {
     out: BatchBuilder,
   ): number {
     const before = out.length;
-    const { unknownMetric, wrongKind, badTime } = this.rejected;
+    const rejected = { ...this.rejected };
     try {
       const reader = new PostcardReader(bytes, start, end);
       // The shortest point: an id, two numbers of time, two of the value, four empty strings, no attributes.
@@ -206,7 +231,7 @@ export class PointDecoder {
       return count;
     } catch (error) {
       out.truncate(before);
-      Object.assign(this.rejected, { unknownMetric, wrongKind, badTime });
+      Object.assign(this.rejected, rejected);
       throw error;
     }
   }
@@ -341,6 +366,7 @@ export class PointDecoder {
       const entryKind = table.kinds[entry];
       if (entryKind !== kind) {
         if (entryKind === ENTRY_UNKNOWN_METRIC) this.rejected.unknownMetric++;
+        else if (entryKind === ENTRY_LONG_NAME) this.rejected.longName++;
         else this.rejected.wrongKind++;
         continue;
       }
@@ -406,6 +432,10 @@ export class PointDecoder {
 
     const metric = this.#metrics[metricId];
     if (!metric) return table.add(hash, metricId, bytes, start, length, ENTRY_UNKNOWN_METRIC, null);
+    const { maxNameBytes = DEFAULT_NAME_BYTES } = this.#limits;
+    if (hasLongName({ resourceKind, consumerKind, attributes }, maxNameBytes)) {
+      return table.add(hash, metricId, bytes, start, length, ENTRY_LONG_NAME, null);
+    }
     const series = new Series(metric, resourceKind, resourceId, consumerKind, consumerId, attributes);
     return table.add(hash, metricId, bytes, start, length, VALUE[metric.type], series);
   }

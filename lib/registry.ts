@@ -37,9 +37,10 @@ export class MetricRegistry {
    * The metric with this definition, new or known. Where the name is taken by another definition, the metric is
    * called `NAME_SUFFIX`, then `NAME_SUFFIX_2`, `NAME_SUFFIX_3` … (as Alumet does).
    *
+   * @param admit Is asked before a new one is added; it throws a {@linkcode RegistryError} if there must be no more.
    * @throws {RegistryError} if there is no suffix and the name is taken, or if the registry is full.
    */
-  register(definition: MetricDefinition, suffix?: string): Metric {
+  register(definition: MetricDefinition, suffix?: string, admit?: (name: string) => void): Metric {
     let name = definition.name;
     for (let n = 1;; n++) {
       const known = this.#byName.get(name);
@@ -55,6 +56,7 @@ export class MetricRegistry {
     if (this.#byName.size >= this.#limit) {
       throw new RegistryError(`Cannot register metric ${name}: there are ${this.#limit} metrics already`);
     }
+    admit?.(name);
     const { type, unit, description = "" } = definition;
     const metric: Metric = { name, type, unit: { base: unit.base, prefix: unit.prefix }, description };
     this.#byName.set(name, metric);

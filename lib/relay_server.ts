@@ -88,7 +88,18 @@ const config = table({
       min: 256,
       max: 1_000_000,
     }),
-    name_length: integer({ doc: "Most bytes of a client's name.", default: 255, min: 1, max: 65_535 }),
+    metrics_per_client: integer({
+      doc: "Metrics that one client may define; further ones are refused, and their points counted.",
+      default: 4096,
+      min: 1,
+      max: 65_536,
+    }),
+    name_length: integer({
+      doc: "Most bytes of the name of a client, a metric or a unit, of a kind and of an attribute's key.",
+      default: 255,
+      min: 1,
+      max: 65_535,
+    }),
     handshake_timeout: duration({
       doc: "From the connection to the end of the handshake.",
       default: "10s",
@@ -186,6 +197,8 @@ function limitsOf({ limits }: RelayServerConfig): ServerLimits {
     idleMs: limits.idle_timeout || Infinity,
     bytesPerSecond: limits.bytes_per_second || Infinity,
     maxSeries: limits.series_per_client,
+    maxMetrics: limits.metrics_per_client,
+    maxNameBytes: limits.name_length,
   };
 }
 

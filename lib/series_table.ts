@@ -10,6 +10,8 @@ import { decodeUtf8 } from "./postcard.ts";
 
 /** What a series' metric takes; the decoder compares it with the value's own kind. */
 export const ENTRY_UNKNOWN_METRIC = 255;
+/** Of an entry whose series has a name that is too long. */
+export const ENTRY_LONG_NAME = 254;
 
 /** An entry, its series and what outputs render from it, beside the tail's bytes: an estimate. */
 const ENTRY_BYTES = 350;
@@ -132,7 +134,11 @@ export class SeriesTable {
   #hasUnknown = false;
   readonly #budget: TableBudget;
 
-  constructor(budget: TableBudget) {
+  readonly #maxSeries: number;
+
+  /** @param maxSeries Entries, whatever the budget. */
+  constructor(budget: TableBudget, maxSeries = Infinity) {
+    this.#maxSeries = maxSeries;
     this.#budget = budget;
     budget.join();
   }
@@ -168,7 +174,7 @@ export class SeriesTable {
     series: Series | null,
   ): number {
     const cost = (this.size + 1) * ENTRY_BYTES + (this.#poolLength + length) * TAIL_COST;
-    if (this.size > 0 && cost > this.#budget.shareBytes) {
+    if (this.size > 0 && (cost > this.#budget.shareBytes || this.size >= this.#maxSeries)) {
       this.clear();
       this.generations++;
     }
@@ -189,7 +195,7 @@ export class SeriesTable {
     this.kinds[entry] = kind;
     this.following[entry] = -1;
     this.series[entry] = series;
-    if (series === null) this.#hasUnknown = true;
+    if (kind === ENTRY_UNKNOWN_METRIC) this.#hasUnknown = true;
     this.#hashes[entry] = hash;
     this.#place(entry);
     return entry;

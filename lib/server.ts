@@ -11,7 +11,8 @@ import type { Logger } from "./log.ts";
 import { type Batch, BatchPool } from "./measurement.ts";
 import type { BatchSink, Input, PluginContext } from "./plugin.ts";
 import { BatchBuilder } from "./point_decoder.ts";
-import type { MetricRegistry } from "./registry.ts";
+import { DEFAULT_NAME_BYTES } from "./name_length.ts";
+import { ClientMetrics } from "./client_metrics.ts";
 import type { TlsTerminator } from "./tls_terminator.ts";
 import { TableBudget } from "./series_table.ts";
 
@@ -48,8 +49,12 @@ export interface ServerLimits {
   idleMs: number;
   /** Of one connection. @default {Infinity} */
   bytesPerSecond: number;
-  /** Series that a client of ours may have in its stream. @default {65536} */
+  /** Series of a client: in the stream of one of ours, and remembered of others. @default {65536} */
   maxSeries: number;
+  /** Metrics that one client may define. @default {4096} */
+  maxMetrics: number;
+  /** Bytes of a name, of whatever. @default {255} */
+  maxNameBytes: number;
 }
 
 export const DEFAULT_LIMITS: ServerLimits = {
@@ -61,6 +66,8 @@ export const DEFAULT_LIMITS: ServerLimits = {
   idleMs: Infinity,
   bytesPerSecond: Infinity,
   maxSeries: 65_536,
+  maxMetrics: 4096,
+  maxNameBytes: DEFAULT_NAME_BYTES,
 };
 
 /** What the server has done since it started. */
@@ -107,7 +114,7 @@ export class FrameBudget {
 /** What connections share. */
 export interface ServerShared {
   readonly log: Logger;
-  readonly registry: MetricRegistry;
+  readonly metrics: ClientMetrics;
   readonly clients: ClientTable;
   /** When a client of ours is told that a batch is safe. */
   readonly safety: Safety;
@@ -175,7 +182,7 @@ export class RelayServer implements Input {
     const isFirst = () => this.#first;
     this.#shared = {
       log: context.log,
-      registry: context.registry,
+      metrics: new ClientMetrics(context.registry, limits),
       clients: context.clients,
       safety,
       limits,

@@ -264,7 +264,7 @@ Deno.test("a connection gets so many bytes a second, and the others are not held
   void (async () => {
     for (let n = 0; n < 50; n++) await quick.send(countingFrame("flood", n * 1000, 1000));
   })().catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await until(() => clientOf("flood", server.points) > 0);
   await slow.send(countingFrame("modest", 0, 10));
   await until(() => clientOf("modest", server.points) === 10, 1000);
   const flooded = clientOf("flood", server.points);

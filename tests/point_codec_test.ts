@@ -235,7 +235,7 @@ Deno.test("points with an unknown metric, the wrong kind of value or an impossib
     ) => [seconds, nanos, value]),
     [[1, 0, 1n], [7, 500_000_000, 2n]],
   );
-  assert.deepEqual(decoder.rejected, { unknownMetric: 2, wrongKind: 2, badTime: 1 });
+  assert.deepEqual(decoder.rejected, { unknownMetric: 2, wrongKind: 2, badTime: 1, longName: 0 });
 });
 
 Deno.test("a metric that is registered late counts from then on", () => {

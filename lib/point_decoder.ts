@@ -14,7 +14,7 @@ import {
 
 import { PostcardError, PostcardReader } from "./postcard.ts";
 import { MAX_METRIC_ID, readValue, VALUE } from "./protocol.ts";
-import { DEFAULT_NAME_BYTES, hasLongName } from "./name_length.ts";
+import { hasLongName } from "./name_length.ts";
 import {
   ENTRY_LONG_NAME,
   ENTRY_UNKNOWN_METRIC,
@@ -161,7 +161,7 @@ function readText(table: SeriesTable, bytes: Uint8Array, view: DataView, reader:
 export interface PointDecoderLimits {
   /** Series of one sender that are remembered. @default as many as the budget allows */
   maxSeries?: number;
-  /** Bytes of kinds and of keys of attributes. @default {255} */
+  /** Bytes of kinds and of keys of attributes. @default {Infinity} */
   maxNameBytes?: number;
 }
 
@@ -432,7 +432,7 @@ export class PointDecoder {
 
     const metric = this.#metrics[metricId];
     if (!metric) return table.add(hash, metricId, bytes, start, length, ENTRY_UNKNOWN_METRIC, null);
-    const { maxNameBytes = DEFAULT_NAME_BYTES } = this.#limits;
+    const { maxNameBytes = Infinity } = this.#limits;
     if (hasLongName({ resourceKind, consumerKind, attributes }, maxNameBytes)) {
       return table.add(hash, metricId, bytes, start, length, ENTRY_LONG_NAME, null);
     }

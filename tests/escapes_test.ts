@@ -10,7 +10,7 @@ import { metricOf } from "./kit/decode.ts";
 import { batchOf } from "./kit/points.ts";
 import { Program, runProgram, TempDir } from "./kit/process.ts";
 import { acceptance, COUNTER, greeting, HandServer, Peer } from "./kit/relay.ts";
-import { clientKeys, IN_MEMORY, POLL_FAST } from "./end_to_end/relay.ts";
+import { clientKeys, IN_MEMORY, POLL_FAST, portOf, startServer } from "./end_to_end/relay.ts";
 
 /** Clears a screen (in two ways), rings, ends a line, turns the direction of writing, and is a line of its own. */
 const EVIL = "evil\x1b[2J\x9b2J\x07\r\nERROR forged\u202e\u2066\u2028\x7f\x00end";
@@ -144,4 +144,25 @@ Deno.test("a log in JSON has every character, none of them raw", () => {
   assertShown(line, 3);
   assert.equal(JSON.parse(line).message, EVIL);
   assert.equal(JSON.parse(line)[EVIL], EVIL);
+});
+
+Deno.test("journal dump prints what is on disk escaped, and it is JSON all the same", async () => {
+  await using dir = new TempDir();
+  const state = dir.file("state");
+  await using server = await startServer(dir.file("m.csv"), { args: ["--state-dir", state] });
+  {
+    await using client = await AcknowledgedClient.connect(portOf(server), EVIL);
+    const evil = seriesOf(metricOf(EVIL), {
+      resourceKind: EVIL,
+      consumerId: EVIL,
+      attributes: [[EVIL, EVIL]],
+    });
+    await client.send(1, batchOf([[evil, 1]]));
+    await client.acknowledgedUpTo(1);
+  }
+  assert.equal(await server.stop("SIGKILL"), "SIGKILL");
+  const { code, stdout, stderr } = await runProgram(["journal", "dump", "--state-dir", state]);
+  assert.equal(code, 0, stderr);
+  assertShown(stdout + stderr, 6);
+  assert.equal(JSON.parse(stdout.split("\n")[0]).client, EVIL);
 });

@@ -4,8 +4,8 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { HELD_BACK } from "./point_inserter.ts";
-import { SECONDS_PER_DAY, startOf } from "./row_order.ts";
-import { EARLY_SECONDS, writeStatistics } from "./schema.ts";
+import { middleOf, SECONDS_PER_DAY } from "./row_order.ts";
+import { secondOf, writeStatistics } from "./schema.ts";
 
 /** Parts with fewer points are merged. Each point is so rewritten once, or a few times where few points come. */
 const SMALL_POINTS = 16_384;
@@ -98,11 +98,12 @@ export class Housekeeping {
         `SELECT * FROM parts WHERE day = ? AND repeats = ? AND points < ${SMALL_POINTS} ` +
           `ORDER BY first LIMIT ${MERGE_MOST_PARTS}`,
       ),
+      // Parameters that are numbers are floats, and divided as such.
       gather: prepare(
         "INSERT INTO merging (rank, series, offset, second, value) " +
           `SELECT row_number() OVER (PARTITION BY series, moved ORDER BY part) - 1, series, moved, ` +
-          `? - ${EARLY_SECONDS} + (moved + ${EARLY_SECONDS}000000000) / 1000000000, value ` +
-          "FROM (SELECT p.part, p.series, p.offset + (d.start - ?) * 1000000000 AS moved, p.value " +
+          `${secondOf("CAST(? AS INTEGER)", "moved")}, value ` +
+          "FROM (SELECT p.part, p.series, p.offset + (d.start - CAST(? AS INTEGER)) * 1000000000 AS moved, p.value " +
           "FROM json_each(?) j CROSS JOIN parts d ON d.id = j.value CROSS JOIN points p ON p.part = d.id) " +
           "ORDER BY series, moved, part",
       ),
@@ -211,7 +212,7 @@ export class Housekeeping {
     const first = Math.min(...merged.map((part) => part.first));
     const last = Math.max(...merged.map((part) => part.last));
     const written = Math.min(...merged.map((part) => part.written));
-    const start = startOf(first, last);
+    const start = middleOf(first, last);
     let added = 0;
     this.#transaction(() => {
       const { id } = nextPart.get() as { id: number };

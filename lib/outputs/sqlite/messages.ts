@@ -99,7 +99,9 @@ export type StoreProblem =
   /** It may pass by itself: another process writes, the disk is full, the disk fails. */
   | "later"
   /** Somebody must act: it is no database, or not ours, or damaged, or cannot be written to. */
-  | "fatal";
+  | "fatal"
+  /** An error in this program. */
+  | "defect";
 
 export interface Failure {
   readonly problem: StoreProblem;

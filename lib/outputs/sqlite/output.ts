@@ -77,15 +77,17 @@ export class SqliteOutput implements Output {
     try {
       await output.#open();
     } catch (error) {
-      if (error instanceof StoreError && error.problem === "later") output.#complain(error);
-      else {
-        await output[Symbol.asyncDispose]();
-        throw new ExitError(
-          EXIT.unavailable,
-          `Cannot use the database ${options.path} (plugins.sqlite.path): ${messageOf(error)}`,
-          { cause: error },
-        );
+      if (error instanceof StoreError && error.problem === "later") {
+        output.#complain(error);
+        return output;
       }
+      await output[Symbol.asyncDispose]();
+      if (!(error instanceof StoreError) || error.problem === "defect") throw error;
+      throw new ExitError(
+        EXIT.unavailable,
+        `Cannot use the database ${options.path} (plugins.sqlite.path): ${error.message}`,
+        { cause: error },
+      );
     }
     return output;
   }
@@ -218,7 +220,9 @@ export class SqliteOutput implements Output {
     Object.assign(this.stats, { bytes, parts, expiredPoints, expiredSeries });
   }
 
+  /** Waits before the next try; what no try can mend is thrown. */
   async #failed(error: StoreError, signal: AbortSignal): Promise<void> {
+    if (error.problem === "defect") throw error;
     this.#complain(error);
     await this.#clock.sleep(backoffMs(DEFAULT_BACKOFF, ++this.#failures), signal);
   }

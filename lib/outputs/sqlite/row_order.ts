@@ -2,7 +2,6 @@
  * The order in which points are stored: one part for each day, within it by series and time. Points that have the same
  * series and time go to parts of their own, so that both are kept.
  */
-import { EARLY_SECONDS } from "./schema.ts";
 import type { PointColumns } from "./messages.ts";
 
 /** Rows `from … to-1` of the order are one part. */
@@ -22,12 +21,17 @@ export interface PartPlan {
 export const SECONDS_PER_DAY = 86_400;
 /** Above this, sorting few numbers by insertion costs more than the engine's sort. */
 const INSERTION_LIMIT = 64;
+/** With fewer points, it does not matter which of them have short offsets. */
+const CROWD = 512;
 /** Sorts pairs of small numbers as one number. */
 const PAIR = 2 ** 21;
 
-/** What offsets of a part count from: four seconds fit into four bytes around it. */
-export function startOf(first: number, last: number): number {
-  return last - first < 2 * EARLY_SECONDS ? first + EARLY_SECONDS : first;
+/** Two seconds and less, to both sides, in nanoseconds, fit into the four bytes that SQLite stores a small integer in. */
+const NEAR_SECONDS = 2;
+
+/** What offsets of a part are shortest from, where nothing is known but its first and last second. */
+export function middleOf(first: number, last: number): number {
+  return last - first < 2 * NEAR_SECONDS ? first + NEAR_SECONDS : first;
 }
 
 /** Sorts; its arrays are used again. */
@@ -214,6 +218,21 @@ export class RowOrder {
       if (second < first) first = second;
       if (second > last) last = second;
     }
-    this.#parts.push({ from, to, day, start: startOf(first, last), first, last, repeats });
+    const start = to - from < CROWD ? middleOf(first, last) : this.#densest(from, to, first, last);
+    this.#parts.push({ from, to, day, start, first, last, repeats });
+  }
+
+  /** The second that most points are near to. */
+  #densest(from: number, to: number, first: number, last: number): number {
+    const { seconds } = this.#columns;
+    const span = last - first + 1;
+    const counts = new Uint32Array(span + 2 * NEAR_SECONDS);
+    for (let k = from; k < to; k++) counts[seconds[this.order[k]] - first]++;
+    let [best, most, near] = [0, 0, 0];
+    for (let end = 0; end < counts.length; end++) {
+      near += counts[end] - (end >= 2 * NEAR_SECONDS ? counts[end - 2 * NEAR_SECONDS] : 0);
+      if (near > most) [best, most] = [end, near];
+    }
+    return first + Math.max(0, best + 1 - NEAR_SECONDS);
   }
 }

@@ -14,11 +14,13 @@ export const SCHEMA_VERSION = 1;
 /** `PRAGMA application_id`: "ALMR". */
 export const APPLICATION_ID = 0x414c4d52;
 
-/**
- * Offsets of points in a part may be negative down to this many seconds: four seconds then fit into the four bytes that
- * SQLite stores a small integer in.
- */
-export const EARLY_SECONDS = 2;
+/** Offsets may be negative, but a part is of one day. */
+const DAY = "86400";
+
+/** SQL for the second, and for the nanoseconds within it, of a point with this offset: `/` cuts towards zero. */
+export const secondOf = (start: string, offset: string): string =>
+  `${start} - ${DAY} + (${offset} + ${DAY}000000000) / 1000000000`;
+const nanosOf = (offset: string) => `(${offset} + ${DAY}000000000) % 1000000000`;
 
 const TABLES = [
   `CREATE TABLE metrics (
@@ -40,14 +42,14 @@ const TABLES = [
   consumer_kind TEXT NOT NULL,
   consumer_id TEXT NOT NULL,
   attributes TEXT NOT NULL,    -- JSON
-  seen INTEGER NOT NULL,       -- day of the last use, in days since 1970
-  UNIQUE (metric, relay_client, resource_kind, resource_id, consumer_kind, consumer_id, attributes)
+  hash INTEGER NOT NULL,       -- of the columns behind relay_client
+  seen INTEGER NOT NULL        -- day of the last use, in days since 1970
 )`,
-  `CREATE INDEX series_by_client ON series (relay_client)`,
+  `CREATE INDEX series_by_metric ON series (metric, relay_client, hash)`,
   `CREATE TABLE parts (
   id INTEGER PRIMARY KEY,
   day TEXT NOT NULL,           -- all its points are of this day (UTC)
-  start INTEGER NOT NULL,      -- what offsets count from, in seconds since 1970
+  start INTEGER NOT NULL,      -- what offsets count from, in seconds since 1970; not always the earliest
   first INTEGER NOT NULL,      -- the second of the earliest point
   last INTEGER NOT NULL,       -- the second of the latest point
   points INTEGER NOT NULL,
@@ -58,7 +60,7 @@ const TABLES = [
   `CREATE TABLE points (
   part INTEGER NOT NULL,
   series INTEGER NOT NULL,
-  offset INTEGER NOT NULL,     -- nanoseconds from the part's start
+  offset INTEGER NOT NULL,     -- nanoseconds from the part's start, which may be negative
   value,                       -- INTEGER, REAL, TEXT for u64 above 2^63-1, NULL for NaN
   PRIMARY KEY (part, series, offset)
 ) WITHOUT ROWID`,
@@ -76,8 +78,8 @@ const TABLES = [
   `CREATE VIEW measurements AS
 SELECT
   m.name AS metric,
-  strftime('%Y-%m-%dT%H:%M:%S', d.start - ${EARLY_SECONDS} + (p.offset + ${EARLY_SECONDS}000000000) / 1000000000, 'unixepoch')
-    || printf('.%09dZ', (p.offset + ${EARLY_SECONDS}000000000) % 1000000000) AS timestamp,
+  strftime('%Y-%m-%dT%H:%M:%S', ${secondOf("d.start", "p.offset")}, 'unixepoch')
+    || printf('.%09dZ', ${nanosOf("p.offset")}) AS timestamp,
   CASE WHEN m.type = 'f64' AND typeof(p.value) = 'integer' THEN CAST(p.value AS REAL) ELSE p.value END AS value,
   s.resource_kind,
   s.resource_id,
@@ -140,8 +142,7 @@ export function writeStatistics(db: DatabaseSync): void {
   const rows: [table: string, index: string | null, stat: string][] = [
     ["points", "points", `${points} ${perPart} ${Math.max(1, Math.ceil(perPart / series))} 1`],
     ["parts", "parts_by_day", `${parts} ${Math.ceil(parts / days)}`],
-    ["series", "sqlite_autoindex_series_1", `${series} ${perMetric} 5 5 4 4 2 1`],
-    ["series", "series_by_client", `${series} ${Math.min(series, 500)}`],
+    ["series", "series_by_metric", `${series} ${perMetric} 5 1`],
     ["metrics", "sqlite_autoindex_metrics_1", `${metrics} 1 1 1 1`],
   ];
   db.prepare("DELETE FROM sqlite_stat1").run();

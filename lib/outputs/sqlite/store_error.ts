@@ -22,6 +22,8 @@ const FATAL: Readonly<Record<number, string>> = {
   26: "name another file, or move this one away",
 };
 
+/** Result codes that pass: SQLITE_BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, PROTOCOL (of locks), SCHEMA. */
+const PASSING = [5, 6, 7, 9, 10, 13, 15, 17];
 /** SQLITE_CANTOPEN: opening a file fails without a code. */
 const CANNOT_OPEN = 14;
 
@@ -31,11 +33,14 @@ interface SqliteError extends Error {
 }
 
 /** Anything that was thrown, as a {@linkcode StoreError}. */
-export function storeError(error: unknown, code = (error as SqliteError)?.errcode): StoreError {
+export function storeError(error: unknown, code = (error as SqliteError)?.errcode ?? 0): StoreError {
   if (error instanceof StoreError) return error;
-  const advice = code === undefined ? undefined : FATAL[code & 0xff];
-  if (advice === undefined) return new StoreError("later", messageOf(error), { cause: error });
-  return new StoreError("fatal", `${messageOf(error)}; ${advice}`, { cause: error });
+  const primary = code & 0xff;
+  const advice = FATAL[primary];
+  if (advice !== undefined) {
+    return new StoreError("fatal", `${messageOf(error)}; ${advice}`, { cause: error });
+  }
+  return new StoreError(PASSING.includes(primary) ? "later" : "defect", messageOf(error), { cause: error });
 }
 
 /** What the constructor of a database has thrown. */

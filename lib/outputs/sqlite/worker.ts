@@ -2,10 +2,9 @@
  * The thread that writes the database: SQLite's calls do not return before the disk has answered, and nothing else must
  * wait for that. Answers requests in order; in between it keeps house.
  */
-import { messageOf } from "../../errors.ts";
 import type { Answer, Request } from "./messages.ts";
 import { Store } from "./store.ts";
-import { StoreError } from "./store_error.ts";
+import { StoreError, storeError } from "./store_error.ts";
 
 /** How long nothing must come before there is time for housekeeping, and how long that may wait, in ms. */
 const IDLE_MS = 20;
@@ -72,8 +71,8 @@ port.onmessage = ({ data }) => {
   try {
     answer({ result: answerTo(data) });
   } catch (error) {
-    const problem = error instanceof StoreError ? error.problem : "later";
-    answer({ failure: { problem, message: messageOf(error) } });
+    const { problem, message } = storeError(error);
+    answer({ failure: { problem, message } });
   }
   whenIdle(IDLE_MS);
 };

@@ -11,11 +11,13 @@ import type { PointColumns } from "../lib/outputs/sqlite/messages.ts";
 import { RowOrder } from "../lib/outputs/sqlite/row_order.ts";
 import { Store } from "../lib/outputs/sqlite/store.ts";
 import { Chance, testdata } from "./kit/bytes.ts";
+import { CrashingWriter } from "./kit/csv_crashes.ts";
+import { SmallDisk } from "./kit/small_disk.ts";
 import { contextWith } from "./kit/context.ts";
 import { timedPoints, typedPoints } from "./kit/contract/points.ts";
 import { metricOf } from "./kit/decode.ts";
 import { batchOf, numbered } from "./kit/points.ts";
-import { needs, TempDir } from "./kit/process.ts";
+import { linux, namespaces, needs, TempDir } from "./kit/process.ts";
 import { LogLines, until } from "./kit/relay.ts";
 import { sessionBatches } from "./kit/session.ts";
 import { bitsOf, python3, readWithPython, sqlite3, sqliteShell } from "./kit/sqlite.ts";
@@ -647,6 +649,98 @@ Deno.test({
     assert.equal(Number(valueOf(path, "SELECT count(*) FROM points")), given);
     assert.equal(output.stats!.points, given);
     assert.ok(output.stats!.bytes > 4096);
+  },
+});
+
+Deno.test("keep is taken over while it runs", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  await using output = await openOutput(path);
+  const journal = new MemoryJournal({ limitBytes: 4e6 });
+  const running = output.run(journal.reader("sqlite"), new AbortController().signal);
+  await journal.append(numbered(1000));
+  await until(() => output.stats!.points === 1000);
+  output.reconfigure!({ ...sqlite.config.defaultValue(), path, flush_interval: 5, keep: 1000 });
+  // Counters come with the answer to a write; the points of the kit are years old.
+  const writing = setInterval(() => void journal.append(numbered(1, 2000)), 20);
+  try {
+    await until(() => output.stats!.expiredPoints >= 1000);
+  } finally {
+    clearInterval(writing);
+  }
+  journal.end();
+  await running;
+});
+
+for (const seed of [1, 2, 3]) {
+  Deno.test(`a process that is killed at any moment loses nothing that was durable, and stores nothing twice (seed ${seed})`, async () => {
+    await using dir = new TempDir();
+    const path = dir.file("m.sqlite");
+    const config = { path, flush_interval: 1 + 10 * seed };
+    await using writer = new CrashingWriter(dir.path, config, seed, "sqlite");
+    await writer.crash(7);
+    await writer.finish();
+    const found = new Map<string, number[]>();
+    for (const { metric, value } of rowsOf(path, "SELECT metric, value FROM measurements")) {
+      const numbers = found.get(metric as string);
+      if (numbers) numbers.push(Number(value));
+      else found.set(metric as string, [Number(value)]);
+    }
+    writer.check(found, false);
+    assert.equal(valueOf(path, "PRAGMA integrity_check"), "ok");
+  });
+}
+
+Deno.test({
+  name: "a full disk is waited for, which is said once, and then every point is there once",
+  ...needs(linux, namespaces),
+  async fn() {
+    await using disk = await SmallDisk.mount();
+    const path = disk.file("m.sqlite");
+    const logs = new LogLines();
+    await using output = await openOutput(path, {}, contextWith({ log: logs.log }));
+    const journal = new MemoryJournal({ limitBytes: 4e6 });
+    const running = output.run(journal.reader("sqlite"), new AbortController().signal);
+    await journal.append(numbered(10_000));
+    await until(() => output.stats!.points === 10_000);
+    await disk.fill();
+    const writing = (async () => {
+      for (let n = 1; n < 50; n++) await journal.append(numbered(10_000, n * 10_000));
+    })();
+    await until(() => logs.matching(/Cannot write to the database, trying on/).length > 0);
+    assert.match(logs.matching(/Cannot write/)[0], /database or disk is full|disk I\/O error/);
+    assert.ok(Number(valueOf(path, "SELECT count(*) FROM points")) >= 10_000, "it can be read meanwhile");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.ok(output.stats!.points < 500_000);
+    await disk.empty();
+    await writing;
+    journal.end();
+    await running;
+    assert.equal(logs.matching(/Cannot write/).length, 1);
+    assert.equal(logs.matching(/Writing to the database again/).length, 1);
+    assert.equal(valueOf(path, "SELECT count(*) FROM points"), 500_000n);
+    assert.equal(valueOf(path, "SELECT count(DISTINCT value) FROM points"), 500_000n);
+    assert.equal(valueOf(path, "PRAGMA integrity_check"), "ok");
+  },
+});
+
+Deno.test({
+  name: "a disk that is full at the start is waited for",
+  ...needs(linux, namespaces),
+  async fn() {
+    await using disk = await SmallDisk.mount();
+    await Deno.writeTextFile(disk.file("m.sqlite"), "");
+    await disk.fill();
+    const logs = new LogLines();
+    await using output = await openOutput(disk.file("m.sqlite"), {}, contextWith({ log: logs.log }));
+    const journal = new MemoryJournal({ limitBytes: 4e6 });
+    const running = output.run(journal.reader("sqlite"), new AbortController().signal);
+    await journal.append(numbered(100));
+    await until(() => logs.matching(/Cannot write to the database, trying on/).length > 0);
+    await disk.empty();
+    journal.end();
+    await running;
+    assert.equal(valueOf(disk.file("m.sqlite"), "SELECT count(*) FROM points"), 100n);
   },
 });
 

@@ -1,6 +1,6 @@
 /** The `sqlite` output: a database in one file, which any tool that knows SQLite can read while it is written. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
-import { choice, duration, type Infer, optional, table, text } from "../schema.ts";
+import { choice, duration, type Infer, live, optional, table, text } from "../schema.ts";
 
 /** The database in the state directory, or where there is none, in the working directory. */
 export const DEFAULT_FILE = "measurements.sqlite";
@@ -10,17 +10,17 @@ const config = table({
     doc: `The file. Empty: ${DEFAULT_FILE} in the state directory (ROLE below --state-dir), or else here.`,
     default: "",
   }),
-  keep: optional(duration({
+  keep: live(optional(duration({
     doc:
       "Points that are older are deleted, a part of the file at a time. Where it is not set, all are kept.",
     default: "30days",
     min: "1s",
-  })),
-  flush_interval: duration({
+  }))),
+  flush_interval: live(duration({
     doc: "How long points wait for others at most, to be written in one transaction.",
     default: "1s",
     min: "1ms",
-  }),
+  })),
   synchronous: choice(["full", "normal"], {
     doc:
       "full: what is written survives a power failure. normal: a power failure may cost the last transactions, which " +
@@ -29,7 +29,7 @@ const config = table({
   }),
 }, { doc: "Writes measurements to an SQLite database." });
 
-type SqliteConfig = Infer<typeof config>;
+export type SqliteConfig = Infer<typeof config>;
 
 /** Where the database of a process is. */
 export function databasePath(path: string, stateDirectory: string | null): string {
@@ -45,11 +45,6 @@ export const sqlite = definePlugin({
   async open(options: SqliteConfig, context: PluginContext) {
     // Only those who need it load it: it takes memory.
     const { SqliteOutput } = await import("./sqlite/output.ts");
-    return await SqliteOutput.open({
-      path: databasePath(options.path, context.stateDirectory),
-      synchronous: options.synchronous,
-      keepMs: options.keep ?? Infinity,
-      flushMs: options.flush_interval,
-    }, context);
+    return await SqliteOutput.open(options, databasePath(options.path, context.stateDirectory), context);
   },
 });

@@ -1,11 +1,11 @@
-/** Kills a process that writes CSV files, again and again, and knows which rows must be there. */
+/** Kills a process that writes, again and again, and knows which rows must be there. */
 import assert from "node:assert/strict";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { Chance } from "./bytes.ts";
 import { parseCsv } from "./csv.ts";
 import { atMost, PATIENCE_MS } from "./process.ts";
 
-const PROCESS = new URL("./csv_process.ts", import.meta.url).pathname;
+const PROCESS = new URL("./output_process.ts", import.meta.url).pathname;
 
 /** The numbers of each run in the order in which the rows stand in the files. */
 export function numbersByRun(files: Iterable<string>): Map<string, number[]> {
@@ -30,14 +30,28 @@ export class CrashingWriter implements AsyncDisposable {
   #reading: Promise<unknown> = Promise.resolve();
 
   /** @param config Of the output. */
-  constructor(readonly directory: string, readonly config: Record<string, unknown>, seed: number) {
+  constructor(
+    readonly directory: string,
+    readonly config: Record<string, unknown>,
+    seed: number,
+    readonly output: "csv" | "sqlite" = "csv",
+  ) {
     this.#chance = new Chance(seed);
   }
 
   async #start(): Promise<void> {
     const run = this.#durable.push(0) - 1;
     const child = this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", PROCESS, this.directory, String(run), JSON.stringify(this.config)],
+      args: [
+        "run",
+        "-A",
+        "--no-check",
+        PROCESS,
+        this.directory,
+        String(run),
+        this.output,
+        JSON.stringify(this.config),
+      ],
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

@@ -29,6 +29,8 @@ const MIN_EXPIRY_MS = 1000;
 const MAX_EXPIRY_MS = 60_000;
 /** How often series that nothing refers to are looked for, in ms. */
 const SERIES_INTERVAL_MS = 3_600_000;
+/** Clients that have not been here for so long are forgotten: what they send then is new, even if it was stored once. */
+const CLIENT_DAYS = 400;
 /** How often the planner's statistics are brought up to date, in ms. */
 const STATISTICS_INTERVAL_MS = 900_000;
 /** Of these intervals, the first is this share. */
@@ -53,7 +55,6 @@ export class Housekeeping {
   expiredSeries = 0;
   readonly #db: DatabaseSync;
   readonly #transaction: Transaction;
-  readonly #keepMs: number;
   /** Parts that are too old, to be deleted. */
   #expired: { id: number; points: number }[] = [];
   #nextExpiryMs = 0;
@@ -72,10 +73,9 @@ export class Housekeeping {
     >
   >;
 
-  constructor(db: DatabaseSync, transaction: Transaction, keepMs: number) {
+  constructor(db: DatabaseSync, transaction: Transaction, public keepMs: number) {
     this.#db = db;
     this.#transaction = transaction;
-    this.#keepMs = keepMs;
     db.prepare(
       "CREATE TEMP TABLE merging (id INTEGER PRIMARY KEY, rank INTEGER, series INTEGER, offset INTEGER, second INTEGER, value)",
     ).run();
@@ -158,13 +158,13 @@ export class Housekeeping {
 
   /** Deletes some of what is too old. */
   #expire(nowMs: number): boolean {
-    if (this.#keepMs === Infinity) return false;
+    if (this.keepMs === Infinity) return false;
     if (this.#expired.length === 0) {
       if (nowMs < this.#nextExpiryMs) return false;
-      const cutoff = Math.floor((nowMs - this.#keepMs) / 1000);
+      const cutoff = Math.floor((nowMs - this.keepMs) / 1000);
       this.#expired = this.#statements.expired.all(cutoff) as { id: number; points: number }[];
       if (this.#expired.length === 0) {
-        const interval = Math.min(MAX_EXPIRY_MS, Math.max(MIN_EXPIRY_MS, this.#keepMs * EXPIRY_SHARE));
+        const interval = Math.min(MAX_EXPIRY_MS, Math.max(MIN_EXPIRY_MS, this.keepMs * EXPIRY_SHARE));
         this.#nextExpiryMs = nowMs + interval;
         return false;
       }
@@ -239,7 +239,7 @@ export class Housekeeping {
    * nothing deletes, are looked into.
    */
   #sweepSeries(nowMs: number): boolean {
-    if (this.#keepMs === Infinity) return false;
+    if (this.keepMs === Infinity) return false;
     if (this.#seriesFrom === null) {
       if (nowMs < this.#nextSeriesMs) return false;
       this.#nextSeriesMs = nowMs + SERIES_INTERVAL_MS;
@@ -257,7 +257,7 @@ export class Housekeeping {
       const before = Math.min(day ?? Infinity, today - 1);
       const { ids } = future.get(endOfTomorrow) as { ids: string };
       deleted = Number(deleteSeries.run(from, from + SERIES_STEP, before, ids).changes);
-      if (from === 0) deleteClients.run(today - Math.ceil(this.#keepMs / 1000 / SECONDS_PER_DAY) - 1);
+      if (from === 0) deleteClients.run(today - CLIENT_DAYS);
       const { id } = lastSeries.get() as { id: number | null };
       more = from + SERIES_STEP < (id ?? 0);
     });

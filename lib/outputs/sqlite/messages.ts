@@ -92,6 +92,8 @@ export type Request =
   | { readonly type: "position"; readonly journal: string }
   | { readonly type: "sequence"; readonly name: string; readonly instance: string }
   | { readonly type: "write"; readonly group: PointGroup }
+  /** For how long points are kept from now on, in ms. */
+  | { readonly type: "keep"; readonly keepMs: number }
   | { readonly type: "close" };
 
 /** What goes wrong, by what must be done about it. */

@@ -5,9 +5,10 @@ import type { BatchReader } from "../../journal.ts";
 import type { Logger } from "../../log.ts";
 import { reserveCacheSlots } from "../../measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
+import type { SqliteConfig } from "../sqlite.ts";
 import { backoffMs, DEFAULT_BACKOFF } from "../http_retry.ts";
 import { CACHE_SLOTS, Gathering, newColumns, Numbering } from "./gather.ts";
-import type { PointColumns, PointGroup, StoreOptions, StoreStats } from "./messages.ts";
+import type { PointColumns, PointGroup, StoreStats } from "./messages.ts";
 import { StoreError } from "./store_error.ts";
 import { Writer } from "./writer.ts";
 
@@ -17,11 +18,6 @@ export const GROUP_POINTS = 32_768;
 const MAX_QUEUED = 3;
 /** How often an error that lasts is said again, in ms. */
 const COMPLAIN_MS = 60_000;
-
-export interface SqliteOptions extends StoreOptions {
-  /** How long points wait for others at most, in ms. */
-  readonly flushMs: number;
-}
 
 export interface SqliteStats extends Record<string, number> {
   points: number;
@@ -50,7 +46,8 @@ export class SqliteOutput implements Output {
     expiredPoints: 0,
     expiredSeries: 0,
   };
-  readonly #options: SqliteOptions;
+  #config: SqliteConfig;
+  readonly #path: string;
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #writer = new Writer();
@@ -64,16 +61,17 @@ export class SqliteOutput implements Output {
   #failures = 0;
   #complainedMs = -Infinity;
 
-  private constructor(options: SqliteOptions, { log, clock, clients }: SqliteContext) {
-    this.#options = options;
+  private constructor(config: SqliteConfig, path: string, { log, clock, clients }: SqliteContext) {
+    this.#config = config;
+    this.#path = path;
     this.#log = log;
     this.#clock = clock;
     clients.sources.push(({ name, instance }) => this.#writer.sequence(name, instance));
   }
 
   /** @throws {ExitError} when the file cannot be used and somebody must act; what may pass is waited for later. */
-  static async open(options: SqliteOptions, context: SqliteContext): Promise<SqliteOutput> {
-    const output = new SqliteOutput(options, context);
+  static async open(config: SqliteConfig, path: string, context: SqliteContext): Promise<SqliteOutput> {
+    const output = new SqliteOutput(config, path, context);
     try {
       await output.#open();
     } catch (error) {
@@ -85,7 +83,7 @@ export class SqliteOutput implements Output {
       if (!(error instanceof StoreError) || error.problem === "defect") throw error;
       throw new ExitError(
         EXIT.unavailable,
-        `Cannot use the database ${options.path} (plugins.sqlite.path): ${error.message}`,
+        `Cannot use the database ${path} (plugins.sqlite.path): ${error.message}`,
         { cause: error },
       );
     }
@@ -93,9 +91,18 @@ export class SqliteOutput implements Output {
   }
 
   async #open(): Promise<void> {
-    const { path, synchronous, keepMs } = this.#options;
-    this.#takeStats(await this.#writer.open({ path, synchronous, keepMs }));
+    const { synchronous, keep = Infinity } = this.#config;
+    this.#takeStats(await this.#writer.open({ path: this.#path, synchronous, keepMs: keep }));
     this.#isOpen = true;
+  }
+
+  get stalledSince(): number | undefined {
+    return this.#writer.waitingSince;
+  }
+
+  reconfigure(config: SqliteConfig): void {
+    this.#config = config;
+    this.#writer.keep(config.keep ?? Infinity);
   }
 
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
@@ -154,7 +161,7 @@ export class SqliteOutput implements Output {
 
   #waitMs(): number {
     if (!this.#gathering) return Infinity;
-    return Math.max(0, this.#beganMs + this.#options.flushMs - performance.now());
+    return Math.max(0, this.#beganMs + this.#config.flush_interval - performance.now());
   }
 
   get #hasRoom(): boolean {
@@ -231,7 +238,7 @@ export class SqliteOutput implements Output {
     if (performance.now() - this.#complainedMs < COMPLAIN_MS) return;
     this.#complainedMs = performance.now();
     this.#log.error("Cannot write to the database, trying on", {
-      file: this.#options.path,
+      file: this.#path,
       reason: error.message,
     });
   }
@@ -240,7 +247,7 @@ export class SqliteOutput implements Output {
     if (this.#complainedMs === -Infinity) return;
     this.#complainedMs = -Infinity;
     this.#failures = 0;
-    this.#log.info("Writing to the database again", { file: this.#options.path });
+    this.#log.info("Writing to the database again", { file: this.#path });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -162,6 +162,11 @@ export class Store implements Disposable {
     }
   }
 
+  /** For how long points are kept from now on, in ms. */
+  keep(ms: number): void {
+    this.#housekeeping.keepMs = ms;
+  }
+
   /**
    * One step of what keeps the file in shape: deletes what is too old, merges small parts.
    *

@@ -38,6 +38,9 @@ function answerTo(request: Request): unknown {
       opened().write(request.group);
       if (request.group.busy) tryToKeepHouse(true);
       return opened().stats;
+    case "keep":
+      store?.keep(request.keepMs);
+      return undefined;
     case "close":
       store?.[Symbol.dispose]();
       store = null;

@@ -6,6 +6,7 @@ import { StoreError } from "./store_error.ts";
 const CLOSE_MS = 10_000;
 
 interface Pending {
+  readonly since: number;
   resolve(answer: Answer): void;
   reject(error: Error): void;
 }
@@ -55,6 +56,17 @@ export class Writer implements AsyncDisposable {
     return { columns: columns!, stats: result as StoreStats };
   }
 
+  /** For how long points are kept from now on, in ms. */
+  keep(keepMs: number): void {
+    this.#ask({ type: "keep", keepMs }).catch(() => {});
+  }
+
+  /** Since when the thread owes an answer, in `performance.now()` ms. */
+  get waitingSince(): number | undefined {
+    const [first] = this.#pending.values();
+    return first?.since;
+  }
+
   async #result(request: Request): Promise<unknown> {
     const { result, failure } = await this.#ask(request);
     if (failure) throw new StoreError(failure.problem, failure.message);
@@ -65,7 +77,7 @@ export class Writer implements AsyncDisposable {
     if (this.#ended) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
-      this.#pending.set(id, { resolve, reject });
+      this.#pending.set(id, { since: performance.now(), resolve, reject });
       this.#worker.postMessage({ id, ...request }, transfer);
     });
   }

@@ -79,6 +79,13 @@ export class Counter {
     });
   }
 
+  /** A good record behind a damaged one: every output has its batches, but they can not be counted any more. */
+  salvage(payload: Uint8Array): void {
+    this.#origins.salvage(new PostcardReader(payload), (client, sequence) => {
+      client.sequence = Math.max(client.sequence, sequence);
+    });
+  }
+
   /** Counts the record with that payload. @returns its points. @throws {PostcardError} if the payload is none. */
   add(payload: Uint8Array): number {
     const reader = new PostcardReader(payload);

@@ -120,7 +120,7 @@ export async function inspect(directory: string, files: Files = SYSTEM_FILES): P
 async function endOf(segments: readonly Segment[], files: Files): Promise<Census> {
   const last = segments.at(-1);
   if (!last) return new Census();
-  const seenMs = TIMES.wallMs() - (TIMES.monotonicMs() - last.writtenMs);
+  const seenMs = Math.floor(TIMES.wallMs() - (TIMES.monotonicMs() - last.writtenMs));
   let scan = await scanSegment(files, last, { seenMs });
   if (scan.census === null) {
     const before = segments.at(-2);

@@ -71,6 +71,20 @@ export class OriginReader<C> {
   }
 
   /**
+   * Tells of the numbers of batches in a record behind a damaged one, which may have defined clients: of those that are
+   * certain. @throws {PostcardError} if the bytes are none.
+   */
+  salvage(reader: PostcardReader, visit: (client: C, sequence: number) => void): void {
+    for (let left = reader.length(3); left > 0; left--) {
+      const number = whole(reader);
+      const client = number === 0 ? this.#visitor.client(readIdentity(reader)) : this.#clients[number - 1];
+      whole(reader);
+      const sequence = whole(reader);
+      if (client !== undefined) visit(client, sequence);
+    }
+  }
+
+  /**
    * Reads what stands before the batch.
    *
    * @returns how many origins there are. @throws {PostcardError} if the bytes are none.

@@ -117,7 +117,7 @@ async function recoverLast(segments: readonly Segment[], options: RecoverOptions
   const { files, log, stats, quarantine, times } = options;
   const last = segments.at(-1)!;
   const lostFrom = firstOpen(options);
-  const seenMs = times.wallMs() - (times.monotonicMs() - last.writtenMs);
+  const seenMs = Math.floor(times.wallMs() - (times.monotonicMs() - last.writtenMs));
   let scan = await scanSegment(files, last, { lostFrom, seenMs });
   if (scan.census === null) {
     const before = segments.at(-2);

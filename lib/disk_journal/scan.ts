@@ -24,7 +24,10 @@ export interface Scan {
 export interface ScanOptions {
   /** Stops before the record with this number. @default {Infinity} */
   before?: number;
-  /** Lost points are counted from the record with this number on. @default {0} */
+  /**
+   * Lost points are counted from the record with this number on. What stands before it, every output has: clients need
+   * not send that again, although it is lost. @default {0}
+   */
   lostFrom?: number;
   /** What stands for the snapshot if that is damaged; it is counted on. @default none */
   base?: Census;
@@ -69,7 +72,7 @@ export async function scanSegment(
     }
     if (scan.stop === "bad") {
       scan.problem = "its checksum is wrong";
-      scan.lostPoints = await countLost(reader, length, first + scan.records, lostFrom);
+      scan.lostPoints = await countLost(reader, length, first + scan.records, lostFrom, counter);
     }
   } catch (error) {
     scan.stop = "bad";
@@ -89,12 +92,17 @@ async function countLost(
   length: number,
   number: number,
   lostFrom: number,
+  counter: Counter | null,
 ): Promise<number> {
   let points = 0;
+  let isGood = false;
   let payload = reader.skipBad();
   while (payload !== null) {
-    if (number++ >= lostFrom) points += guessPoints(payload);
+    if (number >= lostFrom) points += guessPoints(payload);
+    else if (isGood) counter?.salvage(payload);
+    number++;
     const next = await reader.next(length);
+    isGood = typeof next !== "string";
     payload = typeof next !== "string" ? next : next === "bad" ? reader.skipBad() : null;
   }
   return points;

@@ -23,6 +23,7 @@ const PLUGINS: readonly Plugin[] = [
     }, { doc }),
   ),
   fake("output", "csv", table({ output_path: text({ doc, default: "alumet-output.csv" }) }, { doc })),
+  fake("output", "sqlite", table({ path: text({ doc, default: "" }) }, { doc })),
 ];
 
 interface Outcome {
@@ -133,7 +134,7 @@ Deno.test("run is the default command, and hands the checked configuration to th
     const outcome = await run(args);
     assert.equal(outcome.code, 7);
     assert.equal(outcome.out, "");
-    assert.deepEqual(names(outcome), ["relay-server", "csv"]);
+    assert.deepEqual(names(outcome), ["relay-server", "sqlite"]);
     assert.deepEqual(outcome.settings?.plugins[0].config, { address: "[::]:1" });
     assert.equal(outcome.settings?.general.shutdown_timeout, 5_000);
     assert.equal(outcome.settings?.general.journal?.enable, undefined);
@@ -369,7 +370,10 @@ Deno.test("config regen writes a file that runs, and never over another one unle
   const nowhere = await run(["config", "regen", "--config", "no/such/directory"]);
   assert.equal(nowhere.code, 69);
   assert.match(nowhere.err, /^Cannot write no\/such\/directory: /);
-  assert.deepEqual(names(await run([], { files: { "alumet-config.toml": printed.out } })), ["procfs", "csv"]);
+  assert.deepEqual(names(await run([], { files: { "alumet-config.toml": printed.out } })), [
+    "procfs",
+    "sqlite",
+  ]);
 });
 
 Deno.test("config regen enables what its flags ask for, with their values", async () => {
@@ -392,6 +396,7 @@ Deno.test("plugins list tells kinds and purposes, with --status what is enabled 
 relay-server  input   Is the relay-server.
 relay-client  output  Is the relay-client.
 csv           output  Is the csv.
+sqlite        output  Is the sqlite.
 `,
   );
   const status = await run(["plugins", "list", "--status", "--relay-in", "[::]:1"]);

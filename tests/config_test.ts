@@ -80,6 +80,7 @@ const plugins: readonly Plugin[] = [
       force_flush: flag({ doc, default: true }),
     }, { doc }),
   ),
+  fake("output", "sqlite", table({ path: text({ doc, default: "" }) }, { doc })),
 ];
 
 type Options = Partial<ConfigOptions<typeof general>> & { variables?: Record<string, string> };
@@ -194,7 +195,7 @@ enable = "maybe"
     '6: plugins.relay-client.relay_server: cannot use "server": it has no port',
     '7: plugins.relay-client.client_name: expected a text, found 12; write "12"',
     '9: plugins.relay-client.retry.max_times: expected an integer, found "5"',
-    "10: plugins.rapl: unknown plugin; there are procfs, relay-server, filter, relay-client, csv; " +
+    "10: plugins.rapl: unknown plugin; there are procfs, relay-server, filter, relay-client, csv, sqlite; " +
       "a section that is for another agent needs enable = false",
     '15: plugins.procfs.groups[1].mode: expected "quick" or "slow", found "quik"; did you mean quick?',
     "16: relay-server: unknown table; did you mean [plugins.relay-server]?",
@@ -382,7 +383,7 @@ Deno.test("a bad --config-override is a usage error, a bad value in it names it 
 });
 
 Deno.test("flags alone are enough for a server, a client and a hop", () => {
-  assert.deepEqual(names(load(undefined, { relayIn: "[::]:1" })), ["relay-server", "csv"]);
+  assert.deepEqual(names(load(undefined, { relayIn: "[::]:1" })), ["relay-server", "sqlite"]);
   assert.deepEqual(names(load(undefined, { relayOut: "h:1" })), ["relay-client", "procfs"]);
   assert.deepEqual(names(load(undefined, { relayIn: "[::]:1", relayOut: "h:1" })), [
     "relay-client",
@@ -419,7 +420,7 @@ Deno.test("flags add to what a file enables, and win over enable = false with a 
 
 Deno.test("a file without an input or without an output says what to add", () => {
   const input = "no input is enabled: add [plugins.procfs] or [plugins.relay-server]";
-  const output = "no output is enabled: add [plugins.relay-client] or [plugins.csv]";
+  const output = "no output is enabled: add [plugins.relay-client] or [plugins.csv] or [plugins.sqlite]";
   refuses(
     "",
     {},
@@ -438,7 +439,7 @@ Deno.test("--plugins must name plugins that exist, and those that other flags ne
     { only: ["procfs", "cvs", "zzz"] },
     64,
     "Cannot use --plugins procfs,cvs,zzz: unknown plugin cvs; did you mean csv?",
-    "Cannot use --plugins procfs,cvs,zzz: unknown plugin zzz; there are procfs, relay-server, filter, relay-client, csv",
+    "Cannot use --plugins procfs,cvs,zzz: unknown plugin zzz; there are procfs, relay-server, filter, relay-client, csv, sqlite",
   );
   refuses(
     CLIENT,
@@ -533,7 +534,7 @@ token = "***" # alumet-config.toml:3
 max_times = 8 # default
 max_delay = "4s" # default
 
-# Plugins that do not run: relay-server, filter, csv
+# Plugins that do not run: relay-server, filter, csv, sqlite
 `,
   );
   assert.deepEqual(new Set(names(load(printed))), new Set(["procfs", "relay-client"]));

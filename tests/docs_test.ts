@@ -19,6 +19,11 @@ addEventListener("unload", () => Deno.removeSync(state, { recursive: true }));
 
 const commands = blocks(README, "sh").flatMap((block) => block.trim().split("\n"));
 
+/** A command's words, as a shell divides them. */
+function wordsOf(command: string): string[] {
+  return [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain);
+}
+
 /** Runs the command line within this process. */
 async function run(args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const output = await new Deno.Command(Deno.execPath(), {
@@ -81,7 +86,7 @@ Deno.test("every command in the README does what it is there for", async () => {
   await using server = new TestServer();
   try {
     for (const command of commands) {
-      const [program, ...args] = command.split(/\s+/);
+      const [program, ...args] = wordsOf(command);
       if (program === "./denow") {
         // The demo has a test of its own; the others are what runs this test, or what CI runs beside it.
         assert.equal(args[0], "task", command);
@@ -103,7 +108,7 @@ Deno.test("every command in the README does what it is there for", async () => {
         assert.ok(stdout.length + stderr.length > 0);
       }
     }
-    assert.ok((await Deno.stat(`${dir}/alumet-output.csv`)).isFile);
+    assert.ok((await Deno.stat(`${state}/alumet-relay/server/measurements.sqlite`)).isFile);
     assert.ok(server.points.length > 0, "the README's client sends to the server");
   } finally {
     await Deno.remove(dir, { recursive: true });
@@ -121,15 +126,21 @@ Deno.test("the demo measures, relays, stores, and sums up", async () => {
       "--for",
       "3s",
       "--file",
-      `${dir}/d.csv`,
+      `${dir}/d.sqlite`,
     ],
   }).output();
   const stdout = new TextDecoder().decode(output.stdout);
   assert.equal(output.code, 0, stdout + new TextDecoder().decode(output.stderr));
   assert.match(stdout, /points\/s .* points in all .* client/);
-  const rows = Number(stdout.match(/([\d,]+) rows written/)![1].replaceAll(",", ""));
-  assert.ok(rows > 0);
-  assert.equal((await Deno.readTextFile(`${dir}/d.csv`)).trim().split("\n").length, rows + 1);
+  const points = stdout.match(/([\d,]+) points stored/)![1].replaceAll(",", "");
+  assert.ok(Number(points) > 0);
+  // What it says to type next.
+  const [, sql] = stdout.match(/^ {2}\.\/denow run -A main\.ts query --database \S+d\.sqlite "(.*)"$/m)!;
+  const asked = await run(["query", sql, "--database", `${dir}/d.sqlite`]);
+  assert.equal(asked.code, 0, asked.stderr);
+  assert.ok(asked.stdout.split("\n").length > 3, asked.stdout);
+  const counted = await run(["query", "SELECT count(*) FROM points", "--database", `${dir}/d.sqlite`]);
+  assert.equal(counted.stdout, `count(*)\n${points}\n`);
   await Deno.remove(dir, { recursive: true });
 });
 

@@ -1,7 +1,7 @@
 /**
- * The first minute: a server in this process, a client in another one, real TCP between them, and a CSV file.
+ * The first minute: a server in this process, a client in another one, real TCP between them, and a database.
  *
- *     deno task demo [--for 10s] [--file demo-output.csv]
+ *     deno task demo [--for 10s] [--file demo.sqlite]
  *
  * The client measures this machine through /proc. Ctrl-C, or the end of the time, stops both in good order.
  */
@@ -11,7 +11,7 @@ import { runAgent, type RunningAgent } from "../lib/agent.ts";
 import { formatDuration, parseDuration } from "../lib/duration.ts";
 import { EXIT, messageOf } from "../lib/errors.ts";
 import { createLogger } from "../lib/log.ts";
-import { csv } from "../lib/outputs/csv.ts";
+import { sqlite } from "../lib/outputs/sqlite.ts";
 import { general } from "../lib/config/general.ts";
 import { relayServer } from "../lib/relay_server.ts";
 
@@ -34,7 +34,7 @@ const number = (value: number) => Math.round(value).toLocaleString("en-US");
 function readArguments(): { forMs: number; file: string } {
   const options = parseArgs(Deno.args, {
     string: ["for", "file"],
-    default: { file: "demo-output.csv" },
+    default: { file: "demo.sqlite" },
     unknown: (arg) => {
       console.error(`Unknown argument ${arg}; usage: task demo [--for 10s] [--file PATH]`);
       Deno.exit(EXIT.usage);
@@ -89,7 +89,7 @@ async function showProgress(agent: RunningAgent, stop: AbortSignal): Promise<voi
       const timer = setTimeout(resolve, 1000);
       stop.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
     });
-    const { "relay-server": server, csv: file } = agent.stats();
+    const { "relay-server": server, sqlite: file } = agent.stats();
     const line = `${number(server.points - before)} points/s   ${number(server.points)} points in all   ` +
       `${server.clients} client${server.clients === 1 ? "" : "s"}   ${FILE}: ${
         number(file.bytes / 1024)
@@ -121,7 +121,7 @@ const server = runAgent(
     stateBase: { path: STATE, from: "--state-dir" },
     plugins: [
       { plugin: relayServer, config: { ...relayServer.config.defaultValue(), address } },
-      { plugin: csv, config: { ...csv.config.defaultValue(), output_path: FILE } },
+      { plugin: sqlite, config: { ...sqlite.config.defaultValue(), path: FILE } },
     ],
   },
   log,
@@ -162,11 +162,24 @@ stopServer.abort();
 const code = await server;
 
 const seconds = (performance.now() - began) / 1000;
-const { "relay-server": received, csv: written } = running.stats();
+const { "relay-server": received, sqlite: written } = running.stats();
 say("");
 say(`${number(received.points)} points in ${seconds.toFixed(1)} s, ${number(received.bytes)} bytes over TCP`);
-say(`${number(written.points)} rows written to ${FILE}, ${number(written.bytes)} bytes:`);
-const text = await Deno.readTextFile(FILE);
-for (const row of [...text.split("\n", 1), ...text.slice(-4000).split("\n").slice(-4, -1)]) say(`  ${row}`);
+say(
+  `${number(written.points)} points stored in ${FILE}, ${
+    number((await Deno.stat(FILE)).size)
+  } bytes. For example:`,
+);
+say("");
+const query =
+  "SELECT timestamp, value, unit FROM measurements WHERE metric = 'mem_free' ORDER BY time DESC LIMIT 5";
+await new Deno.Command(Deno.execPath(), {
+  args: ["run", "-A", "--no-check", MAIN, "query", query, "--format", "table", "--database", FILE],
+  stdin: "null",
+}).spawn().status;
+say("");
+say("What else is there, and how to ask for it:");
+say(`  ./denow run -A main.ts query --database ${FILE}`);
+say(`  ./denow run -A main.ts query --database ${FILE} "${query}"`);
 if (!status.success) say(`The client failed with exit code ${status.code}.`);
 Deno.exit(status.success && received.points === written.points ? code : EXIT.software);

@@ -35,7 +35,7 @@ export interface Selection {
 /** The input that measures this machine, for a client without a file. */
 export const DEFAULT_INPUT = "procfs";
 /** The output that stores, for a server without a file. */
-export const DEFAULT_OUTPUT = "csv";
+export const DEFAULT_OUTPUT = "sqlite";
 
 /** Decides which plugins run. @throws {ExitError} if `--plugins` contradicts itself or the other flags. */
 export function selectPlugins(options: SelectOptions): Selection {

@@ -1,7 +1,7 @@
 /** The compiled program alone, where there is nothing else. Runs when ALUMET_RELAY_BIN names it. */
 import assert from "node:assert/strict";
 import { binary, Program, runProgram, type StartOptions, TempDir } from "../kit/process.ts";
-import { clientKeys, connected, portOf, readRows } from "./relay.ts";
+import { clientKeys, connected, portOf } from "./relay.ts";
 
 /** An empty folder with a copy of the program, and no environment at all: no PATH, no HOME. */
 async function alone(dir: TempDir, name: string): Promise<StartOptions> {
@@ -27,13 +27,13 @@ if (binary) {
     for (const program of [client, hop, server]) assert.equal(await program.stop(), 0, program.log);
 
     const { sent_points: points } = client.summary("relay-client");
-    const rows = await readRows(`${places[0].cwd}/alumet-output.csv`);
-    assert.ok(points > 0);
-    assert.equal(rows.length, points);
-    assert.deepEqual(new Set(rows.map(({ relay_client }) => relay_client)), new Set([Deno.hostname()]));
     // What each has left where it ran.
     const left = places.map(({ cwd }) => [...Deno.readDirSync(cwd!)].map(({ name }) => name).sort());
-    assert.deepEqual(left, [["alumet-output.csv", "alumet-relay"], ["alumet-relay"], ["alumet-relay"]]);
+    assert.deepEqual(left, [["alumet-relay", "measurements.sqlite"], ["alumet-relay"], ["alumet-relay"]]);
+    assert.ok(points > 0);
+    const sql = "SELECT relay_client, count(*) AS points FROM measurements GROUP BY 1";
+    const { stdout } = await runProgram(["query", sql, "--format", "json"], places[0]);
+    assert.deepEqual(JSON.parse(stdout), [{ relay_client: Deno.hostname(), points }]);
   });
 
   Deno.test("the binary alone writes a configuration file, and finds it right", async () => {

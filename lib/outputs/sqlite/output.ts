@@ -94,6 +94,7 @@ export class SqliteOutput implements Output {
     const { synchronous, keep = Infinity } = this.#config;
     this.#takeStats(await this.#writer.open({ path: this.#path, synchronous, keepMs: keep }));
     this.#isOpen = true;
+    this.#log.info("Writing to a database", { file: this.#path, bytes: this.stats.bytes });
   }
 
   get stalledSince(): number | undefined {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
 // Brings the npm packages of the stand-ins, which are then used without a network.
 import "../offline/toml/mod.ts";
-import { cutRuntime } from "../tools/compile.ts";
+import { cutRuntime, settleTimes } from "../tools/compile.ts";
 import { addUp, casesOf } from "../tools/count_tests.ts";
 import { layOut, packagesOf, type VersionMeta } from "../tools/vendor.ts";
 
@@ -318,6 +318,29 @@ Deno.test("the runtime is what stands before the payload of a compiled program",
   }
   assert.throws(() => cutRuntime(new Uint8Array(100)), RangeError);
   assert.throws(() => cutRuntime(new Uint8Array(3)), RangeError);
+});
+
+Deno.test("programs that differ in nothing but the times of their files are made the same", () => {
+  const programOf = (time: string) => {
+    const text =
+      `\x80\xff{"n":"a","o":[0,1],"u":true,"c":[12,3],"t":${time}}} code = '"t":1234567890123' {"o":[0,1],"t":${time}}`;
+    const payload = Uint8Array.from(text, (c) => c.charCodeAt(0));
+    const program = new Uint8Array([...new TextEncoder().encode(text), ...payload, ...new Array(16).fill(0)]);
+    const view = new DataView(program.buffer, program.length - 16);
+    view.setUint32(0, 0x501e, true);
+    view.setBigUint64(8, BigInt(payload.length + 16), true);
+    return program;
+  };
+  const [one, other] = [programOf("1795470525552"), programOf("1695470525551")];
+  const runtime = cutRuntime(one).slice();
+  assert.equal(settleTimes(one), 2);
+  settleTimes(other);
+  assert.deepEqual(cutRuntime(one), runtime, "the runtime is left alone");
+  assert.deepEqual(one.subarray(runtime.length), other.subarray(runtime.length));
+  const text = new TextDecoder("latin1").decode(one.subarray(runtime.length));
+  assert.ok(text.includes(`"c":[12,3],"t":1000000000000}`));
+  assert.ok(text.includes(`code = '"t":1234567890123'`));
+  assert.equal(settleTimes(new Uint8Array(100)), 0);
 });
 
 Deno.test("test cases are counted with their steps, whatever their names and messages hold", () => {

@@ -49,6 +49,35 @@ export function cutRuntime(program: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBu
   throw new RangeError("Cannot find the runtime: this is no program made by deno compile");
 }
 
+/**
+ * Puts one time in the place of those at which the files behind the runtime were changed: the same sources make the same
+ * program, whenever and wherever their packages were installed.
+ *
+ * @returns How many there were; none where the program is laid out in another way.
+ */
+export function settleTimes(program: Uint8Array<ArrayBuffer>): number {
+  let start: number;
+  try {
+    start = cutRuntime(program).length;
+  } catch {
+    return 0;
+  }
+  // One character a byte, so that places in the text are places in the file.
+  const text = new TextDecoder("latin1").decode(program.subarray(start));
+  let count = 0;
+  for (
+    const { index, 0: all } of text.matchAll(/"o":\[\d+,\d+\],(?:"u":\w+,)?(?:"c":\[\d+,\d+\],)?"t":\d{13}/g)
+  ) {
+    program.fill("0".charCodeAt(0), start + index + all.length - 12, start + index + all.length);
+    program[start + index + all.length - 13] = "1".charCodeAt(0);
+    count++;
+  }
+  return count;
+}
+
+/** Written anew at each run of Deno. */
+const UNSETTLED = "node_modules/.deno/.setup-cache.bin";
+
 /** The command and the environment that `deno compile` is run with. */
 interface Compiler {
   command: string;
@@ -146,13 +175,23 @@ async function main(args: string[]): Promise<number> {
   const compiler = await findCompiler(target);
   const { code } = await new Deno.Command(compiler.command, {
     // All permissions: Linux lets /proc and /sys be read only with them.
-    args: ["compile", "--quiet", "-A", V8_FLAGS, ...WORKERS, "--target", target, "--output", path, "main.ts"],
+    args: [
+      ...["compile", "--quiet", "-A", V8_FLAGS, ...WORKERS, "--exclude", UNSETTLED],
+      ...["--target", target, "--output", path, "main.ts"],
+    ],
     cwd: ROOT,
     env: compiler.env,
     stdin: "null",
   }).spawn().status;
   if (code !== 0) return code;
-  const { size } = await Deno.stat(target.includes("windows") ? `${path}.exe` : path);
+  const file = target.includes("windows") ? `${path}.exe` : path;
+  const program = await Deno.readFile(file);
+  // A file of its own, with a name of its own: the one that was there may be running.
+  if (!target.includes("windows") && !target.includes("darwin") && settleTimes(program) > 0) {
+    await Deno.writeFile(`${file}.settled`, program, { mode: 0o755 });
+    await Deno.rename(`${file}.settled`, file);
+  }
+  const { size } = await Deno.stat(file);
   console.error(
     `${output ?? "dist/alumet-relay"}: ${
       (size / 1e6).toFixed(1)

@@ -28,6 +28,8 @@ export interface StartOptions {
   wrapper?: readonly string[];
   /** @default {PROGRAM} */
   program?: readonly string[];
+  /** How long a program that ends by itself may take. @default {PATIENCE_MS} */
+  patienceMs?: number;
   /** A process that is older is killed, and with its sockets ends whatever waits for it. @default {120000} */
   lifetimeMs?: number;
 }
@@ -217,7 +219,11 @@ export async function runProgram(args: readonly string[], options: StartOptions 
   }).spawn();
   const output = child.output();
   try {
-    const { code, stdout, stderr } = await atMost(PATIENCE_MS, output, () => `the end of ${args.join(" ")}`);
+    const { code, stdout, stderr } = await atMost(
+      options.patienceMs ?? PATIENCE_MS,
+      output,
+      () => `the end of ${args.join(" ")}`,
+    );
     const ms = performance.now() - began;
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     return { code, stdout: text(stdout), stderr: text(stderr), ms };

@@ -1,11 +1,16 @@
 /**
  * The journal on disk: `journal.ts [MEBIBYTES]`. How fast batches go in, beside the disk's own rate of syncs; then the
- * time from opening a journal of that size to its first batch, reading all of it, and the memory that takes.
+ * time from opening a journal of that size to its first batch, reading all of it, and the memory that takes, with the
+ * flags of the product. With ALUMET_RELAY_BIN, the compiled program catches up with it too, into CSV on /dev/null.
+ *
+ * The journals are in BENCH_DIRECTORY, or where temporary files are.
  */
 import { DiskJournal } from "../lib/disk_journal/disk_journal.ts";
 import { createLogger } from "../lib/log.ts";
 import { synced } from "../tests/kit/journal.ts";
 import { sessionBatches } from "../tests/kit/session.ts";
+import { V8_FLAGS } from "../tools/v8_flags.ts";
+import { usageOf } from "./process.ts";
 
 const bytes = Number(Deno.args[0] ?? 256) * 1024 ** 2;
 const log = createLogger("bench");
@@ -20,17 +25,47 @@ async function readAll(directory: string): Promise<void> {
   console.log(`${bytes / 1024 ** 2} MiB: first batch ${ms(began).toFixed(0)} ms after opening`);
   journal.end();
   let points = 0;
-  let rss = 0;
   while (await reader.wait() === "ready") {
     for (let batch; (batch = reader.next());) {
       points += batch.length;
       reader.commit(1);
     }
-    rss = Math.max(rss, Deno.memoryUsage().rss);
   }
   console.log(
-    `all ${points} points in ${(ms(began) / 1000).toFixed(1)} s, ${Math.round(rss / 1e6)} MB of memory`,
+    `all ${points} points in ${(ms(began) / 1000).toFixed(1)} s, ${megabytes(Deno.pid)} MB of memory at most`,
   );
+}
+
+const megabytes = (pid: number) => Math.round(usageOf(pid).peakMiB * 1.048576);
+
+/** The longest that the program may take to catch up. */
+const CATCH_UP_MS = 300_000;
+
+/** The compiled program starts on that journal, and stops when it has written all. */
+async function catchUp(program: string, journal: string): Promise<void> {
+  const settings = [
+    "plugins.procfs.processes.enabled=false",
+    "journal.enable=true",
+    `journal.path=${journal}`,
+    `journal.max_size=${2 * bytes}`,
+    "journal.min_free=0",
+  ];
+  const args = ["--output-file", "/dev/null", "--state-dir", `${journal}-state`];
+  const child = new Deno.Command(program, {
+    args: [...args, ...settings.flatMap((setting) => ["--config-override", setting])],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const began = performance.now();
+  const segments = () =>
+    [...Deno.readDirSync(journal)].filter(({ name }) => name.endsWith(".segment")).length;
+  while (segments() > 1 && ms(began) < CATCH_UP_MS) await new Promise((resolve) => setTimeout(resolve, 100));
+  const seconds = (ms(began) / 1000).toFixed(1);
+  const memory = megabytes(child.pid);
+  child.kill("SIGTERM");
+  await child.status;
+  console.log(`the program caught up in ${seconds} s, ${memory} MB of memory at most`);
 }
 
 function fsyncMs(directory: string): number {
@@ -81,8 +116,18 @@ try {
       }
     }
   }
+  const compiled = Deno.env.get("ALUMET_RELAY_BIN");
+  const copy = `${directory}/copy`;
+  if (compiled) {
+    await Deno.mkdir(copy);
+    for (const { name } of Deno.readDirSync(large.directory)) {
+      await Deno.copyFile(`${large.directory}/${name}`, `${copy}/${name}`);
+    }
+  }
   const program = [new URL(import.meta.url).pathname, Deno.args[0] ?? "256", "read", large.directory];
-  await new Deno.Command(Deno.execPath(), { args: ["run", "-A", ...program], stdout: "inherit" }).output();
+  const args = ["run", "-A", V8_FLAGS, ...program];
+  await new Deno.Command(Deno.execPath(), { args, stdout: "inherit" }).output();
+  if (compiled) await catchUp(compiled, copy);
 } finally {
   await Deno.remove(directory, { recursive: true });
 }

@@ -60,11 +60,3 @@ export async function benchDelivery(
     await Deno.remove(path);
   }
 }
-
-if (import.meta.main) {
-  const directory = await Deno.makeTempDir();
-  for (const keeping of ["memory", "50ms", "always", "memory", "50ms", "always"] as const) {
-    const { points, seconds, client, server } = await benchDelivery(directory, keeping, 425);
-    console.log(keeping, `${(points / seconds / 1e6).toFixed(2)} M/s`, client, server);
-  }
-}

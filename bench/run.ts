@@ -5,6 +5,7 @@
  * minute; on a machine that does other work at the same time the ratios are still worth something.
  */
 import { benchClient, type ClientRun } from "./client.ts";
+import { benchDelivery, type DeliveryRun, type Keeping } from "./delivery.ts";
 import { benchProcfs } from "./procfs.ts";
 import { benchCopy, benchServer, type ServerRun } from "./relay.ts";
 
@@ -37,6 +38,20 @@ function row(
     `${ratio.toFixed(1)} |`;
 }
 
+const KEPT: Record<Keeping, string> = {
+  memory: "journals in memory",
+  "50ms": "on disk, sync every 50 ms",
+  always: "on disk, sync = always",
+};
+
+function deliveryRow({ keeping, points, seconds, client, server }: DeliveryRun, memory: DeliveryRun): string {
+  return `| ${KEPT[keeping]} | ${(points / seconds / 1e6).toFixed(2)} M | ${
+    (100 * memory.seconds / seconds).toFixed(0)
+  } % | ${micros(client.cpuSeconds, points)} + ${micros(server.cpuSeconds, points)} µs | ${
+    client.peakMiB.toFixed(0)
+  } + ${server.peakMiB.toFixed(0)} MiB |`;
+}
+
 const directory = await Deno.makeTempDir({ prefix: "alumet-relay-bench-" });
 try {
   const copy = await leastCpu(() => benchCopy(directory, 425));
@@ -45,6 +60,10 @@ try {
   const long = await leastCpu(() => benchServer(directory, 100, 20));
   const client: ClientRun = await best(() => benchClient(directory), ({ cpuMsPerPoll }) => cpuMsPerPoll);
   const procfs = await benchProcfs();
+  const delivered: DeliveryRun[] = [];
+  for (const keeping of ["memory", "50ms", "always"] as const) {
+    delivered.push(await best(() => benchDelivery(directory, keeping, 425), ({ seconds }) => seconds));
+  }
 
   const program = Deno.env.get("ALUMET_RELAY_BIN") ? "the compiled program" : "`deno run`";
   const figures = [
@@ -69,6 +88,10 @@ try {
     `| procfs alone | ${procfs.processes} | ${procfs.cpuMsPerPoll.toFixed(1)} ms | ${
       (procfs.rssBytes / 2 ** 20).toFixed(0)
     } MiB |`,
+    "",
+    "| client to server to CSV | points/s | memory = 100 % | CPU per point, client + server | peak memory |",
+    "| --- | --- | --- | --- | --- |",
+    ...delivered.map((run) => deliveryRow(run, delivered[0])),
     "",
     END,
   ].join("\n");

@@ -18,7 +18,7 @@ import { cases, Chance } from "./kit/bytes.ts";
 import { contextWith } from "./kit/context.ts";
 import { metricOf } from "./kit/decode.ts";
 import { batchOf, numbered, NUMBERS } from "./kit/points.ts";
-import { Postgres, postgres } from "./kit/postgres.ts";
+import { hasTimescale, Postgres, postgres } from "./kit/postgres.ts";
 import { until } from "./kit/relay.ts";
 import { atMost, freePort, linux, namespaces, needs, PATIENCE_MS, shell, TempDir } from "./kit/process.ts";
 import { SmallDisk } from "./kit/small_disk.ts";
@@ -772,5 +772,86 @@ Deno.test({
     assert.equal(await count(server), 81_000);
     assert.equal(await server.value("SELECT count(DISTINCT value) FROM alumet.points"), "81000");
     assert.deepEqual(await writing.letters(), []);
+  },
+});
+
+/** What is done for TimescaleDB, whichever stands in for it. */
+async function onTimescale(server: Postgres): Promise<Writing> {
+  const writing = new Writing(server);
+  await writing.write(pointsAt([now(), now() - 86_400, now() - 10 * 86_400]));
+  await writing.line(/The table points is a hypertable of TimescaleDB/);
+  assert.equal(
+    await server.value("SELECT relkind FROM pg_class WHERE oid = 'alumet.points'::regclass"),
+    "r",
+    "it is not partitioned by us",
+  );
+  assert.equal(await server.value("SELECT count(*) FROM alumet.measurements"), "3");
+  return writing;
+}
+
+Deno.test({
+  name: "With TimescaleDB in the database, points is a hypertable, and days are dropped by its means",
+  ...here,
+  async fn() {
+    await using server = await Postgres.create();
+    // Debian does not have it: functions of its names stand in for it, and say how they were called.
+    await server.sql(`
+      CREATE SCHEMA "odd place"; GRANT USAGE ON SCHEMA "odd place" TO alumet;
+      CREATE TABLE "odd place".calls (call text); GRANT ALL ON "odd place".calls TO alumet;
+      CREATE FUNCTION "odd place".create_hypertable(relation regclass, time_column_name name,
+        chunk_time_interval interval, create_default_indexes boolean) RETURNS void LANGUAGE sql AS
+        $$ INSERT INTO "odd place".calls VALUES (format('create_hypertable %s %s %s %s', $1, $2, $3, $4)) $$;
+      CREATE FUNCTION "odd place".drop_chunks(relation regclass, older_than timestamptz) RETURNS SETOF text
+        LANGUAGE sql AS
+        $$ INSERT INTO "odd place".calls VALUES (format('drop_chunks %s %s', $1, now() - $2 < interval '8 days')) ;
+           SELECT unnest(ARRAY['one', 'two']) $$;
+      SET allow_system_table_mods = on;
+      INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+        SELECT 99999, 'timescaledb', 10, oid, false, '2.0' FROM pg_namespace WHERE nspname = 'odd place'`);
+    {
+      await using _writing = await onTimescale(server);
+    }
+    const session = await Session.open(settingsOf(server), 10_000);
+    const deleted = await deleteOld(session, { schema: '"alumet"', hypertable: true }, 7 * DAY_MS);
+    await session[Symbol.asyncDispose]();
+    assert.deepEqual(deleted, { days: 2, points: 0, series: 0 });
+    assert.deepEqual(await server.sql('SELECT call FROM "odd place".calls'), [
+      "create_hypertable points time 1 day f",
+      "drop_chunks points t",
+    ]);
+    await using other = new Writing(server, { schema: "plain", timescaledb: false });
+    await other.write(pointsAt([now()]));
+    assert.equal(
+      await server.value("SELECT relkind FROM pg_class WHERE oid = 'plain.points'::regclass"),
+      "p",
+    );
+  },
+});
+
+Deno.test({
+  name: "TimescaleDB itself, where it is installed",
+  ignore: here.ignore || !hasTimescale,
+  async fn() {
+    await using server = await Postgres.create({ shared_preload_libraries: "timescaledb" });
+    await server.sql("CREATE EXTENSION timescaledb");
+    await using writing = await onTimescale(server);
+    assert.equal(await server.value("SELECT count(*) FROM show_chunks('alumet.points')"), "3");
+    assert.equal(
+      await server.value(
+        "SELECT count(*) FROM pg_indexes WHERE schemaname = 'alumet' AND tablename = 'points'",
+      ),
+      "1",
+    );
+    const session = await Session.open(settingsOf(server), 10_000);
+    const deleted = await deleteOld(session, { schema: '"alumet"', hypertable: true }, 7 * DAY_MS);
+    await session[Symbol.asyncDispose]();
+    assert.deepEqual(deleted, { days: 1, points: 0, series: 0 });
+    await writing.write(numbered(100, 1000));
+    assert.equal(await server.value("SELECT count(*) FROM alumet.measurements"), "102");
+    // What it refuses is found in halves here as well.
+    await server.sql("ALTER TABLE alumet.points ADD CONSTRAINT no_seven CHECK (value <> 2007)");
+    await writing.write(numbered(100, 2000));
+    assert.equal(await server.value("SELECT count(*) FROM alumet.measurements"), "201");
+    assert.equal((await writing.letters()).length, 1);
   },
 });

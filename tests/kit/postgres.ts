@@ -16,7 +16,10 @@ const SETTINGS = {
   autovacuum: "off",
 };
 
+/** The folder of its programs: what the environment variable POSTGRES_BIN says, else the newest of Debian's. */
 function findPrograms(): string | undefined {
+  const given = Deno.env.get("POSTGRES_BIN");
+  if (given) return given;
   const root = "/usr/lib/postgresql";
   try {
     const versions = [...Deno.readDirSync(root)].map(({ name }) => name).sort((a, b) =>
@@ -47,6 +50,16 @@ export const postgres: Need = () => {
     ? `needs the user ${USER}, since PostgreSQL does not run as root`
     : undefined;
 };
+
+/** Whether TimescaleDB can be loaded: Debian does not have it. */
+export const hasTimescale = PROGRAMS !== undefined && (() => {
+  try {
+    const shared = PROGRAMS.replace(/\/lib\/postgresql\/(\d+)\/bin$/, "/share/postgresql/$1");
+    return Deno.statSync(`${shared}/extension/timescaledb.control`).isFile;
+  } catch {
+    return false;
+  }
+})();
 
 /** The command as a user that PostgreSQL runs as. */
 function unprivileged(...command: string[]): [string, string[]] {

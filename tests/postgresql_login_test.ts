@@ -202,7 +202,7 @@ Deno.test({
     await using directory = new TempDir();
     await using server = await Postgres.create({ log_connections: "on" });
     await withTls(server, await certificates(directory));
-    await server.sql(`ALTER ROLE alumet PASSWORD '${PASSWORD}'`);
+    await server.sql(`SET password_encryption = 'scram-sha-256'; ALTER ROLE alumet PASSWORD '${PASSWORD}'`);
     await hba(server, "host all all 127.0.0.1/32 scram-sha-256");
     const path = directory.file("password");
     await Deno.writeTextFile(path, `${PASSWORD}, the old one`);

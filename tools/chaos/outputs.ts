@@ -77,4 +77,42 @@ const sqlite: ChaosOutput = {
   },
 };
 
-export const OUTPUTS: readonly ChaosOutput[] = [csv, sqlite];
+/** The URL of a database for `--output postgresql`: each episode has a schema of its own there. */
+const DATABASE = "CHAOS_POSTGRESQL";
+
+function database(): string {
+  const url = Deno.env.get(DATABASE);
+  if (url) return url;
+  throw new Error(`Say in ${DATABASE} which database to write to: postgresql://user@host/database`);
+}
+
+const schemaOf = (directory: string) => `chaos_${directory.replace(/\W/g, "_").slice(-50)}`;
+
+function psql(sql: string): string {
+  const args = [database(), "-X", "-q", "-A", "-t", "-c", sql];
+  const { stdout } = new Deno.Command("psql", { args, stdout: "piped", stderr: "null" }).outputSync();
+  return new TextDecoder().decode(stdout);
+}
+
+const postgresql: ChaosOutput = {
+  name: "postgresql",
+  args: (directory) => [
+    ...["--plugins", "relay-server,postgresql"],
+    `--config-override=plugins.postgresql.url=${database()}`,
+    `--config-override=plugins.postgresql.schema=${schemaOf(directory)}`,
+  ],
+  mark: (directory) => psql(`SELECT transaction FROM ${schemaOf(directory)}.journals`),
+  *read(directory) {
+    const schema = schemaOf(directory);
+    const columns = "consumer_id, value, time_ns % 1000000000";
+    const text = psql(`COPY (SELECT ${columns} FROM ${schema}.measurements) TO STDOUT`);
+    psql(`SET client_min_messages = error; DROP SCHEMA ${schema} CASCADE`);
+    for (const line of text.split("\n")) {
+      if (line === "") continue;
+      const [life, number, nanos] = line.split("\t").map(Number);
+      yield { life, number, nanos };
+    }
+  },
+};
+
+export const OUTPUTS: readonly ChaosOutput[] = [csv, sqlite, postgresql];

@@ -117,6 +117,8 @@ export class DiskJournal implements Journal, AsyncDisposable {
       this.#retention.forgetCommitted();
       this.#wakeProducers();
       this.#cursors.schedule();
+      // Clients may be waiting until this is stored.
+      core.clients.progress();
     };
   }
 

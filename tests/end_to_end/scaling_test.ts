@@ -242,3 +242,25 @@ for (
     fn: () => run(Number(Deno.env.get("SCALING_SEED") ?? seed), args),
   });
 }
+
+Deno.test({
+  name: "what is stored is acknowledged at once, also where nothing else comes",
+  ...needs(postgres),
+  async fn() {
+    await using database = await Postgres.create();
+    // Later than the journal has it.
+    const late = ["--config-override", 'plugins.postgresql.flush_interval="200ms"'];
+    await using server = new Server(database, late);
+    await server.start();
+    await using client = new TestClient(configOf(server.port));
+    client.push(counting(0, 1));
+    await until(() => client.journal.pendingPoints === 0, PATIENCE_MS);
+    for (let n = 1; n < 10; n++) {
+      client.push(counting(n, 1));
+      // A server's sign of life comes every five seconds, and says the same.
+      await until(() => client.journal.pendingPoints === 0, 3000, "the acknowledgement");
+    }
+    await client.finish();
+    assert.deepEqual(await stored(database), ["node-1\t10\t10\t9"]);
+  },
+});

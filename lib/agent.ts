@@ -360,6 +360,7 @@ class Agent {
       journal.unblock();
       await within(Promise.all(inputs), LAST_WORDS_MS);
     }
+    for (const { input } of this.#inputs) input.handOver?.();
     journal.end();
     const left = Math.max(0, shutdown_timeout - (performance.now() - began));
     if (!await within(Promise.all(outputs), left)) {
@@ -412,6 +413,7 @@ class Agent {
       this.#log.warn("Stopping at once", { signal });
       Deno.exit(code);
     }
+    for (const { input } of this.#inputs) input.handOver?.();
     const { lost, fields } = await this.#closeJournal(LAST_SYNC_MS);
     if (lost > 0) this.#log.error(`Stopping at once, ${lost} points are given up`, { signal, ...fields });
     else this.#log.warn("Stopping at once", { signal, ...fields });

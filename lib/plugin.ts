@@ -75,6 +75,8 @@ export interface Input extends Part, AsyncDisposable {
    * arrived) and returns.
    */
   run(sink: BatchSink, stop: AbortSignal): Promise<void>;
+  /** The sink takes nothing more after this call: what is gathered is handed over now, whether there is room or not. */
+  handOver?(): void;
   /** Counters since the start, for the summary and the live line. */
   readonly stats?: Readonly<Record<string, number>>;
 }

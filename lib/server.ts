@@ -169,6 +169,7 @@ export class RelayServer implements Input {
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #first = true;
   #listening = true;
+  #handedOver = false;
 
   /** @param listener The socket to accept from; it is closed with the server. */
   constructor(
@@ -296,6 +297,8 @@ export class RelayServer implements Input {
   }
 
   #push(batches: Batch[]): Promise<void> | void {
+    // What still comes is acknowledged to nobody.
+    if (this.#handedOver) return;
     let room: Promise<void> | void = undefined;
     for (const batch of batches) room = this.#sink!.push(batch) ?? room;
     if (room) {
@@ -306,6 +309,15 @@ export class RelayServer implements Input {
       });
       return this.#blocked;
     }
+  }
+
+  handOver(): void {
+    if (this.#handedOver) return;
+    clearTimeout(this.#flushTimer);
+    for (const batch of this.#shared.builder.take()) void this.#sink?.push(batch);
+    this.#handedOver = true;
+    this.#stopListening();
+    for (const connection of this.#connections) connection.close();
   }
 
   #stopListening(): void {

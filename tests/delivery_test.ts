@@ -520,3 +520,22 @@ Deno.test("acknowledgements that come while the window is being filled are not m
   await client.finish();
   await acknowledging;
 });
+
+Deno.test("a server that is told to hand over passes on what it has gathered, and nothing behind it", async () => {
+  const server = new TestServer();
+  server.collector.holdsBack = true;
+  await using client = await AcknowledgedClient.connect(server.port, "n");
+  await client.send(1, numbered(5));
+  await until(() => server.points.length === 5);
+  for (let sequence = 2; sequence < 40; sequence++) {
+    await client.send(sequence, numbered(5, 5 * sequence));
+    if (server.server.stats.points > server.points.length) break;
+  }
+  server.server.handOver();
+  assert.equal(server.points.length, server.server.stats.points);
+  const { length } = server.points;
+  await client.peer.closed();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(server.points.length, length);
+  await server.stop();
+});

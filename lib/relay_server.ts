@@ -8,7 +8,7 @@ import { EXIT, ExitError, messageOf } from "./errors.ts";
 import { listenOrAdopt } from "./listen.ts";
 import type { Logger } from "./log.ts";
 import { definePlugin, type Input, type PluginContext } from "./plugin.ts";
-import { choice, duration, type Infer, integer, list, size, table, text } from "./schema.ts";
+import { choice, duration, type Infer, integer, list, live, size, table, text } from "./schema.ts";
 import { DEFAULT_LIMITS, RelayServer, type ServerLimits, type ServerShared } from "./server.ts";
 import { AdoptedListener } from "./systemd/activation.ts";
 import { TlsTerminator } from "./tls_terminator.ts";
@@ -30,11 +30,11 @@ const config = table({
       "has stored it. The second is for several servers that write to one database (docs/scaling.md).",
     default: "journal",
   }),
-  allow: list(network, {
+  allow: live(list(network, {
     doc: "Networks whose clients are taken, such as 10.0.0.0/8, 2001:db8::/32 or fe80::/10%eth0. Empty: all.",
     default: [],
-  }),
-  deny: list(network, { doc: "Networks whose clients are refused, whatever allow says.", default: [] }),
+  })),
+  deny: live(list(network, { doc: "Networks whose clients are refused, whatever allow says.", default: [] })),
   tokens: text({
     doc:
       "File of the clients that may send, with the hashes of their tokens (alumet-relay token new NAME adds one). " +
@@ -42,10 +42,10 @@ const config = table({
     default: "",
     secretFile: true,
   }),
-  without_token: list(network, {
+  without_token: live(list(network, {
     doc: "Networks whose clients need no token although there is a file of them, such as real Alumet agents.",
     default: [],
-  }),
+  })),
   tls: table({
     cert: text({
       doc: "The server's certificate and those between it and the CA, a PEM file. Empty: no TLS.",
@@ -71,7 +71,7 @@ const config = table({
       if (cert === "" && client_ca !== "") return { key: "cert", problem: "is needed with client_ca" };
     },
   }),
-  limits: table({
+  limits: live(table({
     connections: integer({ doc: "Most connections at once.", default: 10_000, min: 1 }),
     connections_per_address: integer({
       doc: "Most connections at once of one address.",
@@ -109,7 +109,7 @@ const config = table({
       doc: "A client that says nothing for so long is disconnected. 0: never.",
       default: "0s",
     }),
-  }, { doc: "What clients may take of this server." }),
+  }, { doc: "What clients may take of this server." })),
 }, {
   doc: "Receives measurements from relay clients.",
   check: ({ address, allow, deny, without_token }) => {
@@ -202,6 +202,18 @@ function limitsOf({ limits }: RelayServerConfig): ServerLimits {
   };
 }
 
+function admissionOf(options: RelayServerConfig, tokens: Tokens | undefined): AdmissionOptions {
+  return {
+    allow: options.allow,
+    deny: options.deny,
+    tokens,
+    withoutToken: options.without_token,
+    maxConnections: options.limits.connections,
+    maxConnectionsPerAddress: options.limits.connections_per_address,
+    maxNameLength: options.limits.name_length,
+  };
+}
+
 export const relayServer = definePlugin({
   name: "relay-server",
   kind: "input",
@@ -210,21 +222,13 @@ export const relayServer = definePlugin({
   advise,
   async open(options: RelayServerConfig, context: PluginContext): Promise<Input> {
     const address = parseAddress(options.address, { listen: true });
-    const admission: AdmissionOptions = {
-      allow: options.allow,
-      deny: options.deny,
-      tokens: openTokens(options.tokens, context.log),
-      withoutToken: options.without_token,
-      maxConnections: options.limits.connections,
-      maxConnectionsPerAddress: options.limits.connections_per_address,
-      maxNameLength: options.limits.name_length,
-    };
+    const tokens = openTokens(options.tokens, context.log);
     const tls = await openTls(options.tls, context.log);
     const listener = await listenOrAdopt(address, ADDRESS_KEY, context.log);
     const server = new RelayServer(listener, context, limitsOf(options), {
       safety: options.acknowledge === "stored" ? "stored" : "durable",
       scope: address.scope,
-      admission,
+      admission: admissionOf(options, tokens),
       tls,
     });
     const { hostname, port } = server.address;
@@ -234,6 +238,9 @@ export const relayServer = definePlugin({
       address: formatAddress(adopted ? { hostname, port } : { ...address, port }),
       socket: adopted ? "systemd" : undefined,
     });
-    return server;
+    return Object.assign(server, {
+      reconfigure: (options: RelayServerConfig) =>
+        server.change(limitsOf(options), admissionOf(options, tokens)),
+    });
   },
 });

@@ -180,6 +180,8 @@ export class RelayServer implements Input {
   ) {
     this.#listener = listener;
     this.#log = context.log;
+    // They may change, and are nobody else's.
+    limits = { ...limits };
     const isFirst = () => this.#first;
     this.#shared = {
       log: context.log,
@@ -202,6 +204,12 @@ export class RelayServer implements Input {
       admission: new Admission(admission, context.log),
       scope,
     };
+  }
+
+  /** Other limits and rules, for connections that come from now on. */
+  change(limits: ServerLimits, admission: AdmissionOptions): void {
+    Object.assign(this.#shared.limits, limits);
+    this.#shared.admission.change(admission);
   }
 
   /** The address that is listened on; a scope is not in it. */

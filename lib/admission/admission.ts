@@ -38,10 +38,10 @@ export interface Applicant extends Peer {
 }
 
 export class Admission {
-  readonly #options: AdmissionOptions;
-  readonly #allow: Networks;
-  readonly #deny: Networks;
-  readonly #withoutToken: Networks;
+  #options!: AdmissionOptions;
+  #allow!: Networks;
+  #deny!: Networks;
+  #withoutToken!: Networks;
   readonly #log: Logger;
   #connections = 0;
   readonly #perAddress = new Map<string, number>();
@@ -51,11 +51,16 @@ export class Admission {
   refused = 0;
 
   constructor(options: AdmissionOptions, log: Logger) {
+    this.#log = log;
+    this.change(options);
+  }
+
+  /** From now on these hold, for those who come. */
+  change(options: AdmissionOptions): void {
     this.#options = options;
     this.#allow = new Networks(options.allow);
     this.#deny = new Networks(options.deny);
     this.#withoutToken = new Networks(options.withoutToken);
-    this.#log = log;
   }
 
   /** A connection has come. @returns why it is refused, if it is. {@linkcode Admission.left} must be called all the same. */

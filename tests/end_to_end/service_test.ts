@@ -12,7 +12,7 @@ import {
   python3,
   TempDir,
 } from "../kit/process.ts";
-import { COUNTER, countingFrame, Peer, TestServer, until } from "../kit/relay.ts";
+import { COUNTER, countingFrame, greeting, Peer, TestServer, until } from "../kit/relay.ts";
 import { POLL_FAST, portOf, readRows, startServer } from "./relay.ts";
 
 const isPing = (text: string) => text === "WATCHDOG=1";
@@ -222,6 +222,46 @@ Deno.test({
       rows.map(({ value }) => Number(value)),
       Array.from({ length: numbers.sent }, (_, n) => n),
     );
+  },
+});
+
+Deno.test({
+  name: "SIGHUP changes who may come and how many, and nobody who is there has to go",
+  ...needs(linux),
+  async fn() {
+    await using dir = new TempDir();
+    const [config, file] = [dir.file("relay.toml"), dir.file("out.csv")];
+    await Deno.writeTextFile(config, serverFile(file));
+    await using server = new Program(["--config", config]);
+    await server.line(/"Running"/);
+    const port = portOf(server);
+    await using first = await Peer.client(port, "first", [COUNTER]);
+    const reload = async (keys: string, count: number) => {
+      const text = serverFile(file).replace("[plugins.csv]", `${keys}\n[plugins.csv]`);
+      await Deno.writeTextFile(config, text);
+      server.signal("SIGHUP");
+      return (await server.line(/Configuration read again/, { count })).changed;
+    };
+    assert.equal(await reload("limits.connections = 1", 1), "plugins.relay-server.limits.connections");
+    await using second = await Peer.connect(port);
+    await second.send(greeting("second"));
+    await server.line(/Refusing a client.*there are 1 connections already/);
+    await second.closed();
+    const keys = await reload('deny = ["127.0.0.0/8"]', 2);
+    assert.equal(keys, "plugins.relay-server.deny, plugins.relay-server.limits.connections");
+    await using third = await Peer.connect(port);
+    await third.send(greeting("third"));
+    await server.line(/Refusing a client.*its address is denied/);
+    await third.closed();
+    assert.equal(await reload("", 3), "plugins.relay-server.deny");
+    await using fourth = await Peer.client(port, "fourth", [COUNTER]);
+    for (const [peer, name] of [[first, "first"], [fourth, "fourth"]] as const) {
+      await peer.send(countingFrame(name, 0, 10));
+      await peer.conn.closeWrite();
+      await peer.closed();
+    }
+    assert.equal(await server.stop(), 0, server.log);
+    assert.equal((await readRows(file)).length, 20);
   },
 });
 

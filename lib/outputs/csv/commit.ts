@@ -9,7 +9,7 @@ import type { FilePosition, PositionFile } from "./position.ts";
 /** Positions are saved so long after one another, in ms, */
 const INTERVAL_MS = 100;
 /** or as soon as so many points wait for one. */
-const MANY_POINTS = 16_384;
+const MANY_POINTS = 49_152;
 /** Wait before saving is tried again, in ms. */
 const RETRY_MS = 1000;
 

@@ -1,5 +1,6 @@
 /** Who is let in, and what can be read on the way: programs in two networks, with the command lines of printed units. */
 import assert from "node:assert/strict";
+import { main } from "../../lib/cli.ts";
 import { Capture } from "../kit/capture.ts";
 import { certificates } from "../kit/certificates.ts";
 import { Cable } from "../kit/netns.ts";
@@ -34,7 +35,12 @@ const listOf = (...networks: string[]) => `[${networks.map((network) => `'${netw
 
 /** The arguments of the command line in the unit that is printed for these flags. */
 async function unitArguments(kind: "client" | "server", flags: readonly string[]): Promise<string[]> {
-  const { code, stdout, stderr } = await runProgram(["systemd-unit", kind, ...flags]);
+  // Within this process: a unit cannot start a program from everywhere that tests can.
+  let [stdout, stderr] = ["", ""];
+  const code = await main(["systemd-unit", kind, ...flags], {
+    stdout: (text) => void (stdout += text),
+    stderr: (text) => void (stderr += text),
+  });
   assert.equal(code, 0, stderr);
   const [, line] = /^ExecStart=(.*)$/m.exec(stdout)!;
   const words = [...line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, bare]) =>

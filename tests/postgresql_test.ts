@@ -827,30 +827,33 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "TimescaleDB itself, where it is installed",
-  ignore: here.ignore || !hasTimescale,
-  async fn() {
-    await using server = await Postgres.create({ shared_preload_libraries: "timescaledb" });
-    await server.sql("CREATE EXTENSION timescaledb");
-    await using writing = await onTimescale(server);
-    assert.equal(await server.value("SELECT count(*) FROM show_chunks('alumet.points')"), "3");
-    assert.equal(
-      await server.value(
-        "SELECT count(*) FROM pg_indexes WHERE schemaname = 'alumet' AND tablename = 'points'",
-      ),
-      "1",
-    );
-    const session = await Session.open(settingsOf(server), 10_000);
-    const deleted = await deleteOld(session, { schema: '"alumet"', hypertable: true }, 7 * DAY_MS);
-    await session[Symbol.asyncDispose]();
-    assert.deepEqual(deleted, { days: 1, points: 0, series: 0 });
-    await writing.write(numbered(100, 1000));
-    assert.equal(await server.value("SELECT count(*) FROM alumet.measurements"), "102");
-    // What it refuses is found in halves here as well.
-    await server.sql("ALTER TABLE alumet.points ADD CONSTRAINT no_seven CHECK (value <> 2007)");
-    await writing.write(numbered(100, 2000));
-    assert.equal(await server.value("SELECT count(*) FROM alumet.measurements"), "201");
-    assert.equal((await writing.letters()).length, 1);
-  },
-});
+// Debian does not have it: elsewhere there is nothing that could be missing.
+if (hasTimescale) {
+  Deno.test({
+    name: "TimescaleDB itself, where it is installed",
+    ...here,
+    async fn() {
+      await using server = await Postgres.create({ shared_preload_libraries: "timescaledb" });
+      await server.sql("CREATE EXTENSION timescaledb");
+      await using writing = await onTimescale(server);
+      assert.equal(await server.value("SELECT count(*) FROM show_chunks('alumet.points')"), "3");
+      assert.equal(
+        await server.value(
+          "SELECT count(*) FROM pg_indexes WHERE schemaname = 'alumet' AND tablename = 'points'",
+        ),
+        "1",
+      );
+      const session = await Session.open(settingsOf(server), 10_000);
+      const deleted = await deleteOld(session, { schema: '"alumet"', hypertable: true }, 7 * DAY_MS);
+      await session[Symbol.asyncDispose]();
+      assert.deepEqual(deleted, { days: 1, points: 0, series: 0 });
+      await writing.write(numbered(100, 1000));
+      assert.equal(await server.value("SELECT count(*) FROM alumet.measurements"), "102");
+      // What it refuses is found in halves here as well.
+      await server.sql("ALTER TABLE alumet.points ADD CONSTRAINT no_seven CHECK (value <> 2007)");
+      await writing.write(numbered(100, 2000));
+      assert.equal(await server.value("SELECT count(*) FROM alumet.measurements"), "201");
+      assert.equal((await writing.letters()).length, 1);
+    },
+  });
+}

@@ -62,7 +62,8 @@ export class CsvOutput implements Output {
     let handle: Deno.FsFile | null = null;
     try {
       if (pattern.isFixed) handle = await openForAppending(pattern.path("", new Date(0)));
-      else await Deno.readDir(pattern.root.folder || ".")[Symbol.asyncIterator]().next();
+      // Reading one entry would leave the folder open.
+      else Deno.readDirSync(pattern.root.folder || ".");
     } catch (error) {
       throw new ExitError(EXIT.unavailable, `${where}: ${messageOf(error)}`, { cause: error });
     }

@@ -17,7 +17,7 @@ import { Cursors } from "./cursors.ts";
 import { identify, type Identity, saveIdentity } from "./identity.ts";
 import { Ledger } from "./ledger.ts";
 import { lockDirectory } from "./lock.ts";
-import { complete, type DiskJournalOptions, type DiskJournalStats } from "./options.ts";
+import { complete, type DiskJournalOptions, type DiskJournalStats, newStats } from "./options.ts";
 import { Quarantine } from "./quarantine.ts";
 import { DiskReader } from "./reader.ts";
 import { Pace } from "./pace.ts";
@@ -72,16 +72,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
         if (position !== null) continue;
         log.error("A cursor of the journal is damaged: its output gets all that is kept", { path });
       }
-      const stats: DiskJournalStats = {
-        appendedPoints: 0,
-        droppedPoints: 0,
-        damagedPoints: 0,
-        damagedBytes: 0,
-        tornTails: 0,
-        quarantinedSegments: 0,
-        rejectedPoints: 0,
-        diskBytes: 0,
-      };
+      const stats = newStats();
       const quarantine = new Quarantine(directory, files, log, settings.quarantineBytes);
       const found = await recover({ directory, files, log, stats, quarantine, cursors, times });
       const segments = new Segments(found.segments, stats, files, log);

@@ -94,3 +94,17 @@ export interface DiskJournalStats extends JournalStats {
   /** Bytes of the segments. */
   diskBytes: number;
 }
+
+/** Of a journal that has done nothing yet. */
+export function newStats(): DiskJournalStats {
+  return {
+    appendedPoints: 0,
+    droppedPoints: 0,
+    damagedPoints: 0,
+    damagedBytes: 0,
+    tornTails: 0,
+    quarantinedSegments: 0,
+    rejectedPoints: 0,
+    diskBytes: 0,
+  };
+}

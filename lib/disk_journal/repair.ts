@@ -9,7 +9,7 @@ import { Census } from "./census.ts";
 import { loadCursors, outputOf } from "./cursor.ts";
 import { type Files, replaceFile, SYSTEM_FILES } from "./files.ts";
 import { identify, readIdentity } from "./identity.ts";
-import type { DiskJournalStats } from "./options.ts";
+import { newStats } from "./options.ts";
 import { Quarantine } from "./quarantine.ts";
 import { RecordReader } from "./record_reader.ts";
 import { censusBefore, cut, recover } from "./recover.ts";
@@ -63,16 +63,7 @@ async function repairLocked(directory: string, files: Files): Promise<Repair> {
   const log = keptLog(actions);
   const times = { wallMs: () => Date.now(), monotonicMs: () => performance.now() };
   const quarantine = new Quarantine(directory, files, log);
-  const stats: DiskJournalStats = {
-    appendedPoints: 0,
-    droppedPoints: 0,
-    damagedPoints: 0,
-    damagedBytes: 0,
-    tornTails: 0,
-    quarantinedSegments: 0,
-    rejectedPoints: 0,
-    diskBytes: 0,
-  };
+  const stats = newStats();
   const cursors = await loadCursors(files, directory);
   for (const [path, position] of cursors) {
     if (position !== null) continue;

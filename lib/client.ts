@@ -5,151 +5,29 @@
  * (see {@linkcode ./sending.ts}); what a connection did not bring there is sent again on the next one.
  */
 import { deadline } from "@std/async/deadline";
-import { retry, RetryError } from "@std/async/retry";
-import { addressProblem, isLoopback, parseAddress } from "./address.ts";
-import type { Advice } from "./config/advice.ts";
+import { RetryError } from "@std/async/retry";
+import { isLoopback } from "./address.ts";
+import { greet, readMessage, Refused } from "./client_handshake.ts";
 import { Delivery } from "./delivery.ts";
-import { dial, type Dialled, explainTls } from "./dial.ts";
+import { dial, type Dialled } from "./dial.ts";
 import { formatDuration } from "./duration.ts";
 import { EXIT, ExitError, messageOf } from "./errors.ts";
-import { FrameReader } from "./frames.ts";
+import type { FrameReader } from "./frames.ts";
 import type { BatchReader } from "./journal.ts";
 import type { Logger } from "./log.ts";
 import { Outbox } from "./outbox.ts";
-import { definePlugin, type Output, type PluginContext } from "./plugin.ts";
+import type { Output, PluginContext } from "./plugin.ts";
 import { PointEncoder } from "./point_encoder.ts";
-import { PostcardReader } from "./postcard.ts";
-import {
-  acknowledges,
-  ALUMET_VERSION,
-  type ControlMessage,
-  encodeFrame,
-  type GreetResponse,
-  MESSAGE_END,
-  OUR_RELAY_VERSION,
-  PROTOCOL_VERSION,
-  readControlMessage,
-  type Welcome,
-} from "./protocol.ts";
-import {
-  duration,
-  flag,
-  type Infer,
-  integer,
-  live,
-  number,
-  oneOrMore,
-  optional,
-  table,
-  text,
-} from "./schema.ts";
+import type { Welcome } from "./protocol.ts";
+import type { RelayClientConfig } from "./relay_client.ts";
+import { retrying } from "./retrying.ts";
 import { Secret } from "./secrets.ts";
 import { type DeliveryStats, Sending } from "./sending.ts";
 
-/** An answer to the greeting has no reason to be larger than this. */
-const MAX_ANSWER_BYTES = 64 * 1024;
 /** How long a server has to close its side at the end, in ms. */
 const MAX_CLOSE_MS = 1000;
 /** As many tries as there will ever be. */
 const PATIENT_TIMES = 1_000_000_000;
-
-const retryConfig = live(table({
-  max_times: integer({
-    doc: "Retries to connect after a failure; 0 for none.",
-    default: 8,
-    min: 0,
-    max: 65_535,
-  }),
-  initial_delay: duration({ doc: "Wait after the first and after the second retry.", default: "500ms" }),
-  max_delay: duration({ doc: "Wait between retries after the second.", default: "4s", min: "1ms" }),
-  multiplier: optional(
-    number({
-      doc: "With this, the n-th wait is initial_delay * multiplier^(n-1), up to max_delay.",
-      default: 2,
-      min: 1,
-    }),
-  ),
-  jitter: number({
-    doc: "Share of each wait that is cut off at random, so that clients do not come back all at once.",
-    default: 0.1,
-    min: 0,
-    max: 1,
-  }),
-}, {
-  doc: "What happens when the server cannot be reached.",
-  check: ({ initial_delay, max_delay }) => {
-    if (initial_delay > max_delay) {
-      return { key: "initial_delay", problem: "must not be longer than max_delay" };
-    }
-  },
-}));
-
-const config = table({
-  client_name: text({
-    doc: "The name of this client: the attribute relay_client of its points.",
-    default: () => Deno.hostname(),
-    defaultDoc: "the name of this host",
-    check: (value) => value === "" ? "must not be empty" : undefined,
-  }),
-  relay_server: oneOrMore(text({
-    doc:
-      "The server, by IP address or by name, and its port. Or a list of servers, which are tried in order.",
-    default: "[::1]:50051",
-    check: (value) => addressProblem(value),
-  })),
-  buffer_max_length: live(integer({
-    doc: "Bytes of encoded measurements that are gathered before all are sent; 0 sends them as they come.",
-    default: 4096,
-    min: 0,
-    max: 30_000_000,
-  })),
-  buffer_timeout: live(duration({
-    doc: "Longest wait before measurements are sent all the same.",
-    default: "30s",
-  })),
-  token: text({
-    doc:
-      "Shows the server that this client may use its name (alumet-relay token new NAME). It is only sent in TLS, or " +
-      "to this host itself.",
-    default: "",
-    secret: true,
-  }),
-  token_file: text({ doc: "A file with the token, instead.", default: "", secretFile: true }),
-  tls: table({
-    enable: flag({ doc: "Speak TLS to the server, which must be one of ours.", default: false }),
-    ca: text({
-      doc: "PEM file of the CAs that may have signed the server's certificate. Empty: those of the system.",
-      default: "",
-    }),
-    server_name: text({
-      doc: "The name in the server's certificate, where it is not the one in relay_server.",
-      default: "",
-    }),
-    cert: text({
-      doc: "A certificate of this client, a PEM file, for servers that ask for one.",
-      default: "",
-    }),
-    key: text({ doc: "Its private key, a PEM file.", default: "", secretFile: true }),
-  }, {
-    doc: "TLS. Files are read again for each connection.",
-    check: ({ cert, key }) => {
-      if ((cert === "") !== (key === "")) {
-        return { key: cert === "" ? "cert" : "key", problem: "must be given with the other of cert and key" };
-      }
-    },
-  }),
-  retry: retryConfig,
-}, {
-  doc: "Sends measurements to a relay server.",
-  check: ({ token, token_file }) => {
-    if (token !== "" && token_file !== "") {
-      return { key: "token_file", problem: "must not be given with token" };
-    }
-  },
-});
-
-export type RelayClientConfig = Infer<typeof config>;
-export type RetryConfig = RelayClientConfig["retry"];
 
 /** Timeouts that are not configured, in milliseconds. */
 export interface ClientLimits {
@@ -182,54 +60,6 @@ interface Ways {
 /** The connection was made, and then lost. */
 class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
-}
-
-/** The server will never take us. */
-class Refused extends Error {
-  override readonly name = "Refused";
-}
-
-/**
- * Calls `attempt` until it returns, `max_times` retries at most, with the waits that {@linkcode RetryConfig} says.
- *
- * @throws {RetryError} when all attempts have failed; its `cause` is the last failure.
- * @throws {Refused} at once.
- */
-export async function retrying<T>(
-  attempt: () => Promise<T>,
-  { max_times, initial_delay, max_delay, multiplier, jitter }: RetryConfig,
-  signal: AbortSignal,
-): Promise<T> {
-  const options = { jitter, signal, isRetriable: (error: unknown) => !(error instanceof Refused) };
-  if (multiplier !== undefined) {
-    return await retry(attempt, {
-      ...options,
-      minTimeout: initial_delay,
-      maxTimeout: max_delay,
-      multiplier,
-      maxAttempts: max_times + 1,
-    });
-  }
-  let carried: RetryError;
-  try {
-    return await retry(attempt, {
-      ...options,
-      minTimeout: initial_delay,
-      maxTimeout: max_delay,
-      multiplier: 1,
-      maxAttempts: Math.min(max_times, 2) + 1,
-    });
-  } catch (error) {
-    if (!(error instanceof RetryError) || max_times <= 2) throw error;
-    carried = error;
-  }
-  // The failure of the second retry is the first of this series, so that its wait is max_delay.
-  let first = true;
-  return await retry(() => {
-    if (!first) return attempt();
-    first = false;
-    throw carried.cause;
-  }, { ...options, minTimeout: max_delay, maxTimeout: max_delay, multiplier: 1, maxAttempts: max_times - 1 });
 }
 
 type ClientContext = Pick<PluginContext, "log" | "fail" | "keepsOnDisk" | "identity">;
@@ -319,7 +149,12 @@ export class RelayClient implements Output {
       multiplier: undefined,
     };
     try {
-      return await retrying(() => this.#tryServers(ways, signal), this.#patient ? patience : retry, signal);
+      return await retrying(
+        () => this.#tryServers(ways, signal),
+        this.#patient ? patience : retry,
+        signal,
+        (error) => !(error instanceof Refused),
+      );
     } catch (error) {
       if (!(error instanceof RetryError) || !this.#keepsOnDisk) throw error;
       if (!this.#patient) {
@@ -420,63 +255,19 @@ export class RelayClient implements Output {
     }
   }
 
-  /** Greets; a server of ours is told who this is, and says what it has. */
+  /** @throws when the server does not take this client, or not under its instance id. */
   async #handshake(
     server: string,
     conn: Dialled,
     reader: BatchReader,
   ): Promise<{ frames: FrameReader; welcome: Welcome | null }> {
-    const { client_name } = this.#config;
-    const frames = new FrameReader(MAX_ANSWER_BYTES);
-    const { handshakeMs } = this.#limits;
-    const greeting = encodeFrame(client_name, {
-      type: "greet",
-      alumetVersion: ALUMET_VERSION,
-      relayVersion: OUR_RELAY_VERSION,
-      protocolVersion: PROTOCOL_VERSION,
+    const { frames, answer, welcome } = await greet(conn, {
+      clientName: this.#config.client_name,
+      instance: this.#identity.id,
+      token: () => this.#tokenFor(server, conn),
+      server,
+      timeoutMs: this.#limits.handshakeMs,
     });
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      this.#close();
-    }, handshakeMs);
-    let answer: GreetResponse;
-    let welcome: Welcome | null = null;
-    try {
-      await write(conn, greeting);
-      answer = await readAnswer(conn, frames, "greetResponse");
-      if (answer.accept && acknowledges(answer.relayVersion)) {
-        await write(
-          conn,
-          encodeFrame(client_name, {
-            type: "hello",
-            instance: this.#identity.id,
-            token: this.#tokenFor(server, conn),
-          }),
-        );
-        const reply = await readAnswer(conn, frames, "welcome", "refuse");
-        if (reply.type === "refuse") throw new Error(`the server refuses this client: ${reply.reason}`);
-        welcome = reply;
-      }
-    } catch (error) {
-      if (late) {
-        throw new Error(`the server accepted, and did not answer within ${formatDuration(handshakeMs)}`);
-      }
-      // In TLS 1.3 a server that does not like our certificate says so after the handshake.
-      if (/fatal alert/.test(messageOf(error))) {
-        throw new Error(explainTls(messageOf(error)), { cause: error });
-      }
-      throw error;
-    } finally {
-      clearTimeout(timer);
-    }
-    const versions = { server_alumet: answer.alumetVersion, server_relay: answer.relayVersion };
-    if (!answer.accept) {
-      throw new Refused(
-        `The relay server ${server} refuses this client: it speaks version ${answer.protocolVersion} of the ` +
-          `protocol, this client version ${PROTOCOL_VERSION}; run versions that agree at both ends`,
-      );
-    }
     if (welcome && welcome.sequence > reader.lastPosition + 1) {
       // Its numbers would be used for other points, which the server would take for duplicates.
       // What the journal kept from before is the same.
@@ -491,7 +282,11 @@ export class RelayClient implements Output {
       throw new Error("the instance id has been renewed");
     }
     const kept = reader.pendingPoints;
-    this.#log.info("Connected to the relay server", { server, ...versions });
+    this.#log.info("Connected to the relay server", {
+      server,
+      server_alumet: answer.alumetVersion,
+      server_relay: answer.relayVersion,
+    });
     if (this.#patient) {
       this.#log.info("The relay server is back, what was kept is sent", { points: kept });
     }
@@ -559,54 +354,3 @@ export class RelayClient implements Output {
     this.#close();
   }
 }
-
-async function write(conn: Dialled, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
-}
-
-type MessageOf<T extends ControlMessage["type"]> = Extract<ControlMessage, { type: T }>;
-
-/** The message in the frame that was found. @throws if it is none of these. */
-function readMessage<T extends ControlMessage["type"]>(frames: FrameReader, ...types: T[]): MessageOf<T> {
-  const reader = new PostcardReader(frames.bytes, frames.start, frames.end);
-  reader.string();
-  const discriminant = reader.discriminant(MESSAGE_END);
-  const message = readControlMessage(reader, discriminant);
-  if (!(types as string[]).includes(message.type)) {
-    throw new Error(`the server sent message number ${discriminant}, not ${types[0]}`);
-  }
-  return message as MessageOf<T>;
-}
-
-/** The server's next message. */
-async function readAnswer<T extends ControlMessage["type"]>(
-  conn: Dialled,
-  frames: FrameReader,
-  ...types: T[]
-): Promise<MessageOf<T>> {
-  while (!frames.next()) {
-    const count = await conn.read(frames.space());
-    if (count === null) {
-      throw new Error(`the server closed the connection instead of answering (${types[0]})`);
-    }
-    frames.received(count);
-  }
-  return readMessage(frames, ...types);
-}
-
-export const relayClient = definePlugin({
-  name: "relay-client",
-  kind: "output",
-  description: "Sends measurements to a relay server over TCP",
-  config,
-  // deno-lint-ignore require-await
-  open: async (options: RelayClientConfig, context: PluginContext): Promise<Output> =>
-    new RelayClient(options, context),
-  advise({ relay_server, token, token_file, tls }: RelayClientConfig): Advice[] {
-    if (tls.enable || (token === "" && token_file === "")) return [];
-    return relay_server.filter((server) => !isLoopback(parseAddress(server).hostname)).map((server) => ({
-      path: ["relay_server"],
-      problem: `${server} is not told the token, which everybody on the way could read: set tls.enable`,
-    }));
-  },
-});

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { type AddressInfo, isIP, type Socket } from "node:net";
 import tls from "node:tls";
 import { messageOf } from "./errors.ts";
-import type { Transport } from "./tls_terminator.ts";
+import type { Transport } from "./transport.ts";
 
 const LOOPBACK = "127.0.0.1";
 /** How long the try may take, in ms. */

@@ -25,7 +25,8 @@ import type { Grant } from "./admission/tokens.ts";
 import { BatchCodecError } from "./batch_codec.ts";
 import type { ClientRecord } from "./clients.ts";
 import { Intake } from "./intake.ts";
-import { TLS_HANDSHAKE, type Transport } from "./tls_terminator.ts";
+import { TLS_HANDSHAKE } from "./tls_terminator.ts";
+import { type Transport, writeAll } from "./transport.ts";
 import { RegistryError } from "./registry.ts";
 import type { ServerShared } from "./server.ts";
 
@@ -334,7 +335,7 @@ export class ClientConnection {
       relayVersion: OUR_RELAY_VERSION,
       protocolVersion: PROTOCOL_VERSION,
     });
-    await this.#send(answer);
+    await writeAll(this.#conn, answer);
 
     const versions = { alumet: greet.alumetVersion, relay: greet.relayVersion };
     if (refused) {
@@ -384,7 +385,7 @@ export class ClientConnection {
     const { instance, token } = readControlMessage(reader, discriminant) as Hello;
     const refusal = this.#refusal(this.#name!, token);
     if (refusal) {
-      await this.#send(encodeFrame("", { type: "refuse", reason: refusal }));
+      await writeAll(this.#conn, encodeFrame("", { type: "refuse", reason: refusal }));
       await this.#closeGently();
       return false;
     }
@@ -404,7 +405,7 @@ export class ClientConnection {
       onRefusedMetric: (problem: string) => this.#refuseMetric(problem),
     };
     const intake = new Intake(options, sequence);
-    await this.#send(encodeFrame("", { type: "welcome", sequence, maxSeries }));
+    await writeAll(this.#conn, encodeFrame("", { type: "welcome", sequence, maxSeries }));
     this.#intake = intake;
     this.#shared.strangers.delete(this);
     return true;
@@ -422,10 +423,6 @@ export class ClientConnection {
     }
     if (reason !== undefined) admission.refuse({ client: name, address: this.#address, reason });
     return reason;
-  }
-
-  async #send(frame: Uint8Array): Promise<void> {
-    for (let done = 0; done < frame.length;) done += await this.#conn.write(frame.subarray(done));
   }
 
   /** Closes so that the peer can still read our answer: not before it has closed, or a second has passed. */

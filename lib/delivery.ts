@@ -11,6 +11,7 @@ import type { Outbox, Parcel } from "./outbox.ts";
 import { putVarint } from "./postcard.ts";
 import { FRAME_HEADER_BYTES, MAX_BODY_BYTES, MESSAGE, type Welcome } from "./protocol.ts";
 import type { BufferOptions, DeliveryStats } from "./sending.ts";
+import { writeAll } from "./transport.ts";
 
 /** Points that may be under way without an acknowledgement: about a tenth of a second at full speed. */
 const WINDOW_POINTS = 256 * 1024;
@@ -162,9 +163,7 @@ export class Delivery {
 
   async #flush(conn: Dialled, signal: AbortSignal): Promise<void> {
     if (this.#length > 0) await this.#outbox.sendable(signal);
-    for (let done = 0; done < this.#length;) {
-      done += await conn.write(this.#bytes.subarray(done, this.#length));
-    }
+    await writeAll(conn, this.#bytes.subarray(0, this.#length));
     this.#stats.sent_bytes += this.#length;
     this.#length = 0;
   }

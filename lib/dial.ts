@@ -4,7 +4,7 @@ import { formatAddress, interfaceProblem, parseAddress } from "./address.ts";
 import { formatDuration } from "./duration.ts";
 import { messageOf } from "./errors.ts";
 import type { Logger } from "./log.ts";
-import type { Transport } from "./tls_terminator.ts";
+import type { Transport } from "./transport.ts";
 import { resolve } from "./resolve.ts";
 
 /** How TLS is spoken. */

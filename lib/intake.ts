@@ -11,7 +11,7 @@ import type { PostcardReader } from "./postcard.ts";
 import { encodeFrame, readSequence } from "./protocol.ts";
 import { hasLongName } from "./name_length.ts";
 import { RegistryError } from "./registry.ts";
-import type { Transport } from "./tls_terminator.ts";
+import { type Transport, writeAll } from "./transport.ts";
 
 /** What has become of batches at this end. */
 export type Safety = "durable" | "stored";
@@ -150,10 +150,7 @@ export class Intake {
       do {
         this.#saidMs = performance.now();
         const sequence = this.#safe();
-        const frame = encodeFrame("", { type: "acknowledge", sequence });
-        for (let done = 0; done < frame.length;) {
-          done += await this.#options.conn.write(frame.subarray(done));
-        }
+        await writeAll(this.#options.conn, encodeFrame("", { type: "acknowledge", sequence }));
         this.#acknowledged = Math.max(this.#acknowledged, sequence);
       } while (this.#safe() > this.#acknowledged);
     } catch {

@@ -1,5 +1,4 @@
 /** Every plugin of the product, in the order in which `config regen` shows them. */
-import { relayClient } from "./client.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { csv } from "./outputs/csv.ts";
 import { influxdb } from "./outputs/influxdb.ts";
@@ -8,6 +7,7 @@ import { postgresql } from "./outputs/postgresql.ts";
 import { prometheusExporter } from "./outputs/prometheus_exporter.ts";
 import { sqlite } from "./outputs/sqlite.ts";
 import type { Plugin } from "./plugin.ts";
+import { relayClient } from "./relay_client.ts";
 import { relayServer } from "./relay_server.ts";
 
 export const plugins: readonly Plugin[] = [

@@ -7,6 +7,7 @@ import type { Dialled } from "./dial.ts";
 import { Batch } from "./measurement.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PointEncoder } from "./point_encoder.ts";
+import { writeAll } from "./transport.ts";
 
 /**
  * What a real Alumet server needs. It looks at one message per read of its socket, and at the end of the connection
@@ -163,7 +164,7 @@ export class Sending {
   }
 
   async #write(conn: Dialled, bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
+    await writeAll(conn, bytes);
     this.#stats.sent_bytes += bytes.length;
   }
 }

@@ -6,6 +6,7 @@
 import type { ClientCaOptions } from "./client_certificates.ts";
 import { messageOf } from "./errors.ts";
 import type { Logger } from "./log.ts";
+import { type Transport, writeAll } from "./transport.ts";
 
 /** The first byte of a TLS handshake; a frame of the relay protocol never begins with it. */
 export const TLS_HANDSHAKE = 0x16;
@@ -21,9 +22,6 @@ export interface CertificateFiles {
   /** Path of a PEM file with the CAs of which clients must show a certificate; none is asked for without it. */
   client_ca?: string;
 }
-
-/** A connection, whatever it is made of. */
-export type Transport = Pick<Deno.Conn, "read" | "write" | "close" | "closeWrite">;
 
 /** A listener on loopback, and what it makes of connections whose ports are known. */
 class Generation {
@@ -200,7 +198,7 @@ export class TlsTerminator implements Disposable {
       const { plain, secure } = connected;
       ({ abandon } = connected);
       inner = plain;
-      await write(plain, received);
+      await writeAll(plain, received);
       const over = Promise.all([pass(conn, plain), pass(plain, conn)]).then(() => {
         close(conn);
         close(plain);
@@ -251,15 +249,13 @@ function stampOf({ cert, key, client_ca }: CertificateFiles): string {
   }).join(",");
 }
 
-async function write(conn: Transport, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
-}
-
 /** Passes bytes on until one side ends. Never rejects. */
 async function pass(from: Transport, to: Transport): Promise<void> {
   const buffer = new Uint8Array(BUFFER_BYTES);
   try {
-    for (let count; (count = await from.read(buffer)) !== null;) await write(to, buffer.subarray(0, count));
+    for (let count; (count = await from.read(buffer)) !== null;) {
+      await writeAll(to, buffer.subarray(0, count));
+    }
     await to.closeWrite();
   } catch {
     // The other direction ends with it.

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { DEFAULT_LIMITS, retrying } from "../lib/client.ts";
+import { DEFAULT_LIMITS } from "../lib/client.ts";
 import { ExitError } from "../lib/errors.ts";
 import { PostcardReader } from "../lib/postcard.ts";
 import { encodeFrame, MESSAGE } from "../lib/protocol.ts";
+import { retrying } from "../lib/retrying.ts";
 import { configOf, TestClient } from "./kit/client.ts";
 import { decodeBody, decoderWith, metricOf, pointsOf } from "./kit/decode.ts";
 import { batchOf, numbered, series } from "./kit/points.ts";

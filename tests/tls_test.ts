@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { RelayClientConfig } from "../lib/client.ts";
+import type { RelayClientConfig } from "../lib/relay_client.ts";
 import { certificatesProblem } from "../lib/client_certificates.ts";
 import { certificates } from "./kit/certificates.ts";
 import { configOf, TestClient } from "./kit/client.ts";

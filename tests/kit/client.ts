@@ -1,7 +1,8 @@
 /** A relay client within the test's process. */
-import { DEFAULT_LIMITS, RelayClient, relayClient, type RelayClientConfig } from "../../lib/client.ts";
+import { DEFAULT_LIMITS, RelayClient } from "../../lib/client.ts";
 import type { Journal } from "../../lib/journal.ts";
 import type { Batch } from "../../lib/measurement.ts";
+import { relayClient, type RelayClientConfig } from "../../lib/relay_client.ts";
 import { journalOf, LogLines } from "./relay.ts";
 
 type Overrides = Partial<Omit<RelayClientConfig, "retry">> & { retry?: Partial<RelayClientConfig["retry"]> };

@@ -23,7 +23,7 @@ async function measure(
   await using output = await CsvOutput.open(config, contextWith({ log, keepsOnDisk, identity: journal }));
   // Series get their caches when slots are known.
   const batches = sessionBatches();
-  const running = output.run(journal.reader("csv"), new AbortController().signal);
+  const running = output.run(journal.reader("csv", output), new AbortController().signal);
   const began = performance.now();
   let points = 0;
   for (let n = 0; n < repeats; n++) {

@@ -327,7 +327,7 @@ class Agent {
       });
 
     // All cursors are there before the first one moves.
-    const readers = this.#outputs.map(({ name }) => journal.reader(name));
+    const readers = this.#outputs.map(({ name, output }) => journal.reader(name, output));
     const outputs = this.#outputs.map(({ name, output }, i) =>
       settle(name, output.run(readers[i], this.#abandon.signal))
     );

@@ -66,6 +66,8 @@ type ClientContext = Pick<PluginContext, "log" | "fail" | "keepsOnDisk" | "ident
 
 /** The relay client of one server. */
 export class RelayClient implements Output {
+  /** The server of a hop knows batches by the numbers that they have in this journal. */
+  readonly onlyDurable = true;
   #config: RelayClientConfig;
   /** What {@linkcode Ways} are given. */
   readonly #buffer: { maxBytes: number; timeoutMs: number };

@@ -74,16 +74,16 @@ export class Delivery {
     // Acknowledgements take parcels away while this waits.
     for (let next: Parcel | undefined = outbox.parcels[0]; next; next = outbox.after(next.sequence)) {
       this.#put(next);
-      if (this.#length >= WRITE_BYTES) await this.#flush(conn, signal);
+      if (this.#length >= WRITE_BYTES) await this.#flush(conn);
       signal.throwIfAborted();
     }
-    await this.#flush(conn, signal);
+    await this.#flush(conn);
 
     while (true) {
       signal.throwIfAborted();
       if (outbox.points >= WINDOW_POINTS || outbox.parcels.length >= WINDOW_BATCHES) {
         // Acknowledgements may come while this waits for the socket.
-        if (this.#length > 0) await this.#flush(conn, signal);
+        if (this.#length > 0) await this.#flush(conn);
         else await this.#progress(signal);
         continue;
       }
@@ -100,7 +100,7 @@ export class Delivery {
         this.#put(parcel);
         if (this.#length < Math.max(1, this.#buffer.maxBytes) && performance.now() < this.#deadline) continue;
       }
-      await this.#flush(conn, signal);
+      await this.#flush(conn);
       if (state !== "ended") continue;
       while (this.waiting) {
         signal.throwIfAborted();
@@ -161,8 +161,7 @@ export class Delivery {
     this.#bytes = larger;
   }
 
-  async #flush(conn: Dialled, signal: AbortSignal): Promise<void> {
-    if (this.#length > 0) await this.#outbox.sendable(signal);
+  async #flush(conn: Dialled): Promise<void> {
     await writeAll(conn, this.#bytes.subarray(0, this.#length));
     this.#stats.sent_bytes += this.#length;
     this.#length = 0;

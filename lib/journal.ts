@@ -47,13 +47,16 @@ export interface BatchReader {
    * had before this process.
    */
   resumeAfter(position: number): void;
+}
+
+export interface ReaderOptions {
   /**
-   * Resolves when a crash of this process cannot take away what was read last and all before it: an output that stores
-   * a position waits for it, so that it is never ahead of what clients may send again.
+   * What came from clients is handed out when a crash of this process cannot take it away any more: until then they may
+   * send it again, under other numbers, and an output that remembers what it has could not see that it is the same.
    *
-   * @throws when the journal was closed before.
+   * @default {false}
    */
-  durable(): Promise<void>;
+  readonly onlyDurable?: boolean;
 }
 
 /** What inputs, outputs and the agent see of a journal. */
@@ -75,7 +78,7 @@ export interface Journal {
   /** Since when it should have been written and is not, in `performance.now()` ms. A full disk is not that. */
   readonly stalledSince?: number | undefined;
   /** The cursor of one output; a journal on disk finds it again by its name. */
-  reader(name?: string): BatchReader;
+  reader(name?: string, options?: ReaderOptions): BatchReader;
   /**
    * Takes a batch. A promise resolves when there is room for the next one. A batch without points and origins is
    * released.
@@ -144,10 +147,6 @@ class MemoryReader implements BatchReader {
   }
 
   resumeAfter(): void {}
-
-  durable(): Promise<void> {
-    return Promise.resolve();
-  }
 
   async wait(timeoutMs = Infinity, signal?: AbortSignal): Promise<WaitResult> {
     const deadline = performance.now() + timeoutMs;
@@ -244,7 +243,7 @@ export class MemoryJournal implements Journal {
     return points;
   }
 
-  /** A new cursor, at the first batch that is kept. */
+  /** A new cursor, at the first batch that is kept. What is here is as durable as it will ever be. */
   reader(name = "default"): BatchReader {
     const reader = new MemoryReader(name, this, this.#first);
     this.#readers.push(reader);

@@ -1,5 +1,4 @@
 /** What a relay client has read of the journal and not committed: it outlives connections. */
-import { abortable } from "@std/async/abortable";
 import type { BatchReader } from "./journal.ts";
 import type { Batch } from "./measurement.ts";
 
@@ -14,8 +13,6 @@ export class Outbox {
   readonly parcels: Parcel[] = [];
   /** Points in them. */
   points = 0;
-  /** Something of other clients was taken that the journal may not have yet. */
-  #passesOn = false;
 
   constructor(readonly reader: BatchReader) {}
 
@@ -26,20 +23,7 @@ export class Outbox {
     const parcel = { sequence: this.reader.position + 1, batch };
     this.parcels.push(parcel);
     this.points += batch.length;
-    if (batch.origins.length > 0) this.#passesOn = true;
     return parcel;
-  }
-
-  /**
-   * Resolves when what was taken may be sent. What came from other clients may not before a crash of this process can
-   * not take it away: they would send it again, it would get other numbers here, and nobody would see that it is the same.
-   *
-   * @throws the signal's reason, or when the journal is closed.
-   */
-  async sendable(signal: AbortSignal): Promise<void> {
-    if (!this.#passesOn) return;
-    await abortable(this.reader.durable(), signal);
-    this.#passesOn = false;
   }
 
   /** The first parcel with a larger number. */

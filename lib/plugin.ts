@@ -94,6 +94,12 @@ export interface Output extends Part, AsyncDisposable {
    * written. `signal` is aborted when the time for an orderly stop is over; what is not committed then is lost.
    */
   run(reader: BatchReader, signal: AbortSignal): Promise<void>;
+  /**
+   * It remembers over restarts which batches it has: its reader is opened with the option of this name.
+   *
+   * @default {false}
+   */
+  readonly onlyDurable?: boolean;
   /** Counters since the start, for the summary and the live line. */
   readonly stats?: Readonly<Record<string, number>>;
 }

@@ -98,7 +98,6 @@ export class Sending {
 
     while (this.#parts !== null || await this.#gather(signal)) {
       this.#parts ??= this.#groupBySender();
-      await this.#outbox.sendable(signal);
       // A frame that the last connection could not take whole is the first one.
       if (this.#encoder.points > 0) await sendFrame();
       await this.#sendParts(this.#parts, sendFrame);

@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import type { ClientTable } from "../lib/clients.ts";
 import { DiskJournal, type DiskJournalOptions } from "../lib/disk_journal/disk_journal.ts";
 import { createLogger } from "../lib/log.ts";
-import { Batch } from "../lib/measurement.ts";
-import { segmentsOf, synced } from "./kit/journal.ts";
-import { numbered, NUMBERS } from "./kit/points.ts";
+import { batchOf, instanceOf, segmentsOf, synced } from "./kit/journal.ts";
+import { numbered } from "./kit/points.ts";
 import { TempDir } from "./kit/process.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -26,20 +25,6 @@ class Wall {
     return { wallMs: () => this.ms, monotonicMs: () => performance.now() };
   }
 }
-
-/** One batch of a client, with its number. */
-function batchOf(clients: ClientTable, name: string, sequence: number, points = 1): Batch {
-  const client = clients.get(name, instanceOf(name));
-  const batch = new Batch();
-  for (let n = 0; n < points; n++) batch.push(NUMBERS, 1_700_000_000, 0, sequence);
-  batch.credit(client, sequence);
-  client.receivedPoints += points;
-  client.accepted = sequence;
-  return batch;
-}
-
-const instanceOf = (name: string) =>
-  [...name].map((c) => c.charCodeAt(0).toString(16)).join("").padStart(32, "0");
 
 const tableOf = (clients: ClientTable) =>
   Object.fromEntries(
@@ -112,6 +97,28 @@ Deno.test("a batch without points keeps its number, and reaches every output", a
   assert.deepEqual(seen, [[7, 0], [9, 2], [12, 0]]);
   assert.equal(one.stored, 12);
   assert.equal(one.kept("a"), 0);
+});
+
+Deno.test("an output that remembers gets what came from clients when it is on disk, the others at once", async () => {
+  await using dir = new TempDir();
+  await using journal = await open(dir.path, { sync: 100 });
+  const [any, durable] = [journal.reader("any"), journal.reader("durable", { onlyDurable: true })];
+  journal.append(numbered(1));
+  journal.append(batchOf(journal.clients, "one", 1));
+  journal.append(numbered(1, 2));
+  assert.deepEqual([any.next(), any.next(), any.next()].map((batch) => batch?.values[0]), [0, 1, 2]);
+  assert.equal(durable.next()?.values[0], 0, "nobody sends again what was measured here");
+  assert.equal(durable.next(), undefined);
+  assert.equal(await durable.wait(1), "timeout");
+  assert.equal(journal.writtenPosition, 0);
+  assert.equal(await durable.wait(10_000), "ready");
+  assert.equal(journal.writtenPosition, 3);
+  assert.deepEqual([durable.next(), durable.next()].map((batch) => batch?.values[0]), [1, 2]);
+  journal.append(batchOf(journal.clients, "one", 2));
+  journal.end();
+  assert.equal(await durable.wait(10_000), "ready", "at the end it is written without delay");
+  assert.equal(durable.next()?.values[0], 2);
+  assert.equal(await durable.wait(10_000), "ended");
 });
 
 Deno.test("what is synced is durable for its clients, who are told", async () => {

@@ -226,22 +226,6 @@ Deno.test("a second process is told which directory, and what to do", () =>
     await using _again = await open(directory);
   }));
 
-Deno.test("a reader is told when what it has read is safe, and not before", () =>
-  withDirectory(async (directory) => {
-    await using journal = await open(directory, { sync: 100 });
-    const reader = journal.reader("a");
-    await reader.durable();
-    await journal.append(numbered(1));
-    await journal.append(numbered(1, 1));
-    assert.deepEqual([reader.next()?.values[0], reader.next()?.values[0]], [0, 1]);
-    let told = false;
-    const durable = reader.durable().then(() => told = true);
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    assert.deepEqual([told, journal.writtenPosition], [false, 0]);
-    await durable;
-    assert.equal(journal.writtenPosition, 2);
-  }));
-
 Deno.test("catch_up_rate limits what is read from disk, and nothing else", () =>
   withDirectory(async (directory) => {
     {

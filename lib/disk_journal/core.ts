@@ -37,7 +37,6 @@ export class Core implements CoreParts {
   closed = false;
   /** Told when an output has come further. */
   onCommit: () => void = () => {};
-  #waiting: { position: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   /** Has a segment no longer written to, if it was. */
   seal: (segment: Segment) => Promise<void> = () => Promise.resolve();
 
@@ -63,28 +62,10 @@ export class Core implements CoreParts {
     return committed === Infinity ? 0 : committed;
   }
 
-  /** Resolves when the batch with that number, and all before it, are on disk, or given up. */
-  durable(position: number): Promise<void> {
-    if (position < this.tail.written) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#waiting.push({ position, resolve, reject }));
-  }
-
   /** Some batches have come to disk, or have been given up: tells those who wait for that. */
   onWritten(): void {
-    if (this.#waiting.length > 0) {
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      for (const waiter of waiting) {
-        if (waiter.position < this.tail.written) waiter.resolve();
-        else this.#waiting.push(waiter);
-      }
-    }
+    for (const reader of this.readers.values()) reader.wakeIfReady();
     this.clients.progress();
-  }
-
-  /** Nothing will be written any more. */
-  abandon(): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(new Error("The journal was closed before"));
   }
 
   /** A record at `offset` is bad: the segment is copied to quarantine, and ends before that record from now on. */

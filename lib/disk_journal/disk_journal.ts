@@ -8,7 +8,7 @@
  */
 import type { ClientTable } from "../clients.ts";
 import { EXIT, ExitError, messageOf } from "../errors.ts";
-import { type BatchReader, type Journal, newJournalId } from "../journal.ts";
+import { type BatchReader, type Journal, newJournalId, type ReaderOptions } from "../journal.ts";
 import type { Batch } from "../measurement.ts";
 import { Census } from "./census.ts";
 import { Core } from "./core.ts";
@@ -169,7 +169,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
   }
 
   /** The cursor of that name goes on where it was, or begins with the first batch that is kept. */
-  reader(name = "default"): BatchReader {
+  reader(name = "default", options: ReaderOptions = {}): BatchReader {
     const { readers, segments, tail } = this.#core;
     if (readers.has(name)) throw new RangeError(`Cannot open reader ${name}: it is open already`);
     const { path, position = -1 } = this.#cursors.of(name);
@@ -179,7 +179,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
     const start = position >= from
       ? starts.get(path)!
       : (first && first !== this.#found.segments[0] && segments.censusAt(first)) || begin;
-    const reader = new DiskReader(name, this.#core, Math.max(position, from), start);
+    const reader = new DiskReader(name, this.#core, Math.max(position, from), start, options);
     readers.set(name, reader);
     return reader;
   }
@@ -191,21 +191,12 @@ export class DiskJournal implements Journal, AsyncDisposable {
     stats.appendedPoints += batch.length;
     tail.append(batch);
     this.#retention.limitMemory();
-    for (const reader of readers.values()) reader.wake();
+    for (const reader of readers.values()) reader.wakeIfReady();
     this.#writer.wake();
     if (settings.onFull !== "block" || this.#unblocked) return;
     if (this.#retention.isFull) return new Promise((resolve) => this.#waiting.push(resolve));
     this.#pace.appended(batch.length);
     if (this.#pace.isAhead) return this.#pace.wait();
-  }
-
-  /**
-   * Resolves when the batch with that number, and all before it, are on disk and synced, or given up.
-   *
-   * @throws when the journal was closed before.
-   */
-  durable(position: number): Promise<void> {
-    return this.#core.durable(position);
   }
 
   unblock(): void {
@@ -238,7 +229,6 @@ export class DiskJournal implements Journal, AsyncDisposable {
     for (const reader of core.readers.values()) await reader.close();
     await this.#cursors.close();
     this.#lock.close();
-    core.abandon();
   }
 
   #wakeProducers(all = false): void {

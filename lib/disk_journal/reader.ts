@@ -1,5 +1,5 @@
 /** One output's view of a journal on disk: from memory where it has caught up, from the segments where it is behind. */
-import type { BatchReader, WaitResult } from "../journal.ts";
+import type { BatchReader, ReaderOptions, WaitResult } from "../journal.ts";
 import { type Batch, BatchPool } from "../measurement.ts";
 import type { Census } from "./census.ts";
 import type { Core } from "./core.ts";
@@ -45,8 +45,17 @@ export class DiskReader implements BatchReader {
   #notBeforeMs = -Infinity;
   #wake: (() => void) | null = null;
 
-  constructor(readonly name: string, core: Core, position: number, start: Census) {
+  readonly #onlyDurable: boolean;
+
+  constructor(
+    readonly name: string,
+    core: Core,
+    position: number,
+    start: Census,
+    { onlyDurable = false }: ReaderOptions,
+  ) {
     this.#core = core;
+    this.#onlyDurable = onlyDurable;
     this.nextNumber = position;
     core.ledger.openAccounts(name, start);
     this.#keptAtStart = core.ledger.keptAtStart(start);
@@ -88,13 +97,9 @@ export class DiskReader implements BatchReader {
     this.#core.onCommit();
   }
 
-  durable(): Promise<void> {
-    return this.#core.durable(this.position);
-  }
-
   next(): Batch | undefined {
     const own = this.#ahead.length > 0;
-    const entry = own ? this.#ahead.shift() : this.#core.tail.at(this.nextNumber);
+    const entry = own ? this.#ahead.shift() : this.#inMemory;
     if (!entry) return undefined;
     if (!own) {
       this.nextNumber = entry.number + 1;
@@ -111,7 +116,7 @@ export class DiskReader implements BatchReader {
     const { tail } = core;
     const deadline = performance.now() + timeoutMs;
     while (true) {
-      if (this.#ahead.length > 0 || tail.at(this.nextNumber)) return "ready";
+      if (this.#isReady) return "ready";
       if (core.closed) return "ended";
       if (core.ended && this.nextNumber >= tail.next) return "ended";
       if (signal?.aborted) return "aborted";
@@ -131,6 +136,24 @@ export class DiskReader implements BatchReader {
 
   wake(): void {
     this.#wake?.();
+  }
+
+  /** Something was appended, or has come to disk. */
+  wakeIfReady(): void {
+    if (this.#wake && this.#isReady) this.#wake();
+  }
+
+  get #isReady(): boolean {
+    return this.#ahead.length > 0 || this.#inMemory !== undefined;
+  }
+
+  /** The next batch, if it is in memory and may be handed out. */
+  get #inMemory(): Entry | undefined {
+    const { tail } = this.#core;
+    const entry = tail.at(this.nextNumber);
+    const isHeldBack = this.#onlyDurable && entry !== undefined && entry.number >= tail.written &&
+      entry.batch.origins.length > 0;
+    return isHeldBack ? undefined : entry;
   }
 
   commit(count: number): void {

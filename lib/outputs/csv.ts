@@ -82,6 +82,8 @@ export class CsvOutput implements Output {
     }
   }
 
+  readonly onlyDurable = true;
+
   get stalledSince(): number | undefined {
     return this.#writer?.stalledSince;
   }

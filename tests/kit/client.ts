@@ -39,7 +39,7 @@ export class TestClient implements AsyncDisposable {
       { log: this.logs.log, fail, keepsOnDisk, identity: journal },
       limits,
     );
-    this.done = this.client.run(journal.reader(), this.abort.signal);
+    this.done = this.client.run(journal.reader(undefined, this.client), this.abort.signal);
   }
 
   push(batch: Batch): void {

@@ -1,8 +1,11 @@
 /** Journals on disk, for tests. */
+import type { ClientTable } from "../../lib/clients.ts";
 import { DiskJournal, type DiskJournalOptions } from "../../lib/disk_journal/disk_journal.ts";
 import type { BatchReader } from "../../lib/journal.ts";
 import { createLogger } from "../../lib/log.ts";
-import { numbered } from "./points.ts";
+import { Batch } from "../../lib/measurement.ts";
+import { numbered, NUMBERS } from "./points.ts";
+import { until } from "./relay.ts";
 
 /** Works in a directory that is removed afterwards. */
 export async function withDirectory(work: (directory: string) => Promise<void>): Promise<void> {
@@ -26,6 +29,21 @@ export async function fill(journal: DiskJournal, count: number, first = 0, each 
   for (let n = 0; n < count; n++) journal.append(numbered(each, first + n * each));
   await synced(journal);
 }
+
+/** One batch of a client, with its number, which is the value of its points. */
+export function batchOf(clients: ClientTable, name: string, sequence: number, points = 1): Batch {
+  const client = clients.get(name, instanceOf(name));
+  const batch = new Batch();
+  for (let n = 0; n < points; n++) batch.push(NUMBERS, 1_700_000_000, 0, sequence);
+  batch.credit(client, sequence);
+  client.receivedPoints += points;
+  client.accepted = sequence;
+  return batch;
+}
+
+/** The id that a client of that name has in tests. */
+export const instanceOf = (name: string) =>
+  [...name].map((c) => c.charCodeAt(0).toString(16)).join("").padStart(32, "0");
 
 /** The numbers that a reader has until nothing comes; all are committed. */
 export async function drain(reader: BatchReader, most = Infinity): Promise<number[]> {
@@ -53,7 +71,8 @@ export async function copyOf(from: string, to: string): Promise<void> {
 
 /** Resolves when all that was appended is on disk, or given up. */
 export function synced(journal: DiskJournal): Promise<void> {
-  return journal.durable(journal.lastPosition);
+  const last = journal.lastPosition;
+  return until(() => journal.writtenPosition > last);
 }
 
 /** The paths of a journal's segments, in order. */

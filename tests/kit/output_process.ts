@@ -12,6 +12,7 @@ import { sqlite } from "../../lib/outputs/sqlite.ts";
 import type { OutputPlugin } from "../../lib/plugin.ts";
 import { contextWith } from "./context.ts";
 import { metricOf } from "./decode.ts";
+import { synced } from "./journal.ts";
 import { numbered } from "./points.ts";
 
 /** Clients that the points are said to be of. */
@@ -39,17 +40,27 @@ void (async () => {
 await using journal = await DiskJournal.open({ directory: `${directory}/journal`, log, sync: 5 });
 const context = contextWith({ log, clock: new SystemClock(), keepsOnDisk: true, identity: journal });
 await using output = await plugin.open(config, context);
-const running = output.run(journal.reader(name), new AbortController().signal);
-let told = Promise.resolve();
+const running = output.run(journal.reader(name, output), new AbortController().signal);
+/** Of batches that are in memory alone: where they stand in the journal, and what comes behind them. */
+const unwritten: { position: number; number: number }[] = [];
+function tell(): void {
+  let durable: number | undefined;
+  while (unwritten.length > 0 && unwritten[0].position < journal.writtenPosition) {
+    durable = unwritten.shift()!.number;
+  }
+  if (durable !== undefined) console.log(durable);
+}
 for (let number = 0, n = 0; !ended; n++) {
   const count = 1 + (n * 7919) % 300;
   await journal.append(numbered(count, number, series[n % CLIENTS]));
-  const durable = number += count;
-  told = journal.durable(journal.lastPosition).then(() => console.log(durable));
-  do await new Promise((resolve) => setTimeout(resolve, n % 20 === 0 ? 1 : 0)); while (
-    journal.pendingPoints > MOST_PENDING && !ended
-  );
+  number += count;
+  unwritten.push({ position: journal.lastPosition, number });
+  do {
+    await new Promise((resolve) => setTimeout(resolve, n % 20 === 0 ? 1 : 0));
+    tell();
+  } while (journal.pendingPoints > MOST_PENDING && !ended);
 }
-await told;
+await synced(journal);
+tell();
 journal.end();
 await running;

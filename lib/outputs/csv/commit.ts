@@ -168,18 +168,12 @@ export class CommitByPosition implements Committer {
     const { batches, position, sizes } = this.#pending;
     this.#pending = { batches: 0, points: 0, position, sizes: new Map() };
     this.#savedMs = performance.now();
-    const durable = unlessAborted(this.#reader.durable(), this.#context.signal).catch(() => false);
     try {
       await Promise.all([...sizes.keys()].map((file) => file.sync()));
     } catch (error) {
       // What the system could not write it has forgotten: only writing it again helps.
       this.#stopped = true;
       return this.#context.onLoss(error);
-    }
-    if (!await durable) {
-      // The process is ending.
-      this.#stopped = true;
-      return;
     }
     for (const [file, size] of sizes) file.safeSize = file.onDisk(size);
     this.#position = position;
@@ -246,14 +240,4 @@ export class CommitByPosition implements Committer {
     clearTimeout(this.#timer);
     await this.#saving;
   }
-}
-
-/** @returns `false` when the signal was aborted before the promise had resolved. */
-async function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<boolean> {
-  if (signal.aborted) return false;
-  const aborted = Promise.withResolvers<boolean>();
-  const onAbort = () => aborted.resolve(false);
-  signal.addEventListener("abort", onAbort, { once: true });
-  return await Promise.race([promise.then(() => true), aborted.promise])
-    .finally(() => signal.removeEventListener("abort", onAbort));
 }

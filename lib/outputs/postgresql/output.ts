@@ -92,6 +92,11 @@ export class PostgresOutput implements Output {
     }
   }
 
+  get onlyDurable(): boolean {
+    // With numbers of clients the database knows what comes again, whatever the journal has lost.
+    return this.#sequences === null;
+  }
+
   reconfigure(config: PostgresConfig): void {
     this.#config = config;
     this.#groupPoints = Math.min(this.#groupPoints, config.batch_size);
@@ -103,9 +108,7 @@ export class PostgresOutput implements Output {
   }
 
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
-    // With numbers of clients the database knows what comes again, whatever the journal has lost.
-    const waitForDisk = reader.journalId !== null && this.#sequences === null;
-    this.#pending = new Pending(reader, waitForDisk, () => this.#kick?.abort());
+    this.#pending = new Pending(reader);
     const abort = () => {
       this.#ending.abort();
       this.#kick?.abort();
@@ -247,9 +250,8 @@ export class PostgresOutput implements Output {
       pending.read(2 * this.#groupPoints, nowMs);
       const group = pending.group(this.#groupPoints);
       const dueMs = (pending.list[0]?.readMs ?? Infinity) + flush_interval;
-      // A group that does not take all that may be written is full.
-      const full = group.length > 0 && group.length < pending.list.length &&
-        pending.list[group.length].durable;
+      // A group that does not take all is full.
+      const full = group.length < pending.list.length;
       if (group.length > 0 && (full || ended || nowMs >= dueMs)) {
         await this.#write(reader, connected, group.map(({ batch }) => batch), group.at(-1)!.number);
         writer.settled(group.map(({ batch }) => batch));

@@ -1,6 +1,6 @@
 /** The `sqlite` output: gathers points into transactions, and hands them to the thread that writes. */
 import type { Clock } from "../../clock.ts";
-import { EXIT, ExitError, messageOf } from "../../errors.ts";
+import { EXIT, ExitError } from "../../errors.ts";
 import type { BatchReader } from "../../journal.ts";
 import type { Logger } from "../../log.ts";
 import { reserveCacheSlots } from "../../measurement.ts";
@@ -33,11 +33,10 @@ type SqliteContext = Pick<PluginContext, "log" | "clock" | "clients">;
 interface Queued {
   group: PointGroup;
   readonly batches: number;
-  /** The journal would give what is in it again after a crash. */
-  readonly durable: Promise<void>;
 }
 
 export class SqliteOutput implements Output {
+  readonly onlyDurable = true;
   readonly stats: SqliteStats = {
     points: 0,
     transactions: 0,
@@ -179,14 +178,7 @@ export class SqliteOutput implements Output {
   #close(reader: BatchReader, stop: AbortSignal, fail: (error: unknown) => void, busy: boolean): void {
     const gathering = this.#gathering!;
     this.#gathering = null;
-    const durable = reader.durable();
-    // Looked at when its turn comes.
-    durable.catch(() => {});
-    const queued: Queued = {
-      group: gathering.group(reader.journalId, busy),
-      batches: gathering.batches,
-      durable,
-    };
+    const queued: Queued = { group: gathering.group(reader.journalId, busy), batches: gathering.batches };
     const before = this.#queue.at(-1) ?? Promise.resolve();
     const storing = before.then(() => this.#store(queued, reader, stop)).catch(fail).finally(() => {
       this.#queue.shift();
@@ -195,7 +187,6 @@ export class SqliteOutput implements Output {
   }
 
   async #store(queued: Queued, reader: BatchReader, stop: AbortSignal): Promise<void> {
-    if (stop.aborted || !await this.#isDurable(queued, stop)) return;
     while (!stop.aborted) {
       const { columns, ...rest } = await this.#writer.write(queued.group);
       if (stop.aborted) return;
@@ -210,17 +201,6 @@ export class SqliteOutput implements Output {
       }
       queued.group = { ...queued.group, columns };
       await this.#failed(rest.error, stop);
-    }
-  }
-
-  /** Waits until the journal has it. @returns `false` if the journal was closed before. */
-  async #isDurable({ durable }: Queued, stop: AbortSignal): Promise<boolean> {
-    try {
-      await durable;
-      return true;
-    } catch (error) {
-      if (!stop.aborted) this.#log.debug("The journal was closed before", { reason: messageOf(error) });
-      return false;
     }
   }
 

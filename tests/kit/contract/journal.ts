@@ -112,10 +112,6 @@ export class ReplayReader implements BatchReader {
     this.committed = Math.max(this.committed, this.#next);
   }
 
-  durable(): Promise<void> {
-    return Promise.resolve();
-  }
-
   next(): Batch | undefined {
     this.#began = true;
     const entry = this.#journal.entries[this.#next];

@@ -62,7 +62,7 @@ try {
   const procfs = await benchProcfs();
   const delivered: DeliveryRun[] = [];
   for (const keeping of ["memory", "50ms", "always"] as const) {
-    delivered.push(await best(() => benchDelivery(directory, keeping, 425), ({ seconds }) => seconds));
+    delivered.push(await best(() => benchDelivery(directory, keeping, 850), ({ seconds }) => seconds));
   }
 
   const program = Deno.env.get("ALUMET_RELAY_BIN") ? "the compiled program" : "`deno run`";

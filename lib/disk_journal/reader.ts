@@ -138,9 +138,16 @@ export class DiskReader implements BatchReader {
     this.#wake?.();
   }
 
+  /** Number behind the last batch that may be handed out. */
+  get readable(): number {
+    const { next, written } = this.#core.tail;
+    return this.#onlyDurable ? written : next;
+  }
+
   /** Something was appended, or has come to disk. */
   wakeIfReady(): void {
-    if (this.#wake && this.#isReady) this.#wake();
+    // What has come to disk may have left the memory.
+    if (this.#wake && (this.#isReady || this.nextNumber < this.#core.tail.written)) this.#wake();
   }
 
   get #isReady(): boolean {

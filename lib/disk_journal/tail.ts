@@ -87,10 +87,10 @@ export class Tail {
     if (this.#entries[index]?.number === number) return this.#take(index, index + 1)[0];
   }
 
-  /** Takes the oldest written batches out until the rest is below a limit. */
+  /** Takes the oldest written batches out until those that are left are below a limit. */
   takeWritten(maxBytes: number): Entry[] {
     let end = 0;
-    let left = this.bytes;
+    let left = this.bytes - this.unwrittenBytes;
     while (left > maxBytes && this.#entries[end]?.number < this.written) left -= costOf(this.#entries[end++]);
     return this.#take(0, end);
   }

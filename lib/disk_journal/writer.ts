@@ -9,6 +9,8 @@ import type { Segment } from "./segment.ts";
 import { SegmentWriter } from "./segment_writer.ts";
 
 const SPACE_INTERVAL_MS = 1000;
+/** While one group is written, the next comes in, and outputs that wait for the disk take the one before from memory. */
+const GROUPS_IN_MEMORY = 4;
 const LOG_INTERVAL_MS = 60_000;
 /** How often the age of what is kept is looked at while nothing comes. */
 const AGE_INTERVAL_MS = 60_000;
@@ -99,7 +101,7 @@ export class Writer {
   async #gather(): Promise<void> {
     const { tail, settings: { sync, memoryBytes } } = this.#core;
     if (sync === "always") return;
-    await this.#sleep(sync, () => this.#core.ended || tail.unwrittenBytes > memoryBytes / 2);
+    await this.#sleep(sync, () => this.#core.ended || tail.unwrittenBytes > memoryBytes / GROUPS_IN_MEMORY);
   }
 
   /** Waits for so long, or until something is appended and the condition is true. */

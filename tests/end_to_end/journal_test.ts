@@ -1,7 +1,18 @@
 /** A client whose journal is on disk: what it measures while its server is away, and while it is killed itself. */
 import assert from "node:assert/strict";
 import { freePort, linux, needs, Program, TempDir } from "../kit/process.ts";
-import { clientKeys, connected, grown, POLL_FAST, readRows, type Row, startServer } from "./relay.ts";
+import { COUNTER, countingFrame, Peer } from "../kit/relay.ts";
+import {
+  clientKeys,
+  connected,
+  Flood,
+  grown,
+  POLL_FAST,
+  portOf,
+  readRows,
+  type Row,
+  startServer,
+} from "./relay.ts";
 
 /** It has a journal without being told. */
 function client(dir: TempDir, address: string, args: string[] = []): Program {
@@ -123,5 +134,35 @@ Deno.test({
     const times = polls(rows);
     assert.equal(new Set(times).size, times.length);
     assert.deepEqual(times, times.toSorted((a, b) => a - b));
+  },
+});
+
+Deno.test({
+  name:
+    "a second SIGTERM ends a server at once, and what it had just read of a real agent is written by its next start",
+  ...needs(linux),
+  async fn() {
+    await using dir = new TempDir();
+    const file = dir.file("out.csv");
+    const env = { XDG_STATE_HOME: dir.file("state") };
+    const never = ["journal.sync=1h", "shutdown_timeout=1h"].flatMap((it) => ["--config-override", it]);
+    let total = 0;
+    {
+      await using server = await startServer(file, { env, args: never });
+      await using peer = await Peer.client(portOf(server), "agent", [COUNTER]);
+      const flood = new Flood(peer, (n) => countingFrame("agent", n * 100, 100));
+      await grown(file, 20_000);
+      server.signal("SIGTERM");
+      await server.line(/"Stopping"/);
+      assert.equal(await server.stop("SIGTERM"), 143, server.log);
+      await flood.stop();
+      total = server.summary("relay-server").points;
+      const { message, given_up } = server.lines.at(-1)!;
+      assert.deepEqual([message, given_up], ["Stopping at once", undefined]);
+    }
+    await using next = await startServer(file, { env });
+    assert.equal(await next.stop(), 0, next.log);
+    const values = (await readRows(file)).map(({ value }) => Number(value));
+    assert.deepEqual(values, Array.from({ length: total }, (_, i) => i));
   },
 });

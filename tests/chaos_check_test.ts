@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { check } from "../tools/chaos/check.ts";
+import { type Allowance, check } from "../tools/chaos/check.ts";
 import { nanosOf } from "../tools/chaos/life.ts";
 import type { Life } from "../tools/chaos/ledger.ts";
 import type { StoredPoint } from "../tools/chaos/outputs.ts";
 
 /** 100 numbers were about to be handed over, 90 had been taken, 80 were durable. */
 const LIFE: Life = { life: 1, begun: 100, taken: 90, durable: 80 };
-const NONE = { counted: 0 };
+const NONE: Allowance = { counted: 0 };
 
 function points(count: number, change: (numbers: number[]) => void = () => {}): StoredPoint[] {
   const numbers = Array.from({ length: count }, (_, i) => i);
@@ -50,4 +50,12 @@ Deno.test("only as many may be missing as were counted, and none may be there tw
   assert.deepEqual(killed(gap, { counted: 10 }).problems, []);
   assert.match(killed(gap, { counted: 9 }).problems[0], /10 points are missing, and only 9 were counted/);
   assert.match(killed([...points(90), ...points(1)], { counted: 99 }).problems[0], /1 points twice: 0/);
+});
+
+Deno.test("twice may be only what was there before an end was damaged where it knew of it", () => {
+  const twice = [...points(90), ...points(5)];
+  const { again, problems } = killed(twice, { counted: 0, again: new Map([[1, 5]]) });
+  assert.deepEqual([again, problems], [5, []]);
+  assert.match(killed(twice, { counted: 0, again: new Map([[1, 4]]) }).problems[0], /1 points twice: 4/);
+  assert.match(killed(twice, { counted: 0, again: new Map([[2, 9]]) }).problems[0], /5 points twice: 0–4/);
 });

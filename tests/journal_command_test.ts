@@ -104,8 +104,9 @@ const DAMAGES: Damage[] = [
     name: "a flipped byte in the length of the list of clients",
     segment: 1,
     damage: flip(([snapshot]) => snapshot),
-    says: /byte 40: the list of clients there is damaged[^]*byte 40: the file ends within a record/,
-    kept: without(6, 12),
+    says: /byte 40: the list of clients there is damaged/,
+    kept: ALL,
+    repair: /list of clients was damaged and is made anew/,
   },
   {
     name: "a flipped byte in the length of a record",

@@ -61,10 +61,11 @@ for (let n = 0; left() > 0; n++) {
   });
   results.push(result);
   for (const [name, count] of result.faults) faults.set(name, (faults.get(name) ?? 0) + count);
-  const { lives, stored, missing, neverDurable, dropped, damaged, kills, cuts } = result;
+  const { lives, stored, missing, neverDurable, again, dropped, damaged, kills, cuts } = result;
   console.log(
     `  ${kills} kills, ${cuts} connections cut in mid-frame, ${lives} lives of the client; ${stored} points stored, ` +
       `${missing} missing of those promised (${dropped} counted as dropped, ${damaged} as damaged), ` +
+      `${again} there twice that an end may have forgotten, ` +
       `${neverDurable} died with the client before they were durable`,
   );
   for (const problem of result.problems) console.log(`  PROBLEM: ${problem}`);

@@ -37,6 +37,22 @@ export class Census {
     return new Census(this.points, new Map([...this.clients].map(([key, state]) => [key, { ...state }])));
   }
 
+  /** Whether some client has numbered its batches. */
+  get hasSequences(): boolean {
+    return [...this.clients.values()].some(({ sequence }) => sequence > 0);
+  }
+
+  /** Takes over which batches of clients another census knows of, and none of its points. */
+  overhear(other: Census): void {
+    for (const [key, { name, instance, sequence, contactMs }] of other.clients) {
+      if (sequence === 0) continue;
+      let state = this.clients.get(key);
+      if (!state) this.clients.set(key, state = newState({ name, instance }));
+      state.sequence = Math.max(state.sequence, sequence);
+      state.contactMs = Math.max(state.contactMs, contactMs);
+    }
+  }
+
   /** Takes off the points of another census. */
   minus(other: Census): Census {
     const result = this.copy();
@@ -77,6 +93,11 @@ export class Counter {
         this.#points += points;
       },
     });
+  }
+
+  /** A damaged record. */
+  passDamaged(payload: Uint8Array): void {
+    this.#origins.passDamaged(new PostcardReader(payload));
   }
 
   /** A good record behind a damaged one: every output has its batches, but they can not be counted any more. */

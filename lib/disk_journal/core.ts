@@ -87,6 +87,8 @@ export class Core implements CoreParts {
       no_copy: failure ?? undefined,
     });
     if (failure !== null || !this.segments.has(segment)) return;
+    // What is behind in the last one is known of clients nowhere else on disk: the next start keeps it.
+    if (segment === this.segments.last) return;
     const before = segment.fileBytes;
     await cut(segment, offset, files, log);
     stats.diskBytes += segment.fileBytes - before;

@@ -21,7 +21,7 @@ import { complete, type DiskJournalOptions, type DiskJournalStats, newStats } fr
 import { Quarantine } from "./quarantine.ts";
 import { DiskReader } from "./reader.ts";
 import { Pace } from "./pace.ts";
-import { recover, type Recovered } from "./recover.ts";
+import { recover, type Recovered, settleDamage } from "./recover.ts";
 import { Retention } from "./retention.ts";
 import { Segments } from "./segments.ts";
 import { Tail } from "./tail.ts";
@@ -75,9 +75,10 @@ export class DiskJournal implements Journal, AsyncDisposable {
       const stats = newStats();
       const quarantine = new Quarantine(directory, files, log, settings.quarantineBytes);
       const found = await recover({ directory, files, log, stats, quarantine, cursors, times });
-      const segments = new Segments(found.segments, stats, files, log);
       const known = Math.max(found.next, ...[...cursors.values()].map((position) => position ?? 0));
       const identity = await identify(files, directory, settings.host, known, log);
+      await settleDamage(found, identity.numbers, { directory, files, log, times });
+      const segments = new Segments(found.segments, stats, files, log);
       const ledger = new Ledger(found.end, () => times.wallMs(), settings.maxClients);
       const tail = new Tail(identity.numbers);
       const core = new Core(identity.id, { settings, stats, ledger, segments, tail, quarantine });

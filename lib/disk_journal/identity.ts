@@ -20,7 +20,7 @@ export const MAX_NUMBER = 2 ** 52;
  * of them than any file knows of, and an output that keeps its position elsewhere may only say so hours later; no
  * number may stand for two batches. At a million records a second, these are the records of a quarter of an hour.
  */
-const SPARE_NUMBERS = 1_000_000_000;
+export const SPARE_NUMBERS = 1_000_000_000;
 /** So much that the next one is not longer. */
 const FILE_BYTES = 512;
 /** More than the file has. */

@@ -64,6 +64,8 @@ export interface OriginVisitor<C> {
 /** Reads the origins of a segment's records, all of them in order. */
 export class OriginReader<C> {
   readonly #clients: C[] = [];
+  /** There may be definitions that were not read: the numbers of those behind are not known. */
+  #misses = false;
   readonly #visitor: OriginVisitor<C>;
 
   constructor(visitor: OriginVisitor<C>) {
@@ -71,17 +73,46 @@ export class OriginReader<C> {
   }
 
   /**
-   * Tells of the numbers of batches in a record behind a damaged one, which may have defined clients: of those that are
-   * certain. @throws {PostcardError} if the bytes are none.
+   * Tells of the numbers of batches in a good record behind a damaged one, as far as it is certain whose they are.
+   *
+   * @throws {PostcardError} if the bytes are none.
    */
   salvage(reader: PostcardReader, visit: (client: C, sequence: number) => void): void {
     for (let left = reader.length(3); left > 0; left--) {
       const number = whole(reader);
-      const client = number === 0 ? this.#visitor.client(readIdentity(reader)) : this.#clients[number - 1];
+      const client = number === 0 ? this.#define(readIdentity(reader)) : this.#clients[number - 1];
       whole(reader);
       const sequence = whole(reader);
       if (client !== undefined) visit(client, sequence);
     }
+  }
+
+  /**
+   * Takes over the clients that a damaged record defines, if what it says of itself fits together, so that others behind
+   * it can be understood; nothing else of it is believed. @throws {PostcardError} if the bytes are none.
+   */
+  passDamaged(reader: PostcardReader): void {
+    const knew = !this.#misses;
+    this.#misses = true;
+    const defined: ClientIdentity[] = [];
+    let points = 0;
+    const count = reader.length(3);
+    for (let left = count; left > 0; left--) {
+      if (whole(reader) === 0) defined.push(readIdentity(reader));
+      points += whole(reader);
+      whole(reader);
+    }
+    // The batch says it again: the damage is elsewhere.
+    if (count === 0 || points !== whole(reader) || !knew) return;
+    this.#misses = false;
+    for (const identity of defined) this.#define(identity);
+  }
+
+  /** The next one, unless nobody knows its number. */
+  #define(identity: ClientIdentity): C {
+    const client = this.#visitor.client(identity);
+    if (!this.#misses) this.#clients.push(client);
+    return client;
   }
 
   /**
@@ -99,7 +130,7 @@ export class OriginReader<C> {
       }
       let client: C;
       if (number > 0) client = this.#clients[number - 1];
-      else this.#clients.push(client = this.#visitor.client(readIdentity(reader)));
+      else client = this.#define(readIdentity(reader));
       const points = whole(reader);
       this.#visitor.origin(client, points, whole(reader));
     }

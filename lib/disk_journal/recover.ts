@@ -9,6 +9,7 @@ import type { DiskJournalStats, Times } from "./options.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { scanSegment } from "./scan.ts";
 import { HEADER_BYTES, numberOfName, type Segment } from "./segment.ts";
+import { SegmentWriter } from "./segment_writer.ts";
 
 export interface RecoverOptions {
   readonly directory: string;
@@ -29,6 +30,10 @@ export interface Recovered {
   readonly end: Census;
   /** Where the first segment begins. */
   readonly begin: Census;
+  /** What `end` has of clients is from behind damage, perhaps, where nobody will read it again. */
+  readonly clientsToKeep: boolean;
+  /** The last segment, where it is damaged and not cut yet. */
+  readonly toCut: Segment | null;
   /** Where each cursor stands, by its file. What is damaged before it, in its segment, counts as if it were behind it. */
   readonly starts: Map<string, Census>;
 }
@@ -50,26 +55,39 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   for (const path of misnamed) {
     log.warn("A segment of the journal has the name of another one, and is used all the same", { path });
   }
+  const finds: Finds = { passed: new Census(), toCut: null };
   for (const [path, problem] of problems) {
     const number = numberOfName(path.slice(directory.length + 1))!;
     // Between two that are good, whoever reads them finds out what is missing.
     const isBetween = segments.some(({ first }) => first < number) &&
       segments.some(({ first }) => first > number);
-    await setAside({ path, number }, problem, options, isBetween);
+    await setAside({ path, number }, problem, options, finds, isBetween);
   }
   let end: Census | null = null;
   while (end === null && segments.length > 0) {
-    end = await recoverLast(segments, options);
+    end = await recoverLast(segments, options, finds);
     if (end === null) segments.pop();
   }
   const next = Math.max(0, segments.at(-1)?.end ?? 0, ...numbers);
   end ??= new Census();
+  // What every output has must not be taken again, though its records are lost.
+  end.overhear(finds.passed);
+  const { toCut } = finds;
   const begin = await censusBefore(0, segments, end, files);
   const starts = new Map<string, Census>();
   for (const [path, position] of cursors) {
     if (position !== null) starts.set(path, await censusBefore(position, segments, end, files));
   }
-  return { segments, next, begin, end, starts };
+  const clientsToKeep = (toCut ? end : finds.passed).hasSequences;
+  return { segments, next, begin, end, clientsToKeep, toCut, starts };
+}
+
+/** What is found beside good records. */
+interface Finds {
+  /** What files that are of no use say of clients, up to where every output is. */
+  readonly passed: Census;
+  /** The last segment, if it is damaged and there is a copy of it. */
+  toCut: Segment | null;
 }
 
 /** Half of what a crash came between. */
@@ -90,6 +108,7 @@ async function setAside(
   { path, number }: { path: string; number: number },
   problem: string,
   options: RecoverOptions,
+  finds: Finds,
   isCounted: boolean,
 ): Promise<void> {
   const { log, stats, quarantine, times, files } = options;
@@ -98,10 +117,12 @@ async function setAside(
   if (!isCounted) {
     const { size } = await files.stat(path).catch(() => ({ size: 0 }));
     const whole = { path, first: number, pointsBefore: 0, length: size };
-    const all = await scanSegment(files, whole, { base: new Census(), lostFrom: firstOpen(options) });
-    const passed = await scanSegment(files, whole, { base: new Census(), before: firstOpen(options) });
+    const lostFrom = firstOpen(options);
+    const all = await scanSegment(files, whole, { base: new Census(), lostFrom });
+    const passed = await scanSegment(files, whole, { base: new Census(), lostFrom, before: lostFrom });
     points = (all.census?.points ?? 0) - (passed.census?.points ?? 0) + all.lostPoints;
     stats.damagedPoints += points;
+    if (passed.census) finds.passed.overhear(passed.census);
   }
   const failure = await quarantine.add(path, "move", times.wallMs());
   log.error("A segment of the journal cannot be used and is set aside in quarantine/", {
@@ -113,7 +134,11 @@ async function setAside(
 }
 
 /** Reads the last segment, and ends it where it is no longer good. @returns `null` if it is of no use at all. */
-async function recoverLast(segments: readonly Segment[], options: RecoverOptions): Promise<Census | null> {
+async function recoverLast(
+  segments: readonly Segment[],
+  options: RecoverOptions,
+  finds: Finds,
+): Promise<Census | null> {
   const { files, log, stats, quarantine, times } = options;
   const last = segments.at(-1)!;
   const lostFrom = firstOpen(options);
@@ -126,7 +151,8 @@ async function recoverLast(segments: readonly Segment[], options: RecoverOptions
   }
   const { census, badSnapshot, stop, problem, records, goodLength, lostPoints } = scan;
   if (census === null || badSnapshot && records === 0) {
-    await setAside({ path: last.path, number: last.first }, problem ?? "it is damaged", options, false);
+    const place = { path: last.path, number: last.first };
+    await setAside(place, problem ?? "it is damaged", options, finds, false);
     return null;
   }
   last.end = last.first + records;
@@ -142,7 +168,6 @@ async function recoverLast(segments: readonly Segment[], options: RecoverOptions
   const lostBytes = last.length - goodLength;
   last.length = goodLength;
   stats.damagedBytes += lostBytes;
-  let failure: string | null = null;
   if (stop === "torn") {
     stats.tornTails++;
     log.warn("The journal ended within a record, which is cut off", {
@@ -152,7 +177,7 @@ async function recoverLast(segments: readonly Segment[], options: RecoverOptions
   } else {
     stats.quarantinedSegments++;
     stats.damagedPoints += lostPoints;
-    failure = await quarantine.add(last.path, "copy", times.wallMs());
+    const failure = await quarantine.add(last.path, "copy", times.wallMs());
     log.error("The last segment of the journal has a damaged record; what comes before it is used", {
       path: last.path,
       at_byte: goodLength,
@@ -162,9 +187,35 @@ async function recoverLast(segments: readonly Segment[], options: RecoverOptions
       lost_bytes: lostBytes,
       no_copy: failure ?? undefined,
     });
+    if (failure === null) finds.toCut = last;
   }
-  if (failure === null && goodLength > HEADER_BYTES) await cut(last, goodLength, files, log);
+  if (stop === "torn" && goodLength > HEADER_BYTES) await cut(last, goodLength, files, log);
   return census;
+}
+
+/**
+ * Cuts the last segment where it is damaged. What is known of clients from behind that place is written down before, as
+ * the list at the beginning of a new segment. Never fails: the next start finds it all again.
+ *
+ * @param first Number of the new segment's first record, which no other has had.
+ */
+export async function settleDamage(
+  { segments, end, clientsToKeep, toCut }: Recovered,
+  first: number,
+  { directory, files, log, times }: Pick<RecoverOptions, "directory" | "files" | "log" | "times">,
+): Promise<void> {
+  if (clientsToKeep) {
+    const place = { first, pointsBefore: end.points, clients: [...end.clients.values()] };
+    try {
+      const writer = await SegmentWriter.begin(files, directory, place, times.monotonicMs());
+      writer.close();
+      segments.push(writer.segment);
+    } catch (error) {
+      log.warn("Cannot begin a segment of the journal", { directory, error: messageOf(error) });
+      return;
+    }
+  }
+  if (toCut) await cut(toCut, toCut.length, files, log);
 }
 
 /** Ends a file where its segment does, if that is possible: the journal knows it anyway. */

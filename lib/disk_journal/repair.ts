@@ -8,11 +8,11 @@ import type { LogFields, Logger } from "../log.ts";
 import { Census } from "./census.ts";
 import { loadCursors, outputOf } from "./cursor.ts";
 import { type Files, replaceFile, SYSTEM_FILES } from "./files.ts";
-import { identify, readIdentity } from "./identity.ts";
+import { identify, readIdentity, SPARE_NUMBERS } from "./identity.ts";
 import { newStats } from "./options.ts";
 import { Quarantine } from "./quarantine.ts";
 import { RecordReader } from "./record_reader.ts";
-import { censusBefore, cut, recover } from "./recover.ts";
+import { censusBefore, cut, recover, settleDamage } from "./recover.ts";
 import { type Scan, scanSegment } from "./scan.ts";
 import { encodeHeader, HEADER_BYTES, putRecordHead, RECORD_HEAD_BYTES, type Segment } from "./segment.ts";
 import { encodeSnapshot } from "./snapshot.ts";
@@ -72,8 +72,11 @@ async function repairLocked(directory: string, files: Files): Promise<Repair> {
       `The cursor of ${outputOf(path)} was damaged and is removed: it gets all that is kept again`,
     );
   }
-  const { segments, next, end } = await recover({ directory, files, log, stats, quarantine, cursors, times });
+  const found = await recover({ directory, files, log, stats, quarantine, cursors, times });
+  const { segments, next, end } = found;
   if (readIdentity(files, directory) === null) await identify(files, directory, Deno.hostname(), next, log);
+  const first = Math.max(next, readIdentity(files, directory)?.numbers ?? 0) + SPARE_NUMBERS;
+  await settleDamage(found, first, { directory, files, log, times });
 
   const result: Repair = { actions, lostPoints: stats.damagedPoints };
   let before: { points: number } | null = null;
@@ -130,7 +133,7 @@ async function replaceSnapshot(segment: Segment, census: Census, files: Files): 
   const bytes = await contentOf(segment, files);
   using reader = await RecordReader.open(files, segment.path);
   await reader.next(segment.length);
-  reader.skipBad();
+  await reader.skipDamage(segment.length);
   const records = bytes.subarray(reader.offset);
   const snapshot = encodeSnapshot([...census.clients.values()]);
   const start = HEADER_BYTES + RECORD_HEAD_BYTES + snapshot.length;

@@ -2,7 +2,7 @@
 import { messageOf } from "../errors.ts";
 import { Census, Counter, guessPoints } from "./census.ts";
 import type { Files } from "./files.ts";
-import { RecordReader, type RecordStop } from "./record_reader.ts";
+import { type Damage, RecordReader, type RecordStop } from "./record_reader.ts";
 import { HEADER_BYTES, type Segment } from "./segment.ts";
 
 export interface Scan {
@@ -54,14 +54,18 @@ export async function scanSegment(
   try {
     using reader = await RecordReader.open(files, path);
     let counter: Counter | null = null;
+    let damage: Damage | null = null;
     while (counter === null || first + scan.records < before) {
       const payload = await reader.next(length);
-      if (payload === "bad" && counter === null && base && reader.skipBad()) {
+      if (typeof payload === "string") {
+        scan.stop = payload;
+        if (payload !== "end") damage = await reader.skipDamage(length);
+        if (damage === null || damage.what === "more" || counter || !base) break;
+        // Of the snapshot alone.
+        damage = null;
+        scan.stop = "end";
         scan.badSnapshot = true;
         counter = new Counter(scan.census = base, seenMs);
-      } else if (typeof payload === "string") {
-        scan.stop = payload;
-        break;
       } else if (counter) {
         counter.add(payload);
         scan.records++;
@@ -70,9 +74,13 @@ export async function scanSegment(
       }
       scan.goodLength = reader.offset;
     }
-    if (scan.stop === "bad") {
-      scan.problem = "its checksum is wrong";
-      scan.lostPoints = await countLost(reader, length, first + scan.records, lostFrom, counter);
+    if (scan.stop === "bad") scan.problem = "it is no record";
+    // What only looks like a record may be within one that is torn.
+    if (damage && (scan.stop === "bad" || damage.what === "length")) {
+      scan.problem = damage.what === "length" ? "its length is wrong" : "its checksum is wrong";
+      scan.stop = "bad";
+      counter ??= new Counter(new Census());
+      scan.lostPoints = await countLost(reader, length, damage, first + scan.records, lostFrom, counter);
     }
   } catch (error) {
     scan.stop = "bad";
@@ -86,24 +94,34 @@ export async function scanSegment(
   return scan;
 }
 
-/** Records behind a bad one cannot be decoded without it, but what they say of themselves can be read. */
+/**
+ * Records behind a damaged one cannot be decoded without it, but what they say of themselves can be read.
+ *
+ * @param damage The first one; the record there has that `number`.
+ * @returns the points of the records from `lostFrom` on.
+ */
 async function countLost(
   reader: RecordReader,
   length: number,
+  damage: Damage,
   number: number,
   lostFrom: number,
-  counter: Counter | null,
+  counter: Counter,
 ): Promise<number> {
   let points = 0;
-  let isGood = false;
-  let payload = reader.skipBad();
-  while (payload !== null) {
+  for (let found: Damage | null = damage; found !== null;) {
+    // Where nobody knows a number, no output is known to have the record.
+    if (found.what === "more") number = Infinity;
+    const { what, payload } = found;
     if (number >= lostFrom) points += guessPoints(payload);
-    else if (isGood) counter?.salvage(payload);
+    try {
+      if (what === "payload" || what === "more") counter.passDamaged(payload);
+      else if (number < lostFrom) counter.salvage(payload);
+    } catch { /* what it says of clients cannot be told */ }
     number++;
     const next = await reader.next(length);
-    isGood = typeof next !== "string";
-    payload = typeof next !== "string" ? next : next === "bad" ? reader.skipBad() : null;
+    if (typeof next !== "string") found = { what: "nothing", payload: next };
+    else found = next === "end" ? null : await reader.skipDamage(length);
   }
   return points;
 }

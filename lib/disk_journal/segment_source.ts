@@ -81,8 +81,11 @@ export class SegmentSource implements Disposable {
     const { length } = this.segment;
     if (!this.#started) {
       const snapshot = await this.#records.next(length);
-      if (snapshot === "bad" && this.#records.skipBad()) await this.#onBadSnapshot();
-      else if (typeof snapshot === "string") return snapshot;
+      if (typeof snapshot === "string") {
+        const damage = snapshot === "end" ? null : await this.#records.skipDamage(length);
+        if (damage === null || damage.what === "more") return snapshot;
+        await this.#onBadSnapshot();
+      }
       this.#started = true;
     }
     const payload = await this.#records.next(length);

@@ -5,12 +5,21 @@ import type { LogLine } from "../../tests/kit/process.ts";
 export interface Said {
   /** Points that were dropped by policy. */
   readonly dropped: number;
-  /** Points that were lost by damage. */
-  readonly damaged: number;
   readonly problems: readonly string[];
 }
 
+const LOSS = "Points of the journal are lost by damage";
+
 const count = (line: LogLine | undefined, field: string) => Number(line?.[field] ?? 0);
+
+/** Points that a process says are lost by damage, each loss as soon as it is found. */
+export function damagedIn(lines: readonly LogLine[]): number {
+  const errors = lines.filter(({ part, level }) => part === "journal" && level === "error");
+  return errors.reduce(
+    (sum, line) => sum + count(line, line.message === LOSS ? "points" : "lost_points"),
+    0,
+  );
+}
 
 /**
  * Reads the log of a process that was stopped in good order. What each client has in the journal, by the accounts,
@@ -32,10 +41,12 @@ export function readLog(lines: readonly LogLine[]): Said {
       if (count(line, "kept") < 0) problems.push(`less than none is kept: ${line.text}`);
     }
   }
+  if (count(journal, "damaged_points") !== damagedIn(lines)) {
+    problems.push(`${damagedIn(lines)} damaged points are in its log: ${journal?.text}`);
+  }
   if (count(last, "given_up") > 0) problems.push(`points were given up: ${last!.text}`);
   return {
     dropped: count(journal, "dropped_points"),
-    damaged: count(journal, "damaged_points"),
     problems,
   };
 }

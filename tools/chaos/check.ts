@@ -3,10 +3,12 @@ import type { Life } from "./ledger.ts";
 import { nanosOf } from "./life.ts";
 import type { StoredPoint } from "./outputs.ts";
 
-/** What may be missing. */
+/** What may be missing, and what may be there twice. */
 export interface Allowance {
   /** Points that somebody has counted as dropped or damaged: as many may be missing, wherever they were. */
   readonly counted: number;
+  /** Of these lives, points before this number may be there twice: an end was damaged where it knew of them. */
+  readonly again?: ReadonlyMap<number, number>;
 }
 
 /** What was found; points of all lives together. */
@@ -17,6 +19,8 @@ export interface Outcome {
   readonly neverDurable: number;
   /** Promised, and not there. */
   readonly missing: number;
+  /** There twice, where that may be. */
+  readonly again: number;
   readonly problems: readonly string[];
 }
 
@@ -37,7 +41,7 @@ function ranges(numbers: readonly number[]): string {
 /**
  * Of each life must be there, each once and with its own time, the numbers from 0 to at least the last one that was
  * durable, and if it ended in good order the last one that was taken; what lies behind may be there too, without a gap,
- * up to the last one that was handed over. Only as many may be missing as were counted.
+ * up to the last one that was handed over. What is allowed besides, is.
  *
  * @param orderly Lives whose process was stopped, not killed.
  */
@@ -45,7 +49,7 @@ export function check(
   lives: readonly Life[],
   orderly: ReadonlySet<number>,
   points: Iterable<StoredPoint>,
-  { counted }: Allowance,
+  { counted, again = new Map() }: Allowance,
 ): Outcome {
   const problems: string[] = [];
   const problem = (text: string) => {
@@ -66,6 +70,7 @@ export function check(
   }
   let missing = 0;
   let neverDurable = 0;
+  let cameAgain = 0;
   for (const { life, begun, taken, durable } of lives) {
     const own = counts.get(life)!;
     const end = own.findLastIndex((count) => count > 0) + 1;
@@ -74,6 +79,7 @@ export function check(
     const twice: number[] = [];
     for (let number = 0; number < promised; number++) {
       if (own[number] === 0) absent.push(number);
+      else if (own[number] === 2 && number < (again.get(life) ?? 0)) cameAgain++;
       else if (own[number] > 1) twice.push(number);
     }
     neverDurable += begun - promised;
@@ -89,5 +95,5 @@ export function check(
   if (counted > 0 && missing > counted) {
     problem(`${missing} points are missing, and only ${counted} were counted as dropped or damaged`);
   }
-  return { lives: lives.length, stored, neverDurable, missing, problems };
+  return { lives: lives.length, stored, neverDurable, missing, again: cameAgain, problems };
 }

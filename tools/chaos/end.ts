@@ -1,5 +1,9 @@
 /** One end of the relay under test: a process that is started, stopped, killed, and whose journal is damaged. */
 import { type LogLine, Program } from "../../tests/kit/process.ts";
+import { HEADER_BYTES, RECORD_HEAD_BYTES } from "../../lib/disk_journal/segment.ts";
+import { guessPoints } from "../../lib/disk_journal/census.ts";
+import { OriginReader, whole } from "../../lib/disk_journal/record.ts";
+import { PostcardReader } from "../../lib/postcard.ts";
 import type { ChaosDisk } from "./disk.ts";
 import type { Chance } from "../../tests/kit/bytes.ts";
 
@@ -18,11 +22,34 @@ export interface EndOptions {
   readonly onEnded: (lines: readonly LogLine[], orderly: boolean) => void;
 }
 
+/** Where the records of a segment begin and end; the first one is the list of clients. */
+function recordsOf(bytes: Uint8Array<ArrayBuffer>): { from: number; to: number }[] {
+  const view = new DataView(bytes.buffer);
+  const records = [];
+  for (let from = HEADER_BYTES, to; from + RECORD_HEAD_BYTES <= bytes.length; from = to) {
+    to = from + RECORD_HEAD_BYTES + view.getUint32(from, true);
+    records.push({ from, to });
+  }
+  return records;
+}
+
+/** Whether a byte of a good payload is in what it says of clients, up to the number of points behind that. */
+function isOfClients(payload: Uint8Array, at: number): boolean {
+  const reader = new PostcardReader(payload);
+  new OriginReader({ client: () => null, origin: () => {} }).salvage(reader, () => {});
+  whole(reader);
+  return at >= 0 && at < reader.offset;
+}
+
 export class End implements AsyncDisposable {
   readonly name: "client" | "hop" | "server";
   readonly disk: ChaosDisk;
-  /** Its journal was damaged: from now on it is only stopped in good order, so that no count is lost. */
-  damaged = false;
+  /** It is never killed, but stopped in good order, because it says at its end what is to be counted. */
+  mustTell = false;
+  /** Points of records that were hit in last segments: the journal counts them as far as they can be read. */
+  hitPoints = 0;
+  /** How often it was hit where a last segment says whose batches are in it. */
+  hiddenClients = 0;
   starts = 0;
   kills = 0;
   readonly #options: EndOptions;
@@ -68,7 +95,7 @@ export class End implements AsyncDisposable {
 
   /** SIGKILL; where counts would be lost by it, SIGTERM. */
   async kill(): Promise<void> {
-    if (this.damaged) return await this.stop();
+    if (this.mustTell) return await this.stop();
     this.kills++;
     await this.process.stop("SIGKILL", STOP_MS);
     await this.#ended(false);
@@ -116,6 +143,8 @@ export class End implements AsyncDisposable {
     const tail = chance.bytes(200);
     // Something that looks like a record, sometimes: the file's own beginning behind a length.
     if (chance.int(2) === 0) tail.set(bytes.subarray(0, tail.length));
+    // Its own length is right, and there is more than what was written.
+    if (tail.length >= 4) new DataView(tail.buffer).setUint32(0, tail.length + chance.int(100_000), true);
     try {
       Deno.writeFileSync(last, tail, { append: true });
     } catch (error) {
@@ -124,18 +153,37 @@ export class End implements AsyncDisposable {
     return `${tail.length} bytes behind ${bytes.length}`;
   }
 
-  /** Changes one bit of one segment. */
+  /**
+   * Changes one bit of one segment. Not of the last record of all: that cannot be told from one that was torn when the
+   * process died, of which nothing was promised. What is missing in other segments, and whose that is, the next one
+   * tells exactly; in the last one, what the record that was hit says may be what is damaged.
+   */
   flip(chance: Chance): string {
     const segments = this.#segments();
     if (segments.length === 0) return "there is no segment";
     const path = chance.pick(segments);
     const bytes = Deno.readFileSync(path);
-    const at = chance.int(bytes.length);
+    const isLast = path === segments.at(-1);
+    const [list, ...records] = recordsOf(bytes);
+    const at = chance.int(isLast ? records.at(-1)?.from ?? HEADER_BYTES : bytes.length);
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    let what = `byte ${at} of ${bytes.length} in ${name}, one of ${segments.length}`;
+    const hit = isLast ? records.find(({ from, to }) => from <= at && at < to) : undefined;
+    if (hit) {
+      const payload = bytes.subarray(hit.from + RECORD_HEAD_BYTES, hit.to);
+      const points = guessPoints(payload);
+      this.hitPoints += points;
+      what += `, in a record of ${points} points`;
+      if (isOfClients(payload, at - hit.from - RECORD_HEAD_BYTES)) what += this.#hide();
+    } else if (isLast && list && at >= list.from && at < list.to) what += this.#hide();
     bytes[at] ^= 1 << chance.int(8);
     Deno.writeFileSync(path, bytes);
-    return `byte ${at} of ${bytes.length} in ${
-      path.slice(path.lastIndexOf("/") + 1)
-    }, one of ${segments.length}`;
+    return what;
+  }
+
+  #hide(): string {
+    this.hiddenClients++;
+    return ", where it says whose they are";
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,6 +12,8 @@ export interface Stage {
   readonly proxies: readonly ChaosProxy[];
   /** Another one when the output has stored something. */
   mark(): string;
+  /** This end may have forgotten what it has taken, of what was produced so far. */
+  mayComeAgain(end: End): void;
 }
 
 export interface Fault {
@@ -86,7 +88,7 @@ const killTwice: Fault = {
     const end = anyEnd(stage, chance);
     await end.kill();
     const afterMs = chance.int(300);
-    if (!end.damaged) await end.startAndKill(afterMs);
+    if (!end.mustTell) await end.startAndKill(afterMs);
     return `${end.name} ${afterMs} ms after its start, ${await restart(end, chance)}`;
   },
 };
@@ -202,9 +204,11 @@ const flip: Fault = {
     const proxy = stage.proxies[stage.ends.indexOf(end)];
     proxy?.refuse();
     await sleep(300 + chance.int(1500));
-    await end.kill();
-    end.damaged = true;
+    // In good order, so that the journal knows what its outputs have.
+    await end.stop();
+    const hidden = end.hiddenClients;
     const what = end.flip(chance);
+    if (end.hiddenClients > hidden) stage.mayComeAgain(end);
     await restart(end, chance);
     proxy?.accept();
     return `${end.name}: ${what}`;

@@ -1,34 +1,22 @@
-/** One client of the relay server: the handshake, then messages until it leaves. */
+/**
+ * One client of the relay server: the handshake, then messages until it leaves, within limits of time and memory. Who
+ * the client is, and what it sends, is looked at by {@linkcode ./server_handshake.ts}, {@linkcode ./intake.ts} and
+ * {@linkcode ./receiving.ts}.
+ */
 import { formatAddress } from "./address.ts";
-import { messageOf } from "./errors.ts";
-import { FrameError, FrameReader } from "./frames.ts";
-import type { Logger } from "./log.ts";
-import { PointDecoder } from "./point_decoder.ts";
-import { PostcardError, PostcardReader } from "./postcard.ts";
-import {
-  acknowledges,
-  ALUMET_VERSION,
-  encodeFrame,
-  type Greet,
-  type Hello,
-  MAX_METRIC_ID,
-  MESSAGE,
-  MESSAGE_END,
-  OUR_RELAY_VERSION,
-  PROTOCOL_VERSION,
-  readControlMessage,
-  type RegisterMetrics,
-} from "./protocol.ts";
 import type { Peer } from "./admission/networks.ts";
 import { Pacer } from "./admission/pacer.ts";
-import type { Grant } from "./admission/tokens.ts";
 import { BatchCodecError } from "./batch_codec.ts";
-import type { ClientRecord } from "./clients.ts";
-import { Intake } from "./intake.ts";
-import { TLS_HANDSHAKE } from "./tls_terminator.ts";
-import { type Transport, writeAll } from "./transport.ts";
-import { RegistryError } from "./registry.ts";
+import { messageOf } from "./errors.ts";
+import { FrameError, FrameReader } from "./frames.ts";
+import type { Intake } from "./intake.ts";
+import type { Logger } from "./log.ts";
+import { PostcardError } from "./postcard.ts";
+import { ProtocolViolation } from "./protocol.ts";
+import { Receiving } from "./receiving.ts";
 import type { ServerShared } from "./server.ts";
+import { ServerHandshake } from "./server_handshake.ts";
+import type { Transport } from "./transport.ts";
 
 /** Before the handshake a frame has no reason to be larger than this. */
 const MAX_GREETING_BYTES = 64 * 1024;
@@ -37,37 +25,25 @@ const LARGE_FRAME_BYTES = 512 * 1024;
 /** A client that does not take our answer within this time is not there. */
 const MAX_CLOSE_MS = 1000;
 
-/** Why a conversation was ended by us. */
-class ProtocolViolation extends Error {
-  override readonly name = "ProtocolViolation";
-}
-
 /** Serves one client; {@linkcode ClientConnection.finished} never rejects. */
 export class ClientConnection {
   /** Resolves when the conversation is over and all that was received of it has been passed on. */
   readonly finished: Promise<void>;
   #conn: Transport;
-  /** What is said cannot be read on the way. */
-  #secure = false;
   readonly #shared: ServerShared;
-  readonly #decoder: PointDecoder;
   readonly #frames = new FrameReader();
   readonly #address: string;
   readonly #peer: Peer;
-  /** Why its address is not let in, if it is not. */
-  readonly #unwanted: string | undefined;
-  #grant: Grant | null = null;
+  readonly #handshake: ServerHandshake;
   #pacer: Pacer | null = null;
   #log: Logger;
   /** The name that the client greeted with. */
   #name: string | null = null;
-  /** A client of ours: what it sends is acknowledged. */
-  #intake: Intake | null = null;
+  /** It is a client of ours, which says in a second message who it is. */
   #acknowledges = false;
-  /** The sender of the last message, and its bytes. */
-  #sender = "";
-  #senderBytes: Uint8Array = new Uint8Array(0);
-  #client: ClientRecord | null = null;
+  /** What takes the messages of a client of ours, and of a real one: one of them, when it is let in. */
+  #intake: Intake | null = null;
+  #receiving: Receiving | null = null;
   /** When the peer must have said more; `Infinity` while it may be silent. In `performance.now()` ms. */
   #deadline: number;
   #deadlineReason = "";
@@ -86,13 +62,17 @@ export class ClientConnection {
     this.#conn = conn;
     this.#shared = shared;
     this.#log = shared.log;
-    this.#decoder = new PointDecoder(shared.tables, shared.limits);
     const { hostname: shown, port } = conn.remoteAddr as Deno.NetAddr;
     // A socket that takes both families shows IPv4 as IPv6.
     const hostname = shown.replace(/^::ffff:(?=[\d.]+$)/, "");
     this.#address = formatAddress({ hostname, port });
     this.#peer = { hostname, scope: shared.scope };
-    this.#unwanted = shared.admission.arrived(this.#peer);
+    this.#handshake = new ServerHandshake(
+      shared,
+      this.#peer,
+      this.#address,
+      shared.admission.arrived(this.#peer),
+    );
     this.#deadline = performance.now() + shared.limits.handshakeMs;
     this.#deadlineReason = `no whole greeting within ${shared.limits.handshakeMs} ms`;
     shared.strangers.add(this);
@@ -154,8 +134,8 @@ export class ClientConnection {
 
   /** Says once what was refused since the last time. */
   report(): void {
-    const { unknownMetric, wrongKind, badTime, longName: plain } = this.#decoder.rejected;
-    const longName = plain + (this.#intake?.longNames ?? 0);
+    const { unknownMetric = 0, wrongKind = 0, badTime = 0, longName = this.#intake?.longNames ?? 0 } =
+      this.#receiving?.rejected ?? {};
     const fields = {
       unknown_metric: unknownMetric - this.#reported.unknownMetric,
       wrong_kind_of_value: wrongKind - this.#reported.wrongKind,
@@ -185,7 +165,7 @@ export class ClientConnection {
     } catch { /* gone already; the first read will say so */ }
     try {
       if (!this.#shared.admission.isFlooded) {
-        await this.#begin();
+        this.#conn = await this.#handshake.begin(this.#conn, this.#frames);
         await this.#converse();
       }
     } catch (error) {
@@ -212,7 +192,7 @@ export class ClientConnection {
         );
       }
       this.report();
-      this.#decoder.close();
+      this.#receiving?.[Symbol.dispose]();
       this.#giveBudget();
       if (this.#name !== null) {
         const left = this.#shared.names.get(this.#name)! - 1;
@@ -221,31 +201,6 @@ export class ClientConnection {
         this.#log.info("Client disconnected", this.#fields({}));
       }
     }
-  }
-
-  /** The first bytes say whether the client speaks TLS. */
-  async #begin(): Promise<void> {
-    const frames = this.#frames;
-    const space = frames.space();
-    const count = await this.#conn.read(space);
-    if (count === null) return;
-    const { tls } = this.#shared;
-    if (space[0] !== TLS_HANDSHAKE) {
-      frames.received(count);
-      this.#shared.stats.bytes += count;
-      return;
-    }
-    if (!tls) {
-      throw new ProtocolViolation(
-        "it speaks TLS, and there is no certificate (plugins.relay-server.tls.cert)",
-      );
-    }
-    try {
-      this.#conn = await tls.terminator.secure(this.#conn, space.slice(0, count));
-    } catch (error) {
-      throw new ProtocolViolation(`no TLS connection: ${messageOf(error)}`);
-    }
-    this.#secure = true;
   }
 
   async #converse(): Promise<void> {
@@ -266,10 +221,10 @@ export class ClientConnection {
       let points = 0;
       while (frames.next()) {
         if (this.#name === null) {
-          if (!await this.#handshake()) return;
+          if (!await this.#greeted()) return;
         } else if (this.#acknowledges && !this.#intake) {
-          if (!await this.#hello()) return;
-        } else points += this.#message();
+          if (!await this.#introduced()) return;
+        } else points += (this.#intake ?? this.#receiving!).take(frames);
         if (points > 0 && this.#shared.first) await this.#room(this.#shared.gathered());
       }
       if (this.#name === null && frames.partialFrameBytes > MAX_GREETING_BYTES) {
@@ -315,55 +270,36 @@ export class ClientConnection {
     this.#budgeted = 0;
   }
 
-  /** Answers the greeting. @returns whether the conversation goes on. */
-  async #handshake(): Promise<boolean> {
-    const reader = new PostcardReader(this.#frames.bytes, this.#frames.start, this.#frames.end);
-    const sender = reader.string();
-    const discriminant = reader.discriminant(4);
-    if (discriminant !== MESSAGE.greet) {
-      throw new ProtocolViolation(`the first message is number ${discriminant}, not a greeting`);
-    }
-    const greet = readControlMessage(reader, discriminant) as Greet;
-    const { limits } = this.#shared;
-    // A client of ours says more, and is told more, before it is taken.
-    const refused = !acknowledges(greet.relayVersion) && this.#refusal(sender) !== undefined;
-    const accept = greet.protocolVersion === PROTOCOL_VERSION && !refused;
-    const answer = encodeFrame("", {
-      type: "greetResponse",
-      accept,
-      alumetVersion: ALUMET_VERSION,
-      relayVersion: OUR_RELAY_VERSION,
-      protocolVersion: PROTOCOL_VERSION,
-    });
-    await writeAll(this.#conn, answer);
-
-    const versions = { alumet: greet.alumetVersion, relay: greet.relayVersion };
-    if (refused) {
+  /** A greeting has come. @returns whether the conversation goes on. */
+  async #greeted(): Promise<boolean> {
+    const greeted = await this.#handshake.greet(this.#conn, this.#frames);
+    if (!greeted) {
       await this.#closeGently();
       return false;
     }
-    if (!accept) {
-      this.#log.warn("Refusing a client: it speaks another version of the protocol", {
-        client: sender,
-        address: this.#address,
-        ...versions,
-        its_version: greet.protocolVersion,
-        our_version: PROTOCOL_VERSION,
-      });
-      await this.#closeGently();
-      return false;
-    }
-    this.#name = sender;
+    const { name, grant, versions } = greeted;
+    const { limits, metrics, clients, builder, tables, stats, names } = this.#shared;
+    this.#name = name;
     this.#pacer = limits.bytesPerSecond < Infinity ? new Pacer(limits.bytesPerSecond) : null;
-    this.#acknowledges = acknowledges(greet.relayVersion);
-    // A client of ours has not said all yet.
-    if (!this.#acknowledges) {
+    this.#acknowledges = grant === null;
+    if (grant) {
+      this.#receiving = new Receiving({
+        name,
+        forward: grant.forward,
+        metrics,
+        clients,
+        builder,
+        tables,
+        limits,
+        stats,
+        onRefusedMetric: (problem) => this.#refuseMetric(problem),
+      });
       this.#deadline = performance.now() + limits.idleMs;
       this.#deadlineReason = `silent for ${limits.idleMs} ms`;
       this.#shared.strangers.delete(this);
     }
-    const others = this.#shared.names.get(sender) ?? 0;
-    this.#shared.names.set(sender, others + 1);
+    const others = names.get(name) ?? 0;
+    names.set(name, others + 1);
     this.#log.info("Client connected", this.#fields(versions));
     if (others > 0) {
       this.#log.warn(
@@ -374,55 +310,20 @@ export class ClientConnection {
     return true;
   }
 
-  /** A client of ours says who it is, and is told what we have of it. */
-  async #hello(): Promise<boolean> {
-    const reader = new PostcardReader(this.#frames.bytes, this.#frames.start, this.#frames.end);
-    reader.string();
-    const discriminant = reader.discriminant(MESSAGE_END);
-    if (discriminant !== MESSAGE.hello) {
-      throw new ProtocolViolation(`message number ${discriminant} where it should say who it is`);
-    }
-    const { instance, token } = readControlMessage(reader, discriminant) as Hello;
-    const refusal = this.#refusal(this.#name!, token);
-    if (refusal) {
-      await writeAll(this.#conn, encodeFrame("", { type: "refuse", reason: refusal }));
+  /** A client of ours has said who it is. @returns whether the conversation goes on. */
+  async #introduced(): Promise<boolean> {
+    this.#intake = await this.#handshake.welcome(
+      this.#conn,
+      this.#frames,
+      this.#name!,
+      (problem) => this.#refuseMetric(problem),
+    );
+    if (!this.#intake) {
       await this.#closeGently();
       return false;
     }
-    const { clients, safety, metrics, builder, limits: { maxSeries, maxNameBytes } } = this.#shared;
-    const client = clients.get(this.#name!, instance);
-    client.lastContactMs = Date.now();
-    const sequence = await clients.sequenceOf(client, safety);
-    const options = {
-      conn: this.#conn,
-      client,
-      metrics,
-      builder,
-      safety,
-      forward: this.#grant!.forward,
-      maxSeries,
-      maxNameBytes,
-      onRefusedMetric: (problem: string) => this.#refuseMetric(problem),
-    };
-    const intake = new Intake(options, sequence);
-    await writeAll(this.#conn, encodeFrame("", { type: "welcome", sequence, maxSeries }));
-    this.#intake = intake;
     this.#shared.strangers.delete(this);
     return true;
-  }
-
-  /** Why this client is not taken, if so; it has been logged. */
-  #refusal(name: string, token?: string): string | undefined {
-    const { tls, admission } = this.#shared;
-    let reason = this.#unwanted;
-    if (tls?.mode === "required" && !this.#secure) reason ??= "this server only takes TLS connections";
-    if (reason === undefined) {
-      const grant = admission.check({ ...this.#peer, name, token });
-      if (typeof grant === "string") reason = grant;
-      else this.#grant = grant;
-    }
-    if (reason !== undefined) admission.refuse({ client: name, address: this.#address, reason });
-    return reason;
   }
 
   /** Closes so that the peer can still read our answer: not before it has closed, or a second has passed. */
@@ -432,81 +333,6 @@ export class ClientConnection {
     this.#deadlineReason = "";
     const scratch = new Uint8Array(4096);
     while (await this.#conn.read(scratch) !== null);
-  }
-
-  /** Takes the message that `#frames` has found. @returns how many points it had. */
-  #message(): number {
-    const { bytes, view, start, end } = this.#frames;
-    const { stats, builder } = this.#shared;
-    const at = this.#readSender(bytes, start, end);
-    // The discriminant is one byte, unless a peer writes it longer than it needs to be.
-    const reader = new PostcardReader(bytes, at, end);
-    if (this.#intake) {
-      const discriminant = reader.discriminant(MESSAGE_END);
-      if (discriminant !== MESSAGE.batch) {
-        throw new ProtocolViolation(`unexpected message number ${discriminant}`);
-      }
-      const { client } = this.#intake;
-      const { duplicatePoints, rejectedPoints } = client;
-      const points = this.#intake.take(reader, bytes);
-      stats.points += points;
-      stats.duplicatePoints += client.duplicatePoints - duplicatePoints;
-      stats.rejectedPoints += client.rejectedPoints - rejectedPoints;
-      return points;
-    }
-    const discriminant = reader.discriminant(4);
-    if (this.#sender !== this.#name && !this.#grant!.forward) {
-      throw new ProtocolViolation(`it may not send under the name ${this.#sender}`);
-    }
-    if (discriminant === MESSAGE.sendMeasurements) {
-      const before = builder.length;
-      const count = this.#decoder.decode(bytes, view, reader.offset, end, this.#sender, builder);
-      const kept = builder.length - before;
-      stats.points += kept;
-      stats.rejectedPoints += count - kept;
-      const client = this.#client ??= this.#shared.clients.get(this.#sender);
-      client.receivedPoints += count;
-      client.rejectedPoints += count - kept;
-      client.lastContactMs = Date.now();
-      builder.credit(client);
-      return kept;
-    }
-    if (discriminant !== MESSAGE.registerMetrics) {
-      throw new ProtocolViolation(`unexpected message number ${discriminant}`);
-    }
-    this.#registerMetrics(readControlMessage(reader, discriminant) as RegisterMetrics);
-    return 0;
-  }
-
-  /** Sets `#sender`; a name is decoded only when it is not the one of the last message. @returns the place behind it. */
-  #readSender(bytes: Uint8Array, start: number, end: number): number {
-    const known = this.#senderBytes;
-    const after = start + known.length;
-    if (known.length > 0 && after <= end) {
-      let i = 0;
-      while (i < known.length && known[i] === bytes[start + i]) i++;
-      if (i === known.length) return after;
-    }
-    const reader = new PostcardReader(bytes, start, end);
-    this.#sender = reader.string();
-    this.#client = null;
-    this.#senderBytes = bytes.slice(start, reader.offset);
-    return reader.offset;
-  }
-
-  #registerMetrics(message: RegisterMetrics): void {
-    for (const { id, name, type, unit } of message.metrics) {
-      if (id > MAX_METRIC_ID) {
-        throw new ProtocolViolation(`metric ${name} has the id ${id}, the largest one is ${MAX_METRIC_ID}`);
-      }
-      try {
-        const metric = this.#shared.metrics.register({ name, type, unit }, this.#name!, this.#sender);
-        this.#decoder.setMetric(id, metric);
-      } catch (error) {
-        if (!(error instanceof RegistryError)) throw error;
-        this.#refuseMetric(error.message);
-      }
-    }
   }
 
   #refuseMetric(problem: string): void {

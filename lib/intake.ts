@@ -2,13 +2,14 @@
  * Acknowledged delivery, the server's side of one connection (see docs/protocol.md): batches with numbers are taken
  * once, and acknowledged when they are safe.
  */
+import type { BatchBuilder } from "./batch_builder.ts";
 import { BatchCodecError, BatchDecoder } from "./batch_codec.ts";
 import type { ClientRecord } from "./clients.ts";
 import type { ClientMetrics } from "./client_metrics.ts";
-import { type Attribute, Batch, type Metric, type Series } from "./measurement.ts";
-import { type BatchBuilder, CLIENT_ATTRIBUTE } from "./point_decoder.ts";
-import type { PostcardReader } from "./postcard.ts";
-import { encodeFrame, readSequence } from "./protocol.ts";
+import type { FrameReader } from "./frames.ts";
+import { type Attribute, Batch, CLIENT_ATTRIBUTE, type Metric, type Series } from "./measurement.ts";
+import { PostcardReader } from "./postcard.ts";
+import { encodeFrame, MESSAGE, MESSAGE_END, ProtocolViolation, readSequence } from "./protocol.ts";
 import { hasLongName } from "./name_length.ts";
 import { RegistryError } from "./registry.ts";
 import { type Transport, writeAll } from "./transport.ts";
@@ -29,6 +30,8 @@ export interface IntakeOptions {
   maxSeries: number;
   /** Bytes of kinds and of keys of attributes. */
   maxNameBytes: number;
+  /** What becomes of points is added here. */
+  stats: { points: number; duplicatePoints: number; rejectedPoints: number };
   onRefusedMetric: (problem: string) => void;
 }
 
@@ -72,23 +75,28 @@ export class Intake {
     });
   }
 
-  get client(): ClientRecord {
-    return this.#options.client;
-  }
-
   /** Something was taken that is not acknowledged. */
   get waiting(): boolean {
     return this.#sequence > this.#acknowledged;
   }
 
   /**
-   * Takes the batch at the reader's offset.
+   * Takes the message that `frames` has found.
    *
-   * @returns its points; 0 for one that has been taken before.
-   * @throws {BatchCodecError}
+   * @returns how many points of it are kept; 0 for a batch that has been taken before.
+   * @throws {ProtocolViolation} if it is no batch.
+   * @throws {PostcardError | BatchCodecError} Nothing of it is kept then.
    */
-  take(reader: PostcardReader, bytes: Uint8Array): number {
-    const { client, builder } = this.#options;
+  take(frames: FrameReader): number {
+    const { bytes } = frames;
+    const reader = new PostcardReader(bytes, frames.start, frames.end);
+    // The sender is the one that has greeted.
+    reader.string();
+    const discriminant = reader.discriminant(MESSAGE_END);
+    if (discriminant !== MESSAGE.batch) {
+      throw new ProtocolViolation(`unexpected message number ${discriminant}`);
+    }
+    const { client, builder, stats } = this.#options;
     const sequence = this.#sequence + readSequence(reader);
     if (sequence <= this.#sequence || sequence > Number.MAX_SAFE_INTEGER) {
       throw new BatchCodecError("malformed", `batch ${sequence} comes after batch ${this.#sequence}`);
@@ -99,6 +107,7 @@ export class Intake {
       this.#decoder.decode(bytes, reader.offset, reader.end, () => discarded);
       client.receivedPoints += discarded.length;
       client.duplicatePoints += discarded.length;
+      stats.duplicatePoints += discarded.length;
       discarded.clear();
       this.#sequence = sequence;
       return 0;
@@ -117,6 +126,8 @@ export class Intake {
     this.#sequence = client.accepted = sequence;
     client.receivedPoints += received;
     client.rejectedPoints += received - points;
+    stats.points += points;
+    stats.rejectedPoints += received - points;
     return points;
   }
 

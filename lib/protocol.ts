@@ -20,6 +20,11 @@ export const RELAY_PLUGIN_VERSION = "0.6.0";
  */
 export const OUR_RELAY_VERSION = `${RELAY_PLUGIN_VERSION}+ack.1`;
 
+/** The peer says what it may not say; its connection cannot go on. */
+export class ProtocolViolation extends Error {
+  override readonly name = "ProtocolViolation";
+}
+
 /** Whether a peer of that version speaks acknowledged delivery. */
 export function acknowledges(relayVersion: string): boolean {
   return /^[^+]*\+(?:.*\.)?ack\.1(?:\.|$)/.test(relayVersion);
@@ -40,7 +45,9 @@ export const MESSAGE = {
   acknowledge: 19,
   refuse: 20,
 } as const;
-/** More than the largest discriminant. */
+/** More than the largest discriminant of the protocol. */
+export const PLAIN_MESSAGE_END = 4;
+/** More than the largest discriminant of all. */
 export const MESSAGE_END = 21;
 /** Bytes of an instance id. */
 export const INSTANCE_BYTES = 16;

@@ -3,14 +3,15 @@
  * client says is in {@linkcode ./connection.ts}.
  */
 import { Admission, type AdmissionOptions, OPEN } from "./admission/admission.ts";
+import { BatchBuilder } from "./batch_builder.ts";
 import type { ClientTable } from "./clients.ts";
 import { ClientConnection } from "./connection.ts";
 import { messageOf } from "./errors.ts";
+import { FrameBudget } from "./frame_budget.ts";
 import type { Safety } from "./intake.ts";
 import type { Logger } from "./log.ts";
 import { type Batch, BatchPool } from "./measurement.ts";
 import type { BatchSink, Input, PluginContext } from "./plugin.ts";
-import { BatchBuilder } from "./point_decoder.ts";
 import { DEFAULT_NAME_BYTES } from "./name_length.ts";
 import { ClientMetrics } from "./client_metrics.ts";
 import type { TlsTerminator } from "./tls_terminator.ts";
@@ -25,8 +26,6 @@ const GATHER_MS = 2;
 /** Receive buffers of all clients together may grow to about this for speed, in bytes. */
 const BUFFER_BYTES = 3 * 1024 * 1024;
 const MAX_BUFFER_BYTES = 256 * 1024;
-/** Frames larger than a receive buffer share this much memory, in bytes. */
-const LARGE_FRAMES_BYTES = 64 * 1024 * 1024;
 /** Clients that all come at once, after a restart, are let in at this pace while so many have not said who they are. */
 const RAMP_CLIENTS = 64;
 const RAMP_MS = 5;
@@ -80,35 +79,6 @@ export interface ServerStats extends Record<string, number> {
   rejectedPoints: number;
   /** Points that a client has sent again, and that had been taken before. */
   duplicatePoints: number;
-}
-
-/**
- * A semaphore in bytes, first come, first served. A frame larger than the whole is let through when it is alone.
- */
-export class FrameBudget {
-  #free: number;
-  readonly #limit: number;
-  readonly #waiting: { bytes: number; resume: () => void }[] = [];
-
-  constructor(limitBytes = LARGE_FRAMES_BYTES) {
-    this.#free = this.#limit = limitBytes;
-  }
-
-  async take(bytes: number): Promise<void> {
-    bytes = Math.min(bytes, this.#limit);
-    if (this.#waiting.length > 0 || bytes > this.#free) {
-      await new Promise<void>((resume) => this.#waiting.push({ bytes, resume }));
-    } else this.#free -= bytes;
-  }
-
-  give(bytes: number): void {
-    this.#free += Math.min(bytes, this.#limit);
-    while (this.#waiting.length > 0 && this.#waiting[0].bytes <= this.#free) {
-      const { bytes, resume } = this.#waiting.shift()!;
-      this.#free -= bytes;
-      resume();
-    }
-  }
 }
 
 /** What connections share. */

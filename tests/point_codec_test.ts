@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Batch, BatchPool, seriesOf } from "../lib/measurement.ts";
-import { BatchBuilder, PointDecoder } from "../lib/point_decoder.ts";
+import { BatchBuilder } from "../lib/batch_builder.ts";
+import { PointDecoder } from "../lib/point_decoder.ts";
 import { PointEncoder } from "../lib/point_encoder.ts";
 import { PostcardError, PostcardReader, PostcardWriter } from "../lib/postcard.ts";
 import {

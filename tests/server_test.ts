@@ -3,7 +3,7 @@ import { runAgent } from "../lib/agent.ts";
 import { csv } from "../lib/outputs/csv.ts";
 import { acknowledges, encodeFrame } from "../lib/protocol.ts";
 import { relayServer } from "../lib/relay_server.ts";
-import { FrameBudget } from "../lib/server.ts";
+import { FrameBudget } from "../lib/frame_budget.ts";
 import { Chance, framesOf, testdata, testdataText } from "./kit/bytes.ts";
 import {
   Collector,

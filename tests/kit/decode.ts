@@ -1,6 +1,8 @@
 /** Whole messages as plain objects, through the code that the server uses. */
 import { type Batch, BatchPool, type Metric, type ValueType } from "../../lib/measurement.ts";
-import { BatchBuilder, CLIENT_ATTRIBUTE, PointDecoder } from "../../lib/point_decoder.ts";
+import { BatchBuilder } from "../../lib/batch_builder.ts";
+import { CLIENT_ATTRIBUTE } from "../../lib/measurement.ts";
+import { PointDecoder } from "../../lib/point_decoder.ts";
 import { PostcardReader } from "../../lib/postcard.ts";
 import { type ControlMessage, MESSAGE, readControlMessage } from "../../lib/protocol.ts";
 import { TableBudget } from "../../lib/series_table.ts";

@@ -1,0 +1,33 @@
+/** The memory that all connections of a server may spend on large frames. */
+
+/** Frames larger than a receive buffer share this much memory, in bytes. */
+const LARGE_FRAMES_BYTES = 64 * 1024 * 1024;
+
+/**
+ * A semaphore in bytes, first come, first served. A frame larger than the whole is let through when it is alone.
+ */
+export class FrameBudget {
+  #free: number;
+  readonly #limit: number;
+  readonly #waiting: { bytes: number; resume: () => void }[] = [];
+
+  constructor(limitBytes = LARGE_FRAMES_BYTES) {
+    this.#free = this.#limit = limitBytes;
+  }
+
+  async take(bytes: number): Promise<void> {
+    bytes = Math.min(bytes, this.#limit);
+    if (this.#waiting.length > 0 || bytes > this.#free) {
+      await new Promise<void>((resume) => this.#waiting.push({ bytes, resume }));
+    } else this.#free -= bytes;
+  }
+
+  give(bytes: number): void {
+    this.#free += Math.min(bytes, this.#limit);
+    while (this.#waiting.length > 0 && this.#waiting[0].bytes <= this.#free) {
+      const { bytes, resume } = this.#waiting.shift()!;
+      this.#free -= bytes;
+      resume();
+    }
+  }
+}

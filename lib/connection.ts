@@ -99,6 +99,14 @@ export class ClientConnection {
     } catch { /* it is closed already */ }
   }
 
+  /** Ends the connection of a client that would not be let in any more. */
+  recheck(): void {
+    const reason = this.#closed ? undefined : this.#handshake.recheck();
+    if (reason === undefined) return;
+    this.#log.warn("Closing a connection", this.#fields({ reason }));
+    this.close();
+  }
+
   /** Closes the connection when its deadline has passed. */
   sweep(now: number): void {
     if (this.#closed) return;
@@ -219,7 +227,8 @@ export class ClientConnection {
       }
 
       let points = 0;
-      while (frames.next()) {
+      // What had just come when the rest was handed over is taken by nobody.
+      while (!this.#shared.isOver && frames.next()) {
         if (this.#name === null) {
           if (!await this.#greeted()) return;
         } else if (this.#acknowledges && !this.#intake) {

@@ -96,6 +96,8 @@ export interface ServerShared {
   readonly builder: BatchBuilder;
   /** No message has been passed on yet: the next one goes alone. */
   readonly first: boolean;
+  /** All has been handed over, and nothing more is taken. */
+  readonly isOver: boolean;
   /** To be awaited before the next read: the pipe may be full. */
   gathered(): Promise<void> | void;
   /** How large a receive buffer may grow now, in bytes. */
@@ -153,6 +155,7 @@ export class RelayServer implements Input {
     // They may change, and are nobody else's.
     limits = { ...limits };
     const isFirst = () => this.#first;
+    const isOver = () => this.#handedOver;
     this.#shared = {
       log: context.log,
       metrics: new ClientMetrics(context.registry, limits),
@@ -166,6 +169,9 @@ export class RelayServer implements Input {
       get first() {
         return isFirst();
       },
+      get isOver() {
+        return isOver();
+      },
       gathered: () => this.#gathered(),
       bufferBytes: () => Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / (this.#connections.size + 1)),
       names: new Map(),
@@ -176,7 +182,7 @@ export class RelayServer implements Input {
     };
   }
 
-  /** Other limits and rules, for connections that come from now on. */
+  /** Other limits, for connections that come from now on; and other rules, for those that are there as well. */
   change(limits: ServerLimits, admission: AdmissionOptions): void {
     Object.assign(this.#shared.limits, limits);
     this.#shared.admission.change(admission);
@@ -196,9 +202,14 @@ export class RelayServer implements Input {
     if (stop.aborted) onStop();
     else stop.addEventListener("abort", onStop, { once: true });
 
+    let admitted = this.#shared.admission.version;
     const sweep = setInterval(() => {
       const now = performance.now();
       for (const connection of this.#connections) connection.sweep(now);
+      const { version } = this.#shared.admission;
+      if (version === admitted) return;
+      admitted = version;
+      for (const connection of this.#connections) connection.recheck();
     }, SWEEP_MS);
     using _progress = this.#shared.clients.onProgress(() => {
       for (const connection of this.#connections) connection.acknowledge();

@@ -42,6 +42,8 @@ export class ServerHandshake {
   readonly #unwanted: string | undefined;
   /** What is said cannot be read on the way. */
   #secure = false;
+  /** What the client may do, once it is let in. */
+  #grant: Grant | null = null;
 
   /**
    * @param address Of the client, for the log.
@@ -168,6 +170,11 @@ export class ServerHandshake {
     return intake;
   }
 
+  /** Why this client would not be let in again, if it would not be: networks or tokens have changed. */
+  recheck(): string | undefined {
+    return this.#shared.admission.recheck(this.#peer, this.#grant);
+  }
+
   /** What this client may do, or why it is not taken; that has been logged. */
   #admit(name: string, token?: string): Grant | string {
     const { tls, admission } = this.#shared;
@@ -175,6 +182,7 @@ export class ServerHandshake {
     if (tls?.mode === "required" && !this.#secure) reason ??= "this server only takes TLS connections";
     const grant = reason ?? admission.check({ ...this.#peer, name, token });
     if (typeof grant === "string") admission.refuse({ client: name, address: this.#address, reason: grant });
+    else this.#grant = grant;
     return grant;
   }
 }

@@ -152,6 +152,66 @@ Deno.test("a client without the right token is told so, and its points are not t
   assert.equal(server.points.length, 3);
 });
 
+Deno.test("a client whose token is revoked is disconnected, the others are not", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("tokens");
+  const [lost, kept] = [makeToken("lost", false), makeToken("kept", false)];
+  await Deno.writeTextFile(path, `${lost.line}\n${kept.line}\n`);
+  await using server = new TestServer({ admission: { tokens: new Tokens(path, log, 0) } });
+  const clients = [lost, kept].map(({ token }, i) =>
+    new TestClient(configOf(server.port, { token, client_name: ["lost", "kept"][i], ...once }))
+  );
+  for (const client of clients) client.push(numbered(3));
+  await until(() => server.points.length === 6);
+  await Deno.writeTextFile(path, kept.line);
+  await clients[0].done;
+  assert.match(clients[0].failure!.message, /not one of a client called lost/);
+  assert.equal(
+    server.logs.matching(/WARN.*Closing a connection.*client=lost.*reason="its token is not valid/).length,
+    1,
+  );
+  clients[1].push(numbered(3, 3));
+  await clients[1].finish();
+  assert.equal(server.points.length, 9);
+  assert.equal(server.logs.matching(/Closing a connection/).length, 1);
+});
+
+Deno.test("rules that change hold for those who were let in before", () => {
+  const peer = { hostname: "192.0.2.1" };
+  const admission = new Admission(OPEN, log);
+  const open = admission.check({ ...peer, name: "n", token: undefined });
+  assert.ok(typeof open === "object");
+  const before = admission.version;
+  assert.equal(admission.recheck(peer, open), undefined);
+  admission.change({ ...OPEN, deny: ["192.0.2.0/24"] });
+  assert.notEqual(admission.version, before);
+  assert.match(admission.recheck(peer, open)!, /denied now/);
+  admission.change({ ...OPEN, allow: ["10.0.0.0/8"] });
+  assert.match(admission.recheck(peer, null)!, /not allowed any more/);
+  const path = Deno.makeTempFileSync();
+  try {
+    const { token, line } = makeToken("n", true);
+    Deno.writeTextFileSync(path, line);
+    const tokens = new Tokens(path, log, 0);
+    admission.change({ ...OPEN, tokens, withoutToken: ["10.0.0.0/8"] });
+    assert.match(admission.recheck(peer, open)!, /needs a token now/);
+    const shown = admission.check({ ...peer, name: "n", token });
+    assert.ok(typeof shown === "object");
+    assert.equal(admission.recheck(peer, shown), undefined);
+    const near = { hostname: "10.0.0.1" };
+    const without = admission.check({ ...near, name: "m", token: undefined });
+    assert.ok(typeof without === "object");
+    assert.equal(admission.recheck(near, without), undefined);
+    const { version } = admission;
+    // Without the right to forward, which it was given.
+    Deno.writeTextFileSync(path, `${line.replace(" forward", "")}\n`);
+    assert.notEqual(admission.version, version);
+    assert.match(admission.recheck(peer, shown)!, /not valid any more/);
+  } finally {
+    Deno.removeSync(path);
+  }
+});
+
 Deno.test("the token may stand in a file, which is read again for each connection", async () => {
   await using dir = new TempDir();
   const [path, own] = [dir.file("tokens"), dir.file("token")];

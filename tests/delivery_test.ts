@@ -12,7 +12,16 @@ import { open, withDirectory } from "./kit/journal.ts";
 import { sessionBatches } from "./kit/session.ts";
 import { batchOf, numbered, series } from "./kit/points.ts";
 import { freePort } from "./kit/process.ts";
-import { greeting, HandServer, journalOf, OneMessagePerRead, Peer, TestServer, until } from "./kit/relay.ts";
+import {
+  Collector,
+  greeting,
+  HandServer,
+  journalOf,
+  OneMessagePerRead,
+  Peer,
+  TestServer,
+  until,
+} from "./kit/relay.ts";
 
 const upTo = (count: number, first = 0) => Array.from({ length: count }, (_, i) => first + i);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -519,6 +528,25 @@ Deno.test("acknowledgements that come while the window is being filled are not m
   await until(() => client.journal.pendingPoints === 0, 20_000);
   await client.finish();
   await acknowledging;
+});
+
+Deno.test("a message behind the one with which a server hands over is taken by nobody, and counts nowhere", async () => {
+  let handOver = () => {};
+  class Ending extends Collector {
+    override push(batch: Batch): void {
+      void super.push(batch);
+      handOver();
+    }
+  }
+  await using server = new TestServer({ sink: new Ending() });
+  await using client = await AcknowledgedClient.connect(server.port, "n");
+  handOver = () => server.server.handOver();
+  // They come together.
+  await client.peer.send(Uint8Array.of(...client.frame(1, numbered(5)), ...client.frame(2, numbered(5, 5))));
+  await client.peer.closed();
+  assert.equal(server.points.length, 5);
+  assert.equal(server.server.stats.points, 5);
+  assert.equal(server.clients.get("n", INSTANCE).receivedPoints, 5);
 });
 
 Deno.test("a server that is told to hand over passes on what it has gathered, and nothing behind it", async () => {

@@ -44,6 +44,7 @@ export class Admission {
   #withoutToken!: Networks;
   readonly #log: Logger;
   #connections = 0;
+  #changes = 0;
   readonly #perAddress = new Map<string, number>();
   #minute = -Infinity;
   #logged = 0;
@@ -55,12 +56,30 @@ export class Admission {
     this.change(options);
   }
 
-  /** From now on these hold, for those who come. */
+  /** From now on these hold, for those who come, and for those who are there with {@linkcode Admission.recheck}. */
   change(options: AdmissionOptions): void {
+    this.#changes += 1 + (this.#options?.tokens?.version ?? 0);
     this.#options = options;
     this.#allow = new Networks(options.allow);
     this.#deny = new Networks(options.deny);
     this.#withoutToken = new Networks(options.withoutToken);
+  }
+
+  /** Another number when something has changed that those who were let in may not live up to. */
+  get version(): number {
+    const { tokens } = this.#options;
+    tokens?.refresh();
+    return this.#changes + (tokens?.version ?? 0);
+  }
+
+  /** Why a client would not be let in again, if it would not be. */
+  recheck(peer: Peer, grant: Grant | null): string | undefined {
+    const { tokens } = this.#options;
+    if (this.#deny.has(peer)) return "its address is denied now";
+    if (this.#allow.size > 0 && !this.#allow.has(peer)) return "its address is not allowed any more";
+    if (!grant || !tokens || tokens.holds(grant)) return undefined;
+    if (grant.hash) return "its token is not valid any more";
+    return this.#withoutToken.has(peer) && !grant.forward ? undefined : "it needs a token now";
   }
 
   /** A connection has come. @returns why it is refused, if it is. {@linkcode Admission.left} must be called all the same. */

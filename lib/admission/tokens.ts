@@ -13,10 +13,12 @@ const MAX_FILE_BYTES = 16 * 1024 * 1024;
 /** The file is looked at again after so long, in ms. */
 const CHECK_MS = 1000;
 
-/** What a token allows. */
+/** What a client may do. */
 export interface Grant {
   readonly name: string;
   readonly forward: boolean;
+  /** Of its token, if it has shown one that was asked for. */
+  readonly hash?: Uint8Array;
 }
 
 interface Entry extends Grant {
@@ -67,6 +69,8 @@ export class Tokens {
   #entries: Map<string, Entry[]>;
   #stamp: string;
   #checkedMs = performance.now();
+  /** How often the file was read. */
+  version = 0;
 
   /** @throws if the file cannot be read, or has a line that is none. */
   constructor(path: string, log: Logger, checkMs = CHECK_MS) {
@@ -87,7 +91,7 @@ export class Tokens {
    * @returns the grant, or why there is none.
    */
   check(name: string, token: string): Grant | string {
-    this.#refresh();
+    this.refresh();
     const hash = hashOf(token);
     let found: Grant | undefined;
     for (const entry of this.#entries.get(name) ?? []) if (timingSafeEqual(entry.hash, hash)) found ??= entry;
@@ -96,7 +100,14 @@ export class Tokens {
     return `its token is not one of a client called ${name}`;
   }
 
-  #refresh(): void {
+  /** Whether what was granted still is. */
+  holds({ name, forward, hash }: Grant): boolean {
+    const entries = hash ? this.#entries.get(name) ?? [] : [];
+    return entries.some((entry) => entry.forward === forward && timingSafeEqual(entry.hash, hash!));
+  }
+
+  /** Reads the file again if it has changed, and was not looked at just now. */
+  refresh(): void {
     const now = performance.now();
     if (now - this.#checkedMs < this.#checkMs) return;
     this.#checkedMs = now;
@@ -105,6 +116,7 @@ export class Tokens {
       if (stamp === this.#stamp) return;
       this.#stamp = stamp;
       this.#entries = parseTokens(read(this.#path));
+      this.version++;
       this.#log.info("The tokens have been read again", { path: this.#path, clients: this.#entries.size });
     } catch (error) {
       this.#log.error("The tokens cannot be read again, those before go on", {

@@ -24,13 +24,13 @@ function render(batches: readonly Batch[], format: Partial<LineFormat> = {}, max
   const at: [batch: number, row: number][] = [];
   const take = () => {
     const text = new TextDecoder().decode(lines.bytes);
-    for (let i = 0; i < lines.count; i++) {
+    for (let i = 0; i < lines.length; i++) {
       const line = new TextDecoder().decode(lines.line(i));
       assert.ok(line.endsWith("\n"));
       found.push(line.slice(0, -1));
       at.push([batches.indexOf(lines.batch(i)), lines.rows[i]]);
     }
-    assert.equal(text.split("\n").length, lines.count + 1);
+    assert.equal(text.split("\n").length, lines.length + 1);
     lines.clear();
   };
   for (const batch of batches) {

@@ -1,5 +1,6 @@
 /** The keys of the `influxdb` output: Alumet's, and ours. */
-import { choice, duration, flag, type Infer, integer, list, live, table, text } from "../../schema.ts";
+import { choice, type Infer, list, live, table, text } from "../../schema.ts";
+import { requestKeys, urlProblem } from "../http_keys.ts";
 
 const name = text({ doc: "The name of an attribute.", default: "" });
 
@@ -44,34 +45,16 @@ export const config = table({
       "the server: InfluxDB 1 has no unsigned fields.",
     default: "auto",
   }),
-  batch_size: integer({ doc: "Most points in a request.", default: 5000, min: 1, max: 100_000 }),
-  flush_interval: live(duration({
-    doc: "The longest that points wait for others to fill a request.",
-    default: "1s",
-    min: "1ms",
-  })),
-  gzip: flag({ doc: "Compress requests.", default: true }),
-  timeout: duration({ doc: "The longest that one request may take.", default: "30s", min: "100ms" }),
-  ca_file: text({
-    doc: "A file with certificates (PEM) of authorities to trust beside the system's.",
-    default: "",
-  }),
+  ...requestKeys({ timeout: "30s" }),
 }, {
   doc: "Writes measurements to InfluxDB 1 or 2, or to VictoriaMetrics.",
   check(config) {
-    const url = URL.parse(config.host);
-    if (!url || !["http:", "https:"].includes(url.protocol)) {
-      return { key: "host", problem: "expected a URL such as http://localhost:8086" };
-    }
-    if (url.username !== "" || url.password !== "") {
-      return {
-        key: "host",
-        problem: "user and password belong in username and password (what was found is not shown)",
-      };
-    }
-    if (url.search !== "" || url.hash !== "") {
-      return { key: "host", problem: "expected a URL without ? and #; database, org and bucket are keys" };
-    }
+    const problem = urlProblem(config.host, {
+      example: "http://localhost:8086",
+      login: "username and password",
+      query: "database, org and bucket are keys",
+    });
+    if (problem !== undefined) return { key: "host", problem };
     if (config.api === "v1" && config.database === "") {
       return { key: "database", problem: 'with api = "v1", say which database to write to' };
     }

@@ -48,15 +48,13 @@ const encoder = new TextEncoder();
 export class Lines {
   readonly buffer: RowBuffer;
   /** Number of lines. */
-  count = 0;
+  length = 0;
   /** The batches with rows here; line `i` is row `rows[i]` of `batches[batchOf[i]]`. */
   readonly batches: Batch[] = [];
   readonly batchOf: Uint32Array<ArrayBuffer>;
   readonly rows: Uint32Array<ArrayBuffer>;
   /** Where line `i` ends in the buffer. */
   readonly ends: Uint32Array<ArrayBuffer>;
-  /** Batches whose last row is here, or was refused before. */
-  finished = 0;
 
   /** @param maxLines At most; @param maxBytes about, one line always fits. */
   constructor(readonly maxLines: number, readonly maxBytes: number) {
@@ -80,7 +78,7 @@ export class Lines {
   }
 
   clear(): void {
-    this.buffer.length = this.count = this.finished = 0;
+    this.buffer.length = this.length = 0;
     this.batches.length = 0;
   }
 }
@@ -125,7 +123,7 @@ export class LineRenderer {
     else lines.batches.push(batch);
     let { bytes, view } = buffer;
     let at = buffer.length;
-    let count = lines.count;
+    let count = lines.length;
 
     for (; row < length && count < maxLines; row++) {
       const value = values[row];
@@ -170,7 +168,7 @@ export class LineRenderer {
       count++;
     }
     buffer.length = at;
-    lines.count = count;
+    lines.length = count;
     return row;
   }
 

@@ -1,14 +1,15 @@
 /** The server: its address, what proves that we may write to it, and what it can do. */
 import type { Clock } from "../../clock.ts";
-import { EXIT, ExitError, messageOf } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { Secret } from "../../secrets.ts";
+import { authoritiesIn } from "../http_keys.ts";
+import type { Backoff } from "../http_retry.ts";
 import { type HttpReply, HttpSender } from "../http_sender.ts";
 import type { InfluxConfig } from "./config.ts";
 
-/** Waits after failures: a test makes them short. */
 export interface ServerOptions {
-  backoff?: { initialMs: number; maxMs: number; multiplier: number; jitter: number };
+  /** Waits after failures: a test makes them short. */
+  backoff?: Backoff;
 }
 
 /** Where lines are posted to. */
@@ -101,7 +102,7 @@ export class InfluxServer implements Disposable {
       gzip: config.gzip,
       timeoutMs: config.timeout,
       backoff: options.backoff,
-      caCerts: config.ca_file === "" ? [] : [readCertificates(config.ca_file)],
+      caCerts: authoritiesIn(config.ca_file, "plugins.influxdb.ca_file"),
       advise: (reply) => adviceFor(reply, config),
       beforeRetry: refresh,
     }, context);
@@ -138,16 +139,6 @@ export class InfluxServer implements Disposable {
 
 function base64(text: string): string {
   return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
-}
-
-function readCertificates(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    throw new ExitError(EXIT.config, `Cannot read ${path} (plugins.influxdb.ca_file): ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
 }
 
 function adviceFor({ status, headers }: HttpReply, config: InfluxConfig): string | undefined {

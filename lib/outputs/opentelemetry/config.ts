@@ -1,5 +1,6 @@
 /** The keys of the `opentelemetry` output: Alumet's, and ours. */
-import { duration, flag, type Infer, integer, list, live, table, text } from "../../schema.ts";
+import { flag, type Infer, list, table, text } from "../../schema.ts";
+import { requestKeys, urlProblem } from "../http_keys.ts";
 
 /** `Name: value`, as in HTTP. */
 const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\u0080-\u00ff]*?)[ \t]*$/;
@@ -61,34 +62,12 @@ export const config = table({
     default: "",
     secretFile: true,
   }),
-  batch_size: integer({ doc: "Most points in a request.", default: 5000, min: 1, max: 100_000 }),
-  flush_interval: live(duration({
-    doc: "The longest that points wait for others to fill a request.",
-    default: "1s",
-    min: "1ms",
-  })),
-  gzip: flag({ doc: "Compress requests.", default: true }),
-  timeout: duration({ doc: "The longest that one request may take.", default: "10s", min: "100ms" }),
-  ca_file: text({
-    doc: "A file with certificates (PEM) of authorities to trust beside the system's.",
-    default: "",
-  }),
+  ...requestKeys({ timeout: "10s" }),
 }, {
   doc: "Sends measurements to an OpenTelemetry collector, or to a database that speaks OTLP over HTTP.",
   check(config) {
-    const url = URL.parse(config.collector_host);
-    if (!url || !["http:", "https:"].includes(url.protocol)) {
-      return { key: "collector_host", problem: "expected a URL such as http://localhost:4318" };
-    }
-    if (url.username !== "" || url.password !== "") {
-      return {
-        key: "collector_host",
-        problem: "a user and a password belong in headers (what was found is not shown)",
-      };
-    }
-    if (url.search !== "" || url.hash !== "") {
-      return { key: "collector_host", problem: "expected a URL without ? and #" };
-    }
+    const problem = urlProblem(config.collector_host, { example: "http://localhost:4318", login: "headers" });
+    if (problem !== undefined) return { key: "collector_host", problem };
     if (config.token !== "" && config.token_file !== "") {
       return { key: "token_file", problem: "cannot be used together with token; keep one of them" };
     }

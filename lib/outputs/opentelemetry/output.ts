@@ -1,7 +1,7 @@
 /**
- * The `opentelemetry` output. One request is under way at a time, so the points of a series arrive in their order. A
- * batch is committed when the receiver has taken all its points, or has refused them and they are set aside. What is
- * sent twice because an answer was lost may be there twice: OTLP has nothing against it.
+ * The `opentelemetry` output. The points of a series are sent in their order, by {@linkcode RequestLoop}. A batch is
+ * committed when the receiver has taken all its points, or has refused them and they are set aside. What is sent twice
+ * because an answer was lost may be there twice: OTLP has nothing against it.
  */
 import denoConfig from "../../../deno.json" with { type: "json" };
 import type { DeadLetters } from "../../dead_letters.ts";
@@ -9,7 +9,9 @@ import { messageOf } from "../../errors.ts";
 import type { BatchReader } from "../../journal.ts";
 import { type Batch, reserveCacheSlots } from "../../measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
-import { CONTENT_TOO_LARGE, type Verdict } from "../http_retry.ts";
+import { ControlledSender } from "../http_control.ts";
+import { RequestLoop } from "../http_output.ts";
+import { CONTENT_TOO_LARGE } from "../http_retry.ts";
 import type { HttpReply, HttpSender } from "../http_sender.ts";
 import type { OpenTelemetryConfig } from "./config.ts";
 import { readExportResponse } from "./messages.ts";
@@ -46,26 +48,18 @@ export class OpenTelemetryOutput implements Output {
   readonly #deadLetters: DeadLetters;
   readonly #encoder: RequestEncoder;
   readonly #sender: HttpSender;
-  /** What is being gathered, and what is under way. */
-  #points: PointList;
-  #spare: PointList;
-  /** When the first batch of what is being gathered came, in monotonic ms. */
-  #since = 0;
-  #sending: Promise<void> = Promise.resolve();
+  readonly #control: ControlledSender;
+  readonly #loop: RequestLoop<PointList>;
   #taken = 0;
   #rejected = 0;
   #complained = -Infinity;
   #unsaid = 0;
-  /** The receiver has taken something of us: what it refuses now is not because of its address or our rights. */
-  #proven = false;
 
   private constructor(config: OpenTelemetryConfig, sender: HttpSender, context: OpenTelemetryContext) {
     this.#config = config;
     this.#sender = sender;
     this.#context = context;
     this.#deadLetters = context.deadLetters;
-    this.#points = new PointList(config.batch_size);
-    this.#spare = new PointList(config.batch_size);
     this.#encoder = new RequestEncoder({
       prefix: config.prefix,
       suffix: config.suffix,
@@ -75,6 +69,16 @@ export class OpenTelemetryOutput implements Output {
       localClient: Deno.hostname(),
       version: denoConfig.version,
     }, reserveCacheSlots(CACHE_SLOTS));
+    this.#control = new ControlledSender(sender, () => this.#encoder.empty());
+    this.#loop = new RequestLoop({
+      create: () => new PointList(config.batch_size),
+      flushIntervalMs: () => this.#config.flush_interval,
+      fill: (points, batch, from) => this.#fill(points, batch, from),
+      isFull: (points) => points.length === points.capacity,
+      deliver: (points, signal) =>
+        this.#deliver(points, 0, points.length, signal, { left: MAX_SIFTING_REQUESTS }),
+      hurry: () => sender.hurry(),
+    }, context);
   }
 
   /** Does not look for the receiver. @throws {ExitError} 78 if a file that the configuration names cannot be used. */
@@ -103,83 +107,18 @@ export class OpenTelemetryOutput implements Output {
     this.#config = config;
   }
 
-  async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
-    // Aborted with the signal, or when sending has failed while batches are waited for.
-    const stop = new AbortController();
-    const abort = () => stop.abort(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    try {
-      await this.#pump(reader, stop);
-      await this.#sending;
-    } catch (error) {
-      stop.abort(error);
-      await this.#sending.catch(() => {});
-      if (!signal.aborted) throw error;
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+  run(reader: BatchReader, signal: AbortSignal): Promise<void> {
+    return this.#loop.run(reader, signal);
   }
 
-  async #pump(reader: BatchReader, stop: AbortController): Promise<void> {
-    const { clock } = this.#context;
-    const { signal } = stop;
-    while (true) {
-      const { flush_interval } = this.#config;
-      const waitMs = this.#isEmpty ? Infinity : this.#since + flush_interval - clock.monotonicMs();
-      const state = await reader.wait(waitMs, signal);
-      signal.throwIfAborted();
-      // There will be no better moment than now.
-      if (state === "ended") this.#sender.hurry();
-      for (let batch; state === "ready" && (batch = reader.next());) {
-        await this.#take(batch, reader, stop);
-        if (clock.monotonicMs() >= this.#since + flush_interval) break;
-      }
-      if (!this.#isEmpty && (state !== "ready" || clock.monotonicMs() >= this.#since + flush_interval)) {
-        await this.#flush(reader, stop);
-      }
-      if (state === "ended") return;
-    }
-  }
-
-  get #isEmpty(): boolean {
-    return this.#points.length === 0 && this.#points.finished === 0;
-  }
-
-  async #take(batch: Batch, reader: BatchReader, stop: AbortController): Promise<void> {
-    if (this.#isEmpty) this.#since = this.#context.clock.monotonicMs();
-    for (let row = 0; row < batch.length; row++) {
-      if (this.#points.length === this.#points.capacity) {
-        await this.#flush(reader, stop);
-        this.#since = this.#context.clock.monotonicMs();
-      }
-      if (hasTime(batch.seconds[row], batch.nanos[row])) this.#points.push(batch, row);
+  /** Gathers rows of a batch, but for those whose time OTLP does not have. */
+  #fill(points: PointList, batch: Batch, from: number): number {
+    let row = from;
+    for (; row < batch.length && points.length < points.capacity; row++) {
+      if (hasTime(batch.seconds[row], batch.nanos[row])) points.push(batch, row);
       else this.#deadLetters.add(batch, row, "the time is after 2554-07-21, where that of OTLP ends");
     }
-    this.#points.finished++;
-    if (this.#points.length === this.#points.capacity) await this.#flush(reader, stop);
-  }
-
-  /** Sends what has been gathered, when the request before has ended; gathering goes on meanwhile. */
-  async #flush(reader: BatchReader, stop: AbortController): Promise<void> {
-    await this.#sending;
-    const points = this.#points;
-    this.#points = this.#spare;
-    this.#spare = points;
-    this.#sending = this.#send(points, reader, stop.signal);
-    // Whoever waits for a batch meanwhile is told.
-    this.#sending.catch((error) => stop.abort(error));
-  }
-
-  async #send(points: PointList, reader: BatchReader, signal: AbortSignal): Promise<void> {
-    if (points.length > 0) {
-      await this.#deliver(points, 0, points.length, signal, { left: MAX_SIFTING_REQUESTS });
-    }
-    if (this.#deadLetters.pending > 0) await this.#deadLetters.sync();
-    signal.throwIfAborted();
-    const { finished } = points;
-    points.clear();
-    reader.commit(finished);
+    return row;
   }
 
   /** Delivers the points `from … to-1`, in more than one request where one does not do. */
@@ -198,14 +137,7 @@ export class OpenTelemetryOutput implements Output {
     const bytes = this.#encoder.encode(points, from, to);
     if (bytes.length > MAX_REQUEST_BYTES && to - from > 1) return await halves();
 
-    let { verdict, reply } = await this.#sender.post(bytes, signal);
-    if (verdict === "refused" && !this.#proven && await this.#refusesNothing(reply, signal)) {
-      // It says the same of a request without points: not these points are the reason.
-      const same = (other: HttpReply): Verdict | undefined =>
-        other.status === reply.status && other.text === reply.text ? "misconfigured" : undefined;
-      ({ verdict, reply } = await this.#sender.post(bytes, signal, same));
-    }
-    this.#proven = true;
+    const { verdict, reply } = await this.#control.post(bytes, signal);
     if (verdict === "taken") return this.#count(reply, to - from);
     if (to - from > 1 && (reply.status === CONTENT_TOO_LARGE || sifting.left >= 2)) {
       if (reply.status !== CONTENT_TOO_LARGE) sifting.left -= 2;
@@ -213,12 +145,6 @@ export class OpenTelemetryOutput implements Output {
     }
     const reason = `status ${reply.status}: ${reply.text.trim()}`;
     for (let i = from; i < to; i++) this.#deadLetters.add(points.batch(i), points.row(i), reason);
-  }
-
-  async #refusesNothing(reply: HttpReply, signal: AbortSignal): Promise<boolean> {
-    const control = await this.#sender.post(this.#encoder.empty(), signal);
-    return control.verdict === "refused" && control.reply.status === reply.status &&
-      control.reply.text === reply.text;
   }
 
   #count({ bytes, headers }: HttpReply, count: number): void {

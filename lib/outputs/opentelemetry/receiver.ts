@@ -1,8 +1,8 @@
 /** Who takes the points: its address, what proves that we may send, and what its answers mean. */
 import type { Clock } from "../../clock.ts";
-import { EXIT, ExitError, messageOf } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { Secret } from "../../secrets.ts";
+import { authoritiesIn } from "../http_keys.ts";
 import { type Backoff, judgeStatus, type Verdict } from "../http_retry.ts";
 import { type HttpReply, HttpSender } from "../http_sender.ts";
 import { headersOf, type OpenTelemetryConfig } from "./config.ts";
@@ -70,7 +70,7 @@ export async function openReceiver(
     gzip: config.gzip,
     timeoutMs: config.timeout,
     backoff: options.backoff,
-    caCerts: config.ca_file === "" ? [] : [readCertificates(config.ca_file)],
+    caCerts: authoritiesIn(config.ca_file, `${KEY}.ca_file`),
     judge,
     textOf: (bytes, headers) =>
       /^application\/x-protobuf\b/i.test(headers.get("content-type") ?? "")
@@ -91,14 +91,4 @@ function adviceFor({ status }: HttpReply): string | undefined {
   }
   if (status === 415) return "it does not take protobuf";
   if (status === 400) return "it refuses a request without points, too: is that OTLP over HTTP?";
-}
-
-function readCertificates(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    throw new ExitError(EXIT.config, `Cannot read ${path} (${KEY}.ca_file): ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
 }

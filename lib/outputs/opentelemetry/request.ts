@@ -44,8 +44,6 @@ export class PointList {
   readonly batches: Batch[] = [];
   readonly #batchOf: Uint32Array<ArrayBuffer>;
   readonly #rows: Uint32Array<ArrayBuffer>;
-  /** Batches whose last row is here, or was refused before. */
-  finished = 0;
 
   constructor(readonly capacity: number) {
     this.#batchOf = new Uint32Array(capacity);
@@ -67,7 +65,7 @@ export class PointList {
   }
 
   clear(): void {
-    this.length = this.finished = this.batches.length = 0;
+    this.length = this.batches.length = 0;
   }
 }
 

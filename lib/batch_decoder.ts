@@ -10,8 +10,15 @@ import {
   StreamState,
   XOR_CODE,
 } from "./batch_stream.ts";
-import { type Attribute, Batch, type BatchPool, type Metric, type Series, seriesOf } from "./measurement.ts";
-import { MAX_SECONDS } from "./point_decoder.ts";
+import {
+  type Attribute,
+  Batch,
+  type BatchPool,
+  MAX_SECONDS,
+  type Metric,
+  type Series,
+  seriesOf,
+} from "./measurement.ts";
 import { PostcardError, PostcardReader } from "./postcard.ts";
 
 /** A row takes half a byte at least: what a decoder allocates is bounded by its input. */

@@ -10,8 +10,7 @@ import {
   StreamState,
   XOR_CODE,
 } from "./batch_stream.ts";
-import { type Batch, reserveCacheSlots, type Series } from "./measurement.ts";
-import { MAX_SECONDS } from "./point_decoder.ts";
+import { type Batch, MAX_SECONDS, reserveCacheSlots, type Series } from "./measurement.ts";
 import { PostcardWriter, putVarint } from "./postcard.ts";
 
 /** Differences below this, in both directions, fit in 6 bytes of zigzag, exactly. */

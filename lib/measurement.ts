@@ -10,10 +10,13 @@
 
 import type { ClientRecord, Origin } from "./clients.ts";
 
-/** Type of the values of a metric, with the discriminants of the relay protocol. */
 /** The attribute that says which client a point came from. */
 export const CLIENT_ATTRIBUTE = "relay_client";
 
+/** Seconds of 9999-12-31T23:59:59Z, the last time that RFC 3339 can write: points of later times are not taken. */
+export const MAX_SECONDS = 253_402_300_799;
+
+/** Type of the values of a metric. */
 export type ValueType = "f64" | "u64";
 
 /** Unit of a metric, by the unique names that Alumet uses: base `W`, `J`, `By`, `1` …, prefix `""`, `milli`, … */

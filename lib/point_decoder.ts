@@ -3,7 +3,7 @@
  * once, then recognised by its bytes (see {@linkcode ./series_table.ts}).
  */
 import type { BatchBuilder } from "./batch_builder.ts";
-import { type Attribute, CLIENT_ATTRIBUTE, type Metric, Series } from "./measurement.ts";
+import { type Attribute, CLIENT_ATTRIBUTE, MAX_SECONDS, type Metric, Series } from "./measurement.ts";
 import { PostcardError, PostcardReader } from "./postcard.ts";
 import { MAX_METRIC_ID, readValue, VALUE } from "./protocol.ts";
 import { hasLongName } from "./name_length.ts";
@@ -15,9 +15,6 @@ import {
   type TableBudget,
 } from "./series_table.ts";
 
-export { CLIENT_ATTRIBUTE };
-/** Seconds of 9999-12-31T23:59:59Z, the last time that RFC 3339 can write. */
-export const MAX_SECONDS = 253_402_300_799;
 /** Senders that one connection may speak for before the tables of all of them are forgotten. */
 const MAX_SENDERS = 4096;
 

@@ -3,8 +3,7 @@
  * from then on. Metrics are numbered in the order in which they appear; the numbers hold for the life of the encoder,
  * so a new connection only needs the definitions again.
  */
-import { type Batch, type Metric, reserveCacheSlots, type Series } from "./measurement.ts";
-import { CLIENT_ATTRIBUTE } from "./point_decoder.ts";
+import { type Batch, CLIENT_ATTRIBUTE, type Metric, reserveCacheSlots, type Series } from "./measurement.ts";
 import { PostcardWriter, putVarint, varintLength } from "./postcard.ts";
 import { isAlumetUnit, unitDisplayName } from "./registry.ts";
 import {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { AttributeValue, ValueType } from "../lib/measurement.ts";
-import { MAX_SECONDS } from "../lib/point_decoder.ts";
+import { type AttributeValue, MAX_SECONDS, type ValueType } from "../lib/measurement.ts";
 import { PostcardError, PostcardReader } from "../lib/postcard.ts";
 import { type ControlMessage, encodeFrame, MAX_METRIC_ID, MESSAGE, readValue } from "../lib/protocol.ts";
 import { fromHex, testdata, testdataText, toHex } from "./kit/bytes.ts";

@@ -3,8 +3,7 @@
  * is renamed, and the next one is begun.
  */
 import { dirname } from "node:path";
-import type { Series } from "../../measurement.ts";
-import { CLIENT_ATTRIBUTE } from "../../point_decoder.ts";
+import { CLIENT_ATTRIBUTE, type Series } from "../../measurement.ts";
 import type { Archive } from "./archive.ts";
 import { compareBytes } from "../csv_format.ts";
 import { Complaint } from "./complaint.ts";

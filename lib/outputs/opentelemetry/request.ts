@@ -5,8 +5,13 @@
  * out first (every point's length is known), then each point is written to its place: nothing is allocated per point.
  */
 import { WireType } from "@bufbuild/protobuf/wire";
-import { type Batch, type Metric, reserveCacheSlots, type Series } from "../../measurement.ts";
-import { CLIENT_ATTRIBUTE } from "../../point_decoder.ts";
+import {
+  type Batch,
+  CLIENT_ATTRIBUTE,
+  type Metric,
+  reserveCacheSlots,
+  type Series,
+} from "../../measurement.ts";
 import { unitDisplayName, unitUniqueName } from "../../registry.ts";
 import {
   AS_DOUBLE,

@@ -4,8 +4,13 @@
  */
 import { createHash } from "node:crypto";
 import type { ClientIdentity } from "../../clients.ts";
-import { CLIENT_ATTRIBUTE } from "../../point_decoder.ts";
-import type { Attribute, AttributeValue, Metric, SeriesDefinition } from "../../measurement.ts";
+import {
+  type Attribute,
+  type AttributeValue,
+  CLIENT_ATTRIBUTE,
+  type Metric,
+  type SeriesDefinition,
+} from "../../measurement.ts";
 
 /** The first 16 bytes of a SHA-256, in hexadecimal. */
 function keyOf(...parts: unknown[]): string {

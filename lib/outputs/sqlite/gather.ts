@@ -1,6 +1,12 @@
 /** Gathers the rows of batches for one transaction, and numbers series so that each one's texts are sent once. */
-import type { Attribute, AttributeValue, Batch, Metric, Series } from "../../measurement.ts";
-import { CLIENT_ATTRIBUTE } from "../../point_decoder.ts";
+import {
+  type Attribute,
+  type AttributeValue,
+  type Batch,
+  CLIENT_ATTRIBUTE,
+  type Metric,
+  type Series,
+} from "../../measurement.ts";
 import { unitDisplayName } from "../../registry.ts";
 import type { ClientRows, MetricRow, PointColumns, PointGroup, SeriesRow } from "./messages.ts";
 

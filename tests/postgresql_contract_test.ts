@@ -1,30 +1,9 @@
 import type { AttributeValue } from "../lib/measurement.ts";
-import { postgresql } from "../lib/outputs/postgresql.ts";
 import { PostgresOutput } from "../lib/outputs/postgresql/output.ts";
-import { resolveSettings } from "../lib/outputs/postgresql/settings.ts";
-import type { PostgresConfig } from "../lib/outputs/postgresql/config.ts";
 import { contract, type Expectation, type Instance, type Target } from "./kit/contract.ts";
 import type { Point } from "./kit/contract/points.ts";
 import { Postgres, postgres } from "./kit/postgres.ts";
-
-const NOTHING_AROUND = {
-  env: () => undefined,
-  readFile: (path: string) => Deno.readTextFileSync(path),
-  mode: () => null,
-  userName: () => "somebody",
-};
-
-function configOf(server: Postgres, config: Partial<PostgresConfig> = {}): PostgresConfig {
-  return {
-    ...postgresql.config.defaultValue(),
-    host: "127.0.0.1",
-    port: server.port,
-    database: "alumet",
-    user: "alumet",
-    sslmode: "disable",
-    ...config,
-  };
-}
+import { configOf, settingsOf } from "./kit/postgres_output.ts";
 
 /** All there is, read by psql: text that says each point exactly. */
 const POINTS = `
@@ -89,13 +68,14 @@ class DatabaseInstance implements Instance {
 
   open(context: Parameters<Instance["open"]>[0]) {
     const config = configOf(this.server, {
+      sslmode: "disable",
       timeout: 1000,
       connect_timeout: 1000,
       flush_interval: 10,
     });
     const { acknowledges } = this;
     return Promise.resolve(
-      new PostgresOutput(config, resolveSettings(config, NOTHING_AROUND), { ...context, acknowledges }),
+      new PostgresOutput(config, settingsOf(this.server, config), { ...context, acknowledges }),
     );
   }
 

@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
 import type { RelayClientConfig } from "../lib/relay_client.ts";
 import { certificatesProblem } from "../lib/client_certificates.ts";
-import { certificates } from "./kit/certificates.ts";
+import { certificates, onAuthority } from "./kit/certificates.ts";
 import { configOf, TestClient } from "./kit/client.ts";
 import { numbered } from "./kit/points.ts";
-import { needs, program, TempDir } from "./kit/process.ts";
 import { COUNTER, countingFrame, greeting, LogLines, Peer, TestServer, until } from "./kit/relay.ts";
 import { type CertificateFiles, TlsTerminator } from "../lib/tls_terminator.ts";
 
 const upTo = (count: number, first = 0) => Array.from({ length: count }, (_, i) => first + i);
-const openssl = needs(program("openssl", "openssl", "version"));
 
 function clientConfig(port: number, tls: Partial<RelayClientConfig["tls"]>) {
   const config = configOf(port, { retry: { max_times: 1 } });
@@ -26,12 +24,9 @@ async function tlsOf(
   return { terminator: await TlsTerminator.open(files, logs.log, checkMs), mode };
 }
 
-Deno.test({
-  name: "a client sends in TLS, and the certificate must be for the server's name",
-  ...openssl,
-  async fn() {
-    await using dir = new TempDir();
-    const { ca, issue } = await certificates(dir);
+onAuthority(
+  "a client sends in TLS, and the certificate must be for the server's name",
+  async ({ ca, issue }) => {
     const files = await issue("relay.test");
     await using server = new TestServer({ tls: await tlsOf(files) });
     await using client = new TestClient(clientConfig(server.port, { ca, server_name: "relay.test" }));
@@ -42,35 +37,26 @@ Deno.test({
     await other.done;
     assert.match(other.failure!.message, /for another name.*server_name.*relay\.test/);
   },
+);
+
+onAuthority("an unknown CA and an expired certificate are named as such", async ({ ca, issue, dir }) => {
+  const strangers = await certificates(dir, "other-ca");
+  await using server = new TestServer({ tls: await tlsOf(await issue("relay.test")) });
+  await using stranger = new TestClient(
+    clientConfig(server.port, { ca: strangers.ca, server_name: "relay.test" }),
+  );
+  await stranger.done;
+  assert.match(stranger.failure!.message, /signed by an unknown CA.*tls\.ca/);
+  const old = await issue("relay.test", { days: -1 });
+  await using late = new TestServer({ tls: await tlsOf(old) });
+  await using client = new TestClient(clientConfig(late.port, { ca, server_name: "relay.test" }));
+  await client.done;
+  assert.match(client.failure!.message, /has expired/);
 });
 
-Deno.test({
-  name: "an unknown CA and an expired certificate are named as such",
-  ...openssl,
-  async fn() {
-    await using dir = new TempDir();
-    const { ca, issue } = await certificates(dir);
-    const strangers = await certificates(dir, "other-ca");
-    await using server = new TestServer({ tls: await tlsOf(await issue("relay.test")) });
-    await using stranger = new TestClient(
-      clientConfig(server.port, { ca: strangers.ca, server_name: "relay.test" }),
-    );
-    await stranger.done;
-    assert.match(stranger.failure!.message, /signed by an unknown CA.*tls\.ca/);
-    const old = await issue("relay.test", { days: -1 });
-    await using late = new TestServer({ tls: await tlsOf(old) });
-    await using client = new TestClient(clientConfig(late.port, { ca, server_name: "relay.test" }));
-    await client.done;
-    assert.match(client.failure!.message, /has expired/);
-  },
-});
-
-Deno.test({
-  name: "required refuses clients without TLS and says why, optional takes both on one port",
-  ...openssl,
-  async fn() {
-    await using dir = new TempDir();
-    const { ca, issue } = await certificates(dir);
+onAuthority(
+  "required refuses clients without TLS and says why, optional takes both on one port",
+  async ({ ca, issue }) => {
     const files = await issue("relay.test");
     {
       await using server = new TestServer({ tls: await tlsOf(files) });
@@ -94,28 +80,22 @@ Deno.test({
     await real.send(countingFrame("real", 20, 10));
     await until(() => server.points.length === 30);
   },
-});
+);
 
-Deno.test({
-  name: "a server without TLS, and a client without it, are told what the other speaks",
-  ...openssl,
-  async fn() {
-    await using dir = new TempDir();
-    const { ca } = await certificates(dir);
+onAuthority(
+  "a server without TLS, and a client without it, are told what the other speaks",
+  async ({ ca }) => {
     await using server = new TestServer();
     await using client = new TestClient(clientConfig(server.port, { ca, server_name: "relay.test" }));
     await client.done;
     assert.match(client.failure!.message, /does not speak TLS/);
     assert.equal(server.logs.matching(/it speaks TLS, and there is no certificate/).length, 2);
   },
-});
+);
 
-Deno.test({
-  name: "certificates that change are read again, without a connection lost; bad ones change nothing",
-  ...openssl,
-  async fn() {
-    await using dir = new TempDir();
-    const { ca, issue } = await certificates(dir);
+onAuthority(
+  "certificates that change are read again, without a connection lost; bad ones change nothing",
+  async ({ ca, issue }) => {
     const files = await issue("one.test");
     const logs = new LogLines();
     await using server = new TestServer({ tls: await tlsOf(files, "required", 10, logs) });
@@ -138,31 +118,21 @@ Deno.test({
     await until(() => server.points.length === 40);
     assert.equal(first.client.stats.connections, 1);
   },
-});
+);
 
-Deno.test({
-  name: "files that are no certificate are an error at the start that names them",
-  ...openssl,
-  async fn() {
-    await using dir = new TempDir();
-    const { issue } = await certificates(dir);
+onAuthority(
+  "files that are no certificate are an error at the start that names them",
+  async ({ issue, dir }) => {
     const [a, b] = [await issue("a.test"), await issue("b.test")];
     const { log } = new LogLines();
     await assert.rejects(TlsTerminator.open({ cert: a.cert, key: dir.file("none") }, log));
     await assert.rejects(TlsTerminator.open({ cert: a.cert, key: b.key }, log));
   },
-});
+);
 
-Deno.test({
-  // Where it is refused, node:tls keeps its listener.
-  sanitizeResources: false,
-  sanitizeOps: false,
-  name:
-    "client_ca lets in who shows a certificate of it; where Deno does not enforce that, it is an error at the start",
-  ...openssl,
-  async fn() {
-    await using dir = new TempDir();
-    const { ca, issue } = await certificates(dir);
+onAuthority(
+  "client_ca lets in who shows a certificate of it; where Deno does not enforce that, it is an error at the start",
+  async ({ ca, issue, dir }) => {
     const server_name = "relay.test";
     const files = { ...await issue(server_name), client_ca: ca };
     const read = (path: string) => Deno.readTextFileSync(path);
@@ -187,4 +157,9 @@ Deno.test({
     await stranger.done;
     assert.equal(server.points.length, 100_000);
   },
-});
+  {
+    // Where it is refused, node:tls keeps its listener.
+    sanitizeResources: false,
+    sanitizeOps: false,
+  },
+);

@@ -1,5 +1,5 @@
 /** Certificates for tests, made by the openssl program. */
-import { shell, type TempDir } from "./process.ts";
+import { needs, openssl, shell, TempDir } from "./process.ts";
 
 export interface Issued {
   cert: string;
@@ -13,10 +13,35 @@ export interface IssueOptions {
   files?: Issued;
 }
 
+/** A CA of its own, and what it signs. */
+export interface Authority {
+  /** The file with its certificate. */
+  readonly ca: string;
+  /** Signs a certificate for that host. */
+  readonly issue: (host: string, options?: IssueOptions) => Promise<Issued>;
+}
+
+/** A test with a CA of its own in a folder, which is skipped where there is no openssl. */
+export function onAuthority(
+  name: string,
+  test: (authority: Authority & { dir: TempDir }) => Promise<void>,
+  options: Pick<Deno.TestDefinition, "sanitizeOps" | "sanitizeResources"> = {},
+): void {
+  Deno.test({
+    name,
+    ...needs(openssl),
+    ...options,
+    async fn() {
+      await using dir = new TempDir();
+      await test({ ...await certificates(dir), dir });
+    },
+  });
+}
+
 const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
-/** A CA of its own, and what it signs. */
-export async function certificates(dir: TempDir, name = "test-ca") {
+/** Makes a CA, with its files in that folder. */
+export async function certificates(dir: TempDir, name = "test-ca"): Promise<Authority> {
   const ca = dir.file(`${name}.pem`);
   const caKey = dir.file(`${name}.key`);
   await shell(

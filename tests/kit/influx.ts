@@ -1,20 +1,11 @@
 /** InfluxDB 1.6 and VictoriaMetrics of Debian, and a proxy in front of either that plays tricks. */
-import { freePort, type Need, TempDir } from "./process.ts";
+import { freePort, type Need, succeeds, TempDir } from "./process.ts";
 import { Service } from "./service.ts";
 
-function installed(program: string, ...args: string[]): boolean {
-  try {
-    return new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).outputSync()
-      .success;
-  } catch {
-    return false;
-  }
-}
-
 export const influxd: Need = () =>
-  installed("influxd", "version") ? undefined : "needs influxd (Debian's influxdb)";
+  succeeds("influxd", "version") ? undefined : "needs influxd (Debian's influxdb)";
 export const victoriaMetrics: Need = () =>
-  installed("victoria-metrics", "-version") ? undefined : "needs victoria-metrics";
+  succeeds("victoria-metrics", "-version") ? undefined : "needs victoria-metrics";
 
 /** A database in a process of its own; what it stores outlives the process, and ends with the object. */
 abstract class Database implements AsyncDisposable {

@@ -296,7 +296,8 @@ export function freePort(hostname = "127.0.0.1"): number {
 /** Why a test cannot run here, or `undefined`. */
 export type Need = () => string | undefined;
 
-const succeeds = (program: string, ...args: string[]) => {
+/** Whether a command is there and exits with 0. */
+export const succeeds = (program: string, ...args: string[]) => {
   try {
     return new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).outputSync()
       .success;

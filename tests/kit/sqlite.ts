@@ -1,14 +1,5 @@
 /** Databases as others see them: through the tools that users have. */
-import { type Need, shell } from "./process.ts";
-
-const succeeds = (program: string, ...args: string[]) => {
-  try {
-    return new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).outputSync()
-      .success;
-  } catch {
-    return false;
-  }
-};
+import { type Need, shell, succeeds } from "./process.ts";
 
 export const python3: Need = () =>
   succeeds("python3", "-c", "import sqlite3") ? undefined : "needs Python with its module sqlite3 (python3)";

@@ -11,6 +11,7 @@ import {
   XOR_CODE,
 } from "./batch_stream.ts";
 import { type Batch, MAX_SECONDS, reserveCacheSlots, type Series } from "./measurement.ts";
+import { enlarged } from "./bytes.ts";
 import { PostcardWriter, putVarint } from "./postcard.ts";
 
 /** Differences below this, in both directions, fit in 6 bytes of zigzag, exactly. */
@@ -141,10 +142,7 @@ export class BatchEncoder {
 
   #reserve(count: number): void {
     const needed = this.#length + count;
-    if (needed <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    larger.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = larger;
+    if (needed > this.#bytes.length) this.#bytes = enlarged(this.#bytes, this.#length, needed);
   }
 
   #putSeries(batch: Batch, start: number, end: number): void {

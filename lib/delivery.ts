@@ -4,6 +4,7 @@
  */
 import type { Dialled } from "./dial.ts";
 import { BatchEncoder } from "./batch_codec.ts";
+import { enlarged } from "./bytes.ts";
 import type { Logger } from "./log.ts";
 import { messageOf } from "./errors.ts";
 import { Batch, reserveCacheSlots } from "./measurement.ts";
@@ -155,10 +156,7 @@ export class Delivery {
 
   #reserve(count: number): void {
     const needed = this.#length + count;
-    if (needed <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    larger.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = larger;
+    if (needed > this.#bytes.length) this.#bytes = enlarged(this.#bytes, this.#length, needed);
   }
 
   async #flush(conn: Dialled): Promise<void> {

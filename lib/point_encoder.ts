@@ -3,6 +3,7 @@
  * from then on. Metrics are numbered in the order in which they appear; the numbers hold for the life of the encoder,
  * so a new connection only needs the definitions again.
  */
+import { enlarged } from "./bytes.ts";
 import { type Batch, CLIENT_ATTRIBUTE, type Metric, reserveCacheSlots, type Series } from "./measurement.ts";
 import { PostcardWriter, putVarint, varintLength } from "./postcard.ts";
 import { isAlumetUnit, unitDisplayName } from "./registry.ts";
@@ -247,10 +248,8 @@ export class PointEncoder {
   #reserve(count: number): void {
     const needed = this.#length + count;
     if (needed <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    larger.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = larger;
-    this.#view = new DataView(larger.buffer);
+    this.#bytes = enlarged(this.#bytes, this.#length, needed);
+    this.#view = new DataView(this.#bytes.buffer);
   }
 }
 

@@ -2,6 +2,7 @@
  * The postcard wire format, version 1 (https://postcard.jamesmunns.com/wire-format): varints, zigzag, and the values
  * made of them. Readers and writers know no sockets and no messages.
  */
+import { enlarged } from "./bytes.ts";
 
 /** Why bytes are not what they should be. */
 export type PostcardErrorCode =
@@ -316,10 +317,8 @@ export class PostcardWriter {
   #room(count: number): number {
     const at = this.#length;
     if (at + count > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(at + count, this.#bytes.length * 2));
-      larger.set(this.written);
-      this.#bytes = larger;
-      this.#view = new DataView(larger.buffer);
+      this.#bytes = enlarged(this.#bytes, at, at + count);
+      this.#view = new DataView(this.#bytes.buffer);
     }
     this.#length = at + count;
     return at;

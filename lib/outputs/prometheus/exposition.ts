@@ -2,6 +2,7 @@
  * Pages in the text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/) and in OpenMetrics 1.0
  * (https://prometheus.io/docs/specs/om/open_metrics_spec/).
  */
+import { enlarged } from "../../bytes.ts";
 import type { PageFormat } from "./negotiation.ts";
 import type { ExposedFamily, ExposedSeries } from "./series_store.ts";
 
@@ -22,11 +23,7 @@ class PageBuffer {
   append(text: string): void {
     // A UTF-16 unit takes three bytes at most.
     const room = this.#length + 3 * text.length;
-    if (room > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(room, 2 * this.#bytes.length));
-      larger.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = larger;
-    }
+    if (room > this.#bytes.length) this.#bytes = enlarged(this.#bytes, this.#length, room);
     this.#length += encoder.encodeInto(text, this.#bytes.subarray(this.#length)).written;
   }
 

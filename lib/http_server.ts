@@ -5,7 +5,6 @@
  * read its answer, holds its connection, and what belongs to it, for as long as it likes. Here every step has one, and
  * the number of connections is bounded.
  */
-import { messageOf } from "./errors.ts";
 import {
   endOfHead,
   formatResponseHead,
@@ -15,6 +14,7 @@ import {
   parseRequestHead,
   textResponse,
 } from "./http_head.ts";
+import { accepted } from "./listen.ts";
 import type { Logger } from "./log.ts";
 
 /** Bounds of a server of pages; times are in milliseconds. */
@@ -57,7 +57,6 @@ const LAST_ANSWERS_MS = 500;
 /** How much of a body that nobody wants is read, so that the answer arrives before the connection is reset. */
 const DISCARD_BYTES = 256 * 1024;
 const DISCARD_MS = 1000;
-const COMPLAIN_MS = 60_000;
 
 export class HttpServer implements AsyncDisposable {
   readonly #listener: Deno.TcpListener;
@@ -93,21 +92,7 @@ export class HttpServer implements AsyncDisposable {
   }
 
   async #accept(): Promise<void> {
-    let complained = -Infinity;
-    while (this.#listening) {
-      let conn: Deno.TcpConn;
-      try {
-        conn = await this.#listener.accept();
-      } catch (error) {
-        if (!this.#listening) return;
-        // Out of file descriptors, most likely.
-        if (performance.now() - complained > COMPLAIN_MS) {
-          complained = performance.now();
-          this.#log.error("Cannot accept connections for now, trying on", { reason: messageOf(error) });
-        }
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        continue;
-      }
+    for await (const conn of accepted(this.#listener, () => this.#listening, this.#log)) {
       if (this.#stuckWrites >= MAX_STUCK_WRITES) {
         conn.close();
         continue;

@@ -1,8 +1,13 @@
-/** Listening on an address of the configuration, or on the socket that systemd has opened for it. */
+/** Listening on an address of the configuration, or on the socket that systemd has opened for it, and accepting. */
 import { type Address, formatAddress, interfaceProblem } from "./address.ts";
 import { EXIT, ExitError, messageOf } from "./errors.ts";
 import type { Logger } from "./log.ts";
 import { adoptListener, passedDescriptors } from "./systemd/activation.ts";
+
+/** Between two tries to accept, in ms. */
+const ACCEPT_RETRY_MS = 100;
+/** How often it is said that none can be accepted, in ms. */
+const COMPLAIN_MS = 60_000;
 
 /**
  * Listens on an address such as `[::]:50051` (which also takes IPv4), `127.0.0.1:50051` or `[fe80::1%eth0]:50051`.
@@ -70,5 +75,34 @@ export async function listenOrAdopt(
         { cause: error },
       );
     }
+  }
+}
+
+/**
+ * The connections of a listener, one after another, as long as `isOpen`: set it to false before the listener is closed.
+ * An error, of a process that is out of file descriptors most likely, ends nothing: those who wait stay in the kernel's
+ * queue, and it is tried again.
+ */
+export async function* accepted(
+  listener: Deno.TcpListener,
+  isOpen: () => boolean,
+  log: Logger,
+): AsyncGenerator<Deno.TcpConn, void> {
+  let complained = -Infinity;
+  while (isOpen()) {
+    let conn: Deno.TcpConn;
+    try {
+      conn = await listener.accept();
+    } catch (error) {
+      if (!isOpen()) return;
+      const now = performance.now();
+      if (now - complained > COMPLAIN_MS) {
+        complained = now;
+        log.error("Cannot accept connections for now, trying on", { reason: messageOf(error) });
+      }
+      await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
+      continue;
+    }
+    yield conn;
   }
 }

@@ -6,9 +6,9 @@ import { Admission, type AdmissionOptions, OPEN } from "./admission/admission.ts
 import { BatchBuilder } from "./batch_builder.ts";
 import type { ClientTable } from "./clients.ts";
 import { ClientConnection } from "./connection.ts";
-import { messageOf } from "./errors.ts";
 import { FrameBudget } from "./frame_budget.ts";
 import type { Safety } from "./intake.ts";
+import { accepted } from "./listen.ts";
 import type { Logger } from "./log.ts";
 import { type Batch, BatchPool } from "./measurement.ts";
 import type { BatchSink, Input, PluginContext } from "./plugin.ts";
@@ -231,22 +231,7 @@ export class RelayServer implements Input {
   }
 
   async #accept(stop: AbortSignal): Promise<void> {
-    let lastComplaint = -Infinity;
-    while (this.#listening) {
-      let conn: Deno.TcpConn;
-      try {
-        conn = await this.#listener.accept();
-      } catch (error) {
-        if (!this.#listening) return;
-        // Out of file descriptors, most likely: those who wait stay in the queue of the kernel.
-        const now = performance.now();
-        if (now - lastComplaint > MINUTE_MS) {
-          lastComplaint = now;
-          this.#log.error("Cannot accept connections for now, trying on", { reason: messageOf(error) });
-        }
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        continue;
-      }
+    for await (const conn of accepted(this.#listener, () => this.#listening, this.#log)) {
       const connection = new ClientConnection(conn, this.#shared);
       this.#connections.add(connection);
       this.stats.connections++;

@@ -2,7 +2,18 @@ import assert from "node:assert/strict";
 import type { DiskJournalOptions } from "../lib/disk_journal/disk_journal.ts";
 import { ExitError } from "../lib/errors.ts";
 import { createLogger } from "../lib/log.ts";
-import { copyOf, drain, fill, open, range, segmentsOf, withDirectory } from "./kit/journal.ts";
+import type { Batch } from "../lib/measurement.ts";
+import {
+  batchOf,
+  copyOf,
+  drain,
+  fill,
+  open,
+  range,
+  segmentsOf,
+  synced,
+  withDirectory,
+} from "./kit/journal.ts";
 import { numbered } from "./kit/points.ts";
 
 Deno.test("a restart resumes each cursor where it was", () =>
@@ -287,4 +298,62 @@ Deno.test("outputs that read on are not left behind by a network input, one that
     assert.equal(read, 300_000);
     assert.ok(behind < 100, `${behind} batches behind`);
     assert.equal(stuck.pendingPoints, 300_000);
+  }));
+
+Deno.test("what has just come to disk is not read back from there, if it is not far more than the memory", () =>
+  withDirectory(async (directory) => {
+    const memoryBytes = 400_000;
+    await using journal = await open(directory, { memoryBytes, sync: 20, onFull: "drop_oldest" });
+    const reader = journal.reader("a", { onlyDurable: true });
+    const hasStarted = reader.wait();
+    const sent: Batch[] = [];
+    for (let bytes = 0; bytes < 1.5 * memoryBytes; bytes += sent.at(-1)!.byteLength) {
+      sent.push(batchOf(journal.clients, "c", sent.length + 1, 100));
+      journal.append(sent.at(-1)!);
+    }
+    assert.equal(reader.next(), undefined, "nothing is durable yet");
+    await synced(journal);
+    assert.equal(await hasStarted, "ready");
+    for (const [n, batch] of sent.entries()) {
+      assert.equal(await reader.wait(1000), "ready");
+      assert.equal(reader.next(), batch, `batch ${n} of ${sent.length} is the one that was appended`);
+    }
+    reader.commit(sent.length);
+  }));
+
+Deno.test("an output that has stopped reading gets no more of the memory, and reads the rest from disk", () =>
+  withDirectory(async (directory) => {
+    const memoryBytes = 400_000;
+    await using journal = await open(directory, { memoryBytes, sync: 5, onFull: "drop_oldest" });
+    const reader = journal.reader("a");
+    const sent: Batch[] = [];
+    for (let bytes = 0; bytes < 1.5 * memoryBytes; bytes += sent.at(-1)!.byteLength) {
+      sent.push(batchOf(journal.clients, "c", sent.length + 1, 100));
+      journal.append(sent.at(-1)!);
+    }
+    await synced(journal);
+    let same = 0;
+    for (const batch of sent) {
+      assert.equal(await reader.wait(1000), "ready");
+      const read = reader.next()!;
+      assert.deepEqual(read.values.subarray(0, read.length), batch.values.subarray(0, batch.length));
+      if (read === batch) same++;
+      reader.commit(1);
+    }
+    assert.ok(same > 0.5 * sent.length && same < 0.8 * sent.length, `${same} of ${sent.length} from memory`);
+  }));
+
+Deno.test("a few points wait for others as long as sync says, many do not", () =>
+  withDirectory(async (directory) => {
+    await using journal = await open(directory, { sync: 2000 });
+    const timed = async (batch: Batch) => {
+      const began = performance.now();
+      journal.append(batch);
+      await synced(journal);
+      return performance.now() - began;
+    };
+    const few = await timed(numbered(10));
+    const many = await timed(numbered(10_000));
+    assert.ok(few > 1900, `a few points: ${few} ms`);
+    assert.ok(many < 1000, `many points: ${many} ms`);
   }));

@@ -38,7 +38,8 @@ const journal = table({
     min: "16KiB",
   })),
   sync: text({
-    doc: "When what was written is made to survive a power failure: always at once, or after so long.",
+    doc:
+      "When what was written is made to survive a power failure: always at once, or after so long at most.",
     default: "50ms",
     check: (value) => value === "always" ? undefined : durationProblem(value),
   }),

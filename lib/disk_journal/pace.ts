@@ -8,12 +8,16 @@ import type { Core } from "./core.ts";
 const POINTS_PER_MS = 200;
 /** The longest pause, in ms. */
 const MAX_PAUSE_MS = 500;
-/** An output that has read nothing for so long is not waited for, in ms. */
-const ACTIVE_MS = 200;
+
+/** Of the memory for batches, what an output may have before it: producers wait from there on, */
+const WAIT_FROM = 0.75;
+/** and go on here, where the output has enough to do until more has come to disk. */
+const GO_ON = 0.5;
 
 export class Pace {
   readonly #core: Core;
   #allowanceMs = 0;
+  #waiting: Promise<void> | null = null;
 
   constructor(core: Core) {
     this.#core = core;
@@ -26,15 +30,19 @@ export class Pace {
 
   /** Whether an output is about to fall behind what is in memory, or has, and reads on. */
   get isAhead(): boolean {
-    return this.#isAhead(0.5);
+    return this.#isAhead(WAIT_FROM);
   }
 
-  /** Waits until the outputs have read on. */
-  async wait(): Promise<void> {
+  /** Waits until the outputs have read on: one wait for all producers. */
+  wait(): Promise<void> {
+    return this.#waiting ??= this.#wait().finally(() => this.#waiting = null);
+  }
+
+  async #wait(): Promise<void> {
     const began = performance.now();
     do {
       await new Promise((resolve) => setTimeout(resolve, 1));
-    } while (performance.now() - began < this.#allowanceMs && this.#isAhead(0.25));
+    } while (performance.now() - began < this.#allowanceMs && this.#isAhead(GO_ON));
     this.#allowanceMs = Math.max(0, this.#allowanceMs - (performance.now() - began));
   }
 
@@ -44,9 +52,8 @@ export class Pace {
     const { first } = tail;
     if (!first || tail.bytes < share * memoryBytes) return false;
     const perBatch = tail.bytes / (tail.next - first.number);
-    for (const { nextNumber, movedMs } of readers.values()) {
-      if ((tail.next - nextNumber) * perBatch < share * memoryBytes) continue;
-      if (performance.now() - movedMs < ACTIVE_MS) return true;
+    for (const reader of readers.values()) {
+      if ((tail.next - reader.nextNumber) * perBatch >= share * memoryBytes && reader.isActive) return true;
     }
     return false;
   }

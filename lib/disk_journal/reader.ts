@@ -10,6 +10,8 @@ import type { Entry } from "./tail.ts";
 
 /** Decoded ahead of an output that is behind, in points. */
 const AHEAD_POINTS = 8192;
+/** An output that has read nothing for so long is not waited for, in ms. */
+const ACTIVE_MS = 200;
 /** With a rate, no more than what may come in so long is read at once, in ms. */
 const BURST_MS = 100;
 /** A file that cannot be read (too many are open, a network file system is away) is tried so often. */
@@ -30,7 +32,7 @@ export class DiskReader implements BatchReader {
   /** In the journal when it was opened, for this reader; and what has become of that and of all since, in points. */
   readonly #keptAtStart: number;
   /** When it was read from last, in `performance.now()` ms. */
-  movedMs = -Infinity;
+  #movedMs = -Infinity;
   #settledPoints = 0;
   /** Batches up to this number are passed over: the output has them. */
   #passUpTo = -1;
@@ -107,7 +109,7 @@ export class DiskReader implements BatchReader {
     }
     this.#read.push({ entry, own });
     this.position = entry.number;
-    this.movedMs = performance.now();
+    this.#movedMs = performance.now();
     return entry.batch;
   }
 
@@ -142,6 +144,16 @@ export class DiskReader implements BatchReader {
   get readable(): number {
     const { next, written } = this.#core.tail;
     return this.#onlyDurable ? written : next;
+  }
+
+  /** Whether the output has read something a short while ago. */
+  get isActive(): boolean {
+    return performance.now() - this.#movedMs < ACTIVE_MS;
+  }
+
+  /** Whether it will read on from memory in no time: what is there has just come, or it has not stopped reading. */
+  get isOnMemory(): boolean {
+    return (this.#wake !== null || this.isActive) && this.#core.tail.at(this.nextNumber) !== undefined;
   }
 
   /** Something was appended, or has come to disk. */

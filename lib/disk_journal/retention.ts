@@ -5,6 +5,11 @@ import type { Entry } from "./tail.ts";
 const SPACE_INTERVAL_MS = 1000;
 /** A disk that takes long may have so many times the memory of one that fails. */
 const SLOW_FACTOR = 4;
+/**
+ * While an output reads on, what it has not had yet may take so many times the memory: to read it back from disk, all of
+ * its segment that comes before has to be decoded as well.
+ */
+const READ_ON_FACTOR = 2;
 /** Of the greatest age, the part that one segment may span: what is dropped is at most so much younger. */
 const AGE_PARTS = 8;
 
@@ -51,7 +56,25 @@ export class Retention {
     }
     for (const { batch } of tail.takeFirst(Math.min(committed, tail.written))) batch.release();
     // A reader that is behind gets these from disk; one that has them keeps them, so they are not used again.
-    tail.takeWritten(memoryBytes);
+    if (tail.writtenBytes > memoryBytes) tail.takeWritten(this.#maxWrittenBytes);
+  }
+
+  /** What written batches may take of memory. */
+  get #maxWrittenBytes(): number {
+    const { tail, readers, settings: { memoryBytes } } = this.#core;
+    let max = memoryBytes;
+    let furthest = 0;
+    let held = 0;
+    for (const reader of readers.values()) {
+      const { nextNumber, committed } = reader;
+      if (nextNumber > furthest) {
+        furthest = nextNumber;
+        // To take these out frees nothing, as long as the output has them.
+        held = tail.bytesBetween(committed, nextNumber);
+      }
+      if (nextNumber < tail.written && reader.isOnMemory) max = READ_ON_FACTOR * memoryBytes;
+    }
+    return max + held;
   }
 
   /** Where the oldest points give way: what is in memory alone, and more than it should be. */

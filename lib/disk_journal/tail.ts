@@ -90,9 +90,22 @@ export class Tail {
   /** Takes the oldest written batches out until those that are left are below a limit. */
   takeWritten(maxBytes: number): Entry[] {
     let end = 0;
-    let left = this.bytes - this.unwrittenBytes;
+    let left = this.writtenBytes;
     while (left > maxBytes && this.#entries[end]?.number < this.written) left -= costOf(this.#entries[end++]);
     return this.#take(0, end);
+  }
+
+  /** Bytes of memory of the batches that are written. */
+  get writtenBytes(): number {
+    return this.bytes - this.unwrittenBytes;
+  }
+
+  /** Bytes of memory of the batches from one number to before another. */
+  bytesBetween(from: number, to: number): number {
+    const end = this.#indexOf(to);
+    let bytes = 0;
+    for (let i = this.#indexOf(from); i < end; i++) bytes += costOf(this.#entries[i]);
+    return bytes;
   }
 
   #take(from: number, end: number): Entry[] {

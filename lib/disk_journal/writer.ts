@@ -11,6 +11,9 @@ import { SegmentWriter } from "./segment_writer.ts";
 const SPACE_INTERVAL_MS = 1000;
 /** While one group is written, the next comes in, and outputs that wait for the disk take the one before from memory. */
 const GROUPS_IN_MEMORY = 4;
+/** So much is worth a sync of its own where nothing has come behind it for so long: its senders may wait for that. */
+const BULK_BYTES = 64 * 1024;
+const QUIET_MS = 5;
 const LOG_INTERVAL_MS = 60_000;
 /** How often the age of what is kept is looked at while nothing comes. */
 const AGE_INTERVAL_MS = 60_000;
@@ -101,7 +104,14 @@ export class Writer {
   async #gather(): Promise<void> {
     const { tail, settings: { sync, memoryBytes } } = this.#core;
     if (sync === "always") return;
-    await this.#sleep(sync, () => this.#core.ended || tail.unwrittenBytes > memoryBytes / GROUPS_IN_MEMORY);
+    const end = performance.now() + sync;
+    const isOver = () => this.#core.ended || tail.unwrittenBytes > memoryBytes / GROUPS_IN_MEMORY;
+    await this.#sleep(sync, () => isOver() || tail.unwrittenBytes > BULK_BYTES);
+    while (!isOver()) {
+      const { next } = tail;
+      await this.#sleep(Math.min(QUIET_MS, end - performance.now()), isOver);
+      if (tail.next === next || performance.now() >= end) return;
+    }
   }
 
   /** Waits for so long, or until something is appended and the condition is true. */

@@ -28,6 +28,8 @@ export interface Committer {
   announce(files: Iterable<CsvFile>): Promise<void>;
   /** The rows of a group, and of all before it, are written. */
   written(group: Group): void;
+  /** Resolves when what is being committed at this moment is; `null` where nothing is. */
+  readonly committing: Promise<void> | null;
   /** Resolves when all that is written is committed. */
   settled(): Promise<void>;
   /** Nothing more is written to files, of which all is committed. */
@@ -42,6 +44,8 @@ export interface Committer {
 
 /** A journal in memory is gone with the process: there is no position to keep. */
 export class CommitWhenWritten implements Committer {
+  readonly committing = null;
+
   constructor(readonly commit: (batches: number) => void) {}
 
   announce(): Promise<void> {
@@ -147,6 +151,10 @@ export class CommitByPosition implements Committer {
       this.#saving = null;
       this.#schedule();
     });
+  }
+
+  get committing(): Promise<void> | null {
+    return this.#saving;
   }
 
   async settled(): Promise<void> {

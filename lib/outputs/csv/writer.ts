@@ -140,7 +140,7 @@ export class CsvWriter {
       for (let batch; state === "ready" && !this.#lost && (batch = this.#reader.next());) {
         if (!this.#takeNow(batch, this.#reader.position)) await this.#take(batch, this.#reader.position);
         if (!streams.only && this.#buffered > FLUSH_BYTES) await this.#flush();
-        if (this.#takenPoints >= MOST_UNCOMMITTED) await this.#settle();
+        while (this.#takenPoints >= MOST_UNCOMMITTED && !this.#lost) await this.#makeRoom();
         this.#check();
         if (this.#isFull || streams.isCrowded || streams.isTime) break;
       }
@@ -281,6 +281,13 @@ export class CsvWriter {
     await this.#flush();
     await this.#writing;
     await this.#committer.settled();
+  }
+
+  /** Resolves when some of what was taken is committed. */
+  async #makeRoom(): Promise<void> {
+    // While that is under way, more may be written behind it.
+    await (this.#committer.committing ?? this.#settle());
+    this.#check();
   }
 
   /** Goes back to the last position. */

@@ -53,8 +53,8 @@ let nextSlot = 0;
 
 /**
  * Reserves places in {@linkcode Series.cache} for one user, and returns the first: an output keeps there what it
- * renders once per series. Small integers cost nothing beside the place itself. Slots are few (one per output or encoder of a process) and never given back. Reserve them before series are made:
- * their caches then have the right size.
+ * renders once per series. Small integers cost nothing beside the place itself. Slots are few (one per output or
+ * encoder of a process) and never given back. Reserve them before series are made: their caches then have the right size.
  */
 export function reserveCacheSlots(count = 1): number {
   nextSlot += count;

@@ -12,6 +12,7 @@ import {
   type Series,
 } from "../measurement.ts";
 import { unitDisplayName, unitUniqueName } from "../registry.ts";
+import { SeriesPool } from "./series_pool.ts";
 
 export interface CsvFormat {
   readonly delimiter: string;
@@ -97,7 +98,6 @@ const HEAD_LENGTH = 1;
 const TAIL_LENGTH = 2;
 /** Of the pool; another one means that the parts are no longer there, or another renderer's. */
 const GENERATION = 3;
-let generations = 0;
 
 /** Names of late attributes that are remembered. */
 const MAX_LATE_NAMES = 256;
@@ -116,11 +116,7 @@ export class CsvRenderer {
   readonly #heads = new WeakMap<Metric, string>();
   readonly #ends = new WeakMap<readonly Attribute[], string>();
   readonly #slot: number;
-  readonly #poolBytes: number;
-  #generation = ++generations;
-  #pool = new Uint8Array(16 * 1024);
-  #poolView = new DataView(this.#pool.buffer);
-  #poolLength = 0;
+  readonly #pool: SeriesPool;
 
   /** The time of the last row, as text. */
   readonly #time = new Uint8Array(64);
@@ -143,7 +139,7 @@ export class CsvRenderer {
     poolBytes = POOL_BYTES,
   ) {
     this.#slot = slot;
-    this.#poolBytes = poolBytes;
+    this.#pool = new SeriesPool(16 * 1024, poolBytes);
     this.#format = format;
     this.columns = columns;
     this.#delimiter = encoder.encode(format.delimiter);
@@ -201,35 +197,26 @@ export class CsvRenderer {
     // A character is three bytes at most; four bytes more, because parts are copied by words.
     const ids = resourceKind.length + resourceId.length + consumerKind.length + consumerId.length;
     const room = 3 * (head.length + 2 * ids + end.length + 4 * (delimiter.length + 2)) + 4;
-    if (this.#poolLength + room > this.#poolBytes && this.#poolLength > 0) {
-      this.#poolLength = 0;
-      this.#generation = ++generations;
-    }
-    if (this.#poolLength + room > this.#pool.length) {
-      const pool = new Uint8Array(Math.max(Math.floor(this.#pool.length * 1.5), this.#poolLength + room));
-      pool.set(this.#pool.subarray(0, this.#poolLength));
-      this.#pool = pool;
-      this.#poolView = new DataView(pool.buffer);
-    }
     const pool = this.#pool;
-    const start = this.#poolLength;
-    const tail = putUtf8(pool, start, head);
-    let at = this.#putCell(putUtf8(pool, tail, delimiter), resourceKind);
-    at = this.#putCell(putUtf8(pool, at, delimiter), resourceId);
-    at = this.#putCell(putUtf8(pool, at, delimiter), consumerKind);
-    at = this.#putCell(putUtf8(pool, at, delimiter), consumerId);
-    this.#poolLength = putUtf8(pool, at, end);
+    pool.reserveWithin(room);
+    const { bytes, length: start } = pool;
+    const tail = putUtf8(bytes, start, head);
+    let at = this.#putCell(putUtf8(bytes, tail, delimiter), resourceKind);
+    at = this.#putCell(putUtf8(bytes, at, delimiter), resourceId);
+    at = this.#putCell(putUtf8(bytes, at, delimiter), consumerKind);
+    at = this.#putCell(putUtf8(bytes, at, delimiter), consumerId);
+    pool.length = putUtf8(bytes, at, end);
 
     const { cache } = series;
     const slot = this.#slot;
     cache[slot + HEAD_START] = start;
     cache[slot + HEAD_LENGTH] = tail - start;
-    cache[slot + TAIL_LENGTH] = this.#poolLength - tail;
-    cache[slot + GENERATION] = this.#generation;
+    cache[slot + TAIL_LENGTH] = pool.length - tail;
+    cache[slot + GENERATION] = pool.generation;
   }
 
   #putCell(at: number, text: string): number {
-    return text === "" ? at : putUtf8(this.#pool, at, this.#quoted(text));
+    return text === "" ? at : putUtf8(this.#pool.bytes, at, this.#quoted(text));
   }
 
   /**
@@ -242,13 +229,14 @@ export class CsvRenderer {
     const slot = this.#slot;
     const delimiter = this.#delimiter;
     const delimiterByte = delimiter[0];
+    const pool = this.#pool;
     const generous = ROW_SLACK + delimiter.length;
     let { bytes, view } = out;
     let at = out.length;
 
     for (; row < end; row++) {
       const { cache } = series[row];
-      if (cache[slot + GENERATION] !== this.#generation) this.#renderSeries(series[row]);
+      if (cache[slot + GENERATION] !== pool.generation) this.#renderSeries(series[row]);
       const head = cache[slot + HEAD_START] as number;
       const headLength = cache[slot + HEAD_LENGTH] as number;
       const tailLength = cache[slot + TAIL_LENGTH] as number;
@@ -259,8 +247,8 @@ export class CsvRenderer {
         out.reserve(headLength + tailLength + generous);
         ({ bytes, view } = out);
       }
-      const pool = this.#poolView;
-      for (let i = 0; i < headLength; i += 4) view.setInt32(at + i, pool.getInt32(head + i, true), true);
+      const parts = pool.view;
+      for (let i = 0; i < headLength; i += 4) view.setInt32(at + i, parts.getInt32(head + i, true), true);
       at += headLength;
 
       if (seconds[row] !== this.#timeSeconds || nanos[row] !== this.#timeNanos) {
@@ -282,7 +270,7 @@ export class CsvRenderer {
         at = putInteger(bytes, at, value);
       } else at = putText(bytes, at, formatF64(value));
 
-      for (let i = 0; i < tailLength; i += 4) view.setInt32(at + i, pool.getInt32(tail + i, true), true);
+      for (let i = 0; i < tailLength; i += 4) view.setInt32(at + i, parts.getInt32(tail + i, true), true);
       at += tailLength;
     }
     out.length = at;

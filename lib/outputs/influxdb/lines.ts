@@ -8,6 +8,7 @@
  */
 import { type AttributeValue, type Batch, reserveCacheSlots, type Series } from "../../measurement.ts";
 import { formatAttribute, formatF64, putInteger, RowBuffer } from "../csv_format.ts";
+import { SeriesPool } from "../series_pool.ts";
 import { keyText, measurementText, stringField } from "./text.ts";
 
 /** How attributes and unsigned numbers are written. */
@@ -90,10 +91,7 @@ export class LineRenderer {
   readonly #format: LineFormat;
   readonly #slot: number;
   readonly #onRefused: OnRefused;
-  #generation = 0;
-  #pool = new Uint8Array(64 * 1024);
-  #poolView = new DataView(this.#pool.buffer);
-  #poolLength = 0;
+  readonly #pool = new SeriesPool(64 * 1024, POOL_LIMIT_BYTES);
   /** The end of the last line, from the space behind the value on. */
   readonly #time = new Uint8Array(48);
   readonly #timeView = new DataView(this.#time.buffer);
@@ -117,6 +115,7 @@ export class LineRenderer {
     const { series, seconds, nanos, values, exact, length } = batch;
     const { buffer, batchOf, rows, ends, maxLines, maxBytes } = lines;
     const slot = this.#slot;
+    const pool = this.#pool;
     const integerSuffix = this.#format.unsigned ? 117 : 105;
     let batchIndex = lines.batches.length;
     if (batchIndex > 0 && lines.batches[batchIndex - 1] === batch) batchIndex--;
@@ -134,7 +133,7 @@ export class LineRenderer {
         continue;
       }
       const { cache } = series[row];
-      if (cache[slot + GENERATION] !== this.#generation) this.#renderSeries(series[row]);
+      if (cache[slot + GENERATION] !== pool.generation) this.#renderSeries(series[row]);
       const start = cache[slot + START] as number;
       const prefix = cache[slot + LENGTH] as number;
       if (at + prefix + LINE_SLACK > bytes.length) {
@@ -143,8 +142,8 @@ export class LineRenderer {
         buffer.reserve(Math.max(prefix + LINE_SLACK, Math.min(at, maxBytes - at)));
         ({ bytes, view } = buffer);
       }
-      const pool = this.#poolView;
-      for (let i = 0; i < prefix; i += 4) view.setInt32(at + i, pool.getInt32(start + i, true), true);
+      const prefixes = pool.view;
+      for (let i = 0; i < prefix; i += 4) view.setInt32(at + i, prefixes.getInt32(start + i, true), true);
       at += prefix;
 
       if (big !== undefined) at = putText(bytes, at, big.toString());
@@ -203,24 +202,15 @@ export class LineRenderer {
   #renderSeries(series: Series): void {
     const bytes = encoder.encode(prefixOf(series, this.#format));
     // Four bytes more, because parts are copied by words.
-    const room = bytes.length + 4;
-    if (this.#poolLength + room > POOL_LIMIT_BYTES && this.#poolLength > 0) {
-      this.#poolLength = 0;
-      this.#generation++;
-    }
-    if (this.#poolLength + room > this.#pool.length) {
-      const pool = new Uint8Array(Math.max(Math.floor(this.#pool.length * 1.5), this.#poolLength + room));
-      pool.set(this.#pool.subarray(0, this.#poolLength));
-      this.#pool = pool;
-      this.#poolView = new DataView(pool.buffer);
-    }
-    this.#pool.set(bytes, this.#poolLength);
+    const pool = this.#pool;
+    pool.reserveWithin(bytes.length + 4);
+    pool.bytes.set(bytes, pool.length);
     const { cache } = series;
     const slot = this.#slot;
-    cache[slot + START] = this.#poolLength;
+    cache[slot + START] = pool.length;
     cache[slot + LENGTH] = bytes.length;
-    cache[slot + GENERATION] = this.#generation;
-    this.#poolLength += bytes.length;
+    cache[slot + GENERATION] = pool.generation;
+    pool.length += bytes.length;
   }
 }
 

@@ -13,6 +13,7 @@ import {
   type Series,
 } from "../../measurement.ts";
 import { unitDisplayName, unitUniqueName } from "../../registry.ts";
+import { SeriesPool } from "../series_pool.ts";
 import {
   AS_DOUBLE,
   AS_INT,
@@ -135,9 +136,7 @@ export class RequestEncoder {
   readonly #slot: number;
   readonly #scope: Uint8Array;
   #resources = new Map<string, ResourceGroup>();
-  #pool = new Uint8Array(64 * 1024);
-  #poolLength = 0;
-  #generation = 0;
+  readonly #pool = new SeriesPool(64 * 1024, POOL_LIMIT_BYTES);
   #request = 0;
 
   /** @param slot The first of {@linkcode CACHE_SLOTS} places in the caches of series that only this encoder uses. */
@@ -159,10 +158,8 @@ export class RequestEncoder {
 
   /** The points `from … to-1` of a list, whose times OTLP has. */
   encode(points: PointList, from = 0, to = points.length): Uint8Array<ArrayBuffer> {
-    if (this.#poolLength > POOL_LIMIT_BYTES) {
-      this.#poolLength = 0;
-      this.#generation++;
-    }
+    // Not in the middle of a request: all of its series are needed.
+    if (this.#pool.length > this.#pool.limit) this.#pool.clear();
     if (this.#resources.size > MAX_RESOURCES) this.#resources = new Map();
     const resources = this.#measure(points, from, to);
     const bytes = this.#layOut(resources);
@@ -173,12 +170,13 @@ export class RequestEncoder {
   /** Sums up the bytes of each metric's points. @returns The clients that there are. */
   #measure(points: PointList, from: number, to: number): ResourceGroup[] {
     const slot = this.#slot;
+    const pool = this.#pool;
     const request = ++this.#request;
     const resources: ResourceGroup[] = [];
     for (let i = from; i < to; i++) {
       const series = points.batch(i).series[points.row(i)];
       const { cache } = series;
-      if (cache[slot + GENERATION] !== this.#generation) this.#renderSeries(series);
+      if (cache[slot + GENERATION] !== pool.generation) this.#renderSeries(series);
       const group = cache[slot + GROUP] as MetricGroup;
       if (group.request !== request) {
         group.request = request;
@@ -238,8 +236,7 @@ export class RequestEncoder {
 
   #fill(bytes: Uint8Array<ArrayBuffer>, points: PointList, from: number, to: number): void {
     const slot = this.#slot;
-    const pool = this.#pool;
-    const poolView = new DataView(pool.buffer);
+    const { bytes: pool, view: poolView } = this.#pool;
     const view = new DataView(bytes.buffer);
     for (let i = from; i < to; i++) {
       const batch = points.batch(i);
@@ -278,20 +275,16 @@ export class RequestEncoder {
 
   #renderSeries(series: Series): void {
     const attributes = pointAttributes(series, this.#format.attributes);
-    const end = this.#poolLength + attributes.length;
-    if (end > this.#pool.length) {
-      const pool = new Uint8Array(Math.max(Math.floor(this.#pool.length * 1.5), end));
-      pool.set(this.#pool.subarray(0, this.#poolLength));
-      this.#pool = pool;
-    }
-    this.#pool.set(attributes, this.#poolLength);
+    const pool = this.#pool;
+    pool.reserve(attributes.length);
+    pool.bytes.set(attributes, pool.length);
     const { cache } = series;
     const slot = this.#slot;
-    cache[slot + START] = this.#poolLength;
+    cache[slot + START] = pool.length;
     cache[slot + LENGTH] = attributes.length;
-    cache[slot + GENERATION] = this.#generation;
+    cache[slot + GENERATION] = pool.generation;
     cache[slot + GROUP] = this.#groupOf(series);
-    this.#poolLength = end;
+    pool.length += attributes.length;
   }
 
   #groupOf({ metric, attributes }: Series): MetricGroup {

@@ -199,6 +199,32 @@ Deno.test("points are handed over when the flush interval has passed", async () 
   assert.equal(k.stats.points, 8);
 });
 
+Deno.test("many points are handed over before the flush interval has passed", async () => {
+  const clock = new FakeClock();
+  const series = seriesOf({ name: "many", type: "f64", unit: { base: "1", prefix: "" }, description: "" });
+  const source: PolledSource = {
+    name: "many",
+    poll: (batch) => {
+      for (let n = 0; n < 1500; n++) batch.push(series, 0, 0, n);
+    },
+  };
+  const pushed: { atMs: number; points: number }[] = [];
+  const sink = {
+    push(batch: Batch) {
+      pushed.push({ atMs: clock.monotonicMs(), points: batch.length });
+      batch.release();
+    },
+  };
+  const log = createLogger("test", { write: () => {} });
+  const stop = new AbortController();
+  const options = { sources: [source], intervalMs: 100, flushIntervalMs: 1000, clock, log };
+  const running = pollLoop(options, sink, stop.signal);
+  await clock.advance(850);
+  stop.abort();
+  await running;
+  assert.deepEqual(pushed.slice(0, 3), [200, 500, 800].map((atMs) => ({ atMs, points: 4500 })));
+});
+
 Deno.test("a flush interval below the interval means each poll", async () => {
   const k = kit({ flushIntervalMs: 1 });
   const running = pollLoop(k.options, k.sink, k.stop.signal);

@@ -31,7 +31,7 @@ export interface PollLoopOptions {
   readonly sources: readonly PolledSource[];
   /** Time between two polls, in milliseconds, more than 0. */
   readonly intervalMs: number;
-  /** Points are handed over when this time has passed, in milliseconds. @default each poll */
+  /** Points are handed over when this time has passed, in milliseconds, or when there are many. @default each poll */
   readonly flushIntervalMs?: number;
   readonly clock: Clock;
   readonly log: Logger;
@@ -45,6 +45,8 @@ export interface PollLoopOptions {
 
 /** Points for which a new batch has room; one that grew keeps its size when it is used again. */
 const CAPACITY = 64;
+/** Points that are handed over before their time: a larger batch would only take memory, here and wherever it goes. */
+const MOST_POINTS = 4096;
 const WARN_INTERVAL_MS = 60_000;
 
 /**
@@ -95,7 +97,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
   let flushed = -1;
   for (let tick = 0; !ended.aborted;) {
     poll(false);
-    if (tick - flushed >= flushEvery) {
+    if (tick - flushed >= flushEvery || batch.length >= MOST_POINTS) {
       onDue(Infinity);
       await flush();
       flushed = tick;

@@ -20,7 +20,8 @@ const pollInterval = (value: string) =>
   duration({ doc: "Time between two measurements.", default: value, min: "1ms" });
 
 const flushInterval = duration({
-  doc: "Time after which the points of several measurements are handed over together.",
+  doc:
+    "Time after which the points of several measurements are handed over together, if there are not 4096 before.",
   default: "4s",
 });
 

@@ -85,8 +85,6 @@ export function compareBytes(a: string, b: string): number {
 
 /** Room that a row needs beside its rendered parts: the time, and the longest f64 (about 330 digits). */
 const ROW_SLACK = 512;
-/** Rendered parts are forgotten when they take more than this. */
-const POOL_BYTES = 16 * 1024 * 1024;
 
 /**
  * What a renderer keeps in the cache of a series: where its parts stand in the pool. First the metric's column and the
@@ -130,13 +128,13 @@ export class CsvRenderer {
    * @param columns Names of the attributes that have a column.
    * @param slot The first of {@linkcode CACHE_SLOTS} places in the caches of series. Renderers may share it where each
    * series is nearly always rendered by the same one.
-   * @param poolBytes What rendered parts may take in memory.
+   * @param poolBytes What rendered parts may take in memory: 16 MiB where nothing is said.
    */
   constructor(
     columns: readonly string[],
     format: CsvFormat,
     slot = reserveCacheSlots(CACHE_SLOTS),
-    poolBytes = POOL_BYTES,
+    poolBytes?: number,
   ) {
     this.#slot = slot;
     this.#pool = new SeriesPool(16 * 1024, poolBytes);

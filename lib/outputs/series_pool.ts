@@ -7,6 +7,9 @@ import { enlarged } from "../bytes.ts";
 /** How much longer the array becomes: less of it is empty than of a buffer that is used for a moment. */
 const GROWTH = 1.5;
 
+/** What a pool may take in memory where nothing else is said, in bytes. */
+const LIMIT_BYTES = 16 * 1024 * 1024;
+
 let generations = 0;
 
 export class SeriesPool {
@@ -19,7 +22,7 @@ export class SeriesPool {
   generation = ++generations;
 
   /** @param limit Bytes after which everything is forgotten. */
-  constructor(capacity: number, readonly limit: number) {
+  constructor(capacity: number, readonly limit: number = LIMIT_BYTES) {
     this.bytes = new Uint8Array(capacity);
     this.view = new DataView(this.bytes.buffer);
   }

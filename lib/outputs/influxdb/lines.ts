@@ -34,8 +34,6 @@ const MAX_NANOS = 854_775_806;
 
 /** Room that a line needs behind what is rendered once: the longest f64 (about 330 digits) and the time. */
 const LINE_SLACK = 512;
-/** Rendered parts are forgotten when they take more than this. */
-const POOL_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /** What is kept in the cache of a series: where its part stands in the pool, and the pool's generation. */
 export const CACHE_SLOTS = 3;
@@ -91,7 +89,7 @@ export class LineRenderer {
   readonly #format: LineFormat;
   readonly #slot: number;
   readonly #onRefused: OnRefused;
-  readonly #pool = new SeriesPool(64 * 1024, POOL_LIMIT_BYTES);
+  readonly #pool = new SeriesPool(64 * 1024);
   /** The end of the last line, from the space behind the value on. */
   readonly #time = new Uint8Array(48);
   readonly #timeView = new DataView(this.#time.buffer);

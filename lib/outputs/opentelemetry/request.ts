@@ -114,8 +114,6 @@ const MAX_NANOS = 709_551_615;
 const TWO_32 = 4_294_967_296;
 const TWO_63 = 9_223_372_036_854_775_808;
 
-/** Attributes that were encoded are forgotten when they take more than this. */
-const POOL_LIMIT_BYTES = 16 * 1024 * 1024;
 /** Clients whose heads are kept: names come from a network. */
 const MAX_RESOURCES = 10_000;
 
@@ -136,7 +134,7 @@ export class RequestEncoder {
   readonly #slot: number;
   readonly #scope: Uint8Array;
   #resources = new Map<string, ResourceGroup>();
-  readonly #pool = new SeriesPool(64 * 1024, POOL_LIMIT_BYTES);
+  readonly #pool = new SeriesPool(64 * 1024);
   #request = 0;
 
   /** @param slot The first of {@linkcode CACHE_SLOTS} places in the caches of series that only this encoder uses. */

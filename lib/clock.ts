@@ -66,7 +66,7 @@ export class SystemClock implements Clock {
       };
       signal?.addEventListener("abort", end, { once: true });
       // A timer holds 2^31 - 1 ms at most; a longer one would fire at once.
-      timer = setTimeout(end, Math.min(ms, 2_147_483_647));
+      timer = setTimeout(end, Math.max(0, Math.min(ms, 2_147_483_647)));
       // Starting a timer may run what waits in the queue of microtasks, and that may have aborted.
       if (ended) clearTimeout(timer);
     });

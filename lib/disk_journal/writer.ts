@@ -109,8 +109,10 @@ export class Writer {
     await this.#sleep(sync, () => isOver() || tail.unwrittenBytes > BULK_BYTES);
     while (!isOver()) {
       const { next } = tail;
-      await this.#sleep(Math.min(QUIET_MS, end - performance.now()), isOver);
-      if (tail.next === next || performance.now() >= end) return;
+      const left = end - performance.now();
+      if (left <= 0) return;
+      await this.#sleep(Math.min(QUIET_MS, left), isOver);
+      if (tail.next === next) return;
     }
   }
 

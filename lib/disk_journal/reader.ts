@@ -140,12 +140,6 @@ export class DiskReader implements BatchReader {
     this.#wake?.();
   }
 
-  /** Number behind the last batch that may be handed out. */
-  get readable(): number {
-    const { next, written } = this.#core.tail;
-    return this.#onlyDurable ? written : next;
-  }
-
   /** Whether the output has read something a short while ago. */
   get isActive(): boolean {
     return performance.now() - this.#movedMs < ACTIVE_MS;

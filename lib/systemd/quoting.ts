@@ -24,8 +24,3 @@ export function quoteArgument(text: string): string {
 export function quoteProgram(path: string): string {
   return quoted(escapeSpecifiers(path));
 }
-
-/** An argument that `/bin/sh -c` is to see as one word, before it is quoted for the unit. */
-export function quoteForShell(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}

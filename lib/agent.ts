@@ -4,7 +4,7 @@ import { DeadLetterBox, deadLetterDirectory, DEFAULT_MAX_BYTES } from "./dead_le
 import type { DiskJournal } from "./disk_journal/disk_journal.ts";
 import { formatDuration } from "./duration.ts";
 import { EXIT, ExitError } from "./errors.ts";
-import { type Journal, MemoryJournal, type OnFull } from "./journal.ts";
+import { type BatchReader, type Journal, MemoryJournal, type OnFull } from "./journal.ts";
 import type { JournalConfig } from "./journal_config.ts";
 import type { LogFields, Logger, LogLevel } from "./log.ts";
 import type {
@@ -127,6 +127,8 @@ class Agent {
   readonly #outputs: { name: string; output: Output }[] = [];
   readonly #transforms: Transform[] = [];
   readonly #parts = new Map<string, Part>();
+  /** Of each output, in their order. */
+  #readers: BatchReader[] = [];
   readonly #stop = new AbortController();
   readonly #abandon = new AbortController();
   #journal!: Journal;
@@ -272,7 +274,9 @@ class Agent {
 
   #stalls(): Stall[] {
     const stalls: Stall[] = [];
-    for (const [part, { stalledSince: since }] of [...this.#parts, ["journal", this.#journal] as const]) {
+    const readers = this.#readers.map((reader, i) => [`${this.#outputs[i].name}'s reader`, reader] as const);
+    const parts = [...this.#parts, ["journal", this.#journal] as const, ...readers];
+    for (const [part, { stalledSince: since }] of parts) {
       if (since !== undefined) stalls.push({ part, since });
     }
     return stalls;
@@ -327,7 +331,7 @@ class Agent {
       });
 
     // All cursors are there before the first one moves.
-    const readers = this.#outputs.map(({ name, output }) => journal.reader(name, output));
+    const readers = this.#readers = this.#outputs.map(({ name, output }) => journal.reader(name, output));
     const outputs = this.#outputs.map(({ name, output }, i) =>
       settle(name, output.run(readers[i], this.#abandon.signal))
     );

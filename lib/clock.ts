@@ -1,4 +1,5 @@
 /** Wall clock and waiting, as arguments, so that tests can run time. */
+import { Wakeup } from "./wakeup.ts";
 
 /** A time as the protocol has it. */
 export interface Timestamp {
@@ -54,21 +55,6 @@ export class SystemClock implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
-      let timer: ReturnType<typeof setTimeout> | undefined = undefined;
-      let ended = false;
-      const end = () => {
-        ended = true;
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", end);
-        resolve();
-      };
-      signal?.addEventListener("abort", end, { once: true });
-      // A timer holds 2^31 - 1 ms at most; a longer one would fire at once.
-      timer = setTimeout(end, Math.max(0, Math.min(ms, 2_147_483_647)));
-      // Starting a timer may run what waits in the queue of microtasks, and that may have aborted.
-      if (ended) clearTimeout(timer);
-    });
+    return new Wakeup().wait(ms, signal);
   }
 }

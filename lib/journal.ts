@@ -5,6 +5,7 @@
  */
 import { ClientTable } from "./clients.ts";
 import type { Batch } from "./measurement.ts";
+import { Wakeup } from "./wakeup.ts";
 
 /**
  * What {@linkcode MemoryJournal.append} does when the limit is reached: `block` makes the producer wait (a network
@@ -41,6 +42,11 @@ export interface BatchReader {
    * of the process. An output that stores its position stores both.
    */
   readonly journalId: string | null;
+  /**
+   * Since when the output has been waiting in {@linkcode wait} although there is something to read, in
+   * `performance.now()` ms: it should have been woken.
+   */
+  readonly stalledSince?: number | undefined;
   /**
    * The output has everything up to and with that number: these batches are passed over, and count as committed. To
    * be called before the first {@linkcode next}. A number that this journal has not reached yet stands for all that it
@@ -121,7 +127,7 @@ class MemoryReader implements BatchReader {
   /** What was read and not committed, by absolute number; there may be gaps where some were dropped. */
   readonly #read: { number: number; batch: Batch }[] = [];
   readonly #journal: MemoryJournal;
-  #wake: (() => void) | null = null;
+  readonly #wakeup = new Wakeup();
 
   constructor(readonly name: string, journal: MemoryJournal, position: number) {
     this.#journal = journal;
@@ -156,27 +162,12 @@ class MemoryReader implements BatchReader {
       if (signal?.aborted) return "aborted";
       const left = deadline - performance.now();
       if (left <= 0) return "timeout";
-      await new Promise<void>((resolve) => {
-        let timer: ReturnType<typeof setTimeout> | undefined;
-        let woken = false;
-        const wake = () => {
-          woken = true;
-          clearTimeout(timer);
-          signal?.removeEventListener("abort", wake);
-          this.#wake = null;
-          resolve();
-        };
-        signal?.addEventListener("abort", wake, { once: true });
-        this.#wake = wake;
-        if (left < Infinity) timer = setTimeout(wake, Math.min(left, 2_147_483_647));
-        // Starting a timer may run what waits in the queue of microtasks.
-        if (woken) clearTimeout(timer);
-      });
+      await this.#wakeup.wait(left, signal);
     }
   }
 
   wake(): void {
-    this.#wake?.();
+    this.#wakeup.wake();
   }
 
   commit(count: number): void {

@@ -15,6 +15,7 @@ import {
   synced,
   withDirectory,
 } from "./kit/journal.ts";
+import { Wakeup } from "../lib/wakeup.ts";
 import { numbered } from "./kit/points.ts";
 import { until } from "./kit/relay.ts";
 
@@ -591,4 +592,28 @@ Deno.test("what should be written and cannot is a stall from the first try on, u
     await synced(journal);
     await new Promise((resolve) => setTimeout(resolve, 1));
     assert.equal(journal.stalledSince, undefined);
+  }));
+
+Deno.test("an output that waits although there is something to read is stalled, whatever kept it from being woken", () =>
+  withDirectory(async (directory) => {
+    await using journal = await open(directory);
+    const reader = journal.reader("a");
+    const waiting = reader.wait();
+    assert.equal(reader.stalledSince, undefined);
+    const { wake } = Wakeup.prototype;
+    Wakeup.prototype.wake = () => {};
+    const before = performance.now();
+    try {
+      journal.append(numbered(1));
+    } finally {
+      Wakeup.prototype.wake = wake;
+    }
+    const since = reader.stalledSince!;
+    assert.ok(since >= before && since <= performance.now());
+    // What comes later does not make it younger, and wakes the output.
+    await fill(journal, 1, 1);
+    assert.equal(await waiting, "ready");
+    assert.equal(reader.stalledSince, undefined);
+    assert.deepEqual(await drain(reader), [0, 1]);
+    assert.equal(reader.stalledSince, undefined);
   }));

@@ -1,6 +1,7 @@
 /** One output's view of a journal on disk: from memory where it has caught up, from the segments where it is behind. */
 import type { BatchReader, ReaderOptions, WaitResult } from "../journal.ts";
 import { type Batch, BatchPool } from "../measurement.ts";
+import { Wakeup } from "../wakeup.ts";
 import type { Census } from "./census.ts";
 import type { Core } from "./core.ts";
 import type { RecordStop } from "./record_reader.ts";
@@ -16,7 +17,6 @@ const ACTIVE_MS = 200;
 const BURST_MS = 100;
 /** A file that cannot be read (too many are open, a network file system is away) is tried so often. */
 const MAX_TRIES = 5;
-const MAX_TIMER_MS = 2_147_483_647;
 
 export class DiskReader implements BatchReader {
   position = -1;
@@ -45,8 +45,11 @@ export class DiskReader implements BatchReader {
   #failures = 0;
   /** Nothing is read from disk before this time, by the monotonic clock. */
   #notBeforeMs = -Infinity;
-  #wake: (() => void) | null = null;
-
+  readonly #wakeup = new Wakeup();
+  /** Whether the output asks for more, and waits for it. */
+  #isAsked = false;
+  /** Since when the batch of that number could be read, in `performance.now()` ms. */
+  #readable = { number: -1, sinceMs: 0 };
   readonly #onlyDurable: boolean;
 
   constructor(
@@ -113,7 +116,23 @@ export class DiskReader implements BatchReader {
     return entry.batch;
   }
 
+  /** An output that waits for its target does not ask; one that asks is woken at once, unless something is wrong. */
+  get stalledSince(): number | undefined {
+    const { number, sinceMs } = this.#readable;
+    if (!this.#isAsked || number !== this.nextNumber || !this.#isReadable) return undefined;
+    return this.#notBeforeMs > this.#core.settings.times.monotonicMs() ? undefined : sinceMs;
+  }
+
   async wait(timeoutMs = Infinity, signal?: AbortSignal): Promise<WaitResult> {
+    this.#isAsked = true;
+    try {
+      return await this.#wait(timeoutMs, signal);
+    } finally {
+      this.#isAsked = false;
+    }
+  }
+
+  async #wait(timeoutMs: number, signal?: AbortSignal): Promise<WaitResult> {
     const core = this.#core;
     const { tail } = core;
     const deadline = performance.now() + timeoutMs;
@@ -132,12 +151,12 @@ export class DiskReader implements BatchReader {
         }
         left = Math.min(left, pauseMs);
       }
-      await this.#sleep(left, signal);
+      await this.#wakeup.wait(left, signal);
     }
   }
 
   wake(): void {
-    this.#wake?.();
+    this.#wakeup.wake();
   }
 
   /** Whether the output has read something a short while ago. */
@@ -147,13 +166,21 @@ export class DiskReader implements BatchReader {
 
   /** Whether it will read on from memory in no time: what is there has just come, or it has not stopped reading. */
   get isOnMemory(): boolean {
-    return (this.#wake !== null || this.isActive) && this.#core.tail.at(this.nextNumber) !== undefined;
+    return (this.#wakeup.isAwaited || this.isActive) && this.#core.tail.at(this.nextNumber) !== undefined;
   }
 
   /** Something was appended, or has come to disk. */
   wakeIfReady(): void {
-    // What has come to disk may have left the memory.
-    if (this.#wake && (this.#isReady || this.nextNumber < this.#core.tail.written)) this.#wake();
+    if (!this.#isReadable) return;
+    if (this.#readable.number !== this.nextNumber) {
+      this.#readable = { number: this.nextNumber, sinceMs: performance.now() };
+    }
+    this.wake();
+  }
+
+  /** What has come to disk may have left the memory. */
+  get #isReadable(): boolean {
+    return this.#isReady || this.nextNumber < this.#core.tail.written;
   }
 
   get #isReady(): boolean {
@@ -235,25 +262,6 @@ export class DiskReader implements BatchReader {
     this.#buffer = this.#source.buffer;
     this.#source[Symbol.dispose]();
     this.#source = null;
-  }
-
-  #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise<void>((resolve) => {
-      let woken = false;
-      const wake = () => {
-        woken = true;
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", wake);
-        this.#wake = null;
-        resolve();
-      };
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      signal?.addEventListener("abort", wake, { once: true });
-      this.#wake = wake;
-      if (ms < Infinity) timer = setTimeout(wake, Math.min(ms, MAX_TIMER_MS));
-      // Starting a timer may run what waits in the queue of microtasks.
-      if (woken) clearTimeout(timer);
-    });
   }
 
   /** Decodes some batches from disk, or moves on to where there are some. */

@@ -3,6 +3,7 @@
  * counts as durable then. What cannot be written stays in memory and is tried again.
  */
 import { messageOf } from "../errors.ts";
+import { Wakeup } from "../wakeup.ts";
 import type { Core } from "./core.ts";
 import type { Retention } from "./retention.ts";
 import type { Segment } from "./segment.ts";
@@ -36,7 +37,9 @@ export class Writer {
   readonly #onRoom: () => void;
   #active: SegmentWriter | null = null;
   #writing: Promise<void> | null = null;
-  #wake: (() => void) | null = null;
+  readonly #wakeup = new Wakeup();
+  /** Whether what the writer waits for has come. */
+  #isOver: () => boolean = () => true;
   #failureLoggedMs = -Infinity;
   #failing = false;
   #idleMs = FIRST_AGE_MS;
@@ -50,7 +53,7 @@ export class Writer {
 
   /** Something was appended, or the journal ends. */
   wake(): void {
-    this.#wake?.();
+    if (this.#wakeup.isAwaited && this.#isOver()) this.#wakeup.wake();
   }
 
   /** Lets the segment go, if it is the one that is written to: the next record begins another one. */
@@ -119,17 +122,8 @@ export class Writer {
   /** Waits for so long, or until something is appended and the condition is true. */
   #sleep(ms: number, isOver: () => boolean): Promise<void> {
     if (isOver()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        this.#wake = null;
-        resolve();
-      };
-      const timer = ms < Infinity ? setTimeout(end, ms) : undefined;
-      this.#wake = () => {
-        if (isOver()) end();
-      };
-    });
+    this.#isOver = isOver;
+    return this.#wakeup.wait(ms);
   }
 
   async #writeGroup(): Promise<void> {

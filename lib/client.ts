@@ -37,7 +37,7 @@ export interface ClientLimits {
   resolveMs: number;
   /** From the connection to the server's whole answer. @default {10000} */
   handshakeMs: number;
-  /** A server that has something to acknowledge, and gives no sign of life for so long, is gone. @default {20000} */
+  /** A server that has been sent something, and gives no sign of life for so long, is gone. @default {20000} */
   silenceMs: number;
 }
 
@@ -318,7 +318,7 @@ export class RelayClient implements Output {
     let heard = performance.now();
     const { silenceMs } = this.#limits;
     const timer = setInterval(() => {
-      if (!delivery?.waiting) heard = performance.now();
+      if (!delivery?.isUnanswered) heard = performance.now();
       else if (performance.now() - heard > silenceMs) {
         reason = `the server has been silent for ${formatDuration(silenceMs)}`;
         this.#close();

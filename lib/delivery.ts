@@ -13,6 +13,7 @@ import { putVarint } from "./postcard.ts";
 import { FRAME_HEADER_BYTES, MAX_BODY_BYTES, MESSAGE, type Welcome } from "./protocol.ts";
 import type { BufferOptions, DeliveryStats } from "./sending.ts";
 import { writeAll } from "./transport.ts";
+import { Wakeup } from "./wakeup.ts";
 
 /** Points that may be under way without an acknowledgement: about a tenth of a second at full speed. */
 const WINDOW_POINTS = 256 * 1024;
@@ -39,9 +40,11 @@ export class Delivery {
   #deadline = 0;
   /** Number of the last batch put into this connection's stream. */
   #last = 0;
+  /** Number of the last batch that was written, or is being written, on this connection. */
+  #written = 0;
   /** The highest number that was ever sent. */
   #highest = 0;
-  #wake: (() => void) | null = null;
+  readonly #wakeup = new Wakeup();
 
   constructor(outbox: Outbox, buffer: BufferOptions, stats: DeliveryStats, log: Logger) {
     this.#outbox = outbox;
@@ -50,15 +53,16 @@ export class Delivery {
     this.#log = log;
   }
 
-  /** Something is under way that the server has not said to be safe. */
-  get waiting(): boolean {
-    return this.#outbox.parcels.length > 0;
+  /** Whether something was written on this connection that the server has not said to be safe. */
+  get isUnanswered(): boolean {
+    const { parcels } = this.#outbox;
+    return parcels.length > 0 && parcels[0].sequence <= this.#written;
   }
 
   /** The server has everything up to that number. */
   acknowledge(sequence: number): void {
     this.#stats.acknowledged_points += this.#outbox.commitUpTo(sequence);
-    this.#wake?.();
+    this.#wakeup.wake();
   }
 
   /**
@@ -70,7 +74,7 @@ export class Delivery {
     const outbox = this.#outbox;
     this.#encoder = new BatchEncoder({ maxSeries }, this.#slots);
     this.#length = 0;
-    this.#last = 0;
+    this.#last = this.#written = 0;
     this.acknowledge(sequence);
     // Acknowledgements take parcels away while this waits.
     for (let next: Parcel | undefined = outbox.parcels[0]; next; next = outbox.after(next.sequence)) {
@@ -85,7 +89,7 @@ export class Delivery {
       if (outbox.points >= WINDOW_POINTS || outbox.parcels.length >= WINDOW_BATCHES) {
         // Acknowledgements may come while this waits for the socket.
         if (this.#length > 0) await this.#flush(conn);
-        else await this.#progress(signal);
+        else await this.#wakeup.wait(Infinity, signal);
         continue;
       }
       const left = this.#length > 0 ? this.#deadline - performance.now() : Infinity;
@@ -103,9 +107,9 @@ export class Delivery {
       }
       await this.#flush(conn);
       if (state !== "ended") continue;
-      while (this.waiting) {
+      while (outbox.parcels.length > 0) {
         signal.throwIfAborted();
-        await this.#progress(signal);
+        await this.#wakeup.wait(Infinity, signal);
       }
       return;
     }
@@ -160,22 +164,9 @@ export class Delivery {
   }
 
   async #flush(conn: Dialled): Promise<void> {
+    this.#written = this.#last;
     await writeAll(conn, this.#bytes.subarray(0, this.#length));
     this.#stats.sent_bytes += this.#length;
     this.#length = 0;
-  }
-
-  /** Waits for an acknowledgement. */
-  #progress(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        this.#wake = null;
-        signal.removeEventListener("abort", end);
-        resolve();
-      };
-      this.#wake = end;
-      signal.addEventListener("abort", end, { once: true });
-      if (signal.aborted) end();
-    });
   }
 }

@@ -304,6 +304,20 @@ Deno.test("a server that gives no sign of life while something is under way is g
   assert.equal(client.logs.matching(/silent for 120ms/).length, 1);
 });
 
+Deno.test("a server that has been sent nothing yet may be silent for as long as points are gathered", async () => {
+  await using listener = new HandServer();
+  const limits = { ...DEFAULT_LIMITS, silenceMs: 60 };
+  const gathering = { ...quick, buffer_max_length: 4096, buffer_timeout: 400 };
+  await using client = new TestClient(configOf(listener.port, gathering), journalOf(), limits);
+  await using server = await AcknowledgingServer.accept(listener);
+  client.push(numbered(1));
+  assert.deepEqual((await server.receive())!.values, [0]);
+  await server.acknowledge(1);
+  await until(() => client.journal.pendingPoints === 0);
+  const { connections, sent_points, resent_points } = client.client.stats;
+  assert.deepEqual([connections, sent_points, resent_points], [1, 1, 0]);
+});
+
 Deno.test("a server whose pipe is full says that it is there", async () => {
   await using server = new TestServer({ signOfLifeMs: 60 });
   server.collector.holdsBack = true;

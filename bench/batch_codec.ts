@@ -2,8 +2,8 @@
  * The codec of the journal on the recorded real-agent session: bytes a point, and time a point in the steady state,
  * which is the session sent again and again with values that go on changing.
  */
-import { BatchDecoder, BatchEncoder } from "../lib/batch_codec.ts";
-import { BatchPool } from "../lib/measurement.ts";
+import { BatchDecoder, BatchEncoder } from "../lib/batches/codec.ts";
+import { BatchPool } from "../lib/points/measurement.ts";
 import { sessionBatches } from "../tests/kit/session.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 200);

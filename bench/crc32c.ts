@@ -1,5 +1,5 @@
 /** Throughput of CRC-32C. */
-import { crc32c } from "../lib/crc32c.ts";
+import { crc32c } from "../lib/base/crc32c.ts";
 
 const bytes = crypto.getRandomValues(new Uint8Array(65_536));
 for (let n = 0; n < 200; n++) crc32c(bytes);

@@ -2,9 +2,9 @@
  * The CSV output by itself: `csv.ts [REPEATS]`. The recorded session, from a journal in memory, and from one on disk, where
  * a position is kept beside the file; points per second from the first batch to the last commit.
  */
-import { DiskJournal } from "../lib/disk_journal/disk_journal.ts";
+import { DiskJournal } from "../lib/journal/disk/disk_journal.ts";
 import { type Journal, MemoryJournal } from "../lib/journal.ts";
-import { createLogger } from "../lib/log.ts";
+import { createLogger } from "../lib/base/log.ts";
 import { csv, CsvOutput } from "../lib/outputs/csv.ts";
 import { contextWith } from "../tests/kit/context.ts";
 import { sessionBatches } from "../tests/kit/session.ts";

@@ -5,8 +5,8 @@
  *
  * The journals are in BENCH_DIRECTORY, or where temporary files are.
  */
-import { DiskJournal } from "../lib/disk_journal/disk_journal.ts";
-import { createLogger } from "../lib/log.ts";
+import { DiskJournal } from "../lib/journal/disk/disk_journal.ts";
+import { createLogger } from "../lib/base/log.ts";
 import { synced } from "../tests/kit/journal.ts";
 import { sessionBatches } from "../tests/kit/session.ts";
 import { V8_FLAGS } from "../tools/v8_flags.ts";

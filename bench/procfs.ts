@@ -1,9 +1,9 @@
 /** CPU time and memory that measuring 370 processes takes: `deno run -A bench/procfs.ts`. */
 import process from "node:process";
-import { SystemClock } from "../lib/clock.ts";
+import { SystemClock } from "../lib/base/clock.ts";
 import { ProcfsInput } from "../lib/inputs/procfs.ts";
 import { config } from "../lib/inputs/procfs/config.ts";
-import { createLogger } from "../lib/log.ts";
+import { createLogger } from "../lib/base/log.ts";
 import { contextWith } from "../tests/kit/context.ts";
 
 export interface ProcfsBenchOptions {

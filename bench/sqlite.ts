@@ -6,9 +6,9 @@
 import { DatabaseSync } from "node:sqlite";
 import { runAgent, type RunningAgent } from "../lib/agent.ts";
 import { general } from "../lib/config/general.ts";
-import { createLogger } from "../lib/log.ts";
+import { createLogger } from "../lib/base/log.ts";
 import { sqlite } from "../lib/outputs/sqlite.ts";
-import { relayServer } from "../lib/relay_server.ts";
+import { relayServer } from "../lib/inputs/relay_server.ts";
 import { freePort, MAIN, run, start, stop, usageOf } from "./process.ts";
 import { csvSize, POINTS_IN_SESSION } from "./relay.ts";
 

@@ -1,45 +1,19 @@
 /** The process: opens the plugins, joins them to one pipe, runs it until a signal, and stops it in good order. */
-import { SystemClock } from "./clock.ts";
+import { SystemClock } from "./base/clock.ts";
 import { DeadLetterBox, deadLetterDirectory, DEFAULT_MAX_BYTES } from "./dead_letters.ts";
-import type { DiskJournal } from "./disk_journal/disk_journal.ts";
-import { formatDuration } from "./duration.ts";
-import { EXIT, ExitError } from "./errors.ts";
+import type { DiskJournal } from "./journal/disk/disk_journal.ts";
+import { formatDuration } from "./base/duration.ts";
+import { EXIT, ExitError } from "./base/errors.ts";
 import { type BatchReader, type Journal, MemoryJournal, type OnFull } from "./journal.ts";
-import type { JournalConfig } from "./journal_config.ts";
-import type { LogFields, Logger, LogLevel } from "./log.ts";
-import type {
-  Input,
-  InputPlugin,
-  Output,
-  OutputPlugin,
-  Part,
-  Plugin,
-  PluginContext,
-  Transform,
-} from "./plugin.ts";
-import { Pipeline } from "./pipeline.ts";
-import type { Change } from "./reconfigure.ts";
-import { MetricRegistry } from "./registry.ts";
-import { roleOf, type StateBase } from "./state_directory.ts";
-import type { Stall } from "./systemd/watchdog.ts";
-import { booksOf, type ClientBooks, type Counters, counters } from "./stats.ts";
-
-/** What to run: the result of reading the configuration. */
-export interface AgentSettings {
-  readonly general: {
-    /** The longest that an orderly stop may take, in ms. */
-    readonly shutdown_timeout: number;
-    readonly log_level?: LogLevel;
-    /** What the configuration says of the journal; without it, it is in memory. */
-    readonly journal?: JournalConfig;
-    /** The most bytes that dead letters of one output may take. */
-    readonly dead_letters?: { readonly max_size: number };
-  };
-  /** Where what outlives the process is kept, by the roles of processes. @default {null}, nowhere */
-  readonly stateBase?: StateBase | null;
-  /** The enabled plugins with their checked configurations. */
-  readonly plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[];
-}
+import type { LogFields, Logger } from "./base/log.ts";
+import type { Input, InputPlugin, Output, OutputPlugin, Part, PluginContext, Transform } from "./plugin.ts";
+import { Pipeline } from "./transforms/pipeline.ts";
+import type { Change } from "./agent/reconfigure.ts";
+import type { AgentSettings, Stall } from "./agent/settings.ts";
+export type { AgentSettings };
+import { MetricRegistry } from "./points/registry.ts";
+import { roleOf } from "./agent/state_directory.ts";
+import { booksOf, type ClientBooks, type Counters, counters } from "./agent/stats.ts";
 
 /** For callers other than the command line. */
 export interface AgentOptions {
@@ -179,7 +153,7 @@ class Agent {
     const onFull = this.#onFull;
     const onDrop = this.#onDrop();
     if (journal) {
-      const { openKept } = await import("./journal_config.ts");
+      const { openKept } = await import("./agent/kept.ts");
       const kept = await openKept(journal, stateBase, roleOf(plugins.map(({ plugin }) => plugin.name)), {
         log: this.#log.for("journal"),
         registry: this.#registry,
@@ -283,7 +257,7 @@ class Agent {
   }
 
   async #reconfigure(settings: AgentSettings): Promise<Change> {
-    const { changeOf } = await import("./reconfigure.ts");
+    const { changeOf } = await import("./agent/reconfigure.ts");
     const change = changeOf(this.#settings, settings, (name) => !!this.#parts.get(name)?.reconfigure);
     this.#settings = change.settings;
     for (const { plugin: { name }, config } of change.settings.plugins) {

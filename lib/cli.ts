@@ -1,35 +1,15 @@
 /** What the program does with its arguments. Modules that only some commands need are loaded when they do. */
 import denoConfig from "../deno.json" with { type: "json" };
-import type { AgentSettings } from "./agent.ts";
 import { PROGRAM } from "./cli/declarations.ts";
 import { type CommandLine, parseCommandLine } from "./cli/parse.ts";
+import type { Surroundings } from "./cli/world.ts";
+export type { Surroundings };
 import type { ConfigOptions, Configuration } from "./config.ts";
 import type { general } from "./config/general.ts";
-import { EXIT, ExitError } from "./errors.ts";
-import { createLogger, ERROR_PRIORITY, type LogFormat, type Logger, type LogLevel } from "./log.ts";
-import type { Plugin } from "./plugin.ts";
+import { EXIT, ExitError } from "./base/errors.ts";
+import { createLogger, ERROR_PRIORITY, type LogFormat, type Logger, type LogLevel } from "./base/log.ts";
 import type { Infer } from "./schema.ts";
-import type { Reload } from "./service.ts";
 import { isJournalStream } from "./systemd/journal_stream.ts";
-
-/** The world around the program; each part is the process's own unless a test gives another one. */
-export interface Surroundings {
-  /** Writes to standard output. Returns `false` when nobody reads it any more. */
-  stdout: (text: string) => unknown;
-  /** Writes to standard error. */
-  stderr: (text: string) => void;
-  /** Whether log lines have colours. */
-  color: () => boolean;
-  /** Whether standard output is a terminal. */
-  terminal: () => boolean;
-  /** All of standard input. */
-  stdin: () => Promise<string>;
-  /** Whether the journal of systemd takes what is written to standard error. */
-  journal: () => boolean;
-  env: (name: string) => string | undefined;
-  plugins: () => Promise<readonly Plugin[]>;
-  run: (settings: AgentSettings, log: Logger, reload: Reload) => Promise<number>;
-}
 
 type General = Infer<typeof general>;
 type GeneralKey = typeof general;
@@ -193,7 +173,7 @@ function logFor(line: CommandLine, world: Surroundings, level?: () => LogLevel |
 async function run(line: CommandLine, world: Surroundings): Promise<number> {
   let general: General | undefined;
   const log = logFor(line, world, () => general?.log_level);
-  const { findStateBase } = await import("./state_directory.ts");
+  const { findStateBase } = await import("./agent/state_directory.ts");
   const stateBase = findStateBase(line.value("state-dir"), world.env);
   const settingsOf = ({ general, plugins }: Configuration<General>) => ({ general, plugins, stateBase });
   let config: Configuration<General>;

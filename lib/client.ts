@@ -1,28 +1,28 @@
 /**
  * The relay client: sends all points to a relay server, ours or a real Alumet agent, and is an output like any other.
  *
- * A server of ours acknowledges batches (see {@linkcode ./delivery.ts}), a real one does not
- * (see {@linkcode ./sending.ts}); what a connection did not bring there is sent again on the next one.
+ * A server of ours acknowledges batches (see {@linkcode ./client/acknowledged.ts}), a real one does not
+ * (see {@linkcode ./client/plain.ts}); what a connection did not bring there is sent again on the next one.
  */
 import { deadline } from "@std/async/deadline";
 import { RetryError } from "@std/async/retry";
-import { isLoopback } from "./address.ts";
-import { greet, readMessage, Refused } from "./client_handshake.ts";
-import { Delivery } from "./delivery.ts";
-import { dial, type Dialled } from "./dial.ts";
-import { formatDuration } from "./duration.ts";
-import { EXIT, ExitError, messageOf } from "./errors.ts";
-import type { FrameReader } from "./frames.ts";
+import { isLoopback } from "./net/address.ts";
+import { greet, readMessage, Refused } from "./client/handshake.ts";
+import { Delivery } from "./client/acknowledged.ts";
+import { dial, type Dialled } from "./client/dial.ts";
+import { formatDuration } from "./base/duration.ts";
+import { EXIT, ExitError, messageOf } from "./base/errors.ts";
+import type { FrameReader } from "./wire/frames.ts";
 import type { BatchReader } from "./journal.ts";
-import type { Logger } from "./log.ts";
-import { Outbox } from "./outbox.ts";
+import type { Logger } from "./base/log.ts";
+import { Outbox } from "./client/outbox.ts";
 import type { Output, PluginContext } from "./plugin.ts";
-import { PointEncoder } from "./point_encoder.ts";
-import type { Welcome } from "./protocol.ts";
-import type { RelayClientConfig } from "./relay_client.ts";
-import { retrying } from "./retrying.ts";
-import { Secret } from "./secrets.ts";
-import { type DeliveryStats, Sending } from "./sending.ts";
+import { PointEncoder } from "./wire/point_encoder.ts";
+import type { Welcome } from "./wire/protocol.ts";
+import type { RelayClientConfig } from "./client/config.ts";
+import { retrying } from "./client/retrying.ts";
+import { Secret } from "./base/secrets.ts";
+import { type DeliveryStats, Sending } from "./client/plain.ts";
 
 /** How long a server has to close its side at the end, in ms. */
 const MAX_CLOSE_MS = 1000;

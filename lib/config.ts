@@ -9,10 +9,10 @@ import { type Override, parseOverride, PLUGIN_FLAGS, pluginOverride } from "./co
 import { pluginValues, readSections } from "./config/sections.ts";
 import { missingParts, type Selection, selectPlugins } from "./config/select.ts";
 import { ConfigError, type ConfigProblem, describeSource, type Source } from "./config/source.ts";
-import { EXIT, ExitError } from "./errors.ts";
+import { EXIT, ExitError } from "./base/errors.ts";
 import type { Plugin } from "./plugin.ts";
 import { type AnyKey, type Infer, isTable, type Report, unknownKey } from "./schema.ts";
-import type { Path } from "./toml_text.ts";
+import type { Path } from "./schema/path.ts";
 
 export {
   ConfigError,

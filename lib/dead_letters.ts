@@ -5,11 +5,12 @@
  * An output adds each such point, and waits for {@linkcode DeadLetters.sync} before it commits the batch: then a crash
  * loses none. A crash between the two writes the batch again, and its dead letters with it: they may be there twice.
  */
-import { encodeLetter } from "./dead_letter_codec.ts";
-import type { DeadLetterFiles } from "./dead_letter_files.ts";
-import { messageOf } from "./errors.ts";
-import type { Logger } from "./log.ts";
-import type { Batch } from "./measurement.ts";
+import { encodeLetter } from "./dead_letters/codec.ts";
+import type { DeadLetterFiles } from "./dead_letters/files.ts";
+import { messageOf } from "./base/errors.ts";
+import type { Logger } from "./base/log.ts";
+import type { DeadLetters } from "./plugin.ts";
+import type { Batch } from "./points/measurement.ts";
 
 /** How often refused points are said in the log, in ms. */
 const COMPLAIN_MS = 60_000;
@@ -20,23 +21,6 @@ const MAX_REASON = 500;
 
 /** The most bytes that the dead letters of one output take, if nothing else is said. */
 export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
-
-/** Where an output puts what is refused for good. */
-export interface DeadLetters {
-  /** Sets row `row` of a batch aside; it is on disk when {@linkcode sync} has resolved, if not before. */
-  add(batch: Batch, row: number, reason: string): void;
-  /** Letters that were added since the last {@linkcode sync}. */
-  readonly pending: number;
-  /**
-   * Resolves when what was added survives a crash; or was counted as lost, where there is no place for it. Does not
-   * fail.
-   */
-  sync(): Promise<void>;
-  /** Points since the start that were refused. */
-  readonly refusedPoints: number;
-  /** Of these and of those from before, points that are not kept: the oldest gave way, or the disk did not take them. */
-  readonly droppedPoints: number;
-}
 
 /** Where dead letters of the outputs of one process are, below its state directory. */
 export function deadLetterDirectory(stateDirectory: string, output: string): string {
@@ -127,7 +111,7 @@ export class DeadLetterBox implements DeadLetters {
     const { directory, maxBytes, log } = this.#options;
     try {
       // Most processes never need it.
-      const { DeadLetterFiles } = await import("./dead_letter_files.ts");
+      const { DeadLetterFiles } = await import("./dead_letters/files.ts");
       this.#files ??= new DeadLetterFiles(directory!, maxBytes);
       const dropped = await this.#files.append(lines);
       if (dropped > 0) {

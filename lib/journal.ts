@@ -1,11 +1,11 @@
 /**
  * The journal stands between inputs and outputs: batches are appended once, each output reads them at its own pace
  * through its own cursor, and a batch is forgotten when every cursor has committed it. {@linkcode MemoryJournal} is in
- * memory, bounded by bytes; {@linkcode ./disk_journal/disk_journal.ts} keeps it across restarts.
+ * memory, bounded by bytes; {@linkcode ./journal/disk/disk_journal.ts} keeps it across restarts.
  */
-import { ClientTable } from "./clients.ts";
-import type { Batch } from "./measurement.ts";
-import { Wakeup } from "./wakeup.ts";
+import { ClientTable } from "./points/origins.ts";
+import type { Batch } from "./points/measurement.ts";
+import { Wakeup } from "./base/waiting.ts";
 
 /**
  * What {@linkcode MemoryJournal.append} does when the limit is reached: `block` makes the producer wait (a network

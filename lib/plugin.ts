@@ -2,15 +2,39 @@
  * The interfaces of the pipe's parts. A plugin declares its name, its keys (`config`) and how it is opened;
  * everything else, the configuration file, `config regen`, `plugins list` and the docs, comes from the declaration.
  */
-import type { Advice } from "./config/advice.ts";
-import type { ClientTable } from "./clients.ts";
-import type { Clock } from "./clock.ts";
-import type { DeadLetters } from "./dead_letters.ts";
+import type { Path } from "./schema/path.ts";
+import type { ClientTable } from "./points/origins.ts";
+import type { Clock } from "./base/clock.ts";
 import type { BatchReader, Journal } from "./journal.ts";
-import type { Logger } from "./log.ts";
-import type { Batch } from "./measurement.ts";
-import type { MetricRegistry } from "./registry.ts";
+import type { Logger } from "./base/log.ts";
+import type { Batch } from "./points/measurement.ts";
+import type { MetricRegistry } from "./points/registry.ts";
 import type { Key } from "./schema.ts";
+
+/** One thing that others could make use of. */
+export interface Advice {
+  /** The key, below that of the plugin. */
+  readonly path: Path;
+  /** Who could do what, and what to do about it. */
+  readonly problem: string;
+}
+
+/** Where an output puts what is refused for good. */
+export interface DeadLetters {
+  /** Sets row `row` of a batch aside; it is on disk when {@linkcode sync} has resolved, if not before. */
+  add(batch: Batch, row: number, reason: string): void;
+  /** Letters that were added since the last {@linkcode sync}. */
+  readonly pending: number;
+  /**
+   * Resolves when what was added survives a crash; or was counted as lost, where there is no place for it. Does not
+   * fail.
+   */
+  sync(): Promise<void>;
+  /** Points since the start that were refused. */
+  readonly refusedPoints: number;
+  /** Of these and of those from before, points that are not kept: the oldest gave way, or the disk did not take them. */
+  readonly droppedPoints: number;
+}
 
 /** What every part of the pipe is given. */
 export interface PluginContext {

@@ -7,8 +7,8 @@ import { postgresql } from "./outputs/postgresql.ts";
 import { prometheusExporter } from "./outputs/prometheus_exporter.ts";
 import { sqlite } from "./outputs/sqlite.ts";
 import type { Plugin } from "./plugin.ts";
-import { relayClient } from "./relay_client.ts";
-import { relayServer } from "./relay_server.ts";
+import { relayClient } from "./outputs/relay_client.ts";
+import { relayServer } from "./inputs/relay_server.ts";
 
 export const plugins: readonly Plugin[] = [
   procfs,

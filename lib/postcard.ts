@@ -2,7 +2,7 @@
  * The postcard wire format, version 1 (https://postcard.jamesmunns.com/wire-format): varints, zigzag, and the values
  * made of them. Readers and writers know no sockets and no messages.
  */
-import { enlarged } from "./bytes.ts";
+import { enlarged } from "./base/bytes.ts";
 
 /** Why bytes are not what they should be. */
 export type PostcardErrorCode =

@@ -1,21 +1,20 @@
 /**
  * The relay server: listens for relay clients, ours or real Alumet agents, and is an input like any other. What one
- * client says is in {@linkcode ./connection.ts}.
+ * client says is in {@linkcode ./server/connection.ts}.
  */
-import { Admission, type AdmissionOptions, OPEN } from "./admission/admission.ts";
-import { BatchBuilder } from "./batch_builder.ts";
-import type { ClientTable } from "./clients.ts";
-import { ClientConnection } from "./connection.ts";
-import { FrameBudget } from "./frame_budget.ts";
-import type { Safety } from "./intake.ts";
-import { accepted } from "./listen.ts";
-import type { Logger } from "./log.ts";
-import { type Batch, BatchPool } from "./measurement.ts";
+import { Admission, type AdmissionOptions, OPEN } from "./server/admission/admission.ts";
+import { BatchBuilder } from "./points/batch_builder.ts";
+import { ClientConnection } from "./server/connection.ts";
+import { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats } from "./server/shared.ts";
+export { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats };
+import { FrameBudget } from "./server/frame_budget.ts";
+import type { Safety } from "./server/acknowledged.ts";
+import { accepted } from "./net/listen.ts";
+import type { Logger } from "./base/log.ts";
+import { type Batch, BatchPool } from "./points/measurement.ts";
 import type { BatchSink, Input, PluginContext } from "./plugin.ts";
-import { DEFAULT_NAME_BYTES } from "./name_length.ts";
-import { ClientMetrics } from "./client_metrics.ts";
-import type { TlsTerminator } from "./tls_terminator.ts";
-import { TableBudget } from "./series_table.ts";
+import { ClientMetrics } from "./server/client_metrics.ts";
+import { TableBudget } from "./wire/series_table.ts";
 
 /** Points in a batch of the server. */
 const BATCH_POINTS = 4096;
@@ -31,87 +30,6 @@ const RAMP_CLIENTS = 64;
 const RAMP_MS = 5;
 const SWEEP_MS = 50;
 const MINUTE_MS = 60_000;
-
-/** Timeouts of a conversation, in milliseconds. */
-export interface ServerLimits {
-  /** From the connection to the whole greeting. @default {10000} */
-  handshakeMs: number;
-  /** Silence within a frame. @default {60000} */
-  frameMs: number;
-  /** Silence after which, at a stop, nothing more is expected to have been sent. @default {100} */
-  drainIdleMs: number;
-  /** At a stop, the longest that a client which goes on sending is listened to. @default {2000} */
-  drainMs: number;
-  /** How often a client of ours is told that the server is there, while it waits. @default {5000} */
-  signOfLifeMs: number;
-  /** Silence between messages. @default {Infinity} */
-  idleMs: number;
-  /** Of one connection. @default {Infinity} */
-  bytesPerSecond: number;
-  /** Series of a client: in the stream of one of ours, and remembered of others. @default {65536} */
-  maxSeries: number;
-  /** Metrics that one client may define. @default {4096} */
-  maxMetrics: number;
-  /** Bytes of a name, of whatever. @default {255} */
-  maxNameBytes: number;
-}
-
-export const DEFAULT_LIMITS: ServerLimits = {
-  handshakeMs: 10_000,
-  frameMs: 60_000,
-  drainIdleMs: 100,
-  drainMs: 2000,
-  signOfLifeMs: 5000,
-  idleMs: Infinity,
-  bytesPerSecond: Infinity,
-  maxSeries: 65_536,
-  maxMetrics: 4096,
-  maxNameBytes: DEFAULT_NAME_BYTES,
-};
-
-/** What the server has done since it started. */
-export interface ServerStats extends Record<string, number> {
-  /** Connections that are open now. */
-  clients: number;
-  connections: number;
-  points: number;
-  bytes: number;
-  rejectedPoints: number;
-  /** Points that a client has sent again, and that had been taken before. */
-  duplicatePoints: number;
-}
-
-/** What connections share. */
-export interface ServerShared {
-  readonly log: Logger;
-  readonly metrics: ClientMetrics;
-  readonly clients: ClientTable;
-  /** When a client of ours is told that a batch is safe. */
-  readonly safety: Safety;
-  readonly limits: ServerLimits;
-  readonly stats: ServerStats;
-  readonly tables: TableBudget;
-  readonly frames: FrameBudget;
-  /** Where connections put their points; `gathered` says that they did. */
-  readonly builder: BatchBuilder;
-  /** No message has been passed on yet: the next one goes alone. */
-  readonly first: boolean;
-  /** All has been handed over, and nothing more is taken. */
-  readonly isOver: boolean;
-  /** To be awaited before the next read: the pipe may be full. */
-  gathered(): Promise<void> | void;
-  /** How large a receive buffer may grow now, in bytes. */
-  bufferBytes(): number;
-  /** Open connections of that client. */
-  readonly names: Map<string, number>;
-  readonly admission: Admission;
-  /** The interface that is listened on, where it is one. */
-  readonly scope: string | undefined;
-  /** For clients that come in TLS, and whether others are taken. */
-  readonly tls: { readonly terminator: TlsTerminator; readonly mode: "required" | "optional" } | undefined;
-  /** Connections that have not said who they are. */
-  readonly strangers: Set<ClientConnection>;
-}
 
 /** How the server treats its clients; everybody is let in where nothing is said. */
 export interface ServerOptions {

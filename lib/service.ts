@@ -1,7 +1,7 @@
 /** The agent as a service: SIGHUP makes it read its configuration again, and a service manager is told how it does. */
 import { type AgentSettings, runAgent, type RunningAgent } from "./agent.ts";
-import { ExitError } from "./errors.ts";
-import type { Logger } from "./log.ts";
+import { ExitError } from "./base/errors.ts";
+import type { Logger } from "./base/log.ts";
 import type { ServiceManager } from "./systemd/manager.ts";
 
 /** How a service gets its configuration again. */

@@ -8,7 +8,7 @@
  * their own affair. The server is the program that ALUMET_RELAY_BIN names, if it does.
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { EXIT } from "../lib/errors.ts";
+import { EXIT } from "../lib/base/errors.ts";
 import { Chance } from "../tests/kit/bytes.ts";
 import { cannotFill } from "./chaos/disk.ts";
 import { type EpochResult, type Kind, runEpoch } from "./chaos/epoch.ts";

@@ -8,12 +8,12 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { runAgent, type RunningAgent } from "../lib/agent.ts";
-import { formatDuration, parseDuration } from "../lib/duration.ts";
-import { EXIT, messageOf } from "../lib/errors.ts";
-import { createLogger } from "../lib/log.ts";
+import { formatDuration, parseDuration } from "../lib/base/duration.ts";
+import { EXIT, messageOf } from "../lib/base/errors.ts";
+import { createLogger } from "../lib/base/log.ts";
 import { sqlite } from "../lib/outputs/sqlite.ts";
 import { general } from "../lib/config/general.ts";
-import { relayServer } from "../lib/relay_server.ts";
+import { relayServer } from "../lib/inputs/relay_server.ts";
 
 const MAIN = new URL("../main.ts", import.meta.url).pathname;
 /** Faster than the defaults, so that there is something to see at once. */

@@ -1,14 +1,14 @@
 /** `alumet-relay dead-letters`: what databases have refused for good. */
-import { decodeLetter } from "../dead_letter_codec.ts";
-import { DeadLetterFiles, lettersIn, outputsIn } from "../dead_letter_files.ts";
+import { decodeLetter } from "../dead_letters/codec.ts";
+import { DeadLetterFiles, lettersIn, outputsIn } from "../dead_letters/files.ts";
 import { deadLetterDirectory } from "../dead_letters.ts";
-import { DurationError, parseDuration } from "../duration.ts";
-import { EXIT, ExitError, messageOf } from "../errors.ts";
-import { escapedJson, type Logger, printable } from "../log.ts";
+import { DurationError, parseDuration } from "../base/duration.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
+import { escapedJson, type Logger, printable } from "../base/log.ts";
 import type { OutputPlugin } from "../plugin.ts";
-import { formatSize } from "../size.ts";
-import { findStateBase, type Role, roleOf, ROLES, STATE_FLAG } from "../state_directory.ts";
-import { didYouMean } from "../toml_text.ts";
+import { formatSize } from "../base/size.ts";
+import { findStateBase, type Role, roleOf, ROLES, STATE_FLAG } from "../agent/state_directory.ts";
+import { didYouMean } from "../schema/path.ts";
 import type { CommandLine } from "./parse.ts";
 
 /** What the commands need of the world. */
@@ -195,7 +195,7 @@ export async function replay(
         good = false;
         continue;
       }
-      const { replay } = await import("../dead_letter_replay.ts");
+      const { replay } = await import("../dead_letters/replay.ts");
       const result = await replay({
         plugin: configured.plugin as OutputPlugin<unknown>,
         config: configured.config,

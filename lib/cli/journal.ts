@@ -1,22 +1,16 @@
 /** `alumet-relay journal`: what is kept on disk, whether it is whole, and what can be done. */
-import { timeToJson } from "../dead_letter_codec.ts";
-import { check } from "../disk_journal/check.ts";
-import { inspect, type Inspection, type PointTime } from "../disk_journal/inspect.ts";
-import { repair } from "../disk_journal/repair.ts";
-import { formatDuration } from "../duration.ts";
-import { EXIT, ExitError, messageOf } from "../errors.ts";
-import { printable, printableJson } from "../log.ts";
-import { formatSize } from "../size.ts";
-import { findStateBase, journalDirectory, ROLES, STATE_FLAG } from "../state_directory.ts";
+import { timeToJson } from "../dead_letters/codec.ts";
+import { check } from "../journal/disk/care/check.ts";
+import { inspect, type Inspection, type PointTime } from "../journal/disk/care/inspect.ts";
+import { repair } from "../journal/disk/care/repair.ts";
+import { formatDuration } from "../base/duration.ts";
+import { EXIT, ExitError } from "../base/errors.ts";
+import { printable, printableJson } from "../base/log.ts";
+import { formatSize } from "../base/size.ts";
+import { findStateBase, journalDirectory, ROLES, STATE_FLAG } from "../agent/state_directory.ts";
+import { type JournalWorld, reading } from "./journal_access.ts";
 import type { CommandLine } from "./parse.ts";
 import { type Cell, render } from "./rows.ts";
-
-/** What the commands need of the world. */
-export interface JournalWorld {
-  stdout: (text: string) => void;
-  stderr: (text: string) => void;
-  env: (name: string) => string | undefined;
-}
 
 /** Clients in the text for people; the others are in the JSON. */
 const MAX_CLIENTS = 50;
@@ -62,17 +56,6 @@ async function findJournals(line: CommandLine, { env }: JournalWorld): Promise<s
     EXIT.unavailable,
     `There is no journal in ${base.path} (by ${base.from}); name the directory with ${STATE_FLAG} or --path`,
   );
-}
-
-/** @throws {ExitError} 69 with the directory. */
-export async function reading<T>(directory: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw new ExitError(EXIT.unavailable, `Cannot read the journal in ${directory}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
 }
 
 const count = (n: number, one: string) => `${n.toLocaleString("en-US")} ${one}${n === 1 ? "" : "s"}`;

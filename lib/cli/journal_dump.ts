@@ -1,14 +1,14 @@
 /** `alumet-relay journal dump`: the points on disk, one line of JSON each. */
-import { pointToJson } from "../dead_letter_codec.ts";
-import { cursorPath, loadCursors, outputOf } from "../disk_journal/cursor.ts";
-import { SYSTEM_FILES } from "../disk_journal/files.ts";
-import { findSegments } from "../disk_journal/find_segments.ts";
-import { batchesOf } from "../disk_journal/inspect.ts";
-import { EXIT, ExitError, messageOf } from "../errors.ts";
-import { printable, printableJson } from "../log.ts";
-import type { Batch } from "../measurement.ts";
-import { didYouMean } from "../toml_text.ts";
-import { type JournalWorld, reading } from "./journal.ts";
+import { pointToJson } from "../dead_letters/codec.ts";
+import { cursorPath, loadCursors, outputOf } from "../journal/disk/format/cursor.ts";
+import { SYSTEM_FILES } from "../journal/disk/format/files.ts";
+import { findSegments } from "../journal/disk/format/find_segments.ts";
+import { batchesOf } from "../journal/disk/care/inspect.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
+import { printable, printableJson } from "../base/log.ts";
+import type { Batch } from "../points/measurement.ts";
+import { didYouMean } from "../schema/path.ts";
+import { type JournalWorld, reading } from "./journal_access.ts";
 import type { CommandLine } from "./parse.ts";
 
 /** Text that is written at once, in characters. */

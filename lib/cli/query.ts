@@ -1,10 +1,10 @@
 /** `alumet-relay query`: looks into the database of the sqlite output, or into any SQLite database. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { EXIT, ExitError, messageOf } from "../errors.ts";
-import { printable } from "../log.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
+import { printable } from "../base/log.ts";
 import { DEFAULT_FILE } from "../outputs/sqlite.ts";
-import { formatSize } from "../size.ts";
-import { findStateBase, ROLES } from "../state_directory.ts";
+import { formatSize } from "../base/size.ts";
+import { findStateBase, ROLES } from "../agent/state_directory.ts";
 import { PROGRAM } from "./declarations.ts";
 import type { CommandLine } from "./parse.ts";
 import { type Cell, type Format, render, type Row } from "./rows.ts";

@@ -1,5 +1,5 @@
 /** Rows of a query as text: a table for people, CSV and JSON for programs. Rows come one at a time and are not kept. */
-import { printable, printableJson } from "../log.ts";
+import { printable, printableJson } from "../base/log.ts";
 
 export type Cell = null | number | bigint | string | Uint8Array;
 export type Row = readonly Cell[];

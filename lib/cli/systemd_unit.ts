@@ -1,9 +1,9 @@
 /** `alumet-relay systemd-unit client|server`: the unit with which systemd runs what the flags say. */
 import { isAbsolute, resolve } from "node:path";
-import { parseAddress } from "../address.ts";
+import { parseAddress } from "../net/address.ts";
 import type { Configuration } from "../config.ts";
-import type { Surroundings } from "../cli.ts";
-import { EXIT, ExitError } from "../errors.ts";
+import type { Surroundings } from "./world.ts";
+import { EXIT, ExitError } from "../base/errors.ts";
 import {
   serviceUnit,
   socketUnit,
@@ -12,7 +12,7 @@ import {
   unitName,
   type UnitRole,
 } from "../systemd/unit.ts";
-import { didYouMean } from "../toml_text.ts";
+import { didYouMean } from "../schema/path.ts";
 import { FLAGS, PROGRAM } from "./declarations.ts";
 import type { CommandLine } from "./parse.ts";
 
@@ -26,7 +26,7 @@ export function installedProgram(): string {
 
 /** @throws {ExitError} 69 where this program could not take the socket. */
 export async function requireActivation(): Promise<void> {
-  const { canAdopt } = await import("../systemd/activation.ts");
+  const { canAdopt } = await import("../net/activation.ts");
   if (await canAdopt()) return;
   throw new ExitError(
     EXIT.unavailable,

@@ -1,6 +1,6 @@
 /** `alumet-relay token new NAME`: a token for a client, and its line for the server. */
-import { makeToken, nameProblem, parseTokens } from "../admission/tokens.ts";
-import { EXIT, ExitError, messageOf } from "../errors.ts";
+import { makeToken, nameProblem, parseTokens } from "../server/admission/tokens.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import type { CommandLine } from "./parse.ts";
 
 export interface TokenWorld {

@@ -1,16 +1,8 @@
 /** What is right in a configuration, and unsafe: for `config check`, and with `--strict` an error. */
-import type { Plugin } from "../plugin.ts";
+import type { Advice, Plugin } from "../plugin.ts";
 import type { AnyKey } from "../schema.ts";
-import { formatPath, type Path } from "../toml_text.ts";
+import { formatPath, type Path } from "../schema/path.ts";
 import { describeSource, type Source } from "./source.ts";
-
-/** One thing that others could make use of. */
-export interface Advice {
-  /** The key, below that of the plugin. */
-  readonly path: Path;
-  /** Who could do what, and what to do about it. */
-  readonly problem: string;
-}
 
 interface Checked {
   readonly plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[];

@@ -1,6 +1,6 @@
 /** Environment variables in the texts of a configuration: `${NAME}`, `${NAME:-default}`, and `$${` for a plain `${`. */
 import { LooseText } from "../schema.ts";
-import type { Path } from "../toml_text.ts";
+import type { Path } from "../schema/path.ts";
 
 /** Looks up an environment variable. */
 export type Environment = (name: string) => string | undefined;

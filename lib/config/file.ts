@@ -1,8 +1,8 @@
 /** A configuration file as a tree of values that know their lines. */
 import { parse } from "@std/toml";
-import { EXIT, ExitError, messageOf } from "../errors.ts";
-import type { Path } from "../toml_text.ts";
-import { scanToml, type TomlMistake, type TomlScan } from "../toml_lines.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
+import type { Path } from "../schema/path.ts";
+import { scanToml, type TomlMistake, type TomlScan } from "./toml_lines.ts";
 import { type Environment, substituteTree } from "./env.ts";
 import type { ConfigProblem, Source } from "./source.ts";
 

@@ -1,6 +1,6 @@
 /** Values in layers: the file, and the command line laid over it. */
 import { isTable } from "../schema.ts";
-import type { Path } from "../toml_text.ts";
+import type { Path } from "../schema/path.ts";
 import type { ConfigFile } from "./file.ts";
 import { mergeTree, type Override } from "./overrides.ts";
 import type { Source } from "./source.ts";

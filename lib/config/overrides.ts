@@ -1,6 +1,6 @@
 /** Values from the command line, laid over those of the file. */
 import { parse } from "@std/toml";
-import { EXIT, ExitError } from "../errors.ts";
+import { EXIT, ExitError } from "../base/errors.ts";
 import { isTable, LooseText } from "../schema.ts";
 
 /** A tree of values, and the flag that gave it. */

@@ -2,7 +2,7 @@
 import type { Configuration } from "../config.ts";
 import type { Plugin } from "../plugin.ts";
 import type { AnyKey } from "../schema.ts";
-import { formatPath, type Path } from "../toml_text.ts";
+import { formatPath, type Path } from "../schema/path.ts";
 import { describeSource, type Source } from "./source.ts";
 
 const WIDTH = 100;

@@ -1,6 +1,6 @@
 /** Where effective values come from, and the errors that say so. */
-import { EXIT, ExitError } from "../errors.ts";
-import { formatPath, type Path } from "../toml_text.ts";
+import { EXIT, ExitError } from "../base/errors.ts";
+import { formatPath, type Path } from "../schema/path.ts";
 
 /** Where a value comes from. */
 export type Source =

@@ -1,9 +1,9 @@
 /** Kernel, memory, network and processes of a Linux machine, as /proc shows them (man 5 proc). */
-import { EXIT, ExitError, messageOf } from "../errors.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { type BatchSink, definePlugin, type Input, type PluginContext } from "../plugin.ts";
-import { type PolledSource, pollLoop, type PollStats } from "./poll.ts";
+import { type PolledSource, pollLoop, type PollStats } from "./polling/loop.ts";
 import { config, type ProcfsConfig } from "./procfs/config.ts";
-import { ProcFiles, type ProcRoots } from "./procfs/files.ts";
+import { ProcFiles, type ProcRoots } from "./polling/files.ts";
 import { KernelSource } from "./procfs/kernel.ts";
 import { MemorySource } from "./procfs/memory.ts";
 import { NetworkSource } from "./procfs/network.ts";

@@ -1,12 +1,12 @@
 /** The `csv` output: a file with the format and the keys of Alumet's csv plugin. */
-import { EXIT, ExitError, messageOf } from "../errors.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import type { BatchReader } from "../journal.ts";
-import { reserveCacheSlots } from "../measurement.ts";
+import { reserveCacheSlots } from "../points/measurement.ts";
 import { definePlugin, type Output, type PluginContext } from "../plugin.ts";
 import { Archive } from "./csv/archive.ts";
 import { CommitByPosition, CommitWhenWritten } from "./csv/commit.ts";
 import { config, type CsvConfig } from "./csv/config.ts";
-import { CACHE_SLOTS } from "./csv_format.ts";
+import { CACHE_SLOTS } from "./csv/format.ts";
 import { BufferPool, type FileContext, openForAppending } from "./csv/file.ts";
 import { type FilePosition, PositionFile, PositionInUse } from "./csv/position.ts";
 import { PathPattern } from "./csv/path.ts";

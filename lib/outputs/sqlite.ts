@@ -1,41 +1,7 @@
 /** The `sqlite` output: a database in one file, which any tool that knows SQLite can read while it is written. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
-import { choice, duration, type Infer, live, optional, table, text } from "../schema.ts";
-
-/** The database in the state directory, or where there is none, in the working directory. */
-export const DEFAULT_FILE = "measurements.sqlite";
-
-const config = table({
-  path: text({
-    doc: `The file. Empty: ${DEFAULT_FILE} in the state directory (ROLE below --state-dir), or else here.`,
-    default: "",
-  }),
-  keep: live(optional(duration({
-    doc:
-      "Points that are older are deleted, a part of the file at a time. Where it is not set, all are kept.",
-    default: "30days",
-    min: "1s",
-  }))),
-  flush_interval: live(duration({
-    doc: "How long points wait for others at most, to be written in one transaction.",
-    default: "1s",
-    min: "1ms",
-  })),
-  synchronous: choice(["full", "normal"], {
-    doc:
-      "full: what is written survives a power failure. normal: a power failure may cost the last transactions, which " +
-      "the journal counts as stored; the disk has less to do.",
-    default: "full",
-  }),
-}, { doc: "Writes measurements to an SQLite database." });
-
-export type SqliteConfig = Infer<typeof config>;
-
-/** Where the database of a process is. */
-export function databasePath(path: string, stateDirectory: string | null): string {
-  if (path !== "") return path;
-  return stateDirectory === null ? DEFAULT_FILE : `${stateDirectory}/${DEFAULT_FILE}`;
-}
+import { config, databasePath, type SqliteConfig } from "./sqlite/config.ts";
+export { DEFAULT_FILE } from "./sqlite/config.ts";
 
 export const sqlite = definePlugin({
   name: "sqlite",

@@ -1,5 +1,5 @@
 /** What a declared key is, and what is said of a value that is not right. */
-import { type Path, quote } from "../toml_text.ts";
+import { type Path, quote } from "./path.ts";
 
 /** Something wrong with one key. */
 export interface Problem {

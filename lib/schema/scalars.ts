@@ -1,7 +1,7 @@
 /** Keys with one value: texts, numbers, flags, durations, sizes, choices. */
-import { DurationError, formatDuration, parseDuration } from "../duration.ts";
-import { formatSize, parseSize } from "../size.ts";
-import { didYouMean, quote } from "../toml_text.ts";
+import { DurationError, formatDuration, parseDuration } from "../base/duration.ts";
+import { formatSize, parseSize } from "../base/size.ts";
+import { didYouMean, quote } from "./path.ts";
 import { type Described, expected, type Key, LooseText } from "./key.ts";
 
 /** Declares a scalar from the three functions in which scalars differ. */

@@ -1,5 +1,5 @@
 /** Keys that are made of others: lists, tables, arrays of tables; keys without a value, keys that change meanwhile. */
-import { didYouMean, formatPath } from "../toml_text.ts";
+import { didYouMean, formatPath } from "./path.ts";
 import {
   type AnyKey,
   type Described,

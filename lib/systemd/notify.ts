@@ -1,6 +1,6 @@
 /** What a service tells its manager: sd_notify(3), datagrams of `NAME=value` lines to the socket in `$NOTIFY_SOCKET`. */
-import { messageOf } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import { messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
 
 /** One line of a message. */
 export type Assignment =

@@ -4,7 +4,7 @@
  * They use what systemd 252 (Debian 12) knows. `Type=notify-reload` came with 253: reloading is by `ExecReload=` here,
  * which has the advantage that `systemctl reload` fails, with the reason, where the file has a mistake.
  */
-import { type Address, formatAddress } from "../address.ts";
+import { type Address, formatAddress } from "../net/address.ts";
 import { escapeSpecifiers, quoteArgument, quoteProgram } from "./quoting.ts";
 
 export const UNIT_ROLES = ["client", "server"] as const;

@@ -1,13 +1,6 @@
 /** The watchdog of a service manager: told that all is well as long as it is, and nothing when it is not. */
-import type { Logger } from "../log.ts";
-
-/** A part that should have got further, and has not. Waiting for others (a server, a database) is not that. */
-export interface Stall {
-  /** Name of the part. */
-  readonly part: string;
-  /** Since when, in `performance.now()` ms. */
-  readonly since: number;
-}
+import type { Stall } from "../agent/settings.ts";
+import type { Logger } from "../base/log.ts";
 
 /** How often, within the time that the manager waits, it is told. */
 const PER_PERIOD = 3;

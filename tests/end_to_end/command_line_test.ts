@@ -1,7 +1,7 @@
 /** What a person meets who types something: exit codes, and what is said. */
 import assert from "node:assert/strict";
 import denoConfig from "../../deno.json" with { type: "json" };
-import { encodeFrame } from "../../lib/protocol.ts";
+import { encodeFrame } from "../../lib/wire/protocol.ts";
 import { HandServer } from "../kit/relay.ts";
 import { binary, freePort, linux, needs, Program, runProgram, TempDir } from "../kit/process.ts";
 import { clientKeys, greeted, IN_MEMORY } from "./relay.ts";

@@ -1,6 +1,6 @@
 /** A server with very many clients, and with more of them than it has file descriptors for. */
 import assert from "node:assert/strict";
-import { encodeFrame, type WireMetric } from "../../lib/protocol.ts";
+import { encodeFrame, type WireMetric } from "../../lib/wire/protocol.ts";
 import { COUNTER, countingFrame, greeting, Peer, until } from "../kit/relay.ts";
 import { cpuSeconds, linux, needs, PATIENCE_MS, peakMemory, TempDir } from "../kit/process.ts";
 import { manyFiles, portOf, readRows, startServer } from "./relay.ts";

@@ -1,6 +1,6 @@
 /** The whole program and a real PostgreSQL. */
 import assert from "node:assert/strict";
-import { seriesOf } from "../../lib/measurement.ts";
+import { seriesOf } from "../../lib/points/measurement.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import { metricOf } from "../kit/decode.ts";
 import { numbered } from "../kit/points.ts";

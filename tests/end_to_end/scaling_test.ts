@@ -4,7 +4,7 @@ import { Chance } from "../kit/bytes.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import { metricOf } from "../kit/decode.ts";
 import { DEFAULT_LIMITS } from "../../lib/client.ts";
-import { Batch, seriesOf } from "../../lib/measurement.ts";
+import { Batch, seriesOf } from "../../lib/points/measurement.ts";
 import { Postgres, postgres } from "../kit/postgres.ts";
 import { freePort, needs, PATIENCE_MS, Program, TempDir } from "../kit/process.ts";
 import { journalOf, until } from "../kit/relay.ts";

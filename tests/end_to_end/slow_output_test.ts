@@ -1,7 +1,7 @@
 /** Outputs that take a megabyte a second, under a client that sends as fast as it can. */
 import assert from "node:assert/strict";
 import { PostcardReader } from "../../lib/postcard.ts";
-import { MESSAGE } from "../../lib/protocol.ts";
+import { MESSAGE } from "../../lib/wire/protocol.ts";
 import { atMost, linux, needs, peakMemory, Program, shell, TempDir } from "../kit/process.ts";
 import { acceptance, COUNTER, countingFrame, HandServer, Peer } from "../kit/relay.ts";
 import { greeted, IN_MEMORY, portOf, startServer } from "./relay.ts";

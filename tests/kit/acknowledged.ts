@@ -1,6 +1,6 @@
 /** Both ends of acknowledged delivery, that say what a test wants. */
-import { BatchDecoder, BatchEncoder } from "../../lib/batch_codec.ts";
-import type { Batch } from "../../lib/measurement.ts";
+import { BatchDecoder, BatchEncoder } from "../../lib/batches/codec.ts";
+import type { Batch } from "../../lib/points/measurement.ts";
 import { PostcardReader, PostcardWriter } from "../../lib/postcard.ts";
 import {
   type Acknowledge,
@@ -11,7 +11,7 @@ import {
   OUR_RELAY_VERSION,
   readSequence,
   type Welcome,
-} from "../../lib/protocol.ts";
+} from "../../lib/wire/protocol.ts";
 import { acceptance, greeting, type HandServer, Peer } from "./relay.ts";
 
 export const INSTANCE = "00112233445566778899aabbccddeeff";

@@ -1,8 +1,9 @@
 /** A relay client within the test's process. */
 import { DEFAULT_LIMITS, RelayClient } from "../../lib/client.ts";
 import type { Journal } from "../../lib/journal.ts";
-import type { Batch } from "../../lib/measurement.ts";
-import { relayClient, type RelayClientConfig } from "../../lib/relay_client.ts";
+import type { Batch } from "../../lib/points/measurement.ts";
+import type { RelayClientConfig } from "../../lib/client/config.ts";
+import { relayClient } from "../../lib/outputs/relay_client.ts";
 import { journalOf, LogLines } from "./relay.ts";
 
 type Overrides = Partial<Omit<RelayClientConfig, "retry">> & { retry?: Partial<RelayClientConfig["retry"]> };

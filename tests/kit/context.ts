@@ -1,11 +1,11 @@
 /** What plugins are given, for tests that open one by itself. */
-import { ClientTable } from "../../lib/clients.ts";
-import { SystemClock } from "../../lib/clock.ts";
+import { ClientTable } from "../../lib/points/origins.ts";
+import { SystemClock } from "../../lib/base/clock.ts";
 import { DeadLetterBox, deadLetterDirectory, DEFAULT_MAX_BYTES } from "../../lib/dead_letters.ts";
 import { newJournalId } from "../../lib/journal.ts";
-import { createLogger } from "../../lib/log.ts";
+import { createLogger } from "../../lib/base/log.ts";
 import type { PluginContext } from "../../lib/plugin.ts";
-import { MetricRegistry } from "../../lib/registry.ts";
+import { MetricRegistry } from "../../lib/points/registry.ts";
 
 /** A context that logs nowhere and throws what a plugin fails with, but for what is given. */
 export function contextWith<T extends Partial<PluginContext>>(given: T): PluginContext & T {

@@ -1,11 +1,11 @@
 /** Whole messages as plain objects, through the code that the server uses. */
-import { type Batch, BatchPool, type Metric, type ValueType } from "../../lib/measurement.ts";
-import { BatchBuilder } from "../../lib/batch_builder.ts";
-import { CLIENT_ATTRIBUTE } from "../../lib/measurement.ts";
-import { PointDecoder } from "../../lib/point_decoder.ts";
+import { type Batch, BatchPool, type Metric, type ValueType } from "../../lib/points/measurement.ts";
+import { BatchBuilder } from "../../lib/points/batch_builder.ts";
+import { CLIENT_ATTRIBUTE } from "../../lib/points/measurement.ts";
+import { PointDecoder } from "../../lib/wire/point_decoder.ts";
 import { PostcardReader } from "../../lib/postcard.ts";
-import { type ControlMessage, MESSAGE, readControlMessage } from "../../lib/protocol.ts";
-import { TableBudget } from "../../lib/series_table.ts";
+import { type ControlMessage, MESSAGE, readControlMessage } from "../../lib/wire/protocol.ts";
+import { TableBudget } from "../../lib/wire/series_table.ts";
 import { withSlack } from "./bytes.ts";
 
 export function metricOf(name: string, type: ValueType = "u64", unit = { base: "1", prefix: "" }): Metric {

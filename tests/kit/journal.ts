@@ -1,9 +1,9 @@
 /** Journals on disk, for tests. */
-import type { ClientTable } from "../../lib/clients.ts";
-import { DiskJournal, type DiskJournalOptions } from "../../lib/disk_journal/disk_journal.ts";
+import type { ClientTable } from "../../lib/points/origins.ts";
+import { DiskJournal, type DiskJournalOptions } from "../../lib/journal/disk/disk_journal.ts";
 import type { BatchReader } from "../../lib/journal.ts";
-import { createLogger } from "../../lib/log.ts";
-import { Batch } from "../../lib/measurement.ts";
+import { createLogger } from "../../lib/base/log.ts";
+import { Batch } from "../../lib/points/measurement.ts";
 import { numbered, NUMBERS } from "./points.ts";
 import { until } from "./relay.ts";
 

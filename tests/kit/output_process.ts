@@ -3,10 +3,10 @@
  * standard input ends. Says on standard output how many are durable. `output_process.ts DIRECTORY RUN OUTPUT CONFIG`,
  * the configuration as JSON.
  */
-import { SystemClock } from "../../lib/clock.ts";
-import { DiskJournal } from "../../lib/disk_journal/disk_journal.ts";
-import { createLogger } from "../../lib/log.ts";
-import { seriesOf } from "../../lib/measurement.ts";
+import { SystemClock } from "../../lib/base/clock.ts";
+import { DiskJournal } from "../../lib/journal/disk/disk_journal.ts";
+import { createLogger } from "../../lib/base/log.ts";
+import { seriesOf } from "../../lib/points/measurement.ts";
 import { csv } from "../../lib/outputs/csv.ts";
 import { sqlite } from "../../lib/outputs/sqlite.ts";
 import type { OutputPlugin } from "../../lib/plugin.ts";

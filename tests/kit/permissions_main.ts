@@ -1,8 +1,8 @@
 /** An agent whose output tries what a server has no use for, and prints what came of it: `permissions_main.ts server|client`. */
 import { runAgent } from "../../lib/agent.ts";
 import { procfs } from "../../lib/inputs/procfs.ts";
-import { createLogger } from "../../lib/log.ts";
-import { relayServer } from "../../lib/relay_server.ts";
+import { createLogger } from "../../lib/base/log.ts";
+import { relayServer } from "../../lib/inputs/relay_server.ts";
 import { definePlugin } from "../../lib/plugin.ts";
 import { table } from "../../lib/schema.ts";
 
@@ -32,7 +32,7 @@ const trying = definePlugin({
           ),
           import: await attempt(() => import("https://127.0.0.1:1/nothing.ts" as string)),
           proc: await attempt(() => Deno.readTextFile("/proc/uptime")),
-          lazy: await attempt(() => import("../../lib/disk_journal/disk_journal.ts")),
+          lazy: await attempt(() => import("../../lib/journal/disk/disk_journal.ts")),
         };
         console.log(JSON.stringify(result));
         stop.abort();

@@ -1,5 +1,5 @@
 /** Points for tests. */
-import { Batch, type Metric, type Series, seriesOf } from "../../lib/measurement.ts";
+import { Batch, type Metric, type Series, seriesOf } from "../../lib/points/measurement.ts";
 import { metricOf } from "./decode.ts";
 
 /** `count` points of a series that number themselves from `first` on, in the value and in the nanoseconds. */

@@ -1,12 +1,12 @@
 /** The `postgresql` output within the test's process, towards a server of the test's own. */
 import assert from "node:assert/strict";
-import { SystemClock } from "../../lib/clock.ts";
+import { SystemClock } from "../../lib/base/clock.ts";
 import { DeadLetterBox, deadLetterDirectory } from "../../lib/dead_letters.ts";
-import { decodeLetter } from "../../lib/dead_letter_codec.ts";
-import { DeadLetterFiles, lettersIn } from "../../lib/dead_letter_files.ts";
+import { decodeLetter } from "../../lib/dead_letters/codec.ts";
+import { DeadLetterFiles, lettersIn } from "../../lib/dead_letters/files.ts";
 import { MemoryJournal } from "../../lib/journal.ts";
-import { createLogger } from "../../lib/log.ts";
-import type { Batch, Series } from "../../lib/measurement.ts";
+import { createLogger } from "../../lib/base/log.ts";
+import type { Batch, Series } from "../../lib/points/measurement.ts";
 import { postgresql } from "../../lib/outputs/postgresql.ts";
 import type { PostgresConfig } from "../../lib/outputs/postgresql/config.ts";
 import { PostgresOutput } from "../../lib/outputs/postgresql/output.ts";

@@ -1,11 +1,11 @@
 /** Servers and clients within the test's process, and peers that say anything at all. */
-import { type AdmissionOptions, OPEN } from "../../lib/admission/admission.ts";
-import { ClientTable, type Origin } from "../../lib/clients.ts";
-import { FrameReader } from "../../lib/frames.ts";
+import { type AdmissionOptions, OPEN } from "../../lib/server/admission/admission.ts";
+import { ClientTable, type Origin } from "../../lib/points/origins.ts";
+import { FrameReader } from "../../lib/wire/frames.ts";
 import { MemoryJournal, type MemoryJournalOptions } from "../../lib/journal.ts";
-import type { Safety } from "../../lib/intake.ts";
-import { createLogger, type Logger } from "../../lib/log.ts";
-import type { Batch } from "../../lib/measurement.ts";
+import type { Safety } from "../../lib/server/acknowledged.ts";
+import { createLogger, type Logger } from "../../lib/base/log.ts";
+import type { Batch } from "../../lib/points/measurement.ts";
 import { PostcardReader, PostcardWriter } from "../../lib/postcard.ts";
 import {
   type ControlMessage,
@@ -15,9 +15,9 @@ import {
   MESSAGE_END,
   readControlMessage,
   type WireMetric,
-} from "../../lib/protocol.ts";
+} from "../../lib/wire/protocol.ts";
 import type { BatchSink } from "../../lib/plugin.ts";
-import { MetricRegistry } from "../../lib/registry.ts";
+import { MetricRegistry } from "../../lib/points/registry.ts";
 import { DEFAULT_LIMITS, RelayServer, type ServerLimits, type ServerShared } from "../../lib/server.ts";
 import { pointsOf } from "./decode.ts";
 

@@ -1,8 +1,8 @@
 /** The batches of a recorded session. */
-import type { Batch } from "../../lib/measurement.ts";
-import { PointDecoder } from "../../lib/point_decoder.ts";
-import { MetricRegistry } from "../../lib/registry.ts";
-import { TableBudget } from "../../lib/series_table.ts";
+import type { Batch } from "../../lib/points/measurement.ts";
+import { PointDecoder } from "../../lib/wire/point_decoder.ts";
+import { MetricRegistry } from "../../lib/points/registry.ts";
+import { TableBudget } from "../../lib/wire/series_table.ts";
 import { framesOf, testdata } from "./bytes.ts";
 import { decodeBody } from "./decode.ts";
 

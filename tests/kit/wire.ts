@@ -1,7 +1,7 @@
 /** Messages with measurements, written by hand rather than by the code under test. */
-import { type AttributeValue, LOCAL_MACHINE } from "../../lib/measurement.ts";
+import { type AttributeValue, LOCAL_MACHINE } from "../../lib/points/measurement.ts";
 import { PostcardWriter } from "../../lib/postcard.ts";
-import { MESSAGE } from "../../lib/protocol.ts";
+import { MESSAGE } from "../../lib/wire/protocol.ts";
 
 export interface WirePoint {
   /** The id under which the metric was registered. */

@@ -1,8 +1,8 @@
 /** One end of the relay under test: a process that is started, stopped, killed, and whose journal is damaged. */
 import { type LogLine, Program } from "../../tests/kit/process.ts";
-import { HEADER_BYTES, RECORD_HEAD_BYTES } from "../../lib/disk_journal/segment.ts";
-import { guessPoints } from "../../lib/disk_journal/census.ts";
-import { OriginReader, whole } from "../../lib/disk_journal/record.ts";
+import { HEADER_BYTES, RECORD_HEAD_BYTES } from "../../lib/journal/disk/format/segment.ts";
+import { guessPoints } from "../../lib/journal/disk/format/census.ts";
+import { OriginReader, whole } from "../../lib/journal/disk/format/record.ts";
 import { PostcardReader } from "../../lib/postcard.ts";
 import type { ChaosDisk } from "./disk.ts";
 import type { Chance } from "../../tests/kit/bytes.ts";

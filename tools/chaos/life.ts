@@ -1,5 +1,5 @@
 /** What points with numbers look like, for who makes and who checks them. */
-import type { ValueType } from "../../lib/measurement.ts";
+import type { ValueType } from "../../lib/points/measurement.ts";
 
 /** Types of the two metrics, `number_u64` and `number_f64`. */
 export const KINDS: readonly ValueType[] = ["u64", "f64"];

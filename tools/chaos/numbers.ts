@@ -9,8 +9,8 @@
  * had been taken, and what was durable, so that it is known after a kill what was promised.
  */
 import { main } from "../../lib/cli.ts";
-import type { ClientRecord } from "../../lib/clients.ts";
-import { Batch, type Metric, type Series, seriesOf } from "../../lib/measurement.ts";
+import type { ClientRecord } from "../../lib/points/origins.ts";
+import { Batch, type Metric, type Series, seriesOf } from "../../lib/points/measurement.ts";
 import { type BatchSink, definePlugin, type Input, type PluginContext } from "../../lib/plugin.ts";
 import { integer, table, text } from "../../lib/schema.ts";
 import { KINDS, nanosOf } from "./life.ts";

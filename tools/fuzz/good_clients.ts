@@ -3,7 +3,7 @@ import { configOf, TestClient } from "../../tests/kit/client.ts";
 import { metricOf } from "../../tests/kit/decode.ts";
 import { numbered } from "../../tests/kit/points.ts";
 import { countingFrame, Peer } from "../../tests/kit/relay.ts";
-import { seriesOf } from "../../lib/measurement.ts";
+import { seriesOf } from "../../lib/points/measurement.ts";
 
 const EVERY_MS = 20;
 const POINTS = 5;

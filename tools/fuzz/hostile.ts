@@ -2,10 +2,10 @@
 import { Chance, framesOf, testdata, withSlack } from "../../tests/kit/bytes.ts";
 import { sessionBatches } from "../../tests/kit/session.ts";
 import { greeting } from "../../tests/kit/relay.ts";
-import { BatchEncoder } from "../../lib/batch_codec.ts";
-import { Batch } from "../../lib/measurement.ts";
+import { BatchEncoder } from "../../lib/batches/codec.ts";
+import { Batch } from "../../lib/points/measurement.ts";
 import { PostcardReader, PostcardWriter } from "../../lib/postcard.ts";
-import { encodeFrame, MESSAGE, MESSAGE_END, OUR_RELAY_VERSION, readValue } from "../../lib/protocol.ts";
+import { encodeFrame, MESSAGE, MESSAGE_END, OUR_RELAY_VERSION, readValue } from "../../lib/wire/protocol.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

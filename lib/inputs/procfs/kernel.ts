@@ -1,13 +1,13 @@
 /** CPU times, context switches, forks and states of the whole system, from /proc/stat (man 5 proc_stat). */
-import type { Timestamp } from "../../clock.ts";
-import type { Logger } from "../../log.ts";
-import type { Batch, Metric, Series } from "../../measurement.ts";
-import { seriesOf } from "../../measurement.ts";
-import type { MetricRegistry } from "../../registry.ts";
-import type { PolledSource } from "../poll.ts";
-import { ProcFile, type ProcFiles } from "./files.ts";
-import { attributes, MILLISECOND, pushU64, u64Metric, UNITY } from "./points.ts";
-import { bytesOf, difference, product, type Scanner, type U64 } from "./scan.ts";
+import type { Timestamp } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Batch, Metric, Series } from "../../points/measurement.ts";
+import { seriesOf } from "../../points/measurement.ts";
+import type { MetricRegistry } from "../../points/registry.ts";
+import type { PolledSource } from "../polling/loop.ts";
+import { ProcFile, type ProcFiles } from "../polling/files.ts";
+import { attributes, MILLISECOND, pushU64, u64Metric, UNITY } from "../polling/points.ts";
+import { bytesOf, difference, product, type Scanner, type U64 } from "../polling/scan.ts";
 
 /** States in the order of the points. Those that an old kernel does not have are at the end, and have no points. */
 const STATES = ["user", "nice", "system", "idle", "irq", "softirq", "steal", "guest", "guest_nice"];

@@ -1,13 +1,13 @@
 /** Memory of the whole system, from /proc/meminfo (man 5 proc_meminfo). */
-import type { Timestamp } from "../../clock.ts";
-import type { Logger } from "../../log.ts";
-import type { Batch, Series } from "../../measurement.ts";
-import { seriesOf } from "../../measurement.ts";
-import type { MetricRegistry } from "../../registry.ts";
-import type { PolledSource } from "../poll.ts";
-import { ProcFile, type ProcFiles } from "./files.ts";
-import { BYTE, pushU64, u64Metric } from "./points.ts";
-import { bytesOf, eachLabelled, type Scanner } from "./scan.ts";
+import type { Timestamp } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Batch, Series } from "../../points/measurement.ts";
+import { seriesOf } from "../../points/measurement.ts";
+import type { MetricRegistry } from "../../points/registry.ts";
+import type { PolledSource } from "../polling/loop.ts";
+import { ProcFile, type ProcFiles } from "../polling/files.ts";
+import { BYTE, pushU64, u64Metric } from "../polling/points.ts";
+import { bytesOf, eachLabelled, type Scanner } from "../polling/scan.ts";
 
 /** The name of the metric of an entry: `MemTotal` is `mem_total`, `NFS_Unstable` is `nfs_unstable`. */
 export function snakeCase(entry: string): string {

@@ -1,13 +1,13 @@
 /** Traffic of the network interfaces, from /proc/net/dev (man 5 proc_pid_net). */
-import type { Timestamp } from "../../clock.ts";
-import type { Logger } from "../../log.ts";
-import type { Batch, Metric, Series } from "../../measurement.ts";
-import { seriesOf } from "../../measurement.ts";
-import type { MetricRegistry } from "../../registry.ts";
-import type { PolledSource } from "../poll.ts";
-import { ProcFile, type ProcFiles } from "./files.ts";
-import { BYTE, pushU64, u64Metric, UNITY } from "./points.ts";
-import { difference, type Scanner, type U64 } from "./scan.ts";
+import type { Timestamp } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Batch, Metric, Series } from "../../points/measurement.ts";
+import { seriesOf } from "../../points/measurement.ts";
+import type { MetricRegistry } from "../../points/registry.ts";
+import type { PolledSource } from "../polling/loop.ts";
+import { ProcFile, type ProcFiles } from "../polling/files.ts";
+import { BYTE, pushU64, u64Metric, UNITY } from "../polling/points.ts";
+import { difference, type Scanner, type U64 } from "../polling/scan.ts";
 
 /** Columns after the name, in the order of the points: rx bytes, packets, drops, errors, then the same of tx. */
 const COLUMNS = [0, 1, 3, 2, 8, 9, 11, 10];

@@ -1,12 +1,12 @@
 /** CPU and memory of one process. */
-import type { Timestamp } from "../../clock.ts";
-import type { Batch, Metric, Series } from "../../measurement.ts";
-import { seriesOf } from "../../measurement.ts";
-import type { MetricRegistry } from "../../registry.ts";
-import { DENIED, ProcFile, type ProcFiles, TOO_MANY_OPEN } from "./files.ts";
-import { attributes, BYTE, NANOSECOND, PERCENT, pushU64, u64Metric } from "./points.ts";
+import type { Timestamp } from "../../base/clock.ts";
+import type { Batch, Metric, Series } from "../../points/measurement.ts";
+import { seriesOf } from "../../points/measurement.ts";
+import type { MetricRegistry } from "../../points/registry.ts";
+import { DENIED, ProcFile, type ProcFiles, TOO_MANY_OPEN } from "../polling/files.ts";
+import { attributes, BYTE, NANOSECOND, PERCENT, pushU64, u64Metric } from "../polling/points.ts";
 import type { ProcessStat } from "./process_stat.ts";
-import { bytesOf, eachLabelled, product, type U64 } from "./scan.ts";
+import { bytesOf, eachLabelled, product, type U64 } from "../polling/scan.ts";
 
 /** Where the memory of a process is read: statm (quick) or smaps_rollup (slow, but exact). */
 export type MemoryMode = "quick" | "slow_but_accurate";

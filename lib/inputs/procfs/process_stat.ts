@@ -1,5 +1,5 @@
 /** /proc/PID/stat, parsed by hand: it is read for every process at every poll. */
-import { exactNumber, type U64 } from "./scan.ts";
+import { exactNumber, type U64 } from "../polling/scan.ts";
 
 const PAREN = 41;
 const ZERO = 48;

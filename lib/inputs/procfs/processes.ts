@@ -1,8 +1,8 @@
 /** Which processes are measured: found in /proc, sorted into groups, polled group by group. */
-import type { Clock, Timestamp } from "../../clock.ts";
-import type { Logger } from "../../log.ts";
-import type { Batch } from "../../measurement.ts";
-import { DENIED } from "./files.ts";
+import type { Clock, Timestamp } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Batch } from "../../points/measurement.ts";
+import { DENIED } from "../polling/files.ts";
 import {
   MeasuredProcess,
   type MemoryMode,

@@ -1,5 +1,5 @@
 /** Facts of the machine, without a subprocess. */
-import type { ProcFiles } from "./files.ts";
+import type { ProcFiles } from "../polling/files.ts";
 
 const AT_NULL = 0n;
 const AT_PAGESZ = 6n;

@@ -2,10 +2,10 @@
  * What becomes of finished files: they are compressed, and the oldest are removed. It works on what is in the folder,
  * so that what a process that was killed has not come to, the next one does.
  */
-import type { Clock } from "../../clock.ts";
-import { messageOf } from "../../errors.ts";
-import type { Logger } from "../../log.ts";
-import { Complaint } from "./complaint.ts";
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { Complaint } from "../../base/complaint.ts";
 import type { GzipAnswer, GzipRequest } from "./gzip_worker.ts";
 import { type PathPattern, rotatedPath } from "./path.ts";
 import { syncFolder } from "./position.ts";

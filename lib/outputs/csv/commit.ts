@@ -1,8 +1,8 @@
 /** When batches are safe: as soon as they are written, or when a position on disk says so. */
-import type { Clock } from "../../clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { BatchReader } from "../../journal.ts";
-import type { Logger } from "../../log.ts";
-import { Complaint } from "./complaint.ts";
+import type { Logger } from "../../base/log.ts";
+import { Complaint } from "../../base/complaint.ts";
 import type { CsvFile } from "./file.ts";
 import type { FilePosition, PositionFile } from "./position.ts";
 

@@ -1,9 +1,9 @@
 /** One file that rows are appended to: how it is begun or found again, and written. */
-import type { Clock } from "../../clock.ts";
-import type { Logger } from "../../log.ts";
-import type { Batch } from "../../measurement.ts";
-import { Complaint } from "./complaint.ts";
-import { type CsvFormat, CsvRenderer, RowBuffer } from "../csv_format.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Batch } from "../../points/measurement.ts";
+import { Complaint } from "../../base/complaint.ts";
+import { type CsvFormat, CsvRenderer, RowBuffer } from "./format.ts";
 import { columnsOf, MAX_HEADER_BYTES } from "./header.ts";
 import type { PathPattern } from "./path.ts";
 

@@ -1,5 +1,5 @@
 /** The thread that compresses finished files: it takes seconds of CPU for a large one. */
-import { messageOf } from "../../errors.ts";
+import { messageOf } from "../../base/errors.ts";
 
 /** Which file, and where to. */
 export interface GzipRequest {

@@ -6,8 +6,8 @@
  * A slot is text: the CRC-32C of what follows in 8 hexadecimal digits, a blank, an object in JSON, a line break, blanks.
  */
 import { dirname, relative, resolve } from "node:path";
-import { crc32c } from "../../crc32c.ts";
-import { tryLock } from "../../file_lock.ts";
+import { crc32c } from "../../base/crc32c.ts";
+import { tryLock } from "../../base/file_lock.ts";
 
 /** A file up to its last safe row. */
 export interface FilePosition {

@@ -3,10 +3,10 @@
  * is renamed, and the next one is begun.
  */
 import { dirname } from "node:path";
-import { CLIENT_ATTRIBUTE, type Series } from "../../measurement.ts";
+import { CLIENT_ATTRIBUTE, type Series } from "../../points/measurement.ts";
 import type { Archive } from "./archive.ts";
-import { compareBytes } from "../csv_format.ts";
-import { Complaint } from "./complaint.ts";
+import { compareBytes } from "./format.ts";
+import { Complaint } from "../../base/complaint.ts";
 import { CsvFile, type FileContext } from "./file.ts";
 import { clientFileName, LOCAL_NAME, type PathPattern, rotatedPath } from "./path.ts";
 import { syncFolder } from "./position.ts";

@@ -1,9 +1,9 @@
 /** From a reader into files: renders batches, groups what is written, and commits it when it is safe. */
 import type { BatchReader } from "../../journal.ts";
-import type { Batch } from "../../measurement.ts";
+import type { Batch } from "../../points/measurement.ts";
 import type { Committer } from "./commit.ts";
-import { Complaint } from "./complaint.ts";
-import { attributeColumns } from "../csv_format.ts";
+import { Complaint } from "../../base/complaint.ts";
+import { attributeColumns } from "./format.ts";
 import type { CsvFile, FileContext } from "./file.ts";
 import type { Stream, Streams } from "./streams.ts";
 

@@ -1,6 +1,6 @@
 /** The keys of the `influxdb` output: Alumet's, and ours. */
 import { choice, type Infer, list, live, table, text } from "../../schema.ts";
-import { requestKeys, urlProblem } from "../http_keys.ts";
+import { requestKeys, urlProblem } from "../http/keys.ts";
 
 const name = text({ doc: "The name of an attribute.", default: "" });
 

@@ -6,9 +6,9 @@
  * All that stands before the value is rendered once per series and copied from then on; nothing is allocated per point,
  * but for fractional f64 values and u64 above 2^53.
  */
-import { type AttributeValue, type Batch, reserveCacheSlots, type Series } from "../../measurement.ts";
-import { formatAttribute, formatF64, putInteger, RowBuffer } from "../csv_format.ts";
-import { SeriesPool } from "../series_pool.ts";
+import { type AttributeValue, type Batch, reserveCacheSlots, type Series } from "../../points/measurement.ts";
+import { formatAttribute, formatF64, putInteger, RowBuffer } from "../csv/format.ts";
+import { SeriesPool } from "../rendering/series_pool.ts";
 import { keyText, measurementText, stringField } from "./text.ts";
 
 /** How attributes and unsigned numbers are written. */

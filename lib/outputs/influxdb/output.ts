@@ -3,13 +3,13 @@
  * server has taken all its points, or has refused them and they are set aside. What is sent twice because an answer was
  * lost is stored once: the same series at the same time is the same point.
  */
-import type { DeadLetters } from "../../dead_letters.ts";
+import type { DeadLetters } from "../../plugin.ts";
 import type { BatchReader } from "../../journal.ts";
-import { reserveCacheSlots } from "../../measurement.ts";
+import { reserveCacheSlots } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
-import { ControlledSender } from "../http_control.ts";
-import { RequestLoop } from "../http_output.ts";
-import type { HttpReply } from "../http_sender.ts";
+import { ControlledSender } from "../http/control.ts";
+import { RequestLoop } from "../http/loop.ts";
+import type { HttpReply } from "../http/sender.ts";
 import type { InfluxConfig } from "./config.ts";
 import { CACHE_SLOTS, LineRenderer, Lines } from "./lines.ts";
 import { cutOf, refusalOf } from "./refusals.ts";

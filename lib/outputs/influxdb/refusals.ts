@@ -2,7 +2,7 @@
  * What InfluxDB says of a request of which it does not take all, and how the lines that it takes are told from those
  * that it refuses.
  */
-import type { HttpReply } from "../http_sender.ts";
+import type { HttpReply } from "../http/sender.ts";
 
 /** Of an answer that is no JSON, in characters. */
 const MAX_SHOWN = 200;

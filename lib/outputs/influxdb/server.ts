@@ -1,10 +1,10 @@
 /** The server: its address, what proves that we may write to it, and what it can do. */
-import type { Clock } from "../../clock.ts";
-import type { Logger } from "../../log.ts";
-import { Secret } from "../../secrets.ts";
-import { authoritiesIn } from "../http_keys.ts";
-import type { Backoff } from "../http_retry.ts";
-import { type HttpReply, HttpSender } from "../http_sender.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import { Secret } from "../../base/secrets.ts";
+import { authoritiesIn } from "../http/keys.ts";
+import type { Backoff } from "../http/verdict.ts";
+import { type HttpReply, HttpSender } from "../http/sender.ts";
 import type { InfluxConfig } from "./config.ts";
 
 export interface ServerOptions {

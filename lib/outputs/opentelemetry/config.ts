@@ -1,6 +1,6 @@
 /** The keys of the `opentelemetry` output: Alumet's, and ours. */
 import { flag, type Infer, list, table, text } from "../../schema.ts";
-import { requestKeys, urlProblem } from "../http_keys.ts";
+import { requestKeys, urlProblem } from "../http/keys.ts";
 
 /** `Name: value`, as in HTTP. */
 const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\u0080-\u00ff]*?)[ \t]*$/;

@@ -4,7 +4,7 @@
  * their names.
  */
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import type { AttributeValue, Series } from "../../measurement.ts";
+import type { AttributeValue, Series } from "../../points/measurement.ts";
 
 /** ExportMetricsServiceRequest.resource_metrics */
 export const RESOURCE_METRICS = 1;

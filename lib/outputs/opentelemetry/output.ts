@@ -4,15 +4,15 @@
  * because an answer was lost may be there twice: OTLP has nothing against it.
  */
 import denoConfig from "../../../deno.json" with { type: "json" };
-import type { DeadLetters } from "../../dead_letters.ts";
-import { messageOf } from "../../errors.ts";
+import type { DeadLetters } from "../../plugin.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { BatchReader } from "../../journal.ts";
-import { type Batch, reserveCacheSlots } from "../../measurement.ts";
+import { type Batch, reserveCacheSlots } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
-import { ControlledSender } from "../http_control.ts";
-import { RequestLoop } from "../http_output.ts";
-import { CONTENT_TOO_LARGE } from "../http_retry.ts";
-import type { HttpReply, HttpSender } from "../http_sender.ts";
+import { ControlledSender } from "../http/control.ts";
+import { RequestLoop } from "../http/loop.ts";
+import { CONTENT_TOO_LARGE } from "../http/verdict.ts";
+import type { HttpReply, HttpSender } from "../http/sender.ts";
 import type { OpenTelemetryConfig } from "./config.ts";
 import { readExportResponse } from "./messages.ts";
 import { openReceiver, type ReceiverOptions } from "./receiver.ts";

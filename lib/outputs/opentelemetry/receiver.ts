@@ -1,10 +1,10 @@
 /** Who takes the points: its address, what proves that we may send, and what its answers mean. */
-import type { Clock } from "../../clock.ts";
-import type { Logger } from "../../log.ts";
-import { Secret } from "../../secrets.ts";
-import { authoritiesIn } from "../http_keys.ts";
-import { type Backoff, judgeStatus, type Verdict } from "../http_retry.ts";
-import { type HttpReply, HttpSender } from "../http_sender.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import { Secret } from "../../base/secrets.ts";
+import { authoritiesIn } from "../http/keys.ts";
+import { type Backoff, judgeStatus, type Verdict } from "../http/verdict.ts";
+import { type HttpReply, HttpSender } from "../http/sender.ts";
 import { headersOf, type OpenTelemetryConfig } from "./config.ts";
 import { readStatusMessage } from "./messages.ts";
 

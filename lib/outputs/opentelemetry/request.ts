@@ -11,9 +11,9 @@ import {
   type Metric,
   reserveCacheSlots,
   type Series,
-} from "../../measurement.ts";
-import { unitDisplayName, unitUniqueName } from "../../registry.ts";
-import { SeriesPool } from "../series_pool.ts";
+} from "../../points/measurement.ts";
+import { unitDisplayName, unitUniqueName } from "../../points/registry.ts";
+import { SeriesPool } from "../rendering/series_pool.ts";
 import {
   AS_DOUBLE,
   AS_INT,

@@ -3,14 +3,14 @@
  * that know nothing of each other come to the same one. The keys are stored: what they are made of must never change.
  */
 import { createHash } from "node:crypto";
-import type { ClientIdentity } from "../../clients.ts";
+import type { ClientIdentity } from "../../points/origins.ts";
 import {
   type Attribute,
   type AttributeValue,
   CLIENT_ATTRIBUTE,
   type Metric,
   type SeriesDefinition,
-} from "../../measurement.ts";
+} from "../../points/measurement.ts";
 
 /** The first 16 bytes of a SHA-256, in hexadecimal. */
 function keyOf(...parts: unknown[]): string {

@@ -1,5 +1,5 @@
 /** Questions of the server, what the database has of a client: gathered, and answered together between transactions. */
-import type { ClientIdentity } from "../../clients.ts";
+import type { ClientIdentity } from "../../points/origins.ts";
 
 /** The longest that a question waits, in ms. */
 const PATIENCE_MS = 4000;

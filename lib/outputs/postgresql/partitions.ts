@@ -3,7 +3,7 @@
  * whoever asks for the last hour reads no other day. Days far from now have none of their own: whoever sends wrong times
  * could make thousands. Their points are in points_default.
  */
-import type { Logger } from "../../log.ts";
+import type { Logger } from "../../base/log.ts";
 import type { Session } from "./session.ts";
 import { describe, INSUFFICIENT_PRIVILEGE, sqlstateOf } from "./sqlstate.ts";
 import { quoteLiteral, type Tables } from "./tables.ts";

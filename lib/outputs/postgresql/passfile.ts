@@ -1,5 +1,5 @@
 /** The password file: https://www.postgresql.org/docs/current/libpq-pgpass.html */
-import { type Environment, type Host, SOCKET_DIRECTORIES } from "./settings.ts";
+import { type Environment, type Host, SOCKET_DIRECTORIES } from "./environment.ts";
 
 export interface Login extends Host {
   readonly database: string;

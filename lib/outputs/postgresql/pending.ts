@@ -1,6 +1,6 @@
 /** Batches that were read from the journal and are not stored. */
 import type { BatchReader } from "../../journal.ts";
-import type { Batch } from "../../measurement.ts";
+import type { Batch } from "../../points/measurement.ts";
 
 export interface PendingBatch {
   readonly batch: Batch;

@@ -3,7 +3,7 @@
  * transaction that has the rows, so they are true whatever dies when.
  */
 import { randomUUID } from "node:crypto";
-import type { ClientIdentity } from "../../clients.ts";
+import type { ClientIdentity } from "../../points/origins.ts";
 import { clientKey, storable } from "./identity.ts";
 import type { Session } from "./session.ts";
 

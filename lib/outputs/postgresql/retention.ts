@@ -1,6 +1,6 @@
 /** Deletes what is older than is to be kept: whole days, and series that have no points any more. */
-import type { Logger } from "../../log.ts";
-import type { Clock } from "../../clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Clock } from "../../base/clock.ts";
 import { partitionName, partitionsOf } from "./partitions.ts";
 import { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";

@@ -2,7 +2,7 @@
  * Points as rows of the table points, in PostgreSQL's binary COPY format (https://www.postgresql.org/docs/current/
  * sql-copy.html#id-1.9.3.55.9.4), the rows of a series together: that makes the index smaller, and both faster.
  */
-import type { Batch } from "../../measurement.ts";
+import type { Batch } from "../../points/measurement.ts";
 import { COPY_HEADER_BYTES, type CopyChunk } from "./copy_in.ts";
 
 /** The columns that rows are made of, in their order. */

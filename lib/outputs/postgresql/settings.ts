@@ -2,30 +2,14 @@
  * Where the database is and who we are there: from the keys of the configuration, else from the URL, else from the
  * environment as libpq reads it (https://www.postgresql.org/docs/current/libpq-envars.html), else libpq's defaults.
  */
-import { EXIT, ExitError, messageOf } from "../../errors.ts";
-import { Secret } from "../../secrets.ts";
+import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
+import { Secret } from "../../base/secrets.ts";
 import { certificateProblem } from "./client_certificate.ts";
 import type { PostgresConfig } from "./config.ts";
+import { type Environment, type Host, SOCKET_DIRECTORIES, systemEnvironment } from "./environment.ts";
 import { findPassword } from "./passfile.ts";
+export type { Environment, Host };
 import { parseUrl, portProblem, SSL_MODES, type SslMode, type UrlParts } from "./url.ts";
-
-/** One server of the list. */
-export interface Host {
-  /** A name, an address, or the directory of a socket. */
-  readonly host: string;
-  readonly port: number;
-}
-
-/** What is outside of the configuration. */
-export interface Environment {
-  readonly env: (name: string) => string | undefined;
-  /** Throws like `Deno.readTextFileSync`. */
-  readonly readFile: (path: string) => string;
-  /** Mode bits, or `null` where there is no such file. */
-  readonly mode: (path: string) => number | null;
-  /** The user that this process runs as. */
-  readonly userName: () => string;
-}
 
 /** How to encrypt. Texts are PEM. */
 export interface Encryption {
@@ -56,35 +40,8 @@ export interface Settings {
 }
 
 const SECTION = "plugins.postgresql";
-/** Where the socket is, on Debian and on others. */
-export const SOCKET_DIRECTORIES = ["/var/run/postgresql", "/tmp"] as const;
 const DEFAULT_PORT = "5432";
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
-
-export const systemEnvironment: Environment = {
-  env: (name) => Deno.env.get(name),
-  readFile: (path) => Deno.readTextFileSync(path),
-  mode: (path) => {
-    try {
-      return Deno.statSync(path).mode ?? 0;
-    } catch {
-      return null;
-    }
-  },
-  userName: () => Deno.env.get("USER") || Deno.env.get("LOGNAME") || nameOf(Deno.uid()),
-};
-
-/** The name of a user, from /etc/passwd. */
-function nameOf(uid: number | null): string {
-  try {
-    const line = Deno.readTextFileSync("/etc/passwd").split("\n").find((line) =>
-      line.split(":")[2] === String(uid)
-    );
-    return line?.split(":")[0] ?? "";
-  } catch {
-    return "";
-  }
-}
 
 function wrong(message: string): ExitError {
   return new ExitError(EXIT.config, message);

@@ -2,7 +2,7 @@
  * The tables, and how they come to be. Everything is made with IF NOT EXISTS under one lock, so several servers may start
  * at once, and a table that somebody has dropped is there again.
  */
-import type { Logger } from "../../log.ts";
+import type { Logger } from "../../base/log.ts";
 import type { Session } from "./session.ts";
 import { describe, INSUFFICIENT_PRIVILEGE, sqlstateOf } from "./sqlstate.ts";
 

@@ -1,7 +1,7 @@
 /** One transaction: the rows of some batches, how far the journal is stored, and what of each client is. */
-import type { ClientIdentity, ClientRecord } from "../../clients.ts";
-import type { DeadLetters } from "../../dead_letters.ts";
-import type { Batch } from "../../measurement.ts";
+import type { ClientIdentity, ClientRecord } from "../../points/origins.ts";
+import type { DeadLetters } from "../../plugin.ts";
+import type { Batch } from "../../points/measurement.ts";
 import { clientKey } from "./identity.ts";
 import type { Partitions } from "./partitions.ts";
 import { type JournalRow, PositionChanged, type Positions, type Sequences } from "./positions.ts";

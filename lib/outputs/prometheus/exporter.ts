@@ -1,15 +1,15 @@
 /** The output behind {@linkcode ../prometheus_exporter.ts}: batches go into the store, pages come out of it. */
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
-import { formatAddress, parseAddress } from "../../address.ts";
-import type { Clock } from "../../clock.ts";
-import { type HttpRequest, type HttpResponse, textResponse } from "../../http_head.ts";
-import { type HttpLimits, HttpServer } from "../../http_server.ts";
+import { formatAddress, parseAddress } from "../../net/address.ts";
+import type { Clock } from "../../base/clock.ts";
+import { type HttpRequest, type HttpResponse, textResponse } from "../../http/head.ts";
+import { type HttpLimits, HttpServer } from "../../http/server.ts";
 import type { BatchReader } from "../../journal.ts";
-import { listen } from "../../listen.ts";
-import type { Logger } from "../../log.ts";
+import { listen } from "../../net/listen.ts";
+import type { Logger } from "../../base/log.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
-import { addressText, type PrometheusConfig } from "../prometheus_exporter.ts";
+import { addressText, type PrometheusConfig } from "./config.ts";
 import { renderPage } from "./exposition.ts";
 import { acceptsGzip, chooseFormat, CONTENT_TYPE } from "./negotiation.ts";
 import { SeriesStore, type StoreStats } from "./series_store.ts";

@@ -2,7 +2,7 @@
  * Pages in the text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/) and in OpenMetrics 1.0
  * (https://prometheus.io/docs/specs/om/open_metrics_spec/).
  */
-import { enlarged } from "../../bytes.ts";
+import { enlarged } from "../../base/bytes.ts";
 import type { PageFormat } from "./negotiation.ts";
 import type { ExposedFamily, ExposedSeries } from "./series_store.ts";
 

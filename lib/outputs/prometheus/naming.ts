@@ -2,8 +2,8 @@
  * Names of Prometheus from those of Alumet: prefix + metric + suffix + `_` + unit in words, and labels. The names are
  * those of Alumet's prometheus-exporter.
  */
-import type { Metric, SeriesDefinition, Unit } from "../../measurement.ts";
-import { formatAttribute } from "../csv_format.ts";
+import type { Metric, SeriesDefinition, Unit } from "../../points/measurement.ts";
+import { formatAttribute } from "../csv/format.ts";
 
 /** What decides names and labels. */
 export interface NamingOptions {

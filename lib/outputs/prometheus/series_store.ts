@@ -2,7 +2,7 @@
  * The last value of every series, by the name and the labels that it has in Prometheus: what cannot be told apart there
  * is one series here, so that a page is valid whatever arrives.
  */
-import { type Batch, type Metric, reserveCacheSlots, type Series } from "../../measurement.ts";
+import { type Batch, type Metric, reserveCacheSlots, type Series } from "../../points/measurement.ts";
 import {
   escapeLabelValue,
   exposedName,

@@ -6,8 +6,8 @@ import {
   CLIENT_ATTRIBUTE,
   type Metric,
   type Series,
-} from "../../measurement.ts";
-import { unitDisplayName } from "../../registry.ts";
+} from "../../points/measurement.ts";
+import { unitDisplayName } from "../../points/registry.ts";
 import type { ClientRows, MetricRow, PointColumns, PointGroup, SeriesRow } from "./messages.ts";
 
 /** Places in the cache of a series: its number, and the generation that the number is of. */

@@ -1,12 +1,12 @@
 /** The `sqlite` output: gathers points into transactions, and hands them to the thread that writes. */
-import type { Clock } from "../../clock.ts";
-import { EXIT, ExitError } from "../../errors.ts";
+import type { Clock } from "../../base/clock.ts";
+import { EXIT, ExitError } from "../../base/errors.ts";
 import type { BatchReader } from "../../journal.ts";
-import type { Logger } from "../../log.ts";
-import { reserveCacheSlots } from "../../measurement.ts";
+import type { Logger } from "../../base/log.ts";
+import { reserveCacheSlots } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
-import type { SqliteConfig } from "../sqlite.ts";
-import { backoffMs, DEFAULT_BACKOFF } from "../http_retry.ts";
+import type { SqliteConfig } from "./config.ts";
+import { backoffMs, DEFAULT_BACKOFF } from "../http/verdict.ts";
 import { CACHE_SLOTS, Gathering, newColumns, Numbering } from "./gather.ts";
 import type { PointColumns, PointGroup, StoreStats } from "./messages.ts";
 import { StoreError } from "./store_error.ts";

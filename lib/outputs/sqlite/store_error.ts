@@ -1,5 +1,5 @@
 /** What goes wrong with a database, by what must be done about it. */
-import { messageOf } from "../../errors.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { StoreProblem } from "./messages.ts";
 
 export class StoreError extends Error {

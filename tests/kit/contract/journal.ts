@@ -3,9 +3,9 @@
  * come after one another, and finds out what a reader's user does wrong.
  */
 import assert from "node:assert/strict";
-import { ClientTable } from "../../../lib/clients.ts";
+import { ClientTable } from "../../../lib/points/origins.ts";
 import { type BatchReader, newJournalId, type WaitResult } from "../../../lib/journal.ts";
-import { Batch, Series } from "../../../lib/measurement.ts";
+import { Batch, Series } from "../../../lib/points/measurement.ts";
 import { metricOf } from "../decode.ts";
 import { type Point, seriesKey } from "./points.ts";
 

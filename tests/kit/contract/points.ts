@@ -1,6 +1,6 @@
 /** Points for the contract suite: every type, odd texts in every place, values at the ends of their ranges. */
-import type { Attribute, Metric } from "../../../lib/measurement.ts";
-import { LOCAL_MACHINE } from "../../../lib/measurement.ts";
+import type { Attribute, Metric } from "../../../lib/points/measurement.ts";
+import { LOCAL_MACHINE } from "../../../lib/points/measurement.ts";
 import { metricOf } from "../decode.ts";
 
 /** One point, as an object. The value is a bigint where the metric's type is u64. */

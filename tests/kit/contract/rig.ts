@@ -1,7 +1,7 @@
 /** What a case works with: an instance of the target, a journal, and processes that come one after another. */
 import assert from "node:assert/strict";
-import { SystemClock } from "../../../lib/clock.ts";
-import { createLogger } from "../../../lib/log.ts";
+import { SystemClock } from "../../../lib/base/clock.ts";
+import { createLogger } from "../../../lib/base/log.ts";
 import type { Output } from "../../../lib/plugin.ts";
 import { contextWith } from "../context.ts";
 import { atMost, TempDir } from "../process.ts";

@@ -1,0 +1,95 @@
+/** Which journal a process has, by its configuration, its role and the directory for its state. */
+import type { JournalConfig } from "../journal/config.ts";
+import type { DiskJournal } from "../journal/disk/disk_journal.ts";
+import { parseDuration } from "../base/duration.ts";
+import { messageOf } from "../base/errors.ts";
+import type { OnFull } from "../journal.ts";
+import type { Logger } from "../base/log.ts";
+import type { MetricRegistry } from "../points/registry.ts";
+import { type Role, STATE_FLAG, type StateBase, StateDirectory } from "./state_directory.ts";
+
+export type { JournalConfig };
+
+export interface OpenOptions {
+  log: Logger;
+  registry: MetricRegistry;
+  /** Where the configuration does not say. */
+  onFull: OnFull;
+  onDrop: (points: number) => void;
+}
+
+/** What outlives the process. */
+export interface Kept extends AsyncDisposable {
+  /** `null`: the journal is in memory. */
+  readonly journal: DiskJournal | null;
+  /** `null`: there is none. */
+  readonly directory: string | null;
+}
+
+/**
+ * Opens the directory of this process and, where it is wanted, the journal on disk. Relays want it unless
+ * `journal.enable` says no; what is only wanted by default and cannot be had costs a warning, what was asked for (by
+ * `journal.enable`, `journal.path` or `--state-dir`) is an error.
+ *
+ * @throws {ExitError} when what was asked for cannot be had.
+ */
+export async function openKept(
+  config: JournalConfig,
+  base: StateBase | null,
+  role: Role,
+  options: OpenOptions,
+): Promise<Kept> {
+  const { log } = options;
+  const wanted = config.enable ?? role !== "local";
+  await using stack = new AsyncDisposableStack();
+  let directory: string | null = null;
+  let problem: unknown;
+  try {
+    directory = stack.use(await StateDirectory.open(base, role)).path;
+  } catch (error) {
+    if (base?.from === STATE_FLAG) throw error;
+    problem = error;
+    log.debug(messageOf(error));
+  }
+  let journal: DiskJournal | null = null;
+  if (wanted) {
+    const path = config.path || (directory && `${directory}/journal`);
+    try {
+      if (!path) throw problem;
+      journal = stack.use(await openDiskJournal(config, path, options));
+    } catch (error) {
+      if (config.enable || config.path || base?.from === STATE_FLAG) throw error;
+      log.warn(
+        `What is not sent or stored yet is kept in memory alone, and is lost if this process ends: ${
+          messageOf(error)
+        }`,
+      );
+    }
+  }
+  const opened = stack.move();
+  return { journal, directory, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function openDiskJournal(
+  config: JournalConfig,
+  directory: string,
+  { log, registry, onFull, onDrop }: OpenOptions,
+): Promise<DiskJournal> {
+  // Only those who need it load it: it takes memory.
+  const { DiskJournal } = await import("../journal/disk/disk_journal.ts");
+  const journal = await DiskJournal.open({
+    directory,
+    log,
+    sync: config.sync === "always" ? "always" : Number(parseDuration(config.sync)) / 1e6,
+    onFull: config.on_full ?? onFull,
+    maxBytes: config.max_size,
+    segmentBytes: config.segment_size,
+    maxAgeMs: config.max_age,
+    minFreeBytes: config.min_free,
+    catchUpRate: config.catch_up_rate,
+    makeMetric: (metric) => registry.register(metric, "journal"),
+    onDrop,
+  });
+  log.info("Journal opened", { directory, bytes: journal.stats.diskBytes });
+  return journal;
+}

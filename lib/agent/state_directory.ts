@@ -1,0 +1,93 @@
+/**
+ * Where a process keeps what outlives it: one directory for all agents of a user or a service, and in it one for each
+ * role, so that a client, a server and a hop on one machine do not meet. One process at a time uses one of them.
+ */
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
+import { lockFile, type LockResult } from "../base/file_lock.ts";
+
+/** What a process is, by its relay plugins. */
+export type Role = "client" | "server" | "hop" | "local";
+
+export const ROLES: readonly Role[] = ["client", "server", "hop", "local"];
+
+/** The role of a process with these plugins. */
+export function roleOf(plugins: Iterable<string>): Role {
+  const names = new Set(plugins);
+  const receives = names.has("relay-server");
+  if (names.has("relay-client")) return receives ? "hop" : "client";
+  return receives ? "server" : "local";
+}
+
+/** The directory of all roles. */
+export interface StateBase {
+  readonly path: string;
+  /** The flag or the environment variable that says so. */
+  readonly from: string;
+}
+
+export const STATE_FLAG = "--state-dir";
+
+/**
+ * `--state-dir`, else `$STATE_DIRECTORY` (which systemd sets), else `$XDG_STATE_HOME/alumet-relay`, else
+ * `~/.local/state/alumet-relay`; `null` where nothing says where it is.
+ */
+export function findStateBase(
+  flag: string | undefined,
+  env: (name: string) => string | undefined,
+): StateBase | null {
+  if (flag) return { path: flag, from: STATE_FLAG };
+  // systemd separates several directories by colons; ours is the first.
+  const given = env("STATE_DIRECTORY")?.split(":")[0];
+  if (given) return { path: given, from: "STATE_DIRECTORY" };
+  const session = env("XDG_STATE_HOME");
+  if (session) return { path: `${session}/alumet-relay`, from: "XDG_STATE_HOME" };
+  const home = env("HOME");
+  return home ? { path: `${home}/.local/state/alumet-relay`, from: "HOME" } : null;
+}
+
+/** The directory of one role, held by this process. */
+export class StateDirectory implements Disposable {
+  readonly #lock: Deno.FsFile;
+
+  private constructor(readonly path: string, lock: Deno.FsFile) {
+    this.#lock = lock;
+  }
+
+  /** @throws {ExitError} if there is none (78), it cannot be written to, or another process has it (69). */
+  static async open(base: StateBase | null, role: Role): Promise<StateDirectory> {
+    if (!base) {
+      throw new ExitError(
+        EXIT.config,
+        `There is no state directory: none of STATE_DIRECTORY, XDG_STATE_HOME and HOME is set; ` +
+          `name one with ${STATE_FLAG}`,
+      );
+    }
+    const path = `${base.path}/${role}`;
+    const where = `Cannot use the state directory ${path} (by ${base.from})`;
+    let lock: LockResult;
+    try {
+      await Deno.mkdir(path, { recursive: true, mode: 0o750 });
+      lock = await lockFile(`${path}/lock`);
+    } catch (error) {
+      throw new ExitError(
+        EXIT.unavailable,
+        `${where}: ${messageOf(error)}; name another one with ${STATE_FLAG}`,
+        { cause: error },
+      );
+    }
+    if ("file" in lock) return new StateDirectory(path, lock.file);
+    throw new ExitError(
+      EXIT.unavailable,
+      `${where}: ${lock.holder} uses it; stop that process, or give this one another directory with ${STATE_FLAG}`,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#lock.close();
+  }
+}
+
+/** Where the journal of a role is, if `journal.path` does not say otherwise. */
+export function journalDirectory(base: StateBase, role: Role): string {
+  return `${base.path}/${role}/journal`;
+}

@@ -1,0 +1,312 @@
+/** Encodes batches as the records of a stream, whose format is described in {@linkcode ./codec.ts}. */
+import { DefinitionWriter } from "./dictionary.ts";
+import {
+  type BatchCodecLimits,
+  bitsOf,
+  DEFAULT_MAX_DICTIONARY_BYTES,
+  DEFAULT_MAX_SERIES,
+  MAX_SAFE,
+  SHIFTED_CODE,
+  StreamState,
+  XOR_CODE,
+} from "./stream.ts";
+import { type Batch, MAX_SECONDS, reserveCacheSlots, type Series } from "../points/measurement.ts";
+import { enlarged } from "../base/bytes.ts";
+import { PostcardWriter, putVarint } from "../postcard.ts";
+
+/** Differences below this, in both directions, fit in 6 bytes of zigzag, exactly. */
+const MAX_DELTA = 2 ** 47;
+const MAX_U64 = (1n << 64n) - 1n;
+const MAX_VALUE_BYTES = 9;
+const MAX_VARINT_BYTES = 10;
+
+/** Number of the stream that gave a series its number, and that number. */
+const CACHE_STREAM = 0;
+const CACHE_NUMBER = 1;
+const sharedSlots = reserveCacheSlots(2);
+let nextStream = 0;
+
+function zigzag(difference: number): number {
+  return difference >= 0 ? difference * 2 : difference * -2 - 1;
+}
+
+/** Encodes the records of one stream. */
+export class BatchEncoder {
+  readonly #maxSeries: number;
+  readonly #maxDictionaryBytes: number;
+  readonly #slots: number;
+  readonly #state = new StreamState();
+  readonly #definitions = new DefinitionWriter();
+  /** For series whose cache has the number of another stream. */
+  readonly #numbering = new Map<Series, number>();
+  #stream = nextStream++;
+  /** The next chunk says that the state is forgotten. */
+  #begins = false;
+  #numbers = new Int32Array(256);
+  #bytes = new Uint8Array(4096);
+  #length = 0;
+
+  /**
+   * @param cacheSlots Two places of {@linkcode reserveCacheSlots}, so that encoders of the same series do not take
+   *   them from each other; it only costs time if they do.
+   */
+  constructor(limits: BatchCodecLimits = {}, cacheSlots = sharedSlots) {
+    this.#maxSeries = limits.maxSeries ?? DEFAULT_MAX_SERIES;
+    this.#maxDictionaryBytes = limits.maxDictionaryBytes ?? DEFAULT_MAX_DICTIONARY_BYTES;
+    this.#slots = cacheSlots;
+  }
+
+  /** Series in the dictionary. */
+  get seriesCount(): number {
+    return this.#state.series.length;
+  }
+
+  /** Forgets the stream so far, and tells the decoder to: a record will not reach it. */
+  reset(): void {
+    this.#reset();
+  }
+
+  /** Begins another stream, for a decoder that knows nothing. */
+  restart(): void {
+    this.#forget();
+    this.#begins = false;
+  }
+
+  /**
+   * Encodes a batch as one record, which is valid until the next call.
+   *
+   * @throws {RangeError} if a time or a u64 is out of range; the stream goes on with the next batch.
+   */
+  encode(batch: Batch): Uint8Array<ArrayBuffer> {
+    try {
+      this.#length = 0;
+      this.#varint(batch.length);
+      for (let row = 0; row < batch.length;) {
+        const end = this.#chunkEnd(batch, row);
+        this.#varint((end - row) * 2 + (this.#begins ? 1 : 0));
+        this.#begins = false;
+        this.#putSeries(batch, row, end);
+        this.#putTimes(batch, row, end);
+        this.#putValues(batch, row, end);
+        row = end;
+      }
+      return this.#bytes.subarray(0, this.#length);
+    } catch (error) {
+      this.#reset();
+      throw error;
+    }
+  }
+
+  #forget(): void {
+    this.#state.clear();
+    this.#definitions.clear();
+    this.#numbering.clear();
+    this.#stream = nextStream++;
+  }
+
+  #reset(): void {
+    this.#forget();
+    this.#begins = true;
+  }
+
+  /** Where a chunk from `start` on must end for the dictionary to hold its series; makes room if there is none. */
+  #chunkEnd(batch: Batch, start: number): number {
+    if (this.#state.dictionaryBytes > this.#maxDictionaryBytes) this.#reset();
+    let room = this.#maxSeries - this.#state.series.length;
+    if (batch.length - start <= room) return batch.length;
+    for (let row = start; row < batch.length; row++) {
+      if (this.#numberOf(batch.series[row]) < 0 && --room < 0) {
+        this.#reset();
+        return Math.min(batch.length, start + this.#maxSeries);
+      }
+    }
+    return batch.length;
+  }
+
+  #numberOf(series: Series): number {
+    const slots = this.#slots;
+    if (series.cache[slots + CACHE_STREAM] === this.#stream) {
+      return series.cache[slots + CACHE_NUMBER] as number;
+    }
+    const number = this.#numbering.get(series);
+    if (number === undefined) return -1;
+    series.cache[slots + CACHE_STREAM] = this.#stream;
+    series.cache[slots + CACHE_NUMBER] = number;
+    return number;
+  }
+
+  #varint(value: number): void {
+    this.#reserve(MAX_VARINT_BYTES);
+    this.#length = putVarint(this.#bytes, this.#length, value);
+  }
+
+  #reserve(count: number): void {
+    const needed = this.#length + count;
+    if (needed > this.#bytes.length) this.#bytes = enlarged(this.#bytes, this.#length, needed);
+  }
+
+  #putSeries(batch: Batch, start: number, end: number): void {
+    const state = this.#state;
+    if (this.#numbers.length < end - start) this.#numbers = new Int32Array(2 * (end - start));
+    const numbers = this.#numbers;
+    const { series } = batch;
+    let { series: known, following, last } = state;
+    let hits = 0;
+    for (let row = start; row < end; row++) {
+      const one = series[row];
+      const predicted = following[last + 1];
+      if (predicted >= 0 && known[predicted] === one) {
+        hits++;
+        last = predicted;
+      } else {
+        this.#varint(hits);
+        hits = 0;
+        let number = this.#numberOf(one);
+        if (number >= 0) this.#varint(number + 1);
+        else {
+          number = this.#define(one);
+          ({ series: known, following } = state);
+        }
+        following[last + 1] = number;
+        last = number;
+      }
+      numbers[row - start] = last;
+    }
+    if (hits > 0) this.#varint(hits);
+    state.last = last;
+  }
+
+  #define(series: Series): number {
+    const number = this.#state.add(series);
+    this.#numbering.set(series, number);
+    series.cache[this.#slots + CACHE_STREAM] = this.#stream;
+    series.cache[this.#slots + CACHE_NUMBER] = number;
+    const writer = new PostcardWriter(64);
+    this.#definitions.write(writer, series);
+    this.#varint(0);
+    const { written } = writer;
+    this.#state.dictionaryBytes += written.length;
+    this.#reserve(written.length);
+    this.#bytes.set(written, this.#length);
+    this.#length += written.length;
+    return number;
+  }
+
+  #putTimes(batch: Batch, start: number, end: number): void {
+    const state = this.#state;
+    const { seconds, nanos } = batch;
+    for (let row = start; row < end;) {
+      const secs = seconds[row], fraction = nanos[row];
+      let next = row + 1;
+      while (next < end && nanos[next] === fraction && seconds[next] === secs) next++;
+      if (!(secs >= 0 && secs <= MAX_SECONDS && fraction < 1e9) || secs !== Math.floor(secs)) {
+        throw new RangeError(`Cannot encode a time of ${secs} s and ${fraction} ns: it is out of range`);
+      }
+      this.#reserve(3 * MAX_VARINT_BYTES);
+      let at = this.#length;
+      const changed = secs !== state.seconds;
+      at = putVarint(this.#bytes, at, (next - row) * 2 + (changed ? 1 : 0));
+      if (changed) at = putVarint(this.#bytes, at, zigzag(secs - state.seconds));
+      this.#length = putVarint(this.#bytes, at, zigzag(fraction - state.nanos));
+      state.seconds = secs;
+      state.nanos = fraction;
+      row = next;
+    }
+  }
+
+  #putValues(batch: Batch, start: number, end: number): void {
+    const rows = end - start;
+    const codeBytes = (rows + 1) >> 1;
+    this.#reserve(codeBytes + rows * MAX_VALUE_BYTES);
+    const { isF64, lastValues, lastBits, lastExact } = this.#state;
+    const { values, exact } = batch;
+    const bits = bitsOf(values);
+    const bytes = this.#bytes;
+    const numbers = this.#numbers;
+    const codesAt = this.#length;
+    bytes.fill(0, codesAt, codesAt + codeBytes);
+    let at = codesAt + codeBytes;
+    for (let i = 0; i < rows; i++) {
+      const row = start + i;
+      const number = numbers[i];
+      const value = values[row];
+      const before = lastValues[number];
+      const low = bits[2 * row], high = bits[2 * row + 1];
+      const xorLow = low ^ lastBits[2 * number], xorHigh = high ^ lastBits[2 * number + 1];
+      const f64 = isF64[number] === 1;
+      let code = 0;
+      if (!f64 && (exact !== null || lastExact.size !== 0) && (exact?.has(row) || lastExact.has(number))) {
+        const from = at;
+        at = this.#putExact(number, batch.exactValue(row), at);
+        code = at - from;
+      } else if ((xorLow | xorHigh) !== 0) {
+        const difference = value - before;
+        // NaN and infinities fail the comparisons; -0 is not a whole number here.
+        if (
+          difference < MAX_DELTA && difference > -MAX_DELTA && difference !== 0 &&
+          value === Math.floor(value) && before === Math.floor(before) && (low | high) !== -0x80000000 &&
+          value <= MAX_SAFE && before <= MAX_SAFE && value >= (f64 ? -MAX_SAFE : 0) && before >= -MAX_SAFE
+        ) {
+          let rest = difference >= 0 ? difference * 2 : difference * -2 - 1;
+          if (rest > 0xffffffff) {
+            const lower = rest % 0x100000000;
+            rest = (rest - lower) / 0x100000000;
+            bytes[at++] = lower;
+            bytes[at++] = lower >>> 8;
+            bytes[at++] = lower >>> 16;
+            bytes[at++] = lower >>> 24;
+            code = 4;
+          }
+          let word = rest | 0;
+          do {
+            bytes[at++] = word;
+            word >>>= 8;
+            code++;
+          } while (word !== 0);
+        } else if (f64) {
+          let count = xorHigh !== 0 ? 8 - (Math.clz32(xorHigh) >> 3) : 4 - (Math.clz32(xorLow) >> 3);
+          let zeros = xorLow !== 0 ? trailingZeroBytes(xorLow) : 4 + trailingZeroBytes(xorHigh);
+          if (zeros < 2) {
+            zeros = 0;
+            code = XOR_CODE + count;
+          } else {
+            count -= zeros;
+            code = SHIFTED_CODE;
+            bytes[at++] = zeros * 8 + count - 1;
+          }
+          for (let n = zeros; n < zeros + count; n++) {
+            bytes[at++] = n < 4 ? xorLow >>> (8 * n) : xorHigh >>> (8 * n - 32);
+          }
+        } else {
+          const from = at;
+          at = this.#putExact(number, batch.exactValue(row), at);
+          code = at - from;
+        }
+        lastBits[2 * number] = low;
+        lastBits[2 * number + 1] = high;
+      }
+      bytes[codesAt + (i >> 1)] |= i & 1 ? code << 4 : code;
+    }
+    this.#length = at;
+  }
+
+  /** A u64 that numbers cannot tell from its neighbours, or that is far from the last one. */
+  #putExact(number: number, value: bigint, at: number): number {
+    const { lastValues, lastExact } = this.#state;
+    if (value < 0n || value > MAX_U64) {
+      throw new RangeError(`Cannot encode ${value} as u64: it is out of range`);
+    }
+    const before = lastExact.get(number) ?? BigInt(lastValues[number]);
+    const difference = BigInt.asIntN(64, value - before);
+    let rest = BigInt.asUintN(64, (difference << 1n) ^ (difference >> 63n));
+    for (; rest > 0n; rest >>= 8n) this.#bytes[at++] = Number(rest & 0xffn);
+    lastValues[number] = Number(value);
+    if (value > BigInt(MAX_SAFE)) lastExact.set(number, value);
+    else lastExact.delete(number);
+    return at;
+  }
+}
+
+function trailingZeroBytes(word: number): number {
+  return (31 - Math.clz32(word & -word)) >> 3;
+}

@@ -1,0 +1,72 @@
+/**
+ * What the encoder and the decoder of a stream of batches have in common: its limits, the codes of values, and the state
+ * that both keep. The format is described in {@linkcode ./codec.ts}.
+ */
+import type { Series } from "../points/measurement.ts";
+
+/** When a stream forgets its dictionary. The decoder's limits must not be below the encoder's. */
+export interface BatchCodecLimits {
+  /** Most series in the dictionary. @default {65_536} */
+  maxSeries?: number;
+  /** No further record is added to a dictionary whose definitions take more bytes. @default {16 MiB} */
+  maxDictionaryBytes?: number;
+}
+
+export const DEFAULT_MAX_SERIES = 65_536;
+export const DEFAULT_MAX_DICTIONARY_BYTES = 16 * 1024 * 1024;
+/** 2^53: up to this, floating point has every whole number. */
+export const MAX_SAFE = 9007199254740992;
+/** Codes of f64 above this are the XOR of the bits, in (code - this) bytes. */
+export const XOR_CODE = 6;
+/** The XOR of the bits without the zero bytes at its low end. */
+export const SHIFTED_CODE = 15;
+
+/** What both ends know of each series, by its number. */
+export class StreamState {
+  series: Series[] = [];
+  /** The number that came after this one last time, by number + 1; -1 where none did. */
+  following = new Int32Array(257).fill(-1);
+  isF64 = new Uint8Array(256);
+  lastValues = new Float64Array(256);
+  lastBits = new Uint32Array(this.lastValues.buffer);
+  /** Last values of u64 above 2^53. */
+  readonly lastExact = new Map<number, bigint>();
+  /** Number of the row before, or -1. */
+  last = -1;
+  seconds = 0;
+  nanos = 0;
+  dictionaryBytes = 0;
+
+  clear(): void {
+    this.series = [];
+    this.following.fill(-1);
+    this.lastValues.fill(0);
+    this.lastExact.clear();
+    this.last = -1;
+    this.seconds = this.nanos = this.dictionaryBytes = 0;
+  }
+
+  add(series: Series): number {
+    const number = this.series.length;
+    if (number === this.isF64.length) this.#grow(number * 2);
+    this.series.push(series);
+    this.isF64[number] = series.metric.type === "f64" ? 1 : 0;
+    return number;
+  }
+
+  #grow(capacity: number): void {
+    const { following, isF64, lastValues } = this;
+    this.following = new Int32Array(capacity + 1).fill(-1);
+    this.following.set(following);
+    this.isF64 = new Uint8Array(capacity);
+    this.isF64.set(isF64);
+    this.lastValues = new Float64Array(capacity);
+    this.lastValues.set(lastValues);
+    this.lastBits = new Uint32Array(this.lastValues.buffer);
+  }
+}
+
+/** Bits of a column of values, low word first: every platform of Deno is little-endian. */
+export function bitsOf(values: Float64Array<ArrayBuffer>): Uint32Array {
+  return new Uint32Array(values.buffer, values.byteOffset, values.length * 2);
+}

@@ -1,0 +1,24 @@
+/** What a command needs of the world around the program. */
+import type { AgentSettings } from "../agent.ts";
+import type { Logger } from "../base/log.ts";
+import type { Plugin } from "../plugin.ts";
+import type { Reload } from "../service.ts";
+
+/** The world around the program; each part is the process's own unless a test gives another one. */
+export interface Surroundings {
+  /** Writes to standard output. Returns `false` when nobody reads it any more. */
+  stdout: (text: string) => unknown;
+  /** Writes to standard error. */
+  stderr: (text: string) => void;
+  /** Whether log lines have colours. */
+  color: () => boolean;
+  /** Whether standard output is a terminal. */
+  terminal: () => boolean;
+  /** All of standard input. */
+  stdin: () => Promise<string>;
+  /** Whether the journal of systemd takes what is written to standard error. */
+  journal: () => boolean;
+  env: (name: string) => string | undefined;
+  plugins: () => Promise<readonly Plugin[]>;
+  run: (settings: AgentSettings, log: Logger, reload: Reload) => Promise<number>;
+}

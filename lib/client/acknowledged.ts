@@ -1,0 +1,172 @@
+/**
+ * Acknowledged delivery, the client's side (see docs/protocol.md): each batch of the journal goes as one message with
+ * its number, in the codec of {@linkcode ../batches/codec.ts}, and is committed when the server says that it is safe.
+ */
+import type { Dialled } from "./dial.ts";
+import { BatchEncoder } from "../batches/codec.ts";
+import { enlarged } from "../base/bytes.ts";
+import type { Logger } from "../base/log.ts";
+import { messageOf } from "../base/errors.ts";
+import { Batch, reserveCacheSlots } from "../points/measurement.ts";
+import type { Outbox, Parcel } from "./outbox.ts";
+import { putVarint } from "../postcard.ts";
+import { FRAME_HEADER_BYTES, MAX_BODY_BYTES, MESSAGE, type Welcome } from "../wire/protocol.ts";
+import type { BufferOptions, DeliveryStats } from "./plain.ts";
+import { writeAll } from "../net/transport.ts";
+import { Wakeup } from "../base/waiting.ts";
+
+/** Points that may be under way without an acknowledgement: about a tenth of a second at full speed. */
+const WINDOW_POINTS = 256 * 1024;
+/** Batches that may be. */
+const WINDOW_BATCHES = 8192;
+/** The longest that a hop gathers what it passes on, in ms. */
+const PASSING_MS = 50;
+/** Sender, discriminant and number before a batch, at most. */
+const MAX_HEAD_BYTES = 12;
+/** While earlier batches are sent again, so much goes into one write. */
+const WRITE_BYTES = 64 * 1024;
+
+export class Delivery {
+  readonly #stats: DeliveryStats;
+  readonly #outbox: Outbox;
+  readonly #buffer: BufferOptions;
+  readonly #log: Logger;
+  readonly #slots = reserveCacheSlots(2);
+  #encoder!: BatchEncoder;
+  /** Messages that are not written. */
+  #bytes = new Uint8Array(16 * 1024);
+  #length = 0;
+  /** When they must be written, in `performance.now()` ms. */
+  #deadline = 0;
+  /** Number of the last batch put into this connection's stream. */
+  #last = 0;
+  /** Number of the last batch that was written, or is being written, on this connection. */
+  #written = 0;
+  /** The highest number that was ever sent. */
+  #highest = 0;
+  readonly #wakeup = new Wakeup();
+
+  constructor(outbox: Outbox, buffer: BufferOptions, stats: DeliveryStats, log: Logger) {
+    this.#outbox = outbox;
+    this.#buffer = buffer;
+    this.#stats = stats;
+    this.#log = log;
+  }
+
+  /** Whether something was written on this connection that the server has not said to be safe. */
+  get isUnanswered(): boolean {
+    const { parcels } = this.#outbox;
+    return parcels.length > 0 && parcels[0].sequence <= this.#written;
+  }
+
+  /** The server has everything up to that number. */
+  acknowledge(sequence: number): void {
+    this.#stats.acknowledged_points += this.#outbox.commitUpTo(sequence);
+    this.#wakeup.wake();
+  }
+
+  /**
+   * Sends what is under way again, then what comes, until the journal has ended and all is acknowledged.
+   *
+   * @throws when writing fails or the signal is aborted.
+   */
+  async run(conn: Dialled, { sequence, maxSeries }: Welcome, signal: AbortSignal): Promise<void> {
+    const outbox = this.#outbox;
+    this.#encoder = new BatchEncoder({ maxSeries }, this.#slots);
+    this.#length = 0;
+    this.#last = this.#written = 0;
+    this.acknowledge(sequence);
+    // Acknowledgements take parcels away while this waits.
+    for (let next: Parcel | undefined = outbox.parcels[0]; next; next = outbox.after(next.sequence)) {
+      this.#put(next);
+      if (this.#length >= WRITE_BYTES) await this.#flush(conn);
+      signal.throwIfAborted();
+    }
+    await this.#flush(conn);
+
+    while (true) {
+      signal.throwIfAborted();
+      if (outbox.points >= WINDOW_POINTS || outbox.parcels.length >= WINDOW_BATCHES) {
+        // Acknowledgements may come while this waits for the socket.
+        if (this.#length > 0) await this.#flush(conn);
+        else await this.#wakeup.wait(Infinity, signal);
+        continue;
+      }
+      const left = this.#length > 0 ? this.#deadline - performance.now() : Infinity;
+      const state = await outbox.reader.wait(left, signal);
+      if (state === "aborted") continue;
+      if (state === "ready") {
+        const parcel = outbox.take()!;
+        // Kept from a former life of this process, and the server has it.
+        if (parcel.sequence <= sequence) {
+          this.acknowledge(sequence);
+          continue;
+        }
+        this.#put(parcel);
+        if (this.#length < Math.max(1, this.#buffer.maxBytes) && performance.now() < this.#deadline) continue;
+      }
+      await this.#flush(conn);
+      if (state !== "ended") continue;
+      while (outbox.parcels.length > 0) {
+        signal.throwIfAborted();
+        await this.#wakeup.wait(Infinity, signal);
+      }
+      return;
+    }
+  }
+
+  /** Appends a batch to what will be written. */
+  #put({ sequence, batch }: Parcel): void {
+    const stats = this.#stats;
+    if (this.#length === 0) this.#deadline = Infinity;
+    // What came from other clients has waited there; they wait for an acknowledgement.
+    const waitMs = Math.min(this.#buffer.timeoutMs, batch.origins.length > 0 ? PASSING_MS : Infinity);
+    this.#deadline = Math.min(this.#deadline, performance.now() + waitMs);
+    const payload = this.#encode(batch);
+    this.#reserve(FRAME_HEADER_BYTES + MAX_HEAD_BYTES + payload.length);
+    const bytes = this.#bytes;
+    const start = this.#length;
+    let at = start + FRAME_HEADER_BYTES;
+    bytes[at++] = 0;
+    bytes[at++] = MESSAGE.batch;
+    at = putVarint(bytes, at, sequence - this.#last);
+    bytes.set(payload, at);
+    at += payload.length;
+    new DataView(bytes.buffer).setUint32(start, at - start - FRAME_HEADER_BYTES);
+    this.#length = at;
+    this.#last = sequence;
+    if (sequence > this.#highest) {
+      this.#highest = sequence;
+      stats.sent_points += batch.length;
+    } else stats.resent_points += batch.length;
+    stats.sent_messages++;
+  }
+
+  /** What cannot be sent is given up: its number goes alone. */
+  #encode(batch: Batch): Uint8Array {
+    let problem: string;
+    try {
+      const payload = this.#encoder.encode(batch);
+      if (payload.length <= MAX_BODY_BYTES - MAX_HEAD_BYTES) return payload;
+      problem = `it takes ${payload.length} bytes`;
+      this.#encoder.reset();
+    } catch (error) {
+      problem = messageOf(error);
+    }
+    this.#log.error("A batch cannot be sent and is given up", { points: batch.length, problem });
+    this.#stats.unsendable_points += batch.length;
+    return this.#encoder.encode(new Batch(0));
+  }
+
+  #reserve(count: number): void {
+    const needed = this.#length + count;
+    if (needed > this.#bytes.length) this.#bytes = enlarged(this.#bytes, this.#length, needed);
+  }
+
+  async #flush(conn: Dialled): Promise<void> {
+    this.#written = this.#last;
+    await writeAll(conn, this.#bytes.subarray(0, this.#length));
+    this.#stats.sent_bytes += this.#length;
+    this.#length = 0;
+  }
+}

@@ -1,0 +1,139 @@
+/** Connecting to a server by its address: every address of its name, in order. */
+import { deadline } from "@std/async/deadline";
+import { formatAddress, interfaceProblem, parseAddress } from "../net/address.ts";
+import { formatDuration } from "../base/duration.ts";
+import { messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Transport } from "../net/transport.ts";
+import { resolve } from "./resolve.ts";
+
+/** How TLS is spoken. */
+export interface DialTls {
+  /** PEM file of the CAs that may sign the server's certificate. Empty: those of the system. */
+  ca: string;
+  /** Name in the server's certificate. Empty: the name that is dialled. */
+  server_name: string;
+  /** PEM files of a certificate of this client and its key. Empty: none is shown. */
+  cert: string;
+  key: string;
+}
+
+/** A connection, plain or not. */
+export type Dialled = Transport & { readonly remoteAddr: Deno.Addr };
+
+export interface DialOptions {
+  tls?: DialTls | undefined;
+  /** To connect to one address, in ms. */
+  connectMs: number;
+  /** To resolve the name, in ms. */
+  resolveMs: number;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+/**
+ * Connects to `HOST:PORT`.
+ *
+ * @throws with what went wrong at each address.
+ */
+export async function dial(server: string, options: DialOptions): Promise<Dialled> {
+  const { tls, connectMs, resolveMs, log, signal } = options;
+  const address = parseAddress(server);
+  const hostnames = await deadline(resolve(address), resolveMs, { signal }).catch((error) => {
+    throw new Error(`cannot resolve ${address.hostname}: ${messageOf(error)}`);
+  });
+  const failures: string[] = [];
+  for (const hostname of hostnames) {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), connectMs);
+    const either = AbortSignal.any([signal, late.signal]);
+    try {
+      if (tls?.cert) {
+        return await certified(
+          { hostname, port: address.port },
+          tls.server_name || address.hostname,
+          tls,
+          either,
+        );
+      }
+      const conn = await Deno.connect({ hostname, port: address.port, signal: either });
+      log.debug("Connected", { server, address: hostname });
+      conn.setNoDelay();
+      conn.setKeepAlive();
+      return tls ? await secure(conn, tls.server_name || address.hostname, tls, either) : conn;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const reason = late.signal.aborted
+        ? `no answer within ${formatDuration(connectMs)}`
+        : interfaceProblem(address) ?? messageOf(error);
+      failures.push(`${formatAddress({ hostname, port: address.port })}: ${reason}`);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+  throw new Error(failures.join("; "));
+}
+
+/** Goes on in TLS. @throws with what is wrong with the server's certificate. */
+async function secure(
+  conn: Deno.TcpConn,
+  name: string,
+  { ca }: DialTls,
+  signal: AbortSignal,
+): Promise<Deno.TlsConn> {
+  const close = () => {
+    try {
+      conn.close();
+    } catch { /* TLS has it */ }
+  };
+  signal.addEventListener("abort", close, { once: true });
+  let secured: Deno.TlsConn | undefined;
+  try {
+    // Read each time: a new one is taken at the next connection.
+    const caCerts = ca === "" ? undefined : [Deno.readTextFileSync(ca)];
+    secured = await Deno.startTls(conn, { hostname: name, caCerts });
+    await secured.handshake();
+    return secured;
+  } catch (error) {
+    secured?.close();
+    close();
+    throw new Error(explainTls(messageOf(error)), { cause: error });
+  } finally {
+    signal.removeEventListener("abort", close);
+  }
+}
+
+/** Connects in TLS, and shows a certificate. */
+async function certified(
+  address: { hostname: string; port: number },
+  serverName: string,
+  { ca, cert, key }: DialTls,
+  signal: AbortSignal,
+): Promise<Dialled> {
+  const { connectCertified } = await import("../net/certified.ts");
+  const read = (path: string) => path === "" ? undefined : Deno.readTextFileSync(path);
+  try {
+    const files = { ca: read(ca), cert: read(cert), key: read(key) };
+    return await connectCertified({ ...address, ...files, serverName, signal });
+  } catch (error) {
+    throw new Error(explainTls(messageOf(error)), { cause: error });
+  }
+}
+
+/** What rustls says, and what it means. */
+export function explainTls(problem: string): string {
+  if (/UnknownIssuer|UNABLE_TO_VERIFY|unable to verify|self.signed/i.test(problem)) {
+    return "the server's certificate is signed by an unknown CA (plugins.relay-client.tls.ca names the known ones)";
+  }
+  if (/Expired/i.test(problem)) return `the server's certificate has expired: ${problem}`;
+  if (/not valid for name|does not match certificate/i.test(problem)) {
+    return `the server's certificate is for another name (plugins.relay-client.tls.server_name): ${problem}`;
+  }
+  if (/CertificateRequired|BadCertificate/i.test(problem)) {
+    return `the server wants a certificate of this client (plugins.relay-client.tls.cert): ${problem}`;
+  }
+  if (/InvalidContentType|corrupt message|unexpected eof|UnexpectedEof|end of file/i.test(problem)) {
+    return `the server does not speak TLS: ${problem}`;
+  }
+  return `no TLS connection: ${problem}`;
+}

@@ -1,0 +1,150 @@
+/**
+ * The client's side of the handshake: both ends say what they speak, a server of ours is told who this is, and says what
+ * it has of it (see docs/protocol.md).
+ */
+import { type Dialled, explainTls } from "./dial.ts";
+import { formatDuration } from "../base/duration.ts";
+import { messageOf } from "../base/errors.ts";
+import { FrameReader } from "../wire/frames.ts";
+import { PostcardReader } from "../postcard.ts";
+import {
+  acknowledges,
+  ALUMET_VERSION,
+  type ControlMessage,
+  encodeFrame,
+  type GreetResponse,
+  MESSAGE_END,
+  OUR_RELAY_VERSION,
+  PROTOCOL_VERSION,
+  readControlMessage,
+  type Welcome,
+} from "../wire/protocol.ts";
+import { writeAll } from "../net/transport.ts";
+
+/** An answer to the greeting has no reason to be larger than this. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+
+/** The server will never take us. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+}
+
+/** Who greets. */
+export interface Introduction {
+  /** The name of this client, which its messages carry. */
+  clientName: string;
+  /** The instance id, by which a server of ours knows this client's numbers. */
+  instance: string;
+  /** The token to show, `""` for none; a server that is not ours is not shown it. @throws where it must not be sent */
+  token: () => string;
+  /** Of the server, for messages. */
+  server: string;
+  /** From the greeting to the server's whole answer, in ms. */
+  timeoutMs: number;
+}
+
+/** A server that takes this client. */
+export interface Greeted {
+  /** What the server says next is read into it. */
+  frames: FrameReader;
+  /** The versions of the server. */
+  answer: GreetResponse;
+  /** What a server of ours has of this client; `null` for a real Alumet agent, which acknowledges nothing. */
+  welcome: Welcome | null;
+}
+
+/**
+ * Greets; a server of ours is told who this is, and says what it has.
+ *
+ * @throws {Refused} if the server speaks another version of the protocol.
+ * @throws {Error} when it does not answer in time (the connection is closed then), or not as it should.
+ */
+export async function greet(conn: Dialled, introduction: Introduction): Promise<Greeted> {
+  const { clientName, timeoutMs } = introduction;
+  const frames = new FrameReader(MAX_ANSWER_BYTES);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    try {
+      conn.close();
+    } catch { /* closed before */ }
+  }, timeoutMs);
+  let answer: GreetResponse;
+  let welcome: Welcome | null = null;
+  try {
+    const greeting = encodeFrame(clientName, {
+      type: "greet",
+      alumetVersion: ALUMET_VERSION,
+      relayVersion: OUR_RELAY_VERSION,
+      protocolVersion: PROTOCOL_VERSION,
+    });
+    await writeAll(conn, greeting);
+    answer = await readAnswer(conn, frames, "greetResponse");
+    if (answer.accept && acknowledges(answer.relayVersion)) {
+      welcome = await introduce(conn, frames, introduction);
+    }
+  } catch (error) {
+    if (late) {
+      throw new Error(`the server accepted, and did not answer within ${formatDuration(timeoutMs)}`);
+    }
+    // In TLS 1.3 a server that does not like our certificate says so after the handshake.
+    if (/fatal alert/.test(messageOf(error))) {
+      throw new Error(explainTls(messageOf(error)), { cause: error });
+    }
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  if (!answer.accept) {
+    throw new Refused(
+      `The relay server ${introduction.server} refuses this client: it speaks version ${answer.protocolVersion} of ` +
+        `the protocol, this client version ${PROTOCOL_VERSION}; run versions that agree at both ends`,
+    );
+  }
+  return { frames, answer, welcome };
+}
+
+/** Says who this is to a server of ours. */
+async function introduce(
+  conn: Dialled,
+  frames: FrameReader,
+  { clientName, instance, token }: Introduction,
+): Promise<Welcome> {
+  await writeAll(conn, encodeFrame(clientName, { type: "hello", instance, token: token() }));
+  const reply = await readAnswer(conn, frames, "welcome", "refuse");
+  if (reply.type === "refuse") throw new Error(`the server refuses this client: ${reply.reason}`);
+  return reply;
+}
+
+type MessageOf<T extends ControlMessage["type"]> = Extract<ControlMessage, { type: T }>;
+
+/** The message in the frame that was found. @throws if it is none of these. */
+export function readMessage<T extends ControlMessage["type"]>(
+  frames: FrameReader,
+  ...types: T[]
+): MessageOf<T> {
+  const reader = new PostcardReader(frames.bytes, frames.start, frames.end);
+  reader.string();
+  const discriminant = reader.discriminant(MESSAGE_END);
+  const message = readControlMessage(reader, discriminant);
+  if (!(types as string[]).includes(message.type)) {
+    throw new Error(`the server sent message number ${discriminant}, not ${types[0]}`);
+  }
+  return message as MessageOf<T>;
+}
+
+/** The server's next message. */
+async function readAnswer<T extends ControlMessage["type"]>(
+  conn: Dialled,
+  frames: FrameReader,
+  ...types: T[]
+): Promise<MessageOf<T>> {
+  while (!frames.next()) {
+    const count = await conn.read(frames.space());
+    if (count === null) {
+      throw new Error(`the server closed the connection instead of answering (${types[0]})`);
+    }
+    frames.received(count);
+  }
+  return readMessage(frames, ...types);
+}

@@ -1,0 +1,57 @@
+/** What a relay client has read of the journal and not committed: it outlives connections. */
+import type { BatchReader } from "../journal.ts";
+import type { Batch } from "../points/measurement.ts";
+
+/** A batch with its number, from 1 on, by which a server of ours knows whether it has it. */
+export interface Parcel {
+  readonly sequence: number;
+  readonly batch: Batch;
+}
+
+export class Outbox {
+  /** Oldest first. */
+  readonly parcels: Parcel[] = [];
+  /** Points in them. */
+  points = 0;
+
+  constructor(readonly reader: BatchReader) {}
+
+  /** The next batch of the journal, if there is one. */
+  take(): Parcel | undefined {
+    const batch = this.reader.next();
+    if (!batch) return undefined;
+    const parcel = { sequence: this.reader.position + 1, batch };
+    this.parcels.push(parcel);
+    this.points += batch.length;
+    return parcel;
+  }
+
+  /** The first parcel with a larger number. */
+  after(sequence: number): Parcel | undefined {
+    const { parcels } = this;
+    let low = 0;
+    for (let high = parcels.length; low < high;) {
+      const middle = (low + high) >>> 1;
+      if (parcels[middle].sequence <= sequence) low = middle + 1;
+      else high = middle;
+    }
+    return parcels[low];
+  }
+
+  /** The oldest `count` are safe. @returns their points */
+  commit(count: number): number {
+    let points = 0;
+    for (const { batch } of this.parcels.splice(0, count)) points += batch.length;
+    this.points -= points;
+    this.reader.commit(count);
+    return points;
+  }
+
+  /** All up to that number are safe. @returns their points */
+  commitUpTo(sequence: number): number {
+    const { parcels } = this;
+    let count = 0;
+    while (count < parcels.length && parcels[count].sequence <= sequence) count++;
+    return count > 0 ? this.commit(count) : 0;
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Gathers batches and writes them to the connection of a real Alumet server, which acknowledges nothing: a batch is
+ * committed when the messages with its points have been written. What has been gathered and not been written
+ * completely outlives the connection: the next one goes on with it.
+ */
+import type { Dialled } from "./dial.ts";
+import { Batch } from "../points/measurement.ts";
+import type { Outbox } from "./outbox.ts";
+import type { PointEncoder } from "../wire/point_encoder.ts";
+import { writeAll } from "../net/transport.ts";
+
+/**
+ * What a real Alumet server needs. It looks at one message per read of its socket, and at the end of the connection
+ * drops what it has not looked at (see docs/protocol.md): so there is a pause behind each message that is long enough
+ * for it to be read alone, and messages are few and large: all points of one sender are put together.
+ */
+const MAX_MESSAGE_BYTES = 1024 * 1024;
+/** The pause, in ms. */
+const GAP_MS = 25;
+
+export interface DeliveryStats extends Record<string, number> {
+  /** Points that were sent for the first time, and messages and bytes in all. */
+  sent_points: number;
+  sent_messages: number;
+  sent_bytes: number;
+  /** Points that a server of ours has said to be safe. */
+  acknowledged_points: number;
+  resent_points: number;
+  /** In a form that no message can have; they are given up. */
+  unsendable_points: number;
+}
+
+/** With pauses between messages, this much of what is ready goes into one round, in bytes of encoded points. */
+const ROUND_BYTES = 4 * 1024 * 1024;
+
+export interface BufferOptions {
+  /** Bytes of encoded points that are gathered before all are sent; 0 sends each batch at once. */
+  maxBytes: number;
+  /** The longest that a point waits, in ms. */
+  timeoutMs: number;
+}
+
+export class Sending {
+  readonly #outbox: Outbox;
+  readonly #encoder: PointEncoder;
+  readonly #buffer: BufferOptions;
+  readonly #stats: DeliveryStats;
+  /** How many of the outbox's batches have been measured, and the bytes of their points. */
+  #measured = 0;
+  #bytes = 0;
+  /** When the first of them was gathered, in `performance.now()` ms. */
+  #since = 0;
+  /** What is being sent of them: in this order, from `#row` of the first on. `null` while more is gathered. */
+  #parts: Batch[] | null = null;
+  #row = 0;
+
+  constructor(outbox: Outbox, encoder: PointEncoder, buffer: BufferOptions, stats: DeliveryStats) {
+    this.#outbox = outbox;
+    this.#encoder = encoder;
+    this.#buffer = buffer;
+    this.#stats = stats;
+  }
+
+  /** What is under way goes to a server that has its own way of taking it. */
+  reset(): void {
+    this.#encoder.clear();
+    this.#parts = null;
+    this.#row = this.#measured = this.#bytes = 0;
+  }
+
+  /**
+   * Sends until the reader has ended and all is written. Metrics are registered before their first point on this
+   * connection.
+   *
+   * @throws when writing fails or the signal is aborted.
+   */
+  async run(conn: Dialled, signal: AbortSignal): Promise<void> {
+    let registered = 0;
+    const pause = async () => {
+      await new Promise((resolve) => setTimeout(resolve, GAP_MS));
+      signal.throwIfAborted();
+    };
+    const sendFrame = async () => {
+      const encoder = this.#encoder;
+      if (registered < encoder.metricCount) {
+        for (const frame of encoder.registrations(registered)) {
+          await this.#write(conn, frame);
+          await pause();
+        }
+        registered = encoder.metricCount;
+      }
+      await this.#write(conn, encoder.frame());
+      this.#stats.sent_points += encoder.points;
+      this.#stats.sent_messages++;
+      encoder.clear();
+      await pause();
+    };
+
+    while (this.#parts !== null || await this.#gather(signal)) {
+      this.#parts ??= this.#groupBySender();
+      // A frame that the last connection could not take whole is the first one.
+      if (this.#encoder.points > 0) await sendFrame();
+      await this.#sendParts(this.#parts, sendFrame);
+      this.#outbox.commit(this.#measured);
+      this.#parts = null;
+      this.#measured = this.#bytes = 0;
+    }
+  }
+
+  /** Gathers until there is reason to send. @returns `false` when there is nothing, and never will be. */
+  async #gather(signal: AbortSignal): Promise<boolean> {
+    const { maxBytes, timeoutMs } = this.#buffer;
+    const outbox = this.#outbox;
+    const { reader, parcels } = outbox;
+    // A connection that acknowledged may have left some.
+    while (this.#measured < parcels.length) this.#measure(parcels[this.#measured].batch);
+    while (true) {
+      signal.throwIfAborted();
+      const none = this.#measured === 0;
+      if (!none && (this.#bytes >= maxBytes || performance.now() >= this.#since + timeoutMs)) break;
+      const state = await reader.wait(none ? Infinity : this.#since + timeoutMs - performance.now(), signal);
+      if (state === "ended") return !none;
+      if (state === "timeout") return true;
+      if (state === "aborted") continue;
+      this.#measure(outbox.take()!.batch);
+    }
+    for (let parcel; this.#bytes < ROUND_BYTES && (parcel = outbox.take());) this.#measure(parcel.batch);
+    return true;
+  }
+
+  #measure(batch: Batch): void {
+    if (this.#measured++ === 0) this.#since = performance.now();
+    this.#bytes += this.#encoder.measure(batch);
+  }
+
+  #groupBySender(): Batch[] {
+    const groups = new Map<string, Batch>();
+    for (const { batch } of this.#outbox.parcels) {
+      for (let row = 0; row < batch.length; row++) {
+        const sender = this.#encoder.senderOf(batch.series[row]);
+        let group = groups.get(sender);
+        if (!group) groups.set(sender, group = new Batch());
+        group.pushFrom(batch, row);
+      }
+    }
+    return [...groups.values()];
+  }
+
+  /** Cuts parts into frames and sends them; what is sent is taken away from `parts`. */
+  async #sendParts(parts: Batch[], sendFrame: () => Promise<void>): Promise<void> {
+    const encoder = this.#encoder;
+    while (parts.length > 0) {
+      const { unsendable } = encoder;
+      const result = encoder.add(parts[0], this.#row, MAX_MESSAGE_BYTES);
+      this.#row = encoder.nextRow;
+      this.#stats.unsendable_points += encoder.unsendable - unsendable;
+      if (result === "done") {
+        parts.shift();
+        this.#row = 0;
+      }
+      if (encoder.points > 0) await sendFrame();
+    }
+  }
+
+  async #write(conn: Dialled, bytes: Uint8Array): Promise<void> {
+    await writeAll(conn, bytes);
+    this.#stats.sent_bytes += bytes.length;
+  }
+}

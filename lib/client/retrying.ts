@@ -1,0 +1,80 @@
+/** Tries again: the keys of a configuration that say how often and when, and the waits between. */
+import { retry, RetryError } from "@std/async/retry";
+import { duration, type Infer, integer, number, optional, table } from "../schema.ts";
+
+export const retryKeys = table({
+  max_times: integer({
+    doc: "Retries to connect after a failure; 0 for none.",
+    default: 8,
+    min: 0,
+    max: 65_535,
+  }),
+  initial_delay: duration({ doc: "Wait after the first and after the second retry.", default: "500ms" }),
+  max_delay: duration({ doc: "Wait between retries after the second.", default: "4s", min: "1ms" }),
+  multiplier: optional(
+    number({
+      doc: "With this, the n-th wait is initial_delay * multiplier^(n-1), up to max_delay.",
+      default: 2,
+      min: 1,
+    }),
+  ),
+  jitter: number({
+    doc: "Share of each wait that is cut off at random, so that clients do not come back all at once.",
+    default: 0.1,
+    min: 0,
+    max: 1,
+  }),
+}, {
+  doc: "What happens when the server cannot be reached.",
+  check: ({ initial_delay, max_delay }) => {
+    if (initial_delay > max_delay) {
+      return { key: "initial_delay", problem: "must not be longer than max_delay" };
+    }
+  },
+});
+
+export type RetryConfig = Infer<typeof retryKeys>;
+
+/**
+ * Calls `attempt` until it returns, `max_times` retries at most, with the waits that {@linkcode RetryConfig} says.
+ *
+ * @throws {RetryError} when all attempts have failed; its `cause` is the last failure.
+ * @throws what `isRetriable` says no to, at once.
+ */
+export async function retrying<T>(
+  attempt: () => Promise<T>,
+  { max_times, initial_delay, max_delay, multiplier, jitter }: RetryConfig,
+  signal: AbortSignal,
+  isRetriable: (error: unknown) => boolean = () => true,
+): Promise<T> {
+  const options = { jitter, signal, isRetriable };
+  if (multiplier !== undefined) {
+    return await retry(attempt, {
+      ...options,
+      minTimeout: initial_delay,
+      maxTimeout: max_delay,
+      multiplier,
+      maxAttempts: max_times + 1,
+    });
+  }
+  let carried: RetryError;
+  try {
+    return await retry(attempt, {
+      ...options,
+      minTimeout: initial_delay,
+      maxTimeout: max_delay,
+      multiplier: 1,
+      maxAttempts: Math.min(max_times, 2) + 1,
+    });
+  } catch (error) {
+    if (!(error instanceof RetryError) || max_times <= 2) throw error;
+    carried = error;
+  }
+  // The failure of the second retry is the first of this series, so that its wait is max_delay.
+  let first = true;
+  return await retry(() => {
+    if (!first) return attempt();
+    first = false;
+    throw carried.cause;
+  }, { ...options, minTimeout: max_delay, maxTimeout: max_delay, multiplier: 1, maxAttempts: max_times - 1 });
+}

@@ -1,0 +1,190 @@
+/** Gives dead letters to their output again, which is opened for them alone. */
+import { SystemClock } from "../base/clock.ts";
+import { decodeLetter } from "./codec.ts";
+import { type DeadLetterFiles, type LetterFile, lettersIn } from "./files.ts";
+import { DeadLetterBox } from "../dead_letters.ts";
+import { replaceFile } from "../journal/disk/format/files.ts";
+import { MemoryJournal } from "../journal.ts";
+import type { Logger } from "../base/log.ts";
+import { Batch, type Metric, Series } from "../points/measurement.ts";
+import type { OutputPlugin } from "../plugin.ts";
+import { MetricRegistry } from "../points/registry.ts";
+
+/** Points of one batch, as many as a batch of the server has at most. */
+const BATCH_POINTS = 4096;
+/** What waits for the output, in bytes. */
+const BUFFER_BYTES = 1024 * 1024;
+
+export interface ReplayOptions {
+  plugin: OutputPlugin<unknown>;
+  config: unknown;
+  files: DeadLetterFiles;
+  stateDirectory: string;
+  log: Logger;
+  /** Ends it; what is not written then is kept. */
+  signal: AbortSignal;
+}
+
+/** What has become of the letters. */
+export interface ReplayResult {
+  /** Points that the target has taken. */
+  written: number;
+  /** Points that it has refused again: they are dead letters anew. */
+  refused: number;
+  /** Points that it has not had the time to take. */
+  left: number;
+  /** Lines that are not what a dead letter looks like. They are left where they are. */
+  damaged: number;
+}
+
+/** Batches of one file; it goes when all of them are stored, or refused again. */
+class FileInReplay {
+  /** Batches that are not committed, and one more while the file is being read. */
+  open = 1;
+  letters = 0;
+  readonly damaged: string[] = [];
+
+  constructor(readonly path: string) {}
+}
+
+class ReplayBatch extends Batch {
+  constructor(capacity: number, readonly file: FileInReplay, readonly done: (file: FileInReplay) => void) {
+    super(capacity);
+    file.open++;
+  }
+
+  /** It is committed. */
+  override release(): void {
+    this.done(this.file);
+  }
+}
+
+/** @throws what the output throws, when it is opened or while it runs; and where another replay has not ended. */
+export async function replay(options: ReplayOptions): Promise<ReplayResult> {
+  const { plugin, config, files, stateDirectory, log, signal } = options;
+  const { files: taken, lock } = await files.takeForReplay();
+  using _lock = lock;
+  const journal = new MemoryJournal({ limitBytes: BUFFER_BYTES });
+  const deadLetters = new DeadLetterBox({ directory: files.directory, maxBytes: files.maxBytes, log });
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => {});
+  await using output = await plugin.open(config, {
+    log,
+    registry: new MetricRegistry(),
+    clock: new SystemClock(),
+    fail: failed.reject,
+    keepsOnDisk: false,
+    clients: journal.clients,
+    acknowledges: "durable",
+    identity: journal,
+    stateDirectory,
+    deadLetters,
+  });
+  const feeding = new Feeding(taken, journal);
+  const ending = new AbortController();
+  const abort = () => ending.abort(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  const running = output.run(journal.reader(plugin.name), ending.signal).catch((error) => {
+    if (!signal.aborted) throw error;
+  });
+  running.catch(() => {});
+  const fed = feeding.feed(ending.signal);
+  try {
+    await Promise.race([Promise.all([fed, running]), running, failed.promise]);
+  } finally {
+    ending.abort();
+    journal.unblock();
+    signal.removeEventListener("abort", abort);
+    await Promise.allSettled([running, fed]);
+    await feeding.settled();
+  }
+  const refused = deadLetters.refusedPoints;
+  const { letters, stored, damaged } = feeding;
+  return { written: Math.max(0, stored - refused), refused, left: letters - stored, damaged };
+}
+
+/** Puts the letters of files into a journal, and removes each file when it is done with. */
+class Feeding {
+  letters = 0;
+  /** Letters of files and batches that the output has committed. */
+  stored = 0;
+  damaged = 0;
+  readonly #taken: readonly LetterFile[];
+  readonly #journal: MemoryJournal;
+  readonly #metrics = new Map<string, Metric>();
+  readonly #series = new Map<string, Series>();
+  #removing: Promise<void> = Promise.resolve();
+
+  constructor(taken: readonly LetterFile[], journal: MemoryJournal) {
+    this.#taken = taken;
+    this.#journal = journal;
+  }
+
+  async feed(signal: AbortSignal): Promise<void> {
+    for (const { path } of this.#taken) {
+      const file = new FileInReplay(path);
+      let batch = this.#batch(file);
+      for (const line of await lettersIn(path)) {
+        const letter = decodeLetter(line);
+        if (typeof letter === "string") {
+          file.damaged.push(line);
+          continue;
+        }
+        this.letters++;
+        const series = this.#seriesOf(letter.series);
+        if (typeof letter.value === "bigint") {
+          batch.pushU64(series, letter.seconds, letter.nanos, letter.value);
+        } else batch.push(series, letter.seconds, letter.nanos, letter.value);
+        if (batch.length < BATCH_POINTS) continue;
+        if (signal.aborted) return;
+        await this.#journal.append(batch);
+        batch = this.#batch(file);
+      }
+      if (signal.aborted) return;
+      await this.#journal.append(batch);
+      this.damaged += file.damaged.length;
+      this.#done(file);
+    }
+    this.#journal.end();
+  }
+
+  /** Resolves when the files that are done with are gone. */
+  async settled(): Promise<void> {
+    await this.#removing;
+  }
+
+  #batch(file: FileInReplay): Batch {
+    const batch = new ReplayBatch(256, file, (file) => {
+      this.stored += batch.length;
+      this.#done(file);
+    });
+    return batch;
+  }
+
+  #done(file: FileInReplay): void {
+    if (--file.open > 0) return;
+    this.#removing = this.#removing.then(async () => {
+      if (file.damaged.length > 0) await replaceFile(file.path, file.damaged.join("\n") + "\n");
+      else await Deno.remove(file.path);
+    });
+  }
+
+  /** One object for each series and metric: outputs render each once. */
+  #seriesOf(given: Omit<Series, "cache">): Series {
+    const { metric, resourceKind, resourceId, consumerKind, consumerId, attributes } = given;
+    const metricKey = JSON.stringify([metric.name, metric.type, metric.unit.base, metric.unit.prefix]);
+    let known = this.#metrics.get(metricKey);
+    if (!known) this.#metrics.set(metricKey, known = metric);
+    const key = JSON.stringify(
+      [metricKey, resourceKind, resourceId, consumerKind, consumerId, attributes],
+      (_, value) => typeof value === "bigint" ? `${value}n` : Object.is(value, -0) ? "-0" : value,
+    );
+    let series = this.#series.get(key);
+    if (!series) {
+      series = new Series(known, resourceKind, resourceId, consumerKind, consumerId, attributes);
+      this.#series.set(key, series);
+    }
+    return series;
+  }
+}

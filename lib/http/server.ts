@@ -1,0 +1,345 @@
+/**
+ * A server of pages over HTTP/1.1: GET and HEAD, whole bodies, connections that are kept alive.
+ *
+ * `Deno.serve` and the `node:http` of Deno 2.6 have no limits in time: a peer that sends half a request, or does not
+ * read its answer, holds its connection, and what belongs to it, for as long as it likes. Here every step has one, and
+ * the number of connections is bounded.
+ */
+import {
+  endOfHead,
+  formatResponseHead,
+  HttpError,
+  type HttpRequest,
+  type HttpResponse,
+  parseRequestHead,
+  textResponse,
+} from "./head.ts";
+import { accepted } from "../net/listen.ts";
+import type { Logger } from "../base/log.ts";
+
+/** Bounds of a server of pages; times are in milliseconds. */
+export interface HttpLimits {
+  /**
+   * Open connections. For one more, the connection that has waited longest for its next request is closed; where all
+   * are being answered, the new one is answered 503. @default {64}
+   */
+  connections: number;
+  /** Bytes of a request's head. @default {16384} */
+  headBytes: number;
+  /** From a connection, or from the first byte of a further request, to the end of the request's head. @default {10000} */
+  headMs: number;
+  /** Silence between two requests of a connection. @default {300000} */
+  idleMs: number;
+  /** Until an answer has been read by the peer. @default {30000} */
+  answerMs: number;
+}
+
+export const HTTP_LIMITS: HttpLimits = {
+  connections: 64,
+  headBytes: 16 * 1024,
+  headMs: 10_000,
+  idleMs: 300_000,
+  answerMs: 30_000,
+};
+
+/** Makes a page. What it throws is logged and answered with 500. */
+export type HttpHandler = (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
+
+/** Bytes that are written at once: what a peer that does not read can keep from being freed. */
+const WRITE_BYTES = 64 * 1024;
+/**
+ * Closing a connection does not end a write that waits for its peer (Deno cancels reads only): the socket lives until
+ * the peer reads or goes. While there are so many of them, new connections are not answered.
+ */
+const MAX_STUCK_WRITES = 256;
+/** At the end, answers that are under way have this long, in ms. */
+const LAST_ANSWERS_MS = 500;
+/** How much of a body that nobody wants is read, so that the answer arrives before the connection is reset. */
+const DISCARD_BYTES = 256 * 1024;
+const DISCARD_MS = 1000;
+
+export class HttpServer implements AsyncDisposable {
+  readonly #listener: Deno.TcpListener;
+  readonly #handler: HttpHandler;
+  readonly #log: Logger;
+  readonly #limits: HttpLimits;
+  readonly #connections = new Set<HttpConnection>();
+  readonly #accepting: Promise<void>;
+  #listening = true;
+  #stuckWrites = 0;
+
+  /** @param listener The socket to accept from; it is closed with the server. */
+  constructor(
+    listener: Deno.TcpListener,
+    handler: HttpHandler,
+    log: Logger,
+    limits: Partial<HttpLimits> = {},
+  ) {
+    this.#listener = listener;
+    this.#handler = handler;
+    this.#log = log;
+    this.#limits = { ...HTTP_LIMITS, ...limits };
+    this.#accepting = this.#accept();
+  }
+
+  get address(): Deno.NetAddr {
+    return this.#listener.addr as Deno.NetAddr;
+  }
+
+  /** Connections that are open now. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  async #accept(): Promise<void> {
+    for await (const conn of accepted(this.#listener, () => this.#listening, this.#log)) {
+      if (this.#stuckWrites >= MAX_STUCK_WRITES) {
+        conn.close();
+        continue;
+      }
+      const refused = this.#connections.size >= this.#limits.connections && !this.#makeRoom();
+      const connection = new HttpConnection(
+        conn,
+        this.#limits,
+        (request) => this.#answer(request),
+        (change) => this.#stuckWrites += change,
+      );
+      this.#connections.add(connection);
+      const serving = refused ? connection.refuse() : connection.serve();
+      serving.finally(() => this.#connections.delete(connection));
+    }
+  }
+
+  /** Closes the connection that has waited longest. */
+  #makeRoom(): boolean {
+    let oldest: HttpConnection | undefined;
+    for (const connection of this.#connections) {
+      if (!connection.answering && (!oldest || connection.waitingSince < oldest.waitingSince)) {
+        oldest = connection;
+      }
+    }
+    if (!oldest) return false;
+    oldest.close();
+    this.#connections.delete(oldest);
+    return true;
+  }
+
+  async #answer(request: HttpRequest): Promise<HttpResponse> {
+    try {
+      return await this.#handler(request);
+    } catch (error) {
+      this.#log.error("An error in this program, while making a page", {
+        path: request.path,
+        error: String((error as Error)?.stack ?? error),
+      });
+      return textResponse(500, "An error in this program; its log says more.");
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#listening) {
+      this.#listening = false;
+      this.#listener.close();
+    }
+    const answering = [];
+    for (const connection of this.#connections) {
+      connection.finish();
+      if (connection.answering) answering.push(connection.ended);
+    }
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, LAST_ANSWERS_MS));
+    await Promise.race([Promise.all(answering), late]);
+    clearTimeout(timer);
+    for (const connection of this.#connections) connection.close();
+    await Promise.all([...this.#connections].map(({ ended }) => ended));
+    await this.#accepting;
+  }
+}
+
+/** One peer: its requests are answered one after another. */
+class HttpConnection {
+  /** A request has been read, and its answer is not written yet. */
+  answering = false;
+  /** By `performance.now()`. */
+  waitingSince = performance.now();
+  readonly ended: Promise<void>;
+  readonly #end: () => void;
+  readonly #conn: Deno.TcpConn;
+  readonly #limits: HttpLimits;
+  readonly #handler: HttpHandler;
+  readonly #onStuck: (change: 1 | -1) => void;
+  readonly #buffer: Uint8Array<ArrayBuffer>;
+  #length = 0;
+  #last = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+  /** Gives up the write that is under way. */
+  #abandon: (() => void) | null = null;
+
+  /** @param onStuck Told of a write that goes on though the connection has been closed, and of its end. */
+  constructor(
+    conn: Deno.TcpConn,
+    limits: HttpLimits,
+    handler: HttpHandler,
+    onStuck: (change: 1 | -1) => void,
+  ) {
+    this.#conn = conn;
+    this.#limits = limits;
+    this.#handler = handler;
+    this.#onStuck = onStuck;
+    this.#buffer = new Uint8Array(limits.headBytes);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#end = resolve;
+  }
+
+  /** Answers until the peer has enough, a limit is reached, or the connection breaks. Does not throw. */
+  async serve(): Promise<void> {
+    await this.#until(async () => {
+      this.#conn.setNoDelay(true);
+      this.#deadline(this.#limits.headMs);
+      while (!this.#last && await this.#next());
+    });
+  }
+
+  /** Says that there are too many. Does not throw. */
+  async refuse(): Promise<void> {
+    this.answering = true;
+    await this.#until(async () => {
+      this.#deadline(DISCARD_MS);
+      await this.#send(
+        textResponse(503, "Too many connections; try again.", { "retry-after": "1" }),
+        true,
+        false,
+      );
+      await this.#discard();
+    });
+  }
+
+  /** The answer that is under way is the last one. */
+  finish(): void {
+    this.#last = true;
+    if (!this.answering) this.close();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#conn.close();
+    this.#abandon?.();
+  }
+
+  async #until(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch {
+      /* the peer has gone, or was too slow: there is nobody to tell */
+    } finally {
+      this.close();
+      this.#end();
+    }
+  }
+
+  #deadline(ms: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#closed) this.#timer = setTimeout(() => this.close(), ms);
+  }
+
+  /** Reads a request and answers it. @returns Whether another one may follow. */
+  async #next(): Promise<boolean> {
+    let head;
+    try {
+      const end = await this.#readHead();
+      if (end < 0) return false;
+      head = parseRequestHead(this.#buffer.subarray(0, end));
+      this.#buffer.copyWithin(0, end, this.#length);
+      this.#length -= end;
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      this.answering = true;
+      this.#deadline(this.#limits.answerMs);
+      await this.#send(textResponse(error.status, error.message, error.headers), true, false);
+      await this.#discard();
+      return false;
+    }
+    const { request } = head;
+    this.answering = true;
+    this.#deadline(this.#limits.answerMs);
+    const response = await this.#handler(request);
+    const keepAlive = head.keepAlive && !this.#last;
+    try {
+      await this.#send(response, request.method === "GET", keepAlive);
+    } finally {
+      response.release?.();
+    }
+    if (!keepAlive) {
+      await this.#discard();
+      return false;
+    }
+    this.answering = false;
+    this.waitingSince = performance.now();
+    this.#deadline(this.#length > 0 ? this.#limits.headMs : this.#limits.idleMs);
+    return true;
+  }
+
+  /** @returns Where the head ends in the buffer, or -1 where the peer has closed the connection. */
+  async #readHead(): Promise<number> {
+    while (true) {
+      // Empty lines before a request are to be passed over (RFC 9112, section 2.2).
+      let start = 0;
+      while (start < this.#length && (this.#buffer[start] === 13 || this.#buffer[start] === 10)) start++;
+      this.#buffer.copyWithin(0, start, this.#length);
+      this.#length -= start;
+
+      const end = endOfHead(this.#buffer.subarray(0, this.#length));
+      if (end >= 0) return end;
+      if (this.#length === this.#buffer.length) {
+        throw new HttpError(431, "The head of the request is too long.");
+      }
+      const count = await this.#conn.read(this.#buffer.subarray(this.#length));
+      if (count === null) return -1;
+      if (this.#length === 0) this.#deadline(this.#limits.headMs);
+      this.#length += count;
+    }
+  }
+
+  async #send(response: HttpResponse, withBody: boolean, keepAlive: boolean): Promise<void> {
+    await this.#write(formatResponseHead(response, keepAlive));
+    if (withBody) await this.#write(response.body);
+  }
+
+  /** @throws when the connection breaks, or is closed. */
+  async #write(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      // A copy: a write that is stuck holds its whole buffer.
+      done += await this.#writePart(bytes.slice(done, done + WRITE_BYTES));
+    }
+  }
+
+  #writePart(part: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      let stuck = false;
+      this.#abandon = () => {
+        stuck = true;
+        this.#onStuck(1);
+        reject(new Error("closed"));
+      };
+      this.#conn.write(part).finally(() => {
+        this.#abandon = null;
+        if (stuck) this.#onStuck(-1);
+      }).then(resolve, reject);
+    });
+  }
+
+  /** Ends our side, and waits a moment for the peer to end its: closing at once could take the answer away from it. */
+  async #discard(): Promise<void> {
+    await this.#conn.closeWrite();
+    this.#deadline(DISCARD_MS);
+    for (let left = DISCARD_BYTES; left > 0;) {
+      const count = await this.#conn.read(this.#buffer);
+      if (count === null) return;
+      left -= count;
+    }
+  }
+}

@@ -1,0 +1,175 @@
+/** Polling at a fixed pace: what every input that measures (rather than receives) runs. */
+import type { Clock, Timestamp } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { type Batch, BatchPool } from "../../points/measurement.ts";
+import type { BatchSink } from "../../plugin.ts";
+
+/** Counters of one or more loops; a loop only adds to them. */
+export interface PollStats {
+  polls: number;
+  /** Polls that were due while another one, or the sink, was still busy. They are not made up for. */
+  missedPolls: number;
+  /** Polls that ended with an error. */
+  failedPolls: number;
+  points: number;
+}
+
+/** What is polled. */
+export interface PolledSource {
+  /** For the log. */
+  readonly name: string;
+  /**
+   * Appends what it measures at the time `t`. `last` is set for the poll that follows the stop, which may come at any
+   * time after the one before. What was appended before an error is kept.
+   */
+  poll(batch: Batch, t: Timestamp, last: boolean): void;
+}
+
+export interface PollLoopOptions {
+  /** Polled one after the other, each with its own time. */
+  readonly sources: readonly PolledSource[];
+  /** Time between two polls, in milliseconds, more than 0. */
+  readonly intervalMs: number;
+  /** Points are handed over when this time has passed, in milliseconds, or when there are many. @default each poll */
+  readonly flushIntervalMs?: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** @default new ones, that nobody sees */
+  readonly stats?: PollStats;
+  /** Ends the loop without a last poll, for another one to go on. What is kept is handed over. */
+  readonly leave?: AbortSignal;
+  /** Told when the next poll is due, in ms of the clock; `Infinity` while the sink, or nothing, is waited for. */
+  readonly onDue?: (ms: number) => void;
+}
+
+/** Points for which a new batch has room; one that grew keeps its size when it is used again. */
+const CAPACITY = 64;
+/** Points that are handed over before their time: a larger batch would only take memory, here and wherever it goes. */
+const MOST_POINTS = 4096;
+const WARN_INTERVAL_MS = 60_000;
+
+/**
+ * Polls at once, and then at `start + n * intervalMs`: a late poll does not move the ones after it. A poll that is due
+ * while the one before (or the sink) is still busy is skipped and counted, so there are never two at a time and never
+ * a burst. When `stop` is aborted, a last poll is made at once, what is still kept is handed over, and the promise
+ * resolves.
+ *
+ * A source that throws is counted, and logged at most once a minute; the loop and the other sources go on. An error of the sink ends the
+ * loop.
+ */
+export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: AbortSignal): Promise<void> {
+  const { sources, intervalMs, flushIntervalMs = 0, clock, log, leave, onDue = () => {} } = options;
+  const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
+  const pool = new BatchPool(CAPACITY, 4);
+  const flushEvery = Math.max(1, Math.round(flushIntervalMs / intervalMs));
+  const failures = sources.map(() => new Occasional(clock, WARN_INTERVAL_MS));
+  const misses = new Occasional(clock, WARN_INTERVAL_MS);
+  let batch = pool.take();
+
+  const poll = (last: boolean) => {
+    const before = batch.length;
+    sources.forEach((source, i) => {
+      try {
+        source.poll(batch, clock.now(), last);
+      } catch (error) {
+        stats.failedPolls++;
+        failures[i].add(1, (count) => {
+          log.error(`Cannot poll ${source.name}: ${messageOf(error)}`, { failed: count });
+        });
+      }
+    });
+    stats.polls += sources.length;
+    stats.points += batch.length - before;
+  };
+
+  const flush = async () => {
+    if (batch.length === 0) return;
+    const full = batch;
+    batch = pool.take();
+    const room = sink.push(full);
+    // At the stop nobody needs room for a next batch but the last one, which is owed in any case.
+    if (room) await unlessAborted(room, stop, log);
+  };
+
+  const ended = leave ? AbortSignal.any([stop, leave]) : stop;
+  const startMs = clock.monotonicMs();
+  let flushed = -1;
+  for (let tick = 0; !ended.aborted;) {
+    poll(false);
+    if (tick - flushed >= flushEvery || batch.length >= MOST_POINTS) {
+      onDue(Infinity);
+      await flush();
+      flushed = tick;
+    }
+    const next = Math.floor((clock.monotonicMs() - startMs) / intervalMs) + 1;
+    // A timer that fired a little early is no reason to poll twice in one interval.
+    const missed = next - tick - 1;
+    tick = Math.max(next, tick + 1);
+    if (missed > 0) {
+      stats.missedPolls += missed;
+      misses.add(missed, (count) => {
+        const names = sources.map((source) => source.name).join(", ");
+        log.warn(
+          `Polls of ${names} were skipped: the ones before, or handing over their points, took too long`,
+          {
+            skipped: count,
+            interval_ms: intervalMs,
+          },
+        );
+      });
+    }
+    const dueMs = startMs + tick * intervalMs;
+    onDue(dueMs);
+    for (let leftMs; !ended.aborted && (leftMs = dueMs - clock.monotonicMs()) > 0;) {
+      await clock.sleep(Math.ceil(leftMs), ended);
+    }
+  }
+  onDue(Infinity);
+  if (stop.aborted) poll(true);
+  await flush();
+}
+
+/** Waits for the promise, or until the signal is aborted; an error after that is logged. */
+function unlessAborted(promise: Promise<void>, signal: AbortSignal, log: Logger): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // No Promise.race with one long-lived promise: it would remember every batch until the stop.
+    let aborted = signal.aborted;
+    const onAbort = () => {
+      aborted = true;
+      resolve();
+    };
+    if (aborted) resolve();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, (error) => {
+      signal.removeEventListener("abort", onAbort);
+      if (aborted) log.error(`Cannot hand over the last points: ${messageOf(error)}`);
+      else reject(error);
+    });
+  });
+}
+
+/** Says something at most once per interval, with the count of what happened since it was last said. */
+export class Occasional {
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
+  #quietUntilMs = -Infinity;
+  #count = 0;
+
+  constructor(clock: Clock, intervalMs: number) {
+    this.#clock = clock;
+    this.#intervalMs = intervalMs;
+  }
+
+  add(count: number, say: (count: number) => void): void {
+    this.#count += count;
+    const now = this.#clock.monotonicMs();
+    if (now < this.#quietUntilMs) return;
+    this.#quietUntilMs = now + this.#intervalMs;
+    say(this.#count);
+    this.#count = 0;
+  }
+}

@@ -1,0 +1,140 @@
+/** What the parts of an open journal share. */
+import { messageOf } from "../../base/errors.ts";
+import type { ClientTable } from "../../points/origins.ts";
+import type { Ledger } from "./ledger.ts";
+import type { DiskJournalStats, Settings } from "./options.ts";
+import type { Quarantine } from "./quarantine.ts";
+import { cut } from "./recover.ts";
+import type { Segment } from "./format/segment.ts";
+import type { Segments } from "./segments.ts";
+import type { Census } from "./format/census.ts";
+import type { Entry, Tail } from "./tail.ts";
+
+/** What the journal sees of a cursor; {@linkcode ./reader.ts} is one. */
+export interface Cursor {
+  readonly committed: number;
+  readonly nextNumber: number;
+  readonly resumePosition: number;
+  readonly pendingPoints: number;
+  readonly isActive: boolean;
+  readonly isOnMemory: boolean;
+  wake(): void;
+  wakeIfReady(): void;
+  dropUnwritten(entries: readonly Entry[]): number;
+  dropWritten(number: number, census: Census | null): number;
+  close(): Promise<void>;
+}
+
+export interface CoreParts {
+  readonly settings: Settings;
+  readonly stats: DiskJournalStats;
+  readonly ledger: Ledger;
+  readonly segments: Segments;
+  readonly tail: Tail;
+  readonly quarantine: Quarantine;
+}
+
+export class Core implements CoreParts {
+  readonly settings: Settings;
+  readonly stats: DiskJournalStats;
+  readonly ledger: Ledger;
+  readonly segments: Segments;
+  readonly tail: Tail;
+  readonly quarantine: Quarantine;
+  readonly readers = new Map<string, Cursor>();
+  /** Number of the first batch since the journal was opened. */
+  readonly firstOfSession: number;
+  /** The journal's id. */
+  id: string;
+  /** No more batches will come. */
+  ended = false;
+  /** Nothing is read any more. */
+  closed = false;
+  /** Told when an output has come further. */
+  onCommit: () => void = () => {};
+  /** Has a segment no longer written to, if it was. */
+  seal: (segment: Segment) => Promise<void> = () => Promise.resolve();
+
+  constructor(id: string, parts: CoreParts) {
+    this.id = id;
+    this.settings = parts.settings;
+    this.stats = parts.stats;
+    this.ledger = parts.ledger;
+    this.segments = parts.segments;
+    this.tail = parts.tail;
+    this.quarantine = parts.quarantine;
+    this.firstOfSession = parts.tail.next;
+  }
+
+  get clients(): ClientTable {
+    return this.ledger.clients;
+  }
+
+  /** Everything before this number has been committed by every output. */
+  get committed(): number {
+    let committed = Infinity;
+    for (const reader of this.readers.values()) committed = Math.min(committed, reader.committed);
+    return committed === Infinity ? 0 : committed;
+  }
+
+  /** Some batches have come to disk, or have been given up: tells those who wait for that. */
+  onWritten(): void {
+    for (const reader of this.readers.values()) reader.wakeIfReady();
+    this.clients.progress();
+  }
+
+  /** A record at `offset` is bad: the segment is copied to quarantine, and ends before that record from now on. */
+  async setAside(segment: Segment, offset: number): Promise<void> {
+    await this.seal(segment);
+    // Another reader may have come to it first, or it has been dropped.
+    if (segment.length <= offset || !this.segments.has(segment)) return;
+    const { settings: { files, log, times }, stats } = this;
+    const lost = segment.length - offset;
+    segment.length = offset;
+    segment.end = null;
+    stats.quarantinedSegments++;
+    stats.damagedBytes += lost;
+    const failure = await this.quarantine.add(segment.path, "copy", times.wallMs());
+    log.error("A segment of the journal has a damaged record; what comes before it is used", {
+      path: segment.path,
+      at_byte: offset,
+      lost_bytes: lost,
+      no_copy: failure ?? undefined,
+    });
+    if (failure !== null || !this.segments.has(segment)) return;
+    // What is behind in the last one is known of clients nowhere else on disk: the next start keeps it.
+    if (segment === this.segments.last) return;
+    const before = segment.fileBytes;
+    await cut(segment, offset, files, log);
+    stats.diskBytes += segment.fileBytes - before;
+  }
+
+  /** A segment cannot be read from some place on, for good. */
+  onUnreadable(segment: Segment, error: unknown): void {
+    this.settings.log.error("Cannot read a segment of the journal", {
+      path: segment.path,
+      error: messageOf(error),
+    });
+  }
+
+  /** The list of clients at the beginning of a segment is damaged; its batches are good without. */
+  async onBadSnapshot(segment: Segment): Promise<void> {
+    if (segment.badSnapshot) return;
+    segment.badSnapshot = true;
+    this.stats.quarantinedSegments++;
+    const { log, times } = this.settings;
+    log.error("The list of clients in a segment of the journal is damaged, its points are used", {
+      path: segment.path,
+    });
+    await this.quarantine.add(segment.path, "copy", times.wallMs());
+  }
+
+  /** An output has lost points at the end of a segment. Where several lose the same ones, they count once. */
+  onLoss(segment: Segment, points: number): void {
+    const more = points - segment.lostPoints;
+    if (more <= 0) return;
+    segment.lostPoints += more;
+    this.stats.damagedPoints += more;
+    this.settings.log.error("Points of the journal are lost by damage", { points: more, path: segment.path });
+  }
+}

@@ -1,0 +1,69 @@
+/** Saves the positions of the outputs: soon after they have moved, and at the end. */
+import { messageOf } from "../../base/errors.ts";
+import type { Core } from "./core.ts";
+import { cursorPath, saveCursor } from "./format/cursor.ts";
+
+const INTERVAL_MS = 1000;
+const LOG_INTERVAL_MS = 60_000;
+
+export class Cursors {
+  readonly #core: Core;
+  /** What the files say, by path. */
+  readonly #saved: Map<string, number | null>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #saving: Promise<void> = Promise.resolve();
+  #complainedMs = -Infinity;
+
+  constructor(core: Core, saved: Map<string, number | null>) {
+    this.#core = core;
+    this.#saved = saved;
+  }
+
+  /** Where the output of that name went on reading, or `undefined`. */
+  of(output: string): { path: string; position: number | undefined } {
+    const path = cursorPath(this.#core.settings.directory, output);
+    return { path, position: this.#saved.get(path) ?? undefined };
+  }
+
+  /** A position has moved. */
+  schedule(): void {
+    if (this.#core.closed) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#saving = this.#save();
+    }, INTERVAL_MS);
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#save();
+  }
+
+  /** Saves them now. @throws What the file system throws. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    let failure: unknown;
+    await (this.#saving = this.#save((error) => failure = error));
+    if (failure !== undefined) throw failure;
+  }
+
+  async #save(onFailure: (error: unknown) => void = () => {}): Promise<void> {
+    await this.#saving;
+    const { readers, settings: { files, log, times } } = this.#core;
+    for (const [name, { resumePosition }] of readers) {
+      const { path, position } = this.of(name);
+      if (position === resumePosition) continue;
+      try {
+        await saveCursor(files, path, resumePosition);
+        this.#saved.set(path, resumePosition);
+      } catch (error) {
+        onFailure(error);
+        const now = times.monotonicMs();
+        if (now - this.#complainedMs < LOG_INTERVAL_MS) continue;
+        this.#complainedMs = now;
+        log.warn("Cannot save a cursor of the journal", { path, error: messageOf(error) });
+      }
+    }
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * The journal on disk: an append-only log of batches in segment files, one cursor per output.
+ *
+ * Batches wait in memory ({@linkcode ./tail.ts}) for the writer ({@linkcode ./writer.ts}), which encodes and writes all
+ * that has come together and syncs it once. Readers ({@linkcode ./reader.ts}) that keep up get the same batches from
+ * memory; those behind decode segments. What is kept, and what happens at a limit, is in {@linkcode ./retention.ts}; the
+ * accounts of each client in {@linkcode ./ledger.ts}.
+ */
+import type { ClientTable } from "../../points/origins.ts";
+import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
+import { type BatchReader, type Journal, newJournalId, type ReaderOptions } from "../../journal.ts";
+import type { Batch } from "../../points/measurement.ts";
+import { Census } from "./format/census.ts";
+import { Core } from "./core.ts";
+import { loadCursors } from "./format/cursor.ts";
+import { Cursors } from "./cursors.ts";
+import { identify, type Identity, saveIdentity } from "./format/identity.ts";
+import { Ledger } from "./ledger.ts";
+import { lockDirectory } from "./format/lock.ts";
+import { complete, type DiskJournalOptions, type DiskJournalStats, newStats } from "./options.ts";
+import { Quarantine } from "./quarantine.ts";
+import { DiskReader } from "./reader.ts";
+import { Pace } from "./pace.ts";
+import { recover, type Recovered, settleDamage } from "./recover.ts";
+import { Retention } from "./retention.ts";
+import { Segments } from "./segments.ts";
+import { Tail } from "./tail.ts";
+import { Writer } from "./writer.ts";
+
+export type { DiskJournalOptions, DiskJournalStats } from "./options.ts";
+
+export class DiskJournal implements Journal, AsyncDisposable {
+  readonly #core: Core;
+  readonly #lock: Deno.FsFile;
+  readonly #cursors: Cursors;
+  readonly #retention: Retention;
+  readonly #pace: Pace;
+  readonly #writer: Writer;
+  readonly #found: Recovered;
+  #identity: Identity;
+  #unblocked = false;
+  #waiting: (() => void)[] = [];
+  #closing: Promise<void> | null = null;
+
+  /**
+   * Opens the journal in a directory, which is made if need be.
+   *
+   * @throws {ExitError} 69 if the directory cannot be used at all, or another process uses it. Damage is no reason.
+   */
+  static async open(options: DiskJournalOptions): Promise<DiskJournal> {
+    const settings = complete(options);
+    const { directory, files, log, times } = settings;
+    const unusable = (error: unknown) =>
+      error instanceof ExitError ? error : new ExitError(
+        EXIT.unavailable,
+        `Cannot use the journal in ${directory}: ${
+          messageOf(error)
+        }. Make the directory writable for this process, ` +
+          "or set journal.path to another one",
+        { cause: error },
+      );
+    let lock: Deno.FsFile;
+    try {
+      await files.makeDirectory(directory);
+      lock = await lockDirectory(directory);
+    } catch (error) {
+      throw unusable(error);
+    }
+    try {
+      const cursors = await loadCursors(files, directory);
+      for (const [path, position] of cursors) {
+        if (position !== null) continue;
+        log.error("A cursor of the journal is damaged: its output gets all that is kept", { path });
+      }
+      const stats = newStats();
+      const quarantine = new Quarantine(directory, files, log, settings.quarantineBytes);
+      const found = await recover({ directory, files, log, stats, quarantine, cursors, times });
+      const known = Math.max(found.next, ...[...cursors.values()].map((position) => position ?? 0));
+      const identity = await identify(files, directory, settings.host, known, log);
+      await settleDamage(found, identity.numbers, { directory, files, log, times });
+      const segments = new Segments(found.segments, stats, files, log);
+      const ledger = new Ledger(found.end, () => times.wallMs(), settings.maxClients);
+      const tail = new Tail(identity.numbers);
+      const core = new Core(identity.id, { settings, stats, ledger, segments, tail, quarantine });
+      return new DiskJournal(core, identity, lock, cursors, found);
+    } catch (error) {
+      lock.close();
+      throw unusable(error);
+    }
+  }
+
+  private constructor(
+    core: Core,
+    identity: Identity,
+    lock: Deno.FsFile,
+    cursors: Map<string, number | null>,
+    found: Recovered,
+  ) {
+    this.#core = core;
+    this.#identity = identity;
+    this.#lock = lock;
+    this.#found = found;
+    this.#cursors = new Cursors(core, cursors);
+    this.#retention = new Retention(core);
+    this.#pace = new Pace(core);
+    this.#writer = new Writer(core, this.#retention, () => this.#wakeProducers());
+    core.seal = (segment) => this.#writer.seal(segment);
+    core.onCommit = () => {
+      this.#retention.forgetCommitted();
+      this.#wakeProducers();
+      this.#cursors.schedule();
+      // Clients may be waiting until this is stored.
+      core.clients.progress();
+    };
+  }
+
+  get id(): string {
+    return this.#core.id;
+  }
+
+  get stats(): DiskJournalStats {
+    return this.#core.stats;
+  }
+
+  get clients(): ClientTable {
+    return this.#core.clients;
+  }
+
+  get ended(): boolean {
+    return this.#core.ended;
+  }
+
+  /** Number of the batch that was appended last. */
+  get lastPosition(): number {
+    return this.#core.tail.next - 1;
+  }
+
+  /** Number of the first batch that is not on disk: all before it are written and synced, or given up. */
+  get writtenPosition(): number {
+    return this.#core.tail.written;
+  }
+
+  get pendingPoints(): number {
+    const { readers, segments, ledger, stats } = this.#core;
+    let pending = 0;
+    for (const reader of readers.values()) pending = Math.max(pending, reader.pendingPoints);
+    if (readers.size > 0) return pending;
+    const kept = segments.first ? ledger.keptAtStart(new Census(segments.first.pointsBefore)) : 0;
+    return kept + stats.appendedPoints;
+  }
+
+  /** Points that are in memory alone, and that some output has not committed. */
+  get unwrittenPoints(): number {
+    const { tail, committed } = this.#core;
+    return tail.from(Math.max(tail.written, committed)).reduce((sum, { batch }) => sum + batch.length, 0);
+  }
+
+  get stalledSince(): number | undefined {
+    return this.#writer.tryingSince;
+  }
+
+  async renewId(): Promise<void> {
+    const { files, directory } = this.#core.settings;
+    // What outputs have under the old id must not be sent under the new one.
+    await this.#cursors.flush();
+    const identity = { ...this.#identity, id: newJournalId() };
+    await saveIdentity(files, directory, identity);
+    this.#identity = identity;
+    this.#core.id = identity.id;
+  }
+
+  /** The cursor of that name goes on where it was, or begins with the first batch that is kept. */
+  reader(name = "default", options: ReaderOptions = {}): BatchReader {
+    const { readers, segments, tail } = this.#core;
+    if (readers.has(name)) throw new RangeError(`Cannot open reader ${name}: it is open already`);
+    const { path, position = -1 } = this.#cursors.of(name);
+    const { first } = segments;
+    const from = first?.first ?? tail.first?.number ?? tail.next;
+    const { begin, starts } = this.#found;
+    const start = position >= from
+      ? starts.get(path)!
+      : (first && first !== this.#found.segments[0] && segments.censusAt(first)) || begin;
+    const reader = new DiskReader(name, this.#core, Math.max(position, from), start, options);
+    readers.set(name, reader);
+    return reader;
+  }
+
+  append(batch: Batch): Promise<void> | void {
+    const { ended, stats, tail, readers, settings } = this.#core;
+    if (batch.length === 0 && batch.origins.length === 0) return batch.release();
+    if (ended) throw new Error("Cannot append: the journal has been ended");
+    stats.appendedPoints += batch.length;
+    tail.append(batch);
+    this.#retention.limitMemory();
+    for (const reader of readers.values()) reader.wakeIfReady();
+    this.#writer.wake();
+    if (settings.onFull !== "block" || this.#unblocked) return;
+    if (this.#retention.isFull) return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#pace.appended(batch.length);
+    if (this.#pace.isAhead) return this.#pace.wait();
+  }
+
+  unblock(): void {
+    this.#unblocked = true;
+    this.#wakeProducers(true);
+  }
+
+  end(): void {
+    this.#core.ended = true;
+    for (const reader of this.#core.readers.values()) reader.wake();
+    this.#wakeProducers(true);
+    this.#writer.wake();
+  }
+
+  /** Writes what it can, saves the cursors and lets the directory go. May be called several times. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const core = this.#core;
+    this.end();
+    core.closed = true;
+    this.#writer.wake();
+    await this.#writer.finished;
+    for (const reader of core.readers.values()) await reader.close();
+    await this.#cursors.close();
+    this.#lock.close();
+  }
+
+  #wakeProducers(all = false): void {
+    if (!all && this.#retention.isFull) return;
+    for (const resume of this.#waiting.splice(0)) resume();
+  }
+}

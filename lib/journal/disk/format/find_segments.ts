@@ -1,0 +1,72 @@
+/** The segments in a directory, by what their headers say. */
+import { messageOf } from "../../../base/errors.ts";
+import type { Files } from "./files.ts";
+import type { Times } from "../options.ts";
+import { numberOfName, readHeader, type Segment, type SegmentHeader, segmentName } from "./segment.ts";
+
+export interface FoundSegments {
+  /** Those with good headers, in the order of their numbers. Nothing else of them has been looked at. */
+  readonly segments: Segment[];
+  /** What is wrong with other files that are called so, by their paths. */
+  readonly problems: Map<string, string>;
+  /** Segments that have the names of others: a name does not count. */
+  readonly misnamed: string[];
+}
+
+interface Candidate {
+  readonly path: string;
+  readonly header: SegmentHeader;
+  readonly isNamedWell: boolean;
+  readonly size: number;
+  /** When it was last changed, in ms since the epoch; `null` where the file system does not say. */
+  readonly changedMs: number | null;
+}
+
+/** Never fails: what cannot be read is a problem. @param names Of all files in the directory. */
+export async function findSegments(
+  directory: string,
+  names: readonly string[],
+  files: Files,
+  times: Times,
+): Promise<FoundSegments> {
+  const problems = new Map<string, string>();
+  const candidates: Candidate[] = [];
+  for (const name of names) {
+    if (numberOfName(name) === null) continue;
+    const path = `${directory}/${name}`;
+    try {
+      const header = readHeader(files, path);
+      const { size, mtime } = await files.stat(path);
+      if (typeof header === "string") problems.set(path, header);
+      else {
+        const isNamedWell = segmentName(header.first) === name;
+        candidates.push({ path, header, isNamedWell, size, changedMs: mtime?.getTime() ?? null });
+      }
+    } catch (error) {
+      problems.set(path, messageOf(error));
+    }
+  }
+  candidates.sort((a, b) => a.header.first - b.header.first || Number(b.isNamedWell) - Number(a.isNamedWell));
+  const segments: Segment[] = [];
+  const misnamed: string[] = [];
+  for (const { path, header, isNamedWell, size, changedMs } of candidates) {
+    const before = segments.at(-1);
+    if (before?.first === header.first) {
+      problems.set(path, `it begins with the same record as ${before.path}`);
+      continue;
+    }
+    if (!isNamedWell) misnamed.push(path);
+    const writtenMs = times.monotonicMs() - Math.max(0, times.wallMs() - (changedMs ?? Infinity));
+    segments.push({
+      ...header,
+      path,
+      length: size,
+      fileBytes: size,
+      end: null,
+      begunMs: writtenMs,
+      writtenMs,
+      lostPoints: 0,
+    });
+  }
+  return { segments, problems, misnamed };
+}

@@ -1,0 +1,127 @@
+/** Reads a segment from its beginning as far as it is good, and counts. */
+import { messageOf } from "../../../base/errors.ts";
+import { Census, Counter, guessPoints } from "./census.ts";
+import type { Files } from "./files.ts";
+import { type Damage, RecordReader, type RecordStop } from "./record_reader.ts";
+import { HEADER_BYTES, type Segment } from "./segment.ts";
+
+export interface Scan {
+  /** Behind the last good record; `null` where there is not even a snapshot, and no base is given. */
+  census: Census | null;
+  /** The snapshot is damaged, and the base was used. */
+  badSnapshot: boolean;
+  stop: RecordStop;
+  /** What is wrong, where it is `bad`. */
+  problem?: string;
+  /** Good ones. */
+  records: number;
+  /** Bytes up to the first record that is not good. */
+  goodLength: number;
+  /** Points from there on, as far as they can be counted. */
+  lostPoints: number;
+}
+
+export interface ScanOptions {
+  /** Stops before the record with this number. @default {Infinity} */
+  before?: number;
+  /**
+   * Lost points are counted from the record with this number on. What stands before it, every output has: clients need
+   * not send that again, although it is lost. @default {0}
+   */
+  lostFrom?: number;
+  /** What stands for the snapshot if that is damaged; it is counted on. @default none */
+  base?: Census;
+  /** When the clients of its records were in contact at the latest, in ms since the epoch. @default {0} */
+  seenMs?: number;
+}
+
+/** Never fails: what cannot be read is bad. */
+export async function scanSegment(
+  files: Files,
+  segment: Pick<Segment, "path" | "first" | "pointsBefore" | "length">,
+  options: ScanOptions = {},
+): Promise<Scan> {
+  const { before = Infinity, lostFrom = 0, base, seenMs } = options;
+  const { path, first, pointsBefore, length } = segment;
+  const scan: Scan = {
+    census: null,
+    badSnapshot: false,
+    stop: "end",
+    records: 0,
+    goodLength: HEADER_BYTES,
+    lostPoints: 0,
+  };
+  try {
+    using reader = await RecordReader.open(files, path);
+    let counter: Counter | null = null;
+    let damage: Damage | null = null;
+    while (counter === null || first + scan.records < before) {
+      const payload = await reader.next(length);
+      if (typeof payload === "string") {
+        scan.stop = payload;
+        if (payload !== "end") damage = await reader.skipDamage(length);
+        if (damage === null || damage.what === "more" || counter || !base) break;
+        // Of the snapshot alone.
+        damage = null;
+        scan.stop = "end";
+        scan.badSnapshot = true;
+        counter = new Counter(scan.census = base, seenMs);
+      } else if (counter) {
+        counter.add(payload);
+        scan.records++;
+      } else {
+        counter = new Counter(scan.census = Census.ofSnapshot(payload, pointsBefore), seenMs);
+      }
+      scan.goodLength = reader.offset;
+    }
+    if (scan.stop === "bad") scan.problem = "it is no record";
+    // What only looks like a record may be within one that is torn.
+    if (damage && (scan.stop === "bad" || damage.what === "length")) {
+      scan.problem = damage.what === "length" ? "its length is wrong" : "its checksum is wrong";
+      scan.stop = "bad";
+      counter ??= new Counter(new Census());
+      scan.lostPoints = await countLost(reader, length, damage, first + scan.records, lostFrom, counter);
+    }
+  } catch (error) {
+    scan.stop = "bad";
+    scan.problem = messageOf(error);
+  }
+  // No crash leaves a segment without its snapshot.
+  if (scan.census === null) {
+    scan.problem ??= "its list of clients is not whole";
+    scan.stop = "bad";
+  }
+  return scan;
+}
+
+/**
+ * Records behind a damaged one cannot be decoded without it, but what they say of themselves can be read.
+ *
+ * @param damage The first one; the record there has that `number`.
+ * @returns the points of the records from `lostFrom` on.
+ */
+async function countLost(
+  reader: RecordReader,
+  length: number,
+  damage: Damage,
+  number: number,
+  lostFrom: number,
+  counter: Counter,
+): Promise<number> {
+  let points = 0;
+  for (let found: Damage | null = damage; found !== null;) {
+    // Where nobody knows a number, no output is known to have the record.
+    if (found.what === "more") number = Infinity;
+    const { what, payload } = found;
+    if (number >= lostFrom) points += guessPoints(payload);
+    try {
+      if (what === "payload" || what === "more") counter.passDamaged(payload);
+      else if (number < lostFrom) counter.salvage(payload);
+    } catch { /* what it says of clients cannot be told */ }
+    number++;
+    const next = await reader.next(length);
+    if (typeof next !== "string") found = { what: "nothing", payload: next };
+    else found = next === "end" ? null : await reader.skipDamage(length);
+  }
+  return points;
+}

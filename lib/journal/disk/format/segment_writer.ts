@@ -1,0 +1,146 @@
+/** Writes one segment: whole groups of records, each written and synced or taken back. */
+import { BatchEncoder } from "../../../batches/codec.ts";
+import { PostcardWriter } from "../../../postcard.ts";
+import { type Files, type JournalFile, replaceFile, syncDirectory, writeAll } from "./files.ts";
+import { OriginWriter } from "./record.ts";
+import {
+  encodeHeader,
+  HEADER_BYTES,
+  MAX_SERIES,
+  putRecordHead,
+  RECORD_HEAD_BYTES,
+  type Segment,
+  segmentName,
+} from "./segment.ts";
+import { type ClientState, encodeSnapshot } from "./snapshot.ts";
+import type { Entry } from "../tail.ts";
+
+/** Records that are written and synced together take about this at most. */
+const GROUP_BYTES = 1024 * 1024;
+/** A buffer that one large group needed is not kept. */
+const KEPT_BUFFER_BYTES = 2 * GROUP_BYTES;
+
+export class SegmentWriter {
+  readonly segment: Segment;
+  /** Number of the next record. */
+  next: number;
+  /** Bytes of its header and snapshot. */
+  readonly startBytes: number;
+  readonly #file: JournalFile;
+  readonly #encoder = new BatchEncoder({ maxSeries: MAX_SERIES });
+  readonly #origins = new OriginWriter();
+  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(64 * 1024);
+  #length = 0;
+  #encoded = 0;
+
+  private constructor(segment: Segment, file: JournalFile) {
+    this.segment = segment;
+    this.startBytes = segment.length;
+    this.next = segment.first;
+    this.#file = file;
+  }
+
+  /**
+   * Begins a segment whose first record has the number `first`: once it is there at all, its snapshot is whole.
+   *
+   * @throws What the file system throws.
+   */
+  static async begin(
+    files: Files,
+    directory: string,
+    place: { first: number; pointsBefore: number; clients: readonly ClientState[] },
+    nowMs: number,
+  ): Promise<SegmentWriter> {
+    const path = `${directory}/${segmentName(place.first)}`;
+    const header = { first: place.first, pointsBefore: place.pointsBefore, missing: 0 };
+    const snapshot = encodeSnapshot(place.clients);
+    const length = HEADER_BYTES + RECORD_HEAD_BYTES + snapshot.length;
+    const bytes = new Uint8Array(length);
+    bytes.set(encodeHeader(header));
+    bytes.set(snapshot, HEADER_BYTES + RECORD_HEAD_BYTES);
+    putRecordHead(bytes, HEADER_BYTES, length);
+    await replaceFile(path, bytes, files);
+    await syncDirectory(directory, files);
+    const file = await files.open(path, { append: true });
+    return new SegmentWriter({
+      ...header,
+      path,
+      length,
+      fileBytes: length,
+      end: null,
+      begunMs: nowMs,
+      writtenMs: nowMs,
+      lostPoints: 0,
+    }, file);
+  }
+
+  /**
+   * Encodes as many of the entries as make one group and have consecutive numbers, for {@linkcode SegmentWriter.flush}.
+   *
+   * @param maxBytes Bytes that the segment may still take, by and large.
+   * @returns How many these are, and what is wrong with the next one, if it cannot be encoded. That is a fault of
+   *   whoever made it; this writer must not be used for what comes behind.
+   */
+  encode(entries: readonly Entry[], maxBytes: number): { count: number; error?: RangeError } {
+    if (this.#buffer.length > KEPT_BUFFER_BYTES) this.#buffer = new Uint8Array(64 * 1024);
+    this.#length = 0;
+    let count = 0;
+    let error: RangeError | undefined;
+    for (; count < entries.length && this.#length < Math.min(GROUP_BYTES, maxBytes); count++) {
+      const { number, batch } = entries[count];
+      if (number !== this.next + count) break;
+      try {
+        const encoded = this.#encoder.encode(batch);
+        const before = new PostcardWriter(16 + 40 * batch.origins.length);
+        this.#origins.write(before, batch.origins);
+        this.#add(before.written, encoded);
+      } catch (thrown) {
+        if (!(thrown instanceof RangeError)) throw thrown;
+        error = thrown;
+        break;
+      }
+    }
+    this.#encoded = count;
+    return { count, error };
+  }
+
+  /**
+   * Writes and syncs what was encoded.
+   *
+   * @throws What the file system throws. The file is as before then, and this writer must not be used again.
+   */
+  async flush(nowMs: () => number): Promise<void> {
+    const { segment } = this;
+    try {
+      await writeAll(this.#file, this.#buffer.subarray(0, this.#length));
+      await this.#file.syncData();
+    } catch (error) {
+      await this.#file.truncate(segment.length).catch(() => {});
+      throw error;
+    }
+    segment.length += this.#length;
+    segment.writtenMs = nowMs();
+    this.next += this.#encoded;
+    this.#encoded = 0;
+  }
+
+  /** Nothing is added any more. */
+  close(): void {
+    this.segment.end = this.next;
+    this.#file.close();
+  }
+
+  #add(origins: Uint8Array, batch: Uint8Array): void {
+    const start = this.#length;
+    const end = start + RECORD_HEAD_BYTES + origins.length + batch.length;
+    if (end > this.#buffer.length) {
+      const larger = new Uint8Array(Math.max(end, this.#buffer.length * 2));
+      larger.set(this.#buffer.subarray(0, start));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(origins, start + RECORD_HEAD_BYTES);
+    this.#buffer.set(batch, start + RECORD_HEAD_BYTES + origins.length);
+    putRecordHead(this.#buffer, start, end);
+    this.#length = end;
+  }
+}

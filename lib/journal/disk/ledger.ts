@@ -1,0 +1,155 @@
+/**
+ * The accounts of a journal on disk: how many points of each client were written to it, since the client is known. What
+ * should be between two places and is not is a loss, to the point and by client.
+ */
+import { type ClientRecord, ClientTable } from "../../points/origins.ts";
+import type { Batch } from "../../points/measurement.ts";
+import { Census, keyOf, LOCAL_KEY } from "./format/census.ts";
+import type { ClientState } from "./format/snapshot.ts";
+
+interface Line {
+  /** Points of the client that were written to the journal, since it is known. */
+  written: number;
+  /** As many of them when the journal was opened. */
+  readonly atOpen: number;
+  /** Points that passed through memory since then and were not written: dropped, or taken by every output before. */
+  unwritten: number;
+}
+
+/** What became of a batch: it is on disk, or it never will be. */
+export type Fate = "written" | "unwritten";
+
+export class Ledger {
+  readonly clients: ClientTable;
+  /** Points of all clients that were written to the journal, since it was made. */
+  writtenPoints: number;
+  /** Points that passed through memory since the journal was opened and were not written. */
+  unwrittenPoints = 0;
+  /** Where the journal ended when it was opened. */
+  readonly #atOpen: Census;
+  readonly #lines = new Map<ClientRecord, Line>();
+  readonly #nowMs: () => number;
+
+  /**
+   * @param atOpen The end of the journal: its clients are those of the table.
+   * @param nowMs The wall clock.
+   */
+  constructor(atOpen: Census, nowMs: () => number, maxClients?: number) {
+    this.#atOpen = atOpen;
+    this.#nowMs = nowMs;
+    this.clients = new ClientTable(maxClients, nowMs);
+    this.writtenPoints = atOpen.points;
+    const now = nowMs();
+    for (const [key, state] of atOpen.clients) {
+      const client = key === LOCAL_KEY ? this.clients.local : this.clients.get(state.name, state.instance);
+      client.accepted = client.durable = state.sequence;
+      // A contact in the future is one of a clock that was wrong.
+      client.lastContactMs = Math.min(state.contactMs, now);
+      this.#lines.set(client, { written: state.points, atOpen: state.points, unwritten: 0 });
+    }
+  }
+
+  /** Opens the accounts of an output that goes on where `start` was taken. */
+  openAccounts(output: string, start: Census): void {
+    this.clients.addOutput(output);
+    for (const [client, { atOpen, unwritten }] of this.#lines) {
+      const state = start.clients.get(client === this.clients.local ? LOCAL_KEY : keyOf(client));
+      const account = client.account(output);
+      // What is counted as received and has no place on disk any more is not for an output that comes later.
+      account.keptAtStart = atOpen - (state?.points ?? 0) - unwritten;
+      account.sequence = state?.sequence ?? 0;
+    }
+  }
+
+  /** The sum of what {@linkcode Ledger.openAccounts} finds to be kept. */
+  keptAtStart(start: Census): number {
+    return this.#atOpen.points - start.points - this.unwrittenPoints;
+  }
+
+  /** A batch has got its place, or has none: it is as durable as it will ever be. */
+  enter(batch: Batch, fate: Fate): void {
+    const now = this.#nowMs();
+    eachOwner(batch, this.clients.local, (client, points) => {
+      const line = this.#line(client);
+      line[fate] += points;
+      if (client !== this.clients.local) {
+        client.lastContactMs = now;
+        this.clients.remember(client);
+      }
+    });
+    this[`${fate}Points`] += batch.length;
+    this.clients.makeDurable(batch);
+  }
+
+  /** Every client now, for a snapshot: where the next record will stand. Those that may be forgotten are, before. */
+  snapshot(): ClientState[] {
+    const { clients } = this;
+    clients.forgetOld();
+    for (const client of this.#lines.keys()) {
+      if (client !== clients.local && !clients.has(client)) this.#lines.delete(client);
+    }
+    return this.#states();
+  }
+
+  #states(): ClientState[] {
+    const { local } = this.clients;
+    return [local, ...this.clients].map((client) => ({
+      name: client.name,
+      instance: client.instance,
+      sequence: client.durable,
+      points: this.#lines.get(client)?.written ?? 0,
+      contactMs: client.lastContactMs,
+    }));
+  }
+
+  /** The end of what is written. */
+  census(): Census {
+    return Census.ofStates(this.#states(), this.writtenPoints);
+  }
+
+  /**
+   * An output has come to a place of the disk: what it should have had by then, and neither had nor has in hand, is
+   * lost to it.
+   *
+   * @param held Batches that it has read and not committed.
+   * @returns how many points that are.
+   */
+  reconcile(output: string, place: Census, held: Iterable<Batch>, as: "stored" | "dropped"): number {
+    const inHand = new Map<ClientRecord, number>();
+    for (const batch of held) {
+      eachOwner(batch, this.clients.local, (client, points) => {
+        inHand.set(client, (inHand.get(client) ?? 0) + points);
+      });
+    }
+    let lost = 0;
+    for (const [key, state] of place.clients) {
+      const client = key === LOCAL_KEY ? this.clients.local : this.clients.get(state.name, state.instance);
+      const { atOpen, unwritten } = this.#line(client);
+      const account = client.account(output);
+      const had = atOpen - account.keptAtStart + account.stored + account.dropped - unwritten;
+      const missing = state.points - had - (inHand.get(client) ?? 0);
+      if (missing <= 0) continue;
+      account[as] += missing;
+      if (state.sequence > account.sequence) account.sequence = state.sequence;
+      lost += missing;
+    }
+    return lost;
+  }
+
+  #line(client: ClientRecord): Line {
+    let line = this.#lines.get(client);
+    if (!line) this.#lines.set(client, line = { written: 0, atOpen: 0, unwritten: 0 });
+    return line;
+  }
+}
+
+/** Calls back for each part of a batch that is of one client. */
+function eachOwner(
+  batch: Batch,
+  local: ClientRecord,
+  visit: (client: ClientRecord, points: number) => void,
+): void {
+  const { origins } = batch;
+  if (origins.length === 0) return visit(local, batch.length);
+  for (const { client, start, end } of origins) visit(client, end - start);
+}

@@ -1,0 +1,374 @@
+/** One output's view of a journal on disk: from memory where it has caught up, from the segments where it is behind. */
+import type { BatchReader, ReaderOptions, WaitResult } from "../../journal.ts";
+import { type Batch, BatchPool } from "../../points/measurement.ts";
+import type { Census } from "./format/census.ts";
+import { Wakeup } from "../../base/waiting.ts";
+import type { Core } from "./core.ts";
+import type { RecordStop } from "./format/record_reader.ts";
+import { HEADER_BYTES, type Segment } from "./format/segment.ts";
+import { SegmentSource } from "./format/segment_source.ts";
+import type { Entry } from "./tail.ts";
+
+/** Decoded ahead of an output that is behind, in points. */
+const AHEAD_POINTS = 8192;
+/** An output that has read nothing for so long is not waited for, in ms. */
+const ACTIVE_MS = 200;
+/** With a rate, no more than what may come in so long is read at once, in ms. */
+const BURST_MS = 100;
+/** A file that cannot be read (too many are open, a network file system is away) is tried so often. */
+const MAX_TRIES = 5;
+
+export class DiskReader implements BatchReader {
+  position = -1;
+  droppedPoints = 0;
+  /** Number of the next batch to take from memory or disk. */
+  nextNumber: number;
+  readonly #core: Core;
+  /** From disk, not read yet. */
+  readonly #ahead: Entry[] = [];
+  /** Read and not committed; those from disk are this reader's own. */
+  readonly #read: { entry: Entry; own: boolean }[] = [];
+  readonly #pool = new BatchPool(4096, 8);
+  /** In the journal when it was opened, for this reader; and what has become of that and of all since, in points. */
+  readonly #keptAtStart: number;
+  /** When it was read from last, in `performance.now()` ms. */
+  #movedMs = -Infinity;
+  #settledPoints = 0;
+  /** Batches up to this number are passed over: the output has them. */
+  #passUpTo = -1;
+  /** Points were lost, and it could not be found out yet whose. */
+  #owes = false;
+  #source: SegmentSource | null = null;
+  #buffer: Uint8Array<ArrayBuffer> | undefined;
+  #loading: Promise<void> | null = null;
+  /** Tries to read on that failed, one after another. */
+  #failures = 0;
+  /** Nothing is read from disk before this time, by the monotonic clock. */
+  #notBeforeMs = -Infinity;
+  readonly #wakeup = new Wakeup();
+  /** Whether the output asks for more, and waits for it. */
+  #isAsked = false;
+  /** Since when the batch of that number could be read, in `performance.now()` ms. */
+  #readable = { number: -1, sinceMs: 0 };
+  readonly #onlyDurable: boolean;
+
+  constructor(
+    readonly name: string,
+    core: Core,
+    position: number,
+    start: Census,
+    { onlyDurable = false }: ReaderOptions,
+  ) {
+    this.#core = core;
+    this.#onlyDurable = onlyDurable;
+    this.nextNumber = position;
+    core.ledger.openAccounts(name, start);
+    this.#keptAtStart = core.ledger.keptAtStart(start);
+  }
+
+  get journalId(): string {
+    return this.#core.id;
+  }
+
+  get lastPosition(): number {
+    return this.#core.tail.next - 1;
+  }
+
+  /** Everything before this number is committed, or will never come. */
+  get committed(): number {
+    return this.#read[0]?.entry.number ?? this.#ahead[0]?.number ?? this.nextNumber;
+  }
+
+  /** Where the next start goes on: what is to be passed over counts as committed. */
+  get resumePosition(): number {
+    return Math.max(this.committed, this.#passUpTo + 1);
+  }
+
+  get uncommitted(): number {
+    return this.#read.length;
+  }
+
+  get pendingPoints(): number {
+    return this.#keptAtStart + this.#core.stats.appendedPoints - this.#settledPoints;
+  }
+
+  resumeAfter(position: number): void {
+    if (this.position >= 0) throw new RangeError("Cannot resume: batches have been read before");
+    // No output can have a batch of this session that it has not read: such a position is of another journal.
+    this.#passUpTo = Math.min(position, this.#core.firstOfSession - 1);
+    while (this.#ahead.length > 0 && this.#ahead[0].number <= this.#passUpTo) {
+      this.#settle(this.#ahead.shift()!.batch, true);
+    }
+    this.#core.onCommit();
+  }
+
+  next(): Batch | undefined {
+    const own = this.#ahead.length > 0;
+    const entry = own ? this.#ahead.shift() : this.#inMemory;
+    if (!entry) return undefined;
+    if (!own) {
+      this.nextNumber = entry.number + 1;
+      this.#closeSource();
+    }
+    this.#read.push({ entry, own });
+    this.position = entry.number;
+    this.#movedMs = performance.now();
+    return entry.batch;
+  }
+
+  /** An output that waits for its target does not ask; one that asks is woken at once, unless something is wrong. */
+  get stalledSince(): number | undefined {
+    const { number, sinceMs } = this.#readable;
+    if (!this.#isAsked || number !== this.nextNumber || !this.#isReadable) return undefined;
+    return this.#notBeforeMs > this.#core.settings.times.monotonicMs() ? undefined : sinceMs;
+  }
+
+  async wait(timeoutMs = Infinity, signal?: AbortSignal): Promise<WaitResult> {
+    this.#isAsked = true;
+    try {
+      return await this.#wait(timeoutMs, signal);
+    } finally {
+      this.#isAsked = false;
+    }
+  }
+
+  async #wait(timeoutMs: number, signal?: AbortSignal): Promise<WaitResult> {
+    const core = this.#core;
+    const { tail } = core;
+    const deadline = performance.now() + timeoutMs;
+    while (true) {
+      if (this.#isReady) return "ready";
+      if (core.closed) return "ended";
+      if (core.ended && this.nextNumber >= tail.next) return "ended";
+      if (signal?.aborted) return "aborted";
+      let left = deadline - performance.now();
+      if (left <= 0) return "timeout";
+      if (this.nextNumber < tail.written) {
+        const pauseMs = this.#notBeforeMs - core.settings.times.monotonicMs();
+        if (pauseMs <= 0) {
+          await (this.#loading = this.#load());
+          continue;
+        }
+        left = Math.min(left, pauseMs);
+      }
+      await this.#wakeup.wait(left, signal);
+    }
+  }
+
+  wake(): void {
+    this.#wakeup.wake();
+  }
+
+  /** Whether the output has read something a short while ago. */
+  get isActive(): boolean {
+    return performance.now() - this.#movedMs < ACTIVE_MS;
+  }
+
+  /** Whether it will read on from memory in no time: what is there has just come, or it has not stopped reading. */
+  get isOnMemory(): boolean {
+    return (this.#wakeup.isAwaited || this.isActive) && this.#core.tail.at(this.nextNumber) !== undefined;
+  }
+
+  /** Something was appended, or has come to disk. */
+  wakeIfReady(): void {
+    if (!this.#isReadable) return;
+    if (this.#readable.number !== this.nextNumber) {
+      this.#readable = { number: this.nextNumber, sinceMs: performance.now() };
+    }
+    this.wake();
+  }
+
+  /** What has come to disk may have left the memory. */
+  get #isReadable(): boolean {
+    return this.#isReady || this.nextNumber < this.#core.tail.written;
+  }
+
+  get #isReady(): boolean {
+    return this.#ahead.length > 0 || this.#inMemory !== undefined;
+  }
+
+  /** The next batch, if it is in memory and may be handed out. */
+  get #inMemory(): Entry | undefined {
+    const { tail } = this.#core;
+    const entry = tail.at(this.nextNumber);
+    const isHeldBack = this.#onlyDurable && entry !== undefined && entry.number >= tail.written &&
+      entry.batch.origins.length > 0;
+    return isHeldBack ? undefined : entry;
+  }
+
+  commit(count: number): void {
+    if (count > this.uncommitted) {
+      throw new RangeError(`Cannot commit ${count} batches: ${this.uncommitted} are read and not committed`);
+    }
+    for (const { entry, own } of this.#read.splice(0, count)) this.#settle(entry.batch, own);
+    this.#core.onCommit();
+  }
+
+  // What follows is for the journal.
+
+  /** Batches that were read and are not settled. */
+  *held(): Generator<Batch> {
+    for (const { entry } of this.#read) yield entry.batch;
+    for (const { batch } of this.#ahead) yield batch;
+  }
+
+  /** These batches will not come any more. @returns the points that this output loses by it. */
+  dropUnwritten(entries: readonly Entry[]): number {
+    let points = 0;
+    for (const { number, batch } of entries) {
+      if (number < this.nextNumber) continue;
+      this.#core.clients.settle(batch, this.name, "dropped");
+      points += batch.length;
+    }
+    this.droppedPoints += points;
+    this.#settledPoints += points;
+    return points;
+  }
+
+  /**
+   * What is on disk before `number` is deleted.
+   *
+   * @param census Every client there; `null` where it is not known.
+   * @returns the points that this output loses by it.
+   */
+  dropWritten(number: number, census: Census | null): number {
+    if (this.nextNumber >= number) return 0;
+    this.nextNumber = number;
+    if (census === null) {
+      this.#owes = true;
+      return 0;
+    }
+    const points = this.#core.ledger.reconcile(this.name, census, this.held(), "dropped");
+    this.droppedPoints += points;
+    this.#settledPoints += points;
+    return points;
+  }
+
+  async close(): Promise<void> {
+    this.wake();
+    await this.#loading;
+    this.#closeSource();
+  }
+
+  /** The output has it. */
+  #settle(batch: Batch, own: boolean): void {
+    this.#settledPoints += batch.length;
+    this.#core.clients.settle(batch, this.name, "stored");
+    if (own) batch.release();
+  }
+
+  #closeSource(): void {
+    if (!this.#source) return;
+    this.#buffer = this.#source.buffer;
+    this.#source[Symbol.dispose]();
+    this.#source = null;
+  }
+
+  /** Decodes some batches from disk, or moves on to where there are some. */
+  async #load(): Promise<void> {
+    const { segments, tail, settings: { catchUpRate, times } } = this.#core;
+    const burst = catchUpRate * BURST_MS / 1000;
+    let points = 0;
+    let bytes = 0;
+    while (points < AHEAD_POINTS && bytes < burst && !this.#core.closed) {
+      if (this.nextNumber >= tail.written || tail.at(this.nextNumber)) break;
+      const place = segments.find(this.nextNumber);
+      if (!place) {
+        // What was there never came to disk.
+        this.nextNumber = Math.max(this.nextNumber, tail.written);
+        return;
+      }
+      const { segment } = place;
+      this.nextNumber = Math.max(this.nextNumber, segment.first);
+      let source = this.#source;
+      if (source?.segment !== segment || source.number > this.nextNumber) {
+        this.#closeSource();
+        if (segment.end !== null && this.nextNumber >= segment.end) {
+          this.#leave(segment, null);
+          continue;
+        }
+      }
+      const from = this.#source?.offset ?? HEADER_BYTES;
+      const { length } = segment;
+      let batch: Batch | RecordStop;
+      try {
+        source = this.#source ??= await this.#open(segment);
+        batch = await source.next();
+        this.#failures = 0;
+      } catch (error) {
+        this.#closeSource();
+        // One that was dropped meanwhile is no damage.
+        if (!segments.has(segment)) continue;
+        if (!(error instanceof Deno.errors.NotFound) && ++this.#failures < MAX_TRIES) {
+          this.#notBeforeMs = times.monotonicMs() + this.#core.settings.retryMs;
+          return;
+        }
+        this.#failures = 0;
+        this.#core.onUnreadable(segment, error);
+        this.#leave(segment, null);
+        continue;
+      }
+      if (typeof batch !== "string") {
+        points += Math.max(1, batch.length);
+        bytes += source.offset - from;
+        this.#take({ number: source.number - 1, batch });
+      } else if (batch !== "end") {
+        await this.#core.setAside(segment, from);
+      } else if (segment.length <= length && this.nextNumber < tail.written) {
+        this.#leave(segment, source.points);
+      }
+    }
+    if (bytes > 0 && catchUpRate < Infinity) {
+      this.#notBeforeMs = Math.max(this.#notBeforeMs, times.monotonicMs()) + bytes / catchUpRate * 1000;
+    }
+  }
+
+  #take(entry: Entry): void {
+    const { number, batch } = entry;
+    if (number < this.nextNumber) return batch.release();
+    this.nextNumber = number + 1;
+    if (number > this.#passUpTo) this.#ahead.push(entry);
+    else {
+      this.#settle(batch, true);
+      this.#core.onCommit();
+    }
+  }
+
+  /**
+   * Goes on behind the end of a segment.
+   *
+   * @param points Those that were written to the journal up to here, as far as they are still there; `null` where they
+   *   were not counted.
+   */
+  #leave(segment: Segment, points: number | null): void {
+    const { segments, tail, ledger } = this.#core;
+    const place = segments.find(segment.first);
+    // It was dropped meanwhile.
+    if (place?.segment !== segment) return;
+    const { next } = place;
+    const end = next?.first ?? tail.written;
+    const shouldBe = next?.pointsBefore ?? ledger.writtenPoints;
+    if (this.#owes || points !== shouldBe) {
+      const census = next ? segments.censusAt(next) : ledger.census();
+      this.#owes = census === null;
+      if (census) {
+        const had = end - 1 <= this.#passUpTo;
+        const lost = ledger.reconcile(this.name, census, this.held(), had ? "stored" : "dropped");
+        this.#settledPoints += lost;
+        // Of a first segment whose list of clients is lost, only the sum is known.
+        if (!had) this.#core.onLoss(segment, Math.max(lost, points === null ? 0 : shouldBe - points));
+      }
+    }
+    this.nextNumber = Math.max(this.nextNumber, end);
+    this.#core.onCommit();
+  }
+
+  async #open(segment: Segment): Promise<SegmentSource> {
+    const { settings: { files, makeMetric }, clients } = this.#core;
+    const onBadSnapshot = () => this.#core.onBadSnapshot(segment);
+    const options = { files, clients, makeMetric, pool: this.#pool, onBadSnapshot };
+    const source = await SegmentSource.open(segment, options, this.#buffer);
+    this.#buffer = undefined;
+    return source;
+  }
+}

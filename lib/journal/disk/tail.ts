@@ -1,0 +1,132 @@
+/** The end of a journal on disk: the last batches, which are in memory, written or not. */
+import type { Batch } from "../../points/measurement.ts";
+
+/** A batch in the journal. */
+export interface Entry {
+  readonly number: number;
+  readonly batch: Batch;
+}
+
+/** What a batch takes beside its points, in bytes. */
+const BATCH_BYTES = 256;
+
+function costOf({ batch }: Entry): number {
+  return batch.byteLength + BATCH_BYTES;
+}
+
+export class Tail {
+  /** Number of the next batch. */
+  next: number;
+  /** Number of the first batch that may still be written: those before it are on disk, or never will be. */
+  written: number;
+  /** Number behind those that are being written at this moment. */
+  inFlight: number;
+  /** Bytes of memory, by estimate: of all batches, and of those that are not written. */
+  bytes = 0;
+  unwrittenBytes = 0;
+  /** In the order of their numbers; there are gaps where some were taken out. */
+  readonly #entries: Entry[] = [];
+
+  constructor(first: number) {
+    this.next = this.written = this.inFlight = first;
+  }
+
+  get first(): Entry | undefined {
+    return this.#entries[0];
+  }
+
+  get hasUnwritten(): boolean {
+    const last = this.#entries.at(-1);
+    return last !== undefined && last.number >= this.written;
+  }
+
+  append(batch: Batch): void {
+    const entry = { number: this.next++, batch };
+    this.#entries.push(entry);
+    this.bytes += costOf(entry);
+    this.unwrittenBytes += costOf(entry);
+  }
+
+  /** The batch with that number or the next one there is, if nothing before it is on disk only. */
+  at(number: number): Entry | undefined {
+    const first = this.#entries[0];
+    if (!first || number < first.number && number < this.written) return undefined;
+    return this.#entries[this.#indexOf(number)];
+  }
+
+  /** The batches from that number on. */
+  from(number: number): Entry[] {
+    return this.#entries.slice(this.#indexOf(number));
+  }
+
+  /** All before `number` is on disk, or never will be. */
+  advance(number: number): void {
+    if (number <= this.written) return;
+    const end = this.#indexOf(number);
+    for (let i = this.#indexOf(this.written); i < end; i++) this.unwrittenBytes -= costOf(this.#entries[i]);
+    this.written = number;
+  }
+
+  /** Takes the first batches out: those before `number`. */
+  takeFirst(number: number): Entry[] {
+    return this.#take(0, this.#indexOf(number));
+  }
+
+  /** Takes the oldest batches out that nobody is writing, but not the last one, until the rest is below a limit. */
+  takeOldestUnwritten(maxBytes: number): Entry[] {
+    const from = this.#indexOf(Math.max(this.written, this.inFlight));
+    let end = from;
+    let left = this.unwrittenBytes;
+    while (left > maxBytes && end < this.#entries.length - 1) left -= costOf(this.#entries[end++]);
+    return this.#take(from, end);
+  }
+
+  /** Takes out a single batch. */
+  takeOut(number: number): Entry | undefined {
+    const index = this.#indexOf(number);
+    if (this.#entries[index]?.number === number) return this.#take(index, index + 1)[0];
+  }
+
+  /** Takes the oldest written batches out until those that are left are below a limit. */
+  takeWritten(maxBytes: number): Entry[] {
+    let end = 0;
+    let left = this.writtenBytes;
+    while (left > maxBytes && this.#entries[end]?.number < this.written) left -= costOf(this.#entries[end++]);
+    return this.#take(0, end);
+  }
+
+  /** Bytes of memory of the batches that are written. */
+  get writtenBytes(): number {
+    return this.bytes - this.unwrittenBytes;
+  }
+
+  /** Bytes of memory of the batches from one number to before another. */
+  bytesBetween(from: number, to: number): number {
+    const end = this.#indexOf(to);
+    let bytes = 0;
+    for (let i = this.#indexOf(from); i < end; i++) bytes += costOf(this.#entries[i]);
+    return bytes;
+  }
+
+  #take(from: number, end: number): Entry[] {
+    if (end <= from) return [];
+    const taken = this.#entries.splice(from, end - from);
+    for (const entry of taken) {
+      this.bytes -= costOf(entry);
+      if (entry.number >= this.written) this.unwrittenBytes -= costOf(entry);
+    }
+    // Gaps at the place where writing goes on are passed.
+    if (taken[0].number === this.written) this.written = taken.at(-1)!.number + 1;
+    return taken;
+  }
+
+  /** Where the batch with that number, or the next one, stands. */
+  #indexOf(number: number): number {
+    const entries = this.#entries;
+    if (entries.length === 0 || number <= entries[0].number) return 0;
+    // Without gaps it stands at its distance; behind gaps, before that.
+    let at = Math.min(number - entries[0].number, entries.length);
+    while (at > 0 && entries[at - 1].number >= number) at--;
+    return at;
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * Writes what is appended: all that has come together becomes one group of records, is written and synced once, and
+ * counts as durable then. What cannot be written stays in memory and is tried again.
+ */
+import { messageOf } from "../../base/errors.ts";
+import { Wakeup } from "../../base/waiting.ts";
+import type { Core } from "./core.ts";
+import type { Retention } from "./retention.ts";
+import type { Segment } from "./format/segment.ts";
+import { SegmentWriter } from "./format/segment_writer.ts";
+
+const SPACE_INTERVAL_MS = 1000;
+/** While one group is written, the next comes in, and outputs that wait for the disk take the one before from memory. */
+const GROUPS_IN_MEMORY = 4;
+/** So much is worth a sync of its own where nothing has come behind it for so long: its senders may wait for that. */
+const BULK_BYTES = 64 * 1024;
+const QUIET_MS = 5;
+const LOG_INTERVAL_MS = 60_000;
+/** How often the age of what is kept is looked at while nothing comes. */
+const AGE_INTERVAL_MS = 60_000;
+/** The same when the journal has just been opened, and its outputs are about to read. */
+const FIRST_AGE_MS = 100;
+/** A segment has so many times more data than table of clients, however small it should be. */
+const MIN_DATA_RATIO = 2;
+
+export class Writer {
+  /** Resolves when the journal is closed, and what can be written is. */
+  readonly finished: Promise<void>;
+  /**
+   * Since when it has been tried to write what is there, without success and with room on the disk, in
+   * `performance.now()` ms.
+   */
+  tryingSince: number | undefined;
+  readonly #core: Core;
+  readonly #retention: Retention;
+  /** Producers may go on, if there is room. */
+  readonly #onRoom: () => void;
+  #active: SegmentWriter | null = null;
+  #writing: Promise<void> | null = null;
+  readonly #wakeup = new Wakeup();
+  /** Whether what the writer waits for has come. */
+  #isOver: () => boolean = () => true;
+  #failureLoggedMs = -Infinity;
+  #failing = false;
+  #idleMs = FIRST_AGE_MS;
+
+  constructor(core: Core, retention: Retention, onRoom: () => void) {
+    this.#core = core;
+    this.#retention = retention;
+    this.#onRoom = onRoom;
+    this.finished = this.#run();
+  }
+
+  /** Something was appended, or the journal ends. */
+  wake(): void {
+    if (this.#wakeup.isAwaited && this.#isOver()) this.#wakeup.wake();
+  }
+
+  /** Lets the segment go, if it is the one that is written to: the next record begins another one. */
+  async seal(segment: Segment): Promise<void> {
+    while (this.#writing && this.#active?.segment === segment) await this.#writing;
+    if (this.#active?.segment === segment) this.#seal();
+  }
+
+  async #run(): Promise<void> {
+    const { tail } = this.#core;
+    while (true) {
+      if (!tail.hasUnwritten) {
+        if (this.#core.closed) break;
+        await this.#idle();
+        continue;
+      }
+      await this.#gather();
+      if (!this.#core.closed && !await this.#retention.hasSpace()) {
+        this.tryingSince = undefined;
+        this.#stall();
+        await this.#sleep(SPACE_INTERVAL_MS, () => this.#core.closed);
+        continue;
+      }
+      try {
+        this.#retention.stalled = false;
+        this.tryingSince ??= performance.now();
+        this.#writing = this.#writeGroup().finally(() => this.#writing = null);
+        await this.#writing;
+        await this.#retention.limitDisk(() => this.#begin());
+        this.#onSuccess();
+      } catch (error) {
+        this.#onError(error);
+        if (this.#core.closed) break;
+        await this.#sleep(this.#core.settings.retryMs, () => this.#core.closed);
+      }
+    }
+    this.#seal();
+  }
+
+  /** Waits until something is appended or the journal is closed. */
+  async #idle(): Promise<void> {
+    const { tail, settings: { maxAgeMs } } = this.#core;
+    const isOver = () => tail.hasUnwritten || this.#core.closed;
+    if (maxAgeMs === Infinity) return await this.#sleep(Infinity, isOver);
+    await this.#sleep(this.#idleMs, isOver);
+    this.#idleMs = Math.min(AGE_INTERVAL_MS, Math.max(FIRST_AGE_MS, maxAgeMs / 10));
+    await this.#retention.limitDisk(() => this.#begin()).catch((error) => this.#onError(error));
+  }
+
+  /** Waits for more, so that it is synced together. */
+  async #gather(): Promise<void> {
+    const { tail, settings: { sync, memoryBytes } } = this.#core;
+    if (sync === "always") return;
+    const end = performance.now() + sync;
+    const isOver = () => this.#core.ended || tail.unwrittenBytes > memoryBytes / GROUPS_IN_MEMORY;
+    await this.#sleep(sync, () => isOver() || tail.unwrittenBytes > BULK_BYTES);
+    while (!isOver()) {
+      const { next } = tail;
+      const left = end - performance.now();
+      if (left <= 0) return;
+      await this.#sleep(Math.min(QUIET_MS, left), isOver);
+      if (tail.next === next) return;
+    }
+  }
+
+  /** Waits for so long, or until something is appended and the condition is true. */
+  #sleep(ms: number, isOver: () => boolean): Promise<void> {
+    if (isOver()) return Promise.resolve();
+    this.#isOver = isOver;
+    return this.#wakeup.wait(ms);
+  }
+
+  async #writeGroup(): Promise<void> {
+    const { tail, ledger, segments, settings: { segmentBytes, times } } = this.#core;
+    const entries = tail.from(tail.written);
+    // From here on nobody takes them out.
+    tail.inFlight = entries.at(-1)!.number + 1;
+    try {
+      const isOver = ({ segment, startBytes }: SegmentWriter) =>
+        segment.length - startBytes >= Math.max(segmentBytes, MIN_DATA_RATIO * startBytes) ||
+        segment.begunMs < times.monotonicMs() - this.#retention.maxSpanMs;
+      if (this.#active && (this.#active.next !== entries[0].number || isOver(this.#active))) this.#seal();
+      if (!this.#active) await this.#begin(entries[0].number);
+      const active = this.#active!;
+      const room = Math.max(segmentBytes, MIN_DATA_RATIO * active.startBytes) - active.segment.length +
+        active.startBytes;
+      const { count, error } = active.encode(entries, room);
+      if (count > 0) {
+        tail.inFlight = entries[count - 1].number + 1;
+        await active.flush(() => times.monotonicMs());
+        segments.resize(active.segment, active.segment.length);
+        for (let i = 0; i < count; i++) ledger.enter(entries[i].batch, "written");
+        tail.advance(entries[count - 1].number + 1);
+      }
+      if (error) this.#reject(entries[count].number, error);
+    } finally {
+      tail.inFlight = 0;
+    }
+    this.tryingSince = undefined;
+    this.#retention.forgetCommitted();
+    this.#core.onWritten();
+  }
+
+  /** Begins the segment of the record with that number. */
+  async #begin(first = this.#core.tail.written): Promise<void> {
+    const { ledger, segments, settings: { files, directory, times } } = this.#core;
+    this.#seal();
+    const place = { first, pointsBefore: ledger.writtenPoints, clients: ledger.snapshot() };
+    this.#active = await SegmentWriter.begin(files, directory, place, times.monotonicMs());
+    segments.add(this.#active.segment);
+  }
+
+  #seal(): void {
+    this.#active?.close();
+    this.#active = null;
+  }
+
+  /** A batch that cannot be encoded has no record, and the encoder began anew: outputs that have it not, never get it. */
+  #reject(number: number, error: RangeError): void {
+    const { tail, stats, settings: { log } } = this.#core;
+    const entry = tail.takeOut(number)!;
+    stats.rejectedPoints += entry.batch.length;
+    log.error("A batch cannot be kept in the journal, and is given up", {
+      points: entry.batch.length,
+      error: error.message,
+    });
+    this.#retention.giveUp([entry]);
+    this.#seal();
+  }
+
+  #stall(): void {
+    this.#retention.stalled = true;
+    this.#retention.limitMemory();
+    this.#retention.forgetCommitted();
+    this.#core.onWritten();
+    this.#onRoom();
+  }
+
+  #onError(error: unknown): void {
+    const { segments, settings: { log, directory, onFull, times } } = this.#core;
+    const active = this.#active;
+    this.#seal();
+    // Without records it is of no use, unless it is the only one that has the table of clients.
+    if (active && active.next === active.segment.first && segments.length > 1) {
+      segments.remove(active.segment);
+    }
+    const { code } = error as { code?: string };
+    if (code === "ENOSPC" || code === "EDQUOT") {
+      // A process that is started anew has no more room, and has lost what is in memory.
+      this.tryingSince = undefined;
+      // Room may be made by what is oldest.
+      if (onFull === "drop_oldest") this.#retention.dropSegment();
+    }
+    this.#failing = true;
+    this.#stall();
+    const now = times.monotonicMs();
+    if (now - this.#failureLoggedMs < LOG_INTERVAL_MS) return;
+    this.#failureLoggedMs = now;
+    log.error("Cannot write the journal, what comes is kept in memory until it can", {
+      directory,
+      error: messageOf(error),
+    });
+  }
+
+  #onSuccess(): void {
+    if (this.#failing) {
+      this.#failing = false;
+      this.#failureLoggedMs = -Infinity;
+      this.#core.settings.log.info("The journal can be written again");
+    }
+    this.#retention.limitMemory();
+    this.#onRoom();
+  }
+}

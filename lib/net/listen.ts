@@ -1,0 +1,108 @@
+/** Listening on an address of the configuration, or on the socket that systemd has opened for it, and accepting. */
+import { type Address, formatAddress, interfaceProblem } from "./address.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { adoptListener, passedDescriptors } from "./activation.ts";
+
+/** Between two tries to accept, in ms. */
+const ACCEPT_RETRY_MS = 100;
+/** How often it is said that none can be accepted, in ms. */
+const COMPLAIN_MS = 60_000;
+
+/**
+ * Listens on an address such as `[::]:50051` (which also takes IPv4), `127.0.0.1:50051` or `[fe80::1%eth0]:50051`.
+ *
+ * @param key The configuration key that the address comes from.
+ * @throws {ExitError} that names the address and the key, when that is not possible.
+ */
+export function listen(
+  address: Address,
+  key: string,
+  log: Logger,
+  open: (options: Deno.TcpListenOptions) => Deno.TcpListener = Deno.listen,
+): Deno.TcpListener {
+  const { hostname, port } = address;
+  try {
+    return open({ hostname, port });
+  } catch (error) {
+    if (hostname === "::" && !(error instanceof Deno.errors.AddrInUse)) {
+      try {
+        const listener = open({ hostname: "0.0.0.0", port });
+        log.warn("IPv6 is not to be had, listening on IPv4 alone", { address: `0.0.0.0:${port}` });
+        return listener;
+      } catch { /* the first error says more */ }
+    }
+    const reason = interfaceProblem(address) ??
+      (error instanceof Deno.errors.AddrInUse
+        ? "another program uses that port; stop it or choose another port"
+        : error instanceof Deno.errors.AddrNotAvailable
+        ? "no interface of this machine has that address"
+        : messageOf(error));
+    throw new ExitError(EXIT.unavailable, `Cannot listen on ${formatAddress(address)} (${key}): ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Listens on the socket that systemd has passed to this process or, where there is none or this Deno cannot take it, on
+ * the address itself, as {@linkcode listen} does.
+ */
+export async function listenOrAdopt(
+  address: Address,
+  key: string,
+  log: Logger,
+  env: (name: string) => string | undefined = (name) => Deno.env.get(name),
+): Promise<Deno.TcpListener> {
+  const [fd, ...others] = passedDescriptors(env);
+  if (fd === undefined) return listen(address, key, log);
+  if (others.length > 0) log.warn("systemd has passed several sockets, the first one is used", { fd });
+  try {
+    return await adoptListener(fd);
+  } catch (error) {
+    const reason = `Deno ${Deno.version.deno} cannot take a socket from systemd (${messageOf(error)})`;
+    log.warn(`${reason}: listening without it`);
+    try {
+      return listen(address, key, log);
+    } catch (error) {
+      if (!(error instanceof ExitError) || !(error.cause instanceof Deno.errors.AddrInUse)) throw error;
+      throw new ExitError(
+        EXIT.unavailable,
+        `Cannot listen on ${
+          formatAddress(address)
+        } (${key}): systemd has that port, and ${reason}; give it up with ` +
+          `systemctl disable --now alumet-relay-server.socket`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+/**
+ * The connections of a listener, one after another, as long as `isOpen`: set it to false before the listener is closed.
+ * An error, of a process that is out of file descriptors most likely, ends nothing: those who wait stay in the kernel's
+ * queue, and it is tried again.
+ */
+export async function* accepted(
+  listener: Deno.TcpListener,
+  isOpen: () => boolean,
+  log: Logger,
+): AsyncGenerator<Deno.TcpConn, void> {
+  let complained = -Infinity;
+  while (isOpen()) {
+    let conn: Deno.TcpConn;
+    try {
+      conn = await listener.accept();
+    } catch (error) {
+      if (!isOpen()) return;
+      const now = performance.now();
+      if (now - complained > COMPLAIN_MS) {
+        complained = now;
+        log.error("Cannot accept connections for now, trying on", { reason: messageOf(error) });
+      }
+      await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
+      continue;
+    }
+    yield conn;
+  }
+}

@@ -1,0 +1,37 @@
+/** The keys of `[plugins.sqlite]`, and where its database is. */
+import { choice, duration, type Infer, live, optional, table, text } from "../../schema.ts";
+
+/** The database in the state directory, or where there is none, in the working directory. */
+export const DEFAULT_FILE = "measurements.sqlite";
+
+export const config = table({
+  path: text({
+    doc: `The file. Empty: ${DEFAULT_FILE} in the state directory (ROLE below --state-dir), or else here.`,
+    default: "",
+  }),
+  keep: live(optional(duration({
+    doc:
+      "Points that are older are deleted, a part of the file at a time. Where it is not set, all are kept.",
+    default: "30days",
+    min: "1s",
+  }))),
+  flush_interval: live(duration({
+    doc: "How long points wait for others at most, to be written in one transaction.",
+    default: "1s",
+    min: "1ms",
+  })),
+  synchronous: choice(["full", "normal"], {
+    doc:
+      "full: what is written survives a power failure. normal: a power failure may cost the last transactions, which " +
+      "the journal counts as stored; the disk has less to do.",
+    default: "full",
+  }),
+}, { doc: "Writes measurements to an SQLite database." });
+
+export type SqliteConfig = Infer<typeof config>;
+
+/** Where the database of a process is. */
+export function databasePath(path: string, stateDirectory: string | null): string {
+  if (path !== "") return path;
+  return stateDirectory === null ? DEFAULT_FILE : `${stateDirectory}/${DEFAULT_FILE}`;
+}

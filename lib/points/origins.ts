@@ -1,0 +1,246 @@
+/**
+ * Who sends to this process, and what has become of it. The table belongs to the journal: inputs find a client's
+ * record in it, batches say whose points they carry ({@linkcode Origin}), and the journal keeps the accounts and the
+ * sequence numbers, over restarts where it is on disk.
+ *
+ * A client of ours numbers its batches, and presents an instance id with which the numbers go; real agents do neither.
+ */
+import { deadline } from "@std/async/deadline";
+
+/** How long outputs may take to say what they have of a client. */
+const SOURCE_MS = 5000;
+
+/** Clients without contact for so long are forgotten. */
+const FORGET_MS = 30 * 24 * 3_600_000;
+const MAX_CLIENTS = 20_000;
+/** Instances of one name that are remembered: a client that gets new ids all the time takes nobody's place. */
+const MAX_INSTANCES = 1000;
+/** Forgetting looks at all of them: there may be so many times more before it is done. */
+const EXCESS = 1.25;
+
+/** What one output has done with the points of one client since the start. */
+export interface Account {
+  /** Points that were in the journal at the start, for this output to take. */
+  keptAtStart: number;
+  /** Points that the output has committed. */
+  stored: number;
+  /** Points that a policy dropped, or that were lost by damage, before the output had committed them. */
+  dropped: number;
+  /** Number of the client's last batch that the output has committed. */
+  sequence: number;
+}
+
+/** What must be known of a client for its data to be taken once. */
+export interface ClientIdentity {
+  /** The name that it greets with; `""` for the inputs of this process. */
+  readonly name: string;
+  /** 32 hexadecimal digits, or `""` where the client has no instance id. */
+  readonly instance: string;
+}
+
+/** One client. Sequence numbers are of its batches, and begin at 1; 0 is none. */
+export class ClientRecord implements ClientIdentity {
+  /** The last batch that has been taken into the pipe: what comes again with a number up to this one is a duplicate. */
+  accepted = 0;
+  /** The last batch that a crash of this process cannot take away. */
+  durable = 0;
+  /** Points that arrived since the start, those that were refused included. */
+  receivedPoints = 0;
+  rejectedPoints = 0;
+  duplicatePoints = 0;
+  /** In ms since the epoch. */
+  lastContactMs = 0;
+  /** By the name of the output. */
+  readonly accounts: Map<string, Account> = new Map();
+
+  constructor(readonly name: string, readonly instance: string) {}
+
+  account(output: string): Account {
+    let account = this.accounts.get(output);
+    if (!account) {
+      this.accounts.set(output, account = { keptAtStart: 0, stored: 0, dropped: 0, sequence: 0 });
+    }
+    return account;
+  }
+
+  /** The last batch that every output has committed. */
+  get stored(): number {
+    let stored = Infinity;
+    for (const { sequence } of this.accounts.values()) stored = Math.min(stored, sequence);
+    return stored === Infinity ? 0 : stored;
+  }
+
+  /** Whether points wait in the journal for some output. */
+  get isKept(): boolean {
+    for (const output of this.accounts.keys()) if (this.kept(output) > 0) return true;
+    return false;
+  }
+
+  /** Points that wait in the journal for an output. */
+  kept(output: string): number {
+    const { keptAtStart, stored, dropped } = this.account(output);
+    return keptAtStart + this.receivedPoints - this.rejectedPoints - this.duplicatePoints - stored - dropped;
+  }
+}
+
+/** Rows `start … end-1` of a batch came from that client. */
+export interface Origin {
+  readonly client: ClientRecord;
+  readonly start: number;
+  end: number;
+  /** The number of the client's batch that ends here, or 0 where it does not number them. */
+  readonly sequence: number;
+}
+
+/** What carries the points of clients: rows, and whose they are. */
+export interface Credited {
+  readonly length: number;
+  readonly origins: readonly Origin[];
+}
+
+/** Asks an output that keeps sequence numbers with its rows for the last one of a client; 0 where it knows none. */
+export type SequenceSource = (client: ClientIdentity) => Promise<number>;
+
+/** Every client that has been here, and the inputs of this process. */
+export class ClientTable {
+  /** The inputs of this process. */
+  readonly local = new ClientRecord("", "");
+  /** Outputs that say what they have of a client. */
+  readonly sources: SequenceSource[] = [];
+  readonly #records = new Map<string, ClientRecord>();
+  /** How many records a name has. */
+  readonly #instances = new Map<string, number>();
+  readonly #outputs: string[] = [];
+  readonly #listeners = new Set<() => void>();
+  readonly #maxClients: number;
+  readonly #nowMs: () => number;
+
+  /**
+   * @param maxClients No more are remembered for long, whoever makes up names.
+   * @param nowMs The wall clock.
+   */
+  constructor(maxClients = MAX_CLIENTS, nowMs: () => number = () => Date.now()) {
+    this.#maxClients = maxClients;
+    this.#nowMs = nowMs;
+  }
+
+  /** The record of a client, which is made if need be. */
+  get(name: string, instance = ""): ClientRecord {
+    const key = `${instance}/${name}`;
+    let record = this.#records.get(key);
+    if (!record) {
+      if (this.size >= this.#maxClients * EXCESS) this.forgetOld();
+      this.#countInstance(name);
+      this.#records.set(key, record = new ClientRecord(name, instance));
+      for (const output of this.#outputs) record.account(output);
+    }
+    return record;
+  }
+
+  /** A name has one more instance. The oldest give way where there are too many. */
+  #countInstance(name: string): void {
+    const count = (this.#instances.get(name) ?? 0) + 1;
+    this.#instances.set(name, count);
+    if (count <= 2 * MAX_INSTANCES) return;
+    const same = [...this.#records.values()].filter((client) => client.name === name);
+    same.sort((a, b) => Number(a.isKept) - Number(b.isKept) || a.lastContactMs - b.lastContactMs);
+    for (const client of same.slice(0, -MAX_INSTANCES)) this.forget(client);
+  }
+
+  [Symbol.iterator](): Iterator<ClientRecord> {
+    return this.#records.values();
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  has(client: ClientRecord): boolean {
+    return this.#records.get(`${client.instance}/${client.name}`) === client;
+  }
+
+  forget(client: ClientRecord): void {
+    if (!this.#records.delete(`${client.instance}/${client.name}`)) return;
+    const count = this.#instances.get(client.name)! - 1;
+    if (count > 0) this.#instances.set(client.name, count);
+    else this.#instances.delete(client.name);
+  }
+
+  /**
+   * Forgets clients that have had no contact for 30 days, unless points of theirs are kept. If there are too many all
+   * the same, those longest without contact go; who is only a name goes before those whose points are still here.
+   */
+  forgetOld(): void {
+    const oldest = this.#nowMs() - FORGET_MS;
+    const order: { client: ClientRecord; kept: boolean }[] = [];
+    for (const client of this.#records.values()) {
+      const kept = client.isKept;
+      if (client.lastContactMs < oldest && !kept) this.forget(client);
+      else order.push({ client, kept });
+    }
+    if (order.length <= this.#maxClients) return;
+    order.sort((a, b) => Number(a.kept) - Number(b.kept) || a.client.lastContactMs - b.client.lastContactMs);
+    for (const { client } of order.slice(0, order.length - this.#maxClients)) this.forget(client);
+  }
+
+  /** Puts a record back that was forgotten, and is still in use. */
+  remember(client: ClientRecord): void {
+    const key = `${client.instance}/${client.name}`;
+    if (this.#records.has(key)) return;
+    this.#countInstance(client.name);
+    this.#records.set(key, client);
+  }
+
+  /** From now on nothing counts as stored that this output has not committed. */
+  addOutput(name: string): void {
+    if (this.#outputs.includes(name)) return;
+    this.#outputs.push(name);
+    this.local.account(name);
+    for (const record of this.#records.values()) record.account(name);
+  }
+
+  /** An output has committed a batch, or will never get it. */
+  settle(batch: Credited, output: string, how: "stored" | "dropped"): void {
+    const { origins } = batch;
+    if (origins.length === 0) {
+      this.local.account(output)[how] += batch.length;
+      return;
+    }
+    for (const { client, start, end, sequence } of origins) {
+      const account = client.account(output);
+      account[how] += end - start;
+      if (sequence > account.sequence) account.sequence = sequence;
+    }
+  }
+
+  /** A crash cannot take this batch away any more. */
+  makeDurable(batch: Pick<Credited, "origins">): void {
+    for (const { client, sequence } of batch.origins) {
+      if (sequence > client.durable) client.durable = sequence;
+    }
+  }
+
+  /** The last batch of a client that is safe in that sense; what outputs know counts, if they answer in time. */
+  async sequenceOf(client: ClientRecord, safety: "durable" | "stored"): Promise<number> {
+    if (safety === "stored" && this.sources.length > 0) {
+      const answers = Promise.allSettled(this.sources.map((source) => source(client)));
+      const known = await deadline(answers, SOURCE_MS).catch(() => []);
+      for (const result of known) {
+        if (result.status === "fulfilled") client.accepted = Math.max(client.accepted, result.value);
+      }
+      const stored = known.map((result) => result.status === "fulfilled" ? result.value : 0);
+      return Math.max(client.stored, ...stored);
+    }
+    return client[safety];
+  }
+
+  /** Told after {@linkcode ClientRecord.durable} of some clients has moved. */
+  onProgress(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  progress(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

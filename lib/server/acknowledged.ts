@@ -1,0 +1,193 @@
+/**
+ * Acknowledged delivery, the server's side of one connection (see docs/protocol.md): batches with numbers are taken
+ * once, and acknowledged when they are safe.
+ */
+import type { BatchBuilder } from "../points/batch_builder.ts";
+import { BatchCodecError, BatchDecoder } from "../batches/codec.ts";
+import type { ClientRecord } from "../points/origins.ts";
+import type { ClientMetrics } from "./client_metrics.ts";
+import type { FrameReader } from "../wire/frames.ts";
+import { type Attribute, Batch, CLIENT_ATTRIBUTE, type Metric, type Series } from "../points/measurement.ts";
+import { PostcardReader } from "../postcard.ts";
+import { encodeFrame, MESSAGE, MESSAGE_END, ProtocolViolation, readSequence } from "../wire/protocol.ts";
+import { hasLongName } from "../wire/names.ts";
+import { RegistryError } from "../points/registry.ts";
+import { type Transport, writeAll } from "../net/transport.ts";
+
+/** What has become of batches at this end. */
+export type Safety = "durable" | "stored";
+
+export interface IntakeOptions {
+  conn: Transport;
+  client: ClientRecord;
+  metrics: ClientMetrics;
+  builder: BatchBuilder;
+  /** When a batch is acknowledged. */
+  safety: Safety;
+  /** Whether the client may pass on what others have measured, under their names. */
+  forward: boolean;
+  /** Series that the client may have in its stream. */
+  maxSeries: number;
+  /** Bytes of kinds and of keys of attributes. */
+  maxNameBytes: number;
+  /** What becomes of points is added here. */
+  stats: { points: number; duplicatePoints: number; rejectedPoints: number };
+  onRefusedMetric: (problem: string) => void;
+}
+
+export class Intake {
+  readonly #options: IntakeOptions;
+  readonly #decoder: BatchDecoder;
+  /** Batches that the client sends again are decoded all the same: the stream goes on behind them. */
+  #discarded: Batch | null = null;
+  /** Metrics that there was no room for. */
+  readonly #refused = new Set<Metric>();
+  /** Series with a name that is too long, if there are any. */
+  #long: WeakSet<Series> | null = null;
+  /** Points of such series. */
+  longNames = 0;
+  /** Number of the last batch of this connection. */
+  #sequence = 0;
+  #acknowledged: number;
+  #saidMs = performance.now();
+  #saying = false;
+
+  constructor(options: IntakeOptions, welcomed: number) {
+    this.#options = options;
+    this.#acknowledged = welcomed;
+    const { client, metrics } = options;
+    this.#decoder = new BatchDecoder({
+      maxSeries: options.maxSeries,
+      makeMetric: (metric) => {
+        try {
+          return metrics.register(metric, client.name);
+        } catch (error) {
+          if (!(error instanceof RegistryError)) throw error;
+          this.#refused.add(metric);
+          options.onRefusedMetric(error.message);
+          return metric;
+        }
+      },
+      attributes: withClient(client.name, options.forward),
+      onSeries: (series) => {
+        if (hasLongName(series, options.maxNameBytes)) (this.#long ??= new WeakSet()).add(series);
+      },
+    });
+  }
+
+  /** Something was taken that is not acknowledged. */
+  get waiting(): boolean {
+    return this.#sequence > this.#acknowledged;
+  }
+
+  /**
+   * Takes the message that `frames` has found.
+   *
+   * @returns how many points of it are kept; 0 for a batch that has been taken before.
+   * @throws {ProtocolViolation} if it is no batch.
+   * @throws {PostcardError | BatchCodecError} Nothing of it is kept then.
+   */
+  take(frames: FrameReader): number {
+    const { bytes } = frames;
+    const reader = new PostcardReader(bytes, frames.start, frames.end);
+    // The sender is the one that has greeted.
+    reader.string();
+    const discriminant = reader.discriminant(MESSAGE_END);
+    if (discriminant !== MESSAGE.batch) {
+      throw new ProtocolViolation(`unexpected message number ${discriminant}`);
+    }
+    const { client, builder, stats } = this.#options;
+    const sequence = this.#sequence + readSequence(reader);
+    if (sequence <= this.#sequence || sequence > Number.MAX_SAFE_INTEGER) {
+      throw new BatchCodecError("malformed", `batch ${sequence} comes after batch ${this.#sequence}`);
+    }
+    client.lastContactMs = Date.now();
+    if (sequence <= client.accepted) {
+      const discarded = this.#discarded ??= new Batch();
+      this.#decoder.decode(bytes, reader.offset, reader.end, () => discarded);
+      client.receivedPoints += discarded.length;
+      client.duplicatePoints += discarded.length;
+      stats.duplicatePoints += discarded.length;
+      discarded.clear();
+      this.#sequence = sequence;
+      return 0;
+    }
+    let before = 0;
+    const batch = this.#decoder.decode(bytes, reader.offset, reader.end, (points) => {
+      const room = builder.room(points);
+      before = room.length;
+      return room;
+    });
+    const received = batch.length - before;
+    if (this.#refused.size > 0 || this.#long) batch.retain(before, (series) => this.#isTaken(series));
+    const points = batch.length - before;
+    batch.credit(client, sequence);
+    builder.add(batch);
+    this.#sequence = client.accepted = sequence;
+    client.receivedPoints += received;
+    client.rejectedPoints += received - points;
+    stats.points += points;
+    stats.rejectedPoints += received - points;
+    return points;
+  }
+
+  #isTaken(series: Series): boolean {
+    if (this.#refused.has(series.metric)) return false;
+    if (!this.#long?.has(series)) return true;
+    this.longNames++;
+    return false;
+  }
+
+  /** Tells the client what has become safe, if anything has. */
+  acknowledge(): void {
+    if (this.#safe() > this.#acknowledged) void this.#say();
+  }
+
+  /** Shows that this end is there, while the client waits and has heard nothing for so long. */
+  beat(now: number, afterMs: number): void {
+    if (this.waiting && now - this.#saidMs > afterMs) void this.#say();
+  }
+
+  #safe(): number {
+    const { client, safety } = this.#options;
+    // Another connection of the same client may have brought more.
+    return Math.min(client[safety], this.#sequence);
+  }
+
+  async #say(): Promise<void> {
+    if (this.#saying) return;
+    this.#saying = true;
+    try {
+      do {
+        this.#saidMs = performance.now();
+        const sequence = this.#safe();
+        await writeAll(this.#options.conn, encodeFrame("", { type: "acknowledge", sequence }));
+        this.#acknowledged = Math.max(this.#acknowledged, sequence);
+      } while (this.#safe() > this.#acknowledged);
+    } catch {
+      // The connection is gone; whoever reads from it sees it too.
+    }
+    this.#saying = false;
+  }
+}
+
+/** Adds the client's name, unless it is a hop that passes on another one. Series that share their attributes go on to. */
+function withClient(
+  name: string,
+  forward: boolean,
+): (attributes: readonly Attribute[]) => readonly Attribute[] {
+  let before: readonly Attribute[] | undefined;
+  let result: readonly Attribute[] = [];
+  return (attributes) => {
+    if (attributes !== before) {
+      before = attributes;
+      const isNamed = attributes.some(([key]) => key === CLIENT_ATTRIBUTE);
+      if (isNamed && forward) result = attributes;
+      else {
+        const own = isNamed ? attributes.filter(([key]) => key !== CLIENT_ATTRIBUTE) : attributes;
+        result = [...own, [CLIENT_ATTRIBUTE, name]];
+      }
+    }
+    return result;
+  };
+}

@@ -1,0 +1,41 @@
+/** The metrics that clients define: so many each, so that nobody fills the registry for the others. */
+import type { Metric } from "../points/measurement.ts";
+import { longMetricProblem } from "../wire/names.ts";
+import { type MetricDefinition, type MetricRegistry, RegistryError } from "../points/registry.ts";
+
+export interface ClientMetricLimits {
+  /** Metrics of one client. */
+  readonly maxMetrics: number;
+  readonly maxNameBytes: number;
+}
+
+export class ClientMetrics {
+  readonly #registry: MetricRegistry;
+  readonly #limits: ClientMetricLimits;
+  /** How many a client was the first to define, by its name; no more of them than there are metrics. */
+  readonly #defined = new Map<string, number>();
+
+  constructor(registry: MetricRegistry, limits: ClientMetricLimits) {
+    this.#registry = registry;
+    this.#limits = limits;
+  }
+
+  /**
+   * @param sender Whom a metric is called after whose name is taken, where that is not the client itself.
+   * @throws {RegistryError} if the metric cannot be had.
+   */
+  register(definition: MetricDefinition, client: string, sender = client): Metric {
+    const { maxMetrics, maxNameBytes } = this.#limits;
+    const problem = longMetricProblem(definition, maxNameBytes);
+    if (problem) throw new RegistryError(problem);
+    return this.#registry.register(definition, `relay-client-${sender}`, (name) => {
+      const defined = this.#defined.get(client) ?? 0;
+      if (defined >= maxMetrics) {
+        throw new RegistryError(
+          `Cannot register metric ${name}: its client has defined ${maxMetrics} already`,
+        );
+      }
+      this.#defined.set(client, defined + 1);
+    });
+  }
+}

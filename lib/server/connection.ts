@@ -1,0 +1,350 @@
+/**
+ * One client of the relay server: the handshake, then messages until it leaves, within limits of time and memory. Who
+ * the client is, and what it sends, is looked at by {@linkcode ./handshake.ts}, {@linkcode ./acknowledged.ts} and
+ * {@linkcode ./plain.ts}.
+ */
+import { formatAddress } from "../net/address.ts";
+import type { Peer } from "./admission/networks.ts";
+import { Pacer } from "./admission/pacer.ts";
+import { BatchCodecError } from "../batches/codec.ts";
+import { messageOf } from "../base/errors.ts";
+import { FrameError, FrameReader } from "../wire/frames.ts";
+import type { Intake } from "./acknowledged.ts";
+import type { Logger } from "../base/log.ts";
+import { PostcardError } from "../postcard.ts";
+import { ProtocolViolation } from "../wire/protocol.ts";
+import { Receiving } from "./plain.ts";
+import type { ServerShared } from "./shared.ts";
+import { ServerHandshake } from "./handshake.ts";
+import type { Transport } from "../net/transport.ts";
+
+/** Before the handshake a frame has no reason to be larger than this. */
+const MAX_GREETING_BYTES = 64 * 1024;
+/** Frames above this are counted in the budget for large ones. */
+const LARGE_FRAME_BYTES = 512 * 1024;
+/** A client that does not take our answer within this time is not there. */
+const MAX_CLOSE_MS = 1000;
+
+/** Serves one client; {@linkcode ClientConnection.finished} never rejects. */
+export class ClientConnection {
+  /** Resolves when the conversation is over and all that was received of it has been passed on. */
+  readonly finished: Promise<void>;
+  #conn: Transport;
+  readonly #shared: ServerShared;
+  readonly #frames = new FrameReader();
+  readonly #address: string;
+  readonly #peer: Peer;
+  readonly #handshake: ServerHandshake;
+  #pacer: Pacer | null = null;
+  #log: Logger;
+  /** The name that the client greeted with. */
+  #name: string | null = null;
+  /** It is a client of ours, which says in a second message who it is. */
+  #acknowledges = false;
+  /** What takes the messages of a client of ours, and of a real one: one of them, when it is let in. */
+  #intake: Intake | null = null;
+  #receiving: Receiving | null = null;
+  /** When the peer must have said more; `Infinity` while it may be silent. In `performance.now()` ms. */
+  #deadline: number;
+  #deadlineReason = "";
+  #draining = false;
+  /** What comes is not looked at any more. */
+  #deaf = false;
+  /** Nothing is read of this peer for now: the pipe is full, or others have the memory. */
+  #waiting = false;
+  #drainEnd = Infinity;
+  #closed = false;
+  #budgeted = 0;
+  #refusedMetrics = 0;
+  #reported = { unknownMetric: 0, wrongKind: 0, badTime: 0, longName: 0 };
+
+  constructor(conn: Deno.TcpConn, shared: ServerShared) {
+    this.#conn = conn;
+    this.#shared = shared;
+    this.#log = shared.log;
+    const { hostname: shown, port } = conn.remoteAddr as Deno.NetAddr;
+    // A socket that takes both families shows IPv4 as IPv6.
+    const hostname = shown.replace(/^::ffff:(?=[\d.]+$)/, "");
+    this.#address = formatAddress({ hostname, port });
+    this.#peer = { hostname, scope: shared.scope };
+    this.#handshake = new ServerHandshake(
+      shared,
+      this.#peer,
+      this.#address,
+      shared.admission.arrived(this.#peer),
+    );
+    this.#deadline = performance.now() + shared.limits.handshakeMs;
+    this.#deadlineReason = `no whole greeting within ${shared.limits.handshakeMs} ms`;
+    shared.strangers.add(this);
+    this.finished = this.#serve();
+  }
+
+  /** The process stops: what has arrived is still read, then the connection is closed. */
+  drain(): void {
+    const now = performance.now();
+    this.#draining = true;
+    this.#drainEnd = now + this.#shared.limits.drainMs;
+    this.#deadline = this.#waiting
+      ? this.#drainEnd
+      : Math.min(this.#deadline, now + this.#shared.limits.drainIdleMs);
+    this.#deadlineReason = "";
+  }
+
+  /** Ends the connection at once. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.#conn.close();
+    } catch { /* it is closed already */ }
+  }
+
+  /** Ends the connection of a client that would not be let in any more. */
+  recheck(): void {
+    const reason = this.#closed ? undefined : this.#handshake.recheck();
+    if (reason === undefined) return;
+    this.#log.warn("Closing a connection", this.#fields({ reason }));
+    this.close();
+  }
+
+  /** Closes the connection when its deadline has passed. */
+  sweep(now: number): void {
+    if (this.#closed) return;
+    this.#intake?.beat(now, this.#shared.limits.signOfLifeMs);
+    if (now < this.#deadline) {
+      if (this.#deaf && !this.#intake!.waiting) this.#leave(now);
+      return;
+    }
+    if (this.#draining && this.#intake && !this.#deaf) {
+      // All that has arrived is taken. The client is told when it is safe, or it would send it again.
+      this.#deaf = true;
+      this.#deadline = this.#drainEnd;
+      return;
+    }
+    if (this.#deadlineReason) {
+      this.#log.warn("Closing a connection", this.#fields({ reason: this.#deadlineReason }));
+    }
+    this.close();
+  }
+
+  /** Tells a client of ours what has become safe. */
+  acknowledge(): void {
+    if (!this.#closed) this.#intake?.acknowledge();
+  }
+
+  /** The client has its last acknowledgement: it gets some time to read it and to close. */
+  #leave(now: number): void {
+    if (this.#drainEnd === 0) return;
+    this.#drainEnd = 0;
+    this.#deadline = now + MAX_CLOSE_MS;
+    this.#conn.closeWrite().catch(() => {});
+  }
+
+  /** Says once what was refused since the last time. */
+  report(): void {
+    const { unknownMetric = 0, wrongKind = 0, badTime = 0, longName = this.#intake?.longNames ?? 0 } =
+      this.#receiving?.rejected ?? {};
+    const fields = {
+      unknown_metric: unknownMetric - this.#reported.unknownMetric,
+      wrong_kind_of_value: wrongKind - this.#reported.wrongKind,
+      time_out_of_range: badTime - this.#reported.badTime,
+      name_too_long: longName - this.#reported.longName,
+    };
+    this.#reported = { unknownMetric, wrongKind, badTime, longName };
+    const points = Object.values(fields).reduce((sum, count) => sum + count, 0);
+    if (points > 0) this.#log.warn("Points were refused", this.#fields({ points, ...fields }));
+    if (this.#refusedMetrics > 0) {
+      this.#log.warn("Metrics were refused", this.#fields({ metrics: this.#refusedMetrics }));
+      this.#refusedMetrics = 0;
+    }
+  }
+
+  #fields(more: Record<string, string | number>): Record<string, string | number> {
+    return { client: this.#name ?? "?", address: this.#address, ...more };
+  }
+
+  async #serve(): Promise<void> {
+    const conn = this.#conn as Deno.TcpConn;
+    /** We have ended it: what is behind that place is not looked at. */
+    let broken = false;
+    try {
+      conn.setNoDelay();
+      conn.setKeepAlive();
+    } catch { /* gone already; the first read will say so */ }
+    try {
+      if (!this.#shared.admission.isFlooded) {
+        this.#conn = await this.#handshake.begin(this.#conn, this.#frames);
+        await this.#converse();
+      }
+    } catch (error) {
+      // Reading fails when the deadline closes the socket; that has been said.
+      if (!this.#closed) {
+        const ours = error instanceof ProtocolViolation || error instanceof PostcardError ||
+          error instanceof FrameError || error instanceof BatchCodecError;
+        broken = ours;
+        if (ours || error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe) {
+          this.#log.warn("Closing a connection", this.#fields({ reason: messageOf(error) }));
+        } else this.#log.error("A connection failed", this.#fields({ reason: String(error) }));
+      }
+    } finally {
+      this.close();
+      this.#shared.strangers.delete(this);
+      this.#shared.admission.left(this.#peer);
+      // Messages before one that broke off the conversation are good.
+      if (!this.#shared.builder.isEmpty) await this.#shared.gathered();
+      const partial = this.#frames.partialBytes;
+      if (partial > 0 && this.#name !== null && !broken) {
+        this.#log.info(
+          "A client left in the middle of a message, which is dropped",
+          this.#fields({ bytes: partial }),
+        );
+      }
+      this.report();
+      this.#receiving?.[Symbol.dispose]();
+      this.#giveBudget();
+      if (this.#name !== null) {
+        const left = this.#shared.names.get(this.#name)! - 1;
+        if (left > 0) this.#shared.names.set(this.#name, left);
+        else this.#shared.names.delete(this.#name);
+        this.#log.info("Client disconnected", this.#fields({}));
+      }
+    }
+  }
+
+  async #converse(): Promise<void> {
+    const frames = this.#frames;
+    const { limits, stats } = this.#shared;
+    // The first bytes are there already.
+    for (let begun = false;; begun = true) {
+      let pause: Promise<void> | undefined;
+      if (begun) {
+        const count = await this.#conn.read(frames.space());
+        if (count === null) return;
+        if (this.#deaf) continue;
+        stats.bytes += count;
+        frames.received(count, this.#shared.bufferBytes());
+        pause = this.#pacer?.after(count);
+      }
+
+      let points = 0;
+      // What had just come when the rest was handed over is taken by nobody.
+      while (!this.#shared.isOver && frames.next()) {
+        if (this.#name === null) {
+          if (!await this.#greeted()) return;
+        } else if (this.#acknowledges && !this.#intake) {
+          if (!await this.#introduced()) return;
+        } else points += (this.#intake ?? this.#receiving!).take(frames);
+        if (points > 0 && this.#shared.first) await this.#room(this.#shared.gathered());
+      }
+      if (this.#name === null && frames.partialFrameBytes > MAX_GREETING_BYTES) {
+        throw new ProtocolViolation(`the greeting has ${frames.partialFrameBytes} bytes`);
+      }
+      if (points > 0 || this.#intake?.waiting) await this.#room(this.#shared.gathered());
+
+      const partial = frames.partialFrameBytes;
+      if (partial !== this.#budgeted && (partial > LARGE_FRAME_BYTES || this.#budgeted > 0)) {
+        await this.#budget(partial);
+      }
+      if (pause) await this.#room(pause);
+      if (this.#draining) this.#deadline = Math.min(performance.now() + limits.drainIdleMs, this.#drainEnd);
+      else if (this.#name !== null && (this.#intake || !this.#acknowledges)) {
+        const partial = frames.partialBytes > 0;
+        const patienceMs = partial ? limits.frameMs : limits.idleMs;
+        this.#deadline = performance.now() + patienceMs;
+        this.#deadlineReason = `silent for ${patienceMs} ms${partial ? " in the middle of a message" : ""}`;
+      }
+    }
+  }
+
+  /** Waits for room. The peer is not the one who is slow then. */
+  async #room(room: Promise<void> | void): Promise<void> {
+    if (!room) return;
+    this.#waiting = true;
+    this.#deadline = this.#drainEnd;
+    this.#deadlineReason = "";
+    await room;
+    this.#waiting = false;
+  }
+
+  /** Takes from, or gives back to, the budget for large frames. Waits while others use it. */
+  async #budget(bytes: number): Promise<void> {
+    this.#giveBudget();
+    if (bytes <= LARGE_FRAME_BYTES || bytes > this.#frames.maxBodyBytes) return;
+    await this.#room(this.#shared.frames.take(bytes));
+    this.#budgeted = bytes;
+  }
+
+  #giveBudget(): void {
+    if (this.#budgeted > 0) this.#shared.frames.give(this.#budgeted);
+    this.#budgeted = 0;
+  }
+
+  /** A greeting has come. @returns whether the conversation goes on. */
+  async #greeted(): Promise<boolean> {
+    const greeted = await this.#handshake.greet(this.#conn, this.#frames);
+    if (!greeted) {
+      await this.#closeGently();
+      return false;
+    }
+    const { name, grant, versions } = greeted;
+    const { limits, metrics, clients, builder, tables, stats, names } = this.#shared;
+    this.#name = name;
+    this.#pacer = limits.bytesPerSecond < Infinity ? new Pacer(limits.bytesPerSecond) : null;
+    this.#acknowledges = grant === null;
+    if (grant) {
+      this.#receiving = new Receiving({
+        name,
+        forward: grant.forward,
+        metrics,
+        clients,
+        builder,
+        tables,
+        limits,
+        stats,
+        onRefusedMetric: (problem) => this.#refuseMetric(problem),
+      });
+      this.#deadline = performance.now() + limits.idleMs;
+      this.#deadlineReason = `silent for ${limits.idleMs} ms`;
+      this.#shared.strangers.delete(this);
+    }
+    const others = names.get(name) ?? 0;
+    names.set(name, others + 1);
+    this.#log.info("Client connected", this.#fields(versions));
+    if (others > 0) {
+      this.#log.warn(
+        "Another connection has the same client name",
+        this.#fields({ connections: others + 1 }),
+      );
+    }
+    return true;
+  }
+
+  /** A client of ours has said who it is. @returns whether the conversation goes on. */
+  async #introduced(): Promise<boolean> {
+    this.#intake = await this.#handshake.welcome(
+      this.#conn,
+      this.#frames,
+      this.#name!,
+      (problem) => this.#refuseMetric(problem),
+    );
+    if (!this.#intake) {
+      await this.#closeGently();
+      return false;
+    }
+    this.#shared.strangers.delete(this);
+    return true;
+  }
+
+  /** Closes so that the peer can still read our answer: not before it has closed, or a second has passed. */
+  async #closeGently(): Promise<void> {
+    await this.#conn.closeWrite();
+    this.#deadline = performance.now() + MAX_CLOSE_MS;
+    this.#deadlineReason = "";
+    const scratch = new Uint8Array(4096);
+    while (await this.#conn.read(scratch) !== null);
+  }
+
+  #refuseMetric(problem: string): void {
+    if (this.#refusedMetrics++ === 0) this.#log.warn(problem, this.#fields({}));
+  }
+}

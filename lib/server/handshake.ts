@@ -1,0 +1,188 @@
+/**
+ * The server's side of the handshake: whether TLS is spoken, the versions of both ends, and whether the client is let
+ * in. A client of ours greets like any other, then says in a second message who it is (see docs/protocol.md).
+ */
+import type { Peer } from "./admission/networks.ts";
+import type { Grant } from "./admission/tokens.ts";
+import { messageOf } from "../base/errors.ts";
+import type { FrameReader } from "../wire/frames.ts";
+import { Intake } from "./acknowledged.ts";
+import { PostcardReader } from "../postcard.ts";
+import {
+  acknowledges,
+  ALUMET_VERSION,
+  encodeFrame,
+  type Greet,
+  type Hello,
+  MESSAGE,
+  MESSAGE_END,
+  OUR_RELAY_VERSION,
+  PLAIN_MESSAGE_END,
+  PROTOCOL_VERSION,
+  ProtocolViolation,
+  readControlMessage,
+} from "../wire/protocol.ts";
+import type { ServerShared } from "./shared.ts";
+import { TLS_HANDSHAKE } from "./tls.ts";
+import { type Transport, writeAll } from "../net/transport.ts";
+
+/** A client that speaks our version, and whose greeting has been answered. */
+export interface Greeted {
+  readonly name: string;
+  /** What it may do; `null` for a client of ours, which has not said all yet. */
+  readonly grant: Grant | null;
+  /** Its versions, for the log. */
+  readonly versions: { readonly alumet: string; readonly relay: string };
+}
+
+export class ServerHandshake {
+  readonly #shared: ServerShared;
+  readonly #peer: Peer;
+  readonly #address: string;
+  readonly #unwanted: string | undefined;
+  /** What is said cannot be read on the way. */
+  #secure = false;
+  /** What the client may do, once it is let in. */
+  #grant: Grant | null = null;
+
+  /**
+   * @param address Of the client, for the log.
+   * @param unwanted Why its address is not let in, if it is not.
+   */
+  constructor(shared: ServerShared, peer: Peer, address: string, unwanted: string | undefined) {
+    this.#shared = shared;
+    this.#peer = peer;
+    this.#address = address;
+    this.#unwanted = unwanted;
+  }
+
+  /**
+   * Reads the first bytes, which say whether the client speaks TLS.
+   *
+   * @returns the connection to go on with.
+   * @throws {ProtocolViolation} if it does, and no TLS comes about.
+   */
+  async begin(conn: Transport, frames: FrameReader): Promise<Transport> {
+    const space = frames.space();
+    const count = await conn.read(space);
+    if (count === null) return conn;
+    const { tls, stats } = this.#shared;
+    if (space[0] !== TLS_HANDSHAKE) {
+      frames.received(count);
+      stats.bytes += count;
+      return conn;
+    }
+    if (!tls) {
+      throw new ProtocolViolation(
+        "it speaks TLS, and there is no certificate (plugins.relay-server.tls.cert)",
+      );
+    }
+    try {
+      const secured = await tls.terminator.secure(conn, space.slice(0, count));
+      this.#secure = true;
+      return secured;
+    } catch (error) {
+      throw new ProtocolViolation(`no TLS connection: ${messageOf(error)}`);
+    }
+  }
+
+  /**
+   * Answers the greeting that `frames` has found.
+   *
+   * @returns `null` if the client is refused; it has been told, and it has been logged.
+   * @throws {ProtocolViolation} if it is no greeting.
+   */
+  async greet(conn: Transport, frames: FrameReader): Promise<Greeted | null> {
+    const reader = new PostcardReader(frames.bytes, frames.start, frames.end);
+    const name = reader.string();
+    const discriminant = reader.discriminant(PLAIN_MESSAGE_END);
+    if (discriminant !== MESSAGE.greet) {
+      throw new ProtocolViolation(`the first message is number ${discriminant}, not a greeting`);
+    }
+    const greet = readControlMessage(reader, discriminant) as Greet;
+    // A client of ours says more, and is told more, before it is taken.
+    const grant = acknowledges(greet.relayVersion) ? null : this.#admit(name);
+    const refused = typeof grant === "string";
+    const accept = greet.protocolVersion === PROTOCOL_VERSION && !refused;
+    const answer = encodeFrame("", {
+      type: "greetResponse",
+      accept,
+      alumetVersion: ALUMET_VERSION,
+      relayVersion: OUR_RELAY_VERSION,
+      protocolVersion: PROTOCOL_VERSION,
+    });
+    await writeAll(conn, answer);
+
+    if (refused) return null;
+    const versions = { alumet: greet.alumetVersion, relay: greet.relayVersion };
+    if (accept) return { name, grant, versions };
+    this.#shared.log.warn("Refusing a client: it speaks another version of the protocol", {
+      client: name,
+      address: this.#address,
+      ...versions,
+      its_version: greet.protocolVersion,
+      our_version: PROTOCOL_VERSION,
+    });
+    return null;
+  }
+
+  /**
+   * A client of ours says who it is, in the message that `frames` has found, and is told what we have of it.
+   *
+   * @returns what takes its batches; `null` if the client is refused, has been told, and it has been logged.
+   * @throws {ProtocolViolation} if the message is another one.
+   */
+  async welcome(
+    conn: Transport,
+    frames: FrameReader,
+    name: string,
+    onRefusedMetric: (problem: string) => void,
+  ): Promise<Intake | null> {
+    const reader = new PostcardReader(frames.bytes, frames.start, frames.end);
+    reader.string();
+    const discriminant = reader.discriminant(MESSAGE_END);
+    if (discriminant !== MESSAGE.hello) {
+      throw new ProtocolViolation(`message number ${discriminant} where it should say who it is`);
+    }
+    const { instance, token } = readControlMessage(reader, discriminant) as Hello;
+    const grant = this.#admit(name, token);
+    if (typeof grant === "string") {
+      await writeAll(conn, encodeFrame("", { type: "refuse", reason: grant }));
+      return null;
+    }
+    const { clients, safety, metrics, builder, stats, limits: { maxSeries, maxNameBytes } } = this.#shared;
+    const client = clients.get(name, instance);
+    client.lastContactMs = Date.now();
+    const sequence = await clients.sequenceOf(client, safety);
+    const intake = new Intake({
+      conn,
+      client,
+      metrics,
+      builder,
+      safety,
+      forward: grant.forward,
+      maxSeries,
+      maxNameBytes,
+      stats,
+      onRefusedMetric,
+    }, sequence);
+    await writeAll(conn, encodeFrame("", { type: "welcome", sequence, maxSeries }));
+    return intake;
+  }
+
+  /** Why this client would not be let in again, if it would not be: networks or tokens have changed. */
+  recheck(): string | undefined {
+    return this.#shared.admission.recheck(this.#peer, this.#grant);
+  }
+
+  /** What this client may do, or why it is not taken; that has been logged. */
+  #admit(name: string, token?: string): Grant | string {
+    const { tls, admission } = this.#shared;
+    let reason = this.#unwanted;
+    if (tls?.mode === "required" && !this.#secure) reason ??= "this server only takes TLS connections";
+    const grant = reason ?? admission.check({ ...this.#peer, name, token });
+    if (typeof grant === "string") admission.refuse({ client: name, address: this.#address, reason: grant });
+    else this.#grant = grant;
+    return grant;
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * What a real Alumet client sends, the server's side of {@linkcode ../client/plain.ts}: metrics under numbers of its own, and
+ * points. Nothing of it is acknowledged; what a client of ours sends is taken by {@linkcode ./acknowledged.ts}.
+ */
+import type { BatchBuilder } from "../points/batch_builder.ts";
+import type { ClientMetrics } from "./client_metrics.ts";
+import type { ClientRecord, ClientTable } from "../points/origins.ts";
+import type { FrameReader } from "../wire/frames.ts";
+import { PointDecoder, type PointDecoderLimits, type RejectedPoints } from "../wire/point_decoder.ts";
+import { PostcardReader } from "../postcard.ts";
+import {
+  MAX_METRIC_ID,
+  MESSAGE,
+  PLAIN_MESSAGE_END,
+  ProtocolViolation,
+  readControlMessage,
+  type RegisterMetrics,
+} from "../wire/protocol.ts";
+import { RegistryError } from "../points/registry.ts";
+import type { TableBudget } from "../wire/series_table.ts";
+
+export interface ReceivingOptions {
+  /** The name that the client greeted with. */
+  name: string;
+  /** Whether it may send under other names, of clients whose points it passes on. */
+  forward: boolean;
+  metrics: ClientMetrics;
+  clients: ClientTable;
+  builder: BatchBuilder;
+  /** The memory of the tables of series. */
+  tables: TableBudget;
+  limits: PointDecoderLimits;
+  /** Points that were kept, and those that were not, are added here. */
+  stats: { points: number; rejectedPoints: number };
+  onRefusedMetric: (problem: string) => void;
+}
+
+export class Receiving implements Disposable {
+  readonly #options: ReceivingOptions;
+  readonly #decoder: PointDecoder;
+  /** The sender of the last message, its bytes, and its record. */
+  #sender = "";
+  #senderBytes: Uint8Array = new Uint8Array(0);
+  #client: ClientRecord | null = null;
+
+  constructor(options: ReceivingOptions) {
+    this.#options = options;
+    this.#decoder = new PointDecoder(options.tables, options.limits);
+  }
+
+  /** Points that were refused since the beginning, by reason. */
+  get rejected(): Readonly<RejectedPoints> {
+    return this.#decoder.rejected;
+  }
+
+  /**
+   * Takes the message that `frames` has found.
+   *
+   * @returns how many points of it are kept.
+   * @throws {ProtocolViolation}
+   * @throws {PostcardError} Nothing of this message is kept then.
+   */
+  take(frames: FrameReader): number {
+    const { bytes, view, start, end } = frames;
+    const { name, forward, builder, clients, stats } = this.#options;
+    const at = this.#readSender(bytes, start, end);
+    // The discriminant is one byte, unless a peer writes it longer than it needs to be.
+    const reader = new PostcardReader(bytes, at, end);
+    const discriminant = reader.discriminant(PLAIN_MESSAGE_END);
+    if (this.#sender !== name && !forward) {
+      throw new ProtocolViolation(`it may not send under the name ${this.#sender}`);
+    }
+    if (discriminant === MESSAGE.sendMeasurements) {
+      const before = builder.length;
+      const count = this.#decoder.decode(bytes, view, reader.offset, end, this.#sender, builder);
+      const kept = builder.length - before;
+      stats.points += kept;
+      stats.rejectedPoints += count - kept;
+      const client = this.#client ??= clients.get(this.#sender);
+      client.receivedPoints += count;
+      client.rejectedPoints += count - kept;
+      client.lastContactMs = Date.now();
+      builder.credit(client);
+      return kept;
+    }
+    if (discriminant !== MESSAGE.registerMetrics) {
+      throw new ProtocolViolation(`unexpected message number ${discriminant}`);
+    }
+    this.#registerMetrics(readControlMessage(reader, discriminant) as RegisterMetrics);
+    return 0;
+  }
+
+  /** Sets `#sender`; a name is decoded only when it is not the one of the last message. @returns the place behind it. */
+  #readSender(bytes: Uint8Array, start: number, end: number): number {
+    const known = this.#senderBytes;
+    const after = start + known.length;
+    if (known.length > 0 && after <= end) {
+      let i = 0;
+      while (i < known.length && known[i] === bytes[start + i]) i++;
+      if (i === known.length) return after;
+    }
+    const reader = new PostcardReader(bytes, start, end);
+    this.#sender = reader.string();
+    this.#client = null;
+    this.#senderBytes = bytes.slice(start, reader.offset);
+    return reader.offset;
+  }
+
+  #registerMetrics(message: RegisterMetrics): void {
+    const { name: client, metrics, onRefusedMetric } = this.#options;
+    for (const { id, name, type, unit } of message.metrics) {
+      if (id > MAX_METRIC_ID) {
+        throw new ProtocolViolation(`metric ${name} has the id ${id}, the largest one is ${MAX_METRIC_ID}`);
+      }
+      try {
+        this.#decoder.setMetric(id, metrics.register({ name, type, unit }, client, this.#sender));
+      } catch (error) {
+        if (!(error instanceof RegistryError)) throw error;
+        onRefusedMetric(error.message);
+      }
+    }
+  }
+
+  /** Gives the memory of its tables back. */
+  [Symbol.dispose](): void {
+    this.#decoder.close();
+  }
+}

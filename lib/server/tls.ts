@@ -1,0 +1,271 @@
+/**
+ * The server's side of TLS, on a port that takes plain connections as well. A connection whose first byte begins a TLS
+ * record is passed on, byte by byte, to a TLS listener within this process, and what that listener accepts takes its
+ * place. So the port stays the same socket when certificates change, and hosts can go over to TLS one by one.
+ */
+import type { ClientCaOptions } from "../net/certified.ts";
+import { messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { type Transport, writeAll } from "../net/transport.ts";
+
+/** The first byte of a TLS handshake; a frame of the relay protocol never begins with it. */
+export const TLS_HANDSHAKE = 0x16;
+const BUFFER_BYTES = 64 * 1024;
+/** Certificates are looked at again after so long, in ms. */
+const CHECK_MS = 2000;
+const LOOPBACK = "127.0.0.1";
+
+export interface CertificateFiles {
+  /** Paths of PEM files: the chain, the server's certificate first, and its private key. */
+  cert: string;
+  key: string;
+  /** Path of a PEM file with the CAs of which clients must show a certificate; none is asked for without it. */
+  client_ca?: string;
+}
+
+/** A listener on loopback, and what it makes of connections whose ports are known. */
+class Generation {
+  /** Connections to it that are on their way, or have come before it was known that they would. */
+  #pending = 0;
+  readonly #expected = new Map<number, PromiseWithResolvers<Transport>>();
+  readonly #early = new Map<number, Promise<Transport>>();
+  #retired = false;
+  #port = 0;
+  #stop: () => void = () => {};
+
+  /** @throws when the files cannot be read, or are no certificate and its key. */
+  static async open(files: CertificateFiles): Promise<Generation> {
+    const generation = new Generation();
+    const cert = Deno.readTextFileSync(files.cert);
+    const key = Deno.readTextFileSync(files.key);
+    if (files.client_ca) {
+      await generation.#listenCertified({ cert, key, ca: Deno.readTextFileSync(files.client_ca) });
+    } else generation.#listen(cert, key);
+    return generation;
+  }
+
+  /**
+   * Both ends of a new connection to this listener; the second one when its handshake is done. `abandon` says that
+   * nobody waits for it any more.
+   */
+  async connect(): Promise<{ plain: Deno.TcpConn; secure: Promise<Transport>; abandon: () => void }> {
+    this.#pending++;
+    try {
+      const plain = await Deno.connect({ hostname: LOOPBACK, port: this.#port });
+      const { port } = plain.localAddr as Deno.NetAddr;
+      const early = this.#early.get(port);
+      if (early) {
+        this.#early.delete(port);
+        this.#done();
+        return { plain, secure: early, abandon: () => {} };
+      }
+      const expected = Promise.withResolvers<Transport>();
+      this.#expected.set(port, expected);
+      const abandon = () => {
+        if (this.#expected.delete(port)) this.#done();
+      };
+      return { plain, secure: expected.promise, abandon };
+    } catch (error) {
+      this.#done();
+      throw error;
+    }
+  }
+
+  close(): void {
+    try {
+      this.#stop();
+    } catch { /* closed before */ }
+  }
+
+  /** Closes it when the connections that are on their way have arrived. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#pending === 0) this.close();
+  }
+
+  /** A connection of that port has come, or failed. */
+  #arrived(port: number, conn: Promise<Transport>): void {
+    // It may fail before anybody looks at it.
+    conn.catch(() => {});
+    const expected = this.#expected.get(port);
+    if (expected) {
+      this.#expected.delete(port);
+      expected.resolve(conn);
+      this.#done();
+    } else if (this.#pending > 0) this.#early.set(port, conn);
+    else void conn.then(close, () => {});
+  }
+
+  #done(): void {
+    this.#pending--;
+    if (this.#pending > 0) return;
+    // Another program of this host has found the port; it would come without an address.
+    for (const conn of this.#early.values()) void conn.then(close, () => {});
+    this.#early.clear();
+    if (this.#retired) this.close();
+  }
+
+  #listen(cert: string, key: string): void {
+    const listener = Deno.listenTls({ hostname: LOOPBACK, port: 0, cert, key });
+    this.#port = (listener.addr as Deno.NetAddr).port;
+    this.#stop = () => listener.close();
+    void (async () => {
+      while (true) {
+        let conn: Deno.TlsConn;
+        try {
+          conn = await listener.accept();
+        } catch (error) {
+          if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          continue;
+        }
+        this.#arrived((conn.remoteAddr as Deno.NetAddr).port, handshake(conn));
+      }
+    })();
+  }
+
+  async #listenCertified(options: ClientCaOptions): Promise<void> {
+    const { certificatesProblem, listenCertified } = await import("../net/certified.ts");
+    const problem = await certificatesProblem(options);
+    if (problem) {
+      throw new Error(
+        `client certificates cannot be asked for with this version of Deno (${problem}); remove client_ca and use tokens`,
+      );
+    }
+    const listener = await listenCertified(
+      options,
+      (port, conn) => this.#arrived(port, Promise.resolve(conn)),
+      (port, reason) => {
+        if (port !== undefined) this.#arrived(port, Promise.reject(new Error(reason)));
+      },
+    );
+    this.#port = listener.port;
+    this.#stop = listener.close;
+  }
+}
+
+async function handshake(conn: Deno.TlsConn): Promise<Transport> {
+  try {
+    await conn.handshake();
+    return conn;
+  } catch (error) {
+    close(conn);
+    throw error;
+  }
+}
+
+export class TlsTerminator implements Disposable {
+  readonly #files: CertificateFiles;
+  readonly #log: Logger;
+  #generation: Generation;
+  #stamp: string;
+  readonly #checkMs: number;
+  #checkedMs = performance.now();
+
+  private constructor(
+    files: CertificateFiles,
+    log: Logger,
+    checkMs: number,
+    generation: Generation,
+    stamp: string,
+  ) {
+    this.#files = files;
+    this.#log = log;
+    this.#checkMs = checkMs;
+    this.#generation = generation;
+    this.#stamp = stamp;
+  }
+
+  /** @throws when the files cannot be read, or are no certificate and its key. */
+  static async open(files: CertificateFiles, log: Logger, checkMs = CHECK_MS): Promise<TlsTerminator> {
+    const stamp = stampOf(files);
+    return new TlsTerminator(files, log, checkMs, await Generation.open(files), stamp);
+  }
+
+  /**
+   * Goes on with a connection in TLS.
+   *
+   * @param received What has been read of it.
+   * @returns The decrypted side, when the handshake is done. Closing it closes the connection.
+   * @throws what the handshake fails with. The connection is closed then.
+   */
+  async secure(conn: Transport, received: Uint8Array): Promise<Transport> {
+    await this.#renew();
+    let inner: Deno.TcpConn | undefined;
+    let abandon: (() => void) | undefined;
+    try {
+      const connected = await this.#generation.connect();
+      const { plain, secure } = connected;
+      ({ abandon } = connected);
+      inner = plain;
+      await writeAll(plain, received);
+      const over = Promise.all([pass(conn, plain), pass(plain, conn)]).then(() => {
+        close(conn);
+        close(plain);
+        throw new Error("the connection ended in the handshake");
+      });
+      // After the handshake it is the ordinary end.
+      over.catch(() => {});
+      return await Promise.race([secure, over]);
+    } catch (error) {
+      abandon?.();
+      close(conn);
+      if (inner) close(inner);
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#generation.close();
+  }
+
+  /** Takes new files. Where they are no good, those before go on. */
+  async #renew(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#checkedMs < this.#checkMs) return;
+    this.#checkedMs = now;
+    try {
+      const stamp = stampOf(this.#files);
+      if (stamp === this.#stamp) return;
+      this.#stamp = stamp;
+      const before = this.#generation;
+      this.#generation = await Generation.open(this.#files);
+      this.#log.info("The certificate has been read again", { cert: this.#files.cert });
+      before.retire();
+    } catch (error) {
+      this.#log.error("The new certificate cannot be used, going on with the one before", {
+        cert: this.#files.cert,
+        reason: messageOf(error),
+      });
+    }
+  }
+}
+
+/** Changes when one of the files does. */
+function stampOf({ cert, key, client_ca }: CertificateFiles): string {
+  return [cert, key, client_ca || cert].map((path) => {
+    const { mtime, size, ino } = Deno.statSync(path);
+    return `${mtime?.getTime()} ${size} ${ino}`;
+  }).join(",");
+}
+
+/** Passes bytes on until one side ends. Never rejects. */
+async function pass(from: Transport, to: Transport): Promise<void> {
+  const buffer = new Uint8Array(BUFFER_BYTES);
+  try {
+    for (let count; (count = await from.read(buffer)) !== null;) {
+      await writeAll(to, buffer.subarray(0, count));
+    }
+    await to.closeWrite();
+  } catch {
+    // The other direction ends with it.
+    close(from);
+    close(to);
+  }
+}
+
+function close(conn: Transport): void {
+  try {
+    conn.close();
+  } catch { /* closed before */ }
+}

@@ -1,0 +1,253 @@
+/**
+ * The messages of the relay protocol, version 2, and their frames: see docs/protocol.md. Measurements have a codec of
+ * their own, on columns: {@linkcode ./point_decoder.ts} and {@linkcode ./point_encoder.ts}.
+ */
+import type { AttributeValue, Unit, ValueType } from "../points/measurement.ts";
+import { PostcardError, type PostcardReader, PostcardWriter } from "../postcard.ts";
+
+/** The version that both ends must agree on. */
+export const PROTOCOL_VERSION = 2;
+/** A frame's body is refused above this many bytes. */
+export const MAX_BODY_BYTES = 32_000_000;
+/** The length before each body: u32, big-endian. */
+export const FRAME_HEADER_BYTES = 4;
+/** Versions of the real agent that we are compatible with; peers only log them. */
+export const ALUMET_VERSION = "0.9.5";
+export const RELAY_PLUGIN_VERSION = "0.6.0";
+/**
+ * What this program is compatible with, and that it speaks version 1 of acknowledged delivery. Peers of ours look for
+ * the mark, in the build metadata of the version (https://semver.org/#spec-item-10); real agents only log it.
+ */
+export const OUR_RELAY_VERSION = `${RELAY_PLUGIN_VERSION}+ack.1`;
+
+/** The peer says what it may not say; its connection cannot go on. */
+export class ProtocolViolation extends Error {
+  override readonly name = "ProtocolViolation";
+}
+
+/** Whether a peer of that version speaks acknowledged delivery. */
+export function acknowledges(relayVersion: string): boolean {
+  return /^[^+]*\+(?:.*\.)?ack\.1(?:\.|$)/.test(relayVersion);
+}
+
+/** Clients number their metrics from 0 to this. */
+export const MAX_METRIC_ID = 65_535;
+
+/** Discriminants of the message enum: the first four are the protocol's, the others those of acknowledged delivery. */
+export const MESSAGE = {
+  greet: 0,
+  greetResponse: 1,
+  registerMetrics: 2,
+  sendMeasurements: 3,
+  hello: 16,
+  welcome: 17,
+  batch: 18,
+  acknowledge: 19,
+  refuse: 20,
+} as const;
+/** More than the largest discriminant of the protocol. */
+export const PLAIN_MESSAGE_END = 4;
+/** More than the largest discriminant of all. */
+export const MESSAGE_END = 21;
+/** Bytes of an instance id. */
+export const INSTANCE_BYTES = 16;
+/** Discriminants of the value enum. */
+export const VALUE = { f64: 0, u64: 1, bool: 2, str: 3, listU64: 4 } as const;
+
+export interface Greet {
+  readonly type: "greet";
+  readonly alumetVersion: string;
+  readonly relayVersion: string;
+  readonly protocolVersion: number;
+}
+
+export interface GreetResponse {
+  readonly type: "greetResponse";
+  readonly accept: boolean;
+  readonly alumetVersion: string;
+  readonly relayVersion: string;
+  readonly protocolVersion: number;
+}
+
+/** A metric under the number that its sender uses on this connection. */
+export interface WireMetric {
+  readonly id: number;
+  readonly name: string;
+  readonly type: ValueType;
+  readonly unit: Unit;
+}
+
+export interface RegisterMetrics {
+  readonly type: "registerMetrics";
+  readonly metrics: readonly WireMetric[];
+}
+
+/** The client's first message in acknowledged delivery. */
+export interface Hello {
+  readonly type: "hello";
+  /** 32 hexadecimal digits. */
+  readonly instance: string;
+  /** Shows that the client may use its name; `""` where it has none. */
+  readonly token: string;
+}
+
+/** The server's answer to {@linkcode Hello}. */
+export interface Welcome {
+  readonly type: "welcome";
+  /** The client's last batch that is safe at the server; 0 for none. */
+  readonly sequence: number;
+  /** The client's stream must not have more series than this. */
+  readonly maxSeries: number;
+}
+
+/** Instead of {@linkcode Welcome}: the server does not take this client, and closes. */
+export interface Refuse {
+  readonly type: "refuse";
+  /** For the client's log. */
+  readonly reason: string;
+}
+
+/** All batches of the client up to that number are safe. Said again as a sign of life while some are not. */
+export interface Acknowledge {
+  readonly type: "acknowledge";
+  readonly sequence: number;
+}
+
+/** Every message but measurements. */
+export type ControlMessage = Greet | GreetResponse | RegisterMetrics | Hello | Welcome | Refuse | Acknowledge;
+
+const VALUE_TYPES: readonly ValueType[] = ["f64", "u64"];
+
+/** Reads the content of a control message, behind the sender and the discriminant. */
+export function readControlMessage(reader: PostcardReader, discriminant: number): ControlMessage {
+  switch (discriminant) {
+    case MESSAGE.greet:
+      return {
+        type: "greet",
+        alumetVersion: reader.string(),
+        relayVersion: reader.string(),
+        protocolVersion: reader.u32(),
+      };
+    case MESSAGE.greetResponse:
+      return {
+        type: "greetResponse",
+        accept: reader.bool(),
+        alumetVersion: reader.string(),
+        relayVersion: reader.string(),
+        protocolVersion: reader.u32(),
+      };
+    case MESSAGE.registerMetrics:
+      return {
+        type: "registerMetrics",
+        metrics: reader.sequence((r) => ({
+          // An id that is out of range is the caller's to refuse; beyond 2^53 its exact value does not matter.
+          id: Number(r.u64Number()),
+          name: r.string(),
+          type: VALUE_TYPES[r.discriminant(2)],
+          unit: { base: r.string(), prefix: r.string() },
+        })),
+      };
+    case MESSAGE.hello:
+      return { type: "hello", instance: readInstance(reader), token: reader.string() };
+    case MESSAGE.welcome:
+      return { type: "welcome", sequence: readSequence(reader), maxSeries: reader.u32() };
+    case MESSAGE.refuse:
+      return { type: "refuse", reason: reader.string() };
+    case MESSAGE.acknowledge:
+      return { type: "acknowledge", sequence: readSequence(reader) };
+    default:
+      throw new PostcardError(
+        "bad_discriminant",
+        reader.offset,
+        `message ${discriminant} is not a control message`,
+      );
+  }
+}
+
+function readInstance(reader: PostcardReader): string {
+  let text = "";
+  for (let n = 0; n < INSTANCE_BYTES; n++) text += reader.u8().toString(16).padStart(2, "0");
+  return text;
+}
+
+/** The number of a batch: at most 2^53 - 1. */
+export function readSequence(reader: PostcardReader): number {
+  const sequence = reader.u64Number();
+  if (typeof sequence === "bigint") {
+    throw new PostcardError("bad_varint", reader.offset, `${sequence} is no number of a batch`);
+  }
+  return sequence;
+}
+
+function instanceBytes(instance: string): Uint8Array {
+  return Uint8Array.from(
+    { length: INSTANCE_BYTES },
+    (_, i) => parseInt(instance.slice(2 * i, 2 * i + 2), 16),
+  );
+}
+
+function writeControlMessage(writer: PostcardWriter, message: ControlMessage): void {
+  switch (message.type) {
+    case "greet":
+      writer.discriminant(MESSAGE.greet);
+      writer.string(message.alumetVersion).string(message.relayVersion).u32(message.protocolVersion);
+      break;
+    case "greetResponse":
+      writer.discriminant(MESSAGE.greetResponse).bool(message.accept);
+      writer.string(message.alumetVersion).string(message.relayVersion).u32(message.protocolVersion);
+      break;
+    case "registerMetrics":
+      writer.discriminant(MESSAGE.registerMetrics).sequence(message.metrics, (w, metric) => {
+        w.u64(metric.id).string(metric.name).discriminant(VALUE_TYPES.indexOf(metric.type));
+        w.string(metric.unit.base).string(metric.unit.prefix);
+      });
+      break;
+    case "hello":
+      writer.discriminant(MESSAGE.hello).raw(instanceBytes(message.instance)).string(message.token);
+      break;
+    case "welcome":
+      writer.discriminant(MESSAGE.welcome).u64(message.sequence).u32(message.maxSeries);
+      break;
+    case "refuse":
+      writer.discriminant(MESSAGE.refuse).string(message.reason);
+      break;
+    case "acknowledge":
+      writer.discriminant(MESSAGE.acknowledge).u64(message.sequence);
+      break;
+  }
+}
+
+/** A whole frame, header included. */
+export function encodeFrame(sender: string, message: ControlMessage): Uint8Array<ArrayBuffer> {
+  const writer = new PostcardWriter();
+  writer.raw(new Uint8Array(FRAME_HEADER_BYTES)).string(sender);
+  writeControlMessage(writer, message);
+  const frame = writer.written;
+  new DataView(frame.buffer, frame.byteOffset).setUint32(0, frame.length - FRAME_HEADER_BYTES);
+  return frame;
+}
+
+/** Writes a value with its discriminant: f64 for a number, u64 for a bigint. */
+export function writeValue(writer: PostcardWriter, value: AttributeValue): void {
+  if (typeof value === "number") writer.discriminant(VALUE.f64).f64(value);
+  else if (typeof value === "bigint") writer.discriminant(VALUE.u64).u64(value);
+  else if (typeof value === "boolean") writer.discriminant(VALUE.bool).bool(value);
+  else if (typeof value === "string") writer.discriminant(VALUE.str).string(value);
+  else writer.discriminant(VALUE.listU64).sequence(value, (w, item) => w.u64(item));
+}
+
+/** The inverse of {@linkcode writeValue}. */
+export function readValue(reader: PostcardReader): AttributeValue {
+  switch (reader.discriminant(5)) {
+    case VALUE.f64:
+      return reader.f64();
+    case VALUE.u64:
+      return reader.u64();
+    case VALUE.bool:
+      return reader.bool();
+    case VALUE.str:
+      return reader.string();
+    default:
+      return reader.sequence((r) => r.u64());
+  }
+}

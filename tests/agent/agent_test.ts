@@ -1,0 +1,424 @@
+import assert from "node:assert/strict";
+import { runAgent, type RunningAgent } from "../../lib/agent.ts";
+import { EXIT, ExitError } from "../../lib/base/errors.ts";
+import type { Batch } from "../../lib/points/measurement.ts";
+import type {
+  BatchSink,
+  Input,
+  InputPlugin,
+  Output,
+  OutputPlugin,
+  Plugin,
+  PluginContext,
+  TransformPlugin,
+} from "../../lib/plugin.ts";
+import { general } from "../../lib/config/general.ts";
+import type { JournalConfig } from "../../lib/agent/kept.ts";
+import { table } from "../../lib/schema.ts";
+import { type StateBase, StateDirectory } from "../../lib/agent/state_directory.ts";
+import { released, TempDir } from "../kit/process.ts";
+import { numbered } from "../kit/points.ts";
+import { LogLines, until } from "../kit/relay.ts";
+
+const declaration = { description: "for tests", config: table({}, { doc: "Nothing." }) };
+
+/** An input that pushes batches, and one more when it is told to stop. */
+function source(name: string, batches: Batch[], last?: Batch): InputPlugin<unknown> & { disposed: boolean } {
+  const plugin = {
+    ...declaration,
+    name,
+    kind: "input" as const,
+    disposed: false,
+    open: (): Promise<Input> =>
+      Promise.resolve({
+        async run(sink: BatchSink, stop: AbortSignal) {
+          for (const batch of batches) await sink.push(batch);
+          await new Promise<void>((resolve) => {
+            if (stop.aborted) resolve();
+            else stop.addEventListener("abort", () => resolve(), { once: true });
+          });
+          if (last) await sink.push(last);
+        },
+        stats: { batches: batches.length },
+        [Symbol.asyncDispose]() {
+          plugin.disposed = true;
+          return Promise.resolve();
+        },
+      }),
+  };
+  return plugin;
+}
+
+/** An output that keeps the values of all points. */
+function store(
+  name: string,
+  open?: () => Promise<Output>,
+): OutputPlugin<unknown> & { values: number[]; disposed: boolean } {
+  const plugin = {
+    ...declaration,
+    name,
+    kind: "output" as const,
+    values: [] as number[],
+    disposed: false,
+    open: open ?? ((): Promise<Output> =>
+      Promise.resolve({
+        async run(reader, signal) {
+          while (await reader.wait(Infinity, signal) === "ready") {
+            const batch = reader.next()!;
+            plugin.values.push(...batch.values.subarray(0, batch.length));
+            reader.commit(1);
+          }
+        },
+        [Symbol.asyncDispose]() {
+          plugin.disposed = true;
+          return Promise.resolve();
+        },
+      })),
+  };
+  return plugin;
+}
+
+interface Started {
+  done: Promise<number>;
+  stop: () => void;
+  logs: LogLines;
+  agent: () => RunningAgent | undefined;
+}
+
+function start(plugins: Plugin[], shutdown_timeout = 1000, journal?: JournalConfig): Started {
+  const stop = new AbortController();
+  const logs = new LogLines();
+  let agent: RunningAgent | undefined;
+  const done = runAgent(
+    { general: { shutdown_timeout, journal }, plugins: plugins.map((plugin) => ({ plugin, config: {} })) },
+    logs.log,
+    { stop: stop.signal, signals: false, onRunning: (running) => void (agent = running) },
+  );
+  return { done, stop: () => stop.abort(), logs, agent: () => agent };
+}
+
+Deno.test("a stop takes the last points of the inputs to every output, and exits with 0", async () => {
+  const [a, b] = [store("a"), store("b")];
+  const input = source("in", [numbered(3)], numbered(2, 3));
+  const { done, stop, agent } = start([input, a, b]);
+  await until(() => a.values.length === 3 && b.values.length === 3);
+  assert.deepEqual(agent()!.stats(), {
+    in: { batches: 1 },
+    journal: { appended_points: 3, dropped_points: 0 },
+  });
+  stop();
+  assert.equal(await done, EXIT.ok);
+  for (const { values } of [a, b]) assert.deepEqual(values, [0, 1, 2, 3, 4]);
+  assert.ok(input.disposed && a.disposed && b.disposed);
+});
+
+Deno.test("every batch goes through the transforms, in order, and may be dropped or replaced", async () => {
+  const transform = (name: string, apply: (batch: Batch) => Batch | null): TransformPlugin<unknown> => ({
+    ...declaration,
+    name,
+    kind: "transform",
+    open: () => Promise.resolve({ apply }),
+  });
+  const seen: string[] = [];
+  const out = store("out");
+  const { done, stop } = start([
+    source("in", [numbered(1), numbered(2), numbered(3)]),
+    transform("drop", (batch) => (seen.push(`drop ${batch.length}`), batch.length === 2 ? null : batch)),
+    transform("double", (batch) => (seen.push(`double ${batch.length}`), numbered(batch.length * 2))),
+    out,
+  ]);
+  await until(() => out.values.length === 8);
+  stop();
+  assert.equal(await done, EXIT.ok);
+  assert.deepEqual(seen, ["drop 1", "double 1", "drop 2", "drop 3", "double 3"]);
+});
+
+Deno.test("a plugin that cannot be opened ends the process with its exit code, and what was open is closed", async () => {
+  const input = source("in", []);
+  const broken = store("broken", () => Promise.reject(new ExitError(EXIT.config, "Cannot do that")));
+  const { done, logs } = start([input, broken]);
+  assert.equal(await done, EXIT.config);
+  assert.equal(logs.matching(/ERROR test: Cannot do that/).length, 1);
+  assert.ok(input.disposed);
+});
+
+Deno.test("an output that gives up stops the process in good order: the others get everything, the loss is counted", async () => {
+  const good = store("good");
+  const bad: OutputPlugin<unknown> = {
+    ...declaration,
+    name: "bad",
+    kind: "output",
+    open: (_config, { fail }) =>
+      Promise.resolve({
+        async run(reader, signal) {
+          await reader.wait(Infinity, signal);
+          fail(new ExitError(EXIT.unavailable, "Cannot reach it"));
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }),
+  };
+  const { done, logs } = start([source("in", [numbered(3)], numbered(4, 3)), good, bad]);
+  assert.equal(await done, EXIT.unavailable);
+  assert.deepEqual(good.values, [0, 1, 2, 3, 4, 5, 6]);
+  assert.equal(logs.matching(/ERROR test: Cannot reach it; 7 points are given up/).length, 1);
+});
+
+Deno.test("an output that throws is an error of ours, exit 70", async () => {
+  const bad = store("bad", () =>
+    Promise.resolve({
+      run: () => Promise.reject(new TypeError("oops")),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }));
+  const { done, logs } = start([source("in", []), bad]);
+  assert.equal(await done, EXIT.software);
+  assert.ok(logs.matching(/bad failed.*oops/).length === 1);
+});
+
+Deno.test("a stop does not wait for an output longer than shutdown_timeout, and counts what is lost", async () => {
+  const stuck = store("stuck", () =>
+    Promise.resolve({
+      run: (_reader, signal) =>
+        new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true })),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }));
+  const { done, stop, logs, agent } = start([source("in", [numbered(5)]), stuck], 200);
+  await until(() => agent() !== undefined);
+  const began = performance.now();
+  stop();
+  assert.equal(await done, EXIT.unavailable);
+  assert.ok(performance.now() - began < 2000);
+  assert.equal(logs.matching(/5 points could not be written in time and are given up/).length, 1);
+});
+
+Deno.test("the process ends when all inputs have ended by themselves", async () => {
+  const out = store("out");
+  const once: InputPlugin<unknown> = {
+    ...declaration,
+    name: "once",
+    kind: "input",
+    open: () =>
+      Promise.resolve({
+        async run(sink) {
+          await sink.push(numbered(2));
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }),
+  };
+  assert.equal(await start([once, out]).done, EXIT.ok);
+  assert.deepEqual(out.values, [0, 1]);
+});
+
+/** A journal on disk below `dir`. */
+function onDisk(dir: string): JournalConfig {
+  return { ...general.defaultValue().journal, enable: true, path: `${dir}/journal`, min_free: 0 };
+}
+
+Deno.test("with a journal on disk what an output could not take in time is kept, and comes first at the next start", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const stuck = store("out", () =>
+      Promise.resolve({
+        run: (_reader, signal) =>
+          new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true })),
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }));
+    const first = start([source("in", [numbered(5)], numbered(2, 5)), stuck], 200, onDisk(dir));
+    await until(() => first.agent() !== undefined);
+    first.stop();
+    assert.equal(await first.done, EXIT.ok, first.logs.lines.join(""));
+    assert.equal(first.logs.matching(/Stopped kept_in_journal=7/).length, 1);
+
+    const out = store("out");
+    const second = start([source("in", [numbered(3, 7)]), out], 1000, onDisk(dir));
+    await until(() => out.values.length === 10);
+    second.stop();
+    assert.equal(await second.done, EXIT.ok);
+    assert.deepEqual(out.values, Array.from({ length: 10 }, (_, i) => i));
+
+    const third = start([source("in", []), store("out")], 1000, onDisk(dir));
+    await until(() => third.agent() !== undefined);
+    third.stop();
+    assert.equal(await third.done, EXIT.ok);
+    assert.equal(third.logs.matching(/kept_in_journal/).length, 0);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("a journal that cannot be used ends the process with its directory and what to do", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${dir}/file`, "");
+    const { done, logs } = start([source("in", []), store("out")], 1000, onDisk(`${dir}/file`));
+    assert.equal(await done, EXIT.unavailable);
+    assert.equal(logs.matching(/Cannot use the journal in .*file\/journal/).length, 1);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+/** Runs to the end at once; `written` is the context that a plugin was given. */
+async function runWithState(
+  plugins: readonly Plugin[],
+  stateBase: StateBase | null,
+  journal: Partial<JournalConfig> = {},
+): Promise<{ code: number; logs: LogLines; context: PluginContext | undefined }> {
+  let context: PluginContext | undefined;
+  const spy: Plugin = {
+    ...declaration,
+    name: "spy",
+    kind: "transform",
+    open: (_, given) => {
+      context = given;
+      return Promise.resolve({ apply: (batch: Batch) => batch });
+    },
+  };
+  const logs = new LogLines();
+  const stop = AbortSignal.abort();
+  const settings = {
+    general: { shutdown_timeout: 1000, journal: { ...general.defaultValue().journal, ...journal } },
+    plugins: [...plugins, spy].map((plugin) => ({ plugin, config: {} })),
+    stateBase,
+  };
+  const code = await runAgent(settings, logs.log, { stop, signals: false });
+  return { code, logs, context };
+}
+
+Deno.test("a relay has its journal on disk by default, each role in a directory of its own, a local process has none", async () => {
+  await using dir = new TempDir();
+  const base = { path: dir.path, from: "XDG_STATE_HOME" };
+  const roles = {
+    client: [source("procfs", []), store("relay-client")],
+    server: [source("relay-server", []), store("csv")],
+    hop: [source("relay-server", []), store("relay-client")],
+    local: [source("procfs", []), store("csv")],
+  };
+  for (const [role, plugins] of Object.entries(roles)) {
+    const { code, context, logs } = await runWithState(plugins, base);
+    assert.equal(code, EXIT.ok);
+    assert.equal(context!.stateDirectory, dir.file(role));
+    assert.equal(context!.keepsOnDisk, role !== "local");
+    assert.deepEqual(logs.matching(/WARN|ERROR/), []);
+    const off = await runWithState(plugins, base, { enable: false });
+    assert.deepEqual([off.code, off.context!.keepsOnDisk], [EXIT.ok, false]);
+    assert.equal(off.context!.stateDirectory, dir.file(role));
+    const on = await runWithState(plugins, base, { enable: true });
+    assert.deepEqual([on.code, on.context!.keepsOnDisk], [EXIT.ok, true]);
+    assert.deepEqual([...Deno.readDirSync(dir.file(role))].map(({ name }) => name).sort(), [
+      "journal",
+      "lock",
+    ]);
+  }
+});
+
+Deno.test("where the default directory cannot be had a relay runs in memory, and warns once; what was asked for is an error", async () => {
+  await using dir = new TempDir();
+  await Deno.writeTextFile(dir.file("file"), "");
+  await using stack = new AsyncDisposableStack();
+  const locked = dir.file("locked");
+  stack.use(await StateDirectory.open({ path: locked, from: "HOME" }, "client"));
+  const plugins = [source("procfs", []), store("relay-client")];
+  const cases: [StateBase | null, RegExp, number][] = [
+    [null, /none of STATE_DIRECTORY.*--state-dir/, EXIT.config],
+    [{ path: dir.file("file"), from: "HOME" }, /file\/client \(by HOME\).*--state-dir/, EXIT.unavailable],
+    [{ path: locked, from: "HOME" }, /locked\/client .*process \d+ uses it.*--state-dir/, EXIT.unavailable],
+  ];
+  for (const [base, reason, exitCode] of cases) {
+    const { code, logs, context } = await runWithState(plugins, base);
+    assert.equal(code, EXIT.ok);
+    assert.equal(context!.keepsOnDisk, false);
+    assert.equal(context!.stateDirectory, null);
+    const warnings = logs.matching(/WARN|ERROR/);
+    assert.equal(warnings.length, 1, warnings.join(""));
+    assert.match(warnings[0], /kept in memory alone/);
+    assert.match(warnings[0], reason);
+
+    const local = await runWithState(
+      [source("procfs", []), store("csv")],
+      base && { ...base, path: dir.file("file") },
+    );
+    assert.deepEqual([local.code, local.logs.matching(/WARN|ERROR/)], [EXIT.ok, []]);
+    const asked = await runWithState(plugins, base, { enable: true });
+    assert.equal(asked.code, exitCode);
+    assert.equal(asked.logs.matching(/ERROR/).length, 1);
+    assert.match(asked.logs.matching(/ERROR/)[0], reason);
+    if (!base) continue;
+    const flag = await runWithState(plugins, { ...base, from: "--state-dir" });
+    assert.equal(flag.code, exitCode);
+  }
+  // A path of its own needs no such directory.
+  const own = await runWithState(plugins, null, { path: dir.file("own") });
+  assert.deepEqual([own.code, own.context!.keepsOnDisk, own.logs.matching(/WARN/)], [EXIT.ok, true, []]);
+  assert.equal((await runWithState(plugins, null, { path: dir.file("file/own") })).code, EXIT.unavailable);
+  await stack.disposeAsync();
+  await released(`${locked}/client/lock`);
+});
+
+/** An input that receives `rejected`, duplicate and good points of two clients. */
+function network(): InputPlugin<unknown> {
+  return {
+    ...declaration,
+    name: "relay-server",
+    kind: "input",
+    open: (_, { clients }): Promise<Input> =>
+      Promise.resolve({
+        async run(sink: BatchSink, stop: AbortSignal) {
+          const [a, b] = [clients.get("a", "1".repeat(32)), clients.get("b")];
+          const batch = numbered(10);
+          batch.truncate(6);
+          batch.credit(a, 1);
+          for (let i = 0; i < 4; i++) batch.push(batch.series[0], 1, i, i);
+          batch.credit(b);
+          a.receivedPoints += 6 + 3;
+          a.duplicatePoints += 3;
+          b.receivedPoints += 4 + 2;
+          b.rejectedPoints += 2;
+          await sink.push(batch);
+          await new Promise<void>((resolve) =>
+            stop.addEventListener("abort", () => resolve(), { once: true })
+          );
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }),
+  };
+}
+
+Deno.test("the books of each client and output say what has become of its points, also of those measured here", async () => {
+  const stuck = store("stuck", () =>
+    Promise.resolve({
+      run: (_reader, signal) =>
+        new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true })),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }));
+  const good = store("good");
+  const { done, stop, logs, agent } = start([network(), source("in", [numbered(5)]), good, stuck], 100);
+  await until(() => good.values.length === 15);
+  const books = new Map([...agent()!.clients()].map(({ client, ...books }) => [client, books]));
+  const outputs = (points: number) => ({
+    good: { stored: points, kept: 0, dropped: 0 },
+    stuck: { stored: 0, kept: points, dropped: 0 },
+  });
+  assert.deepEqual([...books], [
+    ["", { instance: "", last_contact_ms: 0, received: 5, rejected: 0, duplicates: 0, outputs: outputs(5) }],
+    ["a", {
+      instance: "1".repeat(32),
+      last_contact_ms: 0,
+      received: 9,
+      rejected: 0,
+      duplicates: 3,
+      outputs: outputs(6),
+    }],
+    ["b", { instance: "", last_contact_ms: 0, received: 6, rejected: 2, duplicates: 0, outputs: outputs(4) }],
+  ]);
+  stop();
+  assert.equal(await done, EXIT.unavailable);
+  assert.equal(
+    logs.matching(/INFO.*journal: Summary appended_points=15 dropped_points=0/).length,
+    1,
+    logs.lines.join(""),
+  );
+  const lines = logs.matching(
+    /DEBUG.*Books client=a .*received=9 rejected=0 duplicates=3 output=stuck stored=0 kept=6/,
+  );
+  assert.equal(lines.length, 1, logs.lines.join(""));
+});

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { EXIT, ExitError } from "../../lib/base/errors.ts";
+import { findStateBase, roleOf, StateDirectory } from "../../lib/agent/state_directory.ts";
+import { released, TempDir } from "../kit/process.ts";
+
+const env = (variables: Record<string, string>) => (name: string) => variables[name];
+
+Deno.test("state belongs where the flag, systemd, the session or the home say, in this order", () => {
+  const all = { STATE_DIRECTORY: "/var/lib/relay:/x", XDG_STATE_HOME: "/s", HOME: "/h" };
+  assert.deepEqual(findStateBase("/flag", env(all)), { path: "/flag", from: "--state-dir" });
+  assert.deepEqual(findStateBase(undefined, env(all)), { path: "/var/lib/relay", from: "STATE_DIRECTORY" });
+  assert.deepEqual(findStateBase(undefined, env({ ...all, STATE_DIRECTORY: "" })), {
+    path: "/s/alumet-relay",
+    from: "XDG_STATE_HOME",
+  });
+  assert.deepEqual(findStateBase(undefined, env({ HOME: "/h" })), {
+    path: "/h/.local/state/alumet-relay",
+    from: "HOME",
+  });
+  assert.equal(findStateBase(undefined, env({})), null);
+});
+
+Deno.test("the relay plugins decide the role", () => {
+  assert.equal(roleOf(["procfs", "relay-client"]), "client");
+  assert.equal(roleOf(["relay-server", "csv"]), "server");
+  assert.equal(roleOf(["relay-server", "relay-client"]), "hop");
+  assert.equal(roleOf(["procfs", "relay-server", "relay-client", "csv"]), "hop");
+  assert.equal(roleOf(["procfs", "csv"]), "local");
+});
+
+async function refusal(work: Promise<unknown>): Promise<ExitError> {
+  try {
+    await work;
+  } catch (error) {
+    assert.ok(error instanceof ExitError);
+    return error;
+  }
+  throw new Error("it was not refused");
+}
+
+Deno.test("a role's directory is made, is nobody else's meanwhile, and is free again afterwards", async () => {
+  await using dir = new TempDir();
+  const base = { path: dir.file("a/b"), from: "--state-dir" };
+  {
+    using first = await StateDirectory.open(base, "client");
+    assert.equal(first.path, dir.file("a/b/client"));
+    assert.equal(Deno.statSync(first.path).mode! & 0o777, 0o750);
+    using _server = await StateDirectory.open(base, "server");
+    const { exitCode, message } = await refusal(StateDirectory.open(base, "client"));
+    assert.equal(exitCode, EXIT.unavailable);
+    assert.match(message, /Cannot use the state directory \S+\/a\/b\/client \(by --state-dir\)/);
+    assert.match(message, new RegExp(`process ${Deno.pid} uses it; stop .*--state-dir`));
+  }
+  await released(dir.file("a/b/client/lock"));
+  using _again = await StateDirectory.open(base, "client");
+});
+
+Deno.test("no directory, and one that cannot be written to, are said with what to do", async () => {
+  const nowhere = await refusal(StateDirectory.open(null, "client"));
+  assert.equal(nowhere.exitCode, EXIT.config);
+  assert.match(nowhere.message, /STATE_DIRECTORY.*XDG_STATE_HOME.*HOME.*--state-dir/);
+  await using dir = new TempDir();
+  await Deno.writeTextFile(dir.file("file"), "");
+  const refused = await refusal(
+    StateDirectory.open({ path: dir.file("file"), from: "XDG_STATE_HOME" }, "hop"),
+  );
+  assert.equal(refused.exitCode, EXIT.unavailable);
+  assert.match(refused.message, /file\/hop \(by XDG_STATE_HOME\): .*--state-dir/);
+});

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { SystemClock } from "../../lib/base/clock.ts";
+
+Deno.test("the clock has microseconds, agrees with the system's, and does not go back within a millisecond", () => {
+  const clock = new SystemClock();
+  const fractions = new Set<number>();
+  let last = 0;
+  for (let n = 0; n < 2000; n++) {
+    const before = Date.now();
+    const { seconds, nanos } = clock.now();
+    const after = Date.now();
+    const micros = seconds * 1e6 + nanos / 1000;
+    assert.ok(
+      micros >= before * 1000 - 1 && micros <= (after + 1) * 1000,
+      `${micros} is not in ${before} … ${after}`,
+    );
+    assert.ok(micros >= last - 1000);
+    assert.ok(Number.isInteger(nanos / 1000) && nanos >= 0 && nanos < 1e9);
+    last = micros;
+    fractions.add((nanos / 1000) % 1000);
+  }
+  assert.ok(fractions.size > 20, "times differ by less than a millisecond");
+});
+
+Deno.test("the clock follows a step of the wall clock, forth and back", () => {
+  const realNow = Date.now;
+  const clock = new SystemClock();
+  try {
+    for (const step of [3_600_000, -7_200_000]) {
+      const base = realNow() + step;
+      Date.now = () => base;
+      const { seconds, nanos } = clock.now();
+      assert.ok(Math.abs(seconds * 1000 + nanos / 1e6 - base) < 2);
+    }
+  } finally {
+    Date.now = realNow;
+  }
+});
+
+Deno.test("sleep ends early, without an error, when it is aborted", async () => {
+  const clock = new SystemClock();
+  const stop = new AbortController();
+  const began = clock.monotonicMs();
+  const sleeping = clock.sleep(60_000, stop.signal);
+  stop.abort();
+  await sleeping;
+  await clock.sleep(60_000, stop.signal);
+  assert.ok(clock.monotonicMs() - began < 5_000);
+});

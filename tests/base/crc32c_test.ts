@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { crc32c } from "../../lib/base/crc32c.ts";
+import { Chance } from "../kit/bytes.ts";
+
+const ascii = (text: string) => new TextEncoder().encode(text);
+
+Deno.test("crc32c gives the sums of RFC 3720, appendix B.4, and of the catalogue's check", () => {
+  assert.equal(crc32c(ascii("")), 0);
+  assert.equal(crc32c(ascii("123456789")), 0xe3069283);
+  assert.equal(crc32c(new Uint8Array(32)), 0x8a9136aa);
+  assert.equal(crc32c(new Uint8Array(32).fill(0xff)), 0x62a8ab43);
+  assert.equal(crc32c(Uint8Array.from({ length: 32 }, (_, n) => n)), 0x46dd794e);
+  assert.equal(crc32c(Uint8Array.from({ length: 32 }, (_, n) => 31 - n)), 0x113fdb5c);
+});
+
+Deno.test("crc32c of parts, at any offset, is that of the whole", () => {
+  const chance = new Chance(7);
+  for (let n = 0; n < 200; n++) {
+    const bytes = chance.bytes(100);
+    const whole = crc32c(bytes);
+    const cut = chance.int(bytes.length + 1);
+    assert.equal(crc32c(bytes, cut, bytes.length, crc32c(bytes, 0, cut)), whole);
+    const moved = new Uint8Array(bytes.length + 20);
+    moved.set(bytes, 5);
+    assert.equal(crc32c(moved, 5, 5 + bytes.length), whole);
+  }
+});

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { createLogger, type LogOptions, printable } from "../../lib/base/log.ts";
+
+function capture(options: LogOptions, use: (log: ReturnType<typeof createLogger>) => void): string[] {
+  const lines: string[] = [];
+  const now = () => new Date("2026-01-02T03:04:05.678Z");
+  use(createLogger("agent", { now, write: (line) => lines.push(line), ...options }));
+  return lines;
+}
+
+Deno.test("a line has the time, the level, the part, the message and the fields", () => {
+  const lines = capture({}, (log) => {
+    log.for("csv").info("Writing", { file: "a b.csv", points: 3, exact: 2n ** 60n, none: undefined });
+    log.error("No");
+  });
+  assert.deepEqual(lines, [
+    '2026-01-02T03:04:05.678Z INFO  csv: Writing file="a b.csv" points=3 exact=1152921504606846976\n',
+    "2026-01-02T03:04:05.678Z ERROR agent: No\n",
+  ]);
+});
+
+Deno.test("levels below the chosen one are not written", () => {
+  const all = (log: ReturnType<typeof createLogger>) => {
+    for (const level of ["error", "warn", "info", "debug", "trace"] as const) log[level](level);
+  };
+  assert.equal(capture({ level: "error" }, all).length, 1);
+  assert.equal(capture({}, all).length, 3);
+  assert.equal(capture({ level: "trace" }, all).length, 5);
+});
+
+Deno.test("text from a network cannot forge a line or send control characters to a terminal", () => {
+  const evil = 'x\n2026 ERROR fake: y\x1b[31m\u202e"\r\u0085';
+  for (const format of ["text", "json"] as const) {
+    const [line, ...more] = capture({ format }, (log) => log.warn(`client ${evil}`, { name: evil }));
+    assert.equal(more.length, 0);
+    assert.equal(line.indexOf("\n"), line.length - 1);
+    // deno-lint-ignore no-control-regex
+    assert.doesNotMatch(line.slice(0, -1), /[\u0000-\u001f]/);
+  }
+  assert.equal(printable("a\nb\u001b"), "a\\nb\\u001b");
+});
+
+Deno.test("JSON lines have the same facts", () => {
+  const [line] = capture({ format: "json" }, (log) => log.warn("Full", { points: 7, exact: 2n ** 60n }));
+  assert.deepEqual(JSON.parse(line), {
+    time: "2026-01-02T03:04:05.678Z",
+    level: "warn",
+    part: "agent",
+    message: "Full",
+    points: 7,
+    exact: "1152921504606846976",
+  });
+});
+
+Deno.test("colours are written only where they are asked for", () => {
+  assert.ok(capture({ color: true }, (log) => log.error("x"))[0].includes("\x1b[31mERROR\x1b[0m"));
+  assert.ok(!capture({}, (log) => log.error("x"))[0].includes("\x1b"));
+});
+
+Deno.test("for the journal of systemd lines begin with their priority, and have no time and no colour", () => {
+  const all = (log: ReturnType<typeof createLogger>) => {
+    for (const level of ["error", "warn", "info", "debug", "trace"] as const) log[level](level, { n: 1 });
+  };
+  assert.deepEqual(capture({ journal: true, color: true, level: "trace" }, all), [
+    "<3>agent: error n=1\n",
+    "<4>agent: warn n=1\n",
+    "<6>agent: info n=1\n",
+    "<7>agent: debug n=1\n",
+    "<7>agent: trace n=1\n",
+  ]);
+  const [json] = capture({ journal: true, format: "json" }, all);
+  assert.equal(json, '<3>{"level":"error","part":"agent","message":"error","n":1}\n');
+});
+
+Deno.test("a level that is a function is asked for each line", () => {
+  let level: "info" | "error" = "info";
+  const lines = capture({ level: () => level }, (log) => {
+    const part = log.for("part");
+    part.info("one");
+    level = "error";
+    part.info("two");
+    part.error("three");
+  });
+  assert.deepEqual(lines.map((line) => line.slice(31)), ["part: one\n", "part: three\n"]);
+});

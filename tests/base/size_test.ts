@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { formatSize, parseSize } from "../../lib/base/size.ts";
+
+Deno.test("sizes are read with binary and decimal units, and without one", () => {
+  const cases: [string, number | undefined][] = [
+    ["0", 0],
+    ["4096", 4096],
+    ["1B", 1],
+    ["1kB", 1000],
+    ["500 MB", 500_000_000],
+    ["16MiB", 16_777_216],
+    ["1.5GiB", 1_610_612_736],
+    [" 2TiB ", 2_199_023_255_552],
+    ["", undefined],
+    ["MiB", undefined],
+    ["1mb", undefined],
+    ["-1", undefined],
+    ["0.3B", undefined],
+    ["1e3", undefined],
+    ["9999999TiB", undefined],
+  ];
+  for (const [text, bytes] of cases) assert.equal(parseSize(text), bytes, text);
+});
+
+Deno.test("sizes are written so that they are read back the same", () => {
+  for (
+    const [bytes, text] of [[0, "0"], [1024, "1KiB"], [1000, "1000"], [16_777_216, "16MiB"], [
+      2 ** 40,
+      "1TiB",
+    ]] as const
+  ) {
+    assert.equal(formatSize(bytes), text);
+    assert.equal(parseSize(text), bytes);
+  }
+});

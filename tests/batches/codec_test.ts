@@ -1,0 +1,292 @@
+import assert from "node:assert/strict";
+import { BatchCodecError, BatchDecoder, BatchEncoder } from "../../lib/batches/codec.ts";
+import {
+  type Attribute,
+  Batch,
+  BatchPool,
+  reserveCacheSlots,
+  Series,
+  type SeriesDefinition,
+  seriesOf,
+} from "../../lib/points/measurement.ts";
+import { cases, Chance } from "../kit/bytes.ts";
+import { metricOf } from "../kit/decode.ts";
+import { batchOf, numbered } from "../kit/points.ts";
+import { sessionBatches } from "../kit/session.ts";
+
+const GAUGE = seriesOf(metricOf("gauge", "f64"));
+const COUNTER = seriesOf(metricOf("counter", "u64"));
+
+/** All of a batch, bits of the values included. */
+function contentOf(batch: Batch) {
+  const bits = new DataView(batch.values.buffer);
+  return Array.from({ length: batch.length }, (_, row) => {
+    const { metric, resourceKind, resourceId, consumerKind, consumerId, attributes } = batch.series[row];
+    const series: SeriesDefinition = {
+      metric: { ...metric },
+      resourceKind,
+      resourceId,
+      consumerKind,
+      consumerId,
+      attributes,
+    };
+    const value = metric.type === "u64" ? batch.exactValue(row) : bits.getBigUint64(8 * row, true);
+    return { series, seconds: batch.seconds[row], nanos: batch.nanos[row], value };
+  });
+}
+
+function roundTrip(...batches: Batch[]): Uint8Array[] {
+  const encoder = new BatchEncoder();
+  const decoder = new BatchDecoder();
+  return batches.map((batch, n) => {
+    const record = encoder.encode(batch).slice();
+    assert.deepEqual(contentOf(decoder.decode(record)), contentOf(batch), `batch ${n}`);
+    return record;
+  });
+}
+
+/** A f64 by its bits. */
+function pushBits(batch: Batch, series: Series, bits: bigint): void {
+  batch.push(series, 1_700_000_000, 0, 0);
+  new BigUint64Array(batch.values.buffer)[batch.length - 1] = bits;
+}
+
+Deno.test("f64 come back to the bit, whatever came before them", () => {
+  const values = [
+    0,
+    -0,
+    1,
+    -1,
+    0.1,
+    2 ** 53,
+    -(2 ** 53),
+    2 ** 53 + 2,
+    2 ** 46,
+    -(2 ** 47),
+    1e300,
+    5e-324,
+    Infinity,
+    -Infinity,
+  ];
+  const bits = values.map((value) => new BigUint64Array(Float64Array.of(value).buffer)[0]);
+  bits.push(0x7ff8000000000000n, 0x7ff4000000000001n, 0xfff8dead0000beefn, 0xffffffffffffffffn);
+  for (const before of bits) {
+    const batch = new Batch(4);
+    for (const after of bits) {
+      pushBits(batch, GAUGE, before);
+      pushBits(batch, GAUGE, after);
+    }
+    roundTrip(batch);
+  }
+});
+
+Deno.test("u64 come back exactly up to 2^64-1, whatever came before them", () => {
+  const values = [
+    0n,
+    1n,
+    127n,
+    128n,
+    2n ** 31n,
+    2n ** 32n,
+    2n ** 47n,
+    2n ** 48n + 1n,
+    2n ** 53n - 1n,
+    2n ** 53n,
+  ];
+  values.push(
+    2n ** 53n + 1n,
+    2n ** 60n,
+    2n ** 63n - 1n,
+    2n ** 63n,
+    2n ** 63n + 1n,
+    2n ** 64n - 2n,
+    2n ** 64n - 1n,
+  );
+  const rows = values.flatMap((a) =>
+    values.flatMap((b) => [[COUNTER, a], [COUNTER, b]] as [Series, bigint][])
+  );
+  roundTrip(batchOf(rows), batchOf(rows));
+});
+
+Deno.test("series come back with attributes of every type, and texts of every kind", () => {
+  const attributes: Attribute[] = [
+    ["text", "日本 🔋\u0000\ufeff"],
+    ["", ""],
+    ["number", -0],
+    ["nan", NaN],
+    ["u64", 2n ** 64n - 1n],
+    ["yes", true],
+    ["no", false],
+    ["list", [0n, 2n ** 64n - 1n]],
+    ["empty", []],
+  ];
+  const metric = { ...metricOf("m", "f64", { base: "W", prefix: "milli" }), description: "What it is" };
+  const rows: [Series, number][] = [[seriesOf(metric), 1], [seriesOf(metric, { attributes }), 2]];
+  rows.push([seriesOf(metric, { attributes: structuredClone(attributes), resourceId: "other" }), 3]);
+  rows.push([seriesOf(metric, { resourceKind: "cpu", consumerKind: "process", consumerId: "7" }), 4]);
+  roundTrip(batchOf(rows), batchOf(rows));
+});
+
+Deno.test("empty batches, and times that go back and forth", () => {
+  const times = batchOf([
+    [COUNTER, 1, 0, 0],
+    [COUNTER, 1, 253_402_300_799, 999_999_999],
+    [COUNTER, 1, 5, 0],
+    [COUNTER, 1, 5, 999_999_999],
+  ]);
+  roundTrip(new Batch(0), times, new Batch(4), times);
+});
+
+Deno.test("the real agent's session takes at most 6 bytes a point, and half a byte where nothing changes", () => {
+  const batches = sessionBatches();
+  const size = (records: Uint8Array[]) => records.reduce((sum, record) => sum + record.length, 0);
+  const points = batches.reduce((sum, batch) => sum + batch.length, 0);
+  assert.equal(points, 4712);
+  assert.ok(size(roundTrip(...batches)) <= 6 * points);
+  const still = numbered(1000);
+  still.values.fill(5);
+  still.nanos.fill(5);
+  assert.ok(roundTrip(still, still)[1].length < 510);
+});
+
+Deno.test("a full dictionary begins anew, within a batch too, and both ends agree", () => {
+  const all = Array.from({ length: 50 }, (_, n) => seriesOf(COUNTER.metric, { resourceId: `r${n}` }));
+  const limits = { maxSeries: 8 };
+  const encoder = new BatchEncoder(limits);
+  const decoder = new BatchDecoder(limits);
+  const chance = new Chance(1);
+  for (let n = 0; n < 200; n++) {
+    const from = chance.int(all.length);
+    const some = all.slice(from, from + 1 + chance.int(n % 2 ? 4 : 40));
+    const batch = batchOf(some.map((series) => [series, chance.u64()]));
+    assert.deepEqual(contentOf(decoder.decode(encoder.encode(batch))), contentOf(batch));
+    assert.ok(encoder.seriesCount <= 8);
+    assert.equal(decoder.seriesCount, encoder.seriesCount);
+  }
+});
+
+Deno.test("a dictionary is bounded in bytes too", () => {
+  const limits = { maxDictionaryBytes: 1000 };
+  const encoder = new BatchEncoder(limits);
+  const decoder = new BatchDecoder(limits);
+  for (let n = 0; n < 100; n++) {
+    const series = seriesOf(COUNTER.metric, { resourceId: `${n}`.repeat(50) });
+    const batch = batchOf([[series, n], [COUNTER, n]]);
+    assert.deepEqual(contentOf(decoder.decode(encoder.encode(batch))), contentOf(batch));
+    assert.ok(encoder.seriesCount < 30);
+  }
+  const unbounded = new BatchEncoder();
+  const small = new BatchDecoder(limits);
+  assert.throws(() => {
+    for (let n = 0; n < 100; n++) {
+      small.decode(unbounded.encode(batchOf([[seriesOf(COUNTER.metric, { resourceId: "x".repeat(n) }), n]])));
+    }
+  }, { code: "limit" });
+});
+
+Deno.test("two encoders of the same series do not disturb each other", () => {
+  const batches = sessionBatches();
+  const pairs = [new BatchEncoder(), new BatchEncoder(), new BatchEncoder({}, reserveCacheSlots(2))];
+  const decoders = pairs.map(() => new BatchDecoder());
+  const sizes = pairs.map(() => 0);
+  for (const batch of batches) {
+    pairs.forEach((encoder, n) => {
+      const record = encoder.encode(batch);
+      sizes[n] += record.length;
+      assert.equal(decoders[n].decode(record).length, batch.length);
+    });
+  }
+  assert.deepEqual(sizes, sizes.map(() => sizes[0]));
+});
+
+Deno.test("what no point can have is refused when encoding, and the stream goes on", () => {
+  const encoder = new BatchEncoder();
+  const decoder = new BatchDecoder();
+  const good = numbered(3);
+  decoder.decode(encoder.encode(good));
+  for (
+    const bad of [
+      batchOf([[COUNTER, 1], [COUNTER, -1]]),
+      batchOf([[COUNTER, 1.5]]),
+      batchOf([[COUNTER, 2 ** 70]]),
+      batchOf([[COUNTER, 1, -1]]),
+      batchOf([[COUNTER, 1, NaN]]),
+      batchOf([[COUNTER, 1, 1, 1_000_000_000]]),
+    ]
+  ) {
+    assert.throws(() => encoder.encode(bad), RangeError);
+    assert.deepEqual(contentOf(decoder.decode(encoder.encode(good))), contentOf(good));
+  }
+});
+
+Deno.test("after a damaged record nothing is decoded until the stream begins anew", () => {
+  const encoder = new BatchEncoder();
+  const decoder = new BatchDecoder();
+  decoder.decode(encoder.encode(numbered(3)));
+  assert.throws(() => decoder.decode(encoder.encode(numbered(3)).subarray(0, 4)), { code: "malformed" });
+  assert.throws(() => decoder.decode(encoder.encode(numbered(3))), { code: "broken" });
+});
+
+function randomBatches(chance: Chance): Batch[] {
+  const value = (): Attribute[1] =>
+    chance.pick([
+      () => chance.next(),
+      () => chance.u64(),
+      () => chance.int(2) === 0,
+      () => chance.text(),
+      () => [chance.u64()],
+    ])();
+  const all = Array.from(
+    { length: 1 + chance.int(8) },
+    (_, n) =>
+      seriesOf(metricOf(`m${chance.int(3)}`, n % 2 ? "f64" : "u64"), {
+        resourceKind: chance.text(),
+        consumerId: chance.text(),
+        attributes: Array.from({ length: chance.int(3) }, () => [chance.text(), value()] as const),
+      }),
+  );
+  let seconds = 1_700_000_000;
+  let nanos = 0;
+  return Array.from({ length: 1 + chance.int(5) }, () => {
+    const batch = new Batch(4);
+    for (let n = chance.int(20); n > 0; n--) {
+      if (chance.int(3) === 0) seconds = Math.max(0, seconds + chance.int(5) - 2);
+      if (chance.int(3) === 0) nanos = chance.int(1e9);
+      const series = chance.int(2) ? all[n % all.length] : chance.pick(all);
+      const small = chance.int(2) === 0;
+      if (series.metric.type === "u64") {
+        batch.pushU64(series, seconds, nanos, small ? BigInt(chance.int(10)) : chance.u64());
+      } else {
+        batch.push(series, seconds, nanos, small ? chance.int(10) - 5 : 0);
+        if (!small) new BigUint64Array(batch.values.buffer)[batch.length - 1] = chance.u64();
+      }
+    }
+    return batch;
+  });
+}
+
+Deno.test("random batches come back", () => {
+  for (let seed = 0; seed < cases(300); seed++) roundTrip(...randomBatches(new Chance(seed)));
+});
+
+Deno.test("random damage never causes another error than BatchCodecError, nor large batches", () => {
+  const pool = new BatchPool(16, 2);
+  for (let seed = 0; seed < cases(3000); seed++) {
+    const chance = new Chance(seed);
+    const encoder = new BatchEncoder({ maxSeries: 4 });
+    const decoder = new BatchDecoder({ maxSeries: 4, pool });
+    for (const batch of randomBatches(chance)) {
+      const record = encoder.encode(batch);
+      const damaged = chance.int(3) === 0 ? chance.mutate(record) : record;
+      try {
+        const decoded = decoder.decode(damaged);
+        assert.ok(decoded.length <= 2 * damaged.length);
+        for (let row = 0; row < decoded.length; row++) assert.ok(decoded.series[row] instanceof Series);
+        contentOf(decoded);
+        decoded.release();
+      } catch (error) {
+        assert.ok(error instanceof BatchCodecError, `seed ${seed}: ${error}`);
+      }
+    }
+  }
+});

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { main } from "../../lib/cli.ts";
+import { TempDir } from "../kit/process.ts";
+
+/** What `config check` says about a file. */
+async function check(text: string, env: Record<string, string> = {}, ...flags: string[]) {
+  await using dir = new TempDir();
+  const path = dir.file("c.toml");
+  await Deno.writeTextFile(path, text);
+  let said = "";
+  const code = await main(["config", "check", "--config", path, ...flags], {
+    stdout: () => true,
+    stderr: (text) => void (said += text),
+    env: (name) => env[name],
+  });
+  return { code, said: said.replaceAll(path, "c.toml") };
+}
+
+const CSV = "[plugins.csv]\n";
+const server = (keys: string, tls = "") =>
+  `[plugins.relay-server]\n${keys}\n[plugins.relay-server.tls]\n${tls}\n${CSV}`;
+const client = (keys: string, tls = "") =>
+  `[plugins.procfs]\n[plugins.relay-client]\n${keys}\n[plugins.relay-client.tls]\n${tls}\n`;
+const CERT = 'cert = "/c.pem"\nkey = "/c.key"';
+
+/** `undefined`: it is safe. */
+const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
+  ["a server in clear text", server('allow = ["10.0.0.0/8"]'), /clear text.*set tls\.cert/],
+  ["a server that takes everybody", server("", CERT), /takes measurements from everybody/],
+  ["a server in TLS, with tokens", server('tokens = "/none"', CERT), undefined],
+  ["a server in TLS for one network", server('allow = ["10.0.0.0/8"]', CERT), undefined],
+  ["a server on loopback", server('address = "127.0.0.1:1"'), undefined],
+  ["a server on loopback of IPv6", server('address = "[::1]:1"'), undefined],
+  [
+    "a name that only looks like loopback",
+    client('token = "${T}"\nrelay_server = "127.evil.test:1"'),
+    /set tls\.enable/,
+  ],
+  [
+    "clear text from everywhere",
+    server("", `${CERT}\nmode = "optional"`),
+    /takes clear text from everywhere/,
+  ],
+  ["optional that lets nobody in", server('tokens = "/none"', `${CERT}\nmode = "optional"`), /has no use/],
+  [
+    "agents of a network",
+    server('tokens = "/none"\nwithout_token = ["10.0.0.0/8"]', `${CERT}\nmode = "optional"`),
+    undefined,
+  ],
+  [
+    "everybody without a token",
+    server('tokens = "/none"\nwithout_token = ["::/0"]', CERT),
+    /::\/0 is everybody/,
+  ],
+  ["a token in clear", client('token = "alumet_secret"', "enable = true"), /token: a secret in clear/],
+  ["a token by a variable", client('token = "${T}"', "enable = true"), undefined],
+  ["a token in a file", client('token_file = "/none"', "enable = true"), undefined],
+  [
+    "a token without TLS",
+    client('token_file = "/none"\nrelay_server = "relay.test:1"'),
+    /not told the token/,
+  ],
+  ["a token to this machine", client('token_file = "/none"\nrelay_server = "[::1]:1"'), undefined],
+  [
+    "a page for everybody",
+    "[plugins.procfs]\n[plugins.prometheus-exporter]\n",
+    /everybody can read the page/,
+  ],
+  ["a page for this machine", '[plugins.procfs]\n[plugins.prometheus-exporter]\nhost = "::1"\n', undefined],
+  [
+    "a password to a database in clear text",
+    '[plugins.procfs]\n[plugins.influxdb]\nhost = "http://db.test:8086"\nbucket = "b"\ntoken = "${T}"\n',
+    /write https/,
+  ],
+  [
+    "a password to a database in TLS",
+    '[plugins.procfs]\n[plugins.influxdb]\nhost = "https://db.test:8086"\nbucket = "b"\ntoken = "${T}"\n',
+    undefined,
+  ],
+  [
+    "a header in clear",
+    '[plugins.procfs]\n[plugins.opentelemetry]\nheaders = ["X-Key: alumet_secret"]\n',
+    /headers\[0\]: a secret in clear/,
+  ],
+];
+
+for (const [name, text, problem] of CASES) {
+  Deno.test(`config check --strict: ${name} is ${problem ? "an error" : "safe"}, and without --strict ${problem ? "a note" : "too"}`, async () => {
+    const env = { T: "alumet_secret" };
+    const strict = await check(text, env, "--strict");
+    const lax = await check(text, env);
+    assert.equal(lax.code, 0, lax.said);
+    if (problem) {
+      assert.equal(strict.code, 78, strict.said);
+      assert.match(strict.said, problem);
+      assert.match(strict.said, /^Not safe: (c\.toml:\d+|default)/);
+      assert.match(lax.said, new RegExp(`^Note: .*${problem.source}`, "m"));
+    } else {
+      assert.equal(strict.code, 0, strict.said);
+      assert.doesNotMatch(lax.said, /Note/);
+    }
+    assert.ok(!(strict.said + lax.said).includes("alumet_secret"), "the secret is not shown");
+  });
+}
+
+Deno.test("config check --strict: a key or token that others can read, or tokens that they can change, is named", async () => {
+  await using dir = new TempDir();
+  const file = dir.file("token");
+  await Deno.writeTextFile(file, "alumet_x\n");
+  const text = client(`token_file = "${file}"`, "enable = true");
+  for (
+    const [mode, problem] of [[0o644, /can read/], [0o622, /can change/], [0o640, undefined], [
+      0o600,
+      undefined,
+    ]] as const
+  ) {
+    await Deno.chmod(file, mode);
+    const { code, said } = await check(text, {}, "--strict");
+    assert.equal(code, problem ? 78 : 0, said);
+    if (problem) assert.match(said, problem);
+  }
+  await Deno.chmod(file, 0o644);
+  const keys = server(`tokens = "${file}"`, `cert = "${file}"\nkey = "${file}"`);
+  const { said } = await check(keys, {}, "--strict");
+  assert.equal(said.match(/every user of this machine can read/g)?.length, 2, said);
+});
+
+Deno.test("config check --strict: a secret on the command line is named by its flag", async () => {
+  const { code, said } = await check(
+    client("", "enable = true"),
+    {},
+    "--strict",
+    "--config-override",
+    "plugins.relay-client.token=alumet_secret",
+  );
+  assert.equal(code, 78);
+  assert.match(said, /--config-override.*every user of this machine can see/);
+  assert.ok(!said.includes("alumet_secret"));
+});

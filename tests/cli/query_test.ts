@@ -1,0 +1,303 @@
+/** `alumet-relay query`, as users type it. */
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { render, type Row } from "../../lib/cli/rows.ts";
+import { main } from "../../lib/cli.ts";
+import { Gathering, newColumns, Numbering } from "../../lib/outputs/sqlite/gather.ts";
+import { Store } from "../../lib/outputs/sqlite/store.ts";
+import { linux, needs, PATIENCE_MS, peakMemory, PROGRAM, runProgram, TempDir } from "../kit/process.ts";
+import { sessionBatches } from "../kit/session.ts";
+
+/** The recorded session, in a file. */
+function storeSession(path: string): void {
+  using store = new Store({ path, synchronous: "normal", keepMs: Infinity });
+  const numbering = new Numbering(0);
+  numbering.begin(Date.now());
+  const gathering = new Gathering(numbering, newColumns(10_000));
+  sessionBatches().forEach((batch, i) => gathering.add(batch, i));
+  store.write(gathering.group(null, false));
+}
+
+interface Outcome {
+  code: number;
+  out: string;
+  err: string;
+}
+
+/** The command within this process, on a terminal or in a pipe. */
+async function query(
+  args: readonly string[],
+  { terminal = false, env = {}, stdin = "" }: {
+    terminal?: boolean;
+    env?: Record<string, string>;
+    stdin?: string;
+  } = {},
+): Promise<Outcome> {
+  const outcome: Outcome = { code: -1, out: "", err: "" };
+  outcome.code = await main(["query", ...args], {
+    stdout: (text) => void (outcome.out += text),
+    stderr: (text) => void (outcome.err += text),
+    terminal: () => terminal,
+    stdin: () => Promise.resolve(stdin),
+    env: (name) => env[name],
+  });
+  return outcome;
+}
+
+const shown = (columns: string[], rows: Row[], format: "table" | "csv" | "json", terminal = false) =>
+  [...render(columns, rows, { format, terminal })].join("");
+
+const ODD: Row[] = [
+  [9223372036854775807n, 0.1, "plain", null],
+  [-1n, -0, 'qu"ote, and\nline', new Uint8Array([0, 255])],
+  [0n, Infinity, "\u001b[31mred\u202e", 1e21],
+];
+
+Deno.test("CSV has all digits, quotes what must be quoted, and leaves NULL empty", () => {
+  assert.equal(
+    shown(["i", "f", 't"', "n"], ODD, "csv"),
+    'i,f,"t""",n\n9223372036854775807,0.1,plain,\n-1,-0,"qu""ote, and\nline",x\'00ff\'\n' +
+      "0,inf,\u001b[31mred\u202e,1e+21\n",
+  );
+});
+
+Deno.test("JSON is an array of objects with all digits, and escapes what would move a cursor", () => {
+  assert.equal(
+    shown(["i", "f", "i", "n"], ODD, "json"),
+    '[\n{"i":9223372036854775807,"f":0.1,"i:1":"plain","n":null},\n' +
+      '{"i":-1,"f":-0.0,"i:1":"qu\\"ote, and\\nline","n":"x\'00ff\'"},\n' +
+      '{"i":0,"f":9e999,"i:1":"\\u001b[31mred\\u202e","n":1e+21}\n]\n',
+  );
+  assert.equal(shown(["a"], [], "json"), "[]\n");
+});
+
+Deno.test("a table is as wide as its first rows, numbers stand to the right, and control characters are shown", () => {
+  assert.equal(
+    shown(["i", "f", "t", "n"], ODD, "table"),
+    [
+      "i                    f    t                    n",
+      "-------------------  ---  -------------------  -------",
+      "9223372036854775807  0.1  plain                NULL",
+      `                 -1   -0  qu"ote, and\\nline    x'00ff'`,
+      "                  0  inf  \\u001b[31mred\\u202e    1e+21",
+      "",
+    ].join("\n"),
+  );
+});
+
+Deno.test("on a terminal no text of the data reaches the terminal raw, in any format", () => {
+  for (const format of ["table", "csv", "json"] as const) {
+    const text = shown(["\u001b]0;title\u0007"], [["\u001b[2J\u009b1m\u202e\r"]], format, true);
+    // deno-lint-ignore no-control-regex
+    assert.doesNotMatch(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/, format);
+  }
+});
+
+Deno.test("rows are printed as they come, and no more are made than somebody reads", () => {
+  let made = 0;
+  function* rows(): Generator<Row> {
+    for (;;) yield [BigInt(made++)];
+  }
+  for (const format of ["table", "csv", "json"] as const) {
+    made = 0;
+    const pieces = render(["n"], rows(), { format, terminal: false });
+    for (let n = 0; n < 1000; n++) pieces.next();
+    pieces.return(undefined);
+    assert.ok(made <= 1300, `${format}: ${made}`);
+  }
+});
+
+Deno.test("a statement prints CSV in a pipe, a table on a terminal, and JSON where it is asked for", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  storeSession(path);
+  const sql =
+    "SELECT metric, value, relay_client FROM measurements WHERE metric = 'mem_total' ORDER BY time LIMIT 1";
+  assert.deepEqual(await query([sql, "--database", path]), {
+    code: 0,
+    out: "metric,value,relay_client\nmem_total,25276063744,node-7\n",
+    err: "",
+  });
+  const table = await query([sql, "--database", path], { terminal: true });
+  assert.match(table.out, /^metric +value +relay_client\n-+ +-+ +-+\nmem_total +25276063744 +node-7\n$/);
+  const json = await query([sql, "--database", path, "--format", "json"]);
+  assert.deepEqual(JSON.parse(json.out), [{
+    metric: "mem_total",
+    value: 25276063744,
+    relay_client: "node-7",
+  }]);
+  const input = await query(["-", "--database", path], {
+    stdin: "-- how many\nSELECT count(*) AS n\nFROM points;\n",
+  });
+  assert.deepEqual(input, { code: 0, out: "n\n4712\n", err: "" });
+});
+
+Deno.test("without a statement it sums up, and its examples work", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  storeSession(path);
+  const { code, out } = await query(["--database", path]);
+  assert.equal(code, 0);
+  assert.match(
+    out,
+    /^\S+m\.sqlite \(\d+KiB\)\n4,712 points of 737 series, from 2026-11-23T16:45:01Z to 2026-11-23T16:45:04Z\n/,
+  );
+  assert.match(out, /\n\d+ metrics:\n {2}active {2}\(B, 1 series\)\n/);
+  assert.match(out, /\n1 host:\n {2}node-7 {2}\(737 series\)\n/);
+  const examples = [...out.matchAll(/alumet-relay query "(.*)"$/gm)].map(([, sql]) => sql);
+  assert.equal(examples.length, 3);
+  for (const [i, sql] of examples.entries()) {
+    const result = await query([sql, "--database", path]);
+    assert.equal(result.code, 0, result.err);
+    // The last one asks for the last hour.
+    if (i < 2) assert.ok(result.out.split("\n").length > 2, result.out);
+  }
+});
+
+Deno.test("the database is the one that is named, that the configuration names, or that is in the state directory", async () => {
+  await using dir = new TempDir();
+  const env = { HOME: dir.path, ALUMET_CONFIG: dir.file("config.toml") };
+  await Deno.writeTextFile(env.ALUMET_CONFIG, "");
+  const count = ["SELECT count(*) FROM points"];
+  const none = await query(count, { env });
+  assert.equal(none.code, 69);
+  assert.match(
+    none.err,
+    /^There is no database: no measurements\.sqlite below \S+\/alumet-relay; name one with --database PATH\n$/,
+  );
+
+  const base = `${dir.path}/.local/state/alumet-relay`;
+  await Deno.mkdir(`${base}/server`, { recursive: true });
+  storeSession(`${base}/server/measurements.sqlite`);
+  assert.equal((await query(count, { env })).out, "count(*)\n4712\n");
+
+  await Deno.mkdir(`${base}/local`);
+  storeSession(`${base}/local/measurements.sqlite`);
+  const two = await query(count, { env });
+  assert.equal(two.code, 69);
+  assert.match(
+    two.err,
+    /^There are 2 databases: \S+server\/measurements\.sqlite, \S+local\/measurements\.sqlite; name one/,
+  );
+
+  storeSession(dir.file("named.sqlite"));
+  await Deno.writeTextFile(env.ALUMET_CONFIG, `[plugins.sqlite]\npath = "${dir.file("named.sqlite")}"\n`);
+  assert.equal((await query(count, { env })).code, 0);
+  assert.match((await query([], { env })).out, /^\S+named\.sqlite /);
+});
+
+Deno.test("what is wrong is said in one line, with the exit code of its kind, and nothing is changed", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  storeSession(path);
+  await Deno.writeTextFile(dir.file("text"), "no database ".repeat(100));
+  const other = new DatabaseSync(dir.file("other.sqlite"));
+  other.exec("CREATE TABLE t (x)");
+  other.close();
+  const before = await Deno.readFile(path);
+  const cases: [string[], number, RegExp][] = [
+    [["SELEC 1", "--database", path], 64, /^Cannot run the statement: near "SELEC": syntax error\n$/],
+    [
+      ["SELECT \u001b[2J", "--database", path],
+      64,
+      /^Cannot run the statement: unrecognized token: "\\u001b"\n$/,
+    ],
+    [
+      ["SELECT 1; DELETE FROM points", "--database", path],
+      64,
+      /^One statement at a time: cannot run DELETE FROM points\n$/,
+    ],
+    [
+      ["DELETE FROM points", "--database", path],
+      64,
+      /^Cannot run the statement: the database is only read here\n$/,
+    ],
+    [["", "--database", path], 64, /^There is no SQL statement\n$/],
+    [["; /* nothing */ ;", "--database", path], 64, /^There is no SQL statement\n$/],
+    [["/* SELECT 1", "--database", path], 64, /^There is no SQL statement\n$/],
+    [["SELECT abs(-9223372036854775807 - 1)", "--database", path], 64, /integer overflow\n$/],
+    [["SELECT", "1", "--database", path], 64, /query takes one word at most/],
+    [
+      ["SELECT 1", "--database", dir.file("none")],
+      69,
+      /^Cannot read the database \S+none: there is no such file\n$/,
+    ],
+    [["SELECT 1", "--database", dir.path], 69, /it is no file\n$/],
+    [
+      ["SELECT 1", "--database", dir.file("text")],
+      69,
+      /^Cannot read the database \S+text: file is not a database\n$/,
+    ],
+    [
+      ["--database", dir.file("other.sqlite")],
+      69,
+      /other\.sqlite is no database of alumet-relay; ask it something/,
+    ],
+  ];
+  for (const [args, code, message] of cases) {
+    const outcome = await query(args);
+    assert.equal(outcome.code, code, `${args[0]}: ${outcome.err}`);
+    assert.match(outcome.err, message);
+  }
+  assert.deepEqual(await Deno.readFile(path), before);
+  assert.equal((await query(["SELECT 1 -- one;", "--database", path])).code, 0);
+  assert.equal(
+    (await query(["SELECT 'a;b' AS \"x;y\";", "--database", dir.file("other.sqlite")])).out,
+    "x;y\na;b\n",
+  );
+});
+
+/** A statement with no end. */
+const ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, 'row' FROM n";
+
+Deno.test({
+  name: "it ends in silence when nobody reads any more, as head does, and takes little memory for many rows",
+  ...needs(linux),
+  async fn() {
+    await using dir = new TempDir();
+    const path = dir.file("m.sqlite");
+    storeSession(path);
+    const command = [...PROGRAM, "query", ENDLESS, "--database", path].map((word) =>
+      `'${word.replaceAll("'", "'\\''")}'`
+    );
+    for (const format of ["table", "csv", "json"]) {
+      const piped = `(${command.join(" ")} --format ${format}; echo "exit code $?" >&2) | head -n 3`;
+      const { stdout, stderr } = await runProgram(["-c", piped], { program: ["sh"] });
+      assert.equal(stdout.split("\n").length, 4);
+      assert.equal(stderr, "exit code 0\n");
+    }
+    const million = `SELECT count(*) FROM (${ENDLESS} LIMIT 1000000)`;
+    assert.equal((await query([million, "--database", path])).out, "count(*)\n1000000\n");
+    const [program, ...args] = [...PROGRAM, "query", `${ENDLESS} LIMIT 1000000`, "--database", path];
+    const child = new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+    let peak = 0;
+    let ended = false;
+    const ending = child.status.finally(() => ended = true);
+    while (!ended) {
+      try {
+        peak = peakMemory(child.pid) / 2 ** 20;
+      } catch { /* it has just ended */ }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.equal((await ending).code, 0);
+    assert.ok(peak > 20 && peak < 250, `${peak} MiB`);
+  },
+});
+
+Deno.test({
+  name: "Ctrl-C ends a statement that goes on for ever",
+  ...needs(linux),
+  async fn() {
+    await using dir = new TempDir();
+    const path = dir.file("m.sqlite");
+    storeSession(path);
+    const [program, ...args] = [...PROGRAM, "query", `SELECT max(i) FROM (${ENDLESS})`, "--database", path];
+    const child = new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+    const killer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    child.kill("SIGINT");
+    const { signal, code } = await child.status;
+    clearTimeout(killer);
+    assert.ok(signal === "SIGINT" || code === 130, `${signal} ${code}`);
+  },
+});

@@ -1,0 +1,554 @@
+import assert from "node:assert/strict";
+import {
+  ConfigError,
+  type ConfigOptions,
+  type Configuration,
+  describeSource,
+  loadConfig,
+} from "../../lib/config.ts";
+import { general } from "../../lib/config/general.ts";
+import { printDefaultConfig, printEffectiveConfig } from "../../lib/config/print.ts";
+import { ExitError } from "../../lib/base/errors.ts";
+import type { Plugin } from "../../lib/plugin.ts";
+import {
+  choice,
+  duration,
+  flag,
+  type Infer,
+  integer,
+  list,
+  optional,
+  table,
+  tables,
+  text,
+} from "../../lib/schema.ts";
+
+const doc = "A key.";
+const open = () => Promise.reject(new Error("not opened in this test"));
+const address = (value: string) => value.includes(":") ? undefined : "it has no port";
+
+const fake = (kind: Plugin["kind"], name: string, config: Plugin["config"]) =>
+  ({ kind, name, description: `The ${name}`, config, open }) as unknown as Plugin;
+
+const plugins: readonly Plugin[] = [
+  fake(
+    "input",
+    "procfs",
+    table({
+      kernel: table({
+        enabled: flag({ doc, default: true }),
+        poll_interval: duration({ doc, default: "5s", min: "1ms" }),
+      }, { doc }),
+      groups: tables(
+        table({
+          pid: optional(integer({ doc, default: 1 })),
+          mode: choice(["quick", "slow"], { doc, default: "quick" }),
+        }, { doc }),
+        { doc, default: [{ pid: undefined, mode: "quick" }] },
+      ),
+    }, { doc }),
+  ),
+  fake(
+    "input",
+    "relay-server",
+    table({ address: text({ doc, default: "[::]:50051", check: address }) }, { doc }),
+  ),
+  fake(
+    "transform",
+    "filter",
+    table({ include: list(text({ doc, default: "" }), { doc, default: [] }) }, { doc }),
+  ),
+  fake(
+    "output",
+    "relay-client",
+    table({
+      client_name: text({ doc, default: () => "this-host", defaultDoc: "the name of this host" }),
+      relay_server: text({ doc, default: "[::1]:50051", check: address }),
+      buffer_max_length: integer({ doc, default: 4096, min: 0, max: 30_000_000 }),
+      buffer_timeout: duration({ doc, default: "30s" }),
+      token: optional(text({ doc, default: "", secret: true })),
+      retry: table({ max_times: integer({ doc, default: 8 }), max_delay: duration({ doc, default: "4s" }) }, {
+        doc,
+      }),
+    }, { doc }),
+  ),
+  fake(
+    "output",
+    "csv",
+    table({
+      output_path: text({ doc, default: "alumet-output.csv" }),
+      force_flush: flag({ doc, default: true }),
+    }, { doc }),
+  ),
+  fake("output", "sqlite", table({ path: text({ doc, default: "" }) }, { doc })),
+];
+
+type Options = Partial<ConfigOptions<typeof general>> & { variables?: Record<string, string> };
+type Loaded = Configuration<Infer<typeof general>>;
+
+/** Loads a configuration whose file has this text (`undefined`: there is no file). */
+function load(toml: string | undefined, options: Options = {}): Loaded {
+  const directory = Deno.makeTempDirSync();
+  const before = Deno.cwd();
+  Deno.chdir(directory);
+  try {
+    if (toml !== undefined) Deno.writeTextFileSync("alumet-config.toml", toml);
+    return loadConfig({ plugins, general, env: (name) => options.variables?.[name], ...options });
+  } finally {
+    Deno.chdir(before);
+    Deno.removeSync(directory, { recursive: true });
+  }
+}
+
+function failure(toml: string | undefined, options: Options = {}): ExitError {
+  try {
+    load(toml, options);
+  } catch (error) {
+    if (error instanceof ExitError) return error;
+    throw error;
+  }
+  throw new assert.AssertionError({ message: "no error" });
+}
+
+/** The lines of the error, with the exit code. */
+function refuses(
+  toml: string | undefined,
+  options: Options,
+  exitCode: number,
+  ...lines: (string | RegExp)[]
+): void {
+  const error = failure(toml, options);
+  const actual = error.message.split("\n");
+  assert.equal(error.exitCode, exitCode, error.message);
+  assert.equal(actual.length, lines.length, error.message);
+  lines.forEach((line, i) => {
+    if (typeof line === "string") assert.equal(actual[i], line);
+    else assert.match(actual[i], line);
+  });
+}
+
+const names = (config: Loaded) => config.plugins.map(({ plugin }) => plugin.name);
+const configOf = (config: Loaded, name: string) =>
+  // deno-lint-ignore no-explicit-any
+  config.plugins.find(({ plugin }) => plugin.name === name)?.config as any;
+const CLIENT = "[plugins.procfs]\n[plugins.relay-client]\n";
+const bad = (toml: string, ...lines: (string | RegExp)[]) =>
+  refuses(
+    toml,
+    {},
+    78,
+    ...lines.map((line) => typeof line === "string" ? `Cannot read alumet-config.toml:${line}` : line),
+  );
+
+Deno.test("a file enables its sections, in their order, and missing keys have their defaults", () => {
+  const config = load(`
+shutdown_timeout = "10s"
+[plugins.relay-client]
+relay_server = "server:50051"
+retry.max_times = 2
+[plugins.csv]
+enable = false
+[plugins.procfs]
+enabled = true
+`);
+  assert.deepEqual(names(config), ["relay-client", "procfs"]);
+  assert.equal(config.general.shutdown_timeout, 10_000);
+  assert.equal(config.general.journal.enable, undefined);
+  assert.deepEqual(configOf(config, "relay-client"), {
+    client_name: "this-host",
+    relay_server: "server:50051",
+    buffer_max_length: 4096,
+    buffer_timeout: 30_000,
+    token: undefined,
+    retry: { max_times: 2, max_delay: 4_000 },
+  });
+  assert.deepEqual(configOf(config, "procfs").groups, [{ pid: undefined, mode: "quick" }]);
+  assert.equal(config.file, "alumet-config.toml");
+  assert.deepEqual(config.notes, []);
+});
+
+Deno.test("all that is wrong with a file is said at once, each with its line", () => {
+  bad(
+    `shutdown_timout = "1s"
+shutdown_timeout = "12 parsecs"
+[plugins.relay-client]
+bufer_timeout = "1s"
+buffer_max_length = -1
+relay_server = "server"
+client_name = 12
+[plugins.relay-client.retry]
+max_times = "5"
+[plugins.rapl]
+poll_interval = "1s"
+[[plugins.procfs.groups]]
+[[plugins.procfs.groups]]
+
+mode = "quik"
+[relay-server]
+[plugins.cvs]
+enable = "maybe"
+`,
+    "1: shutdown_timout: unknown key; did you mean shutdown_timeout?",
+    /:2: shutdown_timeout: expected a duration such as "5s", found "12 parsecs": unknown unit "parsecs"/,
+    "4: plugins.relay-client.bufer_timeout: unknown key; did you mean buffer_timeout?",
+    "5: plugins.relay-client.buffer_max_length: expected an integer (from 0 to 30000000), found -1",
+    '6: plugins.relay-client.relay_server: cannot use "server": it has no port',
+    '7: plugins.relay-client.client_name: expected a text, found 12; write "12"',
+    '9: plugins.relay-client.retry.max_times: expected an integer, found "5"',
+    "10: plugins.rapl: unknown plugin; there are procfs, relay-server, filter, relay-client, csv, sqlite; " +
+      "a section that is for another agent needs enable = false",
+    '15: plugins.procfs.groups[1].mode: expected "quick" or "slow", found "quik"; did you mean quick?',
+    "16: relay-server: unknown table; did you mean [plugins.relay-server]?",
+    "17: plugins.cvs: unknown plugin; did you mean csv?; a section that is for another agent needs enable = false",
+    "18: plugins.cvs.enable: expected true or false",
+  );
+});
+
+Deno.test("bad TOML is said with its line, together with what else is wrong", () => {
+  bad(
+    `[plugins.relay-client]
+relay_server = server:50051
+retry.max_times = 1
+bufer_timeout = "1s"
+retry.max_times = 2
+`,
+    '2: plugins.relay-client.relay_server: expected a value, found server:50051; write a text in quotes: "server:50051"',
+    "4: plugins.relay-client.bufer_timeout: unknown key; did you mean buffer_timeout?",
+    "5: plugins.relay-client.retry.max_times: this key is already given in line 3",
+  );
+  bad('[plugins.csv]\noutput_path = "\\q"\n', /^Cannot read alumet-config.toml:\d: this is not TOML: .*$/);
+  bad("[plugins.csv\n", "1: expected ], found the end of the line");
+  bad("plugins = 1", "1: plugins: expected tables, [plugins.NAME]");
+  bad("[plugins]\ncsv = true", "2: plugins.csv: expected a table, [plugins.csv]");
+});
+
+Deno.test("problems are kept apart for callers", () => {
+  const error = failure(CLIENT + "x = 1\n");
+  assert.ok(error instanceof ConfigError);
+  assert.deepEqual(error.problems[0].path, ["plugins", "relay-client", "x"]);
+  assert.deepEqual(error.problems[0].source, {
+    kind: "file",
+    file: "alumet-config.toml",
+    line: 3,
+    variables: [],
+  });
+});
+
+Deno.test("enable and enabled are both known to every plugin, and must agree", () => {
+  assert.deepEqual(names(load(CLIENT + "enable = true\nenabled = true\n")), ["procfs", "relay-client"]);
+  bad(
+    CLIENT + "enable = true\nenabled = false\n",
+    "4: plugins.relay-client.enabled: enable and enabled contradict each other; keep one of them",
+  );
+  const config = load(CLIENT + 'enable = "${ON}"\n[plugins.csv]', { variables: { ON: "false" } });
+  assert.deepEqual(names(config), ["procfs", "csv"]);
+});
+
+Deno.test("sections of a real agent's plugins are left alone where they are disabled", () => {
+  const config = load(
+    CLIENT + '[plugins.rapl]\nenable = false\nanything = "${UNSET}"\n[plugins.csv]\nenabled = false\nx = 1',
+  );
+  assert.deepEqual(names(config), ["procfs", "relay-client"]);
+});
+
+Deno.test("with --plugins, sections of other plugins are left alone", () => {
+  const config = load("[plugins.rapl]\nx = 1\n[plugins.csv]\nx = '${UNSET}'\n" + CLIENT, {
+    only: ["relay-client", "procfs"],
+  });
+  assert.deepEqual(names(config), ["procfs", "relay-client"]);
+});
+
+Deno.test("keys of a real agent that mean nothing here are noted", () => {
+  const config = load('max_update_interval = "500ms"\nsource_channel_size = 256\n' + CLIENT);
+  assert.deepEqual(config.notes, [
+    "max_update_interval has no effect here and is ignored (alumet-config.toml:1)",
+    "source_channel_size has no effect here and is ignored (alumet-config.toml:2)",
+  ]);
+});
+
+Deno.test("environment variables stand anywhere in texts, with defaults, and as values of any type", () => {
+  const config = load(
+    CLIENT + `client_name = "\${NODE}-\${RACK:-r1}"
+relay_server = "\${HOST}:\${PORT:-50051}"
+buffer_max_length = "\${LENGTH}"
+buffer_timeout = \${TIMEOUT}
+token = '$\${NOT_A_VARIABLE} \\\${NOR_THIS}'
+[plugins.csv]
+force_flush = "\${FLUSH}"
+output_path = "\${EMPTY:-filled.csv}\${EMPTY}"
+[plugins.filter]
+include = ["\${A:-a}", "b"]
+`,
+    { variables: { NODE: "n7", HOST: "h", LENGTH: "100", TIMEOUT: "2s", FLUSH: "false", EMPTY: "" } },
+  );
+  const client = configOf(config, "relay-client");
+  assert.equal(client.client_name, "n7-r1");
+  assert.equal(client.relay_server, "h:50051");
+  assert.equal(client.buffer_max_length, 100);
+  assert.equal(client.buffer_timeout, 2_000);
+  assert.equal(client.token, "${NOT_A_VARIABLE} ${NOR_THIS}");
+  assert.deepEqual(configOf(config, "csv"), { output_path: "filled.csv", force_flush: false });
+  assert.deepEqual(configOf(config, "filter"), { include: ["a", "b"] });
+  assert.equal(
+    describeSource(config.source(["plugins", "relay-client", "client_name"])),
+    "alumet-config.toml:3, environment variables NODE, RACK",
+  );
+});
+
+Deno.test("a variable that is not set is named with its key and line, once", () => {
+  bad(
+    CLIENT +
+      'client_name = "${NODE}"\nbuffer_timeout = "${T}"\nbuffer_max_length = ${L:-x}\ntoken = "${"\nrelay_server = "${a b}"\n',
+    "3: plugins.relay-client.client_name: environment variable NODE is not set; set it, or write ${NODE:-default}",
+    "4: plugins.relay-client.buffer_timeout: environment variable T is not set; set it, or write ${T:-default}",
+    '5: plugins.relay-client.buffer_max_length: expected an integer (from 0 to 30000000), found "x"',
+    "6: plugins.relay-client.token: ${ is not closed by }; write $${ for a plain ${",
+    "7: plugins.relay-client.relay_server: ${a b} is not ${NAME} or ${NAME:-default}; write $${ for a plain ${",
+  );
+});
+
+Deno.test("a value from the command line makes up for a variable that is not set", () => {
+  const config = load(CLIENT + 'relay_server = "${SERVER}"\n', { relayOut: "s:1" });
+  assert.equal(configOf(config, "relay-client").relay_server, "s:1");
+});
+
+Deno.test("later layers win: default, file, --config-override, --relay-out and their like", () => {
+  const key = ["plugins", "relay-client", "relay_server"];
+  const toml = CLIENT + 'relay_server = "file:1"\n';
+  const overrides = ["plugins.relay-client.relay_server='override:1'"];
+  const at = (
+    config: Loaded,
+  ) => [configOf(config, "relay-client").relay_server, describeSource(config.source(key))];
+  assert.deepEqual(at(load(CLIENT)), ["[::1]:50051", "default"]);
+  assert.deepEqual(at(load(toml)), ["file:1", "alumet-config.toml:3"]);
+  assert.deepEqual(at(load(toml, { overrides })), [
+    "override:1",
+    "--config-override plugins.relay-client.relay_server",
+  ]);
+  assert.deepEqual(at(load(toml, { overrides, relayOut: "flag:1" })), ["flag:1", "--relay-out"]);
+});
+
+Deno.test("--config-override takes TOML, and texts, numbers and lists as people type them", () => {
+  const override = (...overrides: string[]) =>
+    load(CLIENT + "[plugins.csv]\n[plugins.relay-server]\n[plugins.filter]\n", { overrides });
+  const client = (...overrides: string[]) => configOf(override(...overrides), "relay-client");
+  assert.equal(client("plugins.relay-client.buffer_timeout='1ms'").buffer_timeout, 1);
+  assert.equal(client("plugins.relay-client.buffer_timeout = 1ms").buffer_timeout, 1);
+  assert.equal(client("plugins.relay-client.buffer_max_length=7").buffer_max_length, 7);
+  assert.equal(client("plugins.relay-client.client_name=7").client_name, "7");
+  assert.equal(client("plugins.relay-client.client_name=2024-01-01").client_name, "2024-01-01");
+  assert.equal(client('plugins."relay-client".client_name=a=b').client_name, "a=b");
+  assert.equal(client("plugins.relay-client.client_name='${X}'").client_name, "${X}");
+  assert.equal(client("plugins.relay-client.relay_server=[::1]:1").relay_server, "[::1]:1");
+  assert.deepEqual(client("plugins.relay-client={ retry = { max_times = 1 } }").retry, {
+    max_times: 1,
+    max_delay: 4_000,
+  });
+  assert.equal(
+    client("plugins.relay-client.retry.max_times=1", "plugins.relay-client.retry.max_delay=1s").retry
+      .max_times,
+    1,
+  );
+  assert.deepEqual(configOf(override("plugins.filter.include=['a', 'b']"), "filter").include, ["a", "b"]);
+  assert.equal(override("shutdown_timeout=1s").general.shutdown_timeout, 1_000);
+  assert.equal(configOf(override("plugins.csv.force_flush=false"), "csv").force_flush, false);
+  assert.deepEqual(names(override("plugins.csv.enable=false")), [
+    "procfs",
+    "relay-client",
+    "relay-server",
+    "filter",
+  ]);
+});
+
+Deno.test("a bad --config-override is a usage error, a bad value in it names it and the key", () => {
+  for (const text of ["x", "=1", "a b=1", "", "a.=1"]) {
+    refuses(
+      CLIENT,
+      { overrides: [text] },
+      64,
+      /^Cannot use --config-override .*: expected KEY=VALUE, for example/,
+    );
+  }
+  refuses(CLIENT, { overrides: ["a="] }, 64, /no value stands after the =/);
+  refuses(CLIENT, { overrides: ["a=[1, 2"] }, 64, /^Cannot use --config-override a: the value is not TOML/);
+  refuses(
+    CLIENT,
+    { overrides: ["plugins.relay-client.buffer_timeout=1", "plugins.rapl.x=1"], relayIn: "nowhere" },
+    78,
+    /^Cannot use --config-override plugins.rapl.x: plugins.rapl: unknown plugin; /,
+    "Cannot use --config-override plugins.relay-client.buffer_timeout: plugins.relay-client.buffer_timeout: " +
+      'expected a duration such as "30s", found "1": a unit is needed, for example 1s or 1ms',
+    'Cannot use --relay-in: plugins.relay-server.address: cannot use "nowhere": it has no port',
+  );
+});
+
+Deno.test("flags alone are enough for a server, a client and a hop", () => {
+  assert.deepEqual(names(load(undefined, { relayIn: "[::]:1" })), ["relay-server", "sqlite"]);
+  assert.deepEqual(names(load(undefined, { relayOut: "h:1" })), ["relay-client", "procfs"]);
+  assert.deepEqual(names(load(undefined, { relayIn: "[::]:1", relayOut: "h:1" })), [
+    "relay-client",
+    "relay-server",
+  ]);
+  assert.deepEqual(names(load(undefined, { relayIn: "[::]:1", outputFile: "x" })), ["csv", "relay-server"]);
+  const server = load(undefined, { relayIn: "0.0.0.0:1" });
+  assert.equal(configOf(server, "relay-server").address, "0.0.0.0:1");
+  assert.equal(server.file, undefined);
+  assert.deepEqual(names(load(undefined, { only: ["procfs", "csv"] })), ["procfs", "csv"]);
+  assert.deepEqual(names(load(undefined, { overrides: ["plugins.procfs={}", "plugins.csv={}"] })), [
+    "procfs",
+    "csv",
+  ]);
+});
+
+Deno.test("neither flags nor a file: what to type, exit code 64", () => {
+  const error = failure(undefined);
+  assert.equal(error.exitCode, 64);
+  assert.match(error.message, /--relay-in \[::\]:50051/);
+  assert.match(error.message, /--relay-out HOST:50051/);
+  assert.match(error.message, /config regen/);
+});
+
+Deno.test("flags add to what a file enables, and win over enable = false with a note", () => {
+  assert.deepEqual(names(load("[plugins.procfs]\n", { relayOut: "h:1" })), ["procfs", "relay-client"]);
+  assert.deepEqual(names(load("[plugins.csv]\n", { relayIn: "[::]:1" })), ["csv", "relay-server"]);
+  const config = load("[plugins.procfs]\n[plugins.csv]\nenable = false\n", { outputFile: "out.csv" });
+  assert.deepEqual(names(config), ["procfs", "csv"]);
+  assert.deepEqual(config.notes, [
+    "plugin csv is disabled in alumet-config.toml:3, but runs because of --output-file",
+  ]);
+});
+
+Deno.test("a file without an input or without an output says what to add", () => {
+  const input = "no input is enabled: add [plugins.procfs] or [plugins.relay-server]";
+  const output = "no output is enabled: add [plugins.relay-client] or [plugins.csv] or [plugins.sqlite]";
+  refuses(
+    "",
+    {},
+    78,
+    `Cannot read alumet-config.toml: ${input}`,
+    `Cannot read alumet-config.toml: ${output}`,
+  );
+  refuses("[plugins.csv]", { relayOut: "h:1" }, 78, `Cannot read alumet-config.toml: ${input}`);
+  refuses("[plugins.procfs]", {}, 78, `Cannot read alumet-config.toml: ${output}`);
+  assert.deepEqual(names(load("[plugins.procfs]", { requirePipeline: false })), ["procfs"]);
+});
+
+Deno.test("--plugins must name plugins that exist, and those that other flags need", () => {
+  refuses(
+    CLIENT,
+    { only: ["procfs", "cvs", "zzz"] },
+    64,
+    "Cannot use --plugins procfs,cvs,zzz: unknown plugin cvs; did you mean csv?",
+    "Cannot use --plugins procfs,cvs,zzz: unknown plugin zzz; there are procfs, relay-server, filter, relay-client, csv, sqlite",
+  );
+  refuses(
+    CLIENT,
+    { only: ["procfs"], relayOut: "h:1" },
+    64,
+    "Cannot use --relay-out with --plugins procfs: it needs relay-client, which is not in the list",
+  );
+  refuses(
+    undefined,
+    { only: ["csv"] },
+    64,
+    "Cannot run with --plugins csv: no input is enabled: add procfs or relay-server",
+  );
+  const config = load(CLIENT + "enable = false\n", { only: ["procfs", "relay-client"] });
+  assert.deepEqual(config.notes, [
+    "plugin relay-client is disabled in alumet-config.toml:3, but runs because of --plugins",
+  ]);
+});
+
+Deno.test("a file that is asked for must exist", () => {
+  const line = (path: string) =>
+    `Cannot read ${path}: there is no such file; make one with: alumet-relay config regen --config ${path}`;
+  refuses(undefined, { file: "my.toml" }, 78, line("my.toml"));
+  refuses(undefined, { file: "my.toml", relayIn: "[::]:1" }, 78, line("my.toml"));
+  refuses(undefined, { requireFile: true, relayIn: "[::]:1" }, 78, line("alumet-config.toml"));
+  refuses(undefined, { file: "." }, 78, /^Cannot read \.: Is a directory/);
+});
+
+Deno.test("a file may start with a byte order mark and end its lines as Windows does", () => {
+  assert.deepEqual(names(load("\ufeff" + CLIENT.replaceAll("\n", "\r\n"))), ["procfs", "relay-client"]);
+  bad("\ufeff" + CLIENT.replaceAll("\n", "\r\n") + "x = 1\r\n", /:3: plugins.relay-client.x: unknown key/);
+});
+
+Deno.test("the default file is read back as the defaults, whatever it enables", () => {
+  for (const options of [{ only: ["procfs", "csv"] }, { relayIn: "[::]:7" }, { relayOut: "h:1" }]) {
+    const config = load(undefined, { ...options, requirePipeline: false });
+    const printed = printDefaultConfig({ general, plugins, config });
+    const again = load(printed);
+    assert.deepEqual(new Set(names(again)), new Set(names(config)));
+    for (const { plugin, config: value } of config.plugins) {
+      assert.deepEqual(configOf(again, plugin.name), value);
+    }
+    assert.deepEqual(again.general, config.general);
+    assert.match(printed, /^# client_name = ""$/m);
+    assert.match(printed, /^# token = ""$/m);
+    for (const line of printed.split("\n")) assert.ok(line.length <= 110, line);
+  }
+});
+
+Deno.test("the effective values are TOML, each with its source, secrets masked", () => {
+  const config = load(
+    CLIENT + 'token = "hunter2"\nclient_name = "${N:-x}"\n[plugins.procfs.kernel]\npoll_interval = "1s"\n',
+    { relayOut: "h:1", overrides: ["plugins.procfs.groups=[]"] },
+  );
+  const printed = printEffectiveConfig({ general, plugins, config });
+  assert.equal(
+    printed,
+    `shutdown_timeout = "5s" # default
+# log_level is not set
+
+[journal]
+# enable is not set
+path = "" # default
+max_size = "1GiB" # default
+segment_size = "16MiB" # default
+min_free = "64MiB" # default
+# max_age is not set
+# catch_up_rate is not set
+sync = "50ms" # default
+# on_full is not set
+
+[dead_letters]
+max_size = "64MiB" # default
+
+[plugins.procfs]
+enable = true # alumet-config.toml:1
+groups = [] # --config-override plugins.procfs.groups
+
+[plugins.procfs.kernel]
+enabled = true # default
+poll_interval = "1s" # alumet-config.toml:6
+
+[plugins.relay-client]
+enable = true # alumet-config.toml:2
+client_name = "x" # alumet-config.toml:4, environment variable N
+relay_server = "h:1" # --relay-out
+buffer_max_length = 4096 # default
+buffer_timeout = "30s" # default
+token = "***" # alumet-config.toml:3
+
+[plugins.relay-client.retry]
+max_times = 8 # default
+max_delay = "4s" # default
+
+# Plugins that do not run: relay-server, filter, csv, sqlite
+`,
+  );
+  assert.deepEqual(new Set(names(load(printed))), new Set(["procfs", "relay-client"]));
+});
+
+Deno.test("a secret is in no error and no source that is shown", () => {
+  const config = load(CLIENT, { overrides: ["plugins.relay-client.token=hunter2"] });
+  assert.doesNotMatch(printEffectiveConfig({ general, plugins, config }), /hunter2/);
+  for (const value of ["{ x = 'hunter2' }", "'hunter2", "['hunter2'"]) {
+    const { message } = failure(CLIENT, { overrides: [`plugins.relay-client.token=${value}`] });
+    assert.doesNotMatch(message, /hunter2/);
+  }
+  for (const value of ["hunter2", '"hunter2', '"a" hunter2', "['hunter2']", '"hunter2\\q"', "[hunter2"]) {
+    const { message } = failure(CLIENT + `token = ${value}\n`);
+    assert.doesNotMatch(message, /hunter2/);
+  }
+});

@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import {
+  endOfHead,
+  HttpError,
+  type HttpRequest,
+  parseRequestHead,
+  textResponse,
+} from "../../lib/http/head.ts";
+import { type HttpHandler, type HttpLimits, HttpServer } from "../../lib/http/server.ts";
+import { cases, Chance } from "../kit/bytes.ts";
+import { LogLines, until } from "../kit/relay.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+const echo: HttpHandler = ({ method, path }) => textResponse(200, `${method} ${path}`);
+
+function serve(
+  handler: HttpHandler = echo,
+  limits: Partial<HttpLimits> = {},
+  logs = new LogLines(),
+): HttpServer {
+  return new HttpServer(Deno.listen({ hostname: "127.0.0.1", port: 0 }), handler, logs.log, limits);
+}
+
+/** A peer that says anything at all. */
+class RawPeer implements Disposable {
+  text = "";
+  /** The server has closed the connection. */
+  readonly ended: Promise<void>;
+
+  private constructor(readonly conn: Deno.TcpConn) {
+    this.ended = this.#read();
+  }
+
+  static async connect(server: HttpServer, text = ""): Promise<RawPeer> {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port: server.address.port });
+    const peer = new RawPeer(conn);
+    if (text !== "") await conn.write(encode(text));
+    return peer;
+  }
+
+  async #read(): Promise<void> {
+    const buffer = new Uint8Array(65_536);
+    try {
+      for (let n; (n = await this.conn.read(buffer)) !== null;) {
+        this.text += new TextDecoder().decode(buffer.subarray(0, n));
+      }
+    } catch { /* reset, or closed by the test */ }
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      this.conn.close();
+    } catch { /* closed before */ }
+  }
+}
+
+/** The statuses of the answers to what is sent on one connection, until the server ends it. */
+async function statuses(server: HttpServer, text: string): Promise<number[]> {
+  using peer = await RawPeer.connect(server, text);
+  await peer.conn.closeWrite();
+  await peer.ended;
+  return [...peer.text.matchAll(/^HTTP\/1\.1 ([0-9]+) /gm)].map(([, status]) => Number(status));
+}
+
+Deno.test("a page is answered with its length, its type and a date, and the connection stays for the next one", async () => {
+  await using server = serve();
+  using peer = await RawPeer.connect(server, "GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until(() => peer.text.endsWith("GET /a\n"));
+  assert.match(peer.text, /^HTTP\/1\.1 200 OK\r\n/);
+  assert.match(peer.text, /\r\ncontent-type: text\/plain; charset=utf-8\r\n/);
+  assert.match(peer.text, /\r\ncontent-length: 7\r\n/);
+  assert.match(peer.text, /\r\ndate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n/);
+  assert.match(peer.text, /\r\nconnection: keep-alive\r\n/);
+  peer.text = "";
+  await peer.conn.write(encode("HEAD /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+  await peer.ended;
+  assert.match(peer.text, /\r\ncontent-length: 8\r\n/);
+  assert.match(peer.text, /\r\nconnection: close\r\n\r\n$/);
+});
+
+Deno.test("requests that arrive together, or byte by byte, are answered in their order", async () => {
+  await using server = serve();
+  const text =
+    "GET /1 HTTP/1.1\r\nHost: x\r\n\r\n\r\nGET http://x:1/2 HTTP/1.1\nHost: x\n\nGET /3 HTTP/1.0\r\n\r\n";
+  for (const size of [text.length, 1]) {
+    using peer = await RawPeer.connect(server);
+    for (let at = 0; at < text.length; at += size) await peer.conn.write(encode(text.slice(at, at + size)));
+    await peer.ended;
+    assert.deepEqual(peer.text.match(/GET \/\d/g), ["GET /1", "GET /2", "GET /3"]);
+  }
+});
+
+Deno.test("what is no request for a page is answered with its status, and ends the connection", async () => {
+  await using server = serve();
+  const x = "Host: x\r\n";
+  const requests: [text: string, status: number[]][] = [
+    ["nonsense\r\n\r\n", [400]],
+    ["GET / HTTP/1.1\r\n\r\n", [400]],
+    [`GET / HTTP/1.1\r\n${x}no field\r\n\r\n`, [400]],
+    [`GET / HTTP/1.1\r\n${x}A: 1\r\n folded\r\n\r\n`, [400]],
+    [`GET  / HTTP/1.1\r\n${x}\r\n`, [400]],
+    [`GET / HTTP/2.0\r\n${x}\r\n`, [505]],
+    [`POST / HTTP/1.1\r\n${x}Content-Length: 3\r\n\r\nabc`, [405]],
+    [`GET / HTTP/1.1\r\n${x}Content-Length: 31\r\n\r\nGET / HTTP/1.1\r\nHost: smuggled\r\n`, [200]],
+    [`GET / HTTP/1.1\r\n${x}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, [200]],
+    [`GET / HTTP/1.1\r\n${x}X: ${"x".repeat(20_000)}\r\n\r\n`, [431]],
+    ["", []],
+    ["GET /", []],
+  ];
+  for (const [text, expected] of requests) assert.deepEqual(await statuses(server, text), expected, text);
+});
+
+Deno.test("heads of any bytes are read or refused, and nothing else", () => {
+  const chance = new Chance(11);
+  const whole = encode("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain;q=0.5, */*\r\n\r\n");
+  let read = 0;
+  for (let n = 0; n < cases(5000); n++) {
+    const bytes = chance.mutate(whole);
+    const end = endOfHead(bytes);
+    assert.ok(end >= -1 && end <= bytes.length);
+    try {
+      const { request } = parseRequestHead(end < 0 ? bytes : bytes.subarray(0, end));
+      assert.ok(request.method === "GET" || request.method === "HEAD");
+      assert.match(request.path, /^[!-~]+$/);
+      read++;
+    } catch (error) {
+      assert.ok(error instanceof HttpError, String(error));
+    }
+  }
+  assert.ok(read > 100);
+});
+
+Deno.test("a peer that says nothing, or half a request, or does not read, is not waited for", async () => {
+  const body = new Uint8Array(64 * 1024 * 1024);
+  let released = 0;
+  await using server = serve(
+    () => ({ status: 200, headers: {}, body, release: () => released++ }),
+    { headMs: 100, idleMs: 200, answerMs: 300 },
+  );
+  for (const text of ["", "GET / HTT", "GET / HTTP/1.1\r\nHost: x\r\n"]) {
+    using peer = await RawPeer.connect(server, text);
+    await peer.ended;
+    assert.equal(peer.text, "");
+  }
+  const deaf = await Deno.connect({ hostname: "127.0.0.1", port: server.address.port });
+  await deaf.write(encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  await until(() => released === 1);
+  await until(() => server.connections === 0);
+  deaf.close();
+});
+
+Deno.test("silence between requests has a limit, too", async () => {
+  await using server = serve(echo, { idleMs: 100 });
+  using peer = await RawPeer.connect(server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  await peer.ended;
+  assert.match(peer.text, /GET \/\n$/);
+});
+
+Deno.test("with too many connections the one that has waited longest makes room; none that is being answered does", async () => {
+  const answering = Promise.withResolvers<void>();
+  const slow: HttpHandler = async (request: HttpRequest) => {
+    if (request.path === "/slow") await answering.promise;
+    return echo(request);
+  };
+  await using server = serve(slow, { connections: 3 });
+  using first = await RawPeer.connect(server);
+  await until(() => server.connections === 1);
+  using second = await RawPeer.connect(server, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until(() => server.connections === 2);
+  using third = await RawPeer.connect(server, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until(() => server.connections === 3);
+  using fourth = await RawPeer.connect(server, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  await first.ended;
+  assert.equal(first.text, "");
+
+  // Now three are being answered, and nobody is waiting.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  using fifth = await RawPeer.connect(server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until(() => fifth.text !== "");
+  assert.match(fifth.text, /^HTTP\/1\.1 503 .*\r\nretry-after: 1\r\n/s);
+  answering.resolve();
+  for (const peer of [second, third, fourth]) await until(() => peer.text.endsWith("GET /slow\n"));
+});
+
+Deno.test("an error while a page is made is answered with 500, logged, and costs nobody else anything", async () => {
+  const logs = new LogLines();
+  await using server = serve(
+    ({ path }) => {
+      if (path === "/bad") throw new Error("a mistake");
+      return textResponse(200, "well");
+    },
+    {},
+    logs,
+  );
+  assert.deepEqual(await statuses(server, "GET /bad HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.0\r\n\r\n"), [
+    500,
+    200,
+  ]);
+  assert.equal(logs.matching(/ERROR .*a mistake/).length, 1);
+});
+
+Deno.test("at the end, the answer that is under way is finished, and connections that wait are closed", async () => {
+  const made = Promise.withResolvers<void>();
+  const server = serve(async (request) => {
+    await made.promise;
+    return await echo(request);
+  });
+  using idle = await RawPeer.connect(server);
+  using peer = await RawPeer.connect(server, "GET /last HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until(() => server.connections === 2);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const disposed = server[Symbol.asyncDispose]();
+  await idle.ended;
+  made.resolve();
+  await disposed;
+  await peer.ended;
+  assert.match(peer.text, /\r\nconnection: close\r\n.*GET \/last\n$/s);
+});

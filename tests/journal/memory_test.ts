@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { BYTES_PER_POINT } from "../../lib/points/measurement.ts";
+import { MemoryJournal } from "../../lib/journal.ts";
+import { numbered } from "../kit/points.ts";
+
+const points = (count: number) => count * BYTES_PER_POINT;
+const ROOMY = { limitBytes: points(1000) };
+
+async function isPending(promise: Promise<unknown> | void): Promise<boolean> {
+  if (!promise) return false;
+  let pending = true;
+  promise.then(() => pending = false);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  return pending;
+}
+
+Deno.test("each reader gets every batch, in order, at its own pace", async () => {
+  const journal = new MemoryJournal(ROOMY);
+  const [a, b] = [journal.reader(), journal.reader()];
+  for (let n = 0; n < 3; n++) await journal.append(numbered(1, n));
+  assert.deepEqual([a.next(), a.next(), a.next()].map((batch) => batch?.values[0]), [0, 1, 2]);
+  assert.equal(a.next(), undefined);
+  assert.equal(b.next()?.values[0], 0);
+  a.commit(3);
+  assert.deepEqual([b.next(), b.next()].map((batch) => batch?.values[0]), [1, 2]);
+  assert.equal(journal.pendingPoints, 3);
+  b.commit(3);
+  assert.equal(journal.pendingPoints, 0);
+});
+
+Deno.test("a producer waits while the journal is full, and goes on when the slowest reader has committed", async () => {
+  const journal = new MemoryJournal({ limitBytes: points(10) });
+  const [fast, slow] = [journal.reader(), journal.reader()];
+  assert.equal(await isPending(journal.append(numbered(10))), false);
+  const full = journal.append(numbered(1));
+  assert.equal(await isPending(full), true);
+  fast.next();
+  fast.commit(1);
+  assert.equal(await isPending(full), true);
+  slow.next();
+  slow.commit(1);
+  assert.equal(await isPending(full), false);
+});
+
+Deno.test("one batch is taken even if it is larger than the limit", async () => {
+  const journal = new MemoryJournal({ limitBytes: 1 });
+  const reader = journal.reader();
+  const appended = journal.append(numbered(50));
+  assert.equal(await isPending(appended), true);
+  assert.equal(reader.next()?.length, 50);
+  reader.commit(1);
+  assert.equal(await isPending(appended), false);
+});
+
+Deno.test("with drop_oldest the oldest points give way, and are counted", () => {
+  const dropped: number[] = [];
+  const journal = new MemoryJournal({
+    limitBytes: points(3),
+    onFull: "drop_oldest",
+    onDrop: (n) => dropped.push(n),
+  });
+  const reader = journal.reader();
+  for (let n = 0; n < 5; n++) assert.equal(journal.append(numbered(1, n)), undefined);
+  assert.deepEqual(dropped, [1, 1]);
+  assert.equal(reader.droppedPoints, 2);
+  assert.equal(journal.stats.droppedPoints, 2);
+  assert.deepEqual([reader.next(), reader.next(), reader.next()].map((b) => b?.values[0]), [2, 3, 4]);
+  reader.commit(3);
+  assert.equal(journal.pendingPoints, 0);
+});
+
+Deno.test("a batch that is being read is not dropped from under its reader, and the commits stay right", () => {
+  const journal = new MemoryJournal({ limitBytes: points(3), onFull: "drop_oldest" });
+  const reader = journal.reader();
+  journal.append(numbered(1, 0));
+  const held = reader.next()!;
+  for (let n = 1; n < 6; n++) journal.append(numbered(1, n));
+  assert.equal(held.values[0], 0);
+  // 0 was read; 1 and 2 were dropped; 3, 4 and 5 are kept.
+  assert.equal(reader.droppedPoints, 2);
+  assert.equal(reader.uncommitted, 1);
+  reader.commit(1);
+  assert.deepEqual([reader.next(), reader.next(), reader.next()].map((b) => b?.values[0]), [3, 4, 5]);
+  reader.commit(2);
+  assert.equal(journal.pendingPoints, 1);
+  reader.commit(1);
+  assert.equal(journal.pendingPoints, 0);
+  assert.throws(() => reader.commit(1), RangeError);
+});
+
+Deno.test("wait says what it waited for", async () => {
+  const journal = new MemoryJournal(ROOMY);
+  const reader = journal.reader();
+  assert.equal(await reader.wait(1), "timeout");
+  assert.equal(await reader.wait(0), "timeout");
+  const stop = new AbortController();
+  const aborted = reader.wait(Infinity, stop.signal);
+  stop.abort();
+  assert.equal(await aborted, "aborted");
+  const ready = reader.wait();
+  journal.append(numbered(1));
+  assert.equal(await ready, "ready");
+  assert.equal(await reader.wait(Infinity, stop.signal), "ready");
+  reader.next();
+  const ended = reader.wait();
+  journal.end();
+  assert.equal(await ended, "ended");
+});
+
+Deno.test("after the end readers get what is kept, and producers an error", () => {
+  const journal = new MemoryJournal(ROOMY);
+  const reader = journal.reader();
+  journal.append(numbered(2));
+  journal.end();
+  assert.equal(reader.next()?.length, 2);
+  assert.throws(() => journal.append(numbered(1)), /ended/);
+});
+
+Deno.test("ending lets a producer that waits go on", async () => {
+  const journal = new MemoryJournal({ limitBytes: 1 });
+  journal.reader();
+  const waiting = journal.append(numbered(5));
+  journal.end();
+  assert.equal(await isPending(waiting), false);
+});
+
+Deno.test("empty batches are not passed on", () => {
+  const journal = new MemoryJournal(ROOMY);
+  const reader = journal.reader();
+  journal.append(numbered(0));
+  assert.equal(reader.next(), undefined);
+});
+
+Deno.test("after unblock nobody waits for room, and the position is that of the batch read last", async () => {
+  const journal = new MemoryJournal({ limitBytes: 1 });
+  const reader = journal.reader();
+  assert.equal(reader.position, -1);
+  const waiting = journal.append(numbered(5));
+  assert.equal(await isPending(waiting), true);
+  journal.unblock();
+  assert.equal(await isPending(waiting), false);
+  assert.equal(await isPending(journal.append(numbered(5))), false);
+  reader.next();
+  reader.next();
+  assert.equal(reader.position, 1);
+});

@@ -1,0 +1,609 @@
+import assert from "node:assert/strict";
+import { gunzipSync } from "node:zlib";
+import { ExitError } from "../../../lib/base/errors.ts";
+import { MemoryJournal } from "../../../lib/journal.ts";
+import { Batch, type Metric, type Series, seriesOf } from "../../../lib/points/measurement.ts";
+import { formatNumber } from "../../../lib/outputs/prometheus/exposition.ts";
+import { PrometheusExporter } from "../../../lib/outputs/prometheus/exporter.ts";
+import { exposedName, labelsOf, sanitizeName, unitWords } from "../../../lib/outputs/prometheus/naming.ts";
+import { acceptsGzip, chooseFormat, CONTENT_TYPE } from "../../../lib/outputs/prometheus/negotiation.ts";
+import type { PrometheusConfig } from "../../../lib/outputs/prometheus/config.ts";
+import { prometheusExporter } from "../../../lib/outputs/prometheus_exporter.ts";
+import { cases, Chance, framesOf, testdata, testdataText } from "../../kit/bytes.ts";
+import { contextWith } from "../../kit/context.ts";
+import { oddPoints } from "../../kit/contract/points.ts";
+import { metricOf } from "../../kit/decode.ts";
+import { batchOf } from "../../kit/points.ts";
+import { needs } from "../../kit/process.ts";
+import { type Page, promtool, promtoolErrors, readPage } from "../../kit/prometheus.ts";
+import { Collector, LogLines, Peer, TestServer, until } from "../../kit/relay.ts";
+
+const DEFAULTS = prometheusExporter.config.defaultValue();
+const POWER = metricOf("power", "f64", { base: "W", prefix: "" });
+const COUNT = metricOf("count");
+const TEXT = "text/plain; version=0.0.4; charset=utf-8";
+const OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/** What Prometheus 2.42 asks for. */
+const PROMETHEUS_ACCEPT =
+  "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;" +
+  "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+
+/** A clock that a test sets. */
+class HandClock {
+  ms = 0;
+  now = () => ({ seconds: 1_700_000_000, nanos: 0 });
+  monotonicMs = () => this.ms;
+  sleep = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+}
+
+/** An exporter that runs on a free port of 127.0.0.1, and a journal before it. */
+class Running implements AsyncDisposable {
+  readonly journal = new MemoryJournal({ limitBytes: 1e9 });
+  readonly logs = new LogLines();
+  readonly clock = new HandClock();
+  readonly exporter: PrometheusExporter;
+  readonly #running: Promise<void>;
+
+  constructor(config: Partial<PrometheusConfig> = {}) {
+    const context = contextWith({ log: this.logs.log, clock: this.clock });
+    this.exporter = new PrometheusExporter({ ...DEFAULTS, host: "127.0.0.1", port: 0, ...config }, context);
+    this.#running = this.exporter.run(this.journal.reader(), new AbortController().signal);
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.exporter.port}`;
+  }
+
+  /** Waits until the exporter has taken it. */
+  async take(batch: Batch): Promise<void> {
+    await this.journal.append(batch);
+    await until(() => this.journal.pendingPoints === 0);
+  }
+
+  async get(headers: Record<string, string> = {}, path = "/metrics"): Promise<Response> {
+    return await fetch(this.url + path, { headers });
+  }
+
+  async page(): Promise<Page> {
+    return readPage(await (await this.get()).text());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.journal.end();
+    await this.#running;
+    await this.exporter[Symbol.asyncDispose]();
+  }
+}
+
+const LOCAL = 'resource_consumer_id="",resource_consumer_kind="local_machine",resource_id="",' +
+  'resource_kind="local_machine"';
+
+function labels(attributes: Series["attributes"], config: Partial<PrometheusConfig> = {}): string {
+  return labelsOf(seriesOf(COUNT, { attributes }), { ...DEFAULTS, ...config }).replace(LOCAL, "…");
+}
+
+Deno.test("names are those of Alumet: prefix, metric, suffix, unit in words", () => {
+  const name = (metric: Metric, config: Partial<PrometheusConfig> = {}) =>
+    exposedName(metric, { ...DEFAULTS, ...config });
+  assert.equal(name(POWER), "power_alumet_watts");
+  assert.equal(name(COUNT), "count_alumet");
+  assert.equal(name(metricOf("energy", "f64", { base: "J", prefix: "milli" })), "energy_alumet_millijoules");
+  assert.equal(name(metricOf("wh", "f64", { base: "W.h", prefix: "kilo" })), "wh_alumet_kilowatt_hours");
+  assert.equal(name(metricOf("1 é🔋.x"), { prefix: "", suffix: "" }), "____x".padStart(6, "_"));
+  assert.equal(name(POWER, { prefix: "a:", suffix: "" }), "a_power_watts");
+  assert.equal(name(metricOf(""), { suffix: "" }), "_");
+  // The cases of the real plugin's own tests.
+  assert.equal(sanitizeName("123avc"), "_23avc");
+  assert.equal(sanitizeName("cpu_percent_%"), "cpu_percent__");
+  const units: [base: string, prefix: string, words: string][] = [
+    ["%", "", "ratio"],
+    ["1", "", ""],
+    ["1", "kilo", "kilo"],
+    ["By", "kilo", "kilobytes"],
+    ["W.h", "nano", "nanowatt_hours"],
+    ["g/CO2", "", "g_CO2"],
+    ["[degF]", "", "fahrenheit"],
+  ];
+  for (const [base, prefix, words] of units) assert.equal(unitWords({ base, prefix }), words);
+});
+
+Deno.test("labels are valid and unique, whatever attributes are called, and in whatever order they come", () => {
+  assert.equal(labels([["b", 1n], ["a", "x"]]), 'a="x",b="1",…');
+  assert.equal(labels([["a", 'q"\\\n\r;é']]), 'a="q\\"\\\\\\n\r;é",…');
+  assert.equal(labels([["a", "old"], ["a", "new"]]), 'a="new",…');
+  assert.equal(
+    labels([["f", 0.5], ["t", true], ["l", [1n, 18446744073709551615n]], ["i", -Infinity]]),
+    [
+      ...['f="0.5"', 'i="-inf"', 'l="[1, 18446744073709551615]"', "…", 't="true"'],
+    ].join(","),
+  );
+  const expected = 'a_b="right",a_b_2="dash",a_b_3="dot",…';
+  assert.equal(labels([["a.b", "dot"], ["a-b", "dash"], ["a_b", "right"]]), expected);
+  assert.equal(labels([["a_b", "right"], ["a-b", "dash"], ["a.b", "dot"]]), expected);
+  assert.equal(
+    labels([["__name__", "other"], ["", "empty"], ["9", "digit"]]).split(",").slice(0, 3).join(),
+    [
+      ...['_="empty"', '__2="digit"', 'attribute__name__="other"'],
+    ].join(),
+  );
+  assert.equal(
+    labelsOf(seriesOf(COUNT, { resourceId: "0", attributes: [["resource_id", "mine"]] }), DEFAULTS),
+    LOCAL.replace('resource_id=""', 'resource_id="0",resource_id_2="mine"'),
+  );
+  assert.equal(labels([["a", "x"]], { add_attributes_to_labels: false }), "…");
+});
+
+Deno.test("numbers are as Prometheus reads them, and read back the same", () => {
+  const texts: [number, string][] = [
+    [Infinity, "+Inf"],
+    [-Infinity, "-Inf"],
+    [NaN, "NaN"],
+    [-0, "-0"],
+    [0.1, "0.1"],
+    [1e21, "1e+21"],
+    [5e-324, "5e-324"],
+    [2 ** 53, "9007199254740992"],
+  ];
+  for (const [value, text] of texts) assert.equal(formatNumber(value), text);
+});
+
+Deno.test("the format is negotiated by quality; without a wish it is the text format", () => {
+  const choices: [accept: string | undefined, format: string][] = [
+    [undefined, "text"],
+    ["", "text"],
+    ["*/*", "text"],
+    ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text"],
+    [PROMETHEUS_ACCEPT, "openmetrics"],
+    ["application/openmetrics-text", "openmetrics"],
+    ['Application/OpenMetrics-Text; Version="1.0.0"', "openmetrics"],
+    ["application/openmetrics-text;version=0.0.1,text/plain;version=0.0.4;q=0.5", "text"],
+    ["application/openmetrics-text;version=1.0.0;q=0.4,text/plain;q=0.5", "text"],
+    ["text/plain,application/openmetrics-text", "openmetrics"],
+    ["text/plain;version=0.0.4,*/*", "text"],
+    ["application/openmetrics-text,*/*", "openmetrics"],
+    ["application/*", "openmetrics"],
+    ["application/openmetrics-text;q=0,*/*", "text"],
+    ["text/plain;q=0,*/*;q=0.1", "openmetrics"],
+    ["application/json", "text"],
+    ["application/openmetrics-text;q=2", "text"],
+    // Prometheus 3.
+    [
+      "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6," +
+      "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4," +
+      "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+      "openmetrics",
+    ],
+    ['text/plain;x="a,application/openmetrics-text";q=0.1', "text"],
+  ];
+  for (const [accept, format] of choices) assert.equal(chooseFormat(accept), format, accept);
+  const encodings: [header: string | undefined, gzip: boolean][] = [
+    [undefined, false],
+    ["", false],
+    ["gzip", true],
+    ["deflate, GZIP;q=0.5", true],
+    ["br", false],
+    ["*", true],
+    ["*;q=0", false],
+    ["gzip;q=0, *", false],
+    ["identity;q=1, gzip;q=0.5", false],
+  ];
+  for (const [header, gzip] of encodings) assert.equal(acceptsGzip(header), gzip, header);
+});
+
+Deno.test("Accept headers of any text are understood somehow", () => {
+  const chance = new Chance(3);
+  for (let n = 0; n < cases(2000); n++) {
+    const header = new TextDecoder("latin1").decode(
+      chance.mutate(new TextEncoder().encode(PROMETHEUS_ACCEPT)),
+    );
+    assert.ok(CONTENT_TYPE[chooseFormat(header)]);
+    acceptsGzip(header);
+  }
+});
+
+Deno.test("a recorded page of the real exporter is ours, but for its defects", async () => {
+  class Into extends Collector {
+    constructor(readonly journal: MemoryJournal) {
+      super();
+    }
+    override push(batch: Batch): Promise<void> | void {
+      return this.journal.append(batch);
+    }
+  }
+  await using running = new Running();
+  await using server = new TestServer({ sink: new Into(running.journal) });
+  for (const [session, clients] of [["odd-values", 1], ["renames", 3]] as const) {
+    for (let n = 0; n < clients; n++) {
+      await using peer = await Peer.connect(server.port);
+      const points = server.server.stats.points;
+      for (const frame of framesOf(testdata(`sessions/${session}/client-${n}.bin`))) await peer.send(frame);
+      await until(() => server.server.stats.points > points);
+    }
+  }
+  await until(() => running.journal.pendingPoints === 0 && running.exporter.stats.points > 10);
+
+  const recorded = testdataText("outputs/prometheus-metrics.txt")
+    // A quote and a newline that are not escaped, and the infinity of Rust.
+    .replace('a_b="c;d"e"', 'a_b="c;d\\"e"').replace('"q"z\n"', '"q\\"z\\n"').replace(/ inf$/m, " +Inf");
+  const normal = ({ values }: Page) =>
+    [...values].map(([head, value]) => `${head} ${Number(value.replace("Inf", "Infinity"))}`).sort();
+  const expected = readPage(recorded.replaceAll(/ (-?[0-9]+)\.0$/gm, " $1"), "openmetrics");
+  const response = await running.get({ accept: PROMETHEUS_ACCEPT });
+  assert.equal(response.headers.get("content-type"), OPENMETRICS);
+  const page = readPage(await response.text(), "openmetrics");
+  assert.deepEqual(normal(page), normal(expected));
+  for (const [name, { type, unit }] of expected.families) {
+    assert.deepEqual([name, page.families.get(name)?.type, page.families.get(name)?.unit], [
+      name,
+      type,
+      unit,
+    ]);
+  }
+  // A u64 is not rounded.
+  assert.ok([...page.values.values()].includes("18446744073709551615"));
+});
+
+Deno.test("both formats, with and without gzip, say the same, and HEAD says how much it would be", async () => {
+  await using running = new Running();
+  await running.take(
+    batchOf([[seriesOf(POWER, { attributes: [["a", 'x"é\n']] }), 1.5], [seriesOf(COUNT), 2n ** 64n - 1n]]),
+  );
+  const line = `power_alumet_watts{a="x\\"é\\n",${LOCAL}} 1.5\n`;
+  const text = "# HELP power_alumet_watts Alumet metric power.\n# TYPE power_alumet_watts gauge\n" + line +
+    "# HELP count_alumet Alumet metric count.\n# TYPE count_alumet gauge\n" +
+    `count_alumet{${LOCAL}} 18446744073709551615\n`;
+  const openmetrics = text.replace(line, `# UNIT power_alumet_watts watts\n${line}`) + "# EOF\n";
+  for (
+    const [accept, type, body] of [["text/plain", TEXT, text], [PROMETHEUS_ACCEPT, OPENMETRICS, openmetrics]]
+  ) {
+    for (const encoding of ["identity", "gzip"]) {
+      const child = await new Deno.Command("curl", {
+        args: [
+          "-sS",
+          "-i",
+          "-H",
+          `Accept: ${accept}`,
+          "-H",
+          `Accept-Encoding: ${encoding}`,
+          `${running.url}/metrics`,
+        ],
+      }).output();
+      const end = new TextDecoder("latin1").decode(child.stdout).indexOf("\r\n\r\n") + 4;
+      const head = new TextDecoder().decode(child.stdout.subarray(0, end));
+      const bytes = child.stdout.subarray(end);
+      assert.match(head, new RegExp(`\r\ncontent-type: ${type.replaceAll(".", "\\.")}\r\n`));
+      assert.match(head, /\r\nvary: accept, accept-encoding\r\n/);
+      assert.equal(/\r\ncontent-encoding: gzip\r\n/.test(head), encoding === "gzip");
+      assert.equal(new TextDecoder().decode(encoding === "gzip" ? gunzipSync(bytes) : bytes), body);
+      readPage(body, type === TEXT ? "text" : "openmetrics");
+    }
+    const response = await fetch(`${running.url}/metrics`, {
+      method: "HEAD",
+      headers: { accept, "accept-encoding": "identity" },
+    });
+    assert.equal(Number(response.headers.get("content-length")), new TextEncoder().encode(body).length);
+    assert.equal(await response.text(), "");
+  }
+});
+
+Deno.test("there is a hint at /, and nothing anywhere else", async () => {
+  await using running = new Running();
+  const root = await running.get({}, "/");
+  assert.equal(root.status, 200);
+  assert.match(await root.text(), /href="\/metrics"/);
+  const missing = await running.get({}, "/metrics/");
+  assert.equal(missing.status, 404);
+  assert.match(await missing.text(), /\/metrics/);
+  assert.equal(await (await running.get()).text(), "");
+  assert.equal(await (await running.get({ accept: PROMETHEUS_ACCEPT })).text(), "# EOF\n");
+});
+
+Deno.test("the newest point of a series is shown, in whatever order points come", async () => {
+  await using running = new Running();
+  const a = seriesOf(POWER);
+  const same = seriesOf(POWER);
+  await running.take(batchOf([[a, 1, 100, 5], [a, 2, 100, 4], [same, 3, 99, 999_999_999]]));
+  const value = async () => (await running.page()).values.get(`power_alumet_watts{${LOCAL}}`);
+  assert.equal(await value(), "1");
+  await running.take(batchOf([[same, 4, 100, 5]]));
+  assert.equal(await value(), "4");
+  await running.take(batchOf([[a, NaN, 100, 6]]));
+  assert.equal(await value(), "NaN");
+  const { points, outdated, series } = running.exporter.stats;
+  assert.deepEqual({ points, outdated, series }, { points: 3, outdated: 2, series: 1 });
+});
+
+Deno.test("a series that has stopped disappears after stale_after, and comes back when there are points again", async () => {
+  await using running = new Running({ stale_after: 60_000 });
+  const one = seriesOf(POWER, { resourceId: "1" });
+  const two = seriesOf(POWER, { resourceId: "2" });
+  const shown = async () =>
+    [...(await running.page()).values].map(([head, value]) =>
+      `${/resource_id="(\d)"/.exec(head)![1]}=${value}`
+    );
+  // From a clock that is set wrong: its newest point stands until it is stale.
+  await running.take(batchOf([[one, 1, 9e9], [two, 2]]));
+  running.clock.ms = 59_999;
+  await running.take(batchOf([[two, 3]]));
+  assert.deepEqual(await shown(), ["1=1", "2=3"]);
+  running.clock.ms = 60_001;
+  assert.deepEqual(await shown(), ["2=3"]);
+  await running.take(batchOf([[one, 4]]));
+  assert.deepEqual((await shown()).sort(), ["1=4", "2=3"]);
+  running.clock.ms = 1e6;
+  assert.deepEqual(await shown(), []);
+  assert.equal(running.exporter.stats.series, 0);
+  assert.equal(running.exporter.stats.stale, 3);
+});
+
+Deno.test("stopped series are forgotten though nobody scrapes", async () => {
+  await using running = new Running({ stale_after: 1000 });
+  await running.take(batchOf([[seriesOf(POWER), 1]]));
+  running.clock.ms = 5000;
+  await running.take(batchOf([[seriesOf(COUNT), 1]]));
+  await until(() => running.exporter.stats.stale === 1);
+  assert.equal(running.exporter.stats.series, 1);
+});
+
+Deno.test("a full table takes no new series until others stop, goes on with those it has, and says so", async () => {
+  await using running = new Running({ max_series: 3, stale_after: 60_000 });
+  const numbered = Array.from({ length: 5 }, (_, i) => seriesOf(COUNT, { resourceId: String(i) }));
+  const ids = async () =>
+    [...(await running.page()).values.keys()].map((head) => /resource_id="(\d)"/.exec(head)![1]);
+  await running.take(batchOf(numbered.map((series) => [series, 1])));
+  await running.take(batchOf(numbered.map((series) => [series, 2])));
+  assert.deepEqual(await ids(), ["0", "1", "2"]);
+  assert.deepEqual([...new Set((await running.page()).values.values())], ["2"]);
+  assert.equal(running.exporter.stats.refused, 4);
+  running.clock.ms = 59_000;
+  await running.take(batchOf([[numbered[1], 3]]));
+  await until(() => running.logs.matching(/WARN .*too many series.* max_series=3 points=4/).length === 1);
+  running.clock.ms = 61_000;
+  await ids();
+  await running.take(batchOf(numbered.map((series) => [series, 4])));
+  assert.deepEqual(await ids(), ["1", "0", "2"]);
+});
+
+Deno.test("max_series and stale_after are taken over while it runs", async () => {
+  await using running = new Running({ max_series: 1, stale_after: 60_000 });
+  const config = { ...DEFAULTS, host: "127.0.0.1", port: 0 };
+  const batch = () =>
+    batchOf([[seriesOf(COUNT, { resourceId: "1" }), 1], [seriesOf(COUNT, { resourceId: "2" }), 2]]);
+  const again = batch();
+  await running.take(again);
+  assert.equal((await running.page()).values.size, 1);
+  running.exporter.reconfigure({ ...config, max_series: 2, stale_after: 60_000 });
+  await running.take(batchOf([[again.series[1], 3]]));
+  assert.deepEqual([...(await running.page()).values.values()], ["1", "3"]);
+  running.clock.ms = 2000;
+  running.exporter.reconfigure({ ...config, max_series: 2, stale_after: 1000 });
+  assert.equal((await running.page()).values.size, 0);
+});
+
+Deno.test("metrics whose names become the same share a name, with a label that tells them apart", async () => {
+  await using running = new Running({ suffix: "" });
+  const dot = metricOf("a.b", "f64", { base: "W", prefix: "" });
+  const dash = metricOf("a-b", "u64", { base: "W", prefix: "" });
+  const named = metricOf("a_b_watts");
+  await running.take(batchOf([[seriesOf(dot), 1]]));
+  assert.deepEqual([...(await running.page()).values], [[`a_b_watts{${LOCAL}}`, "1"]]);
+  await running.take(batchOf([[seriesOf(dash), 2], [seriesOf(named), 3]]));
+  const response = await running.get({ accept: PROMETHEUS_ACCEPT });
+  const page = readPage(await response.text(), "openmetrics");
+  assert.deepEqual([...page.values], [
+    [`a_b_watts{alumet_metric="a.b",${LOCAL}}`, "1"],
+    [`a_b_watts{alumet_metric="a-b",${LOCAL}}`, "2"],
+    [`a_b_watts{alumet_metric="a_b_watts",${LOCAL}}`, "3"],
+  ]);
+  // Watts, watts, and no unit: there is none that they all have.
+  assert.equal(page.families.get("a_b_watts")!.unit, undefined);
+  await running.take(batchOf([[seriesOf(dot), 4]]));
+  assert.equal((await running.page()).values.get(`a_b_watts{alumet_metric="a.b",${LOCAL}}`), "4");
+});
+
+Deno.test("metrics that differ by nothing but type or unit make a valid page, too", async () => {
+  await using running = new Running();
+  const metrics = [
+    metricOf("m", "f64", { base: "x.y", prefix: "" }),
+    metricOf("m", "u64", { base: "x.y", prefix: "" }),
+    metricOf("m", "u64", { base: "x/y", prefix: "" }),
+    metricOf("m", "u64", { base: "W", prefix: "" }),
+  ];
+  await running.take(batchOf(metrics.map((metric, i) => [seriesOf(metric), i, 100 + i])));
+  assert.deepEqual([...(await running.page()).values], [
+    [`m_alumet_x_y{${LOCAL}}`, "2"],
+    [`m_alumet_watts{${LOCAL}}`, "3"],
+  ]);
+});
+
+Deno.test("times are shown on demand: milliseconds in the text format, seconds to the nanosecond in OpenMetrics", async () => {
+  await using running = new Running({ timestamps: true });
+  await running.take(
+    batchOf([[seriesOf(POWER), 1, 1_700_000_000, 123_456_000], [seriesOf(COUNT), 2, 1_700_000_001, 0]]),
+  );
+  assert.deepEqual([...(await running.page()).values.values()], ["1 1700000000123", "2 1700000001000"]);
+  const response = await running.get({ accept: PROMETHEUS_ACCEPT });
+  const page = readPage(await response.text(), "openmetrics");
+  assert.deepEqual([...page.values.values()], ["1 1700000000.123456", "2 1700000001"]);
+});
+
+Deno.test("batches are committed as they are taken, those without points as well", async () => {
+  await using running = new Running();
+  const empty = new Batch(1);
+  empty.credit(running.journal.clients.get("a", "0".repeat(32)), 7);
+  await running.take(empty);
+  await until(() => running.journal.clients.get("a", "0".repeat(32)).account("default").sequence === 7);
+});
+
+Deno.test("an address that cannot be had is an error with its keys, before anything runs", () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const open = (host: string, port: number) => {
+    new PrometheusExporter({ ...DEFAULTS, host, port }, contextWith({}));
+  };
+  assert.throws(() => open("127.0.0.1", taken.addr.port), (error) => {
+    return error instanceof ExitError && error.exitCode === 69 &&
+      error.message.includes(`127.0.0.1:${taken.addr.port} (plugins.prometheus-exporter.host and port)`) &&
+      error.message.includes("another program uses that port");
+  });
+  assert.throws(() => open("192.0.2.1", 9091), /no interface of this machine has that address/);
+});
+
+Deno.test("host is any address of this machine, IPv4, IPv6, or all of them", async () => {
+  for (const host of ["", "0.0.0.0", "::", "[::]", "::1", "localhost"]) {
+    const exporter = new PrometheusExporter({ ...DEFAULTS, host, port: 0 }, contextWith({}));
+    const to = host.includes("1") ? "[::1]" : "127.0.0.1";
+    assert.equal(await (await fetch(`http://${to}:${exporter.port}/metrics`)).text(), "", host);
+    await exporter[Symbol.asyncDispose]();
+  }
+  const problems = (host: string) => {
+    const found: string[] = [];
+    prometheusExporter.config.check({ host }, [], ({ message }) => found.push(message));
+    return found;
+  };
+  for (const host of ["", "0.0.0.0", "::", "[::1]", "fe80::1%eth0", "localhost"]) {
+    assert.deepEqual(problems(host), []);
+  }
+  for (const host of ["1.2.3", "localhost:9091", "[::1", "a b", "http://x", "fe80::1"]) {
+    assert.equal(problems(host).length, 1, host);
+  }
+});
+
+Deno.test("many scrapes of 10,000 series at once are all answered", async () => {
+  await using running = new Running();
+  const rows = Array.from(
+    { length: 10_000 },
+    (_, i) => [seriesOf(COUNT, { resourceId: String(i) }), i] as const,
+  );
+  await running.take(batchOf(rows.map(([series, value]) => [series, value])));
+  const pages = await Promise.all(Array.from({ length: 40 }, async () => await (await running.get()).text()));
+  assert.equal(new Set(pages).size, 1);
+  const { values } = readPage(pages[0]);
+  assert.equal(values.size, 10_000);
+  for (const [head, value] of values) assert.equal(/resource_id="(\d+)"/.exec(head)![1], value);
+  assert.equal(running.exporter.stats.scrapes, 40);
+});
+
+Deno.test("scrapers that do not read take eight pages at most; others are sent away until then, and counted", async () => {
+  await using running = new Running();
+  // Larger than what sockets buffer.
+  const long = "x".repeat(20_000);
+  const series = Array.from({ length: 1000 }, (_, i) => seriesOf(COUNT, { resourceId: i + long }));
+  await running.take(batchOf(series.map((one) => [one, 0])));
+  const deaf: Deno.TcpConn[] = [];
+  for (let n = 1; n <= 8; n++) {
+    await running.take(batchOf([[series[0], n, 1_700_000_000 + n]]));
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port: running.exporter.port });
+    deaf.push(conn);
+    await conn.write(new TextEncoder().encode("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"));
+    await until(() => running.exporter.stats.scrapes === n);
+  }
+  await running.take(batchOf([[series[0], 9, 1_700_000_009]]));
+  const refused = await running.get();
+  assert.equal(refused.status, 503);
+  assert.equal(refused.headers.get("retry-after"), "1");
+  await refused.text();
+  assert.equal(running.exporter.stats.refusedScrapes, 1);
+
+  for (const conn of deaf) conn.close();
+  let status = 503;
+  for (const deadline = performance.now() + 10_000; status !== 200 && performance.now() < deadline;) {
+    const response = await running.get();
+    await response.text();
+    status = response.status;
+  }
+  assert.equal(status, 200);
+});
+
+Deno.test("while batches come without a pause, scrapes are answered", async () => {
+  await using running = new Running();
+  const series = seriesOf(COUNT);
+  let on = true;
+  let sent = 0;
+  running.clock.monotonicMs = () => performance.now();
+  const flood = (async () => {
+    while (on) {
+      const batch = new Batch(1000);
+      for (let i = 0; i < 1000; i++) batch.push(series, 1_700_000_000 + sent, i, sent);
+      sent++;
+      await running.journal.append(batch);
+      if (sent % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+  })();
+  let last = -1;
+  for (let n = 0; n < 5; n++) {
+    const values = [...(await running.page()).values.values()];
+    if (values.length === 0) continue;
+    assert.ok(Number(values[0]) >= last);
+    last = Number(values[0]);
+  }
+  on = false;
+  await flood;
+  await until(() => running.journal.pendingPoints === 0);
+  assert.equal([...(await running.page()).values.values()][0], String(sent - 1));
+});
+
+Deno.test("series of any text make pages that Prometheus's own reader takes", needs(promtool), async () => {
+  const chance = new Chance(21);
+  for (let n = 0; n < cases(5); n++) {
+    await using running = new Running({ prefix: chance.text(), suffix: chance.text() });
+    const rows: [Series, number | bigint][] = [];
+    for (let i = 0; i < 200; i++) {
+      const isFloat = chance.int(2) === 0;
+      const unit = {
+        base: chance.pick(["W", "1", "%", chance.text()]),
+        prefix: chance.pick(["", "kilo", chance.text()]),
+      };
+      const metric: Metric = {
+        name: chance.text(),
+        type: isFloat ? "f64" : "u64",
+        unit,
+        description: chance.text(40),
+      };
+      const series = seriesOf(metric, {
+        resourceKind: chance.text(),
+        resourceId: chance.text(),
+        consumerKind: chance.text(),
+        consumerId: chance.text(),
+        attributes: Array.from({ length: chance.int(6) }, () => [
+          chance.pick([chance.text(5), "__name__", "a.b", "a_b", "le"]),
+          chance.pick([chance.text(), chance.u64(), chance.next(), true, [chance.u64()]]),
+        ]),
+      });
+      rows.push([
+        series,
+        isFloat ? chance.pick([chance.next(), NaN, Infinity, -Infinity, -0]) : chance.u64(),
+      ]);
+    }
+    await running.take(batchOf(rows));
+    const text = await (await running.get()).text();
+    assert.ok(readPage(text).values.size > 50);
+    assert.equal(await promtoolErrors(text), "");
+    readPage(await (await running.get({ accept: PROMETHEUS_ACCEPT })).text(), "openmetrics");
+  }
+});
+
+Deno.test(
+  "the odd texts of the contract make pages that Prometheus's own reader takes",
+  needs(promtool),
+  async () => {
+    await using running = new Running();
+    const points = oddPoints();
+    await running.take(
+      batchOf(
+        points.map((point) => [seriesOf(point.metric, point), point.value, point.seconds, point.nanos]),
+      ),
+    );
+    const text = await (await running.get()).text();
+    // Attributes whose names differ only in what a label cannot have are one.
+    const distinct = points.map(({ metric, ...rest }) =>
+      `${metric.name} ${labelsOf({ metric, ...rest }, DEFAULTS)}`
+    );
+    assert.equal(readPage(text).values.size, new Set(distinct).size);
+    assert.equal(await promtoolErrors(text), "");
+  },
+);
+
+Deno.test("the check by promtool finds what is wrong", needs(promtool), async () => {
+  assert.equal(await promtoolErrors(`# HELP a x.\n# TYPE a gauge\na{b="c"} 1\n`), "");
+  assert.match(await promtoolErrors('a{b="c"d"} 1\n'), /exit code 1/);
+});

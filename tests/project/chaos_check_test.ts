@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { type Allowance, check } from "../../tools/chaos/check.ts";
+import { nanosOf } from "../../tools/chaos/life.ts";
+import type { Life } from "../../tools/chaos/ledger.ts";
+import type { StoredPoint } from "../../tools/chaos/outputs.ts";
+
+/** 100 numbers were about to be handed over, 90 had been taken, 80 were durable. */
+const LIFE: Life = { life: 1, begun: 100, taken: 90, durable: 80 };
+const NONE: Allowance = { counted: 0 };
+
+function points(count: number, change: (numbers: number[]) => void = () => {}): StoredPoint[] {
+  const numbers = Array.from({ length: count }, (_, i) => i);
+  change(numbers);
+  return numbers.map((number) => ({ life: 1, number, nanos: nanosOf(number) }));
+}
+
+const killed = (stored: StoredPoint[], allowance = NONE) => check([LIFE], new Set(), stored, allowance);
+const stopped = (stored: StoredPoint[], allowance = NONE) => check([LIFE], new Set([1]), stored, allowance);
+
+Deno.test("a killed client's points may end anywhere behind what was durable", () => {
+  for (const count of [80, 81, 90, 100]) {
+    const { problems, neverDurable, stored, missing } = killed(points(count));
+    assert.deepEqual([problems, neverDurable, stored, missing], [[], 100 - count, count, 0]);
+  }
+});
+
+Deno.test("what was durable, and what a stopped client had handed over, must be there", () => {
+  assert.match(killed(points(79)).problems[0], /1 points missing: 79/);
+  assert.match(stopped(points(85)).problems[0], /5 points missing: 85–89/);
+  assert.deepEqual(stopped(points(90)).problems, []);
+  assert.match(killed([]).problems[0], /80 points missing: 0–79/);
+});
+
+Deno.test("a gap, a point that is there twice, one that was never produced and a wrong time are problems", () => {
+  assert.match(killed(points(100, (all) => all.splice(95, 1))).problems[0], /1 points missing: 95/);
+  assert.match(killed(points(100, (all) => all.push(3, 4, 9))).problems[0], /3 points twice: 3–4, 9/);
+  assert.match(killed(points(101)).problems[0], /point 100 was never produced/);
+  assert.match(killed([...points(90), { life: 2, number: 0, nanos: 0 }]).problems[0], /life 2: point 0/);
+  const late = points(90);
+  late[7] = { ...late[7], nanos: 5 };
+  assert.match(killed(late).problems[0], /point 7 has the time of another one/);
+  assert.match(
+    killed([...points(90), { life: 1, number: NaN, nanos: 0 }]).problems[0],
+    /NaN was never produced/,
+  );
+});
+
+Deno.test("only as many may be missing as were counted, and none may be there twice all the same", () => {
+  const gap = points(100, (all) => all.splice(20, 10));
+  assert.deepEqual(killed(gap, { counted: 10 }).problems, []);
+  assert.match(killed(gap, { counted: 9 }).problems[0], /10 points are missing, and only 9 were counted/);
+  assert.match(killed([...points(90), ...points(1)], { counted: 99 }).problems[0], /1 points twice: 0/);
+});
+
+Deno.test("twice may be only what was there before an end was damaged where it knew of it", () => {
+  const twice = [...points(90), ...points(5)];
+  const { again, problems } = killed(twice, { counted: 0, again: new Map([[1, 5]]) });
+  assert.deepEqual([again, problems], [5, []]);
+  assert.match(killed(twice, { counted: 0, again: new Map([[1, 4]]) }).problems[0], /1 points twice: 4/);
+  assert.match(killed(twice, { counted: 0, again: new Map([[2, 9]]) }).problems[0], /5 points twice: 0–4/);
+});

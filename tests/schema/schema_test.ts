@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import {
+  type AnyKey,
+  choice,
+  duration,
+  flag,
+  type Infer,
+  integer,
+  list,
+  LooseText,
+  number,
+  oneOrMore,
+  optional,
+  table,
+  tables,
+  text,
+} from "../../lib/schema.ts";
+import { editDistance, formatPath, nearest, quote } from "../../lib/schema/path.ts";
+
+/** The checked value, and all problems as lines. */
+function check(key: AnyKey, value: unknown) {
+  const problems: string[] = [];
+  const result = key.check(
+    value,
+    ["k"],
+    ({ path, message }) => problems.push(`${formatPath(path)}: ${message}`),
+  );
+  return { result, problems };
+}
+
+function accepts(key: AnyKey, value: unknown, result: unknown = value): void {
+  assert.deepEqual(check(key, value), { result, problems: [] });
+}
+
+function refuses(key: AnyKey, value: unknown, ...problems: string[]): void {
+  assert.deepEqual(check(key, value).problems, problems);
+}
+
+const doc = "A key.";
+
+Deno.test("a text takes texts, checks them, and has a default that may be computed", () => {
+  const key = text({ doc, default: "a", check: (value) => value === "" ? "it is empty" : undefined });
+  accepts(key, "b");
+  accepts(key, undefined, "a");
+  accepts(key, new LooseText("12"), "12");
+  refuses(key, "", 'k: cannot use "": it is empty');
+  refuses(key, 12, 'k: expected a text, found 12; write "12"');
+  refuses(key, [], "k: expected a text, found a list");
+  refuses(key, {}, "k: expected a text, found a table");
+  refuses(key, new Date(0), "k: expected a text, found a date");
+  accepts(text({ doc, default: () => "host" }), undefined, "host");
+});
+
+Deno.test("a secret is not shown in any problem", () => {
+  const key = text({ doc, default: "", secret: true, check: () => "it is too short" });
+  refuses(key, "hunter2", "k: cannot use the value (not shown): it is too short");
+  refuses(key, 4711, "k: expected a text, found a number that is not shown");
+  refuses(list(key, { doc, default: [] }), "hunter2", "k: expected a list, found a text that is not shown");
+});
+
+Deno.test("an integer takes whole numbers within its limits, as number, bigint or text from the environment", () => {
+  const key = integer({ doc, default: 5, min: 0, max: 10 });
+  accepts(key, 0);
+  accepts(key, 10n, 10);
+  accepts(key, new LooseText("7"), 7);
+  accepts(key, undefined, 5);
+  refuses(key, 11, "k: expected an integer (from 0 to 10), found 11");
+  refuses(key, -1, "k: expected an integer (from 0 to 10), found -1");
+  refuses(key, 1.5, "k: expected an integer (from 0 to 10), found 1.5");
+  refuses(key, "7", 'k: expected an integer (from 0 to 10), found "7"');
+  refuses(key, new LooseText("7 "), 'k: expected an integer (from 0 to 10), found "7 "');
+  refuses(integer({ doc, default: 0 }), 2 ** 53, "k: expected an integer, found 9007199254740992");
+  refuses(integer({ doc, default: 0 }), 2n ** 60n, `k: expected an integer, found ${2n ** 60n}`);
+  refuses(integer({ doc, default: 0, min: 1 }), 0, "k: expected an integer (1 or more), found 0");
+});
+
+Deno.test("a number is finite", () => {
+  const key = number({ doc, default: 0.1, min: 0, max: 1 });
+  accepts(key, 1);
+  accepts(key, new LooseText("2.5e-1"), 0.25);
+  refuses(key, NaN, "k: expected a number (from 0 to 1), found NaN");
+  refuses(key, Infinity, "k: expected a number (from 0 to 1), found Infinity");
+  refuses(key, new LooseText("0x1"), 'k: expected a number (from 0 to 1), found "0x1"');
+});
+
+Deno.test("a flag takes true and false, from the environment too", () => {
+  const key = flag({ doc, default: true });
+  accepts(key, false);
+  accepts(key, new LooseText("false"), false);
+  refuses(key, "true", 'k: expected true or false, found "true"');
+  refuses(key, 1, "k: expected true or false, found 1");
+});
+
+Deno.test("a duration is a text in the file and milliseconds in the program", () => {
+  const key = duration({ doc, default: "30s", min: "1ms", max: "1h" });
+  accepts(key, undefined, 30_000);
+  accepts(key, "1.5us 1ms", 1.0015);
+  accepts(key, new LooseText("2s"), 2_000);
+  refuses(key, "0s", 'k: expected a duration (from 1ms to 1h), found "0s"');
+  refuses(key, 12, 'k: expected a duration such as "30s", found 12; write "12s" or "12ms"');
+  refuses(
+    key,
+    "12",
+    'k: expected a duration such as "30s", found "12": a unit is needed, for example 12s or 12ms',
+  );
+});
+
+Deno.test("a choice names the values that there are, and the nearest", () => {
+  const key = choice(["quick", "slow_but_accurate"], { doc, default: "quick" });
+  const value: "quick" | "slow_but_accurate" = key.defaultValue();
+  accepts(key, value);
+  refuses(key, "quik", 'k: expected "quick" or "slow_but_accurate", found "quik"; did you mean quick?');
+  refuses(key, 1, 'k: expected "quick" or "slow_but_accurate", found 1');
+});
+
+Deno.test("a list reports every bad item by its index", () => {
+  const key = list(integer({ doc, default: 0 }), { doc, default: [1, 2] });
+  accepts(key, undefined, [1, 2]);
+  accepts(key, []);
+  accepts(key, new LooseText("3"), [3]);
+  refuses(
+    key,
+    [1, "a", true],
+    'k[1]: expected an integer, found "a"',
+    "k[2]: expected an integer, found true",
+  );
+  refuses(key, 3, "k: expected a list, found 3");
+  key.defaultValue().push(3);
+  accepts(key, undefined, [1, 2]);
+});
+
+const retry = table({
+  max_times: integer({ doc, default: 8 }),
+  max_delay: duration({ doc, default: "4s" }),
+}, { doc });
+
+const client = table({
+  name: text({ doc, default: "me" }),
+  buffer_timeout: duration({ doc, default: "30s" }),
+  token: optional(text({ doc, default: "x", secret: true })),
+  retry,
+  tls: optional(table({ ca: text({ doc, default: "/etc/ca.pem" }) }, { doc })),
+}, { doc });
+
+Deno.test("a table completes what is missing, and reports all that is wrong at once", () => {
+  const complete = {
+    name: "me",
+    buffer_timeout: 30_000,
+    token: undefined,
+    retry: { max_times: 8, max_delay: 4_000 },
+  };
+  accepts(client, {}, { ...complete, tls: undefined });
+  accepts(client, undefined, { ...complete, tls: undefined });
+  accepts(client, { tls: {} }, { ...complete, tls: { ca: "/etc/ca.pem" } });
+  refuses(
+    client,
+    { bufer_timeout: 1, name: 2, retry: { max_times: "x" }, max_delay: "1s", zzz: 1 },
+    "k.bufer_timeout: unknown key; did you mean buffer_timeout?",
+    "k.max_delay: unknown key; did you mean retry.max_delay?",
+    "k.zzz: unknown key; known are name, buffer_timeout, token, retry, tls",
+    'k.name: expected a text, found 2; write "2"',
+    'k.retry.max_times: expected an integer, found "x"',
+  );
+  refuses(client, [], "k: expected a table, found a list");
+  refuses(client, { retry: 5 }, "k.retry: expected a table, found 5");
+});
+
+Deno.test("names that every object has are unknown keys like others", () => {
+  for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
+    refuses(
+      table({ a: flag({ doc, default: true }) }, { doc }),
+      Object.fromEntries([[name, 1]]),
+      `k.${name}: unknown key; known are a`,
+    );
+  }
+});
+
+Deno.test("a table looks at its values together once each is right", () => {
+  const key = table(
+    {
+      include: list(text({ doc, default: "" }), { doc, default: [] }),
+      exclude: list(text({ doc, default: "" }), { doc, default: [] }),
+    },
+    {
+      doc,
+      check: ({ include, exclude }) =>
+        include.length && exclude.length ? { key: "exclude", problem: "not both" } : undefined,
+    },
+  );
+  accepts(key, { include: ["a"] }, { include: ["a"], exclude: [] });
+  refuses(key, { include: ["a"], exclude: ["b"] }, "k.exclude: not both");
+  refuses(key, { include: ["a"], exclude: [1] }, 'k.exclude[0]: expected a text, found 1; write "1"');
+});
+
+Deno.test("an array of tables checks each of them", () => {
+  const key = tables(retry, { doc, default: [{ max_times: 1, max_delay: 0 }] });
+  accepts(key, undefined, [{ max_times: 1, max_delay: 0 }]);
+  accepts(key, [{}, { max_times: 2n }], [{ max_times: 8, max_delay: 4_000 }, {
+    max_times: 2,
+    max_delay: 4_000,
+  }]);
+  refuses(key, [{}, { max_tims: 1 }], "k[1].max_tims: unknown key; did you mean max_times?");
+  refuses(key, {}, "k: expected a list of tables, [[k]], found a table");
+});
+
+Deno.test("values print as TOML that is read back", () => {
+  const value: Infer<typeof client> = {
+    name: 'a "b"\n\u007f\u0001',
+    buffer_timeout: 1_500,
+    token: undefined,
+    retry: { max_times: 1, max_delay: 0 },
+    tls: undefined,
+  };
+  assert.equal(
+    client.literal(value),
+    '{ name = "a \\"b\\"\\n\\u007f\\u0001", buffer_timeout = "1s 500ms", retry = { max_times = 1, max_delay = "0s" } }',
+  );
+  assert.equal(
+    list(flag({ doc, default: true }), { doc, default: [] }).literal([true, false]),
+    "[true, false]",
+  );
+});
+
+Deno.test("formatPath quotes what TOML needs quoted", () => {
+  assert.equal(formatPath(["plugins", "relay-client", "a b", 0, ""]), 'plugins.relay-client."a b"[0].""');
+  assert.equal(quote("é\t"), '"é\\t"');
+});
+
+Deno.test("nearest finds slips of the keyboard and nothing else", () => {
+  const names = ["relay-client", "relay-server", "csv", "procfs"];
+  assert.equal(nearest("relay-cleint", names), "relay-client");
+  assert.equal(nearest("relay_server", names), "relay-server");
+  assert.equal(nearest("CSV", names), "csv");
+  assert.equal(nearest("cvs", names), "csv");
+  assert.equal(nearest("rapl", names), undefined);
+  assert.equal(nearest("", names), undefined);
+  assert.equal(editDistance("ca", "abc"), 3);
+  assert.equal(editDistance("abcd", "abdc"), 1);
+  assert.equal(editDistance("", "abc"), 3);
+});
+
+Deno.test("oneOrMore takes one value or a list that is not empty, and writes one as itself", () => {
+  const key = oneOrMore(integer({ doc, default: 7, min: 1 }));
+  accepts(key, 3, [3]);
+  accepts(key, [3, 4]);
+  accepts(key, undefined, [7]);
+  refuses(key, [], "k: must not be an empty list");
+  refuses(key, [1, 0], "k[1]: expected an integer (1 or more), found 0");
+  assert.deepEqual([key.literal([3]), key.literal([3, 4])], ["3", "[3, 4]"]);
+});

@@ -1,0 +1,361 @@
+import assert from "node:assert/strict";
+import { Admission, OPEN } from "../../lib/server/admission/admission.ts";
+import { networkProblem, Networks } from "../../lib/server/admission/networks.ts";
+import { Pacer } from "../../lib/server/admission/pacer.ts";
+import { makeToken, parseTokens, Tokens } from "../../lib/server/admission/tokens.ts";
+import { relayServer } from "../../lib/inputs/relay_server.ts";
+import { seriesOf } from "../../lib/points/measurement.ts";
+import { AcknowledgedClient, INSTANCE } from "../kit/acknowledged.ts";
+import { configOf, TestClient } from "../kit/client.ts";
+import { metricOf } from "../kit/decode.ts";
+import { batchOf, numbered } from "../kit/points.ts";
+import { TempDir } from "../kit/process.ts";
+import {
+  acceptance,
+  COUNTER,
+  countingFrame,
+  greeting,
+  LogLines,
+  Peer,
+  TestServer,
+  until,
+} from "../kit/relay.ts";
+
+const { log } = new LogLines();
+const once = { retry: { max_times: 0 } };
+const clientOf = (name: string, points: { attributes: readonly (readonly [string, unknown])[] }[]) =>
+  points.filter(({ attributes }) =>
+    attributes.some(([key, value]) => key === "relay_client" && value === name)
+  )
+    .length;
+
+Deno.test("networks of both families match, IPv4 in IPv6 as well, and an interface only where it is known", () => {
+  const networks = new Networks(["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "fe80::/10%eth0"]);
+  const has = (hostname: string, scope?: string) => networks.has({ hostname, scope });
+  for (const inside of ["10.1.2.3", "192.0.2.7", "2001:db8::1", "::ffff:10.9.9.9"]) {
+    assert.ok(has(inside), inside);
+  }
+  for (const outside of ["11.0.0.1", "192.0.2.8", "2001:db9::1", "::1"]) assert.ok(!has(outside), outside);
+  assert.ok(has("fe80::1", "eth0"));
+  assert.ok(!has("fe80::1", "eth1"));
+  assert.ok(!has("fe80::1"));
+  assert.equal(networkProblem("10.0.0.0/8"), undefined);
+  for (
+    const bad of [
+      "10.0.0.0/33",
+      "10.0.0",
+      "fe80::/129",
+      "x",
+      "10.0.0.0/8%eth0",
+      "",
+      "::/0/0",
+      "2001:db8::/32%1",
+    ]
+  ) {
+    assert.notEqual(networkProblem(bad), undefined, bad);
+  }
+});
+
+Deno.test("deny goes before allow, and an empty allow is everybody", () => {
+  const open = new Admission({ ...OPEN, deny: ["10.0.0.0/8"] }, log);
+  assert.equal(open.arrived({ hostname: "192.0.2.1" }), undefined);
+  assert.match(open.arrived({ hostname: "10.0.0.1" })!, /denied/);
+  const some = new Admission({ ...OPEN, allow: ["10.0.0.0/8"], deny: ["10.6.0.0/16"] }, log);
+  assert.equal(some.arrived({ hostname: "10.0.0.1" }), undefined);
+  assert.match(some.arrived({ hostname: "10.6.0.1" })!, /denied/);
+  assert.match(some.arrived({ hostname: "192.0.2.1" })!, /not allowed/);
+});
+
+Deno.test("connections are counted in all and per address, and those that leave make room", () => {
+  const admission = new Admission({ ...OPEN, maxConnections: 3, maxConnectionsPerAddress: 2 }, log);
+  const [a, b] = [{ hostname: "192.0.2.1" }, { hostname: "192.0.2.2" }];
+  assert.equal(admission.arrived(a), undefined);
+  assert.equal(admission.arrived(a), undefined);
+  assert.match(admission.arrived(a)!, /2 connections of its address/);
+  admission.left(a);
+  assert.equal(admission.arrived(b), undefined);
+  assert.match(admission.arrived(b)!, /3 connections already/);
+  admission.left(b);
+  admission.left(a);
+  assert.equal(admission.arrived(a), undefined);
+});
+
+Deno.test("a token is for its name alone; the file has its hash and not the token", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("tokens");
+  const [a, b] = [makeToken("node-a", false), makeToken("hop", true)];
+  await Deno.writeTextFile(path, `# who may send\n\n${a.line}\n${b.line}\n`);
+  assert.ok(!a.line.includes(a.token.slice(8)));
+  assert.ok(a.token.length > 40);
+  const tokens = new Tokens(path, log, 0);
+  assert.deepEqual(pick(tokens.check("node-a", a.token)), { name: "node-a", forward: false });
+  assert.deepEqual(pick(tokens.check("hop", b.token)), { name: "hop", forward: true });
+  assert.match(String(tokens.check("hop", a.token)), /not one of a client called hop/);
+  assert.match(String(tokens.check("node-b", a.token)), /not one of a client called node-b/);
+  assert.match(String(tokens.check("node-a", "")), /has no token/);
+  for (const bad of ["node-a", "node-a sha256:12", `node-a ${a.token}`, `${a.line} extra`]) {
+    assert.throws(() => parseTokens(bad), /line 1/, bad);
+  }
+});
+
+function pick(grant: unknown): unknown {
+  assert.ok(typeof grant === "object");
+  const { name, forward } = grant as { name: string; forward: boolean };
+  return { name, forward };
+}
+
+Deno.test("a file of tokens that changes is read again, and a bad one changes nothing", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("tokens");
+  const [old, young] = [makeToken("n", false), makeToken("n", false)];
+  await Deno.writeTextFile(path, old.line);
+  const logs = new LogLines();
+  const tokens = new Tokens(path, logs.log, 0);
+  assert.equal(typeof tokens.check("n", young.token), "string");
+  // Both for a while: this is how a token is replaced.
+  await Deno.writeTextFile(path, `${old.line}\n${young.line}\n`);
+  assert.equal(typeof tokens.check("n", young.token), "object");
+  assert.equal(typeof tokens.check("n", old.token), "object");
+  await Deno.writeTextFile(path, "nonsense");
+  assert.equal(typeof tokens.check("n", young.token), "object");
+  assert.equal(logs.matching(/ERROR.*cannot be read again/).length, 1);
+  await Deno.writeTextFile(path, young.line);
+  assert.equal(typeof tokens.check("n", old.token), "string");
+});
+
+Deno.test("a client without the right token is told so, and its points are not taken", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("tokens");
+  const { token, line } = makeToken("node-1", false);
+  await Deno.writeTextFile(path, line);
+  await using server = new TestServer({ admission: { tokens: new Tokens(path, log) } });
+  const reasons: [Partial<Parameters<typeof configOf>[1]>, RegExp][] = [
+    [{}, /refuses this client: it has no token/],
+    [{ token: makeToken("node-1", false).token }, /not one of a client called node-1/],
+    [{ token, client_name: "node-2" }, /not one of a client called node-2/],
+  ];
+  for (const [config, reason] of reasons) {
+    await using client = new TestClient(configOf(server.port, { ...config, ...once }));
+    client.push(numbered(3));
+    await client.done;
+    assert.match(client.failure!.message, reason);
+    assert.ok(!client.logs.lines.join("").includes(token));
+  }
+  await using real = await Peer.connect(server.port);
+  await real.send(greeting("node-1"));
+  assert.equal((await real.answer()).accept, false);
+  assert.equal(server.points.length, 0);
+  assert.equal(server.logs.matching(/WARN.*Refusing a client.*address=127\.0\.0\.1:\d+ reason=/).length, 4);
+  await using client = new TestClient(configOf(server.port, { token }));
+  client.push(numbered(3));
+  await client.finish();
+  assert.equal(server.points.length, 3);
+});
+
+Deno.test("a client whose token is revoked is disconnected, the others are not", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("tokens");
+  const [lost, kept] = [makeToken("lost", false), makeToken("kept", false)];
+  await Deno.writeTextFile(path, `${lost.line}\n${kept.line}\n`);
+  await using server = new TestServer({ admission: { tokens: new Tokens(path, log, 0) } });
+  const clients = [lost, kept].map(({ token }, i) =>
+    new TestClient(configOf(server.port, { token, client_name: ["lost", "kept"][i], ...once }))
+  );
+  for (const client of clients) client.push(numbered(3));
+  await until(() => server.points.length === 6);
+  await Deno.writeTextFile(path, kept.line);
+  await clients[0].done;
+  assert.match(clients[0].failure!.message, /not one of a client called lost/);
+  assert.equal(
+    server.logs.matching(/WARN.*Closing a connection.*client=lost.*reason="its token is not valid/).length,
+    1,
+  );
+  clients[1].push(numbered(3, 3));
+  await clients[1].finish();
+  assert.equal(server.points.length, 9);
+  assert.equal(server.logs.matching(/Closing a connection/).length, 1);
+});
+
+Deno.test("rules that change hold for those who were let in before", () => {
+  const peer = { hostname: "192.0.2.1" };
+  const admission = new Admission(OPEN, log);
+  const open = admission.check({ ...peer, name: "n", token: undefined });
+  assert.ok(typeof open === "object");
+  const before = admission.version;
+  assert.equal(admission.recheck(peer, open), undefined);
+  admission.change({ ...OPEN, deny: ["192.0.2.0/24"] });
+  assert.notEqual(admission.version, before);
+  assert.match(admission.recheck(peer, open)!, /denied now/);
+  admission.change({ ...OPEN, allow: ["10.0.0.0/8"] });
+  assert.match(admission.recheck(peer, null)!, /not allowed any more/);
+  const path = Deno.makeTempFileSync();
+  try {
+    const { token, line } = makeToken("n", true);
+    Deno.writeTextFileSync(path, line);
+    const tokens = new Tokens(path, log, 0);
+    admission.change({ ...OPEN, tokens, withoutToken: ["10.0.0.0/8"] });
+    assert.match(admission.recheck(peer, open)!, /needs a token now/);
+    const shown = admission.check({ ...peer, name: "n", token });
+    assert.ok(typeof shown === "object");
+    assert.equal(admission.recheck(peer, shown), undefined);
+    const near = { hostname: "10.0.0.1" };
+    const without = admission.check({ ...near, name: "m", token: undefined });
+    assert.ok(typeof without === "object");
+    assert.equal(admission.recheck(near, without), undefined);
+    const { version } = admission;
+    // Without the right to forward, which it was given.
+    Deno.writeTextFileSync(path, `${line.replace(" forward", "")}\n`);
+    assert.notEqual(admission.version, version);
+    assert.match(admission.recheck(peer, shown)!, /not valid any more/);
+  } finally {
+    Deno.removeSync(path);
+  }
+});
+
+Deno.test("the token may stand in a file, which is read again for each connection", async () => {
+  await using dir = new TempDir();
+  const [path, own] = [dir.file("tokens"), dir.file("token")];
+  const { token, line } = makeToken("node-1", false);
+  await Deno.writeTextFile(path, line);
+  await Deno.writeTextFile(own, "wrong\n");
+  await using server = new TestServer({ admission: { tokens: new Tokens(path, log) } });
+  const config = configOf(server.port, { token_file: own, retry: { max_times: 100 } });
+  await using client = new TestClient(config);
+  await until(() => client.logs.matching(/refuses this client/).length > 0);
+  await Deno.writeTextFile(own, token + "\n");
+  client.push(numbered(3));
+  await until(() => server.points.length === 3);
+});
+
+Deno.test("nobody speaks for another host without the right to forward", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("tokens");
+  const [own, hop] = [makeToken("own", false), makeToken("hop", true)];
+  await Deno.writeTextFile(path, `${own.line}\n${hop.line}`);
+  await using server = new TestServer({
+    admission: { tokens: new Tokens(path, log), withoutToken: ["127.0.0.0/8"] },
+  });
+  const forged = () => batchOf([[seriesOf(metricOf("m"), { attributes: [["relay_client", "victim"]] }), 1]]);
+  {
+    await using client = await AcknowledgedClient.connect(server.port, "own", INSTANCE, own.token);
+    await client.send(1, forged());
+    await client.acknowledgedUpTo(1);
+  }
+  assert.deepEqual([clientOf("victim", server.points), clientOf("own", server.points)], [0, 1]);
+  {
+    await using client = await AcknowledgedClient.connect(server.port, "hop", INSTANCE, hop.token);
+    await client.send(1, forged());
+    await client.acknowledgedUpTo(1);
+  }
+  assert.equal(clientOf("victim", server.points), 1);
+  // A real agent that is let in without a token has one name.
+  await using real = await Peer.client(server.port, "real", [COUNTER]);
+  await real.send(countingFrame("real", 0, 2));
+  await until(() => clientOf("real", server.points) === 2);
+  await real.send(countingFrame("victim", 0, 2));
+  await real.closed();
+  assert.equal(clientOf("victim", server.points), 1);
+  assert.equal(server.logs.matching(/may not send under the name victim/).length, 1);
+});
+
+Deno.test("a token is not sent where somebody could read it", async () => {
+  // An address of this host that is not loopback, where there is one.
+  const address = Deno.networkInterfaces().find(({ family, address }) =>
+    family === "IPv4" && !address.startsWith("127.")
+  )?.address;
+  if (!address) return;
+  using listener = Deno.listen({ hostname: address, port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  await using client = new TestClient({
+    ...configOf(0, { token: "secret-token", ...once }),
+    relay_server: [`${address}:${port}`],
+  });
+  const peer = new Peer(await listener.accept());
+  await peer.body();
+  await peer.send(acceptance("0.6.0+ack.1"));
+  assert.equal(await peer.body(), null, "nothing comes behind the greeting");
+  await client.done;
+  assert.match(client.failure!.message, /token is not sent .* in clear text.*tls\.enable/);
+  await peer[Symbol.asyncDispose]();
+});
+
+Deno.test("an address that is denied, or one connection too many, is told why", async () => {
+  await using denied = new TestServer({ admission: { deny: ["127.0.0.0/8"] } });
+  await using client = new TestClient(configOf(denied.port, once));
+  await client.done;
+  assert.match(client.failure!.message, /refuses this client: its address is denied/);
+  await using small = new TestServer({ admission: { maxConnections: 2 } });
+  await using _a = await AcknowledgedClient.connect(small.port, "a");
+  await using b = await AcknowledgedClient.connect(small.port, "b");
+  await using third = new TestClient(configOf(small.port, { retry: { max_times: 200 } }));
+  await until(() => third.logs.matching(/refuses this client: there are 2 connections already/).length > 0);
+  await b[Symbol.asyncDispose]();
+  third.push(numbered(1));
+  await until(() => small.points.length === 1);
+});
+
+Deno.test("far too many connections are closed without a word", async () => {
+  await using server = new TestServer({ admission: { maxConnections: 2 } });
+  const peers = await Promise.all(Array.from({ length: 8 }, () => Peer.connect(server.port)));
+  await until(() => server.server.stats.connections === 8);
+  await until(() => server.server.stats.clients <= 4);
+  for (const peer of peers) await peer[Symbol.asyncDispose]();
+});
+
+Deno.test("names are bounded in length", async () => {
+  await using server = new TestServer({ admission: { maxNameLength: 10 } });
+  await using long = new TestClient(configOf(server.port, { client_name: "elevenchars", ...once }));
+  await long.done;
+  assert.match(long.failure!.message, /its name has 11 bytes, at most 10/);
+  await using peer = await Peer.connect(server.port);
+  await peer.send(greeting("ééééééééé"));
+  assert.equal((await peer.answer()).accept, false);
+});
+
+Deno.test("a connection gets so many bytes a second, and the others are not held up by it", async () => {
+  const pacer = new Pacer(1000);
+  assert.equal(pacer.after(900), undefined);
+  const began = performance.now();
+  await pacer.after(200);
+  assert.ok(performance.now() - began > 50);
+  await using server = new TestServer({ bytesPerSecond: 100_000 });
+  await using quick = await Peer.client(server.port, "flood", [COUNTER]);
+  await using slow = await Peer.client(server.port, "modest", [COUNTER]);
+  void (async () => {
+    for (let n = 0; n < 50; n++) await quick.send(countingFrame("flood", n * 1000, 1000));
+  })().catch(() => {});
+  await until(() => clientOf("flood", server.points) > 0);
+  await slow.send(countingFrame("modest", 0, 10));
+  await until(() => clientOf("modest", server.points) === 10, 1000);
+  const flooded = clientOf("flood", server.points);
+  assert.ok(flooded > 0 && flooded < 20_000, `${flooded} points`);
+});
+
+Deno.test("a client that is idle for too long is disconnected", async () => {
+  await using server = new TestServer({ idleMs: 100 });
+  await using peer = await Peer.client(server.port, "quiet", [COUNTER]);
+  await peer.send(countingFrame("quiet", 0, 1));
+  await peer.closed();
+  assert.equal(server.points.length, 1);
+  assert.equal(server.logs.matching(/silent for 100 ms/).length, 1);
+});
+
+Deno.test("refusals are logged a few times a minute, and counted", async () => {
+  await using server = new TestServer({ admission: { deny: ["127.0.0.1"] } });
+  for (let n = 0; n < 30; n++) {
+    await using peer = await Peer.connect(server.port);
+    await peer.send(greeting(`n-${n}`));
+    await peer.answer();
+  }
+  assert.equal(server.logs.matching(/Refusing a client/).length, 20);
+});
+
+Deno.test("a network with an interface needs an address with one", () => {
+  const problems: string[] = [];
+  const report = ({ message }: { message: string }) => problems.push(message);
+  relayServer.config.check({ address: "[::]:1", allow: ["fe80::/10%eth0"] }, [], report);
+  assert.match(problems.join(), /fe80::\/10%eth0.*only known where address names one/);
+  problems.length = 0;
+  relayServer.config.check({ address: "[fe80::1%eth0]:1", allow: ["fe80::/10%eth0"] }, [], report);
+  assert.deepEqual(problems, []);
+});

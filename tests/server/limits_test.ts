@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import { ClientTable } from "../../lib/points/origins.ts";
+import { seriesOf } from "../../lib/points/measurement.ts";
+import { hasLongName, isLonger } from "../../lib/wire/names.ts";
+import { PostcardWriter } from "../../lib/postcard.ts";
+import { MESSAGE } from "../../lib/wire/protocol.ts";
+import { hashTail, SeriesTable, TableBudget } from "../../lib/wire/series_table.ts";
+import { AcknowledgedClient, INSTANCE } from "../kit/acknowledged.ts";
+import { metricOf } from "../kit/decode.ts";
+import { batchOf } from "../kit/points.ts";
+import { COUNTER, countingFrame, greeting, Peer, TestServer, until } from "../kit/relay.ts";
+import { portOf, startServer } from "../end_to_end/relay.ts";
+import { TempDir } from "../kit/process.ts";
+
+interface Odd {
+  resourceKind?: string;
+  consumerKind?: string;
+  consumerId?: string;
+  attribute?: string;
+}
+
+/** A message with a point for each of these. */
+function oddFrame(sender: string, odd: Odd[]): Uint8Array<ArrayBuffer> {
+  const writer = new PostcardWriter().raw(new Uint8Array(4)).string(sender);
+  writer.discriminant(MESSAGE.sendMeasurements).u64(odd.length);
+  for (const [n, { resourceKind = "r", consumerKind = "c", consumerId = "", attribute }] of odd.entries()) {
+    writer.u64(0).u64(1_700_000_000).u32(n).discriminant(1).u64(n);
+    writer.string(resourceKind).string("").string(consumerKind).string(consumerId);
+    writer.u64(attribute === undefined ? 0 : 1);
+    if (attribute !== undefined) writer.string(attribute).discriminant(3).string("value");
+  }
+  const frame = writer.written;
+  new DataView(frame.buffer).setUint32(0, frame.length - 4);
+  return frame;
+}
+
+const LONG = "x".repeat(21);
+const ODD: Odd[] = [{}, { resourceKind: LONG }, { consumerKind: LONG }, { attribute: LONG }, {
+  consumerId: LONG.repeat(9),
+}, {
+  attribute: "é".repeat(10),
+}, { attribute: "é".repeat(11) }];
+/** Ids and values are no names; bytes are counted. */
+const TAKEN = [0, 4, 5];
+
+Deno.test("lengths are in bytes of UTF-8", () => {
+  assert.ok(!isLonger("x".repeat(20), 20) && isLonger("x".repeat(21), 20));
+  assert.ok(!isLonger("é".repeat(10), 20) && isLonger("é".repeat(11), 20));
+  assert.ok(!isLonger("🔋".repeat(5), 20) && isLonger("🔋".repeat(6), 20));
+  assert.ok(hasLongName({ resourceKind: "", consumerKind: "", attributes: [[LONG, 1]] }, 20));
+  // This one is ours.
+  const attributes = [["relay_client", "node-1"]] as const;
+  assert.ok(!hasLongName({ resourceKind: "", consumerKind: "", attributes }, 5));
+});
+
+Deno.test("points with a kind or an attribute's key that is too long are refused and counted, the others are kept: real agents", async () => {
+  await using server = new TestServer({ maxNameBytes: 20 });
+  await using peer = await Peer.client(server.port, "real", [COUNTER]);
+  // The second time they are known.
+  for (let n = 0; n < 2; n++) await peer.send(oddFrame("real", ODD));
+  await until(() => server.points.length === 2 * TAKEN.length);
+  assert.deepEqual(server.points.map(({ value }) => Number(value)), [...TAKEN, ...TAKEN]);
+  assert.equal(server.server.stats.rejectedPoints, 2 * (ODD.length - TAKEN.length));
+  await peer[Symbol.asyncDispose]();
+  await until(() => server.logs.matching(/Points were refused.*points=8.*name_too_long=8/).length === 1);
+});
+
+Deno.test("points with a kind or an attribute's key that is too long are refused and counted, the others are kept: clients of ours", async () => {
+  await using server = new TestServer({ maxNameBytes: 20 });
+  const series = ODD.map(({ attribute, ...rest }) =>
+    seriesOf(metricOf("m"), { ...rest, attributes: attribute === undefined ? [] : [[attribute, "value"]] })
+  );
+  await using client = await AcknowledgedClient.connect(server.port, "ours");
+  for (let n = 1; n < 3; n++) await client.send(n, batchOf(series.map((series, i) => [series, i])));
+  await client.acknowledgedUpTo(2);
+  assert.deepEqual(server.points.map(({ value }) => Number(value)), [...TAKEN, ...TAKEN]);
+  assert.equal(server.server.stats.rejectedPoints, 2 * (ODD.length - TAKEN.length));
+  await client[Symbol.asyncDispose]();
+  await until(() => server.logs.matching(/Points were refused.*points=8.*name_too_long=8/).length === 1);
+});
+
+Deno.test("a metric or unit with a name that is too long is refused, its points are counted", async () => {
+  await using server = new TestServer({ maxNameBytes: 20 });
+  await using peer = await Peer.client(server.port, "real", [
+    { id: 0, name: LONG, type: "u64", unit: { base: "1", prefix: "" } },
+    { id: 1, name: "short", type: "u64", unit: { base: LONG, prefix: "" } },
+    { id: 2, name: "good", type: "u64", unit: { base: "1", prefix: "" } },
+  ]);
+  for (let id = 0; id < 3; id++) await peer.send(countingFrame("real", 0, 2, id));
+  await using client = await AcknowledgedClient.connect(server.port, "ours");
+  await client.send(1, batchOf([[seriesOf(metricOf(LONG)), 1], [seriesOf(metricOf("fine")), 1]]));
+  await client.acknowledgedUpTo(1);
+  await until(() => server.points.length === 3);
+  assert.deepEqual(new Set(server.points.map(({ metric }) => metric)), new Set(["good", "fine"]));
+  assert.equal(server.server.stats.rejectedPoints, 5);
+  assert.equal(
+    server.logs.matching(/WARN.*Cannot register metric x+: a name of it has 21 bytes, at most 20/).length,
+    2,
+  );
+});
+
+Deno.test("a client that defines too many metrics is refused further ones, and takes none from others", async () => {
+  await using server = new TestServer({ maxMetrics: 3 });
+  const metric = (id: number, name: string) => ({ ...COUNTER, id, name });
+  await using greedy = await Peer.client(
+    server.port,
+    "greedy",
+    [0, 1, 2, 3, 4].map((id) => metric(id, `g-${id}`)),
+  );
+  await greedy.send(countingFrame("greedy", 0, 1, 2));
+  await greedy.send(countingFrame("greedy", 0, 1, 3));
+  // A new connection does not help, and what is known is known.
+  await using again = await Peer.client(server.port, "greedy", [metric(0, "g-0"), metric(1, "more")]);
+  await again.send(countingFrame("greedy", 0, 1, 0));
+  await again.send(countingFrame("greedy", 0, 1, 1));
+  await using other = await Peer.client(server.port, "other", [metric(0, "o-0"), metric(1, "g-1")]);
+  await other.send(countingFrame("other", 0, 1, 0));
+  await other.send(countingFrame("other", 0, 1, 1));
+  await until(() => server.points.length === 4);
+  assert.deepEqual(server.points.map(({ metric }) => metric).sort(), ["g-0", "g-1", "g-2", "o-0"]);
+  assert.equal(server.server.stats.rejectedPoints, 2);
+});
+
+Deno.test("the table of a client's series is bounded in number too, and points of all of them are right", async () => {
+  const table = new SeriesTable(new TableBudget(), 300);
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  for (let n = 0; n < 2000; n++) {
+    view.setUint32(0, n);
+    table.add(hashTail(view, 0, 16, 1), 1, bytes, 0, 16, 1, null);
+    assert.ok(table.size <= 300);
+  }
+  assert.equal(table.generations, 6);
+  table.close();
+  await using server = new TestServer({ maxSeries: 256 });
+  await using peer = await Peer.client(server.port, "real", [COUNTER]);
+  const odd = Array.from({ length: 1000 }, (_, n) => ({ consumerId: `c-${n}` }));
+  for (let n = 0; n < 3; n++) await peer.send(oddFrame("real", odd));
+  await until(() => server.points.length === 3000);
+  assert.ok(server.points.every(({ value, consumerId }) => consumerId === `c-${value}`));
+});
+
+Deno.test("a client with ever new instance ids takes the place of no other one in the table", () => {
+  let now = 0;
+  const clients = new ClientTable(20_000, () => now);
+  const victim = clients.get("victim", INSTANCE);
+  victim.accepted = 7;
+  for (now = 1; now < 60_000; now++) clients.get("hostile", `${now}`).lastContactMs = now;
+  assert.equal(clients.get("victim", INSTANCE), victim);
+  assert.ok(clients.size <= 2001, `${clients.size}`);
+  assert.ok(clients.has(clients.get("hostile", `${now - 1}`)), "the last ones are known");
+});
+
+const limit = (key: string, value: string | number) => [
+  "--config-override",
+  `plugins.relay-server.limits.${key}=${value}`,
+];
+
+Deno.test("each key of limits does what it says in a whole server", async () => {
+  await using dir = new TempDir();
+  await using server = await startServer(dir.file("m.csv"), {
+    args: [
+      ...limit("connections", 12),
+      ...limit("connections_per_address", 8),
+      ...limit("bytes_per_second", "20kB"),
+      ...limit("series_per_client", 256),
+      ...limit("metrics_per_client", 2),
+      ...limit("name_length", 10),
+      ...limit("handshake_timeout", "300ms"),
+      ...limit("idle_timeout", "900ms"),
+    ],
+  });
+  const port = portOf(server);
+  const refused = async (reason: RegExp) =>
+    await server.line(new RegExp(`Refusing a client.*${reason.source}`));
+
+  await using long = await Peer.connect(port);
+  await long.send(greeting("elevenchars"));
+  assert.equal((await long.answer()).accept, false);
+  await refused(/its name has 11 bytes/);
+
+  await using mute = await Peer.connect(port);
+  await mute.closed();
+  await server.line(/no whole greeting within 300 ms/);
+
+  await using odd = await Peer.client(
+    port,
+    "odd",
+    [0, 1, 2].map((id) => ({ ...COUNTER, id, name: `m-${id}` })),
+  );
+  await odd.send(oddFrame("odd", [{}, { resourceKind: "elevenchars" }]));
+  await server.line(/its client has defined 2 already/);
+  const welcome = await AcknowledgedClient.connect(port, "ours");
+  assert.equal(welcome.welcome.maxSeries, 256);
+  await odd.closed();
+  await server.line(/silent for 900 ms/);
+  await server.line(/name_too_long":1/);
+  await welcome[Symbol.asyncDispose]();
+
+  await using fast = await Peer.client(port, "fast", [COUNTER]);
+  const began = performance.now();
+  for (let n = 0; n < 4; n++) await fast.send(countingFrame("fast", n * 500, 500));
+  await fast.conn.closeWrite();
+  await fast.closed();
+  // 2,000 points of 45 bytes, and a second's worth at once.
+  assert.ok(performance.now() - began > 2000, "it took its time");
+
+  const peers = await Promise.all(Array.from({ length: 9 }, () => Peer.connect(port)));
+  const answers = await Promise.all(peers.map(async (peer, n) => {
+    await peer.send(greeting(`n-${n}`));
+    return (await peer.answer()).accept;
+  }));
+  assert.equal(answers.filter((accepted) => !accepted).length, 1);
+  await refused(/there are 8 connections of its address already/);
+  const others = await Promise.all(
+    Array.from({ length: 5 }, async (_, n) => {
+      const peer = await Peer.connect(port);
+      await peer.send(greeting(`o-${n}`));
+      return peer;
+    }),
+  );
+  await refused(/there are 12 connections already/);
+  for (const peer of [...peers, ...others]) await peer[Symbol.asyncDispose]();
+  assert.equal(await server.stop(), 0, server.log);
+});
+
+Deno.test("an instance of a metric's name is not counted twice by batches that come again", async () => {
+  await using server = new TestServer({ maxMetrics: 1 });
+  for (let n = 0; n < 3; n++) {
+    await using client = await AcknowledgedClient.connect(server.port, "ours", INSTANCE);
+    await client.send(n + 1, batchOf([[seriesOf(metricOf("only")), n]]));
+    await client.acknowledgedUpTo(n + 1);
+  }
+  assert.equal(server.points.length, 3);
+});

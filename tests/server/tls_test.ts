@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import type { RelayClientConfig } from "../../lib/client/config.ts";
+import { certificatesProblem } from "../../lib/net/certified.ts";
+import { certificates, onAuthority } from "../kit/certificates.ts";
+import { configOf, TestClient } from "../kit/client.ts";
+import { numbered } from "../kit/points.ts";
+import { COUNTER, countingFrame, greeting, LogLines, Peer, TestServer, until } from "../kit/relay.ts";
+import { type CertificateFiles, TlsTerminator } from "../../lib/server/tls.ts";
+
+const upTo = (count: number, first = 0) => Array.from({ length: count }, (_, i) => first + i);
+
+function clientConfig(port: number, tls: Partial<RelayClientConfig["tls"]>) {
+  const config = configOf(port, { retry: { max_times: 1 } });
+  return { ...config, tls: { ...config.tls, enable: true, ...tls } };
+}
+
+/** What a server with these files is given; it closes them with itself. */
+async function tlsOf(
+  files: CertificateFiles,
+  mode: "required" | "optional" = "required",
+  checkMs?: number,
+  logs = new LogLines(),
+) {
+  return { terminator: await TlsTerminator.open(files, logs.log, checkMs), mode };
+}
+
+onAuthority(
+  "a client sends in TLS, and the certificate must be for the server's name",
+  async ({ ca, issue }) => {
+    const files = await issue("relay.test");
+    await using server = new TestServer({ tls: await tlsOf(files) });
+    await using client = new TestClient(clientConfig(server.port, { ca, server_name: "relay.test" }));
+    for (let n = 0; n < 50; n++) client.push(numbered(5000, n * 5000));
+    await client.finish();
+    assert.deepEqual(server.points.map(({ value }) => Number(value)), upTo(250_000));
+    await using other = new TestClient(clientConfig(server.port, { ca, server_name: "other.test" }));
+    await other.done;
+    assert.match(other.failure!.message, /for another name.*server_name.*relay\.test/);
+  },
+);
+
+onAuthority("an unknown CA and an expired certificate are named as such", async ({ ca, issue, dir }) => {
+  const strangers = await certificates(dir, "other-ca");
+  await using server = new TestServer({ tls: await tlsOf(await issue("relay.test")) });
+  await using stranger = new TestClient(
+    clientConfig(server.port, { ca: strangers.ca, server_name: "relay.test" }),
+  );
+  await stranger.done;
+  assert.match(stranger.failure!.message, /signed by an unknown CA.*tls\.ca/);
+  const old = await issue("relay.test", { days: -1 });
+  await using late = new TestServer({ tls: await tlsOf(old) });
+  await using client = new TestClient(clientConfig(late.port, { ca, server_name: "relay.test" }));
+  await client.done;
+  assert.match(client.failure!.message, /has expired/);
+});
+
+onAuthority(
+  "required refuses clients without TLS and says why, optional takes both on one port",
+  async ({ ca, issue }) => {
+    const files = await issue("relay.test");
+    {
+      await using server = new TestServer({ tls: await tlsOf(files) });
+      await using plain = new TestClient(configOf(server.port, { retry: { max_times: 1 } }));
+      plain.push(numbered(3));
+      await plain.done;
+      assert.match(plain.failure!.message, /refuses this client: this server only takes TLS connections/);
+      const real = await Peer.connect(server.port);
+      await real.send(greeting("real"));
+      assert.equal((await real.answer()).accept, false);
+      await real[Symbol.asyncDispose]();
+      assert.equal(server.points.length, 0);
+      assert.equal(server.logs.matching(/WARN.*Refusing a client.*only takes TLS/).length, 3);
+    }
+    await using server = new TestServer({ tls: await tlsOf(files, "optional") });
+    await using plain = new TestClient(configOf(server.port));
+    await using secure = new TestClient(clientConfig(server.port, { ca, server_name: "relay.test" }));
+    await using real = await Peer.client(server.port, "real", [COUNTER]);
+    plain.push(numbered(10));
+    secure.push(numbered(10, 10));
+    await real.send(countingFrame("real", 20, 10));
+    await until(() => server.points.length === 30);
+  },
+);
+
+onAuthority(
+  "a server without TLS, and a client without it, are told what the other speaks",
+  async ({ ca }) => {
+    await using server = new TestServer();
+    await using client = new TestClient(clientConfig(server.port, { ca, server_name: "relay.test" }));
+    await client.done;
+    assert.match(client.failure!.message, /does not speak TLS/);
+    assert.equal(server.logs.matching(/it speaks TLS, and there is no certificate/).length, 2);
+  },
+);
+
+onAuthority(
+  "certificates that change are read again, without a connection lost; bad ones change nothing",
+  async ({ ca, issue }) => {
+    const files = await issue("one.test");
+    const logs = new LogLines();
+    await using server = new TestServer({ tls: await tlsOf(files, "required", 10, logs) });
+    const connect = (server_name: string) => new TestClient(clientConfig(server.port, { ca, server_name }));
+    await using first = connect("one.test");
+    first.push(numbered(10));
+    await until(() => server.points.length === 10);
+    await Deno.writeTextFile(files.cert, "nonsense");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await using second = connect("one.test");
+    second.push(numbered(10, 10));
+    await until(() => server.points.length === 20);
+    assert.equal(logs.matching(/ERROR.*new certificate cannot be used/).length, 1);
+    await issue("two.test", { files });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await using third = connect("two.test");
+    third.push(numbered(10, 20));
+    await until(() => server.points.length === 30);
+    first.push(numbered(10, 30));
+    await until(() => server.points.length === 40);
+    assert.equal(first.client.stats.connections, 1);
+  },
+);
+
+onAuthority(
+  "files that are no certificate are an error at the start that names them",
+  async ({ issue, dir }) => {
+    const [a, b] = [await issue("a.test"), await issue("b.test")];
+    const { log } = new LogLines();
+    await assert.rejects(TlsTerminator.open({ cert: a.cert, key: dir.file("none") }, log));
+    await assert.rejects(TlsTerminator.open({ cert: a.cert, key: b.key }, log));
+  },
+);
+
+onAuthority(
+  "client_ca lets in who shows a certificate of it; where Deno does not enforce that, it is an error at the start",
+  async ({ ca, issue, dir }) => {
+    const server_name = "relay.test";
+    const files = { ...await issue(server_name), client_ca: ca };
+    const read = (path: string) => Deno.readTextFileSync(path);
+    const problem = await certificatesProblem({ cert: read(files.cert), key: read(files.key), ca: read(ca) });
+    if (problem !== undefined) {
+      await assert.rejects(tlsOf(files), /cannot be asked for with this version of Deno.*tokens/);
+      return;
+    }
+    await using server = new TestServer({ tls: await tlsOf(files) });
+    const own = await issue("client-1");
+    await using client = new TestClient(clientConfig(server.port, { ca, server_name, ...own }));
+    for (let n = 0; n < 20; n++) client.push(numbered(5000, n * 5000));
+    await client.finish();
+    assert.deepEqual(server.points.map(({ value }) => Number(value)), upTo(100_000));
+    await using bare = new TestClient(clientConfig(server.port, { ca, server_name }));
+    await bare.done;
+    assert.match(bare.failure!.message, /wants a certificate of this client|closed the connection/);
+    const strangers = await certificates(dir, "strangers");
+    const foreign = await strangers.issue("client-1");
+    await using stranger = new TestClient(clientConfig(server.port, { ca, server_name, ...foreign }));
+    stranger.push(numbered(5, 900_000));
+    await stranger.done;
+    assert.equal(server.points.length, 100_000);
+  },
+  {
+    // Where it is refused, node:tls keeps its listener.
+    sanitizeResources: false,
+    sanitizeOps: false,
+  },
+);

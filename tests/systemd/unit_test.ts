@@ -1,0 +1,214 @@
+/** The units of systemd: what is printed, what is packaged, and what systemd thinks of them. */
+import assert from "node:assert/strict";
+import { main } from "../../lib/cli.ts";
+import { INSTALLED_PROGRAM } from "../../lib/cli/systemd_unit.ts";
+import { canAdopt } from "../../lib/net/activation.ts";
+import { quoteArgument, quoteProgram } from "../../lib/systemd/quoting.ts";
+import { serviceUnit, socketUnit } from "../../lib/systemd/unit.ts";
+import { PACKAGED_UNITS } from "../../tools/packaged_units.ts";
+import { linux, needs, runProgram, systemd, TempDir } from "../kit/process.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** What `alumet-relay systemd-unit ARGS` prints, run within a directory with these files. */
+async function print(
+  args: string[],
+  { files = {}, variables = {} }: { files?: Record<string, string>; variables?: Record<string, string> } = {},
+): Promise<{ code: number; out: string; err: string; cwd: string }> {
+  await using dir = new TempDir();
+  for (const [name, text] of Object.entries(files)) await Deno.writeTextFile(dir.file(name), text);
+  const before = Deno.cwd();
+  Deno.chdir(dir.path);
+  let [out, err] = ["", ""];
+  try {
+    const code = await main(["systemd-unit", ...args], {
+      stdout: (text) => void (out += text),
+      stderr: (text) => void (err += text),
+      env: (name) => variables[name],
+    });
+    return { code, out, err, cwd: dir.path };
+  } finally {
+    Deno.chdir(before);
+  }
+}
+
+/** The values of a key. */
+function values(unit: string, key: string): string[] {
+  return unit.split("\n").filter((line) => line.startsWith(`${key}=`)).map((line) =>
+    line.slice(key.length + 1)
+  );
+}
+
+Deno.test("packaging/systemd has what the template gives", async () => {
+  const names = [...Deno.readDirSync(new URL("packaging/systemd/", ROOT))].map(({ name }) => name).sort();
+  assert.deepEqual(names, Object.keys(PACKAGED_UNITS).sort());
+  for (const [name, text] of Object.entries(PACKAGED_UNITS)) {
+    const packaged = await Deno.readTextFile(new URL(`packaging/systemd/${name}`, ROOT));
+    assert.equal(packaged, text, `${name}: deno run -A tools/packaged_units.ts writes it anew`);
+  }
+});
+
+Deno.test("the unit runs what the flags say, checks it before a reload, and is not started again for nothing", async () => {
+  const { code, out, err } = await print(["client", "--relay-out", "server:50051", "--log-level", "debug"]);
+  assert.deepEqual([code, err], [0, ""]);
+  assert.deepEqual(values(out, "ExecStart"), [
+    `${INSTALLED_PROGRAM} --relay-out server:50051 --log-level debug`,
+  ]);
+  assert.deepEqual(values(out, "ExecReload"), [
+    `${INSTALLED_PROGRAM} config check --relay-out server:50051`,
+    `/bin/sh -c "kill -HUP $MAINPID"`,
+  ]);
+  assert.deepEqual(values(out, "RestartPreventExitStatus"), ["64 78"]);
+  assert.deepEqual(values(out, "Type"), ["notify"]);
+  assert.deepEqual(values(out, "StateDirectory"), ["alumet-relay-client"]);
+});
+
+Deno.test("what reaches the program is what was typed: quotes, specifiers and variables are escaped", () => {
+  const cases: [string, string][] = [
+    ["plain=[::]:1", "plain=[::]:1"],
+    ["", '""'],
+    ["a b", '"a b"'],
+    ["100%h", "100%%h"],
+    ["$HOME ${X}", '"$$HOME $${X}"'],
+    ['"\\', '"\\"\\\\"'],
+    ["it's", `"it's"`],
+    ["two\nlines\t\u0001", '"two\\nlines\\t\\x01"'],
+    [";", '";"'],
+  ];
+  for (const [text, quoted] of cases) assert.equal(quoteArgument(text), quoted);
+  assert.equal(quoteProgram("/opt/a b/$x%"), '"/opt/a b/$x%%"');
+});
+
+Deno.test("the flags are checked first, and so is the file that they name", async () => {
+  const file = "[plugins.procfs]\n[plugins.relay-client]\nrelay_server = 'server:1'\n";
+  const cases: [string[], number, RegExp][] = [
+    [["client", "--rely-out", "x"], 64, /Unknown flag --rely-out; did you mean --relay-out/],
+    [["client", "--relay-out", "nonsense"], 78, /--relay-out: plugins.relay-client.relay_server/],
+    [["client", "--config", "missing.toml"], 78, /there is no such file/],
+    [["client"], 64, /Nothing to do/],
+    [[], 64, /Say which unit: alumet-relay systemd-unit client or /],
+    [["clint", "--relay-out", "x:1"], 64, /Cannot make a unit for clint: .*did you mean client/],
+    [["server", "--relay-out", "x:1"], 64, /relay-server does not run with these flags; add --relay-in/],
+    [["client", "--relay-in", "[::]:1"], 64, /relay-client does not run with these flags; add --relay-out/],
+    [["client", "--relay-out", "x:1", "--state-dir", "/x"], 64, /Cannot use --state-dir in a unit/],
+    [
+      ["server", "--relay-in", "[::]:1", "--output-file", "/data/x.csv"],
+      64,
+      /write below \/var\/lib\/alumet-re/,
+    ],
+    [["client", "--config", "client.toml"], 64, /does not see \/tmp; copy it to \/etc\/alumet-relay\//],
+  ];
+  for (const [args, code, message] of cases) {
+    const result = await print(args, { files: { "client.toml": file } });
+    assert.equal(result.code, code, `${args.join(" ")}: ${result.err}`);
+    assert.match(result.err, message);
+    assert.equal(result.out, "", args.join(" "));
+  }
+});
+
+Deno.test("secrets in the unit's store of credentials may be named by the file", async () => {
+  const link = `/var/lib/alumet-relay-test-${crypto.randomUUID()}.toml`;
+  const text = "[plugins.procfs]\n[plugins.relay-client]\ntoken_file = '${CREDENTIALS_DIRECTORY}/token'\n";
+  const tls = "relay_server = 'server:1'\ntls.enable = true\n";
+  try {
+    await Deno.writeTextFile(link, text + tls);
+  } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied) return;
+    throw error;
+  }
+  try {
+    const { code, out, err } = await print(["client", "--config", link]);
+    assert.deepEqual([code, err], [0, ""]);
+    assert.deepEqual(values(out, "ExecStart"), [`${INSTALLED_PROGRAM} --config ${link}`]);
+    assert.ok(values(out, "LoadCredential").includes("token:alumet-relay-client.token"));
+  } finally {
+    await Deno.remove(link);
+  }
+});
+
+Deno.test("a process gets what it needs, and nothing else: /proc where it measures, a capability for a low port", async () => {
+  const server = (await print(["server", "--relay-in", "[::]:50051"])).out;
+  assert.deepEqual(values(server, "CapabilityBoundingSet"), [""]);
+  assert.deepEqual(values(server, "ProcSubset"), ["pid"]);
+  assert.deepEqual(values(server, "PrivateUsers"), ["yes"]);
+  const low = (await print(["server", "--relay-in", "[::]:443"])).out;
+  assert.deepEqual(values(low, "CapabilityBoundingSet"), ["CAP_NET_BIND_SERVICE"]);
+  assert.deepEqual(values(low, "AmbientCapabilities"), ["CAP_NET_BIND_SERVICE"]);
+  assert.deepEqual(values(low, "PrivateUsers"), []);
+  const client = (await print(["client", "--relay-out", "s:1"])).out;
+  assert.deepEqual(values(client, "CapabilityBoundingSet"), ["CAP_DAC_READ_SEARCH"]);
+  assert.deepEqual(values(client, "ProcSubset"), ["all"]);
+  const both = await print(["server", "--relay-in", "[::]:1024", "--plugins", "procfs,relay-server,csv"]);
+  assert.deepEqual(values(both.out, "ProcSubset"), ["all"]);
+  const hop = (await print(["server", "--relay-in", "[::]:50051", "--relay-out", "s:1"])).out;
+  assert.deepEqual(values(hop, "ProcSubset"), ["pid"]);
+});
+
+Deno.test("a socket has the server's address, or an error says that this Deno cannot take it", async () => {
+  const { code, out, err } = await print(["socket", "--relay-in", "10.0.0.1:50051"]);
+  if (Deno.build.os === "linux" && await canAdopt()) {
+    assert.equal(code, 0, err);
+    assert.deepEqual(values(out, "ListenStream"), ["10.0.0.1:50051"]);
+  } else {
+    assert.equal(code, 69);
+    assert.equal(out, "");
+    assert.match(err, /made with Deno [\d.]+, which cannot take one from systemd; the server listens itself/);
+  }
+  const stream = (hostname: string) => values(socketUnit({ hostname, port: 7 }), "ListenStream");
+  assert.deepEqual(stream("::"), ["7"]);
+  assert.deepEqual(stream("0.0.0.0"), ["0.0.0.0:7"]);
+  assert.deepEqual(stream("fe80::1%eth0"), ["[fe80::1]:7"]);
+  assert.deepEqual(values(socketUnit({ hostname: "fe80::1%eth0", port: 7 }), "BindToDevice"), ["eth0"]);
+});
+
+/** Writes the units into a directory, with a program that is there: systemd looks for it. */
+async function write(dir: TempDir): Promise<string[]> {
+  const services = [true, false].flatMap((lowPort) =>
+    (["client", "server"] as const).map((role): [string, string] => [
+      `alumet-relay-${role}${lowPort ? "-low" : ""}.service`,
+      serviceUnit({
+        role,
+        program: "/bin/true",
+        args: ["--config", "/etc/alumet-relay/a b%.toml", '$X"'],
+        checkArgs: ["config", "check"],
+        measures: role === "client",
+        lowPort,
+      }),
+    ])
+  );
+  const units = [...services, ["alumet-relay-server.socket", socketUnit({ hostname: "::", port: 50051 })]];
+  for (const [name, text] of units) await Deno.writeTextFile(dir.file(name), text);
+  return units.map(([name]) => dir.file(name));
+}
+
+Deno.test({
+  name: "systemd-analyze verify has nothing to say of the units",
+  ...needs(linux, systemd),
+  async fn() {
+    await using dir = new TempDir();
+    for (const unit of await write(dir)) {
+      const { code, stdout, stderr } = await runProgram(["verify", "--man=no", unit], {
+        program: ["systemd-analyze"],
+      });
+      assert.deepEqual([code, stdout, stderr], [0, "", ""], unit);
+    }
+  },
+});
+
+Deno.test({
+  name: "systemd-analyze security finds an exposure of 2.0 at most, 1.3 for a server without a low port",
+  ...needs(linux, systemd),
+  async fn() {
+    await using dir = new TempDir();
+    for (const unit of await write(dir)) {
+      if (!unit.endsWith(".service")) continue;
+      const { code, stdout } = await runProgram(
+        ["security", "--no-pager", "--offline=true", "--threshold=20", unit],
+        { program: ["systemd-analyze"] },
+      );
+      const [, level] = /Overall exposure level for .*: ([\d.]+)/.exec(stdout)!;
+      assert.equal(code, 0, stdout);
+      assert.ok(Number(level) <= (unit.endsWith("server.service") ? 1.3 : 2), `${unit}: ${level}\n${stdout}`);
+    }
+  },
+});

@@ -1,0 +1,393 @@
+import assert from "node:assert/strict";
+import { type Batch, BatchPool, seriesOf } from "../../lib/points/measurement.ts";
+import { BatchBuilder } from "../../lib/points/batch_builder.ts";
+import { PointDecoder } from "../../lib/wire/point_decoder.ts";
+import { PointEncoder } from "../../lib/wire/point_encoder.ts";
+import { PostcardError, PostcardReader, PostcardWriter } from "../../lib/postcard.ts";
+import {
+  encodeFrame,
+  MESSAGE,
+  readControlMessage,
+  type RegisterMetrics,
+  writeValue,
+} from "../../lib/wire/protocol.ts";
+import { hashTail, SeriesTable, TableBudget } from "../../lib/wire/series_table.ts";
+import { cases, Chance, framesOf, testdata, toHex, withSlack } from "../kit/bytes.ts";
+import { decodeBody, decoderWith, metricOf, pointsOf } from "../kit/decode.ts";
+import { batchOf, numbered, series } from "../kit/points.ts";
+
+const POWER = metricOf("power", "f64", { base: "W", prefix: "milli" });
+const ENERGY = metricOf("energy", "u64", { base: "J", prefix: "" });
+
+/** Encodes everything in batches, as bodies of frames of at most `maxBytes` of points. */
+function bodies(encoder: PointEncoder, batches: Batch[], maxBytes = Infinity): Uint8Array[] {
+  const result: Uint8Array[] = [];
+  const send = () => {
+    if (encoder.points === 0) return;
+    result.push(encoder.frame().slice(4));
+    encoder.clear();
+  };
+  for (const batch of batches) {
+    let row = 0;
+    while (encoder.add(batch, row, maxBytes) !== "done") {
+      row = encoder.nextRow;
+      send();
+    }
+  }
+  send();
+  return result;
+}
+
+/** A decoder that has been told the encoder's metrics. */
+function decoderFor(encoder: PointEncoder): PointDecoder {
+  const decoder = new PointDecoder(new TableBudget());
+  for (const frame of encoder.registrations(0)) {
+    const reader = new PostcardReader(frame, 4);
+    reader.string();
+    const message = readControlMessage(reader, reader.discriminant(4)) as RegisterMetrics;
+    for (const { id, name, type, unit } of message.metrics) decoder.setMetric(id, metricOf(name, type, unit));
+  }
+  return decoder;
+}
+
+function roundTrip(encoder: PointEncoder, batches: Batch[], maxBytes?: number) {
+  const encoded = bodies(encoder, batches, maxBytes);
+  const decoder = decoderFor(encoder);
+  return encoded.flatMap((body) => {
+    const { message } = decodeBody(body, decoder, 16);
+    assert.ok(message.type === "sendMeasurements");
+    return message.batches.flatMap((batch) => pointsOf(batch, true));
+  });
+}
+
+Deno.test("points of every kind come back from the wire as they were, with the client's name", () => {
+  const rich = seriesOf(POWER, {
+    resourceKind: "gpu",
+    resourceId: "00:01.0",
+    consumerKind: "process",
+    consumerId: "42",
+    attributes: [["f", 0.5], ["u", 2n ** 64n - 1n], ["b", true], ["s", 'a;"b"\né'], ["l", [1n, 2n ** 63n]]],
+  });
+  const batch = batchOf([
+    [rich, 1.25, 1_700_000_000, 999_999_999],
+    [rich, NaN],
+    [rich, -0],
+    [rich, Infinity, 0, 0],
+    [rich, -1e300, 253_402_300_799, 1],
+    [series(ENERGY), 2n ** 64n - 1n],
+    [series(ENERGY), 2n ** 53n],
+    [series(ENERGY), 0],
+    [series(ENERGY), 127],
+    [series(ENERGY), 2 ** 40],
+  ]);
+  const back = roundTrip(new PointEncoder("node-1"), [batch]);
+  const expected = pointsOf(batch, true).map((point) => ({
+    ...point,
+    attributes: [...point.attributes, ["relay_client", "node-1"]],
+  }));
+  assert.deepStrictEqual(back, expected);
+});
+
+Deno.test("random points come back from the wire, in frames of any size", () => {
+  for (let seed = 0; seed < cases(60); seed++) {
+    const chance = new Chance(seed);
+    const all = Array.from({ length: 1 + chance.int(30) }, () =>
+      seriesOf(chance.pick([POWER, ENERGY]), {
+        resourceKind: chance.text(),
+        resourceId: chance.text(),
+        consumerId: chance.text(80),
+        attributes: Array.from(
+          { length: chance.int(4) },
+          (_, i) => [`${chance.text()}${i}`, chance.text(20)],
+        ),
+      }));
+    const rows = Array.from({ length: chance.int(200) }, () => {
+      const one = chance.pick(all);
+      const value = one.metric === POWER ? chance.next() * 1e6 - 5e5 : chance.u64();
+      return [one, value, chance.int(2 ** 32), chance.int(1e9)] as [
+        typeof one,
+        number | bigint,
+        number,
+        number,
+      ];
+    });
+    const batch = batchOf(rows);
+    const back = roundTrip(new PointEncoder("n"), [batch], chance.pick([0, 1, 100, 1000, Infinity]));
+    assert.deepStrictEqual(
+      back.map(({ attributes, ...rest }) => ({ ...rest, attributes: attributes.slice(0, -1) })),
+      pointsOf(batch, true),
+      `seed ${seed}`,
+    );
+  }
+});
+
+Deno.test("a frame is what the reference implementation would write for the same points", () => {
+  const one = seriesOf(ENERGY, {
+    resourceKind: "cpu_package",
+    resourceId: "0",
+    attributes: [["domain", "dram"]],
+  });
+  const [body] = bodies(new PointEncoder("node"), [
+    batchOf([[one, 300, 1_700_000_000, 5], [one, 2n ** 64n - 1n, 1, 0]]),
+  ]);
+  const writer = new PostcardWriter().string("node").discriminant(MESSAGE.sendMeasurements).u64(2);
+  for (const [secs, nanos, value] of [[1_700_000_000, 5, 300n], [1, 0, 2n ** 64n - 1n]] as const) {
+    writer.u64(0).u64(secs).u32(nanos);
+    writeValue(writer, value);
+    writer.string("cpu_package").string("0").string("local_machine").string("");
+    writer.sequence(one.attributes, (w, [name, v]) => writeValue(w.string(name), v));
+  }
+  assert.equal(toHex(body), toHex(writer.written));
+});
+
+Deno.test("a frame has at most the bytes that it may have; a point that is larger goes alone", () => {
+  const small = series(ENERGY);
+  const large = series(ENERGY, [["text", "x".repeat(500)]]);
+  const encoder = new PointEncoder("n");
+  const batch = batchOf([[small, 1], [small, 2], [large, 3], [small, 4], [small, 5], [small, 6], [small, 7]]);
+  const decoder = new PointDecoder(new TableBudget());
+  const sizes: number[] = [];
+  for (const body of bodies(encoder, [batch], 100)) {
+    const { message } = decodeBody(body, decoder);
+    assert.ok(message.type === "sendMeasurements");
+    sizes.push(message.count);
+  }
+  assert.deepEqual(sizes, [2, 1, 2, 2]);
+  const point = bodies(new PointEncoder("n"), [batchOf([[small, 1]])])[0].length - 4;
+  assert.ok(
+    2 * point <= 100 && 3 * point > 100,
+    `the case is built for points of 34 to 50 bytes, not ${point}`,
+  );
+});
+
+Deno.test("no frame is larger than the protocol allows, and a point that cannot be sent is counted", () => {
+  const big = series(ENERGY, [["text", "x".repeat(11_000_000)]]);
+  const tooBig = series(ENERGY, [["text", "x".repeat(32_000_000)]]);
+  const encoder = new PointEncoder("n");
+  const encoded = bodies(encoder, [batchOf([[big, 1], [big, 2], [tooBig, 3], [big, 4], [tooBig, 5]])]);
+  assert.equal(encoded.length, 2);
+  for (const body of encoded) assert.ok(body.length <= 32_000_000);
+  assert.equal(encoder.unsendable, 2);
+});
+
+Deno.test("points that were passed on go out under the name of the client that measured them", () => {
+  const encoder = new PointEncoder("hop");
+  const own = series(ENERGY);
+  const theirs = series(ENERGY, [["relay_client", "node-1"], ["x", 1n]]);
+  const back = roundTrip(encoder, [batchOf([[own, 1], [theirs, 2], [theirs, 3], [own, 4]])]);
+  assert.deepEqual(back.map(({ attributes }) => attributes), [
+    [["relay_client", "hop"]],
+    [["x", 1n], ["relay_client", "node-1"]],
+    [["x", 1n], ["relay_client", "node-1"]],
+    [["relay_client", "hop"]],
+  ]);
+});
+
+Deno.test("a relay_client attribute that comes with a point is kept, not replaced by the sender", () => {
+  const writer = new PostcardWriter().string("hop").discriminant(MESSAGE.sendMeasurements).u64(1);
+  writer.u64(0).u64(1).u32(0).discriminant(1).u64(7).string("").string("").string("").string("");
+  writer.sequence(["first"], (w, name) => writeValue(w.string("relay_client"), name));
+  const { message } = decodeBody(writer.written, decoderWith({ 0: "u64" }));
+  assert.ok(message.type === "sendMeasurements");
+  assert.deepEqual(pointsOf(message.batches[0], true)[0].attributes, [["relay_client", "first"]]);
+});
+
+Deno.test("metrics beyond the protocol's 65,536 numbers cannot be sent, the others can", () => {
+  const encoder = new PointEncoder("n");
+  const rows = Array.from(
+    { length: 65_540 },
+    (_, i) => [series(metricOf(`m${i}`)), i] as [ReturnType<typeof series>, number],
+  );
+  const encoded = bodies(encoder, [batchOf(rows)]);
+  assert.equal(encoder.unsendable, 4);
+  assert.equal(encoder.metricCount, 65_536);
+  assert.equal(encoded.length, 1);
+  let registered = 0;
+  for (const frame of encoder.registrations(0)) {
+    assert.ok(frame.length < 2_000_000);
+    const reader = new PostcardReader(frame, 4);
+    reader.string();
+    registered += (readControlMessage(reader, reader.discriminant(4)) as RegisterMetrics).metrics.length;
+  }
+  assert.equal(registered, 65_536);
+});
+
+Deno.test("points with an unknown metric, the wrong kind of value or an impossible time are counted, the rest is kept", () => {
+  const writer = new PostcardWriter().string("n").discriminant(MESSAGE.sendMeasurements).u64(7);
+  const point = (id: bigint, secs: bigint, value: Parameters<typeof writeValue>[1], nanos = 0) => {
+    writer.u64(id).u64(secs).u32(nanos);
+    writeValue(writer, value);
+    writer.string("").string("").string("").string("").u64(0);
+  };
+  point(0n, 1n, 1n);
+  point(1n, 1n, 1n); // not registered
+  point(2n ** 60n, 1n, 1n); // never could be
+  point(0n, 1n, 1.5); // f64 for a u64
+  point(0n, 1n, "text"); // not a number at all
+  point(0n, 253_402_300_800n, 1n); // the year 10000
+  point(0n, 5n, 2n, 2_500_000_000); // seconds may be in the nanoseconds
+  const decoder = decoderWith({ 0: "u64" });
+  const { message } = decodeBody(writer.written, decoder);
+  assert.ok(message.type === "sendMeasurements");
+  assert.equal(message.count, 7);
+  assert.deepEqual(
+    message.batches.flatMap((batch) => pointsOf(batch)).map((
+      { seconds, nanos, value },
+    ) => [seconds, nanos, value]),
+    [[1, 0, 1n], [7, 500_000_000, 2n]],
+  );
+  assert.deepEqual(decoder.rejected, { unknownMetric: 2, wrongKind: 2, badTime: 1, longName: 0 });
+});
+
+Deno.test("a metric that is registered late counts from then on", () => {
+  const decoder = decoderWith({});
+  const [body] = bodies(new PointEncoder("n"), [batchOf([[series(ENERGY), 1]])]);
+  const decode = () => {
+    const { message } = decodeBody(body, decoder);
+    return message.type === "sendMeasurements" ? message.batches.flatMap((batch) => pointsOf(batch)) : [];
+  };
+  assert.deepEqual(decode(), []);
+  decoder.setMetric(0, ENERGY);
+  assert.equal(decode()[0].metric, "energy");
+  decoder.setMetric(0, metricOf("energy_2"));
+  assert.equal(decode()[0].metric, "energy_2");
+});
+
+Deno.test("a message that is cut anywhere is refused whole, and leaves no point behind", () => {
+  const frame = framesOf(testdata("sessions/odd-values/client-0.bin"))[2];
+  const body = frame.subarray(4);
+  const decoder = decoderWith({ 0: "f64", 1: "u64", 2: "f64", 3: "f64", 4: "f64", 5: "u64" });
+  const builder = new BatchBuilder(new BatchPool(4, 4));
+  const attempt = (length: number) => {
+    const bytes = withSlack(body.subarray(0, length));
+    const reader = new PostcardReader(bytes, 0, length);
+    const sender = reader.string();
+    reader.discriminant(4);
+    decoder.decode(bytes, new DataView(bytes.buffer), reader.offset, length, sender, builder);
+  };
+  attempt(body.length);
+  assert.equal(builder.length, 8);
+  for (let length = 4; length < body.length; length++) {
+    assert.throws(() => attempt(length), PostcardError, `cut at ${length}`);
+    assert.equal(builder.length, 8);
+  }
+  attempt(body.length);
+  assert.equal(builder.length, 16);
+});
+
+Deno.test("mutated messages are decoded or refused with a PostcardError, and do not harm those after them", () => {
+  const chance = new Chance(3);
+  const frames = framesOf(testdata("sessions/real-agent/client-0.bin")).slice(3, 6);
+  const types = { 0: "u64", 1: "u64", 2: "u64" } as const;
+  const decoder = decoderWith(types);
+  const clean = frames.map((frame) => decodeBody(frame.subarray(4), decoderWith(types)));
+  for (let n = 0; n < cases(300); n++) {
+    const which = chance.int(frames.length);
+    try {
+      decodeBody(chance.mutate(frames[which].subarray(4)), decoder);
+    } catch (error) {
+      assert.ok(error instanceof PostcardError, `case ${n}: ${error}`);
+    }
+    const again = decodeBody(frames[which].subarray(4), decoder);
+    assert.ok(again.message.type === "sendMeasurements" && clean[which].message.type === "sendMeasurements");
+    assert.equal(again.message.count, clean[which].message.count);
+  }
+});
+
+Deno.test("attributes that change with every point do not grow the tables without bound, and all points are right", () => {
+  const budget = new TableBudget(300_000);
+  const decoder = new PointDecoder(budget);
+  decoder.setMetric(0, ENERGY);
+  let next = 0;
+  for (let n = 0; n < 20; n++) {
+    const encoder = new PointEncoder("n");
+    const rows = Array.from({ length: 500 }, () => {
+      const number = next++;
+      return [series(ENERGY, [["request", `id-${number}`]]), number] as [ReturnType<typeof series>, number];
+    });
+    for (const body of bodies(encoder, [batchOf(rows)])) {
+      const { message } = decodeBody(body, decoder);
+      assert.ok(message.type === "sendMeasurements");
+      for (const point of message.batches.flatMap((batch) => pointsOf(batch))) {
+        assert.deepEqual(point.attributes, [["request", `id-${point.value}`]]);
+      }
+    }
+  }
+  assert.equal(next, 10_000);
+});
+
+Deno.test("a table that is full forgets all, and knows what comes after", () => {
+  const table = new SeriesTable(new TableBudget(0));
+  const bytes = new Uint8Array(64);
+  const view = new DataView(bytes.buffer);
+  for (let n = 0; n < 500; n++) {
+    view.setUint32(0, n);
+    const hash = hashTail(view, 0, 20, 1);
+    assert.equal(table.find(hash, 1, view, 0, 20), -1);
+    const entry = table.add(hash, 1, bytes, 0, 20, 1, null);
+    assert.equal(table.find(hash, 1, view, 0, 20), entry);
+    assert.equal(table.find(hashTail(view, 0, 20, 2), 2, view, 0, 20), -1);
+  }
+  assert.ok(table.generations >= 3);
+  assert.ok(table.size < 100);
+});
+
+Deno.test("series are told apart by every byte of their tails, however long", () => {
+  const table = new SeriesTable(new TableBudget());
+  for (const length of [5, 6, 7, 8, 9, 31, 32, 33, 200]) {
+    const bytes = new Uint8Array(length + 8).fill(7);
+    const view = new DataView(bytes.buffer);
+    const first = table.add(hashTail(view, 0, length, 1), 1, bytes, 0, length, 1, null);
+    for (let at = 0; at < length; at++) {
+      bytes[at] ^= 0x80;
+      assert.equal(
+        table.find(hashTail(view, 0, length, 1), 1, view, 0, length),
+        -1,
+        `length ${length}, byte ${at}`,
+      );
+      bytes[at] ^= 0x80;
+    }
+    assert.equal(table.find(hashTail(view, 0, length, 1), 1, view, 0, length), first);
+  }
+});
+
+Deno.test("one connection may speak for thousands of senders", () => {
+  const decoder = decoderWith({ 0: "u64" });
+  for (let n = 0; n < 5000; n++) {
+    const [body] = bodies(new PointEncoder(`client-${n}`), [batchOf([[series(ENERGY), n]])]);
+    const { message } = decodeBody(body, decoder);
+    assert.ok(message.type === "sendMeasurements");
+    assert.deepEqual(pointsOf(message.batches[0], true)[0].attributes, [["relay_client", `client-${n}`]]);
+  }
+});
+
+Deno.test("batches are cut at their capacity, and what was gathered is handed over in order", () => {
+  const builder = new BatchBuilder(new BatchPool(16, 2));
+  const frame = new PointEncoder("n");
+  const decoder = decoderWith({ 0: "u64" });
+  for (const body of bodies(frame, [numbered(100)], 400)) {
+    const bytes = withSlack(body);
+    const reader = new PostcardReader(bytes, 0, body.length);
+    reader.string();
+    reader.discriminant(4);
+    decoder.decode(bytes, new DataView(bytes.buffer), reader.offset, body.length, "n", builder);
+  }
+  assert.equal(builder.length, 100);
+  const batches = builder.take();
+  assert.deepEqual(batches.map(({ length }) => length), [16, 16, 16, 16, 16, 16, 4]);
+  assert.deepEqual(
+    batches.flatMap((b) => [...b.values.subarray(0, b.length)]),
+    Array.from({ length: 100 }, (_, i) => i),
+  );
+  assert.equal(builder.length, 0);
+});
+
+Deno.test("a greeting has the bytes of a real client's", () => {
+  const greeting = encodeFrame("A", {
+    type: "greet",
+    alumetVersion: "0.9.5",
+    relayVersion: "0.6.0",
+    protocolVersion: 2,
+  });
+  assert.equal(toHex(greeting), toHex(framesOf(testdata("sessions/odd-values/client-0.bin"))[0]));
+});

@@ -4,7 +4,8 @@
  * time in which the server's thread did nothing else; and what a question about one metric of a host takes.
  */
 import { DatabaseSync } from "node:sqlite";
-import { runAgent, type RunningAgent } from "../lib/agent.ts";
+import { runAgent } from "../lib/agent.ts";
+import type { RunningAgent } from "../lib/agent/settings.ts";
 import { general } from "../lib/config/general.ts";
 import { createLogger } from "../lib/base/log.ts";
 import { sqlite } from "../lib/outputs/sqlite.ts";

@@ -8,12 +8,10 @@ import { type BatchReader, type Journal, MemoryJournal, type OnFull } from "./jo
 import type { LogFields, Logger } from "./base/log.ts";
 import type { Input, InputPlugin, Output, OutputPlugin, Part, PluginContext, Transform } from "./plugin.ts";
 import { Pipeline } from "./transforms/pipeline.ts";
-import type { Change } from "./agent/reconfigure.ts";
-import type { AgentSettings, Stall } from "./agent/settings.ts";
-export type { AgentSettings };
+import type { AgentSettings, Change, RunningAgent, Stall } from "./agent/settings.ts";
 import { MetricRegistry } from "./points/registry.ts";
 import { roleOf } from "./agent/state_directory.ts";
-import { booksOf, type ClientBooks, type Counters, counters } from "./agent/stats.ts";
+import { booksOf, type Counters, counters } from "./agent/stats.ts";
 
 /** For callers other than the command line. */
 export interface AgentOptions {
@@ -30,22 +28,6 @@ export interface AgentOptions {
   readonly dropPermissions?: boolean;
   /** Told when it stops, whatever the reason is. */
   readonly onStopping?: () => void;
-}
-
-/** A look at an agent while it runs. */
-export interface RunningAgent {
-  /** Counters of each plugin that has some and, under `journal`, of the journal. */
-  stats(): Record<string, Counters>;
-  /** What has become of the points of each client. */
-  clients(): Iterable<ClientBooks>;
-  /** Points in the journal that some output has not taken. */
-  readonly pendingPoints: number;
-  /** The configuration that is in effect. */
-  readonly settings: AgentSettings;
-  /** Takes over what it can of another configuration, which has been checked. */
-  reconfigure(settings: AgentSettings): Promise<Change>;
-  /** What has not got further although it should have. */
-  stalls(): Stall[];
 }
 
 /** What waits for a slow output in memory, in bytes: senders wait behind it, so it need not be large. */

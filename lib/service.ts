@@ -1,5 +1,6 @@
 /** The agent as a service: SIGHUP makes it read its configuration again, and a service manager is told how it does. */
-import { type AgentSettings, runAgent, type RunningAgent } from "./agent.ts";
+import { runAgent } from "./agent.ts";
+import type { AgentSettings, RunningAgent } from "./agent/settings.ts";
 import { ExitError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import type { ServiceManager } from "./systemd/manager.ts";

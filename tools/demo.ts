@@ -7,7 +7,8 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { TextLineStream } from "@std/streams/text-line-stream";
-import { runAgent, type RunningAgent } from "../lib/agent.ts";
+import { runAgent } from "../lib/agent.ts";
+import type { RunningAgent } from "../lib/agent/settings.ts";
 import { formatDuration, parseDuration } from "../lib/base/duration.ts";
 import { EXIT, messageOf } from "../lib/base/errors.ts";
 import { createLogger } from "../lib/base/log.ts";

@@ -1,21 +1,9 @@
 /** What changes between two configurations: what a running process takes over, and what needs a restart. */
 import { isDeepStrictEqual } from "node:util";
-import type { AgentSettings } from "./settings.ts";
+import type { AgentSettings, Change } from "./settings.ts";
 import { general } from "../config/general.ts";
 import type { AnyKey } from "../schema.ts";
 import { formatPath, type Path } from "../schema/path.ts";
-
-/** What can be done while the process runs. */
-export interface Change {
-  /** The settings from now on: the old ones, with the new values of the keys that are `live`. */
-  readonly settings: AgentSettings;
-  /** Plugins of which some live key has changed. */
-  readonly plugins: readonly string[];
-  /** Keys that are taken over, such as `plugins.csv.force_flush`. */
-  readonly taken: readonly string[];
-  /** Keys that are not. */
-  readonly restart: readonly string[];
-}
 
 /** The keys that differ, each with whether it is live, and the value from now on. */
 function compare(

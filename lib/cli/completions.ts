@@ -1,7 +1,7 @@
 /** `alumet-relay completions bash|zsh|fish`: scripts with which shells complete the command line. */
 import type { Surroundings } from "./world.ts";
 import { EXIT, ExitError } from "../base/errors.ts";
-import { didYouMean } from "../schema/path.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { bashCompletion } from "./completions/bash.ts";
 import { fishCompletion } from "./completions/fish.ts";
 import { type Grammar, grammarOf } from "./completions/grammar.ts";

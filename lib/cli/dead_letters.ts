@@ -8,7 +8,7 @@ import { escapedJson, type Logger, printable } from "../base/log.ts";
 import type { OutputPlugin } from "../plugin.ts";
 import { formatSize } from "../base/size.ts";
 import { findStateBase, type Role, roleOf, ROLES, STATE_FLAG } from "../agent/state_directory.ts";
-import { didYouMean } from "../schema/path.ts";
+import { didYouMean } from "../base/suggest.ts";
 import type { CommandLine } from "./parse.ts";
 
 /** What the commands need of the world. */

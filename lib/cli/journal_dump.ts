@@ -7,7 +7,7 @@ import { batchesOf } from "../journal/disk/care/inspect.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { printable, printableJson } from "../base/log.ts";
 import type { Batch } from "../points/measurement.ts";
-import { didYouMean } from "../schema/path.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { type JournalWorld, reading } from "./journal_access.ts";
 import type { CommandLine } from "./parse.ts";
 

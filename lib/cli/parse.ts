@@ -1,7 +1,7 @@
 /** From arguments to a command and its flags. */
 import { parseArgs } from "@std/cli/parse-args";
 import { EXIT, ExitError } from "../base/errors.ts";
-import { didYouMean } from "../schema/path.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { type CommandDeclaration, COMMANDS, type FlagDeclaration, FLAGS, PROGRAM } from "./declarations.ts";
 
 /** What the user typed. */

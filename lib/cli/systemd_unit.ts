@@ -12,7 +12,7 @@ import {
   unitName,
   type UnitRole,
 } from "../systemd/unit.ts";
-import { didYouMean } from "../schema/path.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { FLAGS, PROGRAM } from "./declarations.ts";
 import type { CommandLine } from "./parse.ts";
 

@@ -1,5 +1,5 @@
 /** What a command needs of the world around the program. */
-import type { AgentSettings } from "../agent.ts";
+import type { AgentSettings } from "../agent/settings.ts";
 import type { Logger } from "../base/log.ts";
 import type { Plugin } from "../plugin.ts";
 import type { Reload } from "../service.ts";

@@ -63,9 +63,3 @@ function adviseFile(file: string, path: Path): Advice[] {
     return [];
   }
 }
-
-/** A URL that secrets should not be sent to. */
-export function isOpenUrl(url: string): boolean {
-  const { protocol, hostname } = new URL(url);
-  return protocol === "http:" && !/^(127\.[\d.]+|\[::1\]|localhost)$/.test(hostname);
-}

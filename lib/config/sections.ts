@@ -1,7 +1,8 @@
 /** The `[plugins.NAME]` sections: which there are, whether they are enabled, and the values in them. */
 import type { Plugin } from "../plugin.ts";
 import { isTable, LooseText, type Report } from "../schema.ts";
-import { didYouMean, type Path } from "../schema/path.ts";
+import type { Path } from "../schema/path.ts";
+import { didYouMean } from "../base/suggest.ts";
 import type { LayeredValues } from "./layers.ts";
 import type { Section } from "./select.ts";
 

@@ -1,7 +1,7 @@
 /** Which plugins run, by the file's sections and the flags. */
 import { EXIT, ExitError } from "../base/errors.ts";
 import type { Plugin } from "../plugin.ts";
-import { didYouMean } from "../schema/path.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { describeSource, type Source } from "./source.ts";
 
 /** A `[plugins.NAME]` of a known plugin. */

@@ -219,3 +219,9 @@ export function interfaceProblem(
   const known = interfaces.map(({ name, index }) => `${name} (${index})`).join(", ");
   return `interface ${scope} does not exist; there are ${known}`;
 }
+
+/** A URL that secrets should not be sent to. */
+export function isOpenUrl(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === "http:" && !/^(127\.[\d.]+|\[::1\]|localhost)$/.test(hostname);
+}

@@ -1,6 +1,6 @@
 /** The `influxdb` output: its keys; what it does is in `influxdb/output.ts`, and is loaded where it is enabled. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
-import { isOpenUrl } from "../config/advice.ts";
+import { isOpenUrl } from "../net/address.ts";
 import { config, type InfluxConfig } from "./influxdb/config.ts";
 
 export const influxdb = definePlugin({

@@ -1,6 +1,6 @@
 /** The `opentelemetry` output: its keys; what it does is in `opentelemetry/`, and is loaded where it is enabled. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
-import { isOpenUrl } from "../config/advice.ts";
+import { isOpenUrl } from "../net/address.ts";
 import { config, type OpenTelemetryConfig } from "./opentelemetry/config.ts";
 
 export const opentelemetry = definePlugin({

@@ -1,7 +1,8 @@
 /** Keys with one value: texts, numbers, flags, durations, sizes, choices. */
 import { DurationError, formatDuration, parseDuration } from "../base/duration.ts";
 import { formatSize, parseSize } from "../base/size.ts";
-import { didYouMean, quote } from "./path.ts";
+import { quote } from "./path.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { type Described, expected, type Key, LooseText } from "./key.ts";
 
 /** Declares a scalar from the three functions in which scalars differ. */

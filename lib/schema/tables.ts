@@ -1,5 +1,6 @@
 /** Keys that are made of others: lists, tables, arrays of tables; keys without a value, keys that change meanwhile. */
-import { didYouMean, formatPath } from "./path.ts";
+import { formatPath } from "./path.ts";
+import { didYouMean } from "../base/suggest.ts";
 import {
   type AnyKey,
   type Described,

@@ -1,5 +1,5 @@
 /** The service manager's view of a running agent: ready, live figures, still alive, reloading, stopping. */
-import type { RunningAgent } from "../agent.ts";
+import type { RunningAgent } from "../agent/settings.ts";
 import type { Logger } from "../base/log.ts";
 import { MonotonicClock, Notifier } from "./notify.ts";
 import { statusText } from "./status.ts";

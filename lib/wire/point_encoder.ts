@@ -12,7 +12,7 @@ import {
   type Series,
 } from "../points/measurement.ts";
 import { PostcardWriter, putVarint, varintLength } from "../postcard.ts";
-import { isAlumetUnit, unitDisplayName } from "../points/registry.ts";
+import { isAlumetUnit, unitDisplayName } from "../points/units.ts";
 import {
   encodeFrame,
   FRAME_HEADER_BYTES,

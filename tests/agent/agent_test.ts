@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { runAgent, type RunningAgent } from "../../lib/agent.ts";
+import { runAgent } from "../../lib/agent.ts";
+import type { RunningAgent } from "../../lib/agent/settings.ts";
 import { EXIT, ExitError } from "../../lib/base/errors.ts";
 import type { Batch } from "../../lib/points/measurement.ts";
 import type {

@@ -1,6 +1,7 @@
 /** What a running process takes over of a changed configuration. */
 import assert from "node:assert/strict";
-import { runAgent, type RunningAgent } from "../../lib/agent.ts";
+import { runAgent } from "../../lib/agent.ts";
+import type { RunningAgent } from "../../lib/agent/settings.ts";
 import { general } from "../../lib/config/general.ts";
 import { plugins } from "../../lib/plugins.ts";
 import type { Input, InputPlugin, Output, OutputPlugin, Plugin } from "../../lib/plugin.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { AgentSettings } from "../../lib/agent.ts";
+import type { AgentSettings } from "../../lib/agent/settings.ts";
 import { main, type Surroundings } from "../../lib/cli.ts";
 import { COMMANDS, FLAGS } from "../../lib/cli/declarations.ts";
 import type { Logger } from "../../lib/base/log.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MetricRegistry, RegistryError, unitDisplayName, unitUniqueName } from "../../lib/points/registry.ts";
+import { MetricRegistry, RegistryError } from "../../lib/points/registry.ts";
 
 const W = { base: "W", prefix: "" };
 const mW = { base: "W", prefix: "milli" };
@@ -37,23 +37,4 @@ Deno.test("a registry that is full refuses new metrics and goes on with the know
   registry.register({ name: "b", type: "f64", unit: W });
   assert.throws(() => registry.register({ name: "c", type: "f64", unit: W }), RegistryError);
   assert.equal(registry.register({ name: "a", type: "f64", unit: W }), a);
-});
-
-Deno.test("units are shown as Alumet shows them, unknown ones by the names that they came with", () => {
-  const cases: [base: string, prefix: string, display: string, unique: string][] = [
-    ["1", "", "", "1"],
-    ["W.h", "kilo", "kWh", "kiloW.h"],
-    ["Cel", "", "°C", "Cel"],
-    ["[degF]", "", "°F", "[degF]"],
-    ["By", "mega", "MB", "megaBy"],
-    ["s", "nano", "ns", "nanos"],
-    ["s", "micro", "μs", "micros"],
-    ["%", "", "%", "%"],
-    ["g_CO2", "milli", "mg_CO2", "millig_CO2"],
-    ["W", "peta", "petaW", "petaW"],
-  ];
-  for (const [base, prefix, display, unique] of cases) {
-    assert.equal(unitDisplayName({ base, prefix }), display);
-    assert.equal(unitUniqueName({ base, prefix }), unique);
-  }
 });

@@ -15,7 +15,7 @@ import {
   tables,
   text,
 } from "../../lib/schema.ts";
-import { editDistance, formatPath, nearest, quote } from "../../lib/schema/path.ts";
+import { formatPath, quote } from "../../lib/schema/path.ts";
 
 /** The checked value, and all problems as lines. */
 function check(key: AnyKey, value: unknown) {
@@ -224,19 +224,6 @@ Deno.test("values print as TOML that is read back", () => {
 Deno.test("formatPath quotes what TOML needs quoted", () => {
   assert.equal(formatPath(["plugins", "relay-client", "a b", 0, ""]), 'plugins.relay-client."a b"[0].""');
   assert.equal(quote("é\t"), '"é\\t"');
-});
-
-Deno.test("nearest finds slips of the keyboard and nothing else", () => {
-  const names = ["relay-client", "relay-server", "csv", "procfs"];
-  assert.equal(nearest("relay-cleint", names), "relay-client");
-  assert.equal(nearest("relay_server", names), "relay-server");
-  assert.equal(nearest("CSV", names), "csv");
-  assert.equal(nearest("cvs", names), "csv");
-  assert.equal(nearest("rapl", names), undefined);
-  assert.equal(nearest("", names), undefined);
-  assert.equal(editDistance("ca", "abc"), 3);
-  assert.equal(editDistance("abcd", "abdc"), 1);
-  assert.equal(editDistance("", "abc"), 3);
 });
 
 Deno.test("oneOrMore takes one value or a list that is not empty, and writes one as itself", () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { RunningAgent } from "../../lib/agent.ts";
+import type { RunningAgent } from "../../lib/agent/settings.ts";
 import { isJournalStream } from "../../lib/systemd/journal_stream.ts";
 import { ServiceManager } from "../../lib/systemd/manager.ts";
 import { MonotonicClock, Notifier } from "../../lib/systemd/notify.ts";

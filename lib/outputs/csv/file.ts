@@ -3,7 +3,8 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { Complaint } from "../../base/complaint.ts";
-import { type CsvFormat, CsvRenderer, RowBuffer } from "./format.ts";
+import { type CsvFormat, CsvRenderer } from "./format.ts";
+import { RowBuffer } from "../rendering/numbers.ts";
 import { columnsOf, MAX_HEADER_BYTES } from "./header.ts";
 import type { PathPattern } from "./path.ts";
 

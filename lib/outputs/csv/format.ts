@@ -5,13 +5,22 @@
  */
 import {
   type Attribute,
-  type AttributeValue,
   type Batch,
   type Metric,
   reserveCacheSlots,
   type Series,
 } from "../../points/measurement.ts";
-import { unitDisplayName, unitUniqueName } from "../../points/registry.ts";
+import { unitDisplayName, unitUniqueName } from "../../points/units.ts";
+import {
+  compareBytes,
+  formatAttribute,
+  formatF64,
+  putInteger,
+  putText,
+  putTwoDigits,
+  putUtf8,
+  type RowBuffer,
+} from "../rendering/numbers.ts";
 import { SeriesPool } from "../rendering/series_pool.ts";
 
 export interface CsvFormat {
@@ -38,31 +47,6 @@ export const LATE_COLUMN = "__late_attributes";
 
 const encoder = new TextEncoder();
 
-/** A f64 as Alumet prints it: plain decimal, as short as reads back the same, `NaN`, `inf`, `-inf`, `-0`. */
-export function formatF64(value: number): string {
-  if (Number.isNaN(value)) return "NaN";
-  if (value === Infinity) return "inf";
-  if (value === -Infinity) return "-inf";
-  if (Object.is(value, -0)) return "-0";
-  const text = String(value);
-  const e = text.indexOf("e");
-  if (e < 0) return text;
-  const sign = text.startsWith("-") ? "-" : "";
-  const [whole, fraction = ""] = text.slice(sign.length, e).split(".");
-  const exponent = Number(text.slice(e + 1));
-  const digits = whole + fraction;
-  // The exponents of JavaScript's text begin at 21 and at -7: the point is always outside of the digits.
-  if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;
-  return sign + digits.padEnd(exponent + 1, "0");
-}
-
-/** An attribute's value as text; lists as `[1, 2, 3]`. */
-export function formatAttribute(value: AttributeValue): string {
-  if (typeof value === "number") return formatF64(value);
-  if (typeof value === "object") return `[${value.join(", ")}]`;
-  return String(value);
-}
-
 /** The columns of attributes, from those of the points in a batch: sorted by their bytes, without doubles. */
 export function attributeColumns(batch: Batch, isOurs: (series: Series) => boolean = () => true): string[] {
   const names = new Set<string>();
@@ -74,13 +58,6 @@ export function attributeColumns(batch: Batch, isOurs: (series: Series) => boole
     if (isOurs(series)) { for (const [name] of series.attributes) names.add(name); }
   }
   return [...names].sort(compareBytes);
-}
-
-/** UTF-16 sorts astral characters before U+E000: compares as bytes do. */
-export function compareBytes(a: string, b: string): number {
-  const x = encoder.encode(a), y = encoder.encode(b);
-  for (let i = 0; i < x.length && i < y.length; i++) if (x[i] !== y[i]) return x[i] - y[i];
-  return x.length - y.length;
 }
 
 /** Room that a row needs beside its rendered parts: the time, and the longest f64 (about 330 digits). */
@@ -313,73 +290,4 @@ export class CsvRenderer {
     time[at++] = 90;
     this.#timeLength = at;
   }
-}
-
-/** Bytes that are being filled. Some bytes behind the end may be written to. */
-export class RowBuffer {
-  length = 0;
-  bytes: Uint8Array<ArrayBuffer>;
-  view: DataView<ArrayBuffer>;
-
-  constructor(capacity: number) {
-    this.bytes = new Uint8Array(capacity);
-    this.view = new DataView(this.bytes.buffer);
-  }
-
-  /** Makes room for `count` bytes behind the end. */
-  reserve(count: number): void {
-    if (this.length + count <= this.bytes.length) return;
-    const larger = new Uint8Array(this.length + count);
-    larger.set(this.bytes.subarray(0, this.length));
-    this.bytes = larger;
-    this.view = new DataView(larger.buffer);
-  }
-}
-
-/** Writes text as UTF-8; nearly all of it is ASCII, for which a call of the encoder costs more than the text. */
-function putUtf8(bytes: Uint8Array, at: number, text: string): number {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code >= 0x80) return at + encoder.encodeInto(text, bytes.subarray(at)).written;
-    bytes[at + i] = code;
-  }
-  return at + text.length;
-}
-
-function putText(bytes: Uint8Array, at: number, text: string): number {
-  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
-  return at + text.length;
-}
-
-function putTwoDigits(bytes: Uint8Array, at: number, value: number): void {
-  const ten = (value / 10) | 0;
-  bytes[at] = 48 + ten;
-  bytes[at + 1] = 48 + value - ten * 10;
-}
-
-/** Writes a whole number of 0 to 2^53. */
-export function putInteger(bytes: Uint8Array, at: number, value: number): number {
-  if (value >= 1_000_000_000) {
-    const high = Math.floor(value / 1_000_000_000);
-    at = putInteger(bytes, at, high);
-    return putDigits(bytes, at, value - high * 1_000_000_000, 9);
-  }
-  const small = value | 0;
-  if (small < 10) {
-    bytes[at] = 48 + small;
-    return at + 1;
-  }
-  let digits = 2;
-  for (let limit = 100; digits < 9 && small >= limit; limit *= 10) digits++;
-  return putDigits(bytes, at, small, digits);
-}
-
-function putDigits(bytes: Uint8Array, at: number, value: number, digits: number): number {
-  let rest = value | 0;
-  for (let i = at + digits - 1; i >= at; i--) {
-    const tenth = (rest / 10) | 0;
-    bytes[i] = 48 + rest - tenth * 10;
-    rest = tenth;
-  }
-  return at + digits;
 }

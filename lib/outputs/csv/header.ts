@@ -1,5 +1,6 @@
 /** The first line of a CSV file: whether this output can have written it, and with which columns. */
-import { compareBytes, type CsvFormat, CsvRenderer, FIXED_COLUMNS, LATE_COLUMN } from "./format.ts";
+import { type CsvFormat, CsvRenderer, FIXED_COLUMNS, LATE_COLUMN } from "./format.ts";
+import { compareBytes } from "../rendering/numbers.ts";
 
 /** A first line that is longer is none of ours, in bytes. */
 export const MAX_HEADER_BYTES = 1024 * 1024;

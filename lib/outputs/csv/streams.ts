@@ -5,7 +5,7 @@
 import { dirname } from "node:path";
 import { CLIENT_ATTRIBUTE, type Series } from "../../points/measurement.ts";
 import type { Archive } from "./archive.ts";
-import { compareBytes } from "./format.ts";
+import { compareBytes } from "../rendering/numbers.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { CsvFile, type FileContext } from "./file.ts";
 import { clientFileName, LOCAL_NAME, type PathPattern, rotatedPath } from "./path.ts";

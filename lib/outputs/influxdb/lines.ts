@@ -7,7 +7,7 @@
  * but for fractional f64 values and u64 above 2^53.
  */
 import { type AttributeValue, type Batch, reserveCacheSlots, type Series } from "../../points/measurement.ts";
-import { formatAttribute, formatF64, putInteger, RowBuffer } from "../csv/format.ts";
+import { formatAttribute, formatF64, putInteger, RowBuffer } from "../rendering/numbers.ts";
 import { SeriesPool } from "../rendering/series_pool.ts";
 import { keyText, measurementText, stringField } from "./text.ts";
 

@@ -12,7 +12,7 @@ import {
   reserveCacheSlots,
   type Series,
 } from "../../points/measurement.ts";
-import { unitDisplayName, unitUniqueName } from "../../points/registry.ts";
+import { unitDisplayName, unitUniqueName } from "../../points/units.ts";
 import { SeriesPool } from "../rendering/series_pool.ts";
 import {
   AS_DOUBLE,

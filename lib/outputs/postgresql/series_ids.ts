@@ -1,6 +1,6 @@
 /** The numbers that series have in the database: found by their keys, made where there is none yet. */
 import { type Batch, type Metric, reserveCacheSlots, type Series } from "../../points/measurement.ts";
-import { unitDisplayName, unitUniqueName } from "../../points/registry.ts";
+import { unitDisplayName, unitUniqueName } from "../../points/units.ts";
 import { attributesJson, clientAndOthers, metricKey, seriesKey, storable } from "./identity.ts";
 import type { Session } from "./session.ts";
 import { describe, judge } from "./sqlstate.ts";

@@ -3,7 +3,7 @@
  * those of Alumet's prometheus-exporter.
  */
 import type { Metric, SeriesDefinition, Unit } from "../../points/measurement.ts";
-import { formatAttribute } from "../csv/format.ts";
+import { formatAttribute } from "../rendering/numbers.ts";
 
 /** What decides names and labels. */
 export interface NamingOptions {

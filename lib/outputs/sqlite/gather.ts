@@ -7,7 +7,7 @@ import {
   type Metric,
   type Series,
 } from "../../points/measurement.ts";
-import { unitDisplayName } from "../../points/registry.ts";
+import { unitDisplayName } from "../../points/units.ts";
 import type { ClientRows, MetricRow, PointColumns, PointGroup, SeriesRow } from "./messages.ts";
 
 /** Places in the cache of a series: its number, and the generation that the number is of. */

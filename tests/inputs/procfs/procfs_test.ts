@@ -18,7 +18,8 @@ import { rustRegex, rustRegexProblem } from "../../../lib/inputs/procfs/regex.ts
 import { countCpus, parseAuxv, systemFacts } from "../../../lib/inputs/procfs/system.ts";
 import { createLogger } from "../../../lib/base/log.ts";
 import { Batch } from "../../../lib/points/measurement.ts";
-import { type MetricDefinition, MetricRegistry, unitUniqueName } from "../../../lib/points/registry.ts";
+import { type MetricDefinition, MetricRegistry } from "../../../lib/points/registry.ts";
+import { unitUniqueName } from "../../../lib/points/units.ts";
 import type { Problem } from "../../../lib/schema.ts";
 import { contextWith } from "../../kit/context.ts";
 

@@ -1,8 +1,8 @@
 /** The contract suite on the `csv` output: a file on a disk that is full for a while. */
 import type { Attribute } from "../../../lib/points/measurement.ts";
 import { csv, CsvOutput } from "../../../lib/outputs/csv.ts";
-import { formatAttribute } from "../../../lib/outputs/csv/format.ts";
-import { unitDisplayName } from "../../../lib/points/registry.ts";
+import { formatAttribute } from "../../../lib/outputs/rendering/numbers.ts";
+import { unitDisplayName } from "../../../lib/points/units.ts";
 import type { Output, PluginContext } from "../../../lib/plugin.ts";
 import { contract, type Instance } from "../../kit/contract.ts";
 import type { Point } from "../../kit/contract/points.ts";

@@ -5,14 +5,8 @@ import { MemoryJournal } from "../../../lib/journal.ts";
 import { createLogger } from "../../../lib/base/log.ts";
 import { type Batch, seriesOf } from "../../../lib/points/measurement.ts";
 import { csv, CsvOutput } from "../../../lib/outputs/csv.ts";
-import {
-  attributeColumns,
-  CsvRenderer,
-  formatAttribute,
-  formatF64,
-  putInteger,
-  RowBuffer,
-} from "../../../lib/outputs/csv/format.ts";
+import { attributeColumns, CsvRenderer } from "../../../lib/outputs/csv/format.ts";
+import { formatAttribute, formatF64, putInteger, RowBuffer } from "../../../lib/outputs/rendering/numbers.ts";
 import { cases, Chance, testdataText } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { batchOf, numbered, series } from "../../kit/points.ts";

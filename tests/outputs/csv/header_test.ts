@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { compareBytes, CsvRenderer } from "../../../lib/outputs/csv/format.ts";
+import { CsvRenderer } from "../../../lib/outputs/csv/format.ts";
+import { compareBytes } from "../../../lib/outputs/rendering/numbers.ts";
 import { columnsOf, MAX_HEADER_BYTES } from "../../../lib/outputs/csv/header.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
 

@@ -1,0 +1,172 @@
+/** The rules of lib/ (docs/architecture.md, "Where things are"). */
+import assert from "node:assert/strict";
+import { join, normalize } from "node:path/posix";
+
+const ROOT = new URL("../../", import.meta.url);
+const MOST_FILES_AT_THE_TOP = 14;
+
+/** Files by their paths below lib/, with their texts. */
+type Tree = ReadonlyMap<string, string>;
+
+/** The rank of each folder of lib/: the row of the table that has it. */
+function ranksOf(page: string): Map<string, number> {
+  const table = page.slice(page.indexOf("| lib/"));
+  const ranks = new Map<string, number>();
+  for (const [row, line] of table.split("\n").slice(2).entries()) {
+    if (!line.startsWith("|")) break;
+    for (const [, folder] of line.split("|")[1].matchAll(/`(\w+)`/g)) ranks.set(folder, row);
+  }
+  return ranks;
+}
+
+/** `inputs` of `inputs/procfs.ts`, and of `inputs.ts`. */
+const folderOf = (path: string) => path.split("/")[0].replace(/\.ts$/, "");
+
+/** The files of lib/ that a file imports, including imports of types only. */
+function importsOf(path: string, text: string): string[] {
+  const code = text.replace(/\/\*.*?\*\//gs, "");
+  return [...code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]*\.ts)"/g)]
+    .map(([, to]) => normalize(join(path, "..", to)));
+}
+
+/** The problems of a tree, one line each. */
+function problemsOf(tree: Tree, ranks: ReadonlyMap<string, number>): string[] {
+  const problems: string[] = [];
+  const top = [...tree.keys()].filter((path) => !path.includes("/"));
+  if (top.length > MOST_FILES_AT_THE_TOP) {
+    problems.push(`${top.length} files are directly in lib/, the limit is ${MOST_FILES_AT_THE_TOP}`);
+  }
+  const graph = new Map([...tree].map(([path, text]) => [path, importsOf(path, text)]));
+  for (const [path, targets] of graph) {
+    const folder = folderOf(path);
+    const rank = ranks.get(folder);
+    if (rank === undefined) problems.push(`${path}: the table has no row for ${folder}`);
+    for (const target of targets) {
+      if (!tree.has(target)) problems.push(`${path} imports ${target}, which is not in lib/`);
+      else if (path.startsWith(target.replace(/\.ts$/, "/"))) {
+        problems.push(`${path} imports its door ${target}`);
+      } else if (folderOf(target) !== folder && rank! >= (ranks.get(folderOf(target)) ?? Infinity)) {
+        problems.push(`${path} imports ${target}, which is not further down`);
+      }
+    }
+  }
+  const circle = circleOf(graph);
+  if (circle) problems.push(`circular import: ${circle.join(" → ")}`);
+  return problems;
+}
+
+/** The files of a circular import; the last one is the first one again. */
+function circleOf(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  const way: string[] = [];
+  const visit = (path: string): string[] | undefined => {
+    if (way.includes(path)) return [...way.slice(way.indexOf(path)), path];
+    if (done.has(path)) return;
+    way.push(path);
+    for (const target of graph.get(path) ?? []) {
+      const circle = visit(target);
+      if (circle) return circle;
+    }
+    way.pop();
+    done.add(path);
+  };
+  for (const path of graph.keys()) {
+    const circle = visit(path);
+    if (circle) return circle;
+  }
+}
+
+function filesBelow(directory: URL, prefix = ""): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const { name, isDirectory } of Deno.readDirSync(directory)) {
+    if (isDirectory) {
+      for (const file of filesBelow(new URL(`${name}/`, directory), `${prefix}${name}/`)) files.set(...file);
+    } else if (name.endsWith(".ts")) {
+      files.set(prefix + name, Deno.readTextFileSync(new URL(name, directory)));
+    }
+  }
+  return files;
+}
+
+/** Known problems; this set must become empty. */
+const KNOWN_PROBLEMS = new Set([
+  "dead_letters/replay.ts imports its door dead_letters.ts",
+  "journal/disk/disk_journal.ts imports its door journal.ts",
+  "journal/disk/options.ts imports its door journal.ts",
+  "journal/disk/reader.ts imports its door journal.ts",
+  "journal/disk/format/identity.ts imports its door journal.ts",
+  "config/print.ts imports its door config.ts",
+]);
+const LIB = filesBelow(new URL("lib/", ROOT));
+const RANKS = ranksOf(Deno.readTextFileSync(new URL("docs/architecture.md", ROOT)));
+
+Deno.test("files of lib/ import only what is further down the table of docs/architecture.md, never their door, and never in a circle", () => {
+  assert.ok(RANKS.size > 15);
+  assert.deepEqual(problemsOf(LIB, RANKS).filter((problem) => !KNOWN_PROBLEMS.has(problem)), []);
+});
+
+Deno.test("every folder of the table of docs/architecture.md is in lib/", () => {
+  const there = new Set([...LIB.keys()].map(folderOf));
+  assert.deepEqual([...RANKS.keys()].filter((folder) => !there.has(folder)), []);
+});
+
+Deno.test("tests/ has the same folders as lib/, and a few of its own", () => {
+  const own = ["end_to_end", "kit", "project", "testdata"];
+  const folders = new Set(
+    [...filesBelow(new URL("tests/", ROOT)).keys()]
+      .filter((path) => path.includes("/")).map(folderOf),
+  );
+  assert.deepEqual([...folders].filter((folder) => !RANKS.has(folder) && !own.includes(folder)), []);
+});
+
+const MADE_UP = ranksOf(
+  "# A page\n\n| lib/ | what |\n| ---- | ---- |\n| `cli` | a |\n| `inputs`, `outputs` | b |\n| `base` | c |\n\nEnd",
+);
+const madeUp = (files: Record<string, string>) => problemsOf(new Map(Object.entries(files)), MADE_UP);
+
+Deno.test("a tree that follows the rules has no problems", () => {
+  assert.deepEqual([...MADE_UP], [["cli", 0], ["inputs", 1], ["outputs", 1], ["base", 2]]);
+  const files = {
+    "cli.ts": 'import { a } from "./cli/a.ts";\nconst b = await import("./inputs/x.ts");',
+    "cli/a.ts": 'export * from "../base/log.ts";',
+    "inputs/x.ts":
+      '/** from "../outputs/y.ts" */\nimport type { L } from "../base/log.ts";\nimport "npm:pg";',
+    "outputs/y.ts": "",
+    "base/log.ts": "",
+  };
+  assert.deepEqual(madeUp(files), []);
+});
+
+Deno.test("an import upwards, an import sideways, and an import of the own door are problems", () => {
+  const files = {
+    "cli.ts": "",
+    "cli/a.ts": 'import { main } from "../cli.ts";',
+    "inputs/x.ts": 'import type { Y } from "../outputs/y.ts";',
+    "outputs/y.ts": "",
+    "base/log.ts": 'const x = await import("../inputs/x.ts");',
+  };
+  assert.deepEqual(madeUp(files), [
+    "cli/a.ts imports its door cli.ts",
+    "inputs/x.ts imports outputs/y.ts, which is not further down",
+    "base/log.ts imports inputs/x.ts, which is not further down",
+  ]);
+});
+
+Deno.test("a circular import is a problem, even if it imports only types", () => {
+  const files = {
+    "base/a.ts": 'import { b } from "./b.ts";',
+    "base/b.ts": 'import type { C } from "./c.ts";',
+    "base/c.ts": 'export { a } from "./a.ts";',
+  };
+  assert.deepEqual(madeUp(files), ["circular import: base/a.ts → base/b.ts → base/c.ts → base/a.ts"]);
+});
+
+Deno.test("a folder without a row, a missing file, and too many files directly in lib/ are problems", () => {
+  const many = Object.fromEntries(
+    Array.from({ length: 15 }, (_, i) => [i === 0 ? "cli.ts" : `base${i}.ts`, ""]),
+  );
+  const problems = madeUp({ ...many, "base/a.ts": 'import "./gone.ts";' });
+  assert.equal(problems[0], "15 files are directly in lib/, the limit is 14");
+  assert.ok(problems.includes("base1.ts: the table has no row for base1"));
+  assert.ok(problems.includes("base/a.ts imports base/gone.ts, which is not in lib/"));
+});

@@ -1,5 +1,6 @@
 /** The client as a process: procfs, at a quick pace, over TCP to a server of ours. */
 import { freePort, MAIN, start, stop, type Usage, usageOf } from "./process.ts";
+import { pause } from "../tests/kit/waiting.ts";
 
 const POLL_MS = 100;
 const PARTS = ["kernel", "memory", "network"];
@@ -43,9 +44,9 @@ export async function benchClient(directory: string, processes = 370, seconds = 
   const client = await start([MAIN, ...own, "procfs,relay-client", "--relay-out", address, ...settings]);
   try {
     // Discovery and the first compilation of the hot paths are not what lasts.
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await pause(3000);
     const before = usageOf(client.pid);
-    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    await pause(seconds * 1000);
     const usage = usageOf(client.pid);
     const polls = seconds * 1000 / POLL_MS;
     const cpuMsPerPoll = (usage.cpuSeconds - before.cpuSeconds) * 1000 / polls;

@@ -8,6 +8,7 @@ import { createLogger } from "../lib/base/log.ts";
 import { csv, CsvOutput } from "../lib/outputs/csv.ts";
 import { contextWith } from "../tests/kit/context.ts";
 import { sessionBatches } from "../tests/kit/session.ts";
+import { pause } from "../tests/kit/waiting.ts";
 
 const repeats = Number(Deno.args[0] ?? 200);
 const log = createLogger("bench", { level: "warn" });
@@ -32,7 +33,7 @@ async function measure(
       const room = journal.append(batch);
       if (room) await room;
     }
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await pause(0);
   }
   journal.end();
   await running;

@@ -9,6 +9,7 @@
 import { VictoriaMetrics } from "../tests/kit/influx.ts";
 import { freePort, MAIN, run, start, stop, usageOf } from "./process.ts";
 import { POINTS_IN_SESSION } from "./relay.ts";
+import { pause } from "../tests/kit/waiting.ts";
 
 const SEND = new URL("./send.ts", import.meta.url).pathname;
 /** Longest for one run, in ms. */
@@ -55,7 +56,7 @@ async function measure(connections: number, repeats: number, overrides: readonly
     const sending = run([SEND, String(port), String(connections), String(repeats)]);
     for (let count = 0; count < points;) {
       if (performance.now() - began > LIMIT_MS) throw new Error(`${count} of ${points} rows are there`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(20);
       count = await inserted(database);
       if (count > points) throw new Error(`${count} rows are there, not ${points}`);
     }

@@ -11,6 +11,7 @@ import { synced } from "../tests/kit/journal.ts";
 import { sessionBatches } from "../tests/kit/session.ts";
 import { V8_FLAGS } from "../tools/v8_flags.ts";
 import { usageOf } from "./process.ts";
+import { pause } from "../tests/kit/waiting.ts";
 
 const bytes = Number(Deno.args[0] ?? 256) * 1024 ** 2;
 const log = createLogger("bench");
@@ -60,7 +61,7 @@ async function catchUp(program: string, journal: string): Promise<void> {
   const began = performance.now();
   const segments = () =>
     [...Deno.readDirSync(journal)].filter(({ name }) => name.endsWith(".segment")).length;
-  while (segments() > 1 && ms(began) < CATCH_UP_MS) await new Promise((resolve) => setTimeout(resolve, 100));
+  while (segments() > 1 && ms(began) < CATCH_UP_MS) await pause(100);
   const seconds = (ms(began) / 1000).toFixed(1);
   const memory = megabytes(child.pid);
   child.kill("SIGTERM");

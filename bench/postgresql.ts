@@ -5,6 +5,7 @@
 import { Postgres } from "../tests/kit/postgres.ts";
 import { freePort, MAIN, run, start, stop, usageOf } from "./process.ts";
 import { POINTS_IN_SESSION } from "./relay.ts";
+import { pause } from "../tests/kit/waiting.ts";
 
 const SEND = new URL("./send.ts", import.meta.url).pathname;
 const repeats = Number(Deno.args[0] ?? 400);
@@ -19,7 +20,6 @@ const SETTINGS = {
 };
 const COLUMNS = "series_id, time, nanos, value, exact";
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const rate = (points: number, seconds: number) => `${Math.round(points / seconds / 1000)} thousand points/s`;
 
 /** When the last transaction was committed, in ms since the epoch, once there are so many points. */

@@ -1,6 +1,7 @@
 /** Processes that are measured, through /proc. */
 
 import { V8_FLAGS } from "../tools/v8_flags.ts";
+import { pause } from "../tests/kit/waiting.ts";
 
 /** The program. */
 export const MAIN = new URL("../main.ts", import.meta.url).pathname;
@@ -82,6 +83,6 @@ export async function untilSize(path: string, bytes: number, ms = 120_000): Prom
     if (size > bytes || performance.now() > deadline) {
       throw new Error(`${path} has ${size} bytes, not ${bytes}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    await pause(2);
   }
 }

@@ -12,10 +12,10 @@ import { sqlite } from "../lib/outputs/sqlite.ts";
 import { relayServer } from "../lib/inputs/relay_server.ts";
 import { freePort, MAIN, run, start, stop, usageOf } from "./process.ts";
 import { csvSize, POINTS_IN_SESSION } from "./relay.ts";
+import { pause } from "../tests/kit/waiting.ts";
 
 const TRIES = 3;
 const SENDER = new URL("./send_hosts.ts", import.meta.url).pathname;
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function untilStored(path: string, points: number): Promise<void> {
   const deadline = performance.now() + 300_000;

@@ -2,8 +2,8 @@
 import { certificates } from "../tests/kit/certificates.ts";
 import { configOf, TestClient } from "../tests/kit/client.ts";
 import { numbered } from "../tests/kit/points.ts";
-import { TempDir } from "../tests/kit/process.ts";
-import { until } from "../tests/kit/relay.ts";
+import { TempDir } from "../tests/kit/temp_dir.ts";
+import { until } from "../tests/kit/waiting.ts";
 import { freePort, MAIN, run, start, stop, untilSize, type Usage, usageOf } from "./process.ts";
 import { csvSize, POINTS_IN_SESSION } from "./relay.ts";
 

@@ -15,6 +15,7 @@ import { createLogger } from "../lib/base/log.ts";
 import { sqlite } from "../lib/outputs/sqlite.ts";
 import { general } from "../lib/config/general.ts";
 import { relayServer } from "../lib/inputs/relay_server.ts";
+import { pause } from "../tests/kit/waiting.ts";
 
 const MAIN = new URL("../main.ts", import.meta.url).pathname;
 /** Faster than the defaults, so that there is something to see at once. */
@@ -149,7 +150,7 @@ await showProgress(running, stop.signal);
 clearTimeout(timer);
 
 // Ctrl-C at a terminal reaches the client too; a second signal would end it at once.
-await new Promise((resolve) => setTimeout(resolve, 200));
+await pause(200);
 if (!client.stopping()) {
   try {
     client.child.kill("SIGTERM");

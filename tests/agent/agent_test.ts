@@ -17,9 +17,10 @@ import { general } from "../../lib/config/general.ts";
 import type { JournalConfig } from "../../lib/agent/kept.ts";
 import { table } from "../../lib/schema.ts";
 import { type StateBase, StateDirectory } from "../../lib/agent/state_directory.ts";
-import { released, TempDir } from "../kit/process.ts";
+import { LogLines } from "../kit/log_lines.ts";
 import { numbered } from "../kit/points.ts";
-import { LogLines, until } from "../kit/relay.ts";
+import { released, TempDir } from "../kit/temp_dir.ts";
+import { until } from "../kit/waiting.ts";
 
 const declaration = { description: "for tests", config: table({}, { doc: "Nothing." }) };
 

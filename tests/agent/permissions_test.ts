@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { linux, needs } from "../kit/process.ts";
+import { linux, needs } from "../kit/needs.ts";
 
 async function tried(role: "server" | "client"): Promise<Record<string, string>> {
   const main = new URL("../kit/permissions_main.ts", import.meta.url).pathname;

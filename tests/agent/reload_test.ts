@@ -8,7 +8,8 @@ import type { Input, InputPlugin, Output, OutputPlugin, Plugin } from "../../lib
 import { changeOf } from "../../lib/agent/reconfigure.ts";
 import { type AnyKey, duration, integer, live, optional, table, tables, text } from "../../lib/schema.ts";
 import { formatPath } from "../../lib/schema/path.ts";
-import { LogLines, until } from "../kit/relay.ts";
+import { LogLines } from "../kit/log_lines.ts";
+import { until } from "../kit/waiting.ts";
 
 const doc = "A key.";
 const group = table({ pid: integer({ doc, default: 0 }), pace: live(duration({ doc, default: "1s" })) }, {

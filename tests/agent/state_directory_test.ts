@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EXIT, ExitError } from "../../lib/base/errors.ts";
 import { findStateBase, roleOf, StateDirectory } from "../../lib/agent/state_directory.ts";
-import { released, TempDir } from "../kit/process.ts";
+import { released, TempDir } from "../kit/temp_dir.ts";
 
 const env = (variables: Record<string, string>) => (name: string) => variables[name];
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ExitError } from "../../lib/base/errors.ts";
 import { Secret } from "../../lib/base/secrets.ts";
-import { TempDir } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 Deno.test("a secret comes from a file without its line break, and anew when the file has changed", async () => {
   await using dir = new TempDir();

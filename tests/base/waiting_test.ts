@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { Wakeup } from "../../lib/base/waiting.ts";
+import { pause } from "../kit/waiting.ts";
 
-const tick = () => new Promise((resolve) => setTimeout(resolve, 0));
+const tick = () => pause(0);
 
 Deno.test("a wait ends when it is woken, when its time is over, or when the signal is aborted", async () => {
   const wakeup = new Wakeup();

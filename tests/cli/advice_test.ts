@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
-import { TempDir } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 /** What `config check` says about a file. */
 async function check(text: string, env: Record<string, string> = {}, ...flags: string[]) {

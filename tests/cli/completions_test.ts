@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
 import { COMMANDS, ENVIRONMENT, EXIT_CODES, FLAGS, SIGNALS } from "../../lib/cli/declarations.ts";
-import { has, needs, python3, runProgram, TempDir } from "../kit/process.ts";
+import { has, needs, python3 } from "../kit/needs.ts";
+import { runProgram } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 async function printed(...args: string[]): Promise<string> {
   let text = "";

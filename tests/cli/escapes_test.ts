@@ -7,9 +7,11 @@ import { seriesOf } from "../../lib/points/measurement.ts";
 import { encodeFrame } from "../../lib/wire/protocol.ts";
 import { AcknowledgedClient } from "../kit/acknowledged.ts";
 import { metricOf } from "../kit/decode.ts";
+import { HandServer, Peer } from "../kit/peer.ts";
 import { batchOf } from "../kit/points.ts";
-import { Program, runProgram, TempDir } from "../kit/process.ts";
-import { acceptance, COUNTER, greeting, HandServer, Peer } from "../kit/relay.ts";
+import { Program, runProgram } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { acceptance, COUNTER, greeting } from "../kit/wire.ts";
 import { clientKeys, IN_MEMORY, POLL_FAST, portOf, startServer } from "../end_to_end/relay.ts";
 
 /** Clears a screen (in two ways), rings, ends a line, turns the direction of writing, and is a line of its own. */

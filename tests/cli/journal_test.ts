@@ -6,7 +6,8 @@ import { lockHolder } from "../../lib/base/file_lock.ts";
 import { Batch, type Metric, seriesOf } from "../../lib/points/measurement.ts";
 import { copyOf, drain, fill, open, range, segmentsOf, synced, withDirectory } from "../kit/journal.ts";
 import { numbered } from "../kit/points.ts";
-import { TempDir } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { pause } from "../kit/waiting.ts";
 
 interface Outcome {
   code: number;
@@ -469,7 +470,7 @@ Deno.test("while a process uses the journal it can be looked at, and not be repa
     const writing = (async () => {
       for (let n = 0; !stopped; n++) {
         await used.append(numbered(20, 20 * n));
-        await new Promise((resolve) => setTimeout(resolve, 0));
+        await pause(0);
       }
     })();
     assert.equal(lockHolder(`${directory}/lock`), Deno.pid);

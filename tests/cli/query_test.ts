@@ -5,8 +5,11 @@ import { render, type Row } from "../../lib/cli/rows.ts";
 import { main } from "../../lib/cli.ts";
 import { Gathering, newColumns, Numbering } from "../../lib/outputs/sqlite/gather.ts";
 import { Store } from "../../lib/outputs/sqlite/store.ts";
-import { linux, needs, PATIENCE_MS, peakMemory, PROGRAM, runProgram, TempDir } from "../kit/process.ts";
+import { linux, needs } from "../kit/needs.ts";
+import { peakMemory, PROGRAM, runProgram } from "../kit/process.ts";
 import { sessionBatches } from "../kit/session.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { PATIENCE_MS, pause } from "../kit/waiting.ts";
 
 /** The recorded session, in a file. */
 function storeSession(path: string): void {
@@ -277,7 +280,7 @@ Deno.test({
       try {
         peak = peakMemory(child.pid) / 2 ** 20;
       } catch { /* it has just ended */ }
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(20);
     }
     assert.equal((await ending).code, 0);
     assert.ok(peak > 20 && peak < 250, `${peak} MiB`);
@@ -294,7 +297,7 @@ Deno.test({
     const [program, ...args] = [...PROGRAM, "query", `SELECT max(i) FROM (${ENDLESS})`, "--database", path];
     const child = new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
     const killer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await pause(1500);
     child.kill("SIGINT");
     const { signal, code } = await child.status;
     clearTimeout(killer);

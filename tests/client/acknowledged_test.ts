@@ -7,24 +7,18 @@ import { MetricRegistry } from "../../lib/points/registry.ts";
 import { AcknowledgedClient, AcknowledgingServer, INSTANCE } from "../kit/acknowledged.ts";
 import { Chance } from "../kit/bytes.ts";
 import { configOf, TestClient } from "../kit/client.ts";
+import { Collector } from "../kit/collector.ts";
 import { metricOf, pointsOf } from "../kit/decode.ts";
-import { open, withDirectory } from "../kit/journal.ts";
-import { sessionBatches } from "../kit/session.ts";
+import { journalOf, open, withDirectory } from "../kit/journal.ts";
+import { HandServer, OneMessagePerRead, Peer } from "../kit/peer.ts";
 import { batchOf, numbered, series } from "../kit/points.ts";
-import { freePort } from "../kit/process.ts";
-import {
-  Collector,
-  greeting,
-  HandServer,
-  journalOf,
-  OneMessagePerRead,
-  Peer,
-  TestServer,
-  until,
-} from "../kit/relay.ts";
+import { freePort } from "../kit/ports.ts";
+import { sessionBatches } from "../kit/session.ts";
+import { TestServer } from "../kit/test_server.ts";
+import { pause, until } from "../kit/waiting.ts";
+import { greeting } from "../kit/wire.ts";
 
 const upTo = (count: number, first = 0) => Array.from({ length: count }, (_, i) => first + i);
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const quick = { retry: { max_times: 1000, initial_delay: 2, max_delay: 5 } };
 
 /** The values that a server has, as numbers. */
@@ -577,7 +571,7 @@ Deno.test("a server that is told to hand over passes on what it has gathered, an
   assert.equal(server.points.length, server.server.stats.points);
   const { length } = server.points;
   await client.peer.closed();
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await pause(20);
   assert.equal(server.points.length, length);
   await server.stop();
 });

@@ -5,19 +5,15 @@ import { PostcardReader } from "../../lib/postcard.ts";
 import { encodeFrame, MESSAGE } from "../../lib/wire/protocol.ts";
 import { retrying } from "../../lib/client/retrying.ts";
 import { configOf, TestClient } from "../kit/client.ts";
+import { Collector } from "../kit/collector.ts";
 import { decodeBody, decoderWith, metricOf, pointsOf } from "../kit/decode.ts";
+import { journalOf } from "../kit/journal.ts";
+import { HandServer, OneMessagePerRead, type Peer } from "../kit/peer.ts";
 import { batchOf, numbered, series } from "../kit/points.ts";
-import { freePort } from "../kit/process.ts";
-import {
-  acceptance,
-  Collector,
-  HandServer,
-  journalOf,
-  OneMessagePerRead,
-  type Peer,
-  TestServer,
-  until,
-} from "../kit/relay.ts";
+import { freePort } from "../kit/ports.ts";
+import { TestServer } from "../kit/test_server.ts";
+import { pause, until } from "../kit/waiting.ts";
+import { acceptance } from "../kit/wire.ts";
 
 /** Accepts a client by hand: reads its greeting and accepts it. */
 async function accepted(server: HandServer): Promise<Peer> {
@@ -87,7 +83,7 @@ Deno.test("buffer_max_length counts bytes of encoded points: a buffer that is fu
   await using client = new TestClient(configOf(server.port, { buffer_max_length: 200 }));
   const peer = await accepted(server);
   client.push(numbered(4));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await pause(50);
   assert.equal(
     client.client.stats.sent_messages,
     0,
@@ -105,7 +101,7 @@ Deno.test("a real server, which looks at one message per read and drops the rest
     const real = new OneMessagePerRead(await server.accept());
     for (let n = 0; n < 30; n++) {
       client.push(numbered(300, n * 300));
-      if (n % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      if (n % 10 === 0) await pause(20);
     }
     await client.finish();
     await real.done;
@@ -207,7 +203,7 @@ Deno.test("what was not written completely is sent again on the next connection,
     assert.deepEqual((await receive(peer))?.values, [0]);
     // Far more than the socket's buffers hold, so that writing stops in the middle of it.
     client.push(numbered(400_000, 1));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await pause(300);
   }
   const { sent_points } = client.client.stats;
   await using again = await accepted(server);
@@ -234,7 +230,7 @@ Deno.test("a server that restarts gets what is measured while it is away", async
   await first.stop();
   await until(() => client.logs.matching(/Connection lost|Cannot connect/).length > 0);
   client.push(numbered(10, 10));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await pause(100);
   await using second = new TestServer({ port });
   await until(() => second.points.length === 10);
   assert.deepEqual(
@@ -337,7 +333,7 @@ Deno.test("the retries count anew after a connection has held, and not before", 
   await using client = new TestClient(configOf(server.port, { retry }));
   for (let n = 0; n < 5; n++) {
     await using _held = await accepted(server);
-    await new Promise((resolve) => setTimeout(resolve, 120));
+    await pause(120);
   }
   assert.equal(client.failure, undefined);
   for (let n = 0; n < 3; n++) {

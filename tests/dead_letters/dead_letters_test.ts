@@ -10,9 +10,10 @@ import { definePlugin, type Output, type Plugin, type PluginContext } from "../.
 import { table } from "../../lib/schema.ts";
 import { cases, Chance } from "../kit/bytes.ts";
 import { metricOf, pointsOf } from "../kit/decode.ts";
+import { LogLines } from "../kit/log_lines.ts";
 import { batchOf, numbered } from "../kit/points.ts";
-import { TempDir } from "../kit/process.ts";
-import { LogLines, until } from "../kit/relay.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { pause, until } from "../kit/waiting.ts";
 
 const F64 = metricOf("temperature", "f64", { base: "°C", prefix: "milli" });
 const ODD = seriesOf(F64, {
@@ -235,7 +236,7 @@ Deno.test("what another process does with the files takes turns with the agent",
   assert.ok("file" in held);
   box.add(numbered(1, 1), 0, "no");
   const synced = box.sync();
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await pause(100);
   assert.deepEqual(await values(dir.path), []);
   held.file.close();
   await synced;
@@ -385,7 +386,7 @@ Deno.test("a replay that is ended before its time loses nothing", async () => {
       return false;
     }
   });
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await pause(50);
   Deno.kill(Deno.pid, "SIGTERM");
   assert.equal(await replaying, 69);
   assert.equal(cli.stdout, "picky: 0 points written, 3 left for the next replay\n");

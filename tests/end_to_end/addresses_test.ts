@@ -1,16 +1,9 @@
 /** Where servers listen and clients connect to: families, interfaces and names, between two networks of their own. */
 import assert from "node:assert/strict";
+import { iproute2, linux, namespaces, needs } from "../kit/needs.ts";
 import { Cable, Namespace } from "../kit/netns.ts";
-import {
-  iproute2,
-  linux,
-  namespaces,
-  needs,
-  Program,
-  type Ran,
-  runProgram,
-  TempDir,
-} from "../kit/process.ts";
+import { Program, type Ran, runProgram } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import { clientKeys, connected, grown, IN_MEMORY, POLL_FAST, readRows, startServer } from "./relay.ts";
 
 const PORT = 50_051;

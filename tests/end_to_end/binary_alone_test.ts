@@ -1,6 +1,7 @@
 /** The compiled program alone, where there is nothing else. Runs when ALUMET_RELAY_BIN names it. */
 import assert from "node:assert/strict";
-import { binary, Program, runProgram, type StartOptions, TempDir } from "../kit/process.ts";
+import { binary, Program, runProgram, type StartOptions } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import { clientKeys, connected, portOf } from "./relay.ts";
 
 /** An empty folder with a copy of the program, and no environment at all: no PATH, no HOME. */

@@ -1,7 +1,9 @@
 /** A client that measures this machine, a server that stores, and hops between them. */
 import assert from "node:assert/strict";
 import { testdataText } from "../kit/bytes.ts";
-import { linux, needs, Program, runProgram, TempDir } from "../kit/process.ts";
+import { linux, needs } from "../kit/needs.ts";
+import { Program, runProgram } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import { clientKeys, connected, grown, POLL_FAST, portOf, readRows, startServer } from "./relay.ts";
 
 /** A metric of each part that the client measures. */

@@ -1,6 +1,6 @@
 /** A short run of the tool that kills, cuts, fills and damages (tools/chaos.ts); long ones are in docs/delivery.md. */
 import assert from "node:assert/strict";
-import { linux, needs, program } from "../kit/process.ts";
+import { linux, needs, program } from "../kit/needs.ts";
 
 const TOOL = new URL("../../tools/chaos.ts", import.meta.url).pathname;
 

@@ -1,7 +1,10 @@
 /** A wall clock that somebody sets back, by libfaketime, which Deno and the compiled program ask for the time. */
 import assert from "node:assert/strict";
-import { linux, type Need, needs, Program, type StartOptions, TempDir } from "../kit/process.ts";
+import { linux, type Need, needs } from "../kit/needs.ts";
+import { Program, type StartOptions } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import { clientKeys, connected, grown, POLL_FAST, portOf, readRows, type Row, startServer } from "./relay.ts";
+import { pause } from "../kit/waiting.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -73,10 +76,10 @@ Deno.test({
     await grown(files[0], size() + 8000);
     assert.equal(await first.stop(), 0, first.log);
     await client.line(/measurements are kept on disk/);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await pause(500);
     clocks.client.set(-7200);
     clocks.server.set(-7200);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await pause(500);
     await using second = await startServer(files[1], { ...clocks.server.options, address });
     await connected(client, 2);
     await grown(files[1], 16_000);

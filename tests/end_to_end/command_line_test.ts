@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import denoConfig from "../../deno.json" with { type: "json" };
 import { encodeFrame } from "../../lib/wire/protocol.ts";
-import { HandServer } from "../kit/relay.ts";
-import { binary, freePort, linux, needs, Program, runProgram, TempDir } from "../kit/process.ts";
+import { linux, needs } from "../kit/needs.ts";
+import { HandServer } from "../kit/peer.ts";
+import { freePort } from "../kit/ports.ts";
+import { binary, Program, runProgram } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import { clientKeys, greeted, IN_MEMORY } from "./relay.ts";
 
 const KEEP_TRYING = clientKeys({

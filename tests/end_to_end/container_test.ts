@@ -4,8 +4,10 @@
  * the program.
  */
 import assert from "node:assert/strict";
-import { binary, linux, namespaces, needs, Program, shell, TempDir } from "../kit/process.ts";
-import { until } from "../kit/relay.ts";
+import { linux, namespaces, needs } from "../kit/needs.ts";
+import { binary, Program, shell } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { until } from "../kit/waiting.ts";
 import { portOf } from "./relay.ts";
 
 const PACKAGING = new URL("../../packaging/", import.meta.url);

@@ -1,8 +1,10 @@
 /** A server that stores each client in files of its own, finishes them and compresses them. */
 import assert from "node:assert/strict";
 import { parseCsv } from "../kit/csv.ts";
-import { TempDir } from "../kit/process.ts";
-import { COUNTER, countingFrame, Peer, until } from "../kit/relay.ts";
+import { Peer } from "../kit/peer.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { until } from "../kit/waiting.ts";
+import { COUNTER, countingFrame } from "../kit/wire.ts";
 import { portOf, startServer } from "./relay.ts";
 
 async function valuesIn(path: string): Promise<number[]> {

@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { Chance } from "../kit/bytes.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import { parseCsv } from "../kit/csv.ts";
+import { linux, needs } from "../kit/needs.ts";
 import { numbered } from "../kit/points.ts";
-import { freePort, linux, needs, TempDir } from "../kit/process.ts";
-import { until } from "../kit/relay.ts";
+import { freePort } from "../kit/ports.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { pause, until } from "../kit/waiting.ts";
 import { startServer } from "./relay.ts";
 
 const ROUNDS = 8;
@@ -22,7 +24,7 @@ class Numbers {
         const count = 1 + chance.int(400);
         await client.journal.append(numbered(count, this.given));
         this.given += count;
-        await new Promise((resolve) => setTimeout(resolve, chance.int(4)));
+        await pause(chance.int(4));
       }
     })();
   }
@@ -58,7 +60,7 @@ Deno.test({
       await using server = await startServer(file, options);
       const before = (await Deno.stat(file)).size;
       await until(() => Deno.statSync(file).size > before, 10_000, "rows are written");
-      await new Promise((resolve) => setTimeout(resolve, chance.int(500)));
+      await pause(chance.int(500));
       takenBack += server.matching(/are taken back/).length;
       assert.deepEqual(server.matching(/there twice/), [], server.log);
       await server.stop("SIGKILL");

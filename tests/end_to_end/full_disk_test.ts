@@ -1,8 +1,12 @@
 /** A file on a disk that is full for a while. */
 import assert from "node:assert/strict";
+import { linux, namespaces, needs } from "../kit/needs.ts";
 import { Namespace } from "../kit/netns.ts";
-import { linux, namespaces, needs, PATIENCE_MS, type Program, TempDir } from "../kit/process.ts";
-import { COUNTER, countingFrame, Peer, until } from "../kit/relay.ts";
+import { Peer } from "../kit/peer.ts";
+import type { Program } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
+import { COUNTER, countingFrame } from "../kit/wire.ts";
 import { IN_MEMORY, portOf, rowsOf, startServer } from "./relay.ts";
 
 const FILE = "/mnt/measures.csv";
@@ -47,7 +51,7 @@ Deno.test({
       before = sent;
       return stands && sent > 0;
     }, PATIENCE_MS);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await pause(1500);
     assert.ok(sent < total);
     assert.equal(server.matching(/Cannot write/).length, 1, "it does not complain at each try");
 

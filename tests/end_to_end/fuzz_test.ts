@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { fuzz } from "../../tools/fuzz/run.ts";
 import { cases } from "../kit/bytes.ts";
-import { linux, needs, openssl } from "../kit/process.ts";
+import { linux, needs, openssl } from "../kit/needs.ts";
 
 Deno.test({
   name:

@@ -3,9 +3,12 @@ import assert from "node:assert/strict";
 import { LineRenderer, Lines } from "../../lib/outputs/influxdb/lines.ts";
 import { testdata } from "../kit/bytes.ts";
 import { influxd, InfluxDb } from "../kit/influx.ts";
-import { needs, PATIENCE_MS, peakMemory, Program, runProgram, TempDir } from "../kit/process.ts";
-import { Peer } from "../kit/relay.ts";
+import { needs } from "../kit/needs.ts";
+import { Peer } from "../kit/peer.ts";
+import { peakMemory, Program, runProgram } from "../kit/process.ts";
 import { sessionBatches } from "../kit/session.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { PATIENCE_MS, pause } from "../kit/waiting.ts";
 import { portOf } from "./relay.ts";
 
 const TOKEN = "t0p-s3cret-token";
@@ -39,7 +42,7 @@ async function still(directory: string): Promise<void> {
     );
   for (let before = -1, now = bytes(); before !== now || now < 1000; now = bytes()) {
     before = now;
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await pause(300);
   }
 }
 
@@ -58,7 +61,7 @@ async function stored(database: InfluxDb, points: number, server: Program): Prom
   const deadline = performance.now() + PATIENCE_MS;
   while (await count() < points) {
     assert.ok(performance.now() < deadline, `${await count()} of ${points} points: ${server.log}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
   assert.equal(await count(), points);
 }

@@ -1,7 +1,11 @@
 /** A client whose journal is on disk: what it measures while its server is away, and while it is killed itself. */
 import assert from "node:assert/strict";
-import { freePort, linux, needs, Program, TempDir } from "../kit/process.ts";
-import { COUNTER, countingFrame, Peer } from "../kit/relay.ts";
+import { linux, needs } from "../kit/needs.ts";
+import { Peer } from "../kit/peer.ts";
+import { freePort } from "../kit/ports.ts";
+import { Program } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { COUNTER, countingFrame } from "../kit/wire.ts";
 import {
   clientKeys,
   connected,
@@ -13,6 +17,7 @@ import {
   type Row,
   startServer,
 } from "./relay.ts";
+import { pause } from "../kit/waiting.ts";
 
 /** It has a journal without being told. */
 function client(dir: TempDir, address: string, args: string[] = []): Program {
@@ -42,7 +47,7 @@ Deno.test({
     const file = dir.file("out.csv");
     await using measuring = client(dir, address);
     await measuring.line(/given up after 2 tries.*measurements are kept on disk, trying on/);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await pause(1000);
     await using server = await startServer(file, { address });
     const cameMs = Date.now();
     await connected(measuring);
@@ -74,7 +79,7 @@ Deno.test({
     {
       await using killed = client(dir, address);
       await killed.line(/measurements are kept on disk/);
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await pause(1000);
       assert.equal(await killed.stop("SIGKILL"), "SIGKILL");
       killedMs = Date.now();
     }
@@ -108,7 +113,7 @@ Deno.test({
     const never = ["--config-override", "journal.sync=1h", "--config-override", "shutdown_timeout=1h"];
     await using ended = client(dir, address, never);
     await ended.line(/measurements are kept on disk/);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await pause(1000);
     ended.signal("SIGTERM");
     await ended.line(/"Stopping"/);
     const began = performance.now();

@@ -1,8 +1,12 @@
 /** A server with very many clients, and with more of them than it has file descriptors for. */
 import assert from "node:assert/strict";
 import { encodeFrame, type WireMetric } from "../../lib/wire/protocol.ts";
-import { COUNTER, countingFrame, greeting, Peer, until } from "../kit/relay.ts";
-import { cpuSeconds, linux, needs, PATIENCE_MS, peakMemory, TempDir } from "../kit/process.ts";
+import { linux, needs } from "../kit/needs.ts";
+import { Peer } from "../kit/peer.ts";
+import { cpuSeconds, peakMemory } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
+import { COUNTER, countingFrame, greeting } from "../kit/wire.ts";
 import { manyFiles, portOf, readRows, startServer } from "./relay.ts";
 
 const CLIENTS = 1000;
@@ -66,7 +70,7 @@ Deno.test({
 /** How much a number grows within a second and a half. */
 async function rest(read: () => number): Promise<number> {
   const before = read();
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await pause(1500);
   return read() - before;
 }
 

@@ -1,9 +1,12 @@
 /** The program with the OpenTelemetry output, into a real database. */
 import assert from "node:assert/strict";
-import { needs, Program, runProgram, TempDir } from "../kit/process.ts";
+import { needs } from "../kit/needs.ts";
 import { OtlpDatabase, otlpDatabase, otlpPython, OtlpReceiver } from "../kit/otlp.ts";
-import { COUNTER, countingFrame, Peer, until } from "../kit/relay.ts";
-import { measurementFrame } from "../kit/wire.ts";
+import { Peer } from "../kit/peer.ts";
+import { Program, runProgram } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { until } from "../kit/waiting.ts";
+import { COUNTER, countingFrame, measurementFrame } from "../kit/wire.ts";
 import { portOf } from "./relay.ts";
 
 function keys(values: Record<string, string>): string[] {

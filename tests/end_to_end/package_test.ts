@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { quoteArgument } from "../../lib/systemd/quoting.ts";
 import { makePackages } from "../../tools/package.ts";
-import { binary, has, linux, namespaces, needs, runProgram, shell, TempDir } from "../kit/process.ts";
+import { has, linux, namespaces, needs } from "../kit/needs.ts";
+import { binary, runProgram, shell } from "../kit/process.ts";
 import { debootstrap, Machine } from "../kit/systemd.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { pause } from "../kit/waiting.ts";
 
 const EPOCH = 1_750_000_000;
 const SERVER = "alumet-relay-server.service";
@@ -229,7 +232,7 @@ if (binary) {
           await machine.run("systemctl", "restart", SERVER);
           const pid = await machine.show(SERVER, "MainPID");
           // Three periods in which it is well.
-          await new Promise((resolve) => setTimeout(resolve, 6000));
+          await pause(6000);
           assert.equal(await machine.show(SERVER, "MainPID"), pid);
           await machine.run("sh", "-c", `kill -STOP ${pid}`);
           await machine.until("another process", async () => {
@@ -249,7 +252,7 @@ if (binary) {
         await machine.run("sed", "-i", "1i oops = 1", config);
         assert.equal((await machine.try("systemctl", "restart", SERVER)).code, 1);
         assert.equal(await machine.show(SERVER, "ExecMainStatus"), "78");
-        await new Promise((resolve) => setTimeout(resolve, 7000));
+        await pause(7000);
         assert.equal(await machine.show(SERVER, "ActiveState"), "failed");
         assert.equal(await machine.show(SERVER, "NRestarts"), "0");
         await machine.run("sed", "-i", "1d", config);

@@ -3,9 +3,12 @@ import assert from "node:assert/strict";
 import { seriesOf } from "../../lib/points/measurement.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import { metricOf } from "../kit/decode.ts";
+import { needs } from "../kit/needs.ts";
 import { numbered } from "../kit/points.ts";
+import { freePort } from "../kit/ports.ts";
 import { Postgres, postgres } from "../kit/postgres.ts";
-import { freePort, needs, peakMemory, Program, runProgram, TempDir } from "../kit/process.ts";
+import { peakMemory, Program, runProgram } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 const MOST_MEMORY = 250e6;
 const SERIES = seriesOf(metricOf("counter"));

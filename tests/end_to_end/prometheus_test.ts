@@ -1,8 +1,12 @@
 /** The program with the Prometheus exporter, scraped by a real Prometheus. */
 import assert from "node:assert/strict";
-import { atMost, freePort, needs, Program, TempDir } from "../kit/process.ts";
+import { needs } from "../kit/needs.ts";
+import { Peer } from "../kit/peer.ts";
+import { freePort } from "../kit/ports.ts";
+import { Program } from "../kit/process.ts";
 import { Prometheus, prometheus, type Sample } from "../kit/prometheus.ts";
-import { Peer } from "../kit/relay.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { atMost, pause } from "../kit/waiting.ts";
 import { measurementFrame } from "../kit/wire.ts";
 import { portOf } from "./relay.ts";
 
@@ -132,7 +136,7 @@ Deno.test("a client can show its own measurements, without a server", async () =
     10_000,
     (async () => {
       while (!/^mem_total_alumet_\w*bytes\{.*\} \d+$/m.test(await page())) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await pause(50);
       }
     })(),
     () => program.log,

@@ -4,9 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { framesOf, testdata, testdataText } from "../kit/bytes.ts";
-import { freePort, linux, needs, PATIENCE_MS, type Program, TempDir } from "../kit/process.ts";
-import { Peer, until } from "../kit/relay.ts";
+import { linux, needs } from "../kit/needs.ts";
+import { Peer } from "../kit/peer.ts";
+import { freePort } from "../kit/ports.ts";
+import type { Program } from "../kit/process.ts";
 import { sessionBatches } from "../kit/session.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { PATIENCE_MS, until } from "../kit/waiting.ts";
 import { startServer } from "./relay.ts";
 
 /** What a real client says at the beginning of each connection: its greeting and its metrics. */

@@ -1,10 +1,12 @@
 /** A server that is killed under a thousand clients, which all come back to it at once. */
 import assert from "node:assert/strict";
-import { linux, needs, peakMemory, TempDir } from "../kit/process.ts";
 import { configOf, TestClient } from "../kit/client.ts";
+import { linux, needs } from "../kit/needs.ts";
 import { numbered } from "../kit/points.ts";
+import { peakMemory } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { until } from "../kit/waiting.ts";
 import { manyFiles, portOf, readRows, startServer } from "./relay.ts";
-import { until } from "../kit/relay.ts";
 
 const CLIENTS = 1000;
 const MEMORY_LIMIT = 250e6;

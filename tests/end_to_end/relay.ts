@@ -1,7 +1,9 @@
 /** What the tests of whole relays share: how servers and clients are started, and how a CSV file is read. */
 import assert from "node:assert/strict";
-import { type HandServer, type Peer, until } from "../kit/relay.ts";
-import { atMost, type Need, PATIENCE_MS, Program, type StartOptions } from "../kit/process.ts";
+import type { Need } from "../kit/needs.ts";
+import type { HandServer, Peer } from "../kit/peer.ts";
+import { Program, type StartOptions } from "../kit/process.ts";
+import { atMost, PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 
 /** Measures little, and often. */
 export const POLL_FAST: readonly string[] = [
@@ -129,7 +131,7 @@ export class Flood {
   async stuck(): Promise<void> {
     for (let before = -1; before !== this.sent || before === 0;) {
       before = this.sent;
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await pause(500);
     }
   }
 }

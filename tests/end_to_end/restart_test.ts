@@ -1,6 +1,8 @@
 /** A server that is killed, and comes back on its port. */
 import assert from "node:assert/strict";
-import { linux, needs, Program, TempDir } from "../kit/process.ts";
+import { linux, needs } from "../kit/needs.ts";
+import { Program } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import {
   clientKeys,
   connected,

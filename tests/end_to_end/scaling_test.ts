@@ -3,16 +3,19 @@ import assert from "node:assert/strict";
 import { Chance } from "../kit/bytes.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import { metricOf } from "../kit/decode.ts";
+import { journalOf } from "../kit/journal.ts";
+import { needs } from "../kit/needs.ts";
+import { freePort } from "../kit/ports.ts";
+import { Postgres, postgres } from "../kit/postgres.ts";
+import { Program } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 import { DEFAULT_LIMITS } from "../../lib/client.ts";
 import { Batch, seriesOf } from "../../lib/points/measurement.ts";
-import { Postgres, postgres } from "../kit/postgres.ts";
-import { freePort, needs, PATIENCE_MS, Program, TempDir } from "../kit/process.ts";
-import { journalOf, until } from "../kit/relay.ts";
 
 const CLIENTS = 6;
 const ROUNDS = 40;
 const COUNTER = seriesOf(metricOf("counter"));
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A server that can be killed, and started again on its port with its state. */
 class Server implements AsyncDisposable {

@@ -3,20 +3,10 @@ import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
 import { Capture } from "../kit/capture.ts";
 import { certificates } from "../kit/certificates.ts";
+import { iproute2, linux, namespaces, needs, openssl, program, python3 } from "../kit/needs.ts";
 import { Cable } from "../kit/netns.ts";
-import {
-  iproute2,
-  linux,
-  namespaces,
-  needs,
-  openssl,
-  Program,
-  program,
-  python3,
-  type Ran,
-  runProgram,
-  TempDir,
-} from "../kit/process.ts";
+import { Program, type Ran, runProgram } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import { clientKeys, connected, grown, IN_MEMORY, POLL_FAST, readRows } from "./relay.ts";
 
 const PORT = 50_051;

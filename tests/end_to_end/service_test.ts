@@ -1,18 +1,15 @@
 /** The program as a service: what it tells its manager, and what SIGHUP does. The test plays the manager. */
 import assert from "node:assert/strict";
+import { linux, namespaces, needs, python3 } from "../kit/needs.ts";
 import { Namespace } from "../kit/netns.ts";
 import { NotifySocket } from "../kit/notify.ts";
-import {
-  freePort,
-  linux,
-  namespaces,
-  needs,
-  PATIENCE_MS,
-  Program,
-  python3,
-  TempDir,
-} from "../kit/process.ts";
-import { COUNTER, countingFrame, greeting, Peer, TestServer, until } from "../kit/relay.ts";
+import { Peer } from "../kit/peer.ts";
+import { freePort } from "../kit/ports.ts";
+import { Program } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { TestServer } from "../kit/test_server.ts";
+import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
+import { COUNTER, countingFrame, greeting } from "../kit/wire.ts";
 import { POLL_FAST, portOf, readRows, startServer } from "./relay.ts";
 
 const isPing = (text: string) => text === "WATCHDOG=1";
@@ -34,7 +31,7 @@ class Numbers {
     while (!this.#stopped) {
       await this.peer.send(countingFrame(this.name, this.sent, 100));
       this.sent += 100;
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(5);
     }
   }
 

@@ -2,8 +2,12 @@
 import assert from "node:assert/strict";
 import { PostcardReader } from "../../lib/postcard.ts";
 import { MESSAGE } from "../../lib/wire/protocol.ts";
-import { atMost, linux, needs, peakMemory, Program, shell, TempDir } from "../kit/process.ts";
-import { acceptance, COUNTER, countingFrame, HandServer, Peer } from "../kit/relay.ts";
+import { linux, needs } from "../kit/needs.ts";
+import { HandServer, Peer } from "../kit/peer.ts";
+import { peakMemory, Program, shell } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { atMost, pause } from "../kit/waiting.ts";
+import { acceptance, COUNTER, countingFrame } from "../kit/wire.ts";
 import { greeted, IN_MEMORY, portOf, startServer } from "./relay.ts";
 
 const RATE = 1e6;
@@ -23,7 +27,7 @@ class Throttle {
   async took(bytes: number): Promise<void> {
     this.#taken += bytes;
     const ahead = this.#taken / RATE * 1000 - (performance.now() - this.#began);
-    if (!this.#open && ahead > 0) await new Promise((resolve) => setTimeout(resolve, ahead));
+    if (!this.#open && ahead > 0) await pause(ahead);
   }
 
   open(): void {
@@ -65,7 +69,7 @@ async function underPressure(server: Program, output: (throttle: Throttle) => Pr
   taking.catch(() => {});
   await using peer = await Peer.client(portOf(server), "flood", [COUNTER]);
   const flood = new Flood(peer);
-  await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+  await pause(SLOW_MS);
   assert.ok(flood.sent < POINTS, "the client waits");
   throttle.open();
   await atMost(60_000, flood.done, () => `${POINTS} points to be sent: ${flood.sent}\n${server.log}`);

@@ -1,6 +1,8 @@
 /** Several agents of one user on one machine, started by hand. */
 import assert from "node:assert/strict";
-import { linux, needs, Program, type StartOptions, TempDir } from "../kit/process.ts";
+import { linux, needs } from "../kit/needs.ts";
+import { Program, type StartOptions } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import { clientKeys, connected, grown, POLL_FAST, portOf, readRows, startServer } from "./relay.ts";
 
 const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();

@@ -1,8 +1,12 @@
 /** What a server owes its clients when it is stopped: there are no acknowledgements, so all that had arrived. */
 import assert from "node:assert/strict";
-import { linux, needs, shell, TempDir } from "../kit/process.ts";
-import { COUNTER, countingFrame, Peer } from "../kit/relay.ts";
+import { linux, needs } from "../kit/needs.ts";
+import { Peer } from "../kit/peer.ts";
+import { shell } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { COUNTER, countingFrame } from "../kit/wire.ts";
 import { Flood, IN_MEMORY, portOf, startServer } from "./relay.ts";
+import { pause } from "../kit/waiting.ts";
 
 /** How many numbers there are of each client, which must be 0, 1, 2 … */
 function countsOf(csv: string): Map<string, number> {
@@ -73,7 +77,7 @@ Deno.test({
 
     server.signal("SIGTERM");
     await server.line(/Stopping/);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await pause(500);
     const reading = new Response(pipe.readable).text();
     assert.equal(await server.exit(), 0, server.log);
     await sending;

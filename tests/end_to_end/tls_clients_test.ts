@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { certificates } from "../kit/certificates.ts";
 import { configOf, TestClient } from "../kit/client.ts";
+import { linux, needs, openssl } from "../kit/needs.ts";
 import { numbered } from "../kit/points.ts";
-import { linux, needs, openssl, peakMemory, TempDir } from "../kit/process.ts";
-import { until } from "../kit/relay.ts";
+import { peakMemory } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { until } from "../kit/waiting.ts";
 import { manyFiles, portOf, readRows, startServer } from "./relay.ts";
 
 const CLIENTS = 1000;

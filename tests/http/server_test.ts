@@ -8,7 +8,8 @@ import {
 } from "../../lib/http/head.ts";
 import { type HttpHandler, type HttpLimits, HttpServer } from "../../lib/http/server.ts";
 import { cases, Chance } from "../kit/bytes.ts";
-import { LogLines, until } from "../kit/relay.ts";
+import { LogLines } from "../kit/log_lines.ts";
+import { pause, until } from "../kit/waiting.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const echo: HttpHandler = ({ method, path }) => textResponse(200, `${method} ${path}`);
@@ -174,7 +175,7 @@ Deno.test("with too many connections the one that has waited longest makes room;
   assert.equal(first.text, "");
 
   // Now three are being answered, and nobody is waiting.
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await pause(50);
   using fifth = await RawPeer.connect(server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   await until(() => fifth.text !== "");
   assert.match(fifth.text, /^HTTP\/1\.1 503 .*\r\nretry-after: 1\r\n/s);
@@ -208,7 +209,7 @@ Deno.test("at the end, the answer that is under way is finished, and connections
   using idle = await RawPeer.connect(server);
   using peer = await RawPeer.connect(server, "GET /last HTTP/1.1\r\nHost: x\r\n\r\n");
   await until(() => server.connections === 2);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await pause(50);
   const disposed = server[Symbol.asyncDispose]();
   await idle.ended;
   made.resolve();

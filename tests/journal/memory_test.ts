@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { BYTES_PER_POINT } from "../../lib/points/measurement.ts";
 import { MemoryJournal } from "../../lib/journal.ts";
 import { numbered } from "../kit/points.ts";
+import { pause } from "../kit/waiting.ts";
 
 const points = (count: number) => count * BYTES_PER_POINT;
 const ROOMY = { limitBytes: points(1000) };
@@ -10,7 +11,7 @@ async function isPending(promise: Promise<unknown> | void): Promise<boolean> {
   if (!promise) return false;
   let pending = true;
   promise.then(() => pending = false);
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await pause(0);
   return pending;
 }
 

@@ -12,7 +12,8 @@ import {
   readSequence,
   type Welcome,
 } from "../../lib/wire/protocol.ts";
-import { acceptance, greeting, type HandServer, Peer } from "./relay.ts";
+import { type HandServer, Peer } from "./peer.ts";
+import { acceptance, greeting } from "./wire.ts";
 
 export const INSTANCE = "00112233445566778899aabbccddeeff";
 

@@ -1,7 +1,6 @@
 /** What goes over an interface, recorded by tcpdump. */
 import type { Namespace } from "./netns.ts";
-import { atMost, PATIENCE_MS } from "./process.ts";
-import { until } from "./relay.ts";
+import { atMost, PATIENCE_MS, until } from "./waiting.ts";
 
 /** A recording that runs. */
 export class Capture {

@@ -1,5 +1,7 @@
 /** Certificates for tests, made by the openssl program. */
-import { needs, openssl, shell, TempDir } from "./process.ts";
+import { needs, openssl } from "./needs.ts";
+import { shell } from "./process.ts";
+import { TempDir } from "./temp_dir.ts";
 
 export interface Issued {
   cert: string;

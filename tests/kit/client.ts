@@ -4,7 +4,8 @@ import type { Journal } from "../../lib/journal.ts";
 import type { Batch } from "../../lib/points/measurement.ts";
 import type { RelayClientConfig } from "../../lib/client/config.ts";
 import { relayClient } from "../../lib/outputs/relay_client.ts";
-import { journalOf, LogLines } from "./relay.ts";
+import { journalOf } from "./journal.ts";
+import { LogLines } from "./log_lines.ts";
 
 type Overrides = Partial<Omit<RelayClientConfig, "retry">> & { retry?: Partial<RelayClientConfig["retry"]> };
 

@@ -3,9 +3,9 @@
  * docs/architecture.md says how an output is plugged in.
  */
 import type { Output, PluginContext } from "../../lib/plugin.ts";
-import { type Need, needs } from "./process.ts";
 import { CASES } from "./contract/cases.ts";
 import type { Point } from "./contract/points.ts";
+import { type Need, needs } from "./needs.ts";
 
 /** What should be where the output puts its points. */
 export interface Expectation {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { Chance } from "./bytes.ts";
 import { parseCsv } from "./csv.ts";
-import { atMost, PATIENCE_MS } from "./process.ts";
+import { atMost, PATIENCE_MS, pause } from "./waiting.ts";
 
 const PROCESS = new URL("./output_process.ts", import.meta.url).pathname;
 
@@ -77,7 +77,7 @@ export class CrashingWriter implements AsyncDisposable {
   async crash(rounds: number, ms = 400): Promise<void> {
     for (let round = 0; round < rounds; round++) {
       await this.#start();
-      await new Promise((resolve) => setTimeout(resolve, this.#chance.int(ms)));
+      await pause(this.#chance.int(ms));
       this.#child!.kill("SIGKILL");
       await this.#ended();
     }

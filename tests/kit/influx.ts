@@ -1,6 +1,9 @@
 /** InfluxDB 1.6 and VictoriaMetrics of Debian, and a proxy in front of either that plays tricks. */
-import { freePort, type Need, succeeds, TempDir } from "./process.ts";
+import { type Need, succeeds } from "./needs.ts";
+import { freePort } from "./ports.ts";
 import { Service } from "./service.ts";
+import { TempDir } from "./temp_dir.ts";
+import { pause } from "./waiting.ts";
 
 export const influxd: Need = () =>
   succeeds("influxd", "version") ? undefined : "needs influxd (Debian's influxdb)";
@@ -226,7 +229,7 @@ export class Proxy implements AsyncDisposable {
       await this.#release.promise;
       return new Response(null, { status: 504 });
     }
-    if (this.trick === "slow") await new Promise((resolve) => setTimeout(resolve, 100));
+    if (this.trick === "slow") await pause(100);
     const { pathname, search } = new URL(request.url);
     const response = await fetch(this.target + pathname + search, {
       method: request.method,

@@ -1,11 +1,11 @@
-/** Journals on disk, for tests. */
+/** Journals for tests, on disk and in memory. */
 import type { ClientTable } from "../../lib/points/origins.ts";
 import { DiskJournal, type DiskJournalOptions } from "../../lib/journal/disk/disk_journal.ts";
-import type { BatchReader } from "../../lib/journal.ts";
+import { type BatchReader, MemoryJournal, type MemoryJournalOptions } from "../../lib/journal.ts";
 import { createLogger } from "../../lib/base/log.ts";
 import { Batch } from "../../lib/points/measurement.ts";
 import { numbered, NUMBERS } from "./points.ts";
-import { until } from "./relay.ts";
+import { until } from "./waiting.ts";
 
 /** Works in a directory that is removed afterwards. */
 export async function withDirectory(work: (directory: string) => Promise<void>): Promise<void> {
@@ -79,4 +79,9 @@ export function synced(journal: DiskJournal): Promise<void> {
 export function segmentsOf(directory: string): string[] {
   const names = [...Deno.readDirSync(directory)].map(({ name }) => name);
   return names.filter((name) => name.endsWith(".segment")).sort().map((name) => `${directory}/${name}`);
+}
+
+/** A journal in memory, without a limit that a test would meet. */
+export function journalOf(options: Partial<MemoryJournalOptions> = {}): MemoryJournal {
+  return new MemoryJournal({ limitBytes: 1e9, ...options });
 }

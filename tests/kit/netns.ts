@@ -2,7 +2,8 @@
  * Namespaces of Linux: networks and mounts of a test's own. Each is held by a process that ends when its standard input
  * is closed, so nothing is left behind, even where the tests are killed. Needs root, util-linux and iproute2.
  */
-import { atMost, PATIENCE_MS, shell } from "./process.ts";
+import { shell } from "./process.ts";
+import { atMost, PATIENCE_MS } from "./waiting.ts";
 
 /** Mount and network namespaces, with nothing but a loopback interface. */
 export class Namespace implements AsyncDisposable {

@@ -1,5 +1,6 @@
 /** The service manager's side of sd_notify(3): a socket that keeps what services say. */
-import { atMost, PATIENCE_MS, TempDir } from "./process.ts";
+import { TempDir } from "./temp_dir.ts";
+import { atMost, PATIENCE_MS } from "./waiting.ts";
 
 export class NotifySocket implements AsyncDisposable {
   readonly path: string;

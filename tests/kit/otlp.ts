@@ -1,6 +1,8 @@
 /** Receivers of OTLP that are not ours: Google's protobuf behind a server of Python, and VictoriaMetrics. */
-import { freePort, type Need, program, TempDir } from "./process.ts";
+import { type Need, program } from "./needs.ts";
+import { freePort } from "./ports.ts";
 import { Service } from "./service.ts";
+import { TempDir } from "./temp_dir.ts";
 
 /** A Python that has the package opentelemetry-proto. */
 const PYTHON = Deno.env.get("OTLP_PYTHON") || "python3";

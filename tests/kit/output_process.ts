@@ -14,6 +14,7 @@ import { contextWith } from "./context.ts";
 import { metricOf } from "./decode.ts";
 import { synced } from "./journal.ts";
 import { numbered } from "./points.ts";
+import { pause } from "./waiting.ts";
 
 /** Clients that the points are said to be of. */
 const CLIENTS = 5;
@@ -56,7 +57,7 @@ for (let number = 0, n = 0; !ended; n++) {
   number += count;
   unwritten.push({ position: journal.lastPosition, number });
   do {
-    await new Promise((resolve) => setTimeout(resolve, n % 20 === 0 ? 1 : 0));
+    await pause(n % 20 === 0 ? 1 : 0);
     tell();
   } while (journal.pendingPoints > MOST_PENDING && !ended);
 }

@@ -1,6 +1,8 @@
 /** A PostgreSQL server of a test's own: a cluster in a temporary folder, on a port of 127.0.0.1, stopped by the test. */
-import { TempDir } from "./process.ts";
-import { atMost, freePort, type Need, PATIENCE_MS } from "./process.ts";
+import type { Need } from "./needs.ts";
+import { freePort } from "./ports.ts";
+import { TempDir } from "./temp_dir.ts";
+import { atMost, PATIENCE_MS, pause } from "./waiting.ts";
 
 /** PostgreSQL does not run as root: then as this user, which its Debian package has made. */
 const USER = "postgres";
@@ -201,7 +203,7 @@ export class Postgres implements AsyncDisposable {
         return;
       } catch (error) {
         if (performance.now() > deadline) throw new Error(`It does not start: ${this.log}`, { cause: error });
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await pause(20);
       }
     }
   }
@@ -258,7 +260,7 @@ export class Postgres implements AsyncDisposable {
       );
     }
     await this.sql("SELECT pg_reload_conf()", "postgres");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,5 @@
 /** The `postgresql` output within the test's process, towards a server of the test's own. */
 import assert from "node:assert/strict";
-import { SystemClock } from "../../lib/base/clock.ts";
 import { DeadLetterBox, deadLetterDirectory } from "../../lib/dead_letters.ts";
 import { decodeLetter } from "../../lib/dead_letters/codec.ts";
 import { DeadLetterFiles, lettersIn } from "../../lib/dead_letters/files.ts";
@@ -13,10 +12,11 @@ import { PostgresOutput } from "../../lib/outputs/postgresql/output.ts";
 import { resolveSettings } from "../../lib/outputs/postgresql/settings.ts";
 import type { PluginContext } from "../../lib/plugin.ts";
 import { contextWith } from "./context.ts";
+import { needs } from "./needs.ts";
 import { batchOf, NUMBERS } from "./points.ts";
 import { Postgres, postgres } from "./postgres.ts";
-import { atMost, needs, PATIENCE_MS, TempDir } from "./process.ts";
-import { until } from "./relay.ts";
+import { TempDir } from "./temp_dir.ts";
+import { atMost, PATIENCE_MS, until } from "./waiting.ts";
 
 /** An environment that says nothing of a database. */
 const NOTHING_AROUND = {
@@ -57,13 +57,6 @@ export function onPostgres(
       await test(server);
     },
   });
-}
-
-/** Does not wait long for what is tried again. */
-export class HastyClock extends SystemClock {
-  override sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return super.sleep(Math.min(ms, 25), signal);
-  }
 }
 
 /** An output that runs, with a journal in memory. */

@@ -1,5 +1,7 @@
 /** The program as users run it: a process with arguments, an environment, a log, signals and an exit code. */
 import { isAbsolute, join } from "node:path";
+import { TempDir } from "./temp_dir.ts";
+import { atMost, PATIENCE_MS } from "./waiting.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const BINARY = Deno.env.get("ALUMET_RELAY_BIN") || undefined;
@@ -11,9 +13,6 @@ export const binary = BINARY && (isAbsolute(BINARY) ? BINARY : join(Deno.cwd(), 
 export const PROGRAM: readonly string[] = binary
   ? [binary]
   : [Deno.execPath(), "run", "--quiet", "-A", `${ROOT}main.ts`];
-
-/** How long a test waits for something that takes a moment on a machine with nothing else to do, in ms. */
-export const PATIENCE_MS = 30_000;
 
 const LIFETIME_MS = 120_000;
 /** Lines of a log in a message. */
@@ -73,15 +72,6 @@ function environmentOf({ env = {}, clearEnv = false }: StartOptions, state: stri
     },
     clearEnv,
   };
-}
-
-/** Settles as the promise does, or fails after `ms`. */
-export async function atMost<T>(ms: number, promise: Promise<T>, what: () => string): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`Not within ${ms} ms: ${what()}`)), ms);
-  });
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 /** A process that runs; it does not outlive the test. */
@@ -253,87 +243,4 @@ export function cpuSeconds(pid: number): number {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   // utime and stime, in ticks that are a hundredth of a second on every Linux that Deno runs on.
   return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-/** A folder that is removed in the end. */
-export class TempDir implements AsyncDisposable {
-  readonly path = Deno.makeTempDirSync({ prefix: "alumet-relay-" });
-
-  /** The path of a file in it. */
-  file(name: string): string {
-    return `${this.path}/${name}`;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.path, { recursive: true });
-  }
-}
-
-/** Waits until this process has no file of that path open: Deno 2.6 gives up a lock only when it has got it. */
-export async function released(path: string): Promise<void> {
-  if (Deno.build.os !== "linux") return;
-  const real = Deno.realPathSync(path);
-  const isOpen = () =>
-    [...Deno.readDirSync("/proc/self/fd")].some(({ name }) => {
-      try {
-        return Deno.readLinkSync(`/proc/self/fd/${name}`) === real;
-      } catch {
-        return false;
-      }
-    });
-  for (const began = performance.now(); isOpen();) {
-    if (performance.now() - began > PATIENCE_MS) throw new Error(`${path} is still open`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
-/** A port that nobody uses at the moment. */
-export function freePort(hostname = "127.0.0.1"): number {
-  using listener = Deno.listen({ hostname, port: 0 });
-  return listener.addr.port;
-}
-
-/** Why a test cannot run here, or `undefined`. */
-export type Need = () => string | undefined;
-
-/** Whether a command is there and exits with 0. */
-export const succeeds = (program: string, ...args: string[]) => {
-  try {
-    return new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).outputSync()
-      .success;
-  } catch {
-    return false;
-  }
-};
-
-export const linux: Need = () => Deno.build.os === "linux" ? undefined : "needs Linux";
-export const python3: Need = () => succeeds("python3", "-V") ? undefined : "needs python3";
-export const systemd: Need = () =>
-  succeeds("systemd-analyze", "--version") ? undefined : "needs systemd-analyze (systemd)";
-/** A program in the PATH, which is in the Debian package of that name. */
-export const has = (program: string, packaged = program): Need => () =>
-  succeeds("sh", "-c", `command -v ${program}`) ? undefined : `needs ${program} (${packaged})`;
-export const namespaces: Need = () =>
-  succeeds("unshare", "--mount", "--net", "true")
-    ? undefined
-    : "needs the right to make mount and network namespaces (root)";
-export const iproute2: Need = () => succeeds("ip", "-V") ? undefined : "needs the command ip (iproute2)";
-/** A program of a Debian package, whose flag `--version` or another one succeeds. */
-export const program = (name: string, debianPackage: string, ...args: string[]): Need => () =>
-  succeeds(name, ...args.length > 0 ? args : ["--version"])
-    ? undefined
-    : `needs the command ${name} (${debianPackage})`;
-export const openssl: Need = program("openssl", "openssl", "version");
-
-/**
- * The part of a test's definition that skips it where something is missing, and says why. In CI nothing is skipped:
- * the test fails by what is missing.
- */
-export function needs(...list: Need[]): { ignore: boolean } {
-  if (Deno.env.get("CI")) return { ignore: false };
-  const missing = list.map((need) => need()).filter((reason) => reason !== undefined);
-  if (missing.length > 0) {
-    console.error(`${new Error().stack?.match(/\w+_test\.ts:\d+/)}: ${missing.join(", ")}`);
-  }
-  return { ignore: missing.length > 0 };
 }

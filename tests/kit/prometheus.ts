@@ -1,7 +1,8 @@
 /** Prometheus itself, its promtool, and pages as a strict reader sees them. */
 import assert from "node:assert/strict";
-import { type Need, program, type TempDir } from "./process.ts";
+import { type Need, program } from "./needs.ts";
 import { Service } from "./service.ts";
+import type { TempDir } from "./temp_dir.ts";
 
 export const prometheus: Need = program("prometheus", "prometheus");
 export const promtool: Need = program("promtool", "prometheus");

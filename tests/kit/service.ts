@@ -1,5 +1,5 @@
 /** Servers of other people, from Debian's packages: each is started by a test, on loopback, and does not outlive it. */
-import { atMost, PATIENCE_MS } from "./process.ts";
+import { atMost, PATIENCE_MS, pause } from "./waiting.ts";
 
 /** A service that is older than this is killed, in ms. */
 const LIFETIME_MS = 300_000;
@@ -61,7 +61,7 @@ export class Service implements AsyncDisposable {
       } catch { /* not yet */ }
       if (this.#ended) throw new Error(`It has ended: ${this.log}`);
       if (performance.now() > deadline) throw new Error(`Not ready within ${ms} ms: ${this.log}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause(50);
     }
   }
 

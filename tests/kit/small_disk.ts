@@ -1,5 +1,6 @@
 /** A disk of a test's own, that is full when the test says so. */
-import { shell, TempDir } from "./process.ts";
+import { shell } from "./process.ts";
+import { TempDir } from "./temp_dir.ts";
 
 const ROOMY = "64m";
 

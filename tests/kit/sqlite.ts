@@ -1,5 +1,6 @@
 /** Databases as others see them: through the tools that users have. */
-import { type Need, shell, succeeds } from "./process.ts";
+import { type Need, succeeds } from "./needs.ts";
+import { shell } from "./process.ts";
 
 export const python3: Need = () =>
   succeeds("python3", "-c", "import sqlite3") ? undefined : "needs Python with its module sqlite3 (python3)";

@@ -2,7 +2,9 @@
  * A Debian with systemd as its first process, in namespaces of its own: units run as they do on a host, sandbox, users,
  * watchdog and journal included. Nothing of the host can be written from it. It ends with the test's process.
  */
-import { atMost, type Need, PATIENCE_MS, type Ran, runProgram, shell } from "./process.ts";
+import type { Need } from "./needs.ts";
+import { type Ran, runProgram, shell } from "./process.ts";
+import { atMost, PATIENCE_MS, pause } from "./waiting.ts";
 
 /** The release whose systemd (252) the units must work with. */
 const RELEASE = "bookworm";
@@ -150,7 +152,7 @@ export class Machine implements AsyncDisposable {
       let state = "";
       while (!/^(running|degraded)$/.test(state)) {
         if (performance.now() > deadline) throw new Error(`The machine is not up: ${state}`);
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        await pause(200);
         state = (await machine.try("systemctl", "is-system-running")).stdout.trim();
       }
       return machine;
@@ -201,7 +203,7 @@ export class Machine implements AsyncDisposable {
           `Not within ${ms} ms: ${what}; ${await this.run("journalctl", "--no-pager", "-n", "60")}`,
         );
       }
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await pause(200);
     }
   }
 
@@ -218,7 +220,7 @@ async function firstChild(pid: number): Promise<number> {
       const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`);
       if (text.trim() !== "") return Number(text.trim().split(" ")[0]);
     } catch { /* not yet */ }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause(20);
   }
   throw new Error("The machine has no first process");
 }

@@ -1,7 +1,7 @@
-/** Messages with measurements, written by hand rather than by the code under test. */
+/** Messages for tests; those with measurements are written by hand rather than by the code under test. */
 import { type AttributeValue, LOCAL_MACHINE } from "../../lib/points/measurement.ts";
 import { PostcardWriter } from "../../lib/postcard.ts";
-import { MESSAGE } from "../../lib/wire/protocol.ts";
+import { encodeFrame, MESSAGE, type WireMetric } from "../../lib/wire/protocol.ts";
 
 export interface WirePoint {
   /** The id under which the metric was registered. */
@@ -47,4 +47,40 @@ export function measurementFrame(sender: string, points: readonly WirePoint[]): 
   const frame = writer.written;
   new DataView(frame.buffer).setUint32(0, frame.length - 4);
   return frame;
+}
+
+export const COUNTER: WireMetric = { id: 0, name: "counter", type: "u64", unit: { base: "1", prefix: "" } };
+
+/** A frame with points of metric 0 whose values are the numbers from `first` on. */
+export function countingFrame(sender: string, first: number, count: number, id = 0): Uint8Array<ArrayBuffer> {
+  const writer = new PostcardWriter().raw(new Uint8Array(4)).string(sender).discriminant(
+    MESSAGE.sendMeasurements,
+  );
+  writer.u64(count);
+  for (let n = first; n < first + count; n++) {
+    writer.u64(id).u64(1_700_000_000).u32(n % 1e9).discriminant(1).u64(n);
+    writer.string("local_machine").string("").string("local_machine").string("").u64(0);
+  }
+  const frame = writer.written;
+  new DataView(frame.buffer).setUint32(0, frame.length - 4);
+  return frame;
+}
+
+export function greeting(
+  name: string,
+  protocolVersion = 2,
+  relayVersion = "0.6.0",
+): Uint8Array<ArrayBuffer> {
+  return encodeFrame(name, { type: "greet", alumetVersion: "0.9.5", relayVersion, protocolVersion });
+}
+
+/** What a server of ours, or a real one, answers to a greeting. */
+export function acceptance(relayVersion: string): Uint8Array<ArrayBuffer> {
+  return encodeFrame("", {
+    type: "greetResponse",
+    accept: true,
+    alumetVersion: "0.9.5",
+    relayVersion,
+    protocolVersion: 2,
+  });
 }

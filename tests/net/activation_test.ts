@@ -2,8 +2,13 @@
 import assert from "node:assert/strict";
 import { listenOrAdopt } from "../../lib/net/listen.ts";
 import { canAdopt, passedDescriptors } from "../../lib/net/activation.ts";
-import { linux, needs, Program, python3, TempDir } from "../kit/process.ts";
-import { COUNTER, countingFrame, LogLines, Peer, until } from "../kit/relay.ts";
+import { LogLines } from "../kit/log_lines.ts";
+import { linux, needs, python3 } from "../kit/needs.ts";
+import { Peer } from "../kit/peer.ts";
+import { Program } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { until } from "../kit/waiting.ts";
+import { COUNTER, countingFrame } from "../kit/wire.ts";
 import { readRows } from "../end_to_end/relay.ts";
 
 /** Deno 2.6 cannot, 2.9 can. */

@@ -3,7 +3,7 @@ import { parseAddress } from "../../lib/net/address.ts";
 import { ExitError } from "../../lib/base/errors.ts";
 import { listen } from "../../lib/net/listen.ts";
 import { createLogger } from "../../lib/base/log.ts";
-import { LogLines } from "../kit/relay.ts";
+import { LogLines } from "../kit/log_lines.ts";
 
 Deno.test("an address that cannot be listened on is an error with the address and its key", () => {
   const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });

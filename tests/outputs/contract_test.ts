@@ -8,7 +8,7 @@ import type { Batch, Series } from "../../lib/points/measurement.ts";
 import type { Output, PluginContext } from "../../lib/plugin.ts";
 import { type CaseName, casesOf, contract, type Instance, type Target } from "../kit/contract.ts";
 import { type Point, seriesKey } from "../kit/contract/points.ts";
-import { pause } from "../kit/contract/rig.ts";
+import { pause } from "../kit/waiting.ts";
 
 /** How an output can be wrong. */
 type Defect =

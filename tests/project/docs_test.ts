@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { parseArgs } from "@std/cli/parse-args";
 import { main } from "../../lib/cli.ts";
-import { freePort } from "../kit/process.ts";
-import { TestServer } from "../kit/relay.ts";
+import { freePort } from "../kit/ports.ts";
+import { TestServer } from "../kit/test_server.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const README = Deno.readTextFileSync(new URL("README.md", ROOT));

@@ -1,7 +1,9 @@
 /** The example for Kubernetes: its schema, its configurations, and whether its parts fit together. */
 import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
-import { has, needs, runProgram, TempDir } from "../kit/process.ts";
+import { has, needs } from "../kit/needs.ts";
+import { runProgram } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 const ROOT = new URL("../../packaging/", import.meta.url);
 const MANIFESTS = ["namespace.yaml", "server.yaml", "client.yaml"];

@@ -1,17 +1,12 @@
 import assert from "node:assert/strict";
 import { blocks, namedFiles } from "../kit/doc_commands.ts";
-import {
-  freePort,
-  linux,
-  needs,
-  openssl,
-  PROGRAM,
-  Program,
-  runProgram,
-  shell,
-  TempDir,
-} from "../kit/process.ts";
-import { COUNTER, countingFrame, greeting, Peer, until } from "../kit/relay.ts";
+import { linux, needs, openssl } from "../kit/needs.ts";
+import { Peer } from "../kit/peer.ts";
+import { freePort } from "../kit/ports.ts";
+import { PROGRAM, Program, runProgram, shell } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { until } from "../kit/waiting.ts";
+import { COUNTER, countingFrame, greeting } from "../kit/wire.ts";
 
 const TEXT = Deno.readTextFileSync(new URL("../../docs/security.md", import.meta.url));
 const files = namedFiles(TEXT);

@@ -8,18 +8,13 @@ import { seriesOf } from "../../lib/points/measurement.ts";
 import { AcknowledgedClient, INSTANCE } from "../kit/acknowledged.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import { metricOf } from "../kit/decode.ts";
+import { LogLines } from "../kit/log_lines.ts";
+import { Peer } from "../kit/peer.ts";
 import { batchOf, numbered } from "../kit/points.ts";
-import { TempDir } from "../kit/process.ts";
-import {
-  acceptance,
-  COUNTER,
-  countingFrame,
-  greeting,
-  LogLines,
-  Peer,
-  TestServer,
-  until,
-} from "../kit/relay.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { TestServer } from "../kit/test_server.ts";
+import { until } from "../kit/waiting.ts";
+import { acceptance, COUNTER, countingFrame, greeting } from "../kit/wire.ts";
 
 const { log } = new LogLines();
 const once = { retry: { max_times: 0 } };

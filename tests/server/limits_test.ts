@@ -7,10 +7,13 @@ import { MESSAGE } from "../../lib/wire/protocol.ts";
 import { hashTail, SeriesTable, TableBudget } from "../../lib/wire/series_table.ts";
 import { AcknowledgedClient, INSTANCE } from "../kit/acknowledged.ts";
 import { metricOf } from "../kit/decode.ts";
+import { Peer } from "../kit/peer.ts";
 import { batchOf } from "../kit/points.ts";
-import { COUNTER, countingFrame, greeting, Peer, TestServer, until } from "../kit/relay.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { TestServer } from "../kit/test_server.ts";
+import { until } from "../kit/waiting.ts";
+import { COUNTER, countingFrame, greeting } from "../kit/wire.ts";
 import { portOf, startServer } from "../end_to_end/relay.ts";
-import { TempDir } from "../kit/process.ts";
 
 interface Odd {
   resourceKind?: string;

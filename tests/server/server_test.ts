@@ -5,16 +5,12 @@ import { acknowledges, encodeFrame } from "../../lib/wire/protocol.ts";
 import { relayServer } from "../../lib/inputs/relay_server.ts";
 import { FrameBudget } from "../../lib/server/frame_budget.ts";
 import { Chance, framesOf, testdata, testdataText } from "../kit/bytes.ts";
-import {
-  Collector,
-  COUNTER,
-  countingFrame,
-  greeting,
-  LogLines,
-  Peer,
-  TestServer,
-  until,
-} from "../kit/relay.ts";
+import { Collector } from "../kit/collector.ts";
+import { LogLines } from "../kit/log_lines.ts";
+import { Peer } from "../kit/peer.ts";
+import { TestServer } from "../kit/test_server.ts";
+import { pause, until } from "../kit/waiting.ts";
+import { COUNTER, countingFrame, greeting } from "../kit/wire.ts";
 
 /** Plays recorded clients, one after another, into a server with a CSV output, and returns the file. */
 async function play(session: string, pieces: (stream: Uint8Array) => Iterable<Uint8Array>): Promise<string> {
@@ -159,7 +155,7 @@ Deno.test("silence within a message closes the connection, silence between messa
   await stuck.send(countingFrame("stuck", 0, 10).subarray(0, 50));
   await stuck.closed();
   assert.match(server.logs.matching(/Closing/)[0], /client=stuck .*silent for 150 ms in the middle/);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await pause(300);
   await quiet.send(countingFrame("quiet", 0, 1));
   await until(() => server.points.length === 1);
 });
@@ -288,12 +284,12 @@ Deno.test("reading stops while the pipe is full, and nothing is lost", async () 
   let before = -1;
   while (before !== sent) {
     before = sent;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
   const waiting = sent;
   assert.ok(waiting < total / 2, `the client could send ${waiting} of ${total} points`);
   const received = server.server.stats.bytes;
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await pause(100);
   assert.equal(server.server.stats.bytes, received, "nothing is read while the pipe is full");
   sink.push = (batch) => {
     sink.batches.push(batch.length);
@@ -345,7 +341,7 @@ Deno.test("large frames wait for one another's memory, in order", async () => {
   const order: string[] = [];
   const a = budget.take(50).then(() => order.push("a"));
   const b = budget.take(10).then(() => order.push("b"));
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await pause(0);
   assert.deepEqual(order, []);
   budget.give(60);
   await Promise.all([a, b]);

@@ -6,8 +6,8 @@ import { MonotonicClock, Notifier } from "../../lib/systemd/notify.ts";
 import { statusText } from "../../lib/systemd/status.ts";
 import type { Stall } from "../../lib/agent/settings.ts";
 import { Watchdog, watchdogPeriodMs } from "../../lib/systemd/watchdog.ts";
+import { LogLines } from "../kit/log_lines.ts";
 import { NotifySocket } from "../kit/notify.ts";
-import { LogLines } from "../kit/relay.ts";
 
 const environment = (variables: Record<string, string>) => (name: string) => variables[name];
 

@@ -6,7 +6,9 @@ import { canAdopt } from "../../lib/net/activation.ts";
 import { quoteArgument, quoteProgram } from "../../lib/systemd/quoting.ts";
 import { serviceUnit, socketUnit } from "../../lib/systemd/unit.ts";
 import { PACKAGED_UNITS } from "../../tools/packaged_units.ts";
-import { linux, needs, runProgram, systemd, TempDir } from "../kit/process.ts";
+import { linux, needs, systemd } from "../kit/needs.ts";
+import { runProgram } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

@@ -1,6 +1,7 @@
 /** Where one end keeps its state: a small disk of its own where that can be had, which can be filled. */
+import { namespaces } from "../../tests/kit/needs.ts";
 import { Namespace } from "../../tests/kit/netns.ts";
-import { namespaces, TempDir } from "../../tests/kit/process.ts";
+import { TempDir } from "../../tests/kit/temp_dir.ts";
 
 const MOUNT = "/mnt";
 

@@ -6,6 +6,7 @@ import { OriginReader, whole } from "../../lib/journal/disk/format/record.ts";
 import { PostcardReader } from "../../lib/postcard.ts";
 import type { ChaosDisk } from "./disk.ts";
 import type { Chance } from "../../tests/kit/bytes.ts";
+import { pause } from "../../tests/kit/waiting.ts";
 
 /** The longest that a start may take, in ms; the machine may be busy. */
 const START_MS = 60_000;
@@ -79,7 +80,7 @@ export class End implements AsyncDisposable {
   /** Kills it so soon that it may not have started. */
   async startAndKill(afterMs: number): Promise<void> {
     this.#spawn([]);
-    await new Promise((resolve) => setTimeout(resolve, afterMs));
+    await pause(afterMs);
     await this.kill();
   }
 
@@ -111,7 +112,7 @@ export class End implements AsyncDisposable {
   /** SIGTERM, and another one soon. @throws unless it ends in good order, or by the second one. */
   async stopTwice(afterMs: number): Promise<void> {
     this.process.signal("SIGTERM");
-    await new Promise((resolve) => setTimeout(resolve, afterMs));
+    await pause(afterMs);
     try {
       this.process.signal("SIGTERM");
     } catch { /* it has ended */ }

@@ -1,6 +1,8 @@
 /** One episode: two ends with new state and an empty output, faults for a while, and then the check. */
 import { Chance } from "../../tests/kit/bytes.ts";
-import { freePort, type LogLine, TempDir } from "../../tests/kit/process.ts";
+import { freePort } from "../../tests/kit/ports.ts";
+import type { LogLine } from "../../tests/kit/process.ts";
+import { TempDir } from "../../tests/kit/temp_dir.ts";
 import { damagedIn, readLog } from "./books.ts";
 import { check, type Outcome } from "./check.ts";
 import { ChaosDisk } from "./disk.ts";
@@ -9,6 +11,7 @@ import { type Fault, FAULTS, pickFault, type Stage } from "./faults.ts";
 import { readLives } from "./ledger.ts";
 import type { ChaosOutput } from "./outputs.ts";
 import { ChaosProxy } from "./proxy.ts";
+import { pause } from "../../tests/kit/waiting.ts";
 
 /**
  * `exact`: nothing may be missing. `hop`: the same, with a hop between the two. `damage`: bits of journals are flipped,
@@ -198,7 +201,7 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
   const seconds = () => ((performance.now() - began) / 1000).toFixed(1).padStart(6);
   try {
     for (const choice = faultsOf(kind); performance.now() - began < options.ms;) {
-      await new Promise((resolve) => setTimeout(resolve, chance.int(700)));
+      await pause(chance.int(700));
       const fault = pickFault(choice, chance);
       const what = await fault.run(stage, chance);
       faults.set(fault.name, (faults.get(fault.name) ?? 0) + 1);

@@ -3,6 +3,7 @@ import type { Chance } from "../../tests/kit/bytes.ts";
 import { cannotFill } from "./disk.ts";
 import type { End } from "./end.ts";
 import type { ChaosProxy, Direction } from "./proxy.ts";
+import { pause } from "../../tests/kit/waiting.ts";
 
 /** Processes in the order of the data, and what is between them. */
 export interface Stage {
@@ -26,11 +27,9 @@ export interface Fault {
   run(stage: Stage, chance: Chance): Promise<string>;
 }
 
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
 async function restart(end: End, chance: Chance): Promise<string> {
   const ms = chance.int(400);
-  await sleep(ms);
+  await pause(ms);
   await end.start();
   return `down for ${ms} ms`;
 }
@@ -69,9 +68,9 @@ const killUnacknowledged: Fault = {
     proxy.hold("toClient");
     const before = stage.mark();
     const deadline = performance.now() + 2000;
-    while (stage.mark() === before && performance.now() < deadline) await sleep(5);
+    while (stage.mark() === before && performance.now() < deadline) await pause(5);
     const stored = stage.mark() === before ? "nothing" : "something";
-    await sleep(chance.int(200));
+    await pause(chance.int(200));
     const end = anyEnd(stage, chance);
     await end.kill();
     if (chance.int(2) === 0) proxy.closeAll();
@@ -101,7 +100,7 @@ const cut: Fault = {
     const direction = chance.pick(directions);
     const bytes = chance.int(direction === "toServer" ? 3000 : 40);
     proxy.cutAfter(direction, bytes);
-    await sleep(200 + chance.int(500));
+    await pause(200 + chance.int(500));
     return `${direction} after ${bytes} bytes`;
   },
 };
@@ -115,7 +114,7 @@ const silence: Fault = {
     // More than the client waits for a sign of life, rarely.
     const ms = chance.int(20) === 0 ? 23_000 : 200 + chance.int(2000);
     proxy.hold(...held);
-    await sleep(ms);
+    await pause(ms);
     proxy.release();
     return `${held.join(" and ")} for ${ms} ms`;
   },
@@ -128,7 +127,7 @@ const unreachable: Fault = {
     const n = chance.int(proxies.length);
     const ms = 1500 + chance.int(2000);
     proxies[n].refuse();
-    await sleep(ms);
+    await pause(ms);
     const tries = ends[n].process.matching(/trying on/).length;
     proxies[n].accept();
     return `for the ${ends[n].name} for ${ms} ms, retries exhausted ${tries} times in its life`;
@@ -142,7 +141,7 @@ const unreachableForLong: Fault = {
   async run({ proxies: [proxy] }, chance) {
     const ms = 6000 + chance.int(3000);
     proxy.refuse();
-    await sleep(ms);
+    await pause(ms);
     proxy.accept();
     return `for ${ms} ms`;
   },
@@ -155,12 +154,12 @@ const fullDisk: Fault = {
     const end = anyEnd(stage, chance);
     end.disk.fill();
     const ms = 300 + chance.int(1500);
-    await sleep(ms);
+    await pause(ms);
     const killed = chance.int(3) === 0;
     if (killed) {
       await end.kill();
       await restart(end, chance);
-      await sleep(chance.int(500));
+      await pause(chance.int(500));
     }
     end.disk.free();
     return `of the ${end.name} for ${ms} ms${killed ? ", and killed meanwhile" : ""}`;
@@ -203,7 +202,7 @@ const flip: Fault = {
     // Something must be in the journal that nobody has read.
     const proxy = stage.proxies[stage.ends.indexOf(end)];
     proxy?.refuse();
-    await sleep(300 + chance.int(1500));
+    await pause(300 + chance.int(1500));
     // In good order, so that the journal knows what its outputs have.
     await end.stop();
     const hidden = end.hiddenClients;

@@ -15,6 +15,7 @@ import { type BatchSink, definePlugin, type Input, type PluginContext } from "..
 import { integer, table, text } from "../../lib/schema.ts";
 import { KINDS, nanosOf } from "./life.ts";
 import { LedgerWriter } from "./ledger.ts";
+import { pause } from "../../tests/kit/waiting.ts";
 
 /** How often something is produced, in ms. */
 const TICK_MS = 20;
@@ -67,7 +68,7 @@ class Numbers implements Input {
         count -= size;
         await this.#push(sink, size);
       }
-      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+      await pause(TICK_MS);
     }
   }
 

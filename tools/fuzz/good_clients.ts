@@ -1,9 +1,11 @@
 /** Clients that do nothing wrong, and send numbered points the whole time. */
 import { configOf, TestClient } from "../../tests/kit/client.ts";
 import { metricOf } from "../../tests/kit/decode.ts";
+import { Peer } from "../../tests/kit/peer.ts";
 import { numbered } from "../../tests/kit/points.ts";
-import { countingFrame, Peer } from "../../tests/kit/relay.ts";
+import { countingFrame } from "../../tests/kit/wire.ts";
 import { seriesOf } from "../../lib/points/measurement.ts";
+import { pause } from "../../tests/kit/waiting.ts";
 
 const EVERY_MS = 20;
 const POINTS = 5;
@@ -43,7 +45,7 @@ export class GoodClients implements AsyncDisposable {
         this.#ours.push(numbered(POINTS, this.sent, this.#series));
         await this.#plain.send(countingFrame("good-2", this.sent, POINTS));
         this.sent += POINTS;
-        await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+        await pause(EVERY_MS);
       }
     } catch (error) {
       this.failure = error;

@@ -1,7 +1,7 @@
 /** What hostile clients say: recorded and made-up sessions with changed messages. Each connection follows from its seed. */
 import { Chance, framesOf, testdata, withSlack } from "../../tests/kit/bytes.ts";
 import { sessionBatches } from "../../tests/kit/session.ts";
-import { greeting } from "../../tests/kit/relay.ts";
+import { greeting } from "../../tests/kit/wire.ts";
 import { BatchEncoder } from "../../lib/batches/codec.ts";
 import { Batch } from "../../lib/points/measurement.ts";
 import { PostcardReader, PostcardWriter } from "../../lib/postcard.ts";

@@ -1,6 +1,6 @@
 /** Hostile sessions against a whole server, and whether it minded. */
 import { Chance } from "../../tests/kit/bytes.ts";
-import { until } from "../../tests/kit/relay.ts";
+import { until } from "../../tests/kit/waiting.ts";
 import { GOOD, GoodClients } from "./good_clients.ts";
 import { type Script, Stock } from "./hostile.ts";
 import { Target } from "./target.ts";

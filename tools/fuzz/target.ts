@@ -1,7 +1,9 @@
 /** The server under test: the real program, with a journal on disk, TLS, and a pipe that its CSV goes to. */
 import { certificates } from "../../tests/kit/certificates.ts";
-import { atMost, freePort, PATIENCE_MS, PROGRAM, shell, TempDir } from "../../tests/kit/process.ts";
-import { until } from "../../tests/kit/relay.ts";
+import { freePort } from "../../tests/kit/ports.ts";
+import { PROGRAM, shell } from "../../tests/kit/process.ts";
+import { TempDir } from "../../tests/kit/temp_dir.ts";
+import { atMost, PATIENCE_MS, until } from "../../tests/kit/waiting.ts";
 import { V8_FLAGS } from "../v8_flags.ts";
 import { GOOD } from "./good_clients.ts";
 

@@ -22,6 +22,7 @@ import { type MetricDefinition, MetricRegistry } from "../../../lib/points/regis
 import { unitUniqueName } from "../../../lib/points/units.ts";
 import type { Problem } from "../../../lib/schema.ts";
 import { contextWith } from "../../kit/context.ts";
+import { pause } from "../../kit/waiting.ts";
 
 const TESTDATA = new URL("../../testdata/", import.meta.url).pathname;
 const T = { seconds: 1_795_456_886, nanos: 123_456_000 };
@@ -1044,7 +1045,7 @@ function running(input: ProcfsInput) {
       const before = count(name);
       for (const began = performance.now(); count(name) < before + more;) {
         assert.ok(performance.now() - began < 10_000, `${count(name) - before} of ${more} points of ${name}`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await pause(5);
       }
     },
   };
@@ -1074,9 +1075,9 @@ Deno.test("intervals change while it runs, and processes keep what was known of 
   assert.ok(kernel <= 1, "the kernel's interval is an hour, and it was polled once more");
   const { processesFound, processesEnded } = input.stats;
   input.reconfigure(settings);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await pause(50);
   const slow = run.count("mem_total");
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await pause(50);
   assert.equal(run.count("mem_total"), slow, "it is slow again");
   assert.deepEqual([input.stats.processesFound, input.stats.processesEnded], [
     processesFound,
@@ -1109,7 +1110,7 @@ Deno.test("parts of the whole system are switched on and off while it runs, the 
   for (const part of [other.kernel, other.memory]) part.enabled = false;
   input.reconfigure(structuredClone(other));
   const free = run.count("mem_free");
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await pause(30);
   assert.equal(run.count("mem_free"), free, "nothing is left to poll");
   input.reconfigure(settings);
   await run.grown("network_bytes", 3);
@@ -1136,14 +1137,14 @@ Deno.test("a poll that is due and does not come is a stall, waiting for the sink
   await using input = new ProcfsInput(settings, { ...contextOf(), clock }, tree);
   const stop = new AbortController();
   const done = input.run({ push: () => full ? new Promise<void>(() => {}) : undefined }, stop.signal);
-  await new Promise((resolve) => setTimeout(resolve, 1));
+  await pause(1);
   assert.equal(input.stalledSince, undefined);
   ms = 1020;
   const stalledMs = performance.now() - input.stalledSince!;
   assert.ok(stalledMs > 999 && stalledMs < 1500, `${stalledMs}`);
   full = true;
   wakes.pop()!();
-  await new Promise((resolve) => setTimeout(resolve, 1));
+  await pause(1);
   ms = 100_000;
   assert.equal(input.stalledSince, undefined);
   stop.abort();

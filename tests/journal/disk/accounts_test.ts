@@ -7,7 +7,7 @@ import { Batch } from "../../../lib/points/measurement.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
 import { segmentsOf, synced } from "../../kit/journal.ts";
 import { NUMBERS } from "../../kit/points.ts";
-import { TempDir } from "../../kit/process.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
 
 const log = createLogger("journal", { write: () => {} });
 const OUTPUTS = ["a", "b"] as const;

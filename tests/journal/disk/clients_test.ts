@@ -4,7 +4,7 @@ import { DiskJournal, type DiskJournalOptions } from "../../../lib/journal/disk/
 import { createLogger } from "../../../lib/base/log.ts";
 import { batchOf, instanceOf, segmentsOf, synced } from "../../kit/journal.ts";
 import { numbered } from "../../kit/points.ts";
-import { TempDir } from "../../kit/process.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
 
 const DAY_MS = 24 * 3_600_000;
 

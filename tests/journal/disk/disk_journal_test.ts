@@ -15,6 +15,7 @@ import {
   withDirectory,
 } from "../../kit/journal.ts";
 import { numbered } from "../../kit/points.ts";
+import { pause } from "../../kit/waiting.ts";
 
 Deno.test("a restart resumes each cursor where it was", () =>
   withDirectory(async (directory) => {
@@ -191,7 +192,7 @@ Deno.test("block: who appends waits until there is room again, or until unblock"
     const producing = (async () => {
       for (; appended < 100; appended++) await journal.append(numbered(100, 100 * appended));
     })();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
     assert.ok(appended > 10 && appended < 100, String(appended));
     const got: number[] = [];
     while (got.length < 10_000) got.push(...await drain(reader));
@@ -233,7 +234,7 @@ Deno.test("a second process is told which directory, and what to do", () =>
       });
     }
     // What still waited for the lock lets it go.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
     await using _again = await open(directory);
   }));
 
@@ -288,7 +289,7 @@ Deno.test("outputs that read on are not left behind by a network input, one that
           behind = Math.max(behind, journal.lastPosition - live.position);
           live.commit(1);
           // Half as fast as what comes.
-          await new Promise((resolve) => setTimeout(resolve, 2));
+          await pause(2);
         }
       }
     })();

@@ -15,9 +15,9 @@ import {
   synced,
   withDirectory,
 } from "../../kit/journal.ts";
-import { Wakeup } from "../../../lib/base/waiting.ts";
 import { numbered } from "../../kit/points.ts";
-import { until } from "../../kit/relay.ts";
+import { pause, until } from "../../kit/waiting.ts";
+import { Wakeup } from "../../../lib/base/waiting.ts";
 
 /** A disk of its own, of 256 KiB where nothing else is said, mounted at a directory for as long as the work takes. */
 async function withDisk(work: (directory: string) => Promise<void>, size = "256k"): Promise<void> {
@@ -155,7 +155,7 @@ for (const call of ["open", "write", "sync", "rename"]) {
           for (let n = 3; n < 30; n++) journal.append(numbered(20, 20 * n));
           await until(() => lines.some((line) => /Cannot write the journal.*(error 5|denied)/.test(line)));
           assert.equal((await drain(reader, 200)).length, 200, "outputs go on from memory");
-          await new Promise((resolve) => setTimeout(resolve, 30));
+          await pause(30);
           assert.equal(lines.filter((line) => /Cannot write the journal/.test(line)).length, 1);
           files.fault = () => undefined;
           await synced(journal);
@@ -267,7 +267,7 @@ Deno.test("damage to the segment that is being written: what is behind is lost a
     const appending = (async () => {
       for (; appended < 1000; appended += 10) {
         await journal.append(numbered(10, appended));
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await pause(1);
       }
     })();
     const numbers = await drain(reader);
@@ -418,7 +418,7 @@ for (const onFull of ["block", "drop_oldest"] as const) {
         for (; appended < 60; appended++) await journal.append(numbered(100, 100 * appended));
       })();
       await until(() => lines.some((line) => /less room than it should/.test(line)));
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause(50);
       assert.equal(journal.stats.diskBytes, before, "nothing is written");
       assert.ok(onFull === "drop_oldest" || appended < 60, "the others wait");
       numbers.push(...await drain(fast));
@@ -456,7 +456,7 @@ Deno.test("while the disk is full, outputs that keep up get everything, and nobo
         }
       }
       await room;
-      if (n % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+      if (n % 20 === 0) await pause(2);
     }
     assert.deepEqual(got, [range(0, 40_000), range(0, 40_000)]);
     assert.equal(journal.pendingPoints, 0);
@@ -477,7 +477,7 @@ Deno.test("a journal that fills its disk goes on with the room that an output ma
       room = journal.append(batchOf(journal.clients, "one", ++sequence, 100))?.then(() =>
         void (full = false)
       );
-      if (room) await Promise.race([room, new Promise((resolve) => setTimeout(resolve, 200))]);
+      if (room) await Promise.race([room, pause(200)]);
       else full = false;
       if (full) break;
     }
@@ -506,10 +506,10 @@ for (const onFull of ["block", "drop_oldest"] as const) {
       const producing = (async () => {
         for (; appended < 400; appended++) {
           await journal.append(numbered(100, 100 * appended));
-          if (appended % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+          if (appended % 10 === 0) await pause(2);
         }
       })();
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await pause(300);
       if (onFull === "block") assert.ok(appended < 400);
       await Deno.remove(ballast);
       const numbers: number[] = [];
@@ -584,13 +584,13 @@ Deno.test("what should be written and cannot is a stall from the first try on, u
     await Deno.rename(directory, `${root}/away`);
     const before = performance.now();
     journal.append(numbered(1, 2));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
     const since = journal.stalledSince!;
     assert.ok(since >= before && since < before + 90, `${since - before}`);
     assert.equal(journal.stalledSince, since);
     await Deno.rename(`${root}/away`, directory);
     await synced(journal);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await pause(1);
     assert.equal(journal.stalledSince, undefined);
   }));
 

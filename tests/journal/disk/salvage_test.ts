@@ -9,6 +9,7 @@ import { Batch } from "../../../lib/points/measurement.ts";
 import { Chance } from "../../kit/bytes.ts";
 import { copyOf, drain, open, segmentsOf, synced, withDirectory } from "../../kit/journal.ts";
 import { NUMBERS } from "../../kit/points.ts";
+import { pause } from "../../kit/waiting.ts";
 
 /** Digits of an instance id: the client's number. */
 const instanceOf = (n: number) => String(n).padStart(32, "0");
@@ -173,7 +174,7 @@ Deno.test("a journal that comes to the damage while it runs, and is killed, know
     assert.equal((await drain(late)).length, 3 * 3);
     assert.equal(journal.stats.quarantinedSegments, 1);
     // Cursors are saved each second.
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await pause(1500);
     await copyOf(`${root}/live`, `${root}/copy`);
     assert.deepEqual((await known(`${root}/copy`, 2)).sequences, [9, 8]);
   }));

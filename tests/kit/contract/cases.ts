@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { newJournalId } from "../../../lib/journal.ts";
 import { Chance } from "../bytes.ts";
-import { metricOf } from "../decode.ts";
 import type { Target } from "../contract.ts";
 import { ReplayJournal } from "./journal.ts";
 import {
@@ -16,7 +15,9 @@ import {
   timedPoints,
   typedPoints,
 } from "./points.ts";
-import { pause, Rig, type Run } from "./rig.ts";
+import { Rig, type Run } from "./rig.ts";
+import { metricOf } from "../decode.ts";
+import { pause } from "../waiting.ts";
 
 interface Case<N extends string> {
   readonly name: N;

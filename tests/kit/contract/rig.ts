@@ -1,29 +1,17 @@
 /** What a case works with: an instance of the target, a journal, and processes that come one after another. */
 import assert from "node:assert/strict";
-import { SystemClock } from "../../../lib/base/clock.ts";
 import { createLogger } from "../../../lib/base/log.ts";
 import type { Output } from "../../../lib/plugin.ts";
 import { contextWith } from "../context.ts";
-import { atMost, TempDir } from "../process.ts";
 import type { Instance, Target } from "../contract.ts";
 import { Killed, ReplayJournal, type ReplayReader, type Sender } from "./journal.ts";
 import type { Point } from "./points.ts";
+import { HastyClock } from "../hasty_clock.ts";
+import { TempDir } from "../temp_dir.ts";
+import { atMost, PATIENCE_MS, pause } from "../waiting.ts";
 
-/** How long something may take that should take a moment, in ms. */
-const PATIENCE_MS = 30_000;
-/** The same for `open` and an abort, which wait for nobody. */
+/** How long `open` and an abort may take, which wait for nobody. */
 const PROMPT_MS = 5000;
-/** The longest of an output's own waits, in ms: a minute of backoff is soon over. */
-const LONGEST_SLEEP_MS = 25;
-
-/** Waits are short. */
-export class HastyClock extends SystemClock {
-  override sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return super.sleep(Math.min(ms, LONGEST_SLEEP_MS), signal);
-  }
-}
-
-export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Resolves when the promise does, or after `ms`. */
 async function orAfter(promise: Promise<unknown>, ms: number): Promise<void> {

@@ -7,7 +7,7 @@ import type { Output, PluginContext } from "../../../lib/plugin.ts";
 import { contract, type Instance } from "../../kit/contract.ts";
 import type { Point } from "../../kit/contract/points.ts";
 import { parseCsv } from "../../kit/csv.ts";
-import { linux, namespaces } from "../../kit/process.ts";
+import { linux, namespaces } from "../../kit/needs.ts";
 import { SmallDisk } from "../../kit/small_disk.ts";
 
 const FIXED = [

@@ -10,6 +10,7 @@ import { formatAttribute, formatF64, putInteger, RowBuffer } from "../../../lib/
 import { cases, Chance, testdataText } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { batchOf, numbered, series } from "../../kit/points.ts";
+import { pause } from "../../kit/waiting.ts";
 
 type Config = Parameters<typeof CsvOutput.open>[0];
 const FORMAT = { delimiter: ";", lateDelimiter: ",", appendUnit: true, unitDisplayName: true };
@@ -271,7 +272,7 @@ Deno.test("without force_flush rows are on the disk after a second, though nothi
     }, context);
     const running = output.run(journal.reader(), new AbortController().signal);
     await journal.append(numbered(3));
-    while (output.stats.points < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (output.stats.points < 3) await pause(20);
     assert.equal((await Deno.readTextFile(path)).split("\n").length, 5);
     journal.end();
     await running;

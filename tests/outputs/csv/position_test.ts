@@ -4,14 +4,15 @@ import { PositionFile, PositionInUse } from "../../../lib/outputs/csv/position.t
 import type { Position } from "../../../lib/outputs/csv/position.ts";
 import { csv, CsvOutput } from "../../../lib/outputs/csv.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
+import { contextWith } from "../../kit/context.ts";
 import { ReplayJournal } from "../../kit/contract/journal.ts";
 import { numberedPoints, point } from "../../kit/contract/points.ts";
-import { contextWith } from "../../kit/context.ts";
 import { parseCsv } from "../../kit/csv.ts";
 import { CrashingWriter, numbersByRun } from "../../kit/csv_crashes.ts";
-import { HastyClock } from "../../kit/contract/rig.ts";
-import { TempDir } from "../../kit/process.ts";
-import { LogLines } from "../../kit/relay.ts";
+import { HastyClock } from "../../kit/hasty_clock.ts";
+import { LogLines } from "../../kit/log_lines.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { pause } from "../../kit/waiting.ts";
 
 const JOURNAL = "0123456789abcdef0123456789abcdef";
 
@@ -107,7 +108,7 @@ Deno.test("a file that one process writes cannot be written by another one with 
   await assert.rejects(PositionFile.open(path), PositionInUse);
   file.close();
   assert.deepEqual(await read(path), position(2, 500));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await pause(50);
 });
 
 /** A process that takes what the journal has and stops in good order, or by an abort. */
@@ -130,7 +131,7 @@ class Process {
     if (how === "ends") this.journal.end();
     else {
       while (!enough() || reader.committed < this.journal.entries.length) {
-        await new Promise((resolve) => setTimeout(resolve, 2));
+        await pause(2);
       }
       abort.abort();
     }
@@ -269,7 +270,7 @@ Deno.test("a disk that loses what was written to it gets it again", async () => 
     const running = process.run("is aborted", 0, () => syncs >= 8 || batches === 1000);
     for (batches = 1; syncs < 8 && batches < 1000; batches++) {
       journal.push(numberedPoints(100, 100 * batches));
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await pause(10);
     }
     await running;
   } finally {

@@ -10,9 +10,11 @@ import { contextWith } from "../../kit/context.ts";
 import { parseCsv } from "../../kit/csv.ts";
 import { CrashingWriter, numbersByRun } from "../../kit/csv_crashes.ts";
 import { metricOf } from "../../kit/decode.ts";
+import { LogLines } from "../../kit/log_lines.ts";
+import { linux, needs } from "../../kit/needs.ts";
 import { batchOf, numbered, series } from "../../kit/points.ts";
-import { linux, needs, TempDir } from "../../kit/process.ts";
-import { LogLines, until } from "../../kit/relay.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { pause, until } from "../../kit/waiting.ts";
 
 type Config = Parameters<typeof CsvOutput.open>[0];
 const COUNT = metricOf("count");
@@ -153,7 +155,7 @@ Deno.test("an interval ends at its multiples in UTC, also when nothing comes; an
     clock,
   );
   await output.put(numbered(1));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await pause(100);
   assert.deepEqual(namesIn(directory.path), ["out.csv"]);
   clock.ms += 450;
   await until(() => !namesIn(directory.path).includes("out.csv"));
@@ -346,7 +348,7 @@ Deno.test("a file that another program moves is left to it, and another one is b
     let n = 1;
     for (; logs.matching(/moved or removed/).length === 0 && n < 300; n++) {
       await output.put(numbered(10, 10 * n));
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(20);
     }
     await output.put(numbered(10, 10 * n));
     await output.end();
@@ -389,7 +391,7 @@ Deno.test({
     const total = 40_000;
     for (let n = 0; n < total; n += 400) await journal.append(numbered(400, n));
     journal.end();
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await pause(200);
     // Nobody reads: the pipe has 64 KiB, the buffers half a megabyte.
     assert.ok(journal.pendingPoints > total / 2, `${journal.pendingPoints} points wait`);
     assert.equal(output.stalledSince, undefined);

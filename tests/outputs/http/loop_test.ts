@@ -5,7 +5,7 @@ import type { Batch } from "../../../lib/points/measurement.ts";
 import { type Gathered, type RequestHandler, RequestLoop } from "../../../lib/outputs/http/loop.ts";
 import { contextWith } from "../../kit/context.ts";
 import { numbered } from "../../kit/points.ts";
-import { until } from "../../kit/relay.ts";
+import { until } from "../../kit/waiting.ts";
 
 /** Room for so many points in a request. */
 const CAPACITY = 4;

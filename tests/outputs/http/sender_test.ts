@@ -5,8 +5,9 @@ import { backoffMs, DEFAULT_BACKOFF, judgeStatus, retryAfterMs } from "../../../
 import { HttpSender, type HttpSenderOptions } from "../../../lib/outputs/http/sender.ts";
 import { ExitError } from "../../../lib/base/errors.ts";
 import { HttpPeer } from "../../kit/http.ts";
-import { freePort } from "../../kit/process.ts";
-import { LogLines, until } from "../../kit/relay.ts";
+import { LogLines } from "../../kit/log_lines.ts";
+import { freePort } from "../../kit/ports.ts";
+import { pause, until } from "../../kit/waiting.ts";
 
 const FOREVER = new AbortController().signal;
 const BODY = new TextEncoder().encode("some data");
@@ -22,7 +23,7 @@ class QuickClock implements Clock {
   sleep(ms: number): Promise<void> {
     this.waits.push(ms);
     this.ms += ms;
-    return new Promise((resolve) => setTimeout(resolve, 0));
+    return pause(0);
   }
 }
 

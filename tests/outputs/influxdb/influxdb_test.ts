@@ -13,9 +13,11 @@ import { certificates } from "../../kit/certificates.ts";
 import { contextWith } from "../../kit/context.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { HttpPeer, type HttpRequest } from "../../kit/http.ts";
+import { journalOf } from "../../kit/journal.ts";
+import { LogLines } from "../../kit/log_lines.ts";
 import { batchOf, numbered } from "../../kit/points.ts";
-import { TempDir } from "../../kit/process.ts";
-import { journalOf, LogLines, until } from "../../kit/relay.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { pause, until } from "../../kit/waiting.ts";
 
 const QUICK = { initialMs: 5, maxMs: 20, multiplier: 2, jitter: 0 };
 const settings = (given: Partial<InfluxConfig> = {}): InfluxConfig => ({
@@ -340,7 +342,7 @@ Deno.test("SIGHUP gives another token, and another flush_interval", async () => 
   await rig.settled();
   assert.deepEqual(server.values, range(10));
   rig.give(numbered(10, 10));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await pause(100);
   assert.equal(rig.journal.pendingPoints, 10);
   await rig.finish();
   assert.deepEqual(server.values, range(20));

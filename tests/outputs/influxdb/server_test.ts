@@ -9,10 +9,14 @@ import { cases, Chance } from "../../kit/bytes.ts";
 import { contextWith } from "../../kit/context.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { influxd, InfluxDb, VictoriaMetrics, victoriaMetrics } from "../../kit/influx.ts";
+import { journalOf } from "../../kit/journal.ts";
+import { LogLines } from "../../kit/log_lines.ts";
+import { needs } from "../../kit/needs.ts";
 import { batchOf, numbered } from "../../kit/points.ts";
-import { needs, runProgram, TempDir } from "../../kit/process.ts";
-import { journalOf, LogLines, until } from "../../kit/relay.ts";
+import { runProgram } from "../../kit/process.ts";
 import { sessionBatches } from "../../kit/session.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { pause, until } from "../../kit/waiting.ts";
 
 const QUICK = { initialMs: 5, maxMs: 50, multiplier: 2, jitter: 0 };
 const F64 = { base: "W", prefix: "" };
@@ -167,9 +171,9 @@ Deno.test({
     );
     Deno.writeTextFileSync(dir.file("password"), "write-me\n");
     // It may not write, then there is nothing to write to. What is wrong is said once a minute: not again here.
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await pause(200);
     await database.ask("CREATE DATABASE d", asRoot);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await pause(200);
     assert.equal(journal.pendingPoints, 10);
     await database.ask("GRANT WRITE ON d TO writer", asRoot);
     await running;

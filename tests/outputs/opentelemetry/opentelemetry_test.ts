@@ -13,10 +13,12 @@ import { certificates } from "../../kit/certificates.ts";
 import { contextWith } from "../../kit/context.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { HttpPeer } from "../../kit/http.ts";
+import { LogLines } from "../../kit/log_lines.ts";
+import { needs, openssl } from "../../kit/needs.ts";
 import { bitsOf, type DecodedPoint, type Mode, otlpPython, OtlpReceiver } from "../../kit/otlp.ts";
 import { batchOf } from "../../kit/points.ts";
-import { needs, openssl, TempDir } from "../../kit/process.ts";
-import { LogLines, until } from "../../kit/relay.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { until } from "../../kit/waiting.ts";
 
 const DEFAULTS = opentelemetry.config.defaultValue();
 const POWER = metricOf("power", "f64", { base: "W", prefix: "milli" });

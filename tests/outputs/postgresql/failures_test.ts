@@ -3,13 +3,15 @@ import assert from "node:assert/strict";
 import { ChaosProxy } from "../../../tools/chaos/proxy.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
 import { Cable } from "../../kit/cable.ts";
+import { HastyClock } from "../../kit/hasty_clock.ts";
+import { linux, namespaces, needs } from "../../kit/needs.ts";
 import { numbered } from "../../kit/points.ts";
+import { freePort } from "../../kit/ports.ts";
 import { Postgres, postgres } from "../../kit/postgres.ts";
-import { count, HastyClock, onPostgres, Writing } from "../../kit/postgres_output.ts";
-import { freePort, linux, namespaces, needs, shell } from "../../kit/process.ts";
+import { count, onPostgres, Writing } from "../../kit/postgres_output.ts";
+import { shell } from "../../kit/process.ts";
 import { SmallDisk } from "../../kit/small_disk.ts";
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+import { pause } from "../../kit/waiting.ts";
 
 onPostgres(
   "A transaction that takes too long is tried again with fewer points, until it passes",

@@ -8,10 +8,12 @@ import { PostgresOutput } from "../../../lib/outputs/postgresql/output.ts";
 import { Session } from "../../../lib/outputs/postgresql/session.ts";
 import { resolveSettings } from "../../../lib/outputs/postgresql/settings.ts";
 import { contextWith } from "../../kit/context.ts";
+import { needs, program } from "../../kit/needs.ts";
 import { numbered } from "../../kit/points.ts";
 import { Postgres, postgres } from "../../kit/postgres.ts";
-import { needs, program, runProgram, shell, TempDir } from "../../kit/process.ts";
-import { until } from "../../kit/relay.ts";
+import { runProgram, shell } from "../../kit/process.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { until } from "../../kit/waiting.ts";
 
 const here = needs(postgres, program("openssl", "openssl", "version"));
 const PASSWORD = "s3cret & pa:ss\\word";

@@ -9,8 +9,10 @@ import { resolveSettings } from "../../../lib/outputs/postgresql/settings.ts";
 import { judge } from "../../../lib/outputs/postgresql/sqlstate.ts";
 import { parseUrl, UrlError } from "../../../lib/outputs/postgresql/url.ts";
 import { metricOf } from "../../kit/decode.ts";
+import { needs, program } from "../../kit/needs.ts";
 import { series } from "../../kit/points.ts";
-import { needs, program, shell, TempDir } from "../../kit/process.ts";
+import { shell } from "../../kit/process.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
 
 const DEFAULTS = postgresql.config.defaultValue();
 

@@ -10,13 +10,17 @@ import { acceptsGzip, chooseFormat, CONTENT_TYPE } from "../../../lib/outputs/pr
 import type { PrometheusConfig } from "../../../lib/outputs/prometheus/config.ts";
 import { prometheusExporter } from "../../../lib/outputs/prometheus_exporter.ts";
 import { cases, Chance, framesOf, testdata, testdataText } from "../../kit/bytes.ts";
+import { Collector } from "../../kit/collector.ts";
 import { contextWith } from "../../kit/context.ts";
 import { oddPoints } from "../../kit/contract/points.ts";
 import { metricOf } from "../../kit/decode.ts";
+import { LogLines } from "../../kit/log_lines.ts";
+import { needs } from "../../kit/needs.ts";
+import { Peer } from "../../kit/peer.ts";
 import { batchOf } from "../../kit/points.ts";
-import { needs } from "../../kit/process.ts";
 import { type Page, promtool, promtoolErrors, readPage } from "../../kit/prometheus.ts";
-import { Collector, LogLines, Peer, TestServer, until } from "../../kit/relay.ts";
+import { TestServer } from "../../kit/test_server.ts";
+import { pause, until } from "../../kit/waiting.ts";
 
 const DEFAULTS = prometheusExporter.config.defaultValue();
 const POWER = metricOf("power", "f64", { base: "W", prefix: "" });
@@ -33,7 +37,7 @@ class HandClock {
   ms = 0;
   now = () => ({ seconds: 1_700_000_000, nanos: 0 });
   monotonicMs = () => this.ms;
-  sleep = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+  sleep = () => pause(0);
 }
 
 /** An exporter that runs on a free port of 127.0.0.1, and a journal before it. */
@@ -526,7 +530,7 @@ Deno.test("while batches come without a pause, scrapes are answered", async () =
       for (let i = 0; i < 1000; i++) batch.push(series, 1_700_000_000 + sent, i, sent);
       sent++;
       await running.journal.append(batch);
-      if (sent % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+      if (sent % 100 === 0) await pause(0);
     }
   })();
   let last = -1;

@@ -4,8 +4,9 @@ import type { Output, PluginContext } from "../../../lib/plugin.ts";
 import { sqlite } from "../../../lib/outputs/sqlite.ts";
 import { contract, type Expectation, type Instance } from "../../kit/contract.ts";
 import type { Point } from "../../kit/contract/points.ts";
-import { TempDir } from "../../kit/process.ts";
 import { bitsOf, python3, type PythonRow, readWithPython } from "../../kit/sqlite.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { pause } from "../../kit/waiting.ts";
 
 const ROWS = `
   SELECT m.name, m.type, m.unit_prefix, m.unit_base, s.resource_kind, s.resource_id, s.consumer_kind, s.consumer_id,
@@ -96,7 +97,6 @@ class FileInstance implements Instance {
   /** Another process writes most of the time. */
   async slow(on: boolean): Promise<void> {
     if (on) {
-      const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
       this.#slow = (async () => {
         for (const ended = () => this.#slow === null; !ended();) {
           this.#lock();

@@ -11,16 +11,18 @@ import type { PointColumns } from "../../../lib/outputs/sqlite/messages.ts";
 import { RowOrder } from "../../../lib/outputs/sqlite/row_order.ts";
 import { Store } from "../../../lib/outputs/sqlite/store.ts";
 import { Chance, testdata } from "../../kit/bytes.ts";
-import { CrashingWriter } from "../../kit/csv_crashes.ts";
-import { SmallDisk } from "../../kit/small_disk.ts";
 import { contextWith } from "../../kit/context.ts";
 import { timedPoints, typedPoints } from "../../kit/contract/points.ts";
+import { CrashingWriter } from "../../kit/csv_crashes.ts";
 import { metricOf } from "../../kit/decode.ts";
+import { LogLines } from "../../kit/log_lines.ts";
+import { linux, namespaces, needs } from "../../kit/needs.ts";
 import { batchOf, numbered } from "../../kit/points.ts";
-import { linux, namespaces, needs, TempDir } from "../../kit/process.ts";
-import { LogLines, until } from "../../kit/relay.ts";
 import { sessionBatches } from "../../kit/session.ts";
+import { SmallDisk } from "../../kit/small_disk.ts";
 import { bitsOf, python3, readWithPython, sqlite3, sqliteShell } from "../../kit/sqlite.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { pause, until } from "../../kit/waiting.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -617,7 +619,7 @@ Deno.test({
       while (!stopped) {
         await journal.append(numbered(500, given));
         given += 500;
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await pause(1);
       }
     })();
     try {
@@ -710,7 +712,7 @@ Deno.test({
     await until(() => logs.matching(/Cannot write to the database, trying on/).length > 0);
     assert.match(logs.matching(/Cannot write/)[0], /database or disk is full|disk I\/O error/);
     assert.ok(Number(valueOf(path, "SELECT count(*) FROM points")) >= 10_000, "it can be read meanwhile");
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await pause(500);
     assert.ok(output.stats!.points < 500_000);
     await disk.empty();
     await writing;
@@ -769,7 +771,7 @@ Deno.test("another writer is waited for, which is said once, and then everything
   await journal.append(numbered(100));
   await until(() => logs.matching(/Cannot write to the database, trying on/).length > 0);
   await journal.append(numbered(100, 100));
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await pause(1000);
   const [line, ...more] = logs.matching(/Cannot write/);
   assert.deepEqual(more, []);
   assert.match(line, /ERROR test: .*file=\S+m\.sqlite reason="database is locked"/);

@@ -1,0 +1,37 @@
+/** How tests wait: for a condition, for a promise, and, rarely, for time itself. */
+import { delay } from "@std/async/delay";
+
+/** How long a test waits for something that takes a moment on an idle machine, in ms. */
+export const PATIENCE_MS = 30_000;
+
+/** Between two looks at a condition, in ms. */
+const LOOK_MS = 2;
+
+/** Lets time pass. More than 100 ms need a reason: tests/project/tests_test.ts says how to state it. */
+export function pause(ms: number): Promise<void> {
+  return delay(ms);
+}
+
+/** Waits until `condition` holds. @throws after `ms`, with `what` */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  ms = PATIENCE_MS,
+  what: string | (() => string) = String(condition),
+): Promise<void> {
+  const deadline = performance.now() + ms;
+  while (!await condition()) {
+    if (performance.now() > deadline) {
+      throw new Error(`Not within ${ms} ms: ${typeof what === "string" ? what : what()}`);
+    }
+    await pause(LOOK_MS);
+  }
+}
+
+/** Settles as the promise does. @throws after `ms`, with `what` */
+export async function atMost<T>(ms: number, promise: Promise<T>, what: () => string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Not within ${ms} ms: ${what()}`)), ms);
+  });
+  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}

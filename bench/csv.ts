@@ -5,7 +5,8 @@
 import { DiskJournal } from "../lib/journal/disk/disk_journal.ts";
 import { type Journal, MemoryJournal } from "../lib/journal.ts";
 import { createLogger } from "../lib/base/log.ts";
-import { csv, CsvOutput } from "../lib/outputs/csv.ts";
+import { csv } from "../lib/outputs/csv.ts";
+import { CsvOutput } from "../lib/outputs/csv/output.ts";
 import { contextWith } from "../tests/kit/context.ts";
 import { sessionBatches } from "../tests/kit/session.ts";
 import { pause } from "../tests/kit/waiting.ts";

@@ -4,6 +4,8 @@ import { join, normalize } from "node:path/posix";
 
 const ROOT = new URL("../../", import.meta.url);
 const MOST_FILES_AT_THE_TOP = 14;
+/** Lines of a file that declares a plugin. */
+const DECLARATION_LINES = 40;
 
 /** Files by their paths below lib/, with their texts. */
 type Tree = ReadonlyMap<string, string>;
@@ -117,6 +119,44 @@ Deno.test("tests/ has the same folders as lib/, and a few of its own", () => {
       .filter((path) => path.includes("/")).map(folderOf),
   );
   assert.deepEqual([...folders].filter((folder) => !RANKS.has(folder) && !own.includes(folder)), []);
+});
+
+/** The problems of the files that declare plugins. */
+function declarationProblems(tree: Tree): string[] {
+  const problems: string[] = [];
+  for (const [path, text] of tree) {
+    if (path === "plugin.ts" || !/\bdefinePlugin\(/.test(text)) continue;
+    if (!/^(inputs|transforms|outputs)\/\w+\.ts$/.test(path)) {
+      problems.push(`${path} declares a plugin, but is not directly in inputs/, transforms/ or outputs/`);
+    }
+    const lines = text.trimEnd().split("\n").length;
+    if (lines > DECLARATION_LINES) {
+      problems.push(`${path} has ${lines} lines, the limit of a declaration is ${DECLARATION_LINES}`);
+    }
+    const hasKeys = importsOf(path, text).some((target) => target.endsWith("/config.ts"));
+    if (!hasKeys) problems.push(`${path} does not take its keys from a config.ts`);
+  }
+  return problems;
+}
+
+Deno.test("a plugin's own file is its declaration alone, with its keys in a config.ts", () => {
+  const problems = declarationProblems(LIB).filter((problem) => !problem.startsWith("inputs/procfs.ts "));
+  assert.deepEqual(problems, []);
+});
+
+Deno.test("a declaration that is long, in the wrong folder, or without a config.ts is a problem", () => {
+  const long = "//\n".repeat(DECLARATION_LINES);
+  const files = {
+    "inputs/a.ts": 'import { config } from "./a/config.ts";\nconst a = definePlugin({ config });',
+    "inputs/b.ts": `import { config } from "./b/config.ts";\n${long}const b = definePlugin({ config });`,
+    "outputs/c/c.ts": 'import { config } from "./config.ts";\nconst c = definePlugin({ config });',
+    "outputs/d.ts": "const d = definePlugin({ config: table({}) });",
+  };
+  assert.deepEqual(declarationProblems(new Map(Object.entries(files))), [
+    "inputs/b.ts has 42 lines, the limit of a declaration is 40",
+    "outputs/c/c.ts declares a plugin, but is not directly in inputs/, transforms/ or outputs/",
+    "outputs/d.ts does not take its keys from a config.ts",
+  ]);
 });
 
 const MADE_UP = ranksOf(

@@ -1,6 +1,7 @@
 /** The contract suite on the `csv` output: a file on a disk that is full for a while. */
 import type { Attribute } from "../../../lib/points/measurement.ts";
-import { csv, CsvOutput } from "../../../lib/outputs/csv.ts";
+import { csv } from "../../../lib/outputs/csv.ts";
+import { CsvOutput } from "../../../lib/outputs/csv/output.ts";
 import { formatAttribute } from "../../../lib/outputs/rendering/numbers.ts";
 import { unitDisplayName } from "../../../lib/points/units.ts";
 import type { Output, PluginContext } from "../../../lib/plugin.ts";

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { PositionFile, PositionInUse } from "../../../lib/outputs/csv/position.ts";
 import type { Position } from "../../../lib/outputs/csv/position.ts";
-import { csv, CsvOutput } from "../../../lib/outputs/csv.ts";
+import { csv } from "../../../lib/outputs/csv.ts";
+import { CsvOutput } from "../../../lib/outputs/csv/output.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
 import { contextWith } from "../../kit/context.ts";
 import { ReplayJournal } from "../../kit/contract/journal.ts";

@@ -1,0 +1,236 @@
+/** What the `csv` output does: appends rows to files, and continues where the last process stopped. */
+import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
+import type { BatchReader } from "../../journal.ts";
+import { reserveCacheSlots } from "../../points/measurement.ts";
+import type { Output, PluginContext } from "../../plugin.ts";
+import { Archive } from "./archive.ts";
+import { CommitByPosition, CommitWhenWritten } from "./commit.ts";
+import type { CsvConfig } from "./config.ts";
+import { CACHE_SLOTS } from "./format.ts";
+import { BufferPool, type FileContext, openForAppending } from "./file.ts";
+import { type FilePosition, PositionFile, PositionInUse } from "./position.ts";
+import { PathPattern } from "./path.ts";
+import { Streams } from "./streams.ts";
+import { CsvWriter } from "./writer.ts";
+
+type CsvContext = Pick<PluginContext, "log" | "clock" | "keepsOnDisk">;
+
+export interface CsvStats extends Record<string, number> {
+  points: number;
+  bytes: number;
+  /** Files that were renamed because they were large or old enough. */
+  rotations: number;
+}
+
+/** What rendered series may take in memory, for one file of all clients, or for each file of a client. */
+const POOL_BYTES = { all: 16 * 1024 * 1024, client: 1024 * 1024 };
+
+/**
+ * Appends rows to a file. Where the journal is on disk, a position beside the file says which batches are in it, so that
+ * after a crash each row is there once; else a batch is committed when its rows are written. While the disk is full rows
+ * are kept, and written when there is room.
+ */
+export class CsvOutput implements Output {
+  readonly stats: CsvStats = { points: 0, bytes: 0, rotations: 0 };
+  readonly #context: CsvContext;
+  #config: CsvConfig;
+  /** The renderer's, and that of the series' file. */
+  readonly #slot = reserveCacheSlots(CACHE_SLOTS + 1);
+  readonly #pattern: PathPattern;
+  readonly #positions: PositionFile | null;
+  #handle: Deno.FsFile | null;
+  #writer: CsvWriter | null = null;
+  #archive: Archive | null = null;
+
+  private constructor(
+    config: CsvConfig,
+    handle: Deno.FsFile | null,
+    positions: PositionFile | null,
+    context: CsvContext,
+  ) {
+    this.#config = config;
+    this.#pattern = new PathPattern(config.output_path);
+    this.#handle = handle;
+    this.#positions = positions;
+    this.#context = context;
+  }
+
+  /** @throws {ExitError} when the file cannot be opened for writing, or another process writes it. */
+  static async open(config: CsvConfig, context: CsvContext): Promise<CsvOutput> {
+    const pattern = new PathPattern(config.output_path);
+    const where = `Cannot open ${config.output_path} for writing (plugins.csv.output_path)`;
+    let handle: Deno.FsFile | null = null;
+    try {
+      if (pattern.isFixed) handle = await openForAppending(pattern.path("", new Date(0)));
+      // Reading one entry would leave the folder open.
+      else Deno.readDirSync(pattern.root.folder || ".");
+    } catch (error) {
+      throw new ExitError(EXIT.unavailable, `${where}: ${messageOf(error)}`, { cause: error });
+    }
+    try {
+      const isFile = handle === null || (await handle.stat()).isFile;
+      const hasPosition = isFile && !/^\/(dev|proc)\//.test(config.output_path);
+      const positions = hasPosition ? await openPosition(pattern.positionPath, context) : null;
+      return new CsvOutput(config, handle, positions, context);
+    } catch (error) {
+      handle?.close();
+      if (!(error instanceof PositionInUse)) throw error;
+      throw new ExitError(
+        EXIT.unavailable,
+        `${where}: another process writes it. Stop that process, or write to another file`,
+      );
+    }
+  }
+
+  readonly onlyDurable = true;
+
+  get stalledSince(): number | undefined {
+    return this.#writer?.stalledSince;
+  }
+
+  reconfigure(config: CsvConfig): void {
+    this.#config = config;
+  }
+
+  async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
+    const { log, clock } = this.#context;
+    const config = this.#config;
+    const pattern = this.#pattern;
+    const forceFlush = () => this.#config.force_flush;
+    const files: FileContext = {
+      log,
+      clock,
+      signal,
+      pattern,
+      format: {
+        delimiter: config.csv_delimiter,
+        lateDelimiter: config.csv_late_delimiter,
+        appendUnit: config.append_unit_to_metric_name,
+        unitDisplayName: config.use_unit_display_name,
+      },
+      slot: this.#slot,
+      poolBytes: pattern.hasClient ? POOL_BYTES.client : POOL_BYTES.all,
+      buffers: new BufferPool(),
+      stats: this.stats,
+    };
+    const archive = this.#archive = this.#openArchive(config);
+    const rotation = {
+      pattern,
+      sizeBytes: config.rotate_size ?? Infinity,
+      intervalMs: config.rotate_interval ?? Infinity,
+      maxOpenFiles: config.max_open_files,
+    };
+    const streams = new Streams(files, rotation, archive, this.#slot + CACHE_SLOTS);
+    const writer = this.#writer = new CsvWriter(reader, files, { streams, forceFlush, handle: this.#handle });
+    this.#handle = null;
+    const { commit, fail, onLoss } = writer;
+    if (this.#positions && reader.journalId !== null) {
+      const position = await this.#resume(this.#positions, reader);
+      archive?.sweep();
+      await writer.run(
+        new CommitByPosition(reader, this.#positions, position, { log, clock, signal, commit, fail, onLoss }),
+      );
+    } else {
+      archive?.sweep();
+      await writer.run(new CommitWhenWritten(commit));
+    }
+    await archive?.close();
+  }
+
+  #openArchive(config: CsvConfig): Archive | null {
+    const { rotate_gzip: gzip, keep_files, keep_age, keep_size } = config;
+    if (!gzip && keep_files === undefined && keep_age === undefined && keep_size === undefined) return null;
+    return new Archive(
+      {
+        pattern: this.#pattern,
+        gzip,
+        keepFiles: keep_files ?? Infinity,
+        keepAgeMs: keep_age ?? Infinity,
+        keepBytes: keep_size ?? Infinity,
+      },
+      this.#context,
+    );
+  }
+
+  /** Goes on where the last process was. @returns the number of the last batch that the files have, or -1. */
+  async #resume(positions: PositionFile, reader: BatchReader): Promise<number> {
+    const { log } = this.#context;
+    const { latest, damaged, path } = positions;
+    if (damaged) log.warn("The position of the file is damaged: the last rows may be there twice", { path });
+    if (!latest || latest.journal !== reader.journalId) return -1;
+    if (!latest.clean) {
+      for (const file of latest.files) await this.#cut(positions, file);
+      // From here on they may be renamed, or appended to by others.
+      await positions.write({ ...latest, clean: true }).catch((error) =>
+        log.warn("Cannot save the position", { path, reason: messageOf(error) })
+      );
+    }
+    reader.resumeAfter(latest.position);
+    return latest.position;
+  }
+
+  /** Takes back rows that a process wrote just before it died: they come again. */
+  async #cut(positions: PositionFile, { path, inode, born, size }: FilePosition): Promise<void> {
+    const { log } = this.#context;
+    const leave = (reason: string) =>
+      log.warn(
+        "The file is not as it was: rows written just before the last process died may be there twice",
+        {
+          file: path,
+          reason,
+        },
+      );
+    try {
+      using file = await Deno.open(positions.absolute(path), { read: true, write: true });
+      const info = await file.stat();
+      if (info.ino !== inode || (born !== null && info.birthtime?.getTime() !== born)) {
+        return leave(info.size === 0 ? "it was removed" : "it is another file of the same name");
+      }
+      if (info.size < size) return leave(`it has ${info.size} bytes, not ${size}`);
+      if (info.size === size) return;
+      await file.truncate(size);
+      await file.sync();
+      log.info("Rows written just before the last process died are taken back, and written again", {
+        file: path,
+        bytes: info.size - size,
+      });
+    } catch (error) {
+      leave(error instanceof Deno.errors.NotFound ? "it was removed" : messageOf(error));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#archive?.close();
+    this.#writer?.close();
+    for (const closable of [this.#handle, this.#positions]) {
+      try {
+        closable?.close();
+      } catch { /* closed before */ }
+    }
+  }
+}
+
+/** The position beside a file; `null` where it is not kept. */
+async function openPosition(path: string, { log, keepsOnDisk }: CsvContext): Promise<PositionFile | null> {
+  if (!keepsOnDisk) {
+    // Rows of this process are in no journal: a position from before it must not take them for somebody else's.
+    await Deno.remove(path).catch((error) => {
+      if (error instanceof Deno.errors.NotFound) return;
+      log.warn("Cannot remove the position of an earlier process with a journal", {
+        path,
+        reason: messageOf(error),
+      });
+    });
+    return null;
+  }
+  try {
+    return await PositionFile.open(path);
+  } catch (error) {
+    if (error instanceof PositionInUse) throw error;
+    log.warn("Cannot keep the position of the file: after a crash the last rows may be there twice", {
+      path,
+      reason: messageOf(error),
+    });
+    return null;
+  }
+}

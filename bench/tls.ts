@@ -83,7 +83,7 @@ export async function benchManyClients(
     client.push(numbered(1));
     return stack.use(client);
   });
-  await until(() => clients.every(({ client }) => client.stats.acknowledged_points === 1), 120_000);
+  await until(() => clients.every(({ client }) => client.stats.acknowledgedPoints === 1), 120_000);
   return { seconds: (performance.now() - began) / 1000, server: usageOf(server.pid) };
 }
 

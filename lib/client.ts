@@ -8,21 +8,21 @@ import { deadline } from "@std/async/deadline";
 import { RetryError } from "@std/async/retry";
 import { isLoopback } from "./net/address.ts";
 import { greet, readMessage, Refused } from "./client/handshake.ts";
-import { Delivery } from "./client/acknowledged.ts";
+import { AcknowledgedSender } from "./client/acknowledged.ts";
 import { dial, type Dialled } from "./client/dial.ts";
 import { formatDuration } from "./base/duration.ts";
 import { EXIT, ExitError, messageOf } from "./base/errors.ts";
 import type { FrameReader } from "./wire/frames.ts";
 import type { BatchReader } from "./journal.ts";
 import type { Logger } from "./base/log.ts";
-import { Outbox } from "./client/outbox.ts";
+import { Outbox, type SenderStats } from "./client/outbox.ts";
 import type { Output, PluginContext } from "./plugin.ts";
 import { PointEncoder } from "./wire/point_encoder.ts";
 import type { Welcome } from "./wire/protocol.ts";
 import type { RelayClientConfig } from "./client/config.ts";
 import { retrying } from "./client/retrying.ts";
 import { Secret } from "./base/secrets.ts";
-import { type DeliveryStats, Sending } from "./client/plain.ts";
+import { PlainSender } from "./client/plain.ts";
 
 /** How long a server has to close its side at the end, in ms. */
 const MAX_CLOSE_MS = 1000;
@@ -52,9 +52,9 @@ export const DEFAULT_LIMITS: ClientLimits = {
 interface Ways {
   readonly outbox: Outbox;
   /** To real Alumet servers. */
-  readonly sending: Sending;
+  readonly plain: PlainSender;
   /** To servers of ours. */
-  readonly delivery: Delivery;
+  readonly acknowledged: AcknowledgedSender;
 }
 
 /** The connection was made, and then lost. */
@@ -79,13 +79,13 @@ export class RelayClient implements Output {
   #patient = false;
   readonly #identity: ClientContext["identity"];
   readonly #token: Secret;
-  readonly #stats: DeliveryStats = {
-    sent_points: 0,
-    sent_messages: 0,
-    sent_bytes: 0,
-    acknowledged_points: 0,
-    resent_points: 0,
-    unsendable_points: 0,
+  readonly #stats: SenderStats = {
+    sentPoints: 0,
+    sentMessages: 0,
+    sentBytes: 0,
+    acknowledgedPoints: 0,
+    resentPoints: 0,
+    unsendablePoints: 0,
   };
   #connections = 0;
   #conn: Dialled | null = null;
@@ -124,8 +124,8 @@ export class RelayClient implements Output {
     const outbox = new Outbox(reader);
     const ways: Ways = {
       outbox,
-      sending: new Sending(outbox, new PointEncoder(client_name), buffer, this.#stats),
-      delivery: new Delivery(outbox, buffer, this.#stats, this.#log),
+      plain: new PlainSender(outbox, new PointEncoder(client_name), buffer, this.#stats),
+      acknowledged: new AcknowledgedSender(outbox, buffer, this.#stats, this.#log),
     };
     try {
       // Each turn is a connection that held, or the end of the retries; they count anew.
@@ -228,14 +228,14 @@ export class RelayClient implements Output {
       const { frames, welcome } = await this.#handshake(server, conn, ways.outbox.reader);
       began = performance.now();
       this.#connections++;
-      const { sending, delivery } = ways;
-      const watch = this.#watch(conn, frames, welcome ? delivery : null, lost);
+      const { plain, acknowledged } = ways;
+      const watch = this.#watch(conn, frames, welcome ? acknowledged : null, lost);
       const either = AbortSignal.any([signal, lost.signal]);
       try {
         if (welcome) {
-          sending.reset();
-          await delivery.run(conn, welcome, either);
-        } else await sending.run(conn, either);
+          plain.reset();
+          await acknowledged.run(conn, welcome, either);
+        } else await plain.run(conn, either);
         await conn.closeWrite();
         await deadline(watch, MAX_CLOSE_MS, { signal }).catch(() => {});
         return true;
@@ -311,14 +311,14 @@ export class RelayClient implements Output {
   async #watch(
     conn: Dialled,
     frames: FrameReader,
-    delivery: Delivery | null,
+    sender: AcknowledgedSender | null,
     lost: AbortController,
   ): Promise<void> {
     let reason = "the server closed the connection";
     let heard = performance.now();
     const { silenceMs } = this.#limits;
     const timer = setInterval(() => {
-      if (!delivery?.isUnanswered) heard = performance.now();
+      if (!sender?.isUnanswered) heard = performance.now();
       else if (performance.now() - heard > silenceMs) {
         reason = `the server has been silent for ${formatDuration(silenceMs)}`;
         this.#close();
@@ -331,8 +331,8 @@ export class RelayClient implements Output {
         heard = performance.now();
         frames.received(count);
         while (frames.next()) {
-          if (!delivery) continue;
-          delivery.acknowledge(readMessage(frames, "acknowledge").sequence);
+          if (!sender) continue;
+          sender.acknowledge(readMessage(frames, "acknowledge").sequence);
         }
       }
     } catch (error) {

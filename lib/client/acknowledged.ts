@@ -8,10 +8,9 @@ import { enlarged } from "../base/bytes.ts";
 import type { Logger } from "../base/log.ts";
 import { messageOf } from "../base/errors.ts";
 import { Batch, reserveCacheSlots } from "../points/measurement.ts";
-import type { Outbox, Parcel } from "./outbox.ts";
+import type { BufferOptions, Outbox, Parcel, SenderStats } from "./outbox.ts";
 import { putVarint } from "../postcard.ts";
 import { FRAME_HEADER_BYTES, MAX_BODY_BYTES, MESSAGE, type Welcome } from "../wire/protocol.ts";
-import type { BufferOptions, DeliveryStats } from "./plain.ts";
 import { writeAll } from "../net/transport.ts";
 import { Wakeup } from "../base/waiting.ts";
 
@@ -26,8 +25,9 @@ const MAX_HEAD_BYTES = 12;
 /** While earlier batches are sent again, so much goes into one write. */
 const WRITE_BYTES = 64 * 1024;
 
-export class Delivery {
-  readonly #stats: DeliveryStats;
+/** Sends batches to a server of ours. */
+export class AcknowledgedSender {
+  readonly #stats: SenderStats;
   readonly #outbox: Outbox;
   readonly #buffer: BufferOptions;
   readonly #log: Logger;
@@ -46,7 +46,7 @@ export class Delivery {
   #highest = 0;
   readonly #wakeup = new Wakeup();
 
-  constructor(outbox: Outbox, buffer: BufferOptions, stats: DeliveryStats, log: Logger) {
+  constructor(outbox: Outbox, buffer: BufferOptions, stats: SenderStats, log: Logger) {
     this.#outbox = outbox;
     this.#buffer = buffer;
     this.#stats = stats;
@@ -61,7 +61,7 @@ export class Delivery {
 
   /** The server has everything up to that number. */
   acknowledge(sequence: number): void {
-    this.#stats.acknowledged_points += this.#outbox.commitUpTo(sequence);
+    this.#stats.acknowledgedPoints += this.#outbox.commitUpTo(sequence);
     this.#wakeup.wake();
   }
 
@@ -137,9 +137,9 @@ export class Delivery {
     this.#last = sequence;
     if (sequence > this.#highest) {
       this.#highest = sequence;
-      stats.sent_points += batch.length;
-    } else stats.resent_points += batch.length;
-    stats.sent_messages++;
+      stats.sentPoints += batch.length;
+    } else stats.resentPoints += batch.length;
+    stats.sentMessages++;
   }
 
   /** What cannot be sent is given up: its number goes alone. */
@@ -154,7 +154,7 @@ export class Delivery {
       problem = messageOf(error);
     }
     this.#log.error("A batch cannot be sent and is given up", { points: batch.length, problem });
-    this.#stats.unsendable_points += batch.length;
+    this.#stats.unsendablePoints += batch.length;
     return this.#encoder.encode(new Batch(0));
   }
 
@@ -166,7 +166,7 @@ export class Delivery {
   async #flush(conn: Dialled): Promise<void> {
     this.#written = this.#last;
     await writeAll(conn, this.#bytes.subarray(0, this.#length));
-    this.#stats.sent_bytes += this.#length;
+    this.#stats.sentBytes += this.#length;
     this.#length = 0;
   }
 }

@@ -8,6 +8,27 @@ export interface Parcel {
   readonly batch: Batch;
 }
 
+/** What the sender of a connection has done since the start of the process. */
+export interface SenderStats extends Record<string, number> {
+  /** Points that were sent for the first time, and messages and bytes in all. */
+  sentPoints: number;
+  sentMessages: number;
+  sentBytes: number;
+  /** Points that a server of ours has said to be safe. */
+  acknowledgedPoints: number;
+  resentPoints: number;
+  /** In a form that no message can have; they are given up. */
+  unsendablePoints: number;
+}
+
+/** When what has been gathered is sent. */
+export interface BufferOptions {
+  /** Bytes of encoded points that are gathered before all are sent; 0 sends each batch at once. */
+  maxBytes: number;
+  /** The longest that a point waits, in ms. */
+  timeoutMs: number;
+}
+
 export class Outbox {
   /** Oldest first. */
   readonly parcels: Parcel[] = [];

@@ -5,7 +5,7 @@
  */
 import type { Dialled } from "./dial.ts";
 import { Batch } from "../points/measurement.ts";
-import type { Outbox } from "./outbox.ts";
+import type { BufferOptions, Outbox, SenderStats } from "./outbox.ts";
 import type { PointEncoder } from "../wire/point_encoder.ts";
 import { writeAll } from "../net/transport.ts";
 
@@ -18,33 +18,15 @@ const MAX_MESSAGE_BYTES = 1024 * 1024;
 /** The pause, in ms. */
 const GAP_MS = 25;
 
-export interface DeliveryStats extends Record<string, number> {
-  /** Points that were sent for the first time, and messages and bytes in all. */
-  sent_points: number;
-  sent_messages: number;
-  sent_bytes: number;
-  /** Points that a server of ours has said to be safe. */
-  acknowledged_points: number;
-  resent_points: number;
-  /** In a form that no message can have; they are given up. */
-  unsendable_points: number;
-}
-
 /** With pauses between messages, this much of what is ready goes into one round, in bytes of encoded points. */
 const ROUND_BYTES = 4 * 1024 * 1024;
 
-export interface BufferOptions {
-  /** Bytes of encoded points that are gathered before all are sent; 0 sends each batch at once. */
-  maxBytes: number;
-  /** The longest that a point waits, in ms. */
-  timeoutMs: number;
-}
-
-export class Sending {
+/** Sends points to a real Alumet server. */
+export class PlainSender {
   readonly #outbox: Outbox;
   readonly #encoder: PointEncoder;
   readonly #buffer: BufferOptions;
-  readonly #stats: DeliveryStats;
+  readonly #stats: SenderStats;
   /** How many of the outbox's batches have been measured, and the bytes of their points. */
   #measured = 0;
   #bytes = 0;
@@ -54,7 +36,7 @@ export class Sending {
   #parts: Batch[] | null = null;
   #row = 0;
 
-  constructor(outbox: Outbox, encoder: PointEncoder, buffer: BufferOptions, stats: DeliveryStats) {
+  constructor(outbox: Outbox, encoder: PointEncoder, buffer: BufferOptions, stats: SenderStats) {
     this.#outbox = outbox;
     this.#encoder = encoder;
     this.#buffer = buffer;
@@ -90,8 +72,8 @@ export class Sending {
         registered = encoder.metricCount;
       }
       await this.#write(conn, encoder.frame());
-      this.#stats.sent_points += encoder.points;
-      this.#stats.sent_messages++;
+      this.#stats.sentPoints += encoder.points;
+      this.#stats.sentMessages++;
       encoder.clear();
       await pause();
     };
@@ -153,7 +135,7 @@ export class Sending {
       const { unsendable } = encoder;
       const result = encoder.add(parts[0], this.#row, MAX_MESSAGE_BYTES);
       this.#row = encoder.nextRow;
-      this.#stats.unsendable_points += encoder.unsendable - unsendable;
+      this.#stats.unsendablePoints += encoder.unsendable - unsendable;
       if (result === "done") {
         parts.shift();
         this.#row = 0;
@@ -164,6 +146,6 @@ export class Sending {
 
   async #write(conn: Dialled, bytes: Uint8Array): Promise<void> {
     await writeAll(conn, bytes);
-    this.#stats.sent_bytes += bytes.length;
+    this.#stats.sentBytes += bytes.length;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Acknowledged delivery, the server's side of one connection (see docs/protocol.md): batches with numbers are taken
+ * Acknowledged delivery, the server's end of one connection (see docs/protocol.md): batches with numbers are taken
  * once, and acknowledged when they are safe.
  */
 import type { BatchBuilder } from "../points/batch_builder.ts";
@@ -17,7 +17,7 @@ import { type Transport, writeAll } from "../net/transport.ts";
 /** What has become of batches at this end. */
 export type Safety = "durable" | "stored";
 
-export interface IntakeOptions {
+export interface AcknowledgedReceiverOptions {
   conn: Transport;
   client: ClientRecord;
   metrics: ClientMetrics;
@@ -35,8 +35,9 @@ export interface IntakeOptions {
   onRefusedMetric: (problem: string) => void;
 }
 
-export class Intake {
-  readonly #options: IntakeOptions;
+/** Takes the batches of a client of ours. */
+export class AcknowledgedReceiver {
+  readonly #options: AcknowledgedReceiverOptions;
   readonly #decoder: BatchDecoder;
   /** Batches that the client sends again are decoded all the same: the stream goes on behind them. */
   #discarded: Batch | null = null;
@@ -52,7 +53,7 @@ export class Intake {
   #saidMs = performance.now();
   #saying = false;
 
-  constructor(options: IntakeOptions, welcomed: number) {
+  constructor(options: AcknowledgedReceiverOptions, welcomed: number) {
     this.#options = options;
     this.#acknowledged = welcomed;
     const { client, metrics } = options;

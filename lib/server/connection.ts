@@ -9,11 +9,11 @@ import { Pacer } from "./admission/pacer.ts";
 import { BatchCodecError } from "../batches/codec.ts";
 import { messageOf } from "../base/errors.ts";
 import { FrameError, FrameReader } from "../wire/frames.ts";
-import type { Intake } from "./acknowledged.ts";
+import type { AcknowledgedReceiver } from "./acknowledged.ts";
 import type { Logger } from "../base/log.ts";
 import { PostcardError } from "../postcard.ts";
 import { ProtocolViolation } from "../wire/protocol.ts";
-import { Receiving } from "./plain.ts";
+import { PlainReceiver } from "./plain.ts";
 import type { ServerShared } from "./shared.ts";
 import { ServerHandshake } from "./handshake.ts";
 import type { Transport } from "../net/transport.ts";
@@ -40,10 +40,10 @@ export class ClientConnection {
   /** The name that the client greeted with. */
   #name: string | null = null;
   /** It is a client of ours, which says in a second message who it is. */
-  #acknowledges = false;
+  #isOurs = false;
   /** What takes the messages of a client of ours, and of a real one: one of them, when it is let in. */
-  #intake: Intake | null = null;
-  #receiving: Receiving | null = null;
+  #acknowledged: AcknowledgedReceiver | null = null;
+  #plain: PlainReceiver | null = null;
   /** When the peer must have said more; `Infinity` while it may be silent. In `performance.now()` ms. */
   #deadline: number;
   #deadlineReason = "";
@@ -110,12 +110,12 @@ export class ClientConnection {
   /** Closes the connection when its deadline has passed. */
   sweep(now: number): void {
     if (this.#closed) return;
-    this.#intake?.beat(now, this.#shared.limits.signOfLifeMs);
+    this.#acknowledged?.beat(now, this.#shared.limits.signOfLifeMs);
     if (now < this.#deadline) {
-      if (this.#deaf && !this.#intake!.waiting) this.#leave(now);
+      if (this.#deaf && !this.#acknowledged!.waiting) this.#leave(now);
       return;
     }
-    if (this.#draining && this.#intake && !this.#deaf) {
+    if (this.#draining && this.#acknowledged && !this.#deaf) {
       // All that has arrived is taken. The client is told when it is safe, or it would send it again.
       this.#deaf = true;
       this.#deadline = this.#drainEnd;
@@ -129,7 +129,7 @@ export class ClientConnection {
 
   /** Tells a client of ours what has become safe. */
   acknowledge(): void {
-    if (!this.#closed) this.#intake?.acknowledge();
+    if (!this.#closed) this.#acknowledged?.acknowledge();
   }
 
   /** The client has its last acknowledgement: it gets some time to read it and to close. */
@@ -142,8 +142,8 @@ export class ClientConnection {
 
   /** Says once what was refused since the last time. */
   report(): void {
-    const { unknownMetric = 0, wrongKind = 0, badTime = 0, longName = this.#intake?.longNames ?? 0 } =
-      this.#receiving?.rejected ?? {};
+    const { unknownMetric = 0, wrongKind = 0, badTime = 0, longName = this.#acknowledged?.longNames ?? 0 } =
+      this.#plain?.rejected ?? {};
     const fields = {
       unknown_metric: unknownMetric - this.#reported.unknownMetric,
       wrong_kind_of_value: wrongKind - this.#reported.wrongKind,
@@ -200,7 +200,7 @@ export class ClientConnection {
         );
       }
       this.report();
-      this.#receiving?.[Symbol.dispose]();
+      this.#plain?.[Symbol.dispose]();
       this.#giveBudget();
       if (this.#name !== null) {
         const left = this.#shared.names.get(this.#name)! - 1;
@@ -231,15 +231,15 @@ export class ClientConnection {
       while (!this.#shared.isOver && frames.next()) {
         if (this.#name === null) {
           if (!await this.#greeted()) return;
-        } else if (this.#acknowledges && !this.#intake) {
+        } else if (this.#isOurs && !this.#acknowledged) {
           if (!await this.#introduced()) return;
-        } else points += (this.#intake ?? this.#receiving!).take(frames);
+        } else points += (this.#acknowledged ?? this.#plain!).take(frames);
         if (points > 0 && this.#shared.first) await this.#room(this.#shared.gathered());
       }
       if (this.#name === null && frames.partialFrameBytes > MAX_GREETING_BYTES) {
         throw new ProtocolViolation(`the greeting has ${frames.partialFrameBytes} bytes`);
       }
-      if (points > 0 || this.#intake?.waiting) await this.#room(this.#shared.gathered());
+      if (points > 0 || this.#acknowledged?.waiting) await this.#room(this.#shared.gathered());
 
       const partial = frames.partialFrameBytes;
       if (partial !== this.#budgeted && (partial > LARGE_FRAME_BYTES || this.#budgeted > 0)) {
@@ -247,7 +247,7 @@ export class ClientConnection {
       }
       if (pause) await this.#room(pause);
       if (this.#draining) this.#deadline = Math.min(performance.now() + limits.drainIdleMs, this.#drainEnd);
-      else if (this.#name !== null && (this.#intake || !this.#acknowledges)) {
+      else if (this.#name !== null && (this.#acknowledged || !this.#isOurs)) {
         const partial = frames.partialBytes > 0;
         const patienceMs = partial ? limits.frameMs : limits.idleMs;
         this.#deadline = performance.now() + patienceMs;
@@ -290,9 +290,9 @@ export class ClientConnection {
     const { limits, metrics, clients, builder, tables, stats, names } = this.#shared;
     this.#name = name;
     this.#pacer = limits.bytesPerSecond < Infinity ? new Pacer(limits.bytesPerSecond) : null;
-    this.#acknowledges = grant === null;
+    this.#isOurs = grant === null;
     if (grant) {
-      this.#receiving = new Receiving({
+      this.#plain = new PlainReceiver({
         name,
         forward: grant.forward,
         metrics,
@@ -321,13 +321,13 @@ export class ClientConnection {
 
   /** A client of ours has said who it is. @returns whether the conversation goes on. */
   async #introduced(): Promise<boolean> {
-    this.#intake = await this.#handshake.welcome(
+    this.#acknowledged = await this.#handshake.welcome(
       this.#conn,
       this.#frames,
       this.#name!,
       (problem) => this.#refuseMetric(problem),
     );
-    if (!this.#intake) {
+    if (!this.#acknowledged) {
       await this.#closeGently();
       return false;
     }

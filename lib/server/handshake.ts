@@ -6,7 +6,7 @@ import type { Peer } from "./admission/networks.ts";
 import type { Grant } from "./admission/tokens.ts";
 import { messageOf } from "../base/errors.ts";
 import type { FrameReader } from "../wire/frames.ts";
-import { Intake } from "./acknowledged.ts";
+import { AcknowledgedReceiver } from "./acknowledged.ts";
 import { PostcardReader } from "../postcard.ts";
 import {
   acknowledges,
@@ -137,7 +137,7 @@ export class ServerHandshake {
     frames: FrameReader,
     name: string,
     onRefusedMetric: (problem: string) => void,
-  ): Promise<Intake | null> {
+  ): Promise<AcknowledgedReceiver | null> {
     const reader = new PostcardReader(frames.bytes, frames.start, frames.end);
     reader.string();
     const discriminant = reader.discriminant(MESSAGE_END);
@@ -154,7 +154,7 @@ export class ServerHandshake {
     const client = clients.get(name, instance);
     client.lastContactMs = Date.now();
     const sequence = await clients.sequenceOf(client, safety);
-    const intake = new Intake({
+    const receiver = new AcknowledgedReceiver({
       conn,
       client,
       metrics,
@@ -167,7 +167,7 @@ export class ServerHandshake {
       onRefusedMetric,
     }, sequence);
     await writeAll(conn, encodeFrame("", { type: "welcome", sequence, maxSeries }));
-    return intake;
+    return receiver;
   }
 
   /** Why this client would not be let in again, if it would not be: networks or tokens have changed. */

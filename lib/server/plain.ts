@@ -19,7 +19,7 @@ import {
 import { RegistryError } from "../points/registry.ts";
 import type { TableBudget } from "../wire/series_table.ts";
 
-export interface ReceivingOptions {
+export interface PlainReceiverOptions {
   /** The name that the client greeted with. */
   name: string;
   /** Whether it may send under other names, of clients whose points it passes on. */
@@ -35,15 +35,16 @@ export interface ReceivingOptions {
   onRefusedMetric: (problem: string) => void;
 }
 
-export class Receiving implements Disposable {
-  readonly #options: ReceivingOptions;
+/** Takes the points of a real Alumet agent. */
+export class PlainReceiver implements Disposable {
+  readonly #options: PlainReceiverOptions;
   readonly #decoder: PointDecoder;
   /** The sender of the last message, its bytes, and its record. */
   #sender = "";
   #senderBytes: Uint8Array = new Uint8Array(0);
   #client: ClientRecord | null = null;
 
-  constructor(options: ReceivingOptions) {
+  constructor(options: PlainReceiverOptions) {
     this.#options = options;
     this.#decoder = new PointDecoder(options.tables, options.limits);
   }

@@ -43,7 +43,7 @@ Deno.test("a batch is forgotten when the server has acknowledged it, and not bef
   await server.acknowledge(2);
   await server.acknowledge(3);
   await until(() => client.journal.pendingPoints === 0);
-  assert.equal(client.client.stats.acknowledged_points, 30);
+  assert.equal(client.client.stats.acknowledgedPoints, 30);
 });
 
 Deno.test("what was not acknowledged is sent again on the next connection, what the server has is not", async () => {
@@ -54,7 +54,7 @@ Deno.test("what was not acknowledged is sent again on the next connection, what 
     for (let n = 0; n < 5; n++) client.push(numbered(4, n * 4));
     for (let n = 0; n < 5; n++) await server.receive();
     await server.acknowledge(1);
-    await until(() => client.client.stats.acknowledged_points === 4);
+    await until(() => client.client.stats.acknowledgedPoints === 4);
   }
   // The acknowledgement of 2 and 3 was lost with the connection.
   await using server = await AcknowledgingServer.accept(listener, 3);
@@ -63,8 +63,8 @@ Deno.test("what was not acknowledged is sent again on the next connection, what 
     const received = (await server.receive())!;
     assert.deepEqual([received.sequence, received.values], [sequence, upTo(4, (sequence - 1) * 4)]);
   }
-  assert.equal(client.client.stats.resent_points, 8);
-  assert.equal(client.client.stats.sent_points, 24);
+  assert.equal(client.client.stats.resentPoints, 8);
+  assert.equal(client.client.stats.sentPoints, 24);
   await server.acknowledge(6);
   await client.finish();
   assert.equal(client.journal.pendingPoints, 0);
@@ -274,7 +274,7 @@ Deno.test("a batch with points that no message can have is given up and said, an
   client.push(numbered(3, 3));
   await client.finish();
   assert.deepEqual(valuesOf(server), upTo(6));
-  assert.equal(client.client.stats.unsendable_points, 1);
+  assert.equal(client.client.stats.unsendablePoints, 1);
   assert.equal(client.logs.matching(/ERROR.*cannot be sent and is given up/).length, 1);
 });
 
@@ -308,8 +308,8 @@ Deno.test("a server that has been sent nothing yet may be silent for as long as 
   assert.deepEqual((await server.receive())!.values, [0]);
   await server.acknowledge(1);
   await until(() => client.journal.pendingPoints === 0);
-  const { connections, sent_points, resent_points } = client.client.stats;
-  assert.deepEqual([connections, sent_points, resent_points], [1, 1, 0]);
+  const { connections, sentPoints, resentPoints } = client.client.stats;
+  assert.deepEqual([connections, sentPoints, resentPoints], [1, 1, 0]);
 });
 
 Deno.test("a server whose pipe is full says that it is there", async () => {
@@ -373,7 +373,7 @@ Deno.test("a client goes from a server of ours to a real one and back, and loses
     await ours.receive();
     await ours.receive();
     await ours.acknowledge(1);
-    await until(() => client.client.stats.acknowledged_points === 5);
+    await until(() => client.client.stats.acknowledgedPoints === 5);
   }
   const peer = await listener.accept();
   const real = new OneMessagePerRead(peer);

@@ -57,8 +57,8 @@ Deno.test("points arrive at a server with the client's name, in order, and the c
   );
   assert.deepEqual(server.points[7].attributes, [["relay_client", "node-1"]]);
   assert.equal(client.journal.pendingPoints, 0);
-  assert.equal(client.client.stats.sent_points, 1000);
-  assert.equal(client.client.stats.acknowledged_points, 1000);
+  assert.equal(client.client.stats.sentPoints, 1000);
+  assert.equal(client.client.stats.acknowledgedPoints, 1000);
 });
 
 Deno.test("with buffer_max_length 0 each batch is sent at once, as one message", async () => {
@@ -85,7 +85,7 @@ Deno.test("buffer_max_length counts bytes of encoded points: a buffer that is fu
   client.push(numbered(4));
   await pause(50);
   assert.equal(
-    client.client.stats.sent_messages,
+    client.client.stats.sentMessages,
     0,
     "160 bytes wait for the buffer to be full, or for the timeout",
   );
@@ -205,13 +205,13 @@ Deno.test("what was not written completely is sent again on the next connection,
     client.push(numbered(400_000, 1));
     await pause(300);
   }
-  const { sent_points } = client.client.stats;
+  const { sentPoints } = client.client.stats;
   await using again = await accepted(server);
   assert.equal((await receive(again))?.type, MESSAGE.registerMetrics);
   const values: number[] = [];
   while (values.at(-1) !== 400_000) values.push(...(await receive(again))!.values);
-  assert.ok(sent_points < 400_000);
-  assert.deepEqual(values, Array.from({ length: 400_001 - sent_points }, (_, i) => sent_points + i));
+  assert.ok(sentPoints < 400_000);
+  assert.deepEqual(values, Array.from({ length: 400_001 - sentPoints }, (_, i) => sentPoints + i));
   client.journal.end();
   await again.closed();
   again.conn.close();

@@ -38,7 +38,7 @@ Deno.test({
       pushed += 10;
     };
     push();
-    const all = (count: number) => clients.every(({ client }) => client.stats.acknowledged_points >= count);
+    const all = (count: number) => clients.every(({ client }) => client.stats.acknowledgedPoints >= count);
     await until(() => all(10), 60_000, "all to be served");
     push();
     assert.equal(await first.stop("SIGKILL"), "SIGKILL");

@@ -41,7 +41,7 @@ Deno.test({
       return stack.use(client);
     });
     await until(
-      () => clients.every(({ client }) => client.stats.acknowledged_points === 3),
+      () => clients.every(({ client }) => client.stats.acknowledgedPoints === 3),
       30_000,
       "all to be served",
     );

@@ -1,5 +1,5 @@
 /** Decodes the records of a stream of batches, whose format is described in {@linkcode ./codec.ts}. */
-import { type DecodedMetric, DefinitionReader, UnknownReference } from "./dictionary.ts";
+import { DefinitionReader, UnknownReference } from "./dictionary.ts";
 import {
   type BatchCodecLimits,
   bitsOf,
@@ -56,7 +56,7 @@ export interface BatchDecoderOptions extends BatchCodecLimits {
   /** Told of each new series. */
   onSeries?: ((series: Series) => void) | undefined;
   /** Gives the process' object for a metric. @default one object per stream */
-  makeMetric?: ((metric: DecodedMetric) => Metric) | undefined;
+  makeMetric?: ((metric: Metric) => Metric) | undefined;
   /** Batches that fill half of its capacity or more, and fit, are taken from there. */
   pool?: BatchPool;
 }

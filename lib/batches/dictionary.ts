@@ -8,19 +8,10 @@ import type {
   AttributeValue,
   Metric,
   SeriesDefinition,
-  Unit,
   ValueType,
 } from "../points/measurement.ts";
 import { PostcardError, type PostcardReader, type PostcardWriter } from "../postcard.ts";
 import { readValue, VALUE, writeValue } from "../wire/protocol.ts";
-
-/** What a metric is made from. */
-export interface DecodedMetric {
-  readonly name: string;
-  readonly type: ValueType;
-  readonly unit: Unit;
-  readonly description: string;
-}
 
 /** Bits of a definition's first byte: which parts differ from those of the definition before. */
 const DIFFERS = {
@@ -106,9 +97,9 @@ export class DefinitionReader {
   readonly #texts: string[] = [];
   readonly #metrics: Metric[] = [];
   #before: SeriesDefinition | null = null;
-  readonly #makeMetric: (metric: DecodedMetric) => Metric;
+  readonly #makeMetric: (metric: Metric) => Metric;
 
-  constructor(makeMetric: (metric: DecodedMetric) => Metric) {
+  constructor(makeMetric: (metric: Metric) => Metric) {
     this.#makeMetric = makeMetric;
   }
 

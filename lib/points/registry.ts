@@ -1,13 +1,8 @@
 /** The metrics of one process, and how definitions that disagree live together. */
-import type { Metric, Unit, ValueType } from "./measurement.ts";
+import type { Metric } from "./measurement.ts";
 
 /** How a metric is declared. */
-export interface MetricDefinition {
-  readonly name: string;
-  readonly type: ValueType;
-  readonly unit: Unit;
-  readonly description?: string;
-}
+export type MetricDefinition = Omit<Metric, "description"> & Partial<Pick<Metric, "description">>;
 
 function same(metric: Metric, other: MetricDefinition): boolean {
   return metric.type === other.type && metric.unit.base === other.unit.base &&

@@ -2,7 +2,7 @@
  * The messages of the relay protocol, version 2, and their frames: see docs/protocol.md. Measurements have a codec of
  * their own, on columns: {@linkcode ./point_decoder.ts} and {@linkcode ./point_encoder.ts}.
  */
-import type { AttributeValue, Unit, ValueType } from "../points/measurement.ts";
+import type { AttributeValue, Metric, ValueType } from "../points/measurement.ts";
 import { PostcardError, type PostcardReader, PostcardWriter } from "../postcard.ts";
 
 /** The version that both ends must agree on. */
@@ -70,11 +70,8 @@ export interface GreetResponse {
 }
 
 /** A metric under the number that its sender uses on this connection. */
-export interface WireMetric {
+export interface WireMetric extends Omit<Metric, "description"> {
   readonly id: number;
-  readonly name: string;
-  readonly type: ValueType;
-  readonly unit: Unit;
 }
 
 export interface RegisterMetrics {

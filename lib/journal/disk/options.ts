@@ -1,5 +1,4 @@
 /** What a journal on disk is told, and what it counts. */
-import type { DecodedMetric } from "../../batches/dictionary.ts";
 import type { JournalStats, OnFull } from "../../journal.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Metric } from "../../points/measurement.ts";
@@ -40,7 +39,7 @@ export interface DiskJournalOptions {
   /** Most bytes of damaged segments that are set aside. @default {256 MiB} */
   quarantineBytes?: number;
   /** Gives the process' object for a metric that was read from disk. @default one object per segment */
-  makeMetric?: (metric: DecodedMetric) => Metric;
+  makeMetric?: (metric: Metric) => Metric;
   /** Told of points that were dropped. */
   onDrop?: (points: number) => void;
   /** @default the system's */

@@ -1,6 +1,5 @@
 /** Decodes the batches of one segment. */
 import { BatchDecoder } from "../../../batches/codec.ts";
-import type { DecodedMetric } from "../../../batches/dictionary.ts";
 import type { ClientRecord, ClientTable, Origin } from "../../../points/origins.ts";
 import { messageOf } from "../../../base/errors.ts";
 import type { Batch, BatchPool, Metric } from "../../../points/measurement.ts";
@@ -13,7 +12,7 @@ import { MAX_SERIES, type Segment } from "./segment.ts";
 export interface SourceOptions {
   readonly files: Files;
   readonly clients: ClientTable;
-  readonly makeMetric?: (metric: DecodedMetric) => Metric;
+  readonly makeMetric?: (metric: Metric) => Metric;
   readonly pool?: BatchPool;
   /** Told when the list of clients is damaged. The batches are good without it. */
   readonly onBadSnapshot?: () => Promise<void>;

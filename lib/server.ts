@@ -2,26 +2,24 @@
  * The relay server: listens for relay clients, ours or real Alumet agents, and is an input like any other. What one
  * client says is in {@linkcode ./server/connection.ts}.
  */
-import { Admission, type AdmissionOptions, OPEN } from "./server/admission/admission.ts";
-import { BatchBuilder } from "./points/batch_builder.ts";
-import { ClientConnection } from "./server/connection.ts";
-import { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats } from "./server/shared.ts";
-export { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats };
-import { FrameBudget } from "./server/frame_budget.ts";
-import type { Safety } from "./server/acknowledged.ts";
-import { accepted } from "./net/listen.ts";
 import type { Logger } from "./base/log.ts";
-import { type Batch, BatchPool } from "./points/measurement.ts";
+import { formatAddress, parseAddress } from "./net/address.ts";
+import { accepted, listenOrAdopt } from "./net/listen.ts";
 import type { BatchSink, Input, PluginContext } from "./plugin.ts";
+import type { Safety } from "./server/acknowledged.ts";
+import { Admission, type AdmissionOptions, OPEN } from "./server/admission/admission.ts";
+import type { Tokens } from "./server/admission/tokens.ts";
 import { ClientMetrics } from "./server/client_metrics.ts";
+import { ADDRESS_KEY, type RelayServerConfig } from "./server/config.ts";
+import { ClientConnection } from "./server/connection.ts";
+import { FrameBudget } from "./server/frame_budget.ts";
+import { Gatherer } from "./server/gatherer.ts";
+import { admissionOf, limitsOf, openTls, openTokens } from "./server/settings.ts";
+import { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats } from "./server/shared.ts";
 import { TableBudget } from "./wire/series_table.ts";
 
-/** Points in a batch of the server. */
-const BATCH_POINTS = 4096;
-/** Unused batches that are kept: about what the pipe holds when it is full, so that a busy server allocates none. */
-const POOLED_BATCHES = 36;
-/** How long points may wait for others before they go on, in ms. */
-const GATHER_MS = 2;
+export { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats };
+
 /** Receive buffers of all clients together may grow to about this for speed, in bytes. */
 const BUFFER_BYTES = 3 * 1024 * 1024;
 const MAX_BUFFER_BYTES = 256 * 1024;
@@ -30,6 +28,8 @@ const RAMP_CLIENTS = 64;
 const RAMP_MS = 5;
 const SWEEP_MS = 50;
 const MINUTE_MS = 60_000;
+
+type ServerContext = Pick<PluginContext, "log" | "registry" | "clients">;
 
 /** How the server treats its clients; everybody is let in where nothing is said. */
 export interface ServerOptions {
@@ -54,26 +54,51 @@ export class RelayServer implements Input {
   readonly #log: Logger;
   readonly #shared: ServerShared;
   readonly #connections = new Set<ClientConnection>();
-  #sink: BatchSink | null = null;
-  #blocked: Promise<void> | null = null;
-  #flushTimer: ReturnType<typeof setTimeout> | undefined;
-  #first = true;
+  readonly #tokens: Tokens | undefined;
   #listening = true;
-  #handedOver = false;
+
+  /**
+   * Opens the port, or takes the socket that systemd has opened for it.
+   *
+   * @throws {ExitError} if the address cannot be listened on, or a file of the configuration cannot be used.
+   */
+  static async open(config: RelayServerConfig, context: ServerContext): Promise<RelayServer> {
+    const { log } = context;
+    const address = parseAddress(config.address, { listen: true });
+    const tokens = openTokens(config.tokens, log);
+    const tls = await openTls(config.tls, log);
+    const { listener, isAdopted } = await listenOrAdopt(address, {
+      key: ADDRESS_KEY,
+      open: Deno.listen,
+      log,
+    });
+    const server = new RelayServer(listener, context, limitsOf(config), {
+      safety: config.acknowledge === "stored" ? "stored" : "durable",
+      scope: address.scope,
+      admission: admissionOf(config, tokens),
+      tls,
+    });
+    const { hostname, port } = server.address;
+    // The address of systemd's socket is not that of the configuration; of ours, a scope is only there.
+    log.info("Listening for relay clients", {
+      address: formatAddress(isAdopted ? { hostname, port } : { ...address, port }),
+      socket: isAdopted ? "systemd" : undefined,
+    });
+    return server;
+  }
 
   /** @param listener The socket to accept from; it is closed with the server. */
   constructor(
     listener: Deno.TcpListener,
-    context: Pick<PluginContext, "log" | "registry" | "clients">,
+    context: ServerContext,
     limits = DEFAULT_LIMITS,
     { safety = "durable", tls, admission = OPEN, scope }: ServerOptions = {},
   ) {
     this.#listener = listener;
     this.#log = context.log;
+    this.#tokens = admission.tokens;
     // They may change, and are nobody else's.
     limits = { ...limits };
-    const isFirst = () => this.#first;
-    const isOver = () => this.#handedOver;
     this.#shared = {
       log: context.log,
       metrics: new ClientMetrics(context.registry, limits),
@@ -83,14 +108,7 @@ export class RelayServer implements Input {
       stats: this.stats,
       tables: new TableBudget(),
       frames: new FrameBudget(),
-      builder: new BatchBuilder(new BatchPool(BATCH_POINTS, POOLED_BATCHES)),
-      get first() {
-        return isFirst();
-      },
-      get isOver() {
-        return isOver();
-      },
-      gathered: () => this.#gathered(),
+      gatherer: new Gatherer(),
       bufferBytes: () => Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / (this.#connections.size + 1)),
       names: new Map(),
       strangers: new Set(),
@@ -98,6 +116,10 @@ export class RelayServer implements Input {
       admission: new Admission(admission, context.log),
       scope,
     };
+  }
+
+  reconfigure(config: RelayServerConfig): void {
+    this.change(limitsOf(config), admissionOf(config, this.#tokens));
   }
 
   /** Other limits, for connections that come from now on; and other rules, for those that are there as well. */
@@ -112,7 +134,8 @@ export class RelayServer implements Input {
   }
 
   async run(sink: BatchSink, stop: AbortSignal): Promise<void> {
-    this.#sink = sink;
+    const { gatherer } = this.#shared;
+    gatherer.start(sink);
     const onStop = () => {
       this.#stopListening();
       for (const connection of this.#connections) connection.drain();
@@ -138,9 +161,7 @@ export class RelayServer implements Input {
     try {
       await this.#accept(stop);
       await Promise.all([...this.#connections].map((connection) => connection.finished));
-      while (this.#blocked) await this.#blocked;
-      clearTimeout(this.#flushTimer);
-      await this.#flush();
+      await gatherer.flush();
     } finally {
       clearInterval(sweep);
       clearInterval(report);
@@ -165,49 +186,8 @@ export class RelayServer implements Input {
     }
   }
 
-  /** Points are in the builder: passes them on when they fill a batch, the rest soon. */
-  #gathered(): Promise<void> | void {
-    const { builder } = this.#shared;
-    if (this.#blocked) return this.#blocked;
-    // The first message is a batch of its own, like the first buffer of a real server: outputs such as CSV take
-    // their columns from it.
-    if (this.#first) {
-      this.#first = false;
-      return this.#push(builder.take());
-    }
-    if (builder.current.length > 0 || builder.current.origins.length > 0) {
-      this.#flushTimer ??= setTimeout(() => {
-        this.#flushTimer = undefined;
-        this.#flush();
-      }, GATHER_MS);
-    }
-    if (builder.full.length > 0) return this.#push(builder.takeFull());
-  }
-
-  #flush(): Promise<void> | void {
-    return this.#blocked ?? this.#push(this.#shared.builder.take());
-  }
-
-  #push(batches: Batch[]): Promise<void> | void {
-    // What still comes is acknowledged to nobody.
-    if (this.#handedOver) return;
-    let room: Promise<void> | void = undefined;
-    for (const batch of batches) room = this.#sink!.push(batch) ?? room;
-    if (room) {
-      this.#blocked = room.then(() => {
-        this.#blocked = null;
-        // What was gathered meanwhile has nobody else to pass it on.
-        this.#gathered();
-      });
-      return this.#blocked;
-    }
-  }
-
   handOver(): void {
-    if (this.#handedOver) return;
-    clearTimeout(this.#flushTimer);
-    for (const batch of this.#shared.builder.take()) void this.#sink?.push(batch);
-    this.#handedOver = true;
+    this.#shared.gatherer.close();
     this.#stopListening();
     for (const connection of this.#connections) connection.close();
   }
@@ -221,7 +201,7 @@ export class RelayServer implements Input {
   // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopListening();
-    clearTimeout(this.#flushTimer);
+    this.#shared.gatherer[Symbol.dispose]();
     for (const connection of this.#connections) connection.close();
     this.#shared.tls?.terminator[Symbol.dispose]();
   }

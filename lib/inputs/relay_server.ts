@@ -1,7 +1,7 @@
-/** The plugin `relay-server`: clients send their measurements to it. */
+/** The plugin `relay-server`: clients send their measurements to it, see {@linkcode ../server.ts}. */
 import { definePlugin, type Input, type PluginContext } from "../plugin.ts";
+import { RelayServer } from "../server.ts";
 import { advise, config, type RelayServerConfig } from "../server/config.ts";
-import { RelayServerInput } from "./relay_server/input.ts";
 
 export const relayServer = definePlugin({
   name: "relay-server",
@@ -10,5 +10,5 @@ export const relayServer = definePlugin({
   config,
   advise,
   open: (options: RelayServerConfig, context: PluginContext): Promise<Input> =>
-    RelayServerInput.open(options, context),
+    RelayServer.open(options, context),
 });

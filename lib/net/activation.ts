@@ -58,7 +58,7 @@ export async function canAdopt(): Promise<boolean> {
 }
 
 /** What is used of a `Deno.TcpListener`, on a server of node:net. */
-export class AdoptedListener {
+class AdoptedListener {
   readonly addr: Deno.NetAddr;
   readonly #server: Server;
   readonly #arrived: Socket[] = [];

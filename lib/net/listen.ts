@@ -9,18 +9,21 @@ const ACCEPT_RETRY_MS = 100;
 /** How often it is said that none can be accepted, in ms. */
 const COMPLAIN_MS = 60_000;
 
+/** What listening needs besides an address. */
+export interface ListenOptions {
+  /** The configuration key that the address comes from, for errors. */
+  key: string;
+  /** Opens the socket: `Deno.listen`. */
+  open: (options: Deno.TcpListenOptions) => Deno.TcpListener;
+  log: Logger;
+}
+
 /**
  * Listens on an address such as `[::]:50051` (which also takes IPv4), `127.0.0.1:50051` or `[fe80::1%eth0]:50051`.
  *
- * @param key The configuration key that the address comes from.
  * @throws {ExitError} that names the address and the key, when that is not possible.
  */
-export function listen(
-  address: Address,
-  key: string,
-  log: Logger,
-  open: (options: Deno.TcpListenOptions) => Deno.TcpListener = Deno.listen,
-): Deno.TcpListener {
+export function listen(address: Address, { key, open, log }: ListenOptions): Deno.TcpListener {
   const { hostname, port } = address;
   try {
     return open({ hostname, port });
@@ -50,20 +53,20 @@ export function listen(
  */
 export async function listenOrAdopt(
   address: Address,
-  key: string,
-  log: Logger,
+  options: ListenOptions,
   env: (name: string) => string | undefined = (name) => Deno.env.get(name),
-): Promise<Deno.TcpListener> {
+): Promise<{ listener: Deno.TcpListener; isAdopted: boolean }> {
+  const { key, log } = options;
   const [fd, ...others] = passedDescriptors(env);
-  if (fd === undefined) return listen(address, key, log);
+  if (fd === undefined) return { listener: listen(address, options), isAdopted: false };
   if (others.length > 0) log.warn("systemd has passed several sockets, the first one is used", { fd });
   try {
-    return await adoptListener(fd);
+    return { listener: await adoptListener(fd), isAdopted: true };
   } catch (error) {
     const reason = `Deno ${Deno.version.deno} cannot take a socket from systemd (${messageOf(error)})`;
     log.warn(`${reason}: listening without it`);
     try {
-      return listen(address, key, log);
+      return { listener: listen(address, options), isAdopted: false };
     } catch (error) {
       if (!(error instanceof ExitError) || !(error.cause instanceof Deno.errors.AddrInUse)) throw error;
       throw new ExitError(

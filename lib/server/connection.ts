@@ -165,6 +165,7 @@ export class ClientConnection {
 
   async #serve(): Promise<void> {
     const conn = this.#conn as Deno.TcpConn;
+    const { gatherer } = this.#shared;
     /** We have ended it: what is behind that place is not looked at. */
     let broken = false;
     try {
@@ -191,7 +192,7 @@ export class ClientConnection {
       this.#shared.strangers.delete(this);
       this.#shared.admission.left(this.#peer);
       // Messages before one that broke off the conversation are good.
-      if (!this.#shared.builder.isEmpty) await this.#shared.gathered();
+      if (!gatherer.builder.isEmpty) await gatherer.gathered();
       const partial = this.#frames.partialBytes;
       if (partial > 0 && this.#name !== null && !broken) {
         this.#log.info(
@@ -213,7 +214,7 @@ export class ClientConnection {
 
   async #converse(): Promise<void> {
     const frames = this.#frames;
-    const { limits, stats } = this.#shared;
+    const { gatherer, limits, stats } = this.#shared;
     // The first bytes are there already.
     for (let begun = false;; begun = true) {
       let pause: Promise<void> | undefined;
@@ -228,18 +229,18 @@ export class ClientConnection {
 
       let points = 0;
       // What had just come when the rest was handed over is taken by nobody.
-      while (!this.#shared.isOver && frames.next()) {
+      while (!gatherer.isClosed && frames.next()) {
         if (this.#name === null) {
           if (!await this.#greeted()) return;
         } else if (this.#isOurs && !this.#acknowledged) {
           if (!await this.#introduced()) return;
         } else points += (this.#acknowledged ?? this.#plain!).take(frames);
-        if (points > 0 && this.#shared.first) await this.#room(this.#shared.gathered());
+        if (points > 0 && gatherer.isFirst) await this.#room(gatherer.gathered());
       }
       if (this.#name === null && frames.partialFrameBytes > MAX_GREETING_BYTES) {
         throw new ProtocolViolation(`the greeting has ${frames.partialFrameBytes} bytes`);
       }
-      if (points > 0 || this.#acknowledged?.waiting) await this.#room(this.#shared.gathered());
+      if (points > 0 || this.#acknowledged?.waiting) await this.#room(gatherer.gathered());
 
       const partial = frames.partialFrameBytes;
       if (partial !== this.#budgeted && (partial > LARGE_FRAME_BYTES || this.#budgeted > 0)) {
@@ -287,7 +288,7 @@ export class ClientConnection {
       return false;
     }
     const { name, grant, versions } = greeted;
-    const { limits, metrics, clients, builder, tables, stats, names } = this.#shared;
+    const { limits, metrics, clients, gatherer, tables, stats, names } = this.#shared;
     this.#name = name;
     this.#pacer = limits.bytesPerSecond < Infinity ? new Pacer(limits.bytesPerSecond) : null;
     this.#isOurs = grant === null;
@@ -297,7 +298,7 @@ export class ClientConnection {
         forward: grant.forward,
         metrics,
         clients,
-        builder,
+        builder: gatherer.builder,
         tables,
         limits,
         stats,

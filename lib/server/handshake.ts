@@ -150,7 +150,7 @@ export class ServerHandshake {
       await writeAll(conn, encodeFrame("", { type: "refuse", reason: grant }));
       return null;
     }
-    const { clients, safety, metrics, builder, stats, limits: { maxSeries, maxNameBytes } } = this.#shared;
+    const { clients, safety, metrics, gatherer, stats, limits: { maxSeries, maxNameBytes } } = this.#shared;
     const client = clients.get(name, instance);
     client.lastContactMs = Date.now();
     const sequence = await clients.sequenceOf(client, safety);
@@ -158,7 +158,7 @@ export class ServerHandshake {
       conn,
       client,
       metrics,
-      builder,
+      builder: gatherer.builder,
       safety,
       forward: grant.forward,
       maxSeries,

@@ -1,9 +1,9 @@
-/** What the connections of a relay server share: its limits, its counters, and where points go. */
+/** What the connections of a relay server share: its limits, its counters, and where their points go. */
 import type { Admission } from "./admission/admission.ts";
-import type { BatchBuilder } from "../points/batch_builder.ts";
 import type { ClientTable } from "../points/origins.ts";
 import type { ClientMetrics } from "./client_metrics.ts";
 import type { FrameBudget } from "./frame_budget.ts";
+import type { Gatherer } from "./gatherer.ts";
 import type { Logger } from "../base/log.ts";
 import { DEFAULT_NAME_BYTES } from "../wire/names.ts";
 import type { Safety } from "./acknowledged.ts";
@@ -70,14 +70,8 @@ export interface ServerShared {
   readonly stats: ServerStats;
   readonly tables: TableBudget;
   readonly frames: FrameBudget;
-  /** Where connections put their points; `gathered` says that they did. */
-  readonly builder: BatchBuilder;
-  /** No message has been passed on yet: the next one goes alone. */
-  readonly first: boolean;
-  /** All has been handed over, and nothing more is taken. */
-  readonly isOver: boolean;
-  /** To be awaited before the next read: the pipe may be full. */
-  gathered(): Promise<void> | void;
+  /** Where connections put their points. */
+  readonly gatherer: Gatherer;
   /** How large a receive buffer may grow now, in bytes. */
   bufferBytes(): number;
   /** Open connections of that client. */

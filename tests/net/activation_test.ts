@@ -37,12 +37,13 @@ Deno.test("a descriptor that is no listening socket is said to be none, and the 
   const logs = new LogLines();
   const env = (name: string) => ({ LISTEN_FDS: "90", LISTEN_PID: String(Deno.pid) })[name];
   const address = { hostname: "127.0.0.1", port: 0 };
-  using listener = await listenOrAdopt(
+  const { listener, isAdopted } = await listenOrAdopt(
     address,
-    "key",
-    logs.log,
+    { key: "key", open: Deno.listen, log: logs.log },
     (name) => name === "LISTEN_FDS" ? "1" : env(name),
   );
+  using _ = listener;
+  assert.ok(!isAdopted);
   assert.ok((listener.addr as Deno.NetAddr).port > 0);
   assert.equal(logs.matching(/WARN.*cannot take a socket from systemd .*listening without it/).length, 1);
 });

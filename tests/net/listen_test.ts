@@ -17,10 +17,14 @@ Deno.test("an address that cannot be listened on is an error with the address an
       ["[fe80::1%nosuch0]:50051", "nosuch0"],
     ]
   ) {
-    assert.throws(() => listen(parseAddress(address), "plugins.relay-server.address", log), (error) => {
-      return error instanceof ExitError && error.exitCode === 69 && error.message.includes(address) &&
-        error.message.includes("plugins.relay-server.address") && error.message.includes(reason);
-    }, address);
+    assert.throws(
+      () => listen(parseAddress(address), { key: "plugins.relay-server.address", open: Deno.listen, log }),
+      (error) => {
+        return error instanceof ExitError && error.exitCode === 69 && error.message.includes(address) &&
+          error.message.includes("plugins.relay-server.address") && error.message.includes(reason);
+      },
+      address,
+    );
   }
   taken.close();
 });
@@ -28,16 +32,15 @@ Deno.test("an address that cannot be listened on is an error with the address an
 Deno.test("on a kernel without IPv6, [::] is IPv4 alone, and the log says so", () => {
   const logs = new LogLines();
   const tried: string[] = [];
-  const listener = listen(
-    { hostname: "::", port: 0, family: "IPv6" },
-    "plugins.relay-server.address",
-    logs.log,
-    ({ hostname = "", port }) => {
+  const listener = listen({ hostname: "::", port: 0, family: "IPv6" }, {
+    key: "plugins.relay-server.address",
+    log: logs.log,
+    open: ({ hostname = "", port }) => {
       tried.push(hostname);
       if (hostname === "::") throw new Error("Address family not supported by protocol (os error 97)");
       return Deno.listen({ hostname: "127.0.0.1", port });
     },
-  );
+  });
   listener.close();
   assert.deepEqual(tried, ["::", "0.0.0.0"]);
   assert.equal(logs.matching(/WARN.*IPv6 is not to be had/).length, 1);

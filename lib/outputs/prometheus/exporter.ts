@@ -80,7 +80,11 @@ export class PrometheusExporter implements Output {
     this.#clock = context.clock;
     this.#store = new SeriesStore(config, { series: config.max_series, headLength: MAX_HEAD_LENGTH });
     const address = parseAddress(addressText(config.host, config.port), { listen: true });
-    const listener = listen(address, "plugins.prometheus-exporter.host and port", context.log);
+    const listener = listen(address, {
+      key: "plugins.prometheus-exporter.host and port",
+      open: Deno.listen,
+      log: context.log,
+    });
     this.#server = new HttpServer(listener, (request) => this.#answer(request), context.log, limits);
     const url = `http://${formatAddress({ ...address, port: this.port })}/metrics`;
     context.log.info("Listening for scrapes", { url });

@@ -19,7 +19,7 @@ import { Outbox, type SenderStats } from "./client/outbox.ts";
 import type { Output, PluginContext } from "./plugin.ts";
 import { PointEncoder } from "./wire/point_encoder.ts";
 import type { Welcome } from "./wire/protocol.ts";
-import type { RelayClientConfig } from "./client/config.ts";
+import { type RelayClientConfig, TLS_KEYS } from "./client/config.ts";
 import { retrying } from "./client/retrying.ts";
 import { Secret } from "./base/secrets.ts";
 import { PlainSender } from "./client/plain.ts";
@@ -217,7 +217,8 @@ export class RelayClient implements Output {
   async #session(server: string, ways: Ways, signal: AbortSignal): Promise<boolean> {
     const conn = await dial(server, {
       ...this.#limits,
-      tls: this.#config.tls.enable ? this.#config.tls : undefined,
+      connect: Deno.connect,
+      tls: this.#config.tls.enable ? { ...this.#config.tls, keys: TLS_KEYS } : undefined,
       log: this.#log,
       signal,
     });
@@ -268,6 +269,7 @@ export class RelayClient implements Output {
       instance: this.#identity.id,
       token: () => this.#tokenFor(server, conn),
       server,
+      tlsKeys: TLS_KEYS,
       timeoutMs: this.#limits.handshakeMs,
     });
     if (welcome && welcome.sequence > reader.lastPosition + 1) {

@@ -2,6 +2,7 @@
 import { addressProblem } from "../net/address.ts";
 import { duration, flag, type Infer, integer, live, oneOrMore, table, text } from "../schema.ts";
 import { retryKeys } from "./retrying.ts";
+import type { TlsKeys } from "./tls_problem.ts";
 
 export const config = table({
   client_name: text({
@@ -66,5 +67,12 @@ export const config = table({
     }
   },
 });
+
+/** What explanations of a TLS problem refer to. */
+export const TLS_KEYS: TlsKeys = {
+  ca: "plugins.relay-client.tls.ca",
+  serverName: "plugins.relay-client.tls.server_name",
+  cert: "plugins.relay-client.tls.cert",
+};
 
 export type RelayClientConfig = Infer<typeof config>;

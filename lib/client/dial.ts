@@ -6,9 +6,12 @@ import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Transport } from "../net/transport.ts";
 import { resolve } from "./resolve.ts";
+import { explainTls, type TlsKeys } from "./tls_problem.ts";
 
 /** How TLS is spoken. */
 export interface DialTls {
+  /** How the keys of the configuration are called, for errors. */
+  keys: TlsKeys;
   /** PEM file of the CAs that may sign the server's certificate. Empty: those of the system. */
   ca: string;
   /** Name in the server's certificate. Empty: the name that is dialled. */
@@ -22,6 +25,8 @@ export interface DialTls {
 export type Dialled = Transport & { readonly remoteAddr: Deno.Addr };
 
 export interface DialOptions {
+  /** Opens a connection to one address: `Deno.connect`. */
+  connect: (options: Deno.ConnectOptions & { signal: AbortSignal }) => Promise<Deno.TcpConn>;
   tls?: DialTls | undefined;
   /** To connect to one address, in ms. */
   connectMs: number;
@@ -37,7 +42,7 @@ export interface DialOptions {
  * @throws with what went wrong at each address.
  */
 export async function dial(server: string, options: DialOptions): Promise<Dialled> {
-  const { tls, connectMs, resolveMs, log, signal } = options;
+  const { connect, tls, connectMs, resolveMs, log, signal } = options;
   const address = parseAddress(server);
   const hostnames = await deadline(resolve(address), resolveMs, { signal }).catch((error) => {
     throw new Error(`cannot resolve ${address.hostname}: ${messageOf(error)}`);
@@ -56,7 +61,7 @@ export async function dial(server: string, options: DialOptions): Promise<Dialle
           either,
         );
       }
-      const conn = await Deno.connect({ hostname, port: address.port, signal: either });
+      const conn = await connect({ hostname, port: address.port, signal: either });
       log.debug("Connected", { server, address: hostname });
       conn.setNoDelay();
       conn.setKeepAlive();
@@ -78,7 +83,7 @@ export async function dial(server: string, options: DialOptions): Promise<Dialle
 async function secure(
   conn: Deno.TcpConn,
   name: string,
-  { ca }: DialTls,
+  { ca, keys }: DialTls,
   signal: AbortSignal,
 ): Promise<Deno.TlsConn> {
   const close = () => {
@@ -97,7 +102,7 @@ async function secure(
   } catch (error) {
     secured?.close();
     close();
-    throw new Error(explainTls(messageOf(error)), { cause: error });
+    throw new Error(explainTls(messageOf(error), keys), { cause: error });
   } finally {
     signal.removeEventListener("abort", close);
   }
@@ -107,7 +112,7 @@ async function secure(
 async function certified(
   address: { hostname: string; port: number },
   serverName: string,
-  { ca, cert, key }: DialTls,
+  { ca, cert, key, keys }: DialTls,
   signal: AbortSignal,
 ): Promise<Dialled> {
   const { connectCertified } = await import("../net/certified.ts");
@@ -116,24 +121,6 @@ async function certified(
     const files = { ca: read(ca), cert: read(cert), key: read(key) };
     return await connectCertified({ ...address, ...files, serverName, signal });
   } catch (error) {
-    throw new Error(explainTls(messageOf(error)), { cause: error });
+    throw new Error(explainTls(messageOf(error), keys), { cause: error });
   }
-}
-
-/** What rustls says, and what it means. */
-export function explainTls(problem: string): string {
-  if (/UnknownIssuer|UNABLE_TO_VERIFY|unable to verify|self.signed/i.test(problem)) {
-    return "the server's certificate is signed by an unknown CA (plugins.relay-client.tls.ca names the known ones)";
-  }
-  if (/Expired/i.test(problem)) return `the server's certificate has expired: ${problem}`;
-  if (/not valid for name|does not match certificate/i.test(problem)) {
-    return `the server's certificate is for another name (plugins.relay-client.tls.server_name): ${problem}`;
-  }
-  if (/CertificateRequired|BadCertificate/i.test(problem)) {
-    return `the server wants a certificate of this client (plugins.relay-client.tls.cert): ${problem}`;
-  }
-  if (/InvalidContentType|corrupt message|unexpected eof|UnexpectedEof|end of file/i.test(problem)) {
-    return `the server does not speak TLS: ${problem}`;
-  }
-  return `no TLS connection: ${problem}`;
 }

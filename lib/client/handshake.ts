@@ -2,7 +2,8 @@
  * The client's side of the handshake: both ends say what they speak, a server of ours is told who this is, and says what
  * it has of it (see docs/protocol.md).
  */
-import { type Dialled, explainTls } from "./dial.ts";
+import type { Dialled } from "./dial.ts";
+import { explainTls, type TlsKeys } from "./tls_problem.ts";
 import { formatDuration } from "../base/duration.ts";
 import { messageOf } from "../base/errors.ts";
 import { FrameReader } from "../wire/frames.ts";
@@ -39,6 +40,8 @@ export interface Introduction {
   token: () => string;
   /** Of the server, for messages. */
   server: string;
+  /** Names of configuration keys, for messages. */
+  tlsKeys: TlsKeys;
   /** From the greeting to the server's whole answer, in ms. */
   timeoutMs: number;
 }
@@ -87,9 +90,9 @@ export async function greet(conn: Dialled, introduction: Introduction): Promise<
     if (late) {
       throw new Error(`the server accepted, and did not answer within ${formatDuration(timeoutMs)}`);
     }
-    // In TLS 1.3 a server that does not like our certificate says so after the handshake.
+    // In TLS 1.3 a server that does not accept the client's certificate says so after the handshake.
     if (/fatal alert/.test(messageOf(error))) {
-      throw new Error(explainTls(messageOf(error)), { cause: error });
+      throw new Error(explainTls(messageOf(error), introduction.tlsKeys), { cause: error });
     }
     throw error;
   } finally {

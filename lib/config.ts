@@ -2,6 +2,7 @@
  * The configuration: Alumet's TOML file, environment variables in it, and the command line over it. Everything that is
  * wrong is found in one go, each value knows where it comes from.
  */
+import type { Configuration, ConfiguredPlugin } from "./config/configuration.ts";
 import { parseConfigFile, readText } from "./config/file.ts";
 import type { ConfigFile } from "./config/file.ts";
 import { LayeredValues } from "./config/layers.ts";
@@ -12,8 +13,8 @@ import { ConfigError, type ConfigProblem, describeSource, type Source } from "./
 import { EXIT, ExitError } from "./base/errors.ts";
 import type { Plugin } from "./plugin.ts";
 import { type AnyKey, type Infer, isTable, type Report, unknownKey } from "./schema.ts";
-import type { Path } from "./schema/path.ts";
 
+export type { Configuration, ConfiguredPlugin };
 export {
   ConfigError,
   type ConfigProblem,
@@ -48,27 +49,6 @@ export interface ConfigOptions<G extends AnyKey> {
   requirePipeline?: boolean;
   /** Looks up an environment variable. @default the process's */
   env?: (name: string) => string | undefined;
-}
-
-/** A plugin that runs, with its checked and completed configuration. */
-export interface ConfiguredPlugin {
-  readonly plugin: Plugin;
-  readonly config: unknown;
-  /** Why it runs. */
-  readonly source: Source;
-}
-
-/** A configuration that is right. */
-export interface Configuration<G> {
-  readonly general: G;
-  /** The plugins that run, in order. */
-  readonly plugins: readonly ConfiguredPlugin[];
-  /** The file that was read. */
-  readonly file?: string;
-  /** What the user should know: keys that have no effect, a flag that wins over the file. */
-  readonly notes: readonly string[];
-  /** Where the value at a path comes from. */
-  source(path: Path): Source;
 }
 
 /** Keys of the real agent that mean nothing here. */

@@ -1,5 +1,5 @@
 /** Configurations as TOML for people: the commented default file, and the effective values with their sources. */
-import type { Configuration } from "../config.ts";
+import type { Configuration } from "./configuration.ts";
 import type { Plugin } from "../plugin.ts";
 import type { AnyKey } from "../schema.ts";
 import { formatPath, type Path } from "../schema/path.ts";

@@ -2,7 +2,7 @@
 import { SystemClock } from "../base/clock.ts";
 import { decodeLetter } from "./codec.ts";
 import { type DeadLetterFiles, type LetterFile, lettersIn } from "./files.ts";
-import { DeadLetterBox } from "../dead_letters.ts";
+import { DeadLetterBox } from "./box.ts";
 import { replaceFile } from "../journal/disk/format/files.ts";
 import { MemoryJournal } from "../journal.ts";
 import type { Logger } from "../base/log.ts";

@@ -8,7 +8,7 @@
  */
 import type { ClientTable } from "../../points/origins.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
-import { type BatchReader, type Journal, newJournalId, type ReaderOptions } from "../../journal.ts";
+import { type BatchReader, type Journal, newJournalId, type ReaderOptions } from "../contract.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { Census } from "./format/census.ts";
 import { Core } from "./core.ts";

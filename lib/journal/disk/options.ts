@@ -1,5 +1,5 @@
 /** What a journal on disk is told, and what it counts. */
-import type { JournalStats, OnFull } from "../../journal.ts";
+import type { JournalStats, OnFull } from "../contract.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Metric } from "../../points/measurement.ts";
 import { type Files, SYSTEM_FILES } from "./format/files.ts";

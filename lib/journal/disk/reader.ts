@@ -1,5 +1,5 @@
 /** One output's view of a journal on disk: from memory where it has caught up, from the segments where it is behind. */
-import type { BatchReader, ReaderOptions, WaitResult } from "../../journal.ts";
+import type { BatchReader, ReaderOptions, WaitResult } from "../contract.ts";
 import { type Batch, BatchPool } from "../../points/measurement.ts";
 import type { Census } from "./format/census.ts";
 import { Wakeup } from "../../base/waiting.ts";

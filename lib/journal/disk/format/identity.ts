@@ -1,6 +1,6 @@
 /** Who a journal on disk is: its id, the host that it belongs to, and where the numbers of its last start began. */
 import { messageOf } from "../../../base/errors.ts";
-import { newJournalId } from "../../../journal.ts";
+import { newJournalId } from "../../contract.ts";
 import type { Logger } from "../../../base/log.ts";
 import { type Files, replaceOrOverwrite, syncDirectory } from "./files.ts";
 

@@ -1,0 +1,25 @@
+/** A configuration that has been read and checked. */
+import type { Plugin } from "../plugin.ts";
+import type { Path } from "../schema/path.ts";
+import type { Source } from "./source.ts";
+
+/** A plugin that runs, with its checked and completed configuration. */
+export interface ConfiguredPlugin {
+  readonly plugin: Plugin;
+  readonly config: unknown;
+  /** Why it runs. */
+  readonly source: Source;
+}
+
+/** A valid configuration. */
+export interface Configuration<G> {
+  readonly general: G;
+  /** The plugins that run, in order. */
+  readonly plugins: readonly ConfiguredPlugin[];
+  /** The file that was read. */
+  readonly file?: string;
+  /** What the user should know: keys that have no effect, a flag that wins over the file. */
+  readonly notes: readonly string[];
+  /** Where the value at a path comes from. */
+  source(path: Path): Source;
+}

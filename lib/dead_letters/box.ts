@@ -1,0 +1,127 @@
+/** The dead letters of one output while it runs: added one by one, written together. */
+import { encodeLetter } from "./codec.ts";
+import type { DeadLetterFiles } from "./files.ts";
+import { messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { DeadLetters } from "../plugin.ts";
+import type { Batch } from "../points/measurement.ts";
+
+/** How often refused points are said in the log, in ms. */
+const COMPLAIN_MS = 60_000;
+/** Letters that wait for {@linkcode DeadLetters.sync} are written before it is called where they are this long. */
+const MAX_WAITING = 1024 * 1024;
+/** Of a reason, which a target may have made long. */
+const MAX_REASON = 500;
+
+/** The most bytes that the dead letters of one output take, if nothing else is said. */
+export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
+
+/** Where dead letters of the outputs of one process are, below its state directory. */
+export function deadLetterDirectory(stateDirectory: string, output: string): string {
+  return `${stateDirectory}/dead-letters/${encodeURIComponent(output)}`;
+}
+
+export interface DeadLetterOptions {
+  /** `null`: there is no state directory; points are counted and logged. */
+  directory: string | null;
+  /** The most that they may take on disk. */
+  maxBytes: number;
+  log: Logger;
+}
+
+export class DeadLetterBox implements DeadLetters {
+  refusedPoints = 0;
+  droppedPoints = 0;
+  readonly #options: DeadLetterOptions;
+  #files: DeadLetterFiles | null = null;
+  #lines: string[] = [];
+  /** Characters in them. */
+  #waiting = 0;
+  #pending = 0;
+  /** One write at a time, in order. */
+  #writing: Promise<void> = Promise.resolve();
+  #complained = -Infinity;
+  #unsaid = 0;
+
+  constructor(options: DeadLetterOptions) {
+    this.#options = options;
+  }
+
+  get pending(): number {
+    return this.#pending;
+  }
+
+  add(batch: Batch, row: number, reason: string): void {
+    this.refusedPoints++;
+    this.#pending++;
+    const short = reason.length > MAX_REASON ? `${reason.slice(0, MAX_REASON)}…` : reason;
+    this.#complain(batch, row, short);
+    if (this.#options.directory === null) {
+      this.droppedPoints++;
+      return;
+    }
+    const line = encodeLetter(batch, row, short, Date.now());
+    this.#lines.push(line);
+    this.#waiting += line.length;
+    if (this.#waiting > MAX_WAITING) this.#beginWrite();
+  }
+
+  #complain(batch: Batch, row: number, reason: string): void {
+    this.#unsaid++;
+    const now = performance.now();
+    if (now - this.#complained < COMPLAIN_MS) return;
+    this.#complained = now;
+    const { log, directory } = this.#options;
+    const { metric, resourceKind, resourceId, consumerKind, consumerId } = batch.series[row];
+    const fields = {
+      points: this.#unsaid,
+      reason,
+      metric: metric.name,
+      resource: `${resourceKind} ${resourceId}`.trim(),
+      consumer: `${consumerKind} ${consumerId}`.trim(),
+      directory: directory ?? undefined,
+    };
+    this.#unsaid = 0;
+    if (directory === null) {
+      log.error("Points are refused for good, and there is no state directory to keep them in", fields);
+    } else log.warn("Points are refused for good, they are set aside (alumet-relay dead-letters)", fields);
+  }
+
+  sync(): Promise<void> {
+    this.#pending = 0;
+    this.#beginWrite();
+    return this.#writing;
+  }
+
+  #beginWrite(): void {
+    const lines = this.#lines;
+    if (lines.length === 0) return;
+    this.#lines = [];
+    this.#waiting = 0;
+    this.#writing = this.#writing.then(() => this.#write(lines));
+  }
+
+  async #write(lines: readonly string[]): Promise<void> {
+    const { directory, maxBytes, log } = this.#options;
+    try {
+      // Most processes never need it.
+      const { DeadLetterFiles } = await import("./files.ts");
+      this.#files ??= new DeadLetterFiles(directory!, maxBytes);
+      const dropped = await this.#files.append(lines);
+      if (dropped > 0) {
+        this.droppedPoints += dropped;
+        log.error("There are too many dead letters, the oldest are dropped", {
+          points: dropped,
+          directory: directory!,
+        });
+      }
+    } catch (error) {
+      this.droppedPoints += lines.length;
+      log.error("Cannot set refused points aside, they are lost", {
+        points: lines.length,
+        directory: directory!,
+        reason: messageOf(error),
+      });
+    }
+  }
+}

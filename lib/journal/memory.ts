@@ -1,0 +1,231 @@
+/** The journal in memory, bounded by bytes. */
+import { Wakeup } from "../base/waiting.ts";
+import type { Batch } from "../points/measurement.ts";
+import { ClientTable } from "../points/origins.ts";
+import {
+  type BatchReader,
+  type Journal,
+  type JournalStats,
+  newJournalId,
+  type OnFull,
+  type WaitResult,
+} from "./contract.ts";
+
+export interface MemoryJournalOptions {
+  /** Most memory that batches may take, in bytes. One batch is always accepted. */
+  limitBytes: number;
+  /** @default {"block"} */
+  onFull?: OnFull;
+  /** Told of points that were dropped. */
+  onDrop?: (points: number) => void;
+}
+
+class MemoryReader implements BatchReader {
+  position = -1;
+  readonly journalId = null;
+  /** Absolute number of the next batch to read. */
+  nextPosition: number;
+  /** Absolute number of the first batch not committed. */
+  committed: number;
+  droppedPoints = 0;
+  /** What was read and not committed, by absolute number; there may be gaps where some were dropped. */
+  readonly #read: { number: number; batch: Batch }[] = [];
+  readonly #journal: MemoryJournal;
+  readonly #wakeup = new Wakeup();
+
+  constructor(readonly name: string, journal: MemoryJournal, position: number) {
+    this.#journal = journal;
+    this.nextPosition = this.committed = position;
+  }
+
+  get uncommitted(): number {
+    return this.#read.length;
+  }
+
+  next(): Batch | undefined {
+    const batch = this.#journal.at(this.nextPosition);
+    if (batch) this.#read.push({ number: this.position = this.nextPosition++, batch });
+    return batch;
+  }
+
+  get lastPosition(): number {
+    return this.#journal.lastPosition;
+  }
+
+  get pendingPoints(): number {
+    return this.#journal.pointsFrom(this.committed);
+  }
+
+  resumeAfter(): void {}
+
+  async wait(timeoutMs = Infinity, signal?: AbortSignal): Promise<WaitResult> {
+    const deadline = performance.now() + timeoutMs;
+    while (true) {
+      if (this.#journal.at(this.nextPosition)) return "ready";
+      if (this.#journal.ended) return "ended";
+      if (signal?.aborted) return "aborted";
+      const left = deadline - performance.now();
+      if (left <= 0) return "timeout";
+      await this.#wakeup.wait(left, signal);
+    }
+  }
+
+  wake(): void {
+    this.#wakeup.wake();
+  }
+
+  commit(count: number): void {
+    if (count > this.uncommitted) {
+      throw new RangeError(`Cannot commit ${count} batches: ${this.uncommitted} are read and not committed`);
+    }
+    for (const { batch } of this.#read.splice(0, count)) {
+      this.#journal.clients.settle(batch, this.name, "stored");
+    }
+    this.committed = this.#read[0]?.number ?? this.nextPosition;
+    this.#journal.forgetCommitted();
+  }
+}
+
+/** A bounded queue with one cursor per output. */
+export class MemoryJournal implements Journal {
+  id: string = newJournalId();
+  readonly clients: ClientTable = new ClientTable();
+  readonly stats: JournalStats = { appendedPoints: 0, droppedPoints: 0 };
+  readonly #batches: Batch[] = [];
+  /** Absolute number of `#batches[0]`. */
+  #first = 0;
+  #bytes = 0;
+  readonly #limitBytes: number;
+  readonly #onFull: OnFull;
+  readonly #onDrop: (points: number) => void;
+  readonly #readers: MemoryReader[] = [];
+  #waiting: (() => void)[] = [];
+  #ended = false;
+  #unblocked = false;
+
+  constructor(options: MemoryJournalOptions) {
+    this.#limitBytes = options.limitBytes;
+    this.#onFull = options.onFull ?? "block";
+    this.#onDrop = options.onDrop ?? (() => {});
+  }
+
+  /** No more batches will come. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Points that some output has not committed yet. */
+  get pendingPoints(): number {
+    return this.pointsFrom(this.#first);
+  }
+
+  /** Number of the batch that was appended last. */
+  get lastPosition(): number {
+    return this.#first + this.#batches.length - 1;
+  }
+
+  renewId(): Promise<void> {
+    this.id = newJournalId();
+    return Promise.resolve();
+  }
+
+  /** Points in the batches from that number on. For readers. */
+  pointsFrom(position: number): number {
+    let points = 0;
+    for (let i = Math.max(0, position - this.#first); i < this.#batches.length; i++) {
+      points += this.#batches[i].length;
+    }
+    return points;
+  }
+
+  /** A new cursor, at the first batch that is kept. What is here is as durable as it will ever be. */
+  reader(name = "default"): BatchReader {
+    const reader = new MemoryReader(name, this, this.#first);
+    this.#readers.push(reader);
+    this.clients.addOutput(name);
+    return reader;
+  }
+
+  /** The batch with that absolute number, while it is kept. For readers. */
+  at(position: number): Batch | undefined {
+    return this.#batches[position - this.#first];
+  }
+
+  /** With `block`, resolves when there is room for another one; with `drop_oldest`, at once. */
+  append(batch: Batch): Promise<void> | void {
+    if (batch.length === 0 && batch.origins.length === 0) return batch.release();
+    if (this.#ended) throw new Error("Cannot append: the journal has been ended");
+    this.stats.appendedPoints += batch.length;
+    this.#batches.push(batch);
+    this.#bytes += batch.byteLength;
+    if (this.#bytes > this.#limitBytes && this.#onFull === "drop_oldest") this.#dropOldest();
+    for (const reader of this.#readers) reader.wake();
+    if (this.#bytes > this.#limitBytes && this.#onFull === "block" && !this.#unblocked) {
+      return new Promise((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  /** From now on nobody waits for room: for a stop, when what producers still have is bounded by other means. */
+  unblock(): void {
+    this.#unblocked = true;
+    this.#wakeProducers();
+  }
+
+  /** Readers get what is kept, and then the end. */
+  end(): void {
+    this.#ended = true;
+    for (const reader of this.#readers) reader.wake();
+    this.#wakeProducers();
+  }
+
+  /** Drops what every cursor has passed. For readers. */
+  forgetCommitted(): void {
+    let passed = Infinity;
+    for (const reader of this.#readers) passed = Math.min(passed, reader.committed);
+    this.#forget(Math.min(passed, this.#first + this.#batches.length) - this.#first, true);
+  }
+
+  #forget(count: number, release: boolean): void {
+    if (count <= 0) return;
+    for (const batch of this.#batches.splice(0, count)) {
+      this.#bytes -= batch.byteLength;
+      // Nothing of it is needed here any more: it is as safe as it will ever be.
+      this.clients.makeDurable(batch);
+      if (release) batch.release();
+    }
+    this.#first += count;
+    this.clients.progress();
+    if (this.#bytes <= this.#limitBytes) this.#wakeProducers();
+  }
+
+  #dropOldest(): void {
+    let count = 0;
+    let bytes = this.#bytes;
+    let points = 0;
+    while (bytes > this.#limitBytes && count < this.#batches.length - 1) {
+      const batch = this.#batches[count];
+      bytes -= batch.byteLength;
+      let lost = false;
+      for (const reader of this.#readers) {
+        if (reader.nextPosition <= this.#first + count) {
+          reader.nextPosition = this.#first + count + 1;
+          reader.droppedPoints += batch.length;
+          this.clients.settle(batch, reader.name, "dropped");
+          lost = true;
+        }
+      }
+      if (lost) points += batch.length;
+      count++;
+    }
+    // An output may still be reading one of them: they are left to the garbage collector, not used again.
+    this.#forget(count, false);
+    this.stats.droppedPoints += points;
+    if (points > 0) this.#onDrop(points);
+  }
+
+  #wakeProducers(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resume of waiting) resume();
+  }
+}

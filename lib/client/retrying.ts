@@ -1,5 +1,7 @@
 /** Tries again: the keys of a configuration that say how often and when, and the waits between. */
-import { retry, RetryError } from "@std/async/retry";
+import { delay } from "@std/async/delay";
+import { retry } from "@std/async/retry";
+import { backoffMs } from "../base/backoff.ts";
 import { duration, type Infer, integer, number, optional, table } from "../schema.ts";
 
 export const retryKeys = table({
@@ -39,7 +41,7 @@ export type RetryConfig = Infer<typeof retryKeys>;
  * Calls `attempt` until it returns, `max_times` retries at most, with the waits that {@linkcode RetryConfig} says.
  *
  * @throws {RetryError} when all attempts have failed; its `cause` is the last failure.
- * @throws what `isRetriable` says no to, at once.
+ * @throws what `isRetriable` says no to, at once; and the signal's reason.
  */
 export async function retrying<T>(
   attempt: () => Promise<T>,
@@ -47,34 +49,19 @@ export async function retrying<T>(
   signal: AbortSignal,
   isRetriable: (error: unknown) => boolean = () => true,
 ): Promise<T> {
-  const options = { jitter, signal, isRetriable };
-  if (multiplier !== undefined) {
-    return await retry(attempt, {
-      ...options,
-      minTimeout: initial_delay,
-      maxTimeout: max_delay,
-      multiplier,
-      maxAttempts: max_times + 1,
-    });
-  }
-  let carried: RetryError;
-  try {
-    return await retry(attempt, {
-      ...options,
-      minTimeout: initial_delay,
-      maxTimeout: max_delay,
-      multiplier: 1,
-      maxAttempts: Math.min(max_times, 2) + 1,
-    });
-  } catch (error) {
-    if (!(error instanceof RetryError) || max_times <= 2) throw error;
-    carried = error;
-  }
-  // The failure of the second retry is the first of this series, so that its wait is max_delay.
-  let first = true;
-  return await retry(() => {
-    if (!first) return attempt();
-    first = false;
-    throw carried.cause;
-  }, { ...options, minTimeout: max_delay, maxTimeout: max_delay, multiplier: 1, maxAttempts: max_times - 1 });
+  const backoff = { initialMs: initial_delay, maxMs: max_delay, multiplier, jitter };
+  let failures = 0;
+  const afterWait = async () => {
+    if (failures > 0) await delay(backoffMs(backoff, failures), { signal });
+    failures++;
+    return await attempt();
+  };
+  return await retry(afterWait, {
+    maxAttempts: max_times + 1,
+    isRetriable: (error) => !signal.aborted && isRetriable(error),
+    signal,
+    // It waits by itself.
+    minTimeout: 0,
+    jitter: 0,
+  });
 }

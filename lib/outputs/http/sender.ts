@@ -13,17 +13,11 @@
  *
  * One request at a time is under way for one caller, so what it sends stays in order; several callers may post at once.
  */
+import { type Backoff, backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import {
-  type Backoff,
-  backoffMs,
-  DEFAULT_BACKOFF,
-  judgeStatus,
-  retryAfterMs,
-  type Verdict,
-} from "./verdict.ts";
+import { judgeStatus, retryAfterMs, type Verdict } from "./verdict.ts";
 
 /** How much of an answer is kept, in bytes: some servers repeat in it what they do not like. */
 const MAX_REPLY_BYTES = 1024 * 1024;

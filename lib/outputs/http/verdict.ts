@@ -1,4 +1,4 @@
-/** When an HTTP request is tried again: what a status means, what Retry-After says, and how long to wait otherwise. */
+/** When an HTTP request is tried again: what a status means, and what Retry-After says. */
 
 /**
  * What the target made of a request: it has `taken` the data; it has `refused` them and will refuse them again; it may
@@ -35,24 +35,4 @@ export function retryAfterMs(header: string | null, nowMs = Date.now()): number 
   if (!text) return undefined;
   const ms = /^[0-9]+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
-}
-
-/** Waits between tries. */
-export interface Backoff {
-  /** After the first failure, in ms. */
-  readonly initialMs: number;
-  /** The longest, in ms. */
-  readonly maxMs: number;
-  /** What the wait is multiplied with after each failure. */
-  readonly multiplier: number;
-  /** Share of each wait that is cut off at random, so that clients do not come back all at once. */
-  readonly jitter: number;
-}
-
-export const DEFAULT_BACKOFF: Backoff = { initialMs: 500, maxMs: 10_000, multiplier: 2, jitter: 0.2 };
-
-/** The wait after failure number `failures` (from 1 on) in a row, in ms. */
-export function backoffMs(backoff: Backoff, failures: number, random = Math.random): number {
-  const full = Math.min(backoff.maxMs, backoff.initialMs * backoff.multiplier ** (failures - 1));
-  return full * (1 - backoff.jitter * random());
 }

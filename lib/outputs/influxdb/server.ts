@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import { Secret } from "../../base/secrets.ts";
 import { authoritiesIn } from "../http/keys.ts";
-import type { Backoff } from "../http/verdict.ts";
+import type { Backoff } from "../../base/backoff.ts";
 import { type HttpReply, HttpSender } from "../http/sender.ts";
 import type { InfluxConfig } from "./config.ts";
 

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { BatchReader } from "../../journal.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
-import { backoffMs, DEFAULT_BACKOFF } from "../http/verdict.ts";
+import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Lookups } from "./lookups.ts";
 import { Partitions } from "./partitions.ts";

@@ -6,7 +6,7 @@ import type { Logger } from "../../base/log.ts";
 import { reserveCacheSlots } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import type { SqliteConfig } from "./config.ts";
-import { backoffMs, DEFAULT_BACKOFF } from "../http/verdict.ts";
+import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import { CACHE_SLOTS, Gathering, newColumns, Numbering } from "./gather.ts";
 import type { PointColumns, PointGroup, StoreStats } from "./messages.ts";
 import { StoreError } from "./store_error.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../../../lib/base/clock.ts";
 import { SystemClock } from "../../../lib/base/clock.ts";
-import { backoffMs, DEFAULT_BACKOFF, judgeStatus, retryAfterMs } from "../../../lib/outputs/http/verdict.ts";
+import { DEFAULT_BACKOFF } from "../../../lib/base/backoff.ts";
+import { judgeStatus, retryAfterMs } from "../../../lib/outputs/http/verdict.ts";
 import { HttpSender, type HttpSenderOptions } from "../../../lib/outputs/http/sender.ts";
 import { ExitError } from "../../../lib/base/errors.ts";
 import { HttpPeer } from "../../kit/http.ts";
@@ -55,13 +56,6 @@ Deno.test("Retry-After is seconds or a date, and an hour at most", () => {
   assert.equal(retryAfterMs("Wed, 21 Oct 2026 07:00:00 GMT", now), 0);
   assert.equal(retryAfterMs("99999999", now), 3_600_000);
   for (const none of [null, "", "soon", "-"]) assert.equal(retryAfterMs(none, now), undefined);
-});
-
-Deno.test("waits double up to a limit, and are shortened at random", () => {
-  const waits = (random: number) =>
-    [1, 2, 3, 4, 5, 6, 99, 2000].map((n) => backoffMs(DEFAULT_BACKOFF, n, () => random));
-  assert.deepEqual(waits(0), [500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000]);
-  assert.deepEqual(waits(1), [400, 800, 1600, 3200, 6400, 8000, 8000, 8000]);
 });
 
 Deno.test("a body arrives as it is, packed or not", async () => {

@@ -1,5 +1,6 @@
 /** Kernel, memory, network and processes of a Linux machine, as /proc shows them (man 5 proc). */
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
+import { untilAborted } from "../base/waiting.ts";
 import { type BatchSink, definePlugin, type Input, type PluginContext } from "../plugin.ts";
 import { type PolledSource, pollLoop, type PollStats } from "./polling/loop.ts";
 import { config, type ProcfsConfig } from "./procfs/config.ts";
@@ -189,13 +190,6 @@ export class ProcfsInput implements Input {
     for (const { source } of this.#system.values()) source.close();
     this.#processes?.close();
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 function openProc(roots: ProcRoots): ProcFiles {

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { Wakeup } from "../../lib/base/waiting.ts";
+import {
+  closeQuietly,
+  onAbort,
+  TimeLimit,
+  unlessAborted,
+  untilAborted,
+  Wakeup,
+  within,
+} from "../../lib/base/waiting.ts";
 import { pause } from "../kit/waiting.ts";
 
 const tick = () => pause(0);
@@ -93,4 +101,78 @@ Deno.test("whatever runs while a wait begins or ends, who waits can be woken", a
     assert.equal(open, 0, `order ${order}: somebody waits for ever`);
   }
   assert.ok(waits > 4096, `${waits}`);
+});
+
+Deno.test("within says whether a promise was in time, and throws what it rejects with", async () => {
+  assert.equal(await within(Promise.resolve("done"), 60_000), true);
+  assert.equal(await within(new Promise(() => {}), 1), false);
+  await assert.rejects(within(Promise.reject(new Error("broken")), 60_000), { message: "broken" });
+});
+
+Deno.test("untilAborted resolves when the signal is aborted, also if it was before", async () => {
+  await untilAborted(AbortSignal.abort());
+  const stop = new AbortController();
+  let over = false;
+  const waiting = untilAborted(stop.signal).then(() => over = true);
+  await tick();
+  assert.equal(over, false);
+  stop.abort();
+  await waiting;
+});
+
+Deno.test("unlessAborted says whether the promise has resolved, and throws what it rejects with", async () => {
+  const { signal } = new AbortController();
+  assert.equal(await unlessAborted(Promise.resolve(), signal), true);
+  await assert.rejects(unlessAborted(Promise.reject(new Error("broken")), signal), { message: "broken" });
+  assert.equal(await unlessAborted(new Promise(() => {}), AbortSignal.abort()), false);
+  const stop = new AbortController();
+  const waiting = unlessAborted(new Promise(() => {}), stop.signal);
+  stop.abort(new Error("stopped"));
+  assert.equal(await waiting, false);
+});
+
+Deno.test("onAbort calls when the signal is aborted, at once if it is already, and never after its disposal", () => {
+  let calls = 0;
+  const count = () => void calls++;
+  onAbort(AbortSignal.abort(), count);
+  assert.equal(calls, 1);
+  const stop = new AbortController();
+  {
+    using _kept = onAbort(stop.signal, count);
+    onAbort(stop.signal, count)[Symbol.dispose]();
+  }
+  onAbort(stop.signal, count);
+  stop.abort();
+  assert.equal(calls, 2);
+});
+
+Deno.test("a time limit aborts when it is over, or with the outer signal, and not after its disposal", async () => {
+  {
+    using limit = new TimeLimit(1, new AbortController().signal);
+    await untilAborted(limit.signal);
+    assert.deepEqual([limit.isOver, limit.signal.reason.name], [true, "TimeoutError"]);
+  }
+  const stop = new AbortController();
+  const limit = new TimeLimit(60_000, stop.signal);
+  stop.abort("stopped");
+  assert.deepEqual([limit.isOver, limit.signal.aborted, limit.signal.reason], [false, true, "stopped"]);
+  limit[Symbol.dispose]();
+  const later = new AbortController();
+  const disposed = new TimeLimit(60_000, later.signal);
+  disposed[Symbol.dispose]();
+  later.abort();
+  assert.equal(disposed.signal.aborted, false);
+});
+
+Deno.test("closing quietly does not mind what is closed, or is not there", () => {
+  let closed = 0;
+  closeQuietly({ close: () => void closed++ });
+  closeQuietly({
+    close: () => {
+      throw new Deno.errors.BadResource("closed");
+    },
+  });
+  closeQuietly(null);
+  closeQuietly(undefined);
+  assert.equal(closed, 1);
 });

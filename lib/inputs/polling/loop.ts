@@ -1,7 +1,9 @@
 /** Polling at a fixed pace: what every input that measures (rather than receives) runs. */
 import type { Clock, Timestamp } from "../../base/clock.ts";
+import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { unlessAborted } from "../../base/waiting.ts";
 import { type Batch, BatchPool } from "../../points/measurement.ts";
 import type { BatchSink } from "../../plugin.ts";
 
@@ -47,7 +49,6 @@ export interface PollLoopOptions {
 const CAPACITY = 64;
 /** Points that are handed over before their time: a larger batch would only take memory, here and wherever it goes. */
 const MOST_POINTS = 4096;
-const WARN_INTERVAL_MS = 60_000;
 
 /**
  * Polls at once, and then at `start + n * intervalMs`: a late poll does not move the ones after it. A poll that is due
@@ -63,8 +64,8 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
   const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
   const pool = new BatchPool(CAPACITY, 4);
   const flushEvery = Math.max(1, Math.round(flushIntervalMs / intervalMs));
-  const failures = sources.map(() => new Occasional(clock, WARN_INTERVAL_MS));
-  const misses = new Occasional(clock, WARN_INTERVAL_MS);
+  const failures = sources.map(() => new Complaint(clock));
+  const misses = new Complaint(clock);
   let batch = pool.take();
 
   const poll = (last: boolean) => {
@@ -74,7 +75,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
         source.poll(batch, clock.now(), last);
       } catch (error) {
         stats.failedPolls++;
-        failures[i].add(1, (count) => {
+        failures[i].add((count) => {
           log.error(`Cannot poll ${source.name}: ${messageOf(error)}`, { failed: count });
         });
       }
@@ -89,7 +90,11 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     batch = pool.take();
     const room = sink.push(full);
     // At the stop nobody needs room for a next batch but the last one, which is owed in any case.
-    if (room) await unlessAborted(room, stop, log);
+    if (!room) return;
+    // An error after the stop ends nothing any more.
+    if (!await unlessAborted(room, stop)) {
+      room.catch((error) => log.error(`Cannot hand over the last points: ${messageOf(error)}`));
+    }
   };
 
   const ended = leave ? AbortSignal.any([stop, leave]) : stop;
@@ -108,7 +113,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     tick = Math.max(next, tick + 1);
     if (missed > 0) {
       stats.missedPolls += missed;
-      misses.add(missed, (count) => {
+      misses.add((count) => {
         const names = sources.map((source) => source.name).join(", ");
         log.warn(
           `Polls of ${names} were skipped: the ones before, or handing over their points, took too long`,
@@ -117,7 +122,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
             interval_ms: intervalMs,
           },
         );
-      });
+      }, missed);
     }
     const dueMs = startMs + tick * intervalMs;
     onDue(dueMs);
@@ -128,48 +133,4 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
   onDue(Infinity);
   if (stop.aborted) poll(true);
   await flush();
-}
-
-/** Waits for the promise, or until the signal is aborted; an error after that is logged. */
-function unlessAborted(promise: Promise<void>, signal: AbortSignal, log: Logger): Promise<void> {
-  return new Promise((resolve, reject) => {
-    // No Promise.race with one long-lived promise: it would remember every batch until the stop.
-    let aborted = signal.aborted;
-    const onAbort = () => {
-      aborted = true;
-      resolve();
-    };
-    if (aborted) resolve();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(() => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    }, (error) => {
-      signal.removeEventListener("abort", onAbort);
-      if (aborted) log.error(`Cannot hand over the last points: ${messageOf(error)}`);
-      else reject(error);
-    });
-  });
-}
-
-/** Says something at most once per interval, with the count of what happened since it was last said. */
-export class Occasional {
-  readonly #clock: Clock;
-  readonly #intervalMs: number;
-  #quietUntilMs = -Infinity;
-  #count = 0;
-
-  constructor(clock: Clock, intervalMs: number) {
-    this.#clock = clock;
-    this.#intervalMs = intervalMs;
-  }
-
-  add(count: number, say: (count: number) => void): void {
-    this.#count += count;
-    const now = this.#clock.monotonicMs();
-    if (now < this.#quietUntilMs) return;
-    this.#quietUntilMs = now + this.#intervalMs;
-    say(this.#count);
-    this.#count = 0;
-  }
 }

@@ -49,11 +49,7 @@ export class Archive {
     this.#options = options;
     this.#log = context.log;
     this.#clock = context.clock;
-    this.#complaint = new Complaint(
-      context.log,
-      "Cannot tidy up finished files, trying on",
-      "Finished files are tidied up again",
-    );
+    this.#complaint = new Complaint(context.clock);
   }
 
   /** Looks for finished files, in the background. */
@@ -74,9 +70,12 @@ export class Archive {
           // Compressed ones take less, and are counted anew.
           this.#remove(await this.#list());
         }
-        this.#complaint.end();
+        this.#complaint.end(() => this.#log.info("Finished files are tidied up again"));
       } catch (error) {
-        if (!this.#closed) this.#complaint.add(error);
+        if (this.#closed) return;
+        this.#complaint.add(() => {
+          this.#log.error("Cannot tidy up finished files, trying again", { reason: messageOf(error) });
+        });
       }
     }
   }

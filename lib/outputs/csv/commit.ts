@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { BatchReader } from "../../journal.ts";
 import type { Logger } from "../../base/log.ts";
 import { Complaint } from "../../base/complaint.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { CsvFile } from "./file.ts";
 import type { FilePosition, PositionFile } from "./position.ts";
 
@@ -115,11 +116,7 @@ export class CommitByPosition implements Committer {
     this.#file = file;
     this.#position = position;
     this.#context = context;
-    this.#complaint = new Complaint(
-      context.log,
-      "Cannot save the position, rows wait for it, trying on",
-      "The position can be saved again",
-    );
+    this.#complaint = new Complaint(context.clock);
   }
 
   async announce(files: Iterable<CsvFile>): Promise<void> {
@@ -195,7 +192,7 @@ export class CommitByPosition implements Committer {
 
   /** @returns `false` when it was aborted before. */
   async #saveNow(clean: boolean): Promise<boolean> {
-    const { signal, clock } = this.#context;
+    const { signal, clock, log } = this.#context;
     while (true) {
       try {
         await this.#file.write({
@@ -207,10 +204,15 @@ export class CommitByPosition implements Committer {
             ? [...this.#files].map((file) => this.#positionOf(file))
             : this.#file.latest?.files ?? [],
         });
-        this.#complaint.end({ file: this.#file.path });
+        this.#complaint.end(() => log.info("The position can be saved again", { file: this.#file.path }));
         return true;
       } catch (error) {
-        this.#complaint.add(error, { file: this.#file.path });
+        this.#complaint.add(() => {
+          log.error("Cannot save the position, rows wait for it, trying again", {
+            file: this.#file.path,
+            reason: messageOf(error),
+          });
+        });
       }
       if (signal.aborted || --this.#tries === 0) return false;
       await clock.sleep(RETRY_MS, signal);
@@ -230,7 +232,12 @@ export class CommitByPosition implements Committer {
     await this.#end();
     // The batches come again, to the next process.
     for (const file of this.#files) {
-      await file.cut().catch((error) => this.#complaint.add(error, { file: file.path }));
+      await file.cut().catch((error) => {
+        this.#context.log.error("Cannot take back rows that are not safe, the next process does", {
+          file: file.path,
+          reason: messageOf(error),
+        });
+      });
     }
     // Where that is not possible now, the next process does it.
     this.#tries = 1;

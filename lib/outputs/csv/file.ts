@@ -1,8 +1,10 @@
 /** One file that rows are appended to: how it is begun or found again, and written. */
 import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { Complaint } from "../../base/complaint.ts";
+import { closeQuietly } from "../../base/waiting.ts";
 import { type CsvFormat, CsvRenderer } from "./format.ts";
 import { RowBuffer } from "../rendering/numbers.ts";
 import { columnsOf, MAX_HEADER_BYTES } from "./header.ts";
@@ -101,11 +103,7 @@ export class CsvFile {
     this.born = info.birthtime?.getTime() ?? null;
     this.modifiedMs = info.mtime?.getTime() ?? 0;
     this.size = this.safeSize = this.#written = info.isFile ? info.size : 0;
-    this.#complaint = new Complaint(
-      context.log,
-      "Cannot write, keeping the rows and trying on",
-      "Writing goes on",
-    );
+    this.#complaint = new Complaint(context.clock);
   }
 
   /**
@@ -216,7 +214,7 @@ export class CsvFile {
 
   /** Writes until all is written. @returns `false` when it was aborted before. */
   async #writeAll(bytes: Uint8Array<ArrayBuffer>, length: number): Promise<boolean> {
-    const { signal, clock, stats } = this.#context;
+    const { signal, clock, stats, log } = this.#context;
     for (let done = 0; done < length;) {
       if (signal.aborted) {
         await this.#cutHalfRow(bytes.subarray(0, done));
@@ -229,13 +227,18 @@ export class CsvFile {
         this.#written += count;
         stats.bytes += count;
       } catch (error) {
-        this.#complaint.add(error, { file: this.path });
+        this.#complaint.add(() => {
+          log.error("Cannot write, keeping the rows and trying again", {
+            file: this.path,
+            reason: messageOf(error),
+          });
+        });
         this.#writingSince = undefined;
         await clock.sleep(RETRY_MS, signal);
       }
     }
     this.#writingSince = undefined;
-    this.#complaint.end({ file: this.path });
+    this.#complaint.end(() => log.info("Writing goes on", { file: this.path }));
     return true;
   }
 
@@ -322,11 +325,7 @@ export class CsvFile {
   close(): void {
     if (this.#buffer) this.#context.buffers.give(this.#buffer);
     this.#buffer = null;
-    for (const handle of [this.#handle, this.#syncHandle]) {
-      try {
-        handle?.close();
-      } catch { /* closed before */ }
-    }
+    for (const handle of [this.#handle, this.#syncHandle]) closeQuietly(handle);
   }
 }
 

@@ -1,5 +1,7 @@
 /** What the `csv` output does: appends rows to files, and continues where the last process stopped. */
+import { BoundedLog } from "../../base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
+import { closeQuietly } from "../../base/waiting.ts";
 import type { BatchReader } from "../../journal.ts";
 import { reserveCacheSlots } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
@@ -93,7 +95,9 @@ export class CsvOutput implements Output {
   }
 
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
-    const { log, clock } = this.#context;
+    const { clock } = this.#context;
+    // There may be a file for each client.
+    const log = new BoundedLog(this.#context.log, clock);
     const config = this.#config;
     const pattern = this.#pattern;
     const forceFlush = () => this.#config.force_flush;
@@ -202,11 +206,7 @@ export class CsvOutput implements Output {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#archive?.close();
     this.#writer?.close();
-    for (const closable of [this.#handle, this.#positions]) {
-      try {
-        closable?.close();
-      } catch { /* closed before */ }
-    }
+    for (const closable of [this.#handle, this.#positions]) closeQuietly(closable);
   }
 }
 

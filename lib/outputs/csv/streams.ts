@@ -7,6 +7,7 @@ import { CLIENT_ATTRIBUTE, type Series } from "../../points/measurement.ts";
 import type { Archive } from "./archive.ts";
 import { compareBytes } from "../rendering/numbers.ts";
 import { Complaint } from "../../base/complaint.ts";
+import { messageOf } from "../../base/errors.ts";
 import { CsvFile, type FileContext } from "./file.ts";
 import { clientFileName, LOCAL_NAME, type PathPattern, rotatedPath } from "./path.ts";
 import { syncFolder } from "./position.ts";
@@ -69,11 +70,7 @@ export class Streams {
     this.#archive = archive;
     if (archive) archive.isOpen = (path) => this.isOpen(path);
     this.#slot = slot;
-    this.#complaint = new Complaint(
-      context.log,
-      "Cannot rename a finished file, writing on into it",
-      "Finished files are renamed again",
-    );
+    this.#complaint = new Complaint(context.clock);
     this.only = options.pattern.hasClient ? null : this.#make("");
   }
 
@@ -243,10 +240,15 @@ export class Streams {
       await syncFolder(path);
       stats.rotations++;
       log.info("The file is finished", { file: path, renamed_to: target, by: reason });
-      this.#complaint.end();
+      this.#complaint.end(() => log.info("Finished files are renamed again"));
       this.#archive?.sweep();
     } catch (error) {
-      this.#complaint.add(error, { file: path });
+      this.#complaint.add(() => {
+        log.error("Cannot rename a finished file, going on with it", {
+          file: path,
+          reason: messageOf(error),
+        });
+      });
       this.#blockedMs = performance.now() + RENAME_AGAIN_MS;
     }
   }

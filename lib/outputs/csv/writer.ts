@@ -3,6 +3,8 @@ import type { BatchReader } from "../../journal.ts";
 import type { Batch } from "../../points/measurement.ts";
 import type { Committer } from "./commit.ts";
 import { Complaint } from "../../base/complaint.ts";
+import { messageOf } from "../../base/errors.ts";
+import { closeQuietly, onAbort } from "../../base/waiting.ts";
 import { attributeColumns } from "./format.ts";
 import type { CsvFile, FileContext } from "./file.ts";
 import type { Stream, Streams } from "./streams.ts";
@@ -70,11 +72,7 @@ export class CsvWriter {
     this.#options = options;
     this.#streams = options.streams;
     this.#handle = options.handle;
-    this.#losses = new Complaint(
-      context.log,
-      "The disk may have lost rows, writing them again",
-      "Rows are on disk again",
-    );
+    this.#losses = new Complaint(context.clock);
   }
 
   get stalledSince(): number | undefined {
@@ -110,9 +108,7 @@ export class CsvWriter {
   async run(committer: Committer): Promise<void> {
     this.#committer = committer;
     const { signal } = this.#context;
-    const onAbort = () => this.#interrupt.abort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
+    using _interrupting = onAbort(signal, () => this.#interrupt.abort());
     try {
       await this.#run();
     } catch (error) {
@@ -120,8 +116,6 @@ export class CsvWriter {
       for (const { file } of this.#streams.open()) await file!.idle();
       await committer.abandon();
       if (!(error instanceof Aborted)) throw error;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
     }
   }
 
@@ -240,7 +234,7 @@ export class CsvWriter {
   /** Tries until there is a file. */
   async #begin(stream: Stream, batch: Batch): Promise<void> {
     const { log, clock, signal } = this.#context;
-    const complaint = new Complaint(log, "Cannot begin a file, trying on", "The file is begun");
+    const complaint = new Complaint(clock);
     const { only } = this.#streams;
     const columns = () =>
       attributeColumns(batch, (series) => only !== null || this.#streams.of(series) === stream);
@@ -250,9 +244,14 @@ export class CsvWriter {
         this.#handle = null;
         const file = await this.#streams.begin(stream, columns, handle);
         this.#opened.add(file);
-        return complaint.end({ file: file.path });
+        return complaint.end(() => log.info("The file is begun", { file: file.path }));
       } catch (error) {
-        complaint.add(error, { file: this.#context.pattern.text });
+        complaint.add(() => {
+          log.error("Cannot begin a file, trying again", {
+            file: this.#context.pattern.text,
+            reason: messageOf(error),
+          });
+        });
       }
       await clock.sleep(RETRY_MS, signal);
       this.#check();
@@ -295,7 +294,13 @@ export class CsvWriter {
     await this.#writing;
     for (const { file } of this.#streams.open()) await file!.idle();
     while (this.#lost) {
-      this.#losses.add(this.#lost.error, { points: this.#takenPoints });
+      const { error } = this.#lost;
+      this.#losses.add(() => {
+        this.#context.log.error("The disk may have lost rows, writing them again", {
+          points: this.#takenPoints,
+          reason: messageOf(error),
+        });
+      });
       await this.#context.clock.sleep(RETRY_MS, this.#context.signal);
       this.#check();
       try {
@@ -319,13 +324,11 @@ export class CsvWriter {
       if (!this.#takeNow(batch, position)) await this.#take(batch, position);
     }
     await this.#settle();
-    if (!this.#lost) this.#losses.end();
+    if (!this.#lost) this.#losses.end(() => this.#context.log.info("Rows are on disk again"));
   }
 
   close(): void {
     this.#streams.close();
-    try {
-      this.#handle?.close();
-    } catch { /* closed before */ }
+    closeQuietly(this.#handle);
   }
 }

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { BoundedLog, Complaint } from "../../lib/base/complaint.ts";
+import { createLogger } from "../../lib/base/log.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+function handClock() {
+  return { ms: 1e6, monotonicMs: () => clock.ms };
+}
+let clock = handClock();
+
+function lines(): { log: ReturnType<typeof createLogger>; lines: string[] } {
+  const lines: string[] = [];
+  const write = (line: string) => void lines.push(line.slice(25).trimEnd());
+  return { log: createLogger("part", { write, level: "debug" }), lines };
+}
+
+Deno.test("what goes on is said at once, then once a minute with the times since, and when it is over", () => {
+  clock = handClock();
+  const said: string[] = [];
+  const complaint = new Complaint(clock);
+  for (let second = 0; second < 150; second++, clock.ms += SECOND) {
+    complaint.add((times) => said.push(`${times}`));
+  }
+  assert.equal(said.join(), "1,60,60");
+  complaint.end(() => said.push("over"));
+  complaint.end(() => said.push("over again"));
+  assert.equal(said.join(), "1,60,60,over");
+});
+
+Deno.test("each time may count for many", () => {
+  clock = handClock();
+  const said: number[] = [];
+  const complaint = new Complaint(clock);
+  for (const count of [5, 7, 8]) complaint.add((points) => said.push(points), count);
+  clock.ms += MINUTE;
+  complaint.add((points) => said.push(points), 1);
+  assert.deepEqual(said, [5, 16]);
+});
+
+Deno.test("the end of what was never said is not said either", () => {
+  clock = handClock();
+  new Complaint(clock).end(() => assert.fail("said"));
+});
+
+Deno.test("a trouble that comes back is said at once; one that comes and goes all the time, ten times and then once a minute", () => {
+  clock = handClock();
+  let began = 0;
+  let ended = 0;
+  const complaint = new Complaint(clock);
+  const comeAndGo = () => {
+    complaint.add(() => began++);
+    complaint.end(() => ended++);
+    clock.ms += SECOND;
+  };
+  comeAndGo();
+  comeAndGo();
+  assert.deepEqual([began, ended], [2, 2]);
+  for (let n = 0; n < 600; n++) comeAndGo();
+  assert.ok(began >= 10 && began <= 10 + 1 + 2 * 11, `${began} lines in ten minutes`);
+  assert.equal(ended, began);
+});
+
+Deno.test("what was left out is said later, even if nothing more happens", () => {
+  clock = handClock();
+  const said: number[] = [];
+  const complaint = new Complaint(clock);
+  for (let n = 0; n < 4; n++) complaint.add((times) => said.push(times));
+  complaint.catchUp((times) => said.push(times));
+  assert.deepEqual(said, [1]);
+  clock.ms += MINUTE;
+  complaint.catchUp((times) => said.push(times));
+  complaint.catchUp((times) => said.push(times));
+  assert.deepEqual(said, [1, 3]);
+});
+
+Deno.test("a bounded log has a limit for each message, whoever causes it, and counts what it leaves out", () => {
+  clock = handClock();
+  const { log, lines: written } = lines();
+  const bounded = new BoundedLog(log, clock, { warn: { burst: 3, perMinute: 2 } });
+  for (let peer = 0; peer < 1000; peer++) {
+    bounded.warn("Closing a connection", { peer });
+    if (peer < 2) bounded.warn("Refusing a client", { peer });
+  }
+  assert.deepEqual(written, [
+    "WARN  part: Closing a connection peer=0",
+    "WARN  part: Refusing a client peer=0",
+    "WARN  part: Closing a connection peer=1",
+    "WARN  part: Refusing a client peer=1",
+    "WARN  part: Closing a connection peer=2",
+  ]);
+  written.length = 0;
+  clock.ms += 30 * SECOND;
+  for (const peer of [1000, 1001]) bounded.warn("Closing a connection", { peer });
+  assert.deepEqual(written, ["WARN  part: Closing a connection peer=1000 left_out=997"]);
+  written.length = 0;
+  clock.ms += 30 * SECOND;
+  bounded.catchUp();
+  bounded.catchUp();
+  assert.deepEqual(written, ["WARN  part: Closing a connection (more of these) left_out=1"]);
+});
+
+Deno.test("a flood of an hour is as many lines as its limit says, and none is uncounted", () => {
+  clock = handClock();
+  const { log, lines: written } = lines();
+  const bounded = new BoundedLog(log, clock, { warn: { burst: 20, perMinute: 20 } });
+  const each = 100;
+  for (let n = 0; n < 3600 * SECOND; n += each, clock.ms += each) bounded.warn("Flood");
+  clock.ms += MINUTE;
+  bounded.catchUp();
+  assert.ok(written.length <= 20 + 60 * 20 + 1, `${written.length} lines`);
+  const leftOut = written.reduce((sum, line) => sum + Number(/left_out=(\d+)/.exec(line)?.[1] ?? 0), 0);
+  const catchUps = written.filter((line) => line.includes("more of these")).length;
+  assert.equal(leftOut + written.length - catchUps, 36_000);
+});
+
+Deno.test("levels without a limit, and other parts, are logged by themselves", () => {
+  clock = handClock();
+  const { log, lines: written } = lines();
+  const bounded = new BoundedLog(log, clock, { warn: { burst: 1, perMinute: 1 } });
+  for (let n = 0; n < 3; n++) bounded.debug("Seen", { n });
+  bounded.warn("Odd");
+  bounded.for("other").warn("Odd");
+  bounded.warn("Odd");
+  assert.deepEqual(written, [
+    "DEBUG part: Seen n=0",
+    "DEBUG part: Seen n=1",
+    "DEBUG part: Seen n=2",
+    "WARN  part: Odd",
+    "WARN  other: Odd",
+  ]);
+});

@@ -169,7 +169,7 @@ export const FLAGS: readonly FlagDeclaration[] = [
   {
     name: "relay-in",
     value: "ADDRESS",
-    doc: "Receive measurements on this address, such as [::]:50051 (plugins.relay-server.address).",
+    doc: "Receive measurements on this address, such as :50051 (plugins.relay-server.address).",
   },
   {
     name: "relay-out",

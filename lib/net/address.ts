@@ -1,9 +1,9 @@
 /**
  * Addresses as they stand in the configuration: `host:50051`, `192.168.1.10:50051`, `[::]:50051`,
- * `[fe80::a225:9fff:fe08:f874%eth0]:50051`.
+ * `[fe80::a225:9fff:fe08:f874%eth0]:50051`; for listening also `:50051` and `50051`.
  */
 
-/** A text is no address; the message says why, and does not repeat the whole text. */
+/** A text is not an address; the message says why, and does not repeat the whole text. */
 export class AddressError extends SyntaxError {
   override readonly name = "AddressError";
 }
@@ -20,19 +20,22 @@ export interface Address {
 }
 
 export interface AddressOptions {
-  /** The port where the text has none. @default none, the port must be given */
-  defaultPort?: number;
-  /** It is for listening: port 0 (any free one) is allowed. @default {false} */
+  /**
+   * It is for listening: port 0 (any free one) is allowed, and a port without a host means all interfaces.
+   *
+   * @default {false}
+   */
   listen?: boolean;
 }
 
-/**
- * Reads an address.
- *
- * @throws {AddressError} if it is none.
- */
+/** All interfaces, IPv6 and IPv4. */
+const ALL_INTERFACES = "::";
+
+/** @throws {AddressError} if the text is not an address. */
 export function parseAddress(text: string, options: AddressOptions = {}): Address {
-  if (text === "") throw new AddressError("it is empty; write HOST:PORT");
+  if (text === "") {
+    throw new AddressError(`it is empty; write ${options.listen ? "a port, or " : ""}HOST:PORT`);
+  }
   if (/\s/.test(text)) throw new AddressError("there is a space in it");
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text);
   if (scheme) throw new AddressError(`write HOST:PORT, without ${scheme[0]}`);
@@ -103,7 +106,7 @@ function plain(text: string, options: AddressOptions): Address {
     const isScoped = (ip: string) => isIPv6(ip.split("%")[0]);
     // ::1:50051 is an address as a whole, but fe80::1%eth0:50051 has its port behind the interface.
     if (isScoped(text) && text.indexOf("%") === -1) {
-      throw new AddressError(`an IPv6 address needs brackets: [${text}]:${options.defaultPort ?? "PORT"}`);
+      throw new AddressError(`an IPv6 address needs brackets: [${text}]:PORT`);
     }
     if (isScoped(text.slice(0, last))) {
       throw new AddressError(`an IPv6 address needs brackets: [${text.slice(0, last)}]${text.slice(last)}`);
@@ -111,13 +114,12 @@ function plain(text: string, options: AddressOptions): Address {
     if (isScoped(text)) throw new AddressError(`an IPv6 address needs brackets: [${text}]:PORT`);
     throw new AddressError("there is more than one : in it; write HOST:PORT, an IPv6 address in brackets");
   }
-  const [host, portText] = parts;
-  if (host === "" || host === "*") {
-    throw new AddressError(
-      `no host stands before the port${options.listen ? "; for all interfaces write [::] or 0.0.0.0" : ""}`,
-    );
-  }
+  const [host, portText] = parts.length === 1 && /^[0-9]+$/.test(text) ? ["", text] : parts;
   const port = parsePort(portText, host, options);
+  if (host === "" || host === "*") {
+    if (options.listen) return { hostname: ALL_INTERFACES, port, family: "IPv6" };
+    throw new AddressError(`it names no host; write HOST:${port}, for example 127.0.0.1:${port}`);
+  }
   if (/^[0-9.]*\.?[0-9]+$/.test(host)) {
     if (!isIPv4(host)) throw new AddressError(`${host} is not an IPv4 address (four numbers from 0 to 255)`);
     return { hostname: host, port, family: "IPv4" };
@@ -130,10 +132,9 @@ function plain(text: string, options: AddressOptions): Address {
 function parsePort(
   text: string | undefined,
   host: string,
-  { defaultPort, listen = false }: AddressOptions,
+  { listen = false }: AddressOptions,
 ): number {
   if (text === undefined) {
-    if (defaultPort !== undefined) return defaultPort;
     throw new AddressError(`it has no port; write ${host}:PORT`);
   }
   if (text === "") throw new AddressError("no port stands after the :");

@@ -11,8 +11,9 @@ const network = text({ doc: "A network.", default: "", check: networkProblem });
 
 export const config = table({
   address: text({
-    doc: "Address and port to listen on: all interfaces ([::]:50051), one IPv4 (10.0.0.1:50051), one IPv6 " +
-      "([::1]:50051), or a link-local one with its interface ([fe80::1%eth0]:50051).",
+    doc:
+      "Address and port to listen on: all interfaces (:50051 or [::]:50051), one IPv4 (10.0.0.1:50051), one " +
+      "IPv6 ([::1]:50051), or a link-local one with its interface ([fe80::1%eth0]:50051).",
     default: "[::]:50051",
     check: (value) => addressProblem(value, { listen: true }),
   }),

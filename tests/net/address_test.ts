@@ -39,11 +39,24 @@ Deno.test("parseAddress reads names, IPv4, IPv6 and scoped IPv6", () => {
   }
 });
 
-Deno.test("parseAddress adds a default port, and allows port 0 for listening only", () => {
-  assert.equal(parseAddress("host", { defaultPort: 50051 }).port, 50051);
-  assert.equal(parseAddress("[::1]", { defaultPort: 50051 }).port, 50051);
+Deno.test("parseAddress allows port 0 for listening only", () => {
   assert.equal(parseAddress("[::]:0", { listen: true }).port, 0);
   assert.throws(() => parseAddress("[::]:0"), AddressError);
+});
+
+Deno.test("a port without a host means all interfaces for listening, and is an error for connecting", () => {
+  for (const text of [":50051", "50051", "*:50051"]) {
+    const address = parseAddress(text, { listen: true });
+    assert.deepEqual(address, { hostname: "::", port: 50051, family: "IPv6" });
+    assert.equal(formatAddress(address), "[::]:50051");
+    assert.equal(
+      addressProblem(text),
+      "it names no host; write HOST:50051, for example 127.0.0.1:50051",
+    );
+  }
+  assert.equal(parseAddress("0", { listen: true }).port, 0);
+  assert.match(addressProblem("65536", { listen: true }) ?? "", /port 65536 is not a number from 0 to 65535/);
+  assert.match(addressProblem("", { listen: true }) ?? "", /write a port, or HOST:PORT/);
 });
 
 Deno.test("addressProblem says what is wrong with an address", () => {
@@ -58,8 +71,7 @@ Deno.test("addressProblem says what is wrong with an address", () => {
     "host:-1": /port -1 is not/,
     "host:50o51": /port 50o51 is not/,
     "host:1e3": /port 1e3 is not/,
-    ":50051": /no host/,
-    "*:50051": /no host/,
+    ":x": /port x is not/,
     "::1": /needs brackets: \[::1\]:PORT/,
     "::1:50051": /needs brackets/,
     "fe80::1%eth0:50051": /needs brackets: \[fe80::1%eth0\]:50051/,

@@ -29,6 +29,17 @@ Deno.test("an address that cannot be listened on is an error with the address an
   taken.close();
 });
 
+Deno.test("a port alone is listened on at all interfaces, of IPv4 and of IPv6", async () => {
+  const log = createLogger("test", { write: () => {} });
+  using listener = listen(parseAddress(":0", { listen: true }), { key: "key", open: Deno.listen, log });
+  const { hostname, port } = listener.addr as Deno.NetAddr;
+  // A kernel without IPv6 listens on 0.0.0.0.
+  for (const target of hostname === "::" ? ["127.0.0.1", "::1"] : ["127.0.0.1"]) {
+    using _client = await Deno.connect({ hostname: target, port });
+    using _server = await listener.accept();
+  }
+});
+
 Deno.test("on a kernel without IPv6, [::] is IPv4 alone, and the log says so", () => {
   const logs = new LogLines();
   const tried: string[] = [];

@@ -4,19 +4,12 @@ import { DeadLetterFiles, lettersIn, outputsIn } from "../dead_letters/files.ts"
 import { deadLetterDirectory } from "../dead_letters.ts";
 import { DurationError, parseDuration } from "../base/duration.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
-import { escapedJson, type Logger, printable } from "../base/log.ts";
-import type { OutputPlugin } from "../plugin.ts";
+import { escapedJson, printable } from "../base/log.ts";
 import { formatSize } from "../base/size.ts";
-import { findStateBase, type Role, roleOf, ROLES, STATE_FLAG } from "../agent/state_directory.ts";
+import { findStateBase, type Role, ROLES, STATE_FLAG } from "../agent/state_directory.ts";
 import { didYouMean } from "../base/suggest.ts";
 import type { CommandLine } from "./parse.ts";
-
-/** What the commands need of the world. */
-export interface DeadLetterWorld {
-  stdout: (text: string) => void;
-  stderr: (text: string) => void;
-  env: (name: string) => string | undefined;
-}
+import type { Surroundings } from "./world.ts";
 
 /** The letters of one output of processes of one role. */
 interface Place {
@@ -28,7 +21,8 @@ interface Place {
 /** Reasons that are shown of one output. */
 const MAX_REASONS = 10;
 
-function stateBase(line: CommandLine, { env }: DeadLetterWorld): string {
+/** @throws {ExitError} 78 where nothing says where it is. */
+export function stateBase(line: CommandLine, { env }: Surroundings): string {
   const base = findStateBase(line.value("state-dir"), env);
   if (base) return base.path;
   throw new ExitError(
@@ -38,7 +32,7 @@ function stateBase(line: CommandLine, { env }: DeadLetterWorld): string {
 }
 
 /** Where there are letters: of the output that was named, or of all. */
-async function places(line: CommandLine, world: DeadLetterWorld): Promise<Place[]> {
+export async function places(line: CommandLine, world: Surroundings): Promise<Place[]> {
   const base = stateBase(line, world);
   const found: Place[] = [];
   const names = new Set<string>();
@@ -64,11 +58,12 @@ async function places(line: CommandLine, world: DeadLetterWorld): Promise<Place[
   return found;
 }
 
-const points = (count: number) => `${count} point${count === 1 ? "" : "s"}`;
+/** `1 point`, `2 points` */
+export const points = (count: number) => `${count} point${count === 1 ? "" : "s"}`;
 const timeOf = (ms: number) => new Date(ms).toISOString().slice(0, 19) + "Z";
 
 /** Counts, times and reasons for each output. */
-export async function list(line: CommandLine, world: DeadLetterWorld): Promise<number> {
+export async function list(line: CommandLine, world: Surroundings): Promise<number> {
   const found = await places(line, world);
   if (found.length === 0) world.stdout("There are no dead letters\n");
   for (const { output, role, files } of found) {
@@ -101,7 +96,7 @@ export async function list(line: CommandLine, world: DeadLetterWorld): Promise<n
 }
 
 /** The letters as they are: lines of JSON. */
-export async function show(line: CommandLine, world: DeadLetterWorld): Promise<number> {
+export async function show(line: CommandLine, world: Surroundings): Promise<number> {
   for (const { files } of await places(line, world)) {
     for (const { path } of await files.all()) {
       const lines = await lettersIn(path);
@@ -117,7 +112,7 @@ function shownLine(line: string): string {
 }
 
 /** Removes letters: old ones, or all. */
-export async function purge(line: CommandLine, world: DeadLetterWorld): Promise<number> {
+export async function purge(line: CommandLine, world: Surroundings): Promise<number> {
   const age = line.value("older-than");
   if ((age === undefined) === !line.has("all")) {
     throw new ExitError(EXIT.usage, "Say what to purge: --older-than AGE, such as 30days, or --all");
@@ -156,74 +151,5 @@ function ageMs(text: string): number {
   } catch (error) {
     if (!(error instanceof DurationError)) throw error;
     throw new ExitError(EXIT.usage, `Cannot use --older-than ${text}: ${error.message}`);
-  }
-}
-
-/** The outputs of a configuration, and what its processes keep. */
-export interface ReplayConfiguration {
-  readonly plugins: readonly {
-    readonly plugin: { readonly name: string; readonly kind: string };
-    readonly config: unknown;
-  }[];
-  readonly general: { readonly dead_letters: { readonly max_size: number } };
-}
-
-/** Writes letters again, with the configuration of the agent. */
-export async function replay(
-  line: CommandLine,
-  world: DeadLetterWorld,
-  configuration: ReplayConfiguration,
-  log: Logger,
-): Promise<number> {
-  const { plugins, general } = configuration;
-  const role = roleOf(plugins.map(({ plugin }) => plugin.name));
-  const stateDirectory = `${stateBase(line, world)}/${role}`;
-  const found = (await places(line, world)).filter((place) => place.role === role);
-  if (found.length === 0) {
-    world.stdout(`There are no dead letters of ${line.argument ?? "any output"} (${role})\n`);
-    return EXIT.ok;
-  }
-  const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
-  try {
-    let good = true;
-    for (const { output, files: { directory } } of found) {
-      const configured = plugins.find(({ plugin }) => plugin.name === output && plugin.kind === "output");
-      if (!configured) {
-        world.stderr(`Cannot replay ${output}: the configuration does not enable plugins.${output}\n`);
-        good = false;
-        continue;
-      }
-      const { replay } = await import("../dead_letters/replay.ts");
-      const result = await replay({
-        plugin: configured.plugin as OutputPlugin<unknown>,
-        config: configured.config,
-        files: new DeadLetterFiles(directory, general.dead_letters.max_size),
-        stateDirectory,
-        log: log.for(output),
-        signal: stop.signal,
-      }).catch((error) => {
-        if (error instanceof ExitError) throw error;
-        throw new ExitError(
-          EXIT.unavailable,
-          `Cannot replay ${output}: ${messageOf(error)}; nothing is lost`,
-          {
-            cause: error,
-          },
-        );
-      });
-      const { written, refused, left, damaged } = result;
-      const rest = [
-        refused > 0 && `${refused} refused again`,
-        left > 0 && `${left} left for the next replay`,
-        damaged > 0 && `${damaged} damaged line${damaged === 1 ? "" : "s"} left`,
-      ].filter((part) => part !== false);
-      world.stdout([`${output}: ${points(written)} written`, ...rest].join(", ") + "\n");
-      good &&= rest.length === 0;
-    }
-    return good ? EXIT.ok : EXIT.unavailable;
-  } finally {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, onSignal);
   }
 }

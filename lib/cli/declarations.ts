@@ -1,6 +1,8 @@
 /** The command line, declared once: parsing, help and all that is generated come from here. */
+import denoConfig from "../../deno.json" with { type: "json" };
 
 export const PROGRAM = "alumet-relay";
+export const VERSION = denoConfig.version;
 
 export interface FlagDeclaration {
   /** Without dashes. */

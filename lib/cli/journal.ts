@@ -7,20 +7,18 @@ import { formatDuration } from "../base/duration.ts";
 import { EXIT, ExitError } from "../base/errors.ts";
 import { printable, printableJson } from "../base/log.ts";
 import { formatSize } from "../base/size.ts";
-import { findStateBase, journalDirectory, ROLES, STATE_FLAG } from "../agent/state_directory.ts";
-import { type JournalWorld, reading } from "./journal_access.ts";
+import { findJournals, reading } from "./journal_access.ts";
+import { load } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";
 import { type Cell, render } from "./rows.ts";
+import type { Surroundings } from "./world.ts";
 
 /** Clients in the text for people; the others are in the JSON. */
 const MAX_CLIENTS = 50;
 
-/** @param path The directory, if it is said; otherwise those of the state directory are looked for. */
-export async function runJournalCommand(
-  line: CommandLine,
-  world: JournalWorld,
-  path: string,
-): Promise<number> {
+/** All commands that begin with `journal`. */
+export async function journal(line: CommandLine, world: Surroundings): Promise<number> {
+  const path = line.value("path") ?? await configuredPath(line, world);
   const directories = path ? [path] : await findJournals(line, world);
   const command = line.command.name;
   if (command === "journal status") return await status(directories, line, world);
@@ -36,26 +34,8 @@ export async function runJournalCommand(
   return await dump(directories[0], line, world);
 }
 
-/** The journals of all roles. @throws {ExitError} if there are none. */
-async function findJournals(line: CommandLine, { env }: JournalWorld): Promise<string[]> {
-  const base = findStateBase(line.value("state-dir"), env);
-  if (!base) {
-    throw new ExitError(
-      EXIT.config,
-      `There is no state directory: none of STATE_DIRECTORY, XDG_STATE_HOME and HOME is set; name one with ${STATE_FLAG}, ` +
-        "or the journal with --path",
-    );
-  }
-  const found: string[] = [];
-  for (const role of ROLES) {
-    const directory = journalDirectory(base, role);
-    if (await Deno.stat(directory).catch(() => null)) found.push(directory);
-  }
-  if (found.length > 0) return found;
-  throw new ExitError(
-    EXIT.unavailable,
-    `There is no journal in ${base.path} (by ${base.from}); name the directory with ${STATE_FLAG} or --path`,
-  );
+async function configuredPath(line: CommandLine, world: Surroundings): Promise<string> {
+  return (await load(line, world, { requirePipeline: false })).config.general.journal.path;
 }
 
 const count = (n: number, one: string) => `${n.toLocaleString("en-US")} ${one}${n === 1 ? "" : "s"}`;
@@ -63,7 +43,7 @@ const count = (n: number, one: string) => `${n.toLocaleString("en-US")} ${one}${
 async function status(
   directories: readonly string[],
   line: CommandLine,
-  { stdout }: JournalWorld,
+  { stdout }: Surroundings,
 ): Promise<number> {
   const now = Date.now();
   const all: Inspection[] = [];
@@ -171,7 +151,7 @@ function formatBytes(bytes: number): string {
   return formatSize(bytes) + " bytes";
 }
 
-async function checkAll(directories: readonly string[], { stdout }: JournalWorld): Promise<number> {
+async function checkAll(directories: readonly string[], { stdout }: Surroundings): Promise<number> {
   let code: number = EXIT.ok;
   for (const directory of directories) {
     const { segments, records, points, problems, notes } = await reading(directory, () => check(directory));
@@ -187,7 +167,7 @@ async function checkAll(directories: readonly string[], { stdout }: JournalWorld
   return code;
 }
 
-async function repairOne(directory: string, { stdout }: JournalWorld): Promise<number> {
+async function repairOne(directory: string, { stdout }: Surroundings): Promise<number> {
   const { actions, lostPoints } = await repair(directory);
   for (const action of actions) stdout(printable(action) + "\n");
   if (actions.length === 0) stdout(`${printable(directory)}: nothing to repair\n`);

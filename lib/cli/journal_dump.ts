@@ -8,13 +8,14 @@ import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { printable, printableJson } from "../base/log.ts";
 import type { Batch } from "../points/measurement.ts";
 import { didYouMean } from "../base/suggest.ts";
-import { type JournalWorld, reading } from "./journal_access.ts";
+import { reading } from "./journal_access.ts";
 import type { CommandLine } from "./parse.ts";
+import type { Surroundings } from "./world.ts";
 
 /** Text that is written at once, in characters. */
 const PIECE = 64 * 1024;
 
-export async function dump(directory: string, line: CommandLine, world: JournalWorld): Promise<number> {
+export async function dump(directory: string, line: CommandLine, world: Surroundings): Promise<number> {
   const files = SYSTEM_FILES;
   const from = Math.max(wholeNumber(line, "from") ?? 0, await waitingFor(directory, line));
   let left = wholeNumber(line, "limit") ?? Infinity;

@@ -6,19 +6,10 @@ import { DEFAULT_FILE } from "../outputs/sqlite.ts";
 import { formatSize } from "../base/size.ts";
 import { findStateBase, ROLES } from "../agent/state_directory.ts";
 import { PROGRAM } from "./declarations.ts";
+import { load } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";
 import { type Cell, type Format, render, type Row } from "./rows.ts";
-
-/** What the command needs of the world. */
-export interface QueryWorld {
-  /** Returns `false` when nobody reads any more. */
-  stdout: (text: string) => unknown;
-  stderr: (text: string) => void;
-  env: (name: string) => string | undefined;
-  /** Whether standard output is a terminal. */
-  terminal: () => boolean;
-  stdin: () => Promise<string>;
-}
+import type { Surroundings } from "./world.ts";
 
 /** Text is written in pieces of this size, in characters. */
 const PIECE = 32_768;
@@ -28,13 +19,12 @@ const MAX_NAMED = 20;
 const BUSY_MS = 5000;
 
 /**
- * @param configured The path that the configuration names, if it does.
  * @throws {ExitError} 64 when the statement is wrong, 69 when there is no database to read.
  */
-export async function query(line: CommandLine, world: QueryWorld, configured?: string): Promise<number> {
+export async function query(line: CommandLine, world: Surroundings): Promise<number> {
   const sql = line.argument === "-" ? await world.stdin() : line.argument;
   const format = line.value("format") as Format | undefined;
-  const path = await findDatabase(line, world, configured);
+  const path = await findDatabase(line, world);
   const db = await openDatabase(path);
   try {
     if (sql === undefined) {
@@ -57,7 +47,7 @@ export async function query(line: CommandLine, world: QueryWorld, configured?: s
   }
 }
 
-function print(pieces: Iterable<string>, world: QueryWorld): void {
+function print(pieces: Iterable<string>, world: Surroundings): void {
   let waiting = "";
   for (const piece of pieces) {
     waiting += piece;
@@ -69,9 +59,10 @@ function print(pieces: Iterable<string>, world: QueryWorld): void {
 }
 
 /** `--database`, what the configuration says, the state directory's, or the one that lies here. */
-async function findDatabase(line: CommandLine, world: QueryWorld, configured?: string): Promise<string> {
+async function findDatabase(line: CommandLine, world: Surroundings): Promise<string> {
   const named = line.value("database");
   if (named !== undefined) return named;
+  const configured = await configuredDatabase(line, world);
   if (configured) return configured;
   const base = findStateBase(line.value("state-dir"), world.env);
   const candidates = base ? ROLES.map((role) => `${base.path}/${role}/${DEFAULT_FILE}`) : [DEFAULT_FILE];
@@ -84,6 +75,13 @@ async function findDatabase(line: CommandLine, world: QueryWorld, configured?: s
     ? `There is no database: ${base ? `no ${DEFAULT_FILE} below ${base.path}` : `no ${DEFAULT_FILE} here`}`
     : `There are ${found.length} databases: ${found.join(", ")}`;
   throw new ExitError(EXIT.unavailable, `${problem}; name one with --database PATH`);
+}
+
+/** The path that the configuration gives the sqlite output. */
+async function configuredDatabase(line: CommandLine, world: Surroundings): Promise<string | undefined> {
+  const { config } = await load(line, world, { requirePipeline: false });
+  const output = config.plugins.find(({ plugin }) => plugin.name === "sqlite");
+  return (output?.config as { path?: string } | undefined)?.path || undefined;
 }
 
 async function openDatabase(path: string): Promise<DatabaseSync> {

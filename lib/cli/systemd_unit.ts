@@ -14,18 +14,30 @@ import {
 } from "../systemd/unit.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { FLAGS, PROGRAM } from "./declarations.ts";
+import { load } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";
 
 /** Where packages put the program. */
 export const INSTALLED_PROGRAM = "/usr/bin/alumet-relay";
 
+/** Prints a unit. @throws {ExitError} 64 for what cannot work in it. */
+export async function systemdUnit(line: CommandLine, world: Surroundings): Promise<number> {
+  const kind = unitKind(line);
+  const { config } = await load(line, { ...world, env: unitEnvironment(kind, world.env) });
+  for (const note of config.notes) world.stderr(`Note: ${note}\n`);
+  const text = unitText(kind, line, config, { cwd: Deno.cwd(), program: installedProgram() });
+  if (kind === "socket") await requireActivation();
+  world.stdout(text);
+  return EXIT.ok;
+}
+
 /** The executable that this is; of the sources, the one that they become. */
-export function installedProgram(): string {
+function installedProgram(): string {
   return Deno.build.standalone ? Deno.execPath() : INSTALLED_PROGRAM;
 }
 
 /** @throws {ExitError} 69 where this program could not take the socket. */
-export async function requireActivation(): Promise<void> {
+async function requireActivation(): Promise<void> {
   const { canAdopt } = await import("../net/activation.ts");
   if (await canAdopt()) return;
   throw new ExitError(
@@ -39,7 +51,7 @@ export async function requireActivation(): Promise<void> {
 const HIDDEN = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 
 /** Which unit is wanted. @throws {ExitError} 64 if the argument does not say it. */
-export function unitKind(line: CommandLine): UnitKind {
+function unitKind(line: CommandLine): UnitKind {
   const word = line.argument;
   if (word !== undefined && (UNIT_KINDS as readonly string[]).includes(word)) return word as UnitKind;
   throw new ExitError(
@@ -51,7 +63,7 @@ export function unitKind(line: CommandLine): UnitKind {
 }
 
 /** The environment of the unit's process, as far as the configuration may name it. */
-export function unitEnvironment(kind: UnitKind, env: Surroundings["env"]): Surroundings["env"] {
+function unitEnvironment(kind: UnitKind, env: Surroundings["env"]): Surroundings["env"] {
   const name = unitName(kind);
   const given: Record<string, string> = {
     CREDENTIALS_DIRECTORY: `/run/credentials/${name}.service`,
@@ -76,7 +88,7 @@ interface Place {
  * @param config What the flags come to; they are right.
  * @throws {ExitError} 64 for what cannot work within the unit.
  */
-export function systemdUnit(
+function unitText(
   kind: UnitKind,
   line: CommandLine,
   config: Configuration<unknown>,

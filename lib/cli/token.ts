@@ -2,14 +2,10 @@
 import { makeToken, nameProblem, parseTokens } from "../server/admission/tokens.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import type { CommandLine } from "./parse.ts";
-
-export interface TokenWorld {
-  stdout: (text: string) => void;
-  stderr: (text: string) => void;
-}
+import type { Surroundings } from "./world.ts";
 
 /** The token goes to standard output, everything else to standard error. @returns the exit code */
-export function newToken(line: CommandLine, { stdout, stderr }: TokenWorld): number {
+export function newToken(line: CommandLine, { stdout, stderr }: Surroundings): Promise<number> {
   const name = line.argument;
   if (name === undefined) throw new ExitError(EXIT.usage, "Cannot make a token: name the client it is for");
   const problem = nameProblem(name);
@@ -26,7 +22,7 @@ export function newToken(line: CommandLine, { stdout, stderr }: TokenWorld): num
   }
   stderr(`The token, which is shown this once (plugins.relay-client.token_file on ${name}):\n\n`);
   stdout(made.token + "\n");
-  return EXIT.ok;
+  return Promise.resolve(EXIT.ok);
 }
 
 /** Adds a line to a file that only its owner may read; a new one is made. */

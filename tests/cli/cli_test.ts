@@ -477,10 +477,10 @@ Deno.test("--help and --version load neither plugins nor the configuration", asy
   assert.deepEqual(local, [
     "base/errors.ts",
     "base/log.ts",
+    "base/suggest.ts",
     "cli.ts",
     "cli/declarations.ts",
     "cli/parse.ts",
-    "schema/path.ts",
     "systemd/journal_stream.ts",
   ]);
 });

@@ -112,6 +112,11 @@ Deno.test("tests/ has the same folders as lib/, and a few of its own", () => {
   assert.deepEqual([...folders].filter((folder) => !RANKS.has(folder) && !own.includes(folder)), []);
 });
 
+Deno.test("the client names Deno.connect and the server Deno.listen", () => {
+  assert.match(LIB.get("client.ts")!, /Deno\.connect\b/);
+  assert.match(LIB.get("server.ts")!, /Deno\.listen\b/);
+});
+
 /** The problems of the files that declare plugins. */
 function declarationProblems(tree: Tree): string[] {
   const problems: string[] = [];

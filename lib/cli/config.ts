@@ -1,0 +1,62 @@
+/** `alumet-relay config`: checks the configuration, shows its values, writes a default file. */
+import { EXIT, ExitError } from "../base/errors.ts";
+import { configOptions, load } from "./loading.ts";
+import type { CommandLine } from "./parse.ts";
+import type { Surroundings } from "./world.ts";
+
+export async function configCheck(line: CommandLine, world: Surroundings): Promise<number> {
+  const { config, options } = await load(line, world);
+  for (const note of config.notes) world.stderr(`Note: ${note}\n`);
+  const { adviceLines } = await import("../config/advice.ts");
+  const advice = adviceLines(config);
+  if (advice.length > 0 && line.has("strict")) {
+    throw new ExitError(EXIT.config, advice.map((line) => `Not safe: ${line}`).join("\n"));
+  }
+  for (const line of advice) world.stderr(`Note: ${line}\n`);
+  const names = (kind: string) =>
+    options.plugins.filter((plugin) =>
+      plugin.kind === kind && config.plugins.some((c) => c.plugin === plugin)
+    )
+      .map(({ name }) => name).join(", ");
+  const stages = ["input", "transform", "output"].map(names).filter((stage) => stage !== "");
+  world.stderr(`${config.file ?? "The command line"} is right: ${stages.join(" → ")}\n`);
+  return EXIT.ok;
+}
+
+export async function configShow(line: CommandLine, world: Surroundings): Promise<number> {
+  const { config, options } = await load(line, world, { requirePipeline: false });
+  const { printEffectiveConfig } = await import("../config/print.ts");
+  for (const note of config.notes) world.stderr(`Note: ${note}\n`);
+  world.stdout(printEffectiveConfig({ ...options, config }));
+  return EXIT.ok;
+}
+
+export async function configRegen(line: CommandLine, world: Surroundings): Promise<number> {
+  const { DEFAULT_CONFIG_FILE } = await import("../config.ts");
+  const { DEFAULT_INPUT, DEFAULT_OUTPUT } = await import("../config/select.ts");
+  const { printDefaultConfig } = await import("../config/print.ts");
+  const { file: path = DEFAULT_CONFIG_FILE, ...flags } = await configOptions(line, world);
+  // Without any wish: what works at once and opens nothing to the network.
+  const wished = flags.only ?? flags.relayIn ?? flags.relayOut ?? flags.outputFile;
+  const only = wished === undefined
+    ? [DEFAULT_INPUT, DEFAULT_OUTPUT].filter((name) => flags.plugins.some((plugin) => plugin.name === name))
+    : flags.only;
+  const { config, options } = await load(line, world, { only, file: null, requirePipeline: false });
+  const text = printDefaultConfig({ ...options, config });
+  if (path === "-" || path === null) {
+    world.stdout(text);
+    return EXIT.ok;
+  }
+  try {
+    await Deno.writeTextFile(path, text, { createNew: !line.has("force") });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) {
+      throw new ExitError(EXIT.usage, `Cannot write ${path}: it exists; --force replaces it`);
+    }
+    throw new ExitError(EXIT.unavailable, `Cannot write ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  world.stderr(`Wrote ${path}\n`);
+  return EXIT.ok;
+}

@@ -1,0 +1,36 @@
+/** `alumet-relay run`: runs the agent, as the configuration says. */
+import { EXIT, ExitError } from "../base/errors.ts";
+import type { Configuration } from "../config.ts";
+import { PROGRAM, VERSION } from "./declarations.ts";
+import { type General, load, logFor } from "./loading.ts";
+import type { CommandLine } from "./parse.ts";
+import type { Surroundings } from "./world.ts";
+
+/** @returns The exit code of the agent. */
+export async function run(line: CommandLine, world: Surroundings): Promise<number> {
+  let general: General | undefined;
+  const log = logFor(line, world, () => general?.log_level);
+  const { findStateBase } = await import("../agent/state_directory.ts");
+  const stateBase = findStateBase(line.value("state-dir"), world.env);
+  const settingsOf = ({ general, plugins }: Configuration<General>) => ({ general, plugins, stateBase });
+  let config: Configuration<General>;
+  try {
+    ({ config } = await load(line, world));
+  } catch (error) {
+    // A mistake in the command line is for the person who typed it, one in a file for whoever reads the log.
+    if (!(error instanceof ExitError) || error.exitCode === EXIT.usage) throw error;
+    for (const problem of error.message.split("\n")) log.error(problem);
+    return error.exitCode;
+  }
+  general = config.general;
+  log.info(`${PROGRAM} ${VERSION}`, { config: config.file });
+  for (const note of config.notes) log.warn(note);
+  return await world.run(settingsOf(config), log, {
+    read: async () => {
+      const { config } = await load(line, world);
+      for (const note of config.notes) log.warn(note);
+      return settingsOf(config);
+    },
+    taken: (settings) => void (general = settings.general as General),
+  });
+}

@@ -7,10 +7,7 @@
  * tests need.
  */
 
-export interface TestCase {
-  readonly name: string;
-  readonly outcome: "passed" | "failed" | "skipped";
-}
+import { casesOf } from "./junit.ts";
 
 /** What a step was called, how it ended, and the report that it left, if it left any. */
 export interface Step {
@@ -18,19 +15,6 @@ export interface Step {
   readonly exitCode: number;
   /** `undefined` for a gate, `null` for a run without a report. */
   readonly report?: string | null;
-}
-
-/** The test cases of a JUnit report, with those of steps. */
-export function casesOf(report: string): TestCase[] {
-  const pattern = /<testcase name="([^"]*)"[^>]*?(?:\/>|>(.*?)<\/testcase>)/gs;
-  return Array.from(report.matchAll(pattern), ([, name, content = ""]) => ({
-    name: unescape(name),
-    outcome: content.includes("<failure") || content.includes("<error")
-      ? "failed"
-      : content.includes("<skipped")
-      ? "skipped"
-      : "passed",
-  }));
 }
 
 /** The lines to print for these steps, and what they come to. */
@@ -54,11 +38,6 @@ export function addUp(steps: readonly Step[]): { lines: string[]; passed: number
     }
   }
   return { lines, passed, failed };
-}
-
-function unescape(text: string): string {
-  const characters: Record<string, string> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };
-  return text.replace(/&(lt|gt|amp|quot|apos);/g, (_, name: string) => characters[name]);
 }
 
 async function readReport(path: string): Promise<string | null> {

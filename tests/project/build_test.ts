@@ -4,7 +4,8 @@ import config from "../../deno.json" with { type: "json" };
 // Brings the npm packages of the stand-ins, which are then used without a network.
 import "../../offline/toml/mod.ts";
 import { cutRuntime, settleTimes } from "../../tools/compile.ts";
-import { addUp, casesOf } from "../../tools/count_tests.ts";
+import { addUp } from "../../tools/count_tests.ts";
+import { casesOf } from "../../tools/junit.ts";
 import { layOut, packagesOf, type VersionMeta } from "../../tools/vendor.ts";
 
 const ROOT = `${import.meta.dirname}/../..`;

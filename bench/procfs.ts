@@ -1,7 +1,7 @@
 /** CPU time and memory that measuring 370 processes takes: `deno run -A bench/procfs.ts`. */
 import process from "node:process";
 import { SystemClock } from "../lib/base/clock.ts";
-import { ProcfsInput } from "../lib/inputs/procfs.ts";
+import { procfs } from "../lib/inputs/procfs.ts";
 import { config } from "../lib/inputs/procfs/config.ts";
 import { createLogger } from "../lib/base/log.ts";
 import { contextWith } from "../tests/kit/context.ts";
@@ -66,7 +66,7 @@ async function measure(polls: number, intervalMs: number): Promise<ProcfsBenchRe
     flush_interval: intervalMs,
   }];
   const clock = new SystemClock();
-  await using input = new ProcfsInput(
+  await using input = await procfs.open(
     settings,
     contextWith({ log: createLogger("bench", { level: "warn" }), clock }),
   );
@@ -74,12 +74,12 @@ async function measure(polls: number, intervalMs: number): Promise<ProcfsBenchRe
   const running = input.run({ push: (batch) => batch.release() }, stop.signal);
   // The first polls open the files, and run code that is not compiled yet.
   await clock.sleep(20 * intervalMs);
-  const before = input.stats;
+  const before = input.stats!;
   const startMs = performance.now();
   const cpuBefore = process.cpuUsage();
   await clock.sleep(polls * intervalMs);
   const cpu = process.cpuUsage(cpuBefore);
-  const after = input.stats;
+  const after = input.stats!;
   const rssBytes = Deno.memoryUsage().rss;
   stop.abort();
   await running;

@@ -1,14 +1,14 @@
 /** Files of /proc and /sys: kept open where possible, read into one buffer. */
-import { Scanner } from "./scan.ts";
+import { Scanner, textOf } from "./scan.ts";
 
-/** What is used of {@linkcode Deno.FsFile}. */
+/** The part of {@linkcode Deno.FsFile} that is used. */
 export interface OpenFile {
   readSync(buffer: Uint8Array): number | null;
   seekSync(offset: number, whence: Deno.SeekMode): number;
   close(): void;
 }
 
-/** Where the files are. Tests put another tree, or another `open`, in the place of the machine's. */
+/** Where the files are. Tests give other trees than the machine's, or another `open`. */
 export interface ProcRoots {
   /** @default {"/proc"} */
   readonly proc?: string;
@@ -18,19 +18,19 @@ export interface ProcRoots {
   readonly open?: (path: string) => OpenFile;
 }
 
-/** What came of opening or reading, in the place of a file or a number of bytes. */
+/** Why there is no file, or no number of bytes. */
 export type Failure = typeof GONE | typeof DENIED | typeof TOO_MANY_OPEN;
-/** There is no such file, or the process that it tells of has ended. */
+/** There is no such file, or its process has ended. */
 export const GONE = 0;
 /** The file may not be read by this user. */
 export const DENIED = -1;
 /** This process has too many open files. */
 export const TOO_MANY_OPEN = -2;
 
-/** Room for any file of a process; files of the whole system grow it where they need more. */
+/** Enough for any file of a process; larger files enlarge the buffer. */
 const BUFFER_BYTES = 64 * 1024;
 
-/** Kept files that are closed when this process has too many open, for what is opened from then on. */
+/** Files that are closed when this process has too many open, so that others can be opened. */
 const RESERVE = 16;
 
 /** What the readers of one /proc share: the buffer, and the files that stay open. */
@@ -51,8 +51,8 @@ export class ProcFiles {
     this.proc = roots.proc ?? "/proc";
     this.sys = roots.sys ?? "/sys";
     this.#open = roots.open ?? ((path) => Deno.openSync(path));
-    // The other half is for the rest of the process: sockets, databases, segments. Deno has raised the soft limit to
-    // the hard one when it started, as Alumet does.
+    // The other half is for the rest of the process: sockets, databases, segments. Deno raises the soft limit to the
+    // hard one when it starts, as Alumet does.
     this.#keepLimit = Math.floor(openFilesLimit(this.text(`${this.proc}/self/limits`)) / 2);
   }
 
@@ -61,7 +61,7 @@ export class ProcFiles {
     return this.#kept.size;
   }
 
-  /** Opens the file; what cannot be opened for an expected reason is told by a number. */
+  /** Opens the file; a {@linkcode Failure} is an expected reason why it cannot be opened. */
   open(path: string): OpenFile | Failure {
     try {
       return this.#open(path);
@@ -72,7 +72,7 @@ export class ProcFiles {
     }
   }
 
-  /** Where a symbolic link leads. */
+  /** The target of a symbolic link. */
   link(path: string): string | Failure {
     try {
       return Deno.readLinkSync(path);
@@ -93,12 +93,12 @@ export class ProcFiles {
     return true;
   }
 
-  /** The file was closed. */
+  /** The file has been closed. */
   closed(file: ProcFile): void {
     this.#kept.delete(file);
   }
 
-  /** This process can open no more files: some are closed, and fewer stay open from now on. */
+  /** This process cannot open more files: closes some, and keeps fewer open from now on. */
   makeRoom(): void {
     this.#keepLimit = Math.max(0, this.#kept.size - RESERVE);
     [...this.#kept].slice(this.#keepLimit).forEach((file) => file.close());
@@ -178,6 +178,12 @@ export class ProcFile {
     }
     files.scanner.start(files.buffer, length);
     return length;
+  }
+
+  /** The whole file as text, read again; `undefined` where it cannot be read. */
+  text(): string | undefined {
+    const length = this.read(true);
+    return length > 0 ? textOf(this.#files.buffer.subarray(0, length)) : undefined;
   }
 
   /** Reads, or returns {@linkcode GONE}: Deno gives ESRCH ("No such process") neither a class nor a code here. */

@@ -1,11 +1,13 @@
-/** Polling at a fixed pace: what every input that measures (rather than receives) runs. */
-import type { Clock, Timestamp } from "../../base/clock.ts";
+/** Polling at a fixed pace: every input that measures (rather than receives) runs this. */
+import type { Clock } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { unlessAborted } from "../../base/waiting.ts";
-import { type Batch, BatchPool } from "../../points/measurement.ts";
+import { BatchPool } from "../../points/measurement.ts";
 import type { BatchSink } from "../../plugin.ts";
+import { Points } from "./points.ts";
+import type { PolledSource } from "./source.ts";
 
 /** Counters of one or more loops; a loop only adds to them. */
 export interface PollStats {
@@ -17,29 +19,20 @@ export interface PollStats {
   points: number;
 }
 
-/** What is polled. */
-export interface PolledSource {
-  /** For the log. */
-  readonly name: string;
-  /**
-   * Appends what it measures at the time `t`. `last` is set for the poll that follows the stop, which may come at any
-   * time after the one before. What was appended before an error is kept.
-   */
-  poll(batch: Batch, t: Timestamp, last: boolean): void;
-}
-
 export interface PollLoopOptions {
   /** Polled one after the other, each with its own time. */
   readonly sources: readonly PolledSource[];
   /** Time between two polls, in milliseconds, more than 0. */
   readonly intervalMs: number;
-  /** Points are handed over when this time has passed, in milliseconds, or when there are many. @default each poll */
+  /** Points are handed over when this time has passed, in milliseconds, or when there are many. @default {0}, each poll */
   readonly flushIntervalMs?: number;
   readonly clock: Clock;
   readonly log: Logger;
-  /** @default new ones, that nobody sees */
+  /** @default counters that nobody sees */
   readonly stats?: PollStats;
-  /** Ends the loop without a last poll, for another one to go on. What is kept is handed over. */
+  /** Takes the points; the loops of one input share it. @default one of this loop alone */
+  readonly points?: Points;
+  /** Ends the loop without a last poll, for another one to continue. What is kept is handed over. */
   readonly leave?: AbortSignal;
   /** Told when the next poll is due, in ms of the clock; `Infinity` while the sink, or nothing, is waited for. */
   readonly onDue?: (ms: number) => void;
@@ -62,6 +55,7 @@ const MOST_POINTS = 4096;
 export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: AbortSignal): Promise<void> {
   const { sources, intervalMs, flushIntervalMs = 0, clock, log, leave, onDue = () => {} } = options;
   const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
+  const points = options.points ?? new Points(clock, log);
   const pool = new BatchPool(CAPACITY, 4);
   const flushEvery = Math.max(1, Math.round(flushIntervalMs / intervalMs));
   const failures = sources.map(() => new Complaint(clock));
@@ -72,7 +66,8 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     const before = batch.length;
     sources.forEach((source, i) => {
       try {
-        source.poll(batch, clock.now(), last);
+        points.begin(batch, clock.now());
+        source.poll(points, last);
       } catch (error) {
         stats.failedPolls++;
         failures[i].add((count) => {
@@ -89,9 +84,9 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     const full = batch;
     batch = pool.take();
     const room = sink.push(full);
-    // At the stop nobody needs room for a next batch but the last one, which is owed in any case.
+    // At the stop only the last batch needs room, and it is handed over in any case.
     if (!room) return;
-    // An error after the stop ends nothing any more.
+    // An error after the stop ends nothing.
     if (!await unlessAborted(room, stop)) {
       room.catch((error) => log.error(`Cannot hand over the last points: ${messageOf(error)}`));
     }
@@ -108,7 +103,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
       flushed = tick;
     }
     const next = Math.floor((clock.monotonicMs() - startMs) / intervalMs) + 1;
-    // A timer that fired a little early is no reason to poll twice in one interval.
+    // A timer that fires a little early must not cause two polls in one interval.
     const missed = next - tick - 1;
     tick = Math.max(next, tick + 1);
     if (missed > 0) {
@@ -116,7 +111,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
       misses.add((count) => {
         const names = sources.map((source) => source.name).join(", ");
         log.warn(
-          `Polls of ${names} were skipped: the ones before, or handing over their points, took too long`,
+          `Skipped polls of ${names}: the polls before them, or handing over their points, took too long`,
           {
             skipped: count,
             interval_ms: intervalMs,

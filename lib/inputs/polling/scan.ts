@@ -1,38 +1,60 @@
-/** Numbers out of the bytes of /proc files, without making strings of them. */
+/** Numbers out of the bytes of files in /proc and /sys, without making strings of them. */
 
-/** A u64: a bigint only above 2^53, where a number is no longer exact. */
+/** A u64: a bigint only above 2^53, where a number is no longer exact. NaN: digits that are not a u64. */
 export type U64 = number | bigint;
 
 /** The largest value that a {@linkcode U64} has as a number. */
 const MAX_NUMBER = 2 ** 53;
+/** Digits of 2^64 - 1. */
+const MAX_DIGITS = 20;
 
 const NEWLINE = 10;
+const TAB = 9;
 const SPACE = 32;
+const MINUS = 45;
 const ZERO = 48;
 
 function exact(value: bigint): U64 {
   return value > 9007199254740992n ? value : Number(value);
 }
 
-/** The digits from `first` to before `end`, however many. */
+/** The digits from `first` to before `end`; NaN for what is above 2^64 - 1. */
 export function exactNumber(bytes: Uint8Array, first: number, end: number): U64 {
-  return exact(BigInt(String.fromCharCode(...bytes.subarray(first, end))));
+  while (first < end - 1 && bytes[first] === ZERO) first++;
+  if (end - first > MAX_DIGITS) return NaN;
+  const value = BigInt(String.fromCharCode(...bytes.subarray(first, end)));
+  return value >= 2n ** 64n ? NaN : exact(value);
+}
+
+/** Applies an operation to two values exactly; NaN where one of them is not a whole number. */
+function exactly(a: U64, b: U64, operation: (a: bigint, b: bigint) => bigint): U64 {
+  const isWhole = (value: U64) => typeof value === "bigint" || Number.isInteger(value);
+  return isWhole(a) && isWhole(b) ? exact(operation(BigInt(a), BigInt(b))) : NaN;
 }
 
 /** `now - before`, or `undefined` where a counter went back. */
 export function difference(now: U64, before: U64): U64 | undefined {
   if (now < before) return undefined;
   if (typeof now === "number" && typeof before === "number") return now - before;
-  return exact(BigInt(now) - BigInt(before));
+  return exactly(now, before, (a, b) => a - b);
 }
 
-/** `value * factor`, for a whole factor. */
+/** `value * factor`. */
 export function product(value: U64, factor: number): U64 {
   if (typeof value === "number") {
     const result = value * factor;
-    if (result <= MAX_NUMBER) return result;
+    if (result < MAX_NUMBER) return result;
   }
-  return BigInt(value) * BigInt(factor);
+  return exactly(value, factor, (a, b) => a * b);
+}
+
+/** `a + b`. */
+export function sum(a: U64, b: U64): U64 {
+  if (typeof a === "number" && typeof b === "number") {
+    const result = a + b;
+    if (result < MAX_NUMBER) return result;
+  }
+  return exactly(a, b, (a, b) => a + b);
 }
 
 /** Reads fields from left to right. Made once and used again with {@linkcode Scanner.start}. */
@@ -48,11 +70,16 @@ export class Scanner {
     this.position = 0;
   }
 
-  /** The number that begins here or after blanks, or `undefined` (and nothing is passed) where there is none. */
+  /**
+   * The number that begins here or after blanks; `undefined` (and nothing is passed) where there is none, NaN where it
+   * is negative or above 2^64 - 1.
+   */
   number(): U64 | undefined {
     const { bytes, end } = this;
     let at = this.position;
-    while (at < end && (bytes[at] === SPACE || bytes[at] === 9)) at++;
+    while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at++;
+    const negative = bytes[at] === MINUS && at < end;
+    if (negative) at++;
     const first = at;
     let value = 0;
     for (; at < end; at++) {
@@ -62,6 +89,7 @@ export class Scanner {
     }
     if (at === first) return undefined;
     this.position = at;
+    if (negative) return NaN;
     if (at - first <= 15) return value;
     return exactNumber(bytes, first, at);
   }
@@ -84,9 +112,21 @@ export class Scanner {
 
 const encoder = new TextEncoder();
 
-/** The bytes of a text, to be compared with. */
+/** The bytes of a text, to compare with. */
 export function bytesOf(text: string): Uint8Array {
   return encoder.encode(text);
+}
+
+const strict = new TextDecoder("utf-8", { fatal: true });
+
+/** The text of some bytes. Where they are not UTF-8, each byte above 127 is written as `\\xNN`. */
+export function textOf(bytes: Uint8Array): string {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return Array.from(bytes, (byte) => byte < 128 ? String.fromCharCode(byte) : `\\x${byte.toString(16)}`)
+      .join("");
+  }
 }
 
 const KILO = "k".charCodeAt(0);
@@ -95,8 +135,8 @@ const GIGA = "g".charCodeAt(0);
 
 /**
  * Reads lines such as `MemTotal:  24684084 kB`, and calls `visit` with the index of the label (`MemTotal:`) and the
- * value in bytes, in the order of the file. `kB` are 1024 bytes (man 5 proc_meminfo); without a unit the value stands
- * as it is. Lines without a number are passed over.
+ * value in bytes, in the order of the file. `kB` are 1024 bytes (man 5 proc_meminfo); a value without a unit
+ * is taken as it is. Lines without a number are passed over.
  */
 export function eachLabelled(
   scanner: Scanner,

@@ -21,7 +21,7 @@ const pollInterval = (value: string) =>
 
 const flushInterval = duration({
   doc:
-    "Time after which the points of several measurements are handed over together, if there are not 4096 before.",
+    "Time after which the points of several measurements are handed over together; 4096 points are handed over earlier.",
   default: "4s",
 });
 
@@ -61,7 +61,7 @@ export const config = table({
       text({
         doc: "An entry.",
         default: "",
-        check: (entry) => /^[!-9;-~]+$/.test(entry) ? undefined : "this is not the name of an entry",
+        check: (entry) => /^[!-9;-~]+$/.test(entry) ? undefined : "not the name of an entry",
       }),
       {
         doc: "Entries of /proc/meminfo. The metric of MemTotal is called mem_total.",
@@ -85,13 +85,13 @@ export const config = table({
   processes: table({
     enabled: enabled("CPU and memory of each process (/proc/PID)"),
     refresh_interval: live(duration({
-      doc: "Time between two looks for processes that have begun.",
+      doc: "Time between two scans for new processes.",
       default: "2s",
       min: "1ms",
     })),
     strategy: choice(["watcher", "event"], {
       doc:
-        "Which processes to measure: all that are found (watcher), or those that a command is told of (event).",
+        "Which processes to measure: all that are found (watcher), or those that a command starts (event).",
       default: "watcher",
     }),
     groups: tables(group, {
@@ -104,6 +104,6 @@ export const config = table({
       memory_mode: memoryMode,
     }, { doc: "How processes are measured with the strategy event." }),
   }, { doc: "CPU time and memory of processes." }),
-}, { doc: "What the kernel tells in /proc." });
+}, { doc: "What the kernel says in /proc." });
 
 export type ProcfsConfig = Infer<typeof config>;

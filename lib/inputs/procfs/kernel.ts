@@ -1,15 +1,20 @@
 /** CPU times, context switches, forks and states of the whole system, from /proc/stat (man 5 proc_stat). */
-import type { Timestamp } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Batch, Metric, Series } from "../../points/measurement.ts";
-import { seriesOf } from "../../points/measurement.ts";
-import type { MetricRegistry } from "../../points/registry.ts";
-import type { PolledSource } from "../polling/loop.ts";
-import { ProcFile, type ProcFiles } from "../polling/files.ts";
-import { attributes, MILLISECOND, pushU64, u64Metric, UNITY } from "../polling/points.ts";
+import { ProcFile } from "../polling/files.ts";
+import {
+  attributes,
+  type Metric,
+  MILLISECOND,
+  type Points,
+  type Series,
+  seriesOf,
+  u64Metric,
+  UNITY,
+} from "../polling/points.ts";
 import { bytesOf, difference, product, type Scanner, type U64 } from "../polling/scan.ts";
+import type { Measuring, PolledSource } from "../polling/source.ts";
 
-/** States in the order of the points. Those that an old kernel does not have are at the end, and have no points. */
+/** States in the order of the points. Those that an old kernel lacks are at the end, and have no points. */
 const STATES = ["user", "nice", "system", "idle", "irq", "softirq", "steal", "guest", "guest_nice"];
 const STATE_ATTRIBUTES = attributes("cpu_state", STATES);
 /** The column after `idle`, which the manual calls unreliable. */
@@ -52,7 +57,7 @@ export class KernelSource implements PolledSource {
   #saidNoData = false;
 
   /** Registers the metrics. */
-  constructor(files: ProcFiles, registry: MetricRegistry, log: Logger, ticksPerSecond: number) {
+  constructor({ files, registry, log }: Measuring, ticksPerSecond: number) {
     this.#file = new ProcFile(files, `${files.proc}/stat`);
     this.#scanner = files.scanner;
     this.#log = log;
@@ -69,7 +74,7 @@ export class KernelSource implements PolledSource {
     );
   }
 
-  poll(batch: Batch, t: Timestamp): void {
+  poll(points: Points): void {
     if (this.#file.read(true) <= 0) {
       if (!this.#saidNoData) this.#log.debug("No data", { file: this.#file.path });
       this.#saidNoData = true;
@@ -80,34 +85,40 @@ export class KernelSource implements PolledSource {
     do {
       if (scanner.startsWith(CPU)) {
         scanner.position += CPU.length;
-        this.#cpuLine(batch, t);
+        this.#cpuLine(points);
       } else if (scanner.startsWith(CTXT)) {
         scanner.position += CTXT.length;
         const now = scanner.number();
-        pushDifference(batch, this.#contextSwitches, t, now, this.#contextSwitchesBefore);
+        pushDifference(points, this.#contextSwitches, now, this.#contextSwitchesBefore);
         this.#contextSwitchesBefore = now;
       } else if (scanner.startsWith(PROCESSES)) {
         scanner.position += PROCESSES.length;
         const now = scanner.number();
-        pushDifference(batch, this.#newForks, t, now, this.#newForksBefore);
+        pushDifference(points, this.#newForks, now, this.#newForksBefore);
         this.#newForksBefore = now;
       } else if (!first && scanner.startsWith(PROCS_RUNNING)) {
         scanner.position += PROCS_RUNNING.length;
-        pushDifference(batch, this.#running, t, scanner.number(), 0);
+        pushDifference(points, this.#running, scanner.number(), 0);
       } else if (!first && scanner.startsWith(PROCS_BLOCKED)) {
         scanner.position += PROCS_BLOCKED.length;
-        pushDifference(batch, this.#blocked, t, scanner.number(), 0);
+        pushDifference(points, this.#blocked, scanner.number(), 0);
       }
     } while (scanner.nextLine());
-    // A CPU that went offline starts anew when it comes back.
+    // A CPU that went offline starts from a new baseline when it comes back.
     for (const [id, line] of this.#cpus) if (line.seen !== this.#polls) this.#cpus.delete(id);
   }
 
-  /** `cpu` or `cpuN`, and the ticks. A state that went back has no point, and a new start. */
-  #cpuLine(batch: Batch, t: Timestamp): void {
+  /** `cpu` or `cpuN`, and the ticks. A state that went back has no point, and a new baseline. */
+  #cpuLine(points: Points): void {
     const scanner = this.#scanner;
     const hasId = scanner.bytes[scanner.position] !== 32;
-    const id = hasId ? Number(scanner.number() ?? ALL_CPUS) : ALL_CPUS;
+    const id = hasId ? scanner.number() : ALL_CPUS;
+    if (!Number.isSafeInteger(id)) return;
+    this.#states(points, id as number);
+  }
+
+  #states(points: Points, id: number): void {
+    const scanner = this.#scanner;
     let line = this.#cpus.get(id);
     if (!line) this.#cpus.set(id, line = this.#newCpu(id));
     line.seen = this.#polls;
@@ -117,7 +128,7 @@ export class KernelSource implements PolledSource {
       if (column === IOWAIT_COLUMN) continue;
       const before = line.before[state];
       const ticks = before === undefined ? undefined : difference(now, before);
-      if (ticks !== undefined) pushU64(batch, line.series[state], t, product(ticks, this.#msPerTick));
+      if (ticks !== undefined) points.u64(line.series[state], product(ticks, this.#msPerTick));
       line.before[state] = now;
       state++;
     }
@@ -134,14 +145,8 @@ export class KernelSource implements PolledSource {
   }
 }
 
-function pushDifference(
-  batch: Batch,
-  series: Series,
-  t: Timestamp,
-  now: U64 | undefined,
-  before: U64 | undefined,
-): void {
+function pushDifference(points: Points, series: Series, now: U64 | undefined, before: U64 | undefined): void {
   if (now === undefined || before === undefined) return;
   const value = difference(now, before);
-  if (value !== undefined) pushU64(batch, series, t, value);
+  if (value !== undefined) points.u64(series, value);
 }

@@ -1,13 +1,9 @@
 /** Memory of the whole system, from /proc/meminfo (man 5 proc_meminfo). */
-import type { Timestamp } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Batch, Series } from "../../points/measurement.ts";
-import { seriesOf } from "../../points/measurement.ts";
-import type { MetricRegistry } from "../../points/registry.ts";
-import type { PolledSource } from "../polling/loop.ts";
-import { ProcFile, type ProcFiles } from "../polling/files.ts";
-import { BYTE, pushU64, u64Metric } from "../polling/points.ts";
+import { ProcFile } from "../polling/files.ts";
+import { BYTE, type Points, type Series, seriesOf, u64Metric } from "../polling/points.ts";
 import { bytesOf, eachLabelled, type Scanner } from "../polling/scan.ts";
+import type { Measuring, PolledSource } from "../polling/source.ts";
 
 /** The name of the metric of an entry: `MemTotal` is `mem_total`, `NFS_Unstable` is `nfs_unstable`. */
 export function snakeCase(entry: string): string {
@@ -28,7 +24,7 @@ export class MemorySource implements PolledSource {
   #first = true;
 
   /** Registers the metrics, in the order of the entries. */
-  constructor(files: ProcFiles, registry: MetricRegistry, log: Logger, entries: readonly string[]) {
+  constructor({ files, registry, log }: Measuring, entries: readonly string[]) {
     this.#file = new ProcFile(files, `${files.proc}/meminfo`);
     this.#scanner = files.scanner;
     this.#log = log;
@@ -40,12 +36,12 @@ export class MemorySource implements PolledSource {
     });
   }
 
-  poll(batch: Batch, t: Timestamp): void {
+  poll(points: Points): void {
     const missing = this.#first ? new Set(this.#entries) : null;
     this.#first = false;
     this.#file.read(true);
     eachLabelled(this.#scanner, this.#labels, (i, value) => {
-      pushU64(batch, this.#series[i], t, value);
+      points.u64(this.#series[i], value);
       missing?.delete(this.#entries[i]);
     });
     for (const entry of missing ?? []) this.#log.debug("No data", { file: this.#file.path, entry });

@@ -1,13 +1,17 @@
 /** Traffic of the network interfaces, from /proc/net/dev (man 5 proc_pid_net). */
-import type { Timestamp } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Batch, Metric, Series } from "../../points/measurement.ts";
-import { seriesOf } from "../../points/measurement.ts";
-import type { MetricRegistry } from "../../points/registry.ts";
-import type { PolledSource } from "../polling/loop.ts";
-import { ProcFile, type ProcFiles } from "../polling/files.ts";
-import { BYTE, pushU64, u64Metric, UNITY } from "../polling/points.ts";
-import { difference, type Scanner, type U64 } from "../polling/scan.ts";
+import { ProcFile } from "../polling/files.ts";
+import {
+  BYTE,
+  type Metric,
+  type Points,
+  type Series,
+  seriesOf,
+  u64Metric,
+  UNITY,
+} from "../polling/points.ts";
+import { difference, type Scanner, textOf, type U64 } from "../polling/scan.ts";
+import type { Measuring, PolledSource } from "../polling/source.ts";
 
 /** Columns after the name, in the order of the points: rx bytes, packets, drops, errors, then the same of tx. */
 const COLUMNS = [0, 1, 3, 2, 8, 9, 11, 10];
@@ -35,12 +39,11 @@ export class NetworkSource implements PolledSource {
   readonly #log: Logger;
   readonly #metrics: readonly Metric[];
   readonly #interfaces = new Map<string, Interface>();
-  readonly #decoder = new TextDecoder();
   #polls = 0;
   #saidNoData = false;
 
   /** Registers the metrics. */
-  constructor(files: ProcFiles, registry: MetricRegistry, log: Logger) {
+  constructor({ files, registry, log }: Measuring) {
     this.#file = new ProcFile(files, `${files.proc}/net/dev`);
     this.#scanner = files.scanner;
     this.#log = log;
@@ -52,7 +55,7 @@ export class NetworkSource implements PolledSource {
     ].map((definition) => registry.register(definition));
   }
 
-  poll(batch: Batch, t: Timestamp): void {
+  poll(points: Points): void {
     const length = this.#file.read(true);
     if (length <= 0) {
       if (!this.#saidNoData) this.#log.debug("No data", { file: this.#file.path });
@@ -70,13 +73,7 @@ export class NetworkSource implements PolledSource {
         columns[count++] = value;
       }
       if (count === COLUMN_COUNT) {
-        this.#counters(
-          batch,
-          t,
-          name,
-          COLUMNS.map((column) => columns[column]),
-          first,
-        );
+        this.#counters(points, name, COLUMNS.map((column) => columns[column]), first);
       }
     } while (scanner.nextLine());
     for (const [name, { seen }] of this.#interfaces) {
@@ -93,10 +90,10 @@ export class NetworkSource implements PolledSource {
     const colon = bytes.lastIndexOf(COLON, newline - 1);
     if (colon < position) return undefined;
     scanner.position = colon + 1;
-    return this.#decoder.decode(bytes.subarray(position, colon)).trim();
+    return textOf(bytes.subarray(position, colon)).trim();
   }
 
-  #counters(batch: Batch, t: Timestamp, name: string, now: U64[], first: boolean): void {
+  #counters(points: Points, name: string, now: U64[], first: boolean): void {
     let known = this.#interfaces.get(name);
     if (!known) {
       this.#interfaces.set(name, known = { series: this.#series(name), before: now.map(() => 0), seen: 0 });
@@ -104,9 +101,9 @@ export class NetworkSource implements PolledSource {
     const { before } = known;
     known.seen = this.#polls;
     known.before = now;
-    // Where a counter went back, the interface was made again, and all of them have a new start.
+    // Where a counter went back, the interface was created again, and all its counters have a new baseline.
     if (first || now.some((value, i) => value < before[i])) return;
-    now.forEach((value, i) => pushU64(batch, known.series[i], t, difference(value, before[i])!));
+    now.forEach((value, i) => points.u64(known.series[i], difference(value, before[i])!));
   }
 
   #series(name: string): Series[] {

@@ -1,12 +1,20 @@
 /** CPU and memory of one process. */
-import type { Timestamp } from "../../base/clock.ts";
-import type { Batch, Metric, Series } from "../../points/measurement.ts";
-import { seriesOf } from "../../points/measurement.ts";
 import type { MetricRegistry } from "../../points/registry.ts";
 import { DENIED, ProcFile, type ProcFiles, TOO_MANY_OPEN } from "../polling/files.ts";
-import { attributes, BYTE, NANOSECOND, PERCENT, pushU64, u64Metric } from "../polling/points.ts";
+import {
+  attributes,
+  BYTE,
+  f64Metric,
+  type Metric,
+  NANOSECOND,
+  PERCENT,
+  type Points,
+  type Series,
+  seriesOf,
+  u64Metric,
+} from "../polling/points.ts";
+import { bytesOf, eachLabelled, product, sum, type U64 } from "../polling/scan.ts";
 import type { ProcessStat } from "./process_stat.ts";
-import { bytesOf, eachLabelled, product, type U64 } from "../polling/scan.ts";
 
 /** Where the memory of a process is read: statm (quick) or smaps_rollup (slow, but exact). */
 export type MemoryMode = "quick" | "slow_but_accurate";
@@ -27,12 +35,7 @@ export function registerProcessMetrics(registry: MetricRegistry): ProcessMetrics
         "Time spent executing on the CPU since the previous measurement",
       ),
     ),
-    cpuPercent: registry.register({
-      name: "cpu_percent",
-      type: "f64",
-      unit: PERCENT,
-      description: "CPU usage percent",
-    }),
+    cpuPercent: registry.register(f64Metric("cpu_percent", PERCENT, "CPU usage percent")),
     memory: registry.register(u64Metric("memory_usage", BYTE, "Memory usage")),
   };
 }
@@ -49,10 +52,10 @@ export interface ProcessContext {
   readonly stat: ProcessStat;
 }
 
-/** Each so many measurements, statm is read whatever stat says. */
+/** After this many measurements, statm is read whatever stat says. */
 const STATM_MAX_AGE = 10;
 
-/** What became of an attempt to measure. */
+/** The result of an attempt to measure. */
 export type Outcome = "measured" | "ended" | "denied" | "too_many_open";
 
 const MEMORY_KINDS = attributes("kind", ["resident", "shared", "virtual", "proportional"]);
@@ -82,11 +85,11 @@ function outcomeOf(failure: number): Outcome {
   return failure === TOO_MANY_OPEN ? "too_many_open" : failure === DENIED ? "denied" : "ended";
 }
 
-/** A process that is measured: its files, its series, and what it had used at the measurement before. */
+/** A process that is measured: its files, its series, and what it had used at the last measurement. */
 export class MeasuredProcess {
   /** With the pid, what tells this process from another one that gets the same pid later. */
   readonly starttime: number;
-  /** Monotonic time of the measurement before, in ms; -Infinity before the first. */
+  /** Monotonic time of the last measurement, in ms; -Infinity before the first. */
   measuredMs = -Infinity;
   /** Its memory may not be read. */
   memoryDenied = false;
@@ -97,7 +100,7 @@ export class MeasuredProcess {
   readonly #memorySeries: readonly Series[];
   readonly #cpuSeries: readonly Series[];
   readonly #percentSeries: readonly Series[];
-  /** What statm told: resident, shared, virtual, in bytes; and the fields of stat at that time. */
+  /** What statm said: resident, shared, virtual, in bytes; and the fields of stat at that time. */
   readonly #memory: U64[] = [0, 0, 0];
   #minflt = -1;
   #majflt = -1;
@@ -134,34 +137,34 @@ export class MeasuredProcess {
   }
 
   /**
-   * Appends the points of this process, memory first. CPU times are those since the measurement before; the first ones
+   * Appends the points of this process, memory first. CPU times are those since the last measurement; the first ones
    * are those since the start of the process. `percent`: whether enough time has passed for `cpu_percent`, which the
    * first measurement never has.
    */
-  measure(batch: Batch, t: Timestamp, nowMs: number, percent: boolean): Outcome {
+  measure(points: Points, nowMs: number, percent: boolean): Outcome {
     const outcome = this.read();
     if (outcome !== "measured") return outcome;
-    if (this.#memoryMode === "slow_but_accurate") this.#pushRollup(batch, t);
-    else if (!this.#pushStatm(batch, t)) return "ended";
-    this.#pushCpu(batch, t, nowMs, percent);
+    if (this.#memoryMode === "slow_but_accurate") this.#pushRollup(points);
+    else if (!this.#pushStatm(points)) return "ended";
+    this.#pushCpu(points, nowMs, percent);
     return "measured";
   }
 
   /** False if the process has ended since its stat was read. */
-  #pushStatm(batch: Batch, t: Timestamp): boolean {
+  #pushStatm(points: Points): boolean {
     if (this.#mayHaveOtherMemory()) {
       const outcome = this.#readStatm();
       if (outcome !== "measured") return outcome !== "ended";
     }
-    for (let i = 0; i < 3; i++) pushU64(batch, this.#memorySeries[i], t, this.#memory[i]);
+    for (let i = 0; i < 3; i++) points.u64(this.#memorySeries[i], this.#memory[i]);
     return true;
   }
 
   /**
-   * Whether statm may tell something new. Reading it is a quarter of the cost of a poll, and most processes sleep:
-   * memory cannot grow without page faults, nor shrink without a trace in the sizes of stat, but for the few pages
-   * that the kernel has not added up yet. So it is read when one of these has changed, or CPU time was used, and now
-   * and then.
+   * Whether statm may have changed. Reading it is a quarter of the cost of a poll, and most processes sleep: memory
+   * cannot grow without page faults, nor shrink without a trace in the sizes of stat, except for the few pages that the
+   * kernel has not added up yet. So it is read when one of these has changed, or CPU time was used, and after
+   * {@linkcode STATM_MAX_AGE} measurements.
    */
   #mayHaveOtherMemory(): boolean {
     const { stat } = this.#context;
@@ -172,7 +175,7 @@ export class MeasuredProcess {
 
   #readStatm(): Outcome {
     const { files: { scanner }, pageSize, stat } = this.#context;
-    // A kernel thread has no memory: there is no need to read that.
+    // A kernel thread has no memory to read.
     if (stat.vsize === 0) {
       this.#memory.fill(0);
     } else {
@@ -186,7 +189,7 @@ export class MeasuredProcess {
       this.#memory[1] = product(shared, pageSize);
       this.#memory[2] = product(size, pageSize);
     }
-    // Processes that are found together take their tenth turns one after the other.
+    // Processes that are found together read it at different polls.
     this.#statmAge = this.#minflt < 0 ? this.pid % STATM_MAX_AGE : 0;
     this.#minflt = stat.minflt;
     this.#majflt = stat.majflt;
@@ -195,8 +198,8 @@ export class MeasuredProcess {
     return "measured";
   }
 
-  /** Where smaps_rollup cannot be read, only what it would tell is missing. */
-  #pushRollup(batch: Batch, t: Timestamp): void {
+  /** Where smaps_rollup cannot be read, only its values are missing. */
+  #pushRollup(points: Points): void {
     const { files: { scanner }, stat: { vsize } } = this.#context;
     // A kernel thread has no memory, and its smaps_rollup cannot be read though it can be opened.
     rollup.fill(vsize === 0 ? 0 : undefined);
@@ -206,31 +209,30 @@ export class MeasuredProcess {
       eachLabelled(scanner, ROLLUP, takeRollup);
     }
     const [rss, pss, clean, dirty] = rollup;
-    if (pss !== undefined) pushU64(batch, this.#memorySeries[3], t, pss);
-    if (rss !== undefined) pushU64(batch, this.#memorySeries[0], t, rss);
+    if (pss !== undefined) points.u64(this.#memorySeries[3], pss);
+    if (rss !== undefined) points.u64(this.#memorySeries[0], rss);
     if (clean !== undefined && dirty !== undefined) {
-      pushU64(batch, this.#memorySeries[1], t, Number(clean) + Number(dirty));
+      points.u64(this.#memorySeries[1], sum(clean, dirty));
     }
-    pushU64(batch, this.#memorySeries[2], t, vsize);
+    points.u64(this.#memorySeries[2], vsize);
   }
 
-  /** A time that went back has no point, and a new start. */
-  #pushCpu(batch: Batch, t: Timestamp, nowMs: number, percent: boolean): void {
+  /** A time that went back has no point, and a new baseline; one that is not a number (NaN) is refused as a point. */
+  #pushCpu(points: Points, nowMs: number, percent: boolean): void {
     const { stat, ticksPerSecond, cpus } = this.#context;
     const nsPerTick = 1e9 / ticksPerSecond;
     const user = stat.utime - this.#utime;
     const system = stat.stime - this.#stime;
     const guest = stat.guestTime - this.#guestTime;
     const [userSeries, systemSeries, guestSeries] = this.#cpuSeries;
-    if (user >= 0) pushU64(batch, userSeries, t, product(user, nsPerTick));
-    if (system >= 0) pushU64(batch, systemSeries, t, product(system, nsPerTick));
-    if (stat.guestTime >= 0 && guest >= 0) pushU64(batch, guestSeries, t, product(guest, nsPerTick));
-    if (percent && user >= 0 && system >= 0 && this.measuredMs > -Infinity) {
+    if (!(user < 0)) points.u64(userSeries, product(user, nsPerTick));
+    if (!(system < 0)) points.u64(systemSeries, product(system, nsPerTick));
+    if (stat.guestTime !== -1 && !(guest < 0)) points.u64(guestSeries, product(guest, nsPerTick));
+    if (percent && !(user < 0) && !(system < 0) && this.measuredMs > -Infinity) {
       const perTick = 100 * 1000 / ticksPerSecond / (nowMs - this.measuredMs) / cpus;
-      const { seconds, nanos } = t;
-      batch.push(this.#percentSeries[0], seconds, nanos, user * perTick);
-      batch.push(this.#percentSeries[1], seconds, nanos, system * perTick);
-      batch.push(this.#percentSeries[2], seconds, nanos, (user + system) * perTick);
+      points.f64(this.#percentSeries[0], user * perTick);
+      points.f64(this.#percentSeries[1], system * perTick);
+      points.f64(this.#percentSeries[2], (user + system) * perTick);
     }
     this.#utime = stat.utime;
     this.#stime = stat.stime;
@@ -238,7 +240,7 @@ export class MeasuredProcess {
     this.measuredMs = nowMs;
   }
 
-  /** Gives the files back. */
+  /** Closes the files. */
   close(): void {
     this.#statFile.close();
     this.#memoryFile.close();

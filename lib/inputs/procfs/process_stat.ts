@@ -17,7 +17,7 @@ const VSIZE = 23;
 const RSS = 24;
 const GUEST_TIME = 43;
 
-/** The fields that are used. One object takes those of one process after the other. */
+/** The fields that are used. One object takes those of one process after another. */
 export class ProcessStat {
   ppid = 0;
   /** Page faults, minor ones. */
@@ -70,10 +70,10 @@ export class ProcessStat {
           this.majflt = value;
           break;
         case UTIME:
-          this.utime = value;
+          this.utime = counted(value);
           break;
         case STIME:
-          this.stime = value;
+          this.stime = counted(value);
           break;
         case STARTTIME:
           this.starttime = value;
@@ -85,10 +85,15 @@ export class ProcessStat {
           this.rss = value;
           break;
         case GUEST_TIME:
-          this.guestTime = value;
+          this.guestTime = counted(value);
           return true;
       }
     }
     return field >= RSS;
   }
+}
+
+/** A number of ticks; NaN where it has more digits than a number holds exactly. */
+function counted(ticks: number): number {
+  return ticks <= Number.MAX_SAFE_INTEGER ? ticks : NaN;
 }

@@ -1,8 +1,8 @@
 /** Which processes are measured: found in /proc, sorted into groups, polled group by group. */
-import type { Clock, Timestamp } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Batch } from "../../points/measurement.ts";
 import { DENIED } from "../polling/files.ts";
+import type { Points } from "../polling/points.ts";
 import {
   MeasuredProcess,
   type MemoryMode,
@@ -13,23 +13,23 @@ import {
 } from "./process.ts";
 import { onlineCpus } from "./system.ts";
 
-/** Processes that are measured alike. A condition that is not given holds for all. */
+/** Processes that are measured in the same way. A condition that is not given holds for all. */
 export interface ProcessGroupOptions {
   readonly pid?: number;
   readonly ppid?: number;
-  /** To be found in the path of the executable. */
+  /** Must match in the path of the executable. */
   readonly exe?: RegExp;
   readonly memoryMode: MemoryMode;
   pollIntervalMs: number;
 }
 
-/** Counters since the start, but for `processes`. */
+/** Counters since the start, except `processes`. */
 export interface ProcessStats {
   /** Processes that are measured now. */
   processes: number;
   processesFound: number;
   processesEnded: number;
-  /** Processes of which something could not be read for want of permission. */
+  /** Processes with a file that may not be read. */
   permissionDenied: number;
   /** Measurements that failed because this process had too many open files. */
   tooManyOpenFiles: number;
@@ -38,9 +38,9 @@ export interface ProcessStats {
 type Subject = "stat" | "exe" | "memory";
 
 const DENIED_MESSAGES: Readonly<Record<Subject, string>> = {
-  stat: "Some processes are not measured: permission denied, see hidepid in man 5 proc",
-  exe: "Some processes are in no group with exe_regex: permission denied, which CAP_SYS_PTRACE would lift",
-  memory: "The memory of some processes is not measured: permission denied, which CAP_SYS_PTRACE would lift",
+  stat: "Some processes are not measured: permission denied; see hidepid in man 5 proc",
+  exe: "Some processes are in no group with exe_regex: permission denied; CAP_SYS_PTRACE would allow it",
+  memory: "The memory of some processes is not measured: permission denied; CAP_SYS_PTRACE would allow it",
 };
 
 /** One group, and its processes. */
@@ -100,13 +100,13 @@ export class Processes {
     this.#log = log;
   }
 
-  /** From now on the group is polled at another pace. */
+  /** Sets the pace at which the group is polled from now on. */
   setPollInterval(index: number, ms: number): void {
     this.#groups[index].options.pollIntervalMs = ms;
   }
 
   /** Looks for processes that have begun or ended, and measures the new ones. */
-  discover(batch: Batch, t: Timestamp): void {
+  discover(points: Points): void {
     const { files } = this.#context;
     this.#context.cpus = onlineCpus(files) ?? this.#context.cpus;
     const seen = ++this.#discoveries;
@@ -118,26 +118,26 @@ export class Processes {
       if (pid === 0) continue;
       const known = this.#known.get(pid);
       try {
-        // Its group has read the process since, and finds out by itself that it has ended: no need to read it here.
+        // Its group has read the process since, and notices by itself when it ends.
         const wasRead = known?.process && known.process.measuredMs >= previousMs;
         if (known && (wasRead || this.#isSame(pid, known))) {
           known.seen = seen;
           continue;
         }
         if (known) this.#forget(pid, known);
-        this.#meet(pid, batch, t);
+        this.#meet(pid, points);
       } catch (error) {
         errors.push(error);
         if (known) known.seen = seen;
       }
     }
     for (const [pid, known] of this.#known) if (known.seen !== seen) this.#forget(pid, known);
-    // One process that cannot be read for an unknown reason does not hide the others.
+    // One process that cannot be read for an unknown reason must not hide the others.
     if (errors.length > 0) throw errors[0];
   }
 
   /** Measures the processes of one group, by its place in the list. */
-  poll(index: number, batch: Batch, t: Timestamp, last: boolean): void {
+  poll(index: number, points: Points, last: boolean): void {
     const group = this.#groups[index];
     const nowMs = this.#clock.monotonicMs();
     const { processes } = group;
@@ -146,7 +146,7 @@ export class Processes {
     for (const process of processes) {
       let goesOn = true;
       try {
-        goesOn = this.#measure(group, process, batch, t, nowMs, last);
+        goesOn = this.#measure(group, process, points, nowMs, last);
       } catch (error) {
         errors.push(error);
       }
@@ -162,8 +162,7 @@ export class Processes {
   #measure(
     group: ProcessGroup,
     process: MeasuredProcess,
-    batch: Batch,
-    t: Timestamp,
+    points: Points,
     nowMs: number,
     last: boolean,
   ): boolean {
@@ -171,7 +170,7 @@ export class Processes {
     const early = nowMs - process.measuredMs < group.options.pollIntervalMs / 2;
     if (early && !last) return true;
     const deniedBefore = process.memoryDenied;
-    const outcome = process.measure(batch, t, nowMs, !early);
+    const outcome = process.measure(points, nowMs, !early);
     if (process.memoryDenied && !deniedBefore) this.#denied(group, "memory", `${process.pid}/smaps_rollup`);
     return this.#continues(group, process, outcome);
   }
@@ -194,7 +193,7 @@ export class Processes {
     return false;
   }
 
-  /** Whether the pid still stands for the process that was met. */
+  /** Whether the pid is still that of the process that was found. */
   #isSame(pid: number, known: Known): boolean {
     const context = this.#context;
     const { process } = known;
@@ -213,7 +212,7 @@ export class Processes {
     return process !== null || ppid === known.ppid;
   }
 
-  #meet(pid: number, batch: Batch, t: Timestamp): void {
+  #meet(pid: number, points: Points): void {
     const context = this.#context;
     const file = statFile(context.files, pid);
     const outcome = readStat(context, file);
@@ -233,7 +232,7 @@ export class Processes {
     this.stats.processes++;
     this.stats.processesFound++;
     group.processes.push(process);
-    if (!this.#measure(group, process, batch, t, this.#clock.monotonicMs(), false)) {
+    if (!this.#measure(group, process, points, this.#clock.monotonicMs(), false)) {
       group.processes.pop();
       this.#known.delete(pid);
     }
@@ -269,7 +268,7 @@ export class Processes {
     const fields = { file: `${this.#context.files.proc}/${file}` };
     if (said.has(what)) return this.#log.debug("Permission denied", fields);
     said.add(what);
-    this.#log.warn(`${DENIED_MESSAGES[what]} (further ones are logged at debug)`, fields);
+    this.#log.warn(`${DENIED_MESSAGES[what]} (others are logged at debug)`, fields);
   }
 
   #forget(pid: number, { process, group }: Known): void {
@@ -279,7 +278,7 @@ export class Processes {
     this.#continues(group, process, "ended");
   }
 
-  /** Gives all files back. */
+  /** Closes all files. */
   close(): void {
     for (const { process } of this.#known.values()) process?.close();
     this.#known.clear();

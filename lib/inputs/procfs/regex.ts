@@ -18,7 +18,7 @@ const POSIX_CLASSES: Readonly<Record<string, string>> = {
   xdigit: "0-9A-Fa-f",
 };
 
-/** What has another spelling outside of a class. The look-arounds hold whether `m` is set or not. */
+/** What is spelled differently outside of a class. The look-arounds hold whether `m` is set or not. */
 const ANCHORS: Readonly<Record<string, string>> = { A: "(?<![^])", z: "(?![^])" };
 
 const ESCAPES: Readonly<Record<string, string>> = { a: "\\x07" };
@@ -29,7 +29,7 @@ const ESCAPES: Readonly<Record<string, string>> = { a: "\\x07" };
  * `\b` are those of JavaScript: ASCII (and Unicode for `\s`). Set operations in classes, and the flags `x`, `U` and
  * `R`, have no counterpart.
  *
- * @throws {SyntaxError} if it is no expression, or one that cannot be translated.
+ * @throws {SyntaxError} if it is not valid, or cannot be translated.
  */
 export function rustRegex(source: string): RegExp {
   const leading = /^\(\?([a-zA-Z]+)\)/.exec(source);
@@ -84,12 +84,12 @@ function escape(character: string, inClass: boolean): string {
     : character;
 }
 
-/** What is wrong with an expression, or `undefined`; for `check` of a key. The empty one, which matches all, is right. */
+/** What is wrong with an expression, or `undefined`; for `check` of a key. The empty one is valid and matches all. */
 export function rustRegexProblem(source: string): string | undefined {
   try {
     rustRegex(source);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return `this is no regular expression that can be used: ${error.message}`;
+    return `this is not a valid regular expression: ${error.message}`;
   }
 }

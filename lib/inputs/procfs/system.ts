@@ -5,11 +5,11 @@ const AT_NULL = 0n;
 const AT_PAGESZ = 6n;
 const AT_CLKTCK = 17n;
 
-/** What the kernel told this process when it started (man 3 getauxval). */
+/** What the kernel passed to this process at its start (man 3 getauxval). */
 export interface SystemFacts {
   /** Bytes of a memory page. */
   readonly pageSize: number;
-  /** Units of the CPU times in /proc, a second: USER_HZ, which is 100 wherever Deno runs. */
+  /** Units of the CPU times in /proc per second: USER_HZ, which is 100 wherever Deno runs. */
   readonly ticksPerSecond: number;
 }
 
@@ -37,7 +37,7 @@ export function systemFacts(files: ProcFiles): SystemFacts {
   }
 }
 
-/** How many CPUs a list such as `0-3,8,10-11` names; `undefined` if it is no such list. */
+/** How many CPUs a list such as `0-3,8,10-11` names; `undefined` if it is not such a list. */
 export function countCpus(list: string): number | undefined {
   let count = 0;
   for (const item of list.trim().split(",")) {
@@ -48,7 +48,7 @@ export function countCpus(list: string): number | undefined {
   return count > 0 ? count : undefined;
 }
 
-/** CPUs that are online in the whole machine (affinity and cpusets of this process do not count), if /sys tells. */
+/** CPUs that are online in the whole machine (whatever this process may use), if /sys says so. */
 export function onlineCpus(files: ProcFiles): number | undefined {
   return countCpus(files.text(`${files.sys}/devices/system/cpu/online`) ?? "");
 }

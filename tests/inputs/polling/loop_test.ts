@@ -1,73 +1,10 @@
 import assert from "node:assert/strict";
-import type { Clock, Timestamp } from "../../../lib/base/clock.ts";
-import {
-  type PolledSource,
-  pollLoop,
-  type PollLoopOptions,
-  type PollStats,
-} from "../../../lib/inputs/polling/loop.ts";
+import { pollLoop, type PollLoopOptions, type PollStats } from "../../../lib/inputs/polling/loop.ts";
+import type { Points } from "../../../lib/inputs/polling/points.ts";
+import type { PolledSource } from "../../../lib/inputs/polling/source.ts";
 import { createLogger } from "../../../lib/base/log.ts";
 import { type Batch, seriesOf } from "../../../lib/points/measurement.ts";
-
-/** Time that only passes when a test says so. */
-class FakeClock implements Clock {
-  #ms = 0;
-  #sleepers: { atMs: number; wake: () => void }[] = [];
-
-  now(): Timestamp {
-    return { seconds: Math.floor(this.#ms / 1000), nanos: Math.round((this.#ms % 1000) * 1e6) };
-  }
-
-  monotonicMs(): number {
-    return this.#ms;
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
-      const sleeper = { atMs: this.#ms + ms, wake: () => {} };
-      sleeper.wake = () => {
-        signal?.removeEventListener("abort", sleeper.wake);
-        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
-        resolve();
-      };
-      signal?.addEventListener("abort", sleeper.wake, { once: true });
-      this.#sleepers.push(sleeper);
-    });
-  }
-
-  /** Time that passes without anything else happening, as in work that takes long. */
-  spend(ms: number): void {
-    this.#ms += ms;
-  }
-
-  async advance(ms: number): Promise<void> {
-    const endMs = this.#ms + ms;
-    await settle();
-    for (;;) {
-      const due = this.#sleepers.filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
-      if (!due) break;
-      this.#ms = Math.max(this.#ms, due.atMs);
-      due.wake();
-      await settle();
-    }
-    this.#ms = Math.max(this.#ms, endMs);
-  }
-
-  /** Wakes whoever sleeps before the time, as a coarse timer does. */
-  async wakeEarly(): Promise<void> {
-    for (const { wake } of this.#sleepers) wake();
-    await settle();
-  }
-
-  get sleepers(): number {
-    return this.#sleepers.length;
-  }
-}
-
-async function settle(): Promise<void> {
-  for (let n = 0; n < 30; n++) await Promise.resolve();
-}
+import { FakeClock, settle } from "../../kit/fake_clock.ts";
 
 const SERIES = seriesOf({ name: "polled", type: "u64", unit: { base: "1", prefix: "" }, description: "" });
 
@@ -93,8 +30,8 @@ function kit(options: Partial<PollLoopOptions> = {}): Kit {
   const stats = { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
   const source: PolledSource = {
     name: "thing",
-    poll(batch, t) {
-      batch.push(SERIES, t.seconds, t.nanos, times.length);
+    poll(points) {
+      points.u64(SERIES, times.length);
       times.push(clock.monotonicMs());
     },
   };
@@ -156,9 +93,9 @@ Deno.test("polls that a slow one has missed are skipped, counted, and warned of 
   // The second poll is at 100 and takes until 350; the fourth is at 500 and takes until 750.
   assert.deepEqual(k.times, [0, 100, 400, 500, 800, 900, 1000]);
   assert.equal(k.stats.missedPolls, 4);
-  const warnings = () => k.lines.filter((line) => line.includes("skipped"));
+  const warnings = () => k.lines.filter((line) => line.includes("Skipped"));
   assert.equal(warnings().length, 1);
-  assert.match(warnings()[0], /WARN .*thing, slow.* skipped=2 interval_ms=100/);
+  assert.match(warnings()[0], /WARN .*Skipped polls of thing, slow.* skipped=2 interval_ms=100/);
   await k.clock.advance(60_000);
   k.clock.spend(1000);
   await k.clock.advance(100);
@@ -172,8 +109,8 @@ Deno.test("a source that throws is logged and counted, and the loop and the othe
   const k = kit();
   const sources: PolledSource[] = [{
     name: "broken",
-    poll(batch, t) {
-      batch.push(SERIES, t.seconds, t.nanos, 1000);
+    poll(points) {
+      points.u64(SERIES, 1000);
       throw new Error("it is broken");
     },
   }, ...k.options.sources];
@@ -209,8 +146,8 @@ Deno.test("many points are handed over before the flush interval has passed", as
   const series = seriesOf({ name: "many", type: "f64", unit: { base: "1", prefix: "" }, description: "" });
   const source: PolledSource = {
     name: "many",
-    poll: (batch) => {
-      for (let n = 0; n < 1500; n++) batch.push(series, 0, 0, n);
+    poll: (points) => {
+      for (let n = 0; n < 1500; n++) points.f64(series, n);
     },
   };
   const pushed: { atMs: number; points: number }[] = [];
@@ -264,7 +201,7 @@ Deno.test("a stop ends the sleep at once, with a last poll that says so", async 
   const lasts: boolean[] = [];
   const sources = [...k.options.sources, {
     name: "x",
-    poll: (_: Batch, __: Timestamp, last: boolean) => lasts.push(last),
+    poll: (_: Points, last: boolean) => lasts.push(last),
   }];
   const running = pollLoop({ ...k.options, sources }, k.sink, k.stop.signal);
   await k.clock.advance(130);

@@ -1,0 +1,146 @@
+/** Runs the sources of an input that polls: each at its pace, from the start to the stop, over reloads. */
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { untilAborted } from "../../base/waiting.ts";
+import type { BatchSink, Input } from "../../plugin.ts";
+import { pollLoop, type PollStats } from "./loop.ts";
+import { Points } from "./points.ts";
+import type { PolledSource, Sources, WantedSource } from "./source.ts";
+
+/** A source that is open. */
+interface Open {
+  readonly source: PolledSource;
+  /** What it was made with, as text to compare. */
+  readonly madeWith: string | undefined;
+  /** The pace that the configuration asks for. */
+  wanted: WantedSource;
+}
+
+/** Sources of one pace, which share a timer: waking up costs more than most polls. */
+interface Group {
+  readonly sources: PolledSource[];
+  readonly intervalMs: number;
+  readonly flushIntervalMs?: number;
+}
+
+/** An input that polls. Opened by {@linkcode definePolledInput}. */
+export class PolledInput<C> implements Input {
+  readonly #sources: Sources<C>;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #points: Points;
+  readonly #pollStats: PollStats = { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
+  /** By name, in the order in which they are polled. */
+  #open = new Map<string, Open>();
+  /** When the next poll of each running loop is due, in ms of the clock. */
+  readonly #due = new Map<Group, number>();
+  /** Ends the running loops, and others take over. */
+  #regroup = new AbortController();
+
+  /** Opens the sources. @throws what opening one of them throws. */
+  constructor(sources: Sources<C>, config: C, clock: Clock, log: Logger) {
+    this.#sources = sources;
+    this.#clock = clock;
+    this.#log = log;
+    this.#points = new Points(clock, log);
+    this.#openWanted(config, (error) => {
+      this.#close();
+      throw error;
+    });
+  }
+
+  /** Opens the sources that the configuration asks for, keeps those that stay the same, and closes the others. */
+  #openWanted(config: C, onError: (error: unknown, name: string) => void): void {
+    const before = this.#open;
+    this.#open = new Map();
+    for (const wanted of this.#sources.wanted(config)) {
+      const { name } = wanted;
+      const madeWith = JSON.stringify(wanted.madeWith);
+      const known = before.get(name);
+      if (known && known.madeWith === madeWith) {
+        before.delete(name);
+        this.#open.set(name, { ...known, wanted });
+        continue;
+      }
+      try {
+        this.#open.set(name, { source: wanted.open(), madeWith, wanted });
+      } catch (error) {
+        onError(error, name);
+      }
+    }
+    for (const { source } of before.values()) source.close?.();
+  }
+
+  #groups(): Group[] {
+    const groups: Group[] = [];
+    for (const { source, wanted: { intervalMs, flushIntervalMs } } of this.#open.values()) {
+      const group = groups.find((group) =>
+        group.intervalMs === intervalMs && group.flushIntervalMs === flushIntervalMs
+      );
+      if (group) group.sources.push(source);
+      else groups.push({ sources: [source], intervalMs, flushIntervalMs });
+    }
+    return groups;
+  }
+
+  get stats(): Readonly<Record<string, number>> {
+    return { ...this.#pollStats, refusedPoints: this.#points.refused, ...this.#sources.stats };
+  }
+
+  get stalledSince(): number | undefined {
+    const lateMs = this.#clock.monotonicMs() - Math.min(...this.#due.values());
+    return lateMs > 0 ? performance.now() - lateMs : undefined;
+  }
+
+  reconfigure(config: C): void {
+    this.#openWanted(config, (error, name) => {
+      this.#log.error(`Cannot measure ${name}: ${messageOf(error)}`);
+    });
+    this.#regroup.abort();
+  }
+
+  async run(sink: BatchSink, stop: AbortSignal): Promise<void> {
+    do {
+      this.#regroup = new AbortController();
+      await this.#poll(sink, stop, this.#regroup.signal);
+    } while (!stop.aborted);
+  }
+
+  /** Polls until the stop, or until the groups change. An error of the sink ends all loops. */
+  async #poll(sink: BatchSink, stop: AbortSignal, leave: AbortSignal): Promise<void> {
+    const failed = new AbortController();
+    const signal = AbortSignal.any([stop, failed.signal]);
+    const shared = {
+      clock: this.#clock,
+      log: this.#log,
+      points: this.#points,
+      stats: this.#pollStats,
+      leave,
+    };
+    const loops = this.#groups().map(async (group) => {
+      const onDue = (ms: number) => void this.#due.set(group, ms);
+      try {
+        await pollLoop({ ...group, ...shared, onDue }, sink, signal);
+      } catch (error) {
+        failed.abort();
+        throw error;
+      } finally {
+        this.#due.delete(group);
+      }
+    });
+    if (loops.length === 0) loops.push(untilAborted(AbortSignal.any([stop, leave])));
+    const results = await Promise.allSettled(loops);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  #close(): void {
+    for (const { source } of this.#open.values()) source.close?.();
+    this.#sources.close?.();
+  }
+
+  // deno-lint-ignore require-await
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#close();
+  }
+}

@@ -1,0 +1,65 @@
+/** What a polled input consists of: its sources, each polled at its own pace. */
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { MetricRegistry } from "../../points/registry.ts";
+import type { ProcFiles } from "./files.ts";
+import type { Points } from "./points.ts";
+
+/** What is polled. */
+export interface PolledSource {
+  /** For the log. */
+  readonly name: string;
+  /**
+   * Appends what it measures. `last` is set for the poll that follows the stop, which may come at any time after the
+   * one before. Points that were appended before an error are kept.
+   */
+  poll(points: Points, last: boolean): void;
+  /** Closes its files. May be called twice. */
+  close?(): void;
+}
+
+/** A source that a configuration asks for, and how often it is polled. */
+export interface WantedSource {
+  /** Distinguishes it from the other sources of its input, over reloads, too. */
+  readonly name: string;
+  /** Time between two polls, in milliseconds, more than 0. */
+  readonly intervalMs: number;
+  /** Points are handed over when this time has passed, in milliseconds. @default each poll */
+  readonly flushIntervalMs?: number;
+  /** The keys that it is made with: a reload that changes them closes the source and opens it again. @default none */
+  readonly madeWith?: unknown;
+  open(): PolledSource;
+}
+
+/** The sources of one input. */
+export interface Sources<C> {
+  /** The sources that the configuration asks for, at the start and again at each reload. It must not fail. */
+  wanted(config: C): readonly WantedSource[];
+  /** Counters beside those of the polls. */
+  readonly stats?: Readonly<Record<string, number>>;
+  /** Called once the sources are closed. */
+  close?(): void;
+}
+
+/** Keys of an input with one source. */
+export interface PaceKeys {
+  readonly poll_interval: number;
+  readonly flush_interval?: number;
+}
+
+/** The sources of an input that has one, polled as its keys say. */
+export function oneSource<C extends PaceKeys>(name: string, open: () => PolledSource): Sources<C> {
+  return {
+    wanted: ({ poll_interval, flush_interval }) => [
+      { name, intervalMs: poll_interval, flushIntervalMs: flush_interval, open },
+    ],
+  };
+}
+
+/** What sources measure with. */
+export interface Measuring {
+  readonly files: ProcFiles;
+  readonly registry: MetricRegistry;
+  readonly log: Logger;
+  readonly clock: Clock;
+}

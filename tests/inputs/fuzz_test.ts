@@ -1,0 +1,128 @@
+/** Every file of every testcase is damaged in every way: what remains is measured, and what is not valid is left out. */
+import assert from "node:assert/strict";
+import { createLogger } from "../../lib/base/log.ts";
+import type { Batch } from "../../lib/points/measurement.ts";
+import { contextWith } from "../kit/context.ts";
+import { FakeClock, settle } from "../kit/fake_clock.ts";
+import { type Case, cases } from "./testcase.ts";
+import { Tree } from "../kit/tree.ts";
+
+/** Takes the place of a number. */
+const NUMBERS = [
+  "18446744073709551616",
+  "-1",
+  "",
+  "9".repeat(400),
+  "18446744073709551615",
+  "-9223372036854775808",
+  "1e308",
+  "nan",
+  "0x10",
+  "9007199254740993",
+  "\u00a05",
+];
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** Takes the place of a file; `null`: there is no file. */
+const FILES: ((content: Uint8Array) => Uint8Array | null)[] = [
+  () => new Uint8Array(0),
+  () => null,
+  (content) => content.slice(0, content.length / 2),
+  (content) => content.slice(0, -1),
+  (content) => new Uint8Array([0xff, 0xfe, ...content]),
+  (content) => content.map((byte, i) => i % 7 === 3 ? 0xc3 : byte),
+  (content) => content.map((byte) => byte === 32 ? 0 : byte),
+  () => bytes("\n\n\n"),
+  () => bytes("x".repeat(300_000)),
+];
+
+function checkPoints(batch: Batch, what: string): void {
+  for (let row = 0; row < batch.length; row++) {
+    const { metric, attributes, resourceId, consumerId } = batch.series[row];
+    const value = batch.values[row];
+    assert.ok(Number.isFinite(value), `${metric.name} is ${value} after ${what}`);
+    if (metric.type === "u64") {
+      const exact = batch.exactValue(row);
+      assert.ok(exact >= 0n && exact < 2n ** 64n, `${metric.name} is ${exact} after ${what}`);
+    }
+    for (const text of [resourceId, consumerId, ...attributes.map(([, value]) => String(value))]) {
+      assert.ok(text.isWellFormed() && !text.includes("NaN"), `${metric.name} has ${text} after ${what}`);
+    }
+  }
+}
+
+/** Runs a case with one file damaged, and checks that no poll fails. */
+async function runDamaged(
+  { plugin, config, states }: Case,
+  file: string,
+  damage: typeof FILES[0],
+  what: string,
+) {
+  using tree = new Tree(null);
+  const clock = new FakeClock();
+  const lines: string[] = [];
+  const log = createLogger("test", { write: (line) => lines.push(line) });
+  const load = (state: string) => {
+    tree.copy(state);
+    if (tree.has("removed")) tree.remove("removed");
+    if (!tree.has(file)) return;
+    const content = damage(Deno.readFileSync(`${tree.root}/${file}`));
+    if (content) tree.write(file, content);
+    else tree.remove(file);
+  };
+  load(states[0]);
+  await using input = await plugin.open(config, contextWith({ clock, log }), tree);
+  const stop = new AbortController();
+  const running = input.run({
+    push(batch) {
+      checkPoints(batch, what);
+      batch.release();
+    },
+  }, stop.signal);
+  await settle();
+  for (const state of [...states.slice(1), states.at(-1)!]) {
+    load(state);
+    await clock.advance(1000);
+  }
+  stop.abort();
+  await running;
+  assert.equal(input.stats!.failedPolls, 0, `${what}: ${lines.join("")}`);
+  assert.ok(!lines.some((line) => line.includes(" ERROR ")), `${what}: ${lines.join("")}`);
+  assert.ok(lines.length < 40, `${what}: ${lines.length} lines`);
+}
+
+/** The most numbers of one file that are damaged: spread over the file. */
+const MOST_NUMBERS = 24;
+
+/** The numbers in a file, each replaced by another value. */
+function numberDamages(text: string, turn: number): { damage: typeof FILES[0]; what: string }[] {
+  const count = [...text.matchAll(/-?\d+/g)].length;
+  return Array.from({ length: Math.min(count, MOST_NUMBERS) }, (_, i) => {
+    const n = Math.floor(i * Math.max(1, count / MOST_NUMBERS));
+    const value = NUMBERS[(i + turn) % NUMBERS.length];
+    let at = 0;
+    const damage = (content: Uint8Array) => {
+      at = 0;
+      const text = new TextDecoder("latin1").decode(content);
+      return bytes(text.replace(/-?\d+/g, (number) => at++ === n ? value : number));
+    };
+    return { damage, what: `number ${n + 1} is ${value.slice(0, 30)}` };
+  });
+}
+
+for (const testCase of cases()) {
+  const { input, name, states } = testCase;
+  Deno.test(`${input}/${name}: a damaged file costs no poll, and no point that is not valid comes of it`, async () => {
+    using tree = new Tree(null);
+    for (const state of states) tree.copy(state);
+    const files = tree.files().filter((file) => file !== "removed");
+    for (const [turn, file] of files.entries()) {
+      const damages = [
+        ...numberDamages(tree.read(file), turn),
+        ...FILES.map((damage, n) => ({ damage, what: `damage ${n + 1}` })),
+      ];
+      for (const { damage, what } of damages) await runDamaged(testCase, file, damage, `${file}: ${what}`);
+    }
+  });
+}

@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { type AgentOptions, runAgent } from "../../../lib/agent.ts";
+import type { AgentSettings } from "../../../lib/agent/settings.ts";
+import type { Clock } from "../../../lib/base/clock.ts";
+import { createLogger } from "../../../lib/base/log.ts";
+import { PolledInput } from "../../../lib/inputs/polling/polled_input.ts";
+import type { WantedSource } from "../../../lib/inputs/polling/source.ts";
+import { type Batch, seriesOf } from "../../../lib/points/measurement.ts";
+import { definePlugin, type OutputPlugin } from "../../../lib/plugin.ts";
+import { table } from "../../../lib/schema.ts";
+import { contextWith } from "../../kit/context.ts";
+import { FakeClock, settle } from "../../kit/fake_clock.ts";
+import { logTo, T } from "../../kit/measuring.ts";
+import { Tree } from "../../kit/tree.ts";
+import { until } from "../../kit/waiting.ts";
+import { uptime } from "./uptime.ts";
+
+const SERIES = seriesOf({ name: "n", type: "u64", unit: { base: "1", prefix: "" }, description: "" });
+
+/** An input whose configuration is the list of its sources; each one counts its own polls. */
+function counting(first: Partial<WantedSource>[], log = createLogger("test", { write: () => {} })) {
+  const clock = new FakeClock();
+  const polls: string[] = [];
+  const opened: string[] = [];
+  const closed: string[] = [];
+  const pushed: number[] = [];
+  const sources = {
+    wanted: (config: Partial<WantedSource>[]) =>
+      config.map((wanted): WantedSource => ({
+        name: "a",
+        intervalMs: 1000,
+        open() {
+          const { name = "a" } = wanted;
+          opened.push(name);
+          return {
+            name,
+            poll(points) {
+              polls.push(`${name} ${clock.monotonicMs()}`);
+              points.u64(SERIES, 1);
+            },
+            close: () => closed.push(name),
+          };
+        },
+        ...wanted,
+      })),
+  };
+  const input = new PolledInput(sources, first, clock, log);
+  const stop = new AbortController();
+  const sink = {
+    push(batch: Batch) {
+      pushed.push(batch.length);
+      batch.release();
+    },
+  };
+  const done = input.run(sink, stop.signal);
+  return { clock, polls, opened, closed, pushed, input, stop, done };
+}
+
+Deno.test("sources of one pace share a timer and their batches, in the order of the configuration", async () => {
+  const k = counting([{ name: "a" }, { name: "b", intervalMs: 500 }, { name: "c" }]);
+  await k.clock.advance(1000);
+  assert.deepEqual(k.polls, ["a 0", "c 0", "b 0", "b 500", "a 1000", "c 1000", "b 1000"]);
+  assert.equal(k.clock.sleepers, 2);
+  assert.deepEqual(k.pushed, [2, 1, 1, 2, 1]);
+  k.stop.abort();
+  await k.done;
+});
+
+Deno.test("a reload opens what is new, closes what is gone or made otherwise, and leaves the others open", async () => {
+  const k = counting([{ name: "a" }, { name: "b" }, { name: "c", madeWith: ["x"] }]);
+  await k.clock.advance(100);
+  k.input.reconfigure([{ name: "a", intervalMs: 50 }, { name: "c", madeWith: ["y"] }, { name: "d" }]);
+  assert.deepEqual(k.opened, ["a", "b", "c", "c", "d"]);
+  assert.deepEqual(k.closed.sort(), ["b", "c"]);
+  k.polls.length = 0;
+  await k.clock.advance(100);
+  assert.deepEqual(k.polls, ["a 100", "c 100", "d 100", "a 150", "a 200"], "all are polled at once");
+  k.stop.abort();
+  await k.done;
+});
+
+Deno.test("an input without sources waits for the stop, or for a reload", async () => {
+  const k = counting([]);
+  await k.clock.advance(5000);
+  k.input.reconfigure([{ name: "a" }]);
+  await settle();
+  assert.deepEqual(k.polls, ["a 5000"]);
+  k.input.reconfigure([]);
+  await k.clock.advance(5000);
+  assert.equal(k.polls.length, 1);
+  k.stop.abort();
+  await k.done;
+});
+
+Deno.test("a source that cannot be opened ends the start, and at a reload is an error of its own", async () => {
+  const open = () => {
+    throw new Error("it is broken");
+  };
+  assert.throws(() => counting([{ name: "a" }, { name: "b", open }]), /it is broken/);
+  const lines: string[] = [];
+  const k = counting([{ name: "a" }], logTo(lines));
+  k.input.reconfigure([{ name: "b", open }, { name: "a" }]);
+  await settle();
+  assert.match(lines.join(""), /ERROR test: Cannot measure b: it is broken/);
+  assert.deepEqual(k.polls.length, 2);
+  k.stop.abort();
+  await k.done;
+});
+
+Deno.test("closing an input closes its sources", async () => {
+  const k = counting([{ name: "a" }, { name: "b" }]);
+  k.stop.abort();
+  await k.done;
+  await k.input[Symbol.asyncDispose]();
+  assert.deepEqual(k.closed, ["a", "b"]);
+});
+
+Deno.test("an error of the sink ends all loops at once", async () => {
+  const clock = new FakeClock();
+  const source = { name: "a", poll: () => {} };
+  const failing = {
+    name: "b",
+    poll: (points: { u64(series: typeof SERIES, value: number): void }) => points.u64(SERIES, 1),
+  };
+  const wanted = () => [
+    { name: "a", intervalMs: 1000, open: () => source },
+    { name: "b", intervalMs: 500, open: () => failing },
+  ];
+  const input = new PolledInput({ wanted }, null, clock, createLogger("test", { write: () => {} }));
+  const sink = { push: () => Promise.reject(new Error("full")) };
+  await assert.rejects(input.run(sink, new AbortController().signal), /full/);
+  assert.equal(clock.sleepers, 0, "no loop sleeps on");
+});
+
+Deno.test("a poll that is due and does not come is a stall, waiting for the sink is none", async () => {
+  let ms = 0;
+  const wakes: (() => void)[] = [];
+  const clock: Clock = {
+    now: () => T,
+    monotonicMs: () => ms,
+    sleep: (_, signal) =>
+      new Promise((resolve) => {
+        wakes.push(resolve);
+        signal?.addEventListener("abort", () => resolve(), { once: true });
+      }),
+  };
+  let full = false;
+  using tree = new Tree(null);
+  tree.write("proc/uptime", "1.5 2.5\n");
+  await using input = await uptime.open({ poll_interval: 20 }, contextWith({ clock }), tree);
+  const stop = new AbortController();
+  const done = input.run({ push: () => full ? new Promise<void>(() => {}) : undefined }, stop.signal);
+  await settle();
+  assert.equal(input.stalledSince, undefined);
+  ms = 1020;
+  const stalledMs = performance.now() - input.stalledSince!;
+  assert.ok(stalledMs > 999 && stalledMs < 30_000, `${stalledMs}`);
+  full = true;
+  wakes.pop()!();
+  await settle();
+  ms = 100_000;
+  assert.equal(input.stalledSince, undefined);
+  stop.abort();
+  await done;
+  assert.equal(input.stalledSince, undefined);
+});
+
+/** An output that keeps the values that it gets. */
+function keeping(values: number[]): OutputPlugin<Record<never, never>> {
+  return definePlugin<Record<never, never>, OutputPlugin<Record<never, never>>>({
+    name: "keeping",
+    kind: "output",
+    description: "Keeps values",
+    config: table({}, { doc: "Nothing." }),
+    open: () =>
+      Promise.resolve({
+        async run(reader) {
+          do {
+            for (let batch; (batch = reader.next()); reader.commit(1)) {
+              values.push(...batch.values.subarray(0, batch.length));
+            }
+          } while (await reader.wait() !== "ended");
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }),
+  });
+}
+
+Deno.test("a new polled input of 40 lines runs in the agent, and takes over its interval at a reload", async () => {
+  const lines = Deno.readTextFileSync(new URL("./uptime.ts", import.meta.url)).trim().split("\n");
+  assert.ok(lines.length <= 40, `${lines.length} lines`);
+  using tree = new Tree(null);
+  tree.write("proc/uptime", "1.5 2.5\n");
+  const values: number[] = [];
+  const plugin = {
+    ...uptime,
+    open: (...[config, context]: Parameters<typeof uptime.open>) => uptime.open(config, context, tree),
+  };
+  const settings = (pollMs: number): AgentSettings => ({
+    general: { shutdown_timeout: 1000 },
+    plugins: [{ plugin, config: { poll_interval: pollMs } }, { plugin: keeping(values), config: {} }],
+  });
+  const stop = new AbortController();
+  const running = Promise.withResolvers<Parameters<NonNullable<AgentOptions["onRunning"]>>[0]>();
+  const log = createLogger("test", { write: () => {} });
+  const exit = runAgent(settings(3_600_000), log, {
+    stop: stop.signal,
+    signals: false,
+    onRunning: running.resolve,
+  });
+  const agent = await running.promise;
+  await until(() => values.length === 1);
+  tree.write("proc/uptime", "99.25 2.5\n");
+  const change = await agent.reconfigure(settings(1));
+  assert.deepEqual(change.taken, ["plugins.uptime.poll_interval"]);
+  await until(() => values.length > 5);
+  stop.abort();
+  assert.equal(await exit, 0);
+  assert.deepEqual([values[0], values.at(-1)], [1.5, 99.25]);
+  assert.equal(agent.stats().uptime.points, values.length);
+});

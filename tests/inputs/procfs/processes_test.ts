@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { rustRegex } from "../../../lib/inputs/procfs/regex.ts";
+import { values } from "../../kit/measuring.ts";
+import { pids, processesOf } from "../../kit/processes.ts";
+import { Tree } from "../../kit/tree.ts";
+
+Deno.test("a process that ends between two polls is dropped, and its files are closed", () => {
+  using tree = new Tree();
+  using kit = processesOf(tree);
+  kit.discover();
+  const kept = kit.files.kept;
+  tree.remove("proc/77");
+  kit.at(1000);
+  assert.deepEqual(pids(kit.poll()).sort(), [1, 2]);
+  assert.equal(kit.processes.stats.processesEnded, 1);
+  assert.equal(kit.processes.stats.processes, 2);
+  assert.equal(kit.files.kept, kept - 2);
+  assert.equal(kit.discover().length, 0);
+  assert.equal(kit.processes.stats.processesFound, 3);
+});
+
+Deno.test("a pid that is used again is another process, whether a poll or a discovery sees it first", () => {
+  using tree = new Tree();
+  tree.start(100, { user: 50, starttime: 1000 });
+  using kit = processesOf(tree, [{ pid: 100 }]);
+  kit.discover();
+  tree.start(100, { user: 7, starttime: 2000 });
+  kit.at(1000);
+  assert.equal(kit.poll().length, 0, "these are no values of the old process");
+  assert.equal(values(kit.discover())[3], 70_000_000, "the total of the new one");
+  tree.start(100, { user: 9, starttime: 3000 });
+  kit.at(2000);
+  kit.discover();
+  kit.at(3000);
+  assert.equal(values(kit.discover())[3], 90_000_000);
+  assert.equal(kit.processes.stats.processesEnded, 2);
+  assert.equal(kit.processes.stats.processes, 1);
+});
+
+Deno.test("the first group whose conditions hold takes a process", () => {
+  using tree = new Tree();
+  tree.start(100, { ppid: 77 });
+  tree.start(101, { ppid: 77 });
+  tree.start(102, { ppid: 5 });
+  Deno.symlinkSync("/usr/bin/python3.12", `${tree.proc}/101/exe`);
+  Deno.symlinkSync("/usr/bin/Python3 (deleted)", `${tree.proc}/102/exe`);
+  using kit = processesOf(tree, [
+    { pid: 1 },
+    { exe: rustRegex("python"), ppid: 77 },
+    { ppid: 77 },
+    { exe: rustRegex("(?i)python") },
+  ]);
+  // 2 and 77 have no executable that can be read, as kernel threads.
+  assert.deepEqual(pids(kit.discover()).sort(), [1, 100, 101, 102]);
+  kit.at(1000);
+  assert.deepEqual([0, 1, 2, 3].map((group) => pids(kit.poll(group))), [[1], [101], [100], [102]]);
+  assert.equal(kit.lines.length, 0);
+});
+
+Deno.test("a process that no group takes is looked at again when it gets another parent", () => {
+  using tree = new Tree();
+  tree.start(100, { ppid: 50 });
+  using kit = processesOf(tree, [{ ppid: 9 }]);
+  assert.deepEqual(pids(kit.discover()), []);
+  tree.start(100, { ppid: 9 });
+  assert.deepEqual(pids(kit.discover()), [100]);
+  tree.start(100, { ppid: 10 });
+  kit.at(1000);
+  assert.deepEqual(pids(kit.poll()), [100], "it stays, with what it has used so far");
+});

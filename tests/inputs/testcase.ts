@@ -1,0 +1,139 @@
+/**
+ * Runs folders that describe what an input makes of a machine:
+ *
+ *     tests/testdata/inputs/INPUT/CASE/
+ *       config.toml     the section [plugins.INPUT]; its first line is a comment, the claim of the test
+ *       1/proc 1/sys    the files at the start
+ *       2/proc 2/sys    those that are different a second later; 2/removed lists paths that are gone
+ *       expected.txt    the metrics, and for each second the lines of the log and the points
+ *
+ * After a change that is meant, `UPDATE=1 ./denow test -A tests/inputs/testcases_test.ts` writes expected.txt again: read
+ * the difference.
+ */
+import { parse } from "@std/toml";
+import assert from "node:assert/strict";
+import { createLogger } from "../../lib/base/log.ts";
+import type { PolledInputPlugin } from "../../lib/inputs/polling/declaration.ts";
+import { type MetricDefinition, MetricRegistry } from "../../lib/points/registry.ts";
+import { unitUniqueName } from "../../lib/points/units.ts";
+import type { Plugin } from "../../lib/plugin.ts";
+import { plugins } from "../../lib/plugins.ts";
+import type { Problem } from "../../lib/schema.ts";
+import { contextWith } from "../kit/context.ts";
+import { FakeClock, settle } from "../kit/fake_clock.ts";
+import { rows } from "../kit/measuring.ts";
+import { CASES, Tree } from "../kit/tree.ts";
+
+const STEP_MS = 1000;
+
+class ListingRegistry extends MetricRegistry {
+  readonly lines: string[] = [];
+
+  override register(definition: MetricDefinition, suffix?: string) {
+    const { name, type, unit } = definition;
+    const line = `${name} ${type} ${unitUniqueName(unit)}`;
+    if (!this.lines.includes(line)) this.lines.push(line);
+    return super.register(definition, suffix);
+  }
+}
+
+/** Names of the folders in a folder. */
+function folders(path: string): string[] {
+  return [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
+}
+
+/** A folder that describes a case. */
+export interface Case {
+  readonly input: string;
+  readonly name: string;
+  readonly path: string;
+  /** What the test claims. */
+  readonly claim: string;
+  readonly plugin: PolledInputPlugin<unknown>;
+  readonly config: unknown;
+  /** The folders of the states. */
+  readonly states: readonly string[];
+}
+
+/** All cases. */
+export function cases(): Case[] {
+  return folders(CASES).flatMap((input) =>
+    folders(CASES + input).map((name) => {
+      const path = `${CASES}${input}/${name}`;
+      const toml = Deno.readTextFileSync(`${path}/config.toml`);
+      const claim = /^# (.+)/.exec(toml)?.[1];
+      assert.ok(claim, `${path}/config.toml begins with a comment`);
+      const states = folders(path).map((state) => `${path}/${state}`);
+      return { input, name, path, claim, ...configured(input, toml), states };
+    })
+  );
+}
+
+/** Registers a test for each case. */
+export function testCases(): void {
+  for (const testCase of cases()) {
+    Deno.test(`${testCase.input}: ${testCase.claim}`, () => runCase(testCase));
+  }
+}
+
+function configured(input: string, toml: string): { plugin: PolledInputPlugin<unknown>; config: unknown } {
+  const plugin = plugins.find(({ name }: Plugin) => name === input) as PolledInputPlugin<unknown>;
+  assert.ok(plugin, `there is a plugin ${input}`);
+  const problems: Problem[] = [];
+  const section = (parse(toml) as { plugins?: Record<string, unknown> }).plugins?.[input] ?? {};
+  const config = plugin.config.check(section, [], (problem) => problems.push(problem));
+  assert.deepEqual(problems, []);
+  return { plugin, config };
+}
+
+/** Puts lines in the order of their processes: the order in which a folder lists them is that of its file system. */
+function byProcess(lines: readonly string[]): string[] {
+  const pid = (line: string) => Number(/ process:(\d+) /.exec(line)?.[1] ?? 0);
+  return lines.toSorted((a, b) => pid(a) - pid(b));
+}
+
+async function runCase(testCase: Case): Promise<void> {
+  const text = await measure(testCase);
+  const file = `${testCase.path}/expected.txt`;
+  if (Deno.env.get("UPDATE")) Deno.writeTextFileSync(file, text);
+  assert.equal(text, Deno.readTextFileSync(file));
+}
+
+/** What is measured in each state, as expected.txt has it. */
+async function measure({ plugin, config, states: [first, ...later] }: Case): Promise<string> {
+  using tree = new Tree(null);
+  const clock = new FakeClock();
+  const registry = new ListingRegistry();
+  let lines: string[] = [];
+  const log = createLogger(plugin.name, {
+    write: (line) => lines.push(line.slice(25).trimEnd().replaceAll(`${tree.root}/`, "/")),
+  });
+  const sections: string[] = [];
+  const seen = () => {
+    sections.push([`## ${sections.length + 1}`, ...byProcess(lines), ""].join("\n"));
+    lines = [];
+  };
+  tree.copy(first);
+  await using opened = await plugin.open(config, contextWith({ clock, registry, log }), tree);
+  const stop = new AbortController();
+  const running = opened.run({
+    push(batch) {
+      lines.push(...rows(batch));
+      batch.release();
+    },
+  }, stop.signal);
+  await settle();
+  seen();
+  for (const state of later) {
+    tree.copy(state);
+    if (tree.has("removed")) {
+      for (const gone of tree.read("removed").trim().split("\n")) tree.remove(gone);
+      tree.remove("removed");
+    }
+    await clock.advance(STEP_MS);
+    seen();
+  }
+  stop.abort();
+  await running;
+  return [["## metrics", ...registry.lines, ""].join("\n"), ...sections].join("\n");
+}

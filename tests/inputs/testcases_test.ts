@@ -1,0 +1,3 @@
+import { testCases } from "./testcase.ts";
+
+testCases();

@@ -1,0 +1,96 @@
+/** Trees of files in place of /proc and /sys, which tests change. */
+import assert from "node:assert/strict";
+
+/** Folders of testcases: `INPUT/CASE/STATE/{proc,sys}`. */
+export const CASES: string = new URL("../testdata/inputs/", import.meta.url).pathname;
+
+/** A temporary folder with proc/ and sys/. Paths in it are relative to the folder. */
+export class Tree implements Disposable {
+  readonly root: string = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "alumet-relay-tree-" }));
+  readonly proc = `${this.root}/proc`;
+  readonly sys = `${this.root}/sys`;
+
+  /** @param from A folder below {@linkcode CASES} to begin with. @default {"procfs/host/1"} */
+  constructor(from: string | null = "procfs/host/1") {
+    for (const name of ["proc", "sys"]) Deno.mkdirSync(`${this.root}/${name}`);
+    if (from) this.copy(CASES + from);
+  }
+
+  /** Copies all that is in a folder over what is here. Files that are open see the new content. */
+  copy(from: string, path = ""): void {
+    for (const { name, isDirectory, isSymlink } of Deno.readDirSync(from)) {
+      const to = path === "" ? name : `${path}/${name}`;
+      if (isSymlink) this.link(to, Deno.readLinkSync(`${from}/${name}`));
+      else if (isDirectory) {
+        Deno.mkdirSync(`${this.root}/${to}`, { recursive: true });
+        this.copy(`${from}/${name}`, to);
+      } else Deno.writeFileSync(`${this.root}/${to}`, Deno.readFileSync(`${from}/${name}`));
+    }
+  }
+
+  has(path: string): boolean {
+    try {
+      Deno.lstatSync(`${this.root}/${path}`);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  read(path: string): string {
+    return Deno.readTextFileSync(`${this.root}/${path}`);
+  }
+
+  /** Writes a file, and makes its folders. */
+  write(path: string, content: string | Uint8Array): void {
+    const file = `${this.root}/${path}`;
+    Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
+    if (typeof content === "string") Deno.writeTextFileSync(file, content);
+    else Deno.writeFileSync(file, content);
+  }
+
+  /** Replaces text in a file. */
+  edit(path: string, from: string | RegExp, to: string): void {
+    const before = this.read(path);
+    const after = before.replace(from, to);
+    assert.notEqual(after, before, `${from} is not in ${path}`);
+    this.write(path, after);
+  }
+
+  link(path: string, target: string): void {
+    const file = `${this.root}/${path}`;
+    Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
+    Deno.symlinkSync(target, file);
+  }
+
+  /** Removes a file or a folder. As with the kernel's, a file that is still open has nothing to read. */
+  remove(path: string): void {
+    this.#empty(`${this.root}/${path}`);
+    Deno.removeSync(`${this.root}/${path}`, { recursive: true });
+  }
+
+  #empty(path: string): void {
+    const { isFile, isDirectory } = Deno.lstatSync(path);
+    if (isFile) Deno.truncateSync(path);
+    if (isDirectory) { for (const { name } of Deno.readDirSync(path)) this.#empty(`${path}/${name}`); }
+  }
+
+  /** The paths of all files. */
+  files(below = ""): string[] {
+    return [...Deno.readDirSync(`${this.root}/${below}`)].flatMap(({ name, isDirectory, isFile }) => {
+      const path = below === "" ? name : `${below}/${name}`;
+      return isDirectory ? this.files(path) : isFile ? [path] : [];
+    }).sort();
+  }
+
+  /** Adds a process that has used `user` ticks. */
+  start(pid: number, { user = 0, ppid = 1, starttime = 1000, name = "a" } = {}): void {
+    const rest = `-1 4194304 0 0 0 0 ${user} 0 0 0 20 0 1 0 ${starttime} 4096000 100` + " 0".repeat(28);
+    this.write(`proc/${pid}/stat`, `${pid} (${name}) S ${ppid} 1 1 0 ${rest}\n`);
+    this.write(`proc/${pid}/statm`, "1000 100 50 1 0 10 0\n");
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.root, { recursive: true });
+  }
+}

@@ -196,7 +196,7 @@ function requirePipeline<G extends AnyKey>(
     EXIT.usage,
     [
       `Nothing to do: there is no ${DEFAULT_CONFIG_FILE} here, and no flag says what to run. Type one of:`,
-      "  alumet-relay --relay-in [::]:50051      a server: receives measurements and stores them",
+      "  alumet-relay --relay-in :50051          a server: receives measurements and stores them",
       "  alumet-relay --relay-out HOST:50051     a client: measures this machine and sends to a server",
       `  alumet-relay config regen               writes ${DEFAULT_CONFIG_FILE} to start from`,
       "  alumet-relay --help                     says more",

@@ -268,9 +268,9 @@ export const FLAGS: readonly FlagDeclaration[] = [
 ];
 
 export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[] = [
-  { line: "--relay-in [::]:50051", doc: "a server: receives, and stores in a database" },
+  { line: "--relay-in :50051", doc: "a server: receives, and stores in a database" },
   { line: "--relay-out server:50051", doc: "a client: measures this machine, and sends" },
-  { line: "--relay-in [::]:50051 --relay-out server:50051", doc: "a hop: receives, and sends on" },
+  { line: "--relay-in :50051 --relay-out server:50051", doc: "a hop: receives, and sends on" },
   { line: "query", doc: "what is stored, and how to ask for it in SQL" },
   { line: "config regen", doc: "a configuration file to start from" },
 ];

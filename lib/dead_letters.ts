@@ -1,5 +1,5 @@
 /**
- * Dead letters: points that an output's target has refused for good are set aside, with the reason, rather than lost or
+ * Dead letters: points that an output's target refuses permanently are set aside, with the reason, rather than lost or
  * in the way of the others. They are for `alumet-relay dead-letters`: to be looked at, written again, or thrown away.
  *
  * An output adds each such point, and waits for {@linkcode DeadLetters.sync} before it commits the batch: then a crash

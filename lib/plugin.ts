@@ -19,7 +19,7 @@ export interface Advice {
   readonly problem: string;
 }
 
-/** Where an output puts what is refused for good. */
+/** Where an output puts what is permanently refused. */
 export interface DeadLetters {
   /** Sets row `row` of a batch aside; it is on disk when {@linkcode sync} has resolved, if not before. */
   add(batch: Batch, row: number, reason: string): void;
@@ -64,7 +64,7 @@ export interface PluginContext {
    * written to. `null` where there is none.
    */
   readonly stateDirectory: string | null;
-  /** Where an output puts the points that its target refuses for good. */
+  /** Where an output puts the points that its target permanently refuses. */
   readonly deadLetters: DeadLetters;
 }
 

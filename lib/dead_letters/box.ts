@@ -2,7 +2,7 @@
 import { encodeLetter } from "./codec.ts";
 import type { DeadLetterFiles } from "./files.ts";
 import { messageOf } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
+import type { LogFields, Logger } from "../base/log.ts";
 import type { DeadLetters } from "../plugin.ts";
 import type { Batch } from "../points/measurement.ts";
 
@@ -41,7 +41,9 @@ export class DeadLetterBox implements DeadLetters {
   /** One write at a time, in order. */
   #writing: Promise<void> = Promise.resolve();
   #complained = -Infinity;
+  /** Refused points that the log does not have yet, and what it says of the first of them. */
   #unsaid = 0;
+  #example: LogFields = {};
 
   constructor(options: DeadLetterOptions) {
     this.#options = options;
@@ -55,7 +57,7 @@ export class DeadLetterBox implements DeadLetters {
     this.refusedPoints++;
     this.#pending++;
     const short = reason.length > MAX_REASON ? `${reason.slice(0, MAX_REASON)}…` : reason;
-    this.#complain(batch, row, short);
+    this.#note(batch, row, short);
     if (this.#options.directory === null) {
       this.droppedPoints++;
       return;
@@ -66,28 +68,32 @@ export class DeadLetterBox implements DeadLetters {
     if (this.#waiting > MAX_WAITING) this.#beginWrite();
   }
 
-  #complain(batch: Batch, row: number, reason: string): void {
-    this.#unsaid++;
-    const now = performance.now();
-    if (now - this.#complained < COMPLAIN_MS) return;
-    this.#complained = now;
-    const { log, directory } = this.#options;
-    const { metric, resourceKind, resourceId, consumerKind, consumerId } = batch.series[row];
-    const fields = {
-      points: this.#unsaid,
+  #note({ series }: Batch, row: number, reason: string): void {
+    if (this.#unsaid++ > 0) return;
+    const { metric, resourceKind, resourceId, consumerKind, consumerId } = series[row];
+    this.#example = {
       reason,
       metric: metric.name,
       resource: `${resourceKind} ${resourceId}`.trim(),
       consumer: `${consumerKind} ${consumerId}`.trim(),
-      directory: directory ?? undefined,
     };
+  }
+
+  /** Logs how many points were refused, once a minute at most. */
+  #complain(): void {
+    const now = performance.now();
+    if (this.#unsaid === 0 || now - this.#complained < COMPLAIN_MS) return;
+    this.#complained = now;
+    const { log, directory } = this.#options;
+    const fields = { points: this.#unsaid, ...this.#example, directory: directory ?? undefined };
     this.#unsaid = 0;
     if (directory === null) {
-      log.error("Points are refused for good, and there is no state directory to keep them in", fields);
-    } else log.warn("Points are refused for good, they are set aside (alumet-relay dead-letters)", fields);
+      log.error("Points are permanently refused, and there is no state directory to keep them in", fields);
+    } else log.warn("Points are permanently refused; they are set aside (alumet-relay dead-letters)", fields);
   }
 
   sync(): Promise<void> {
+    this.#complain();
     this.#pending = 0;
     this.#beginWrite();
     return this.#writing;

@@ -1,5 +1,5 @@
 /**
- * A dead letter as a line of JSON: a point that an output's target has refused for good, exact, with the reason and
+ * A dead letter as a line of JSON: a point that an output's target has permanently refused, exact, with the reason and
  * the moment.
  *
  *     {"refused_at":"2026-11-23T21:34:08.737Z","reason":"…","metric":"power","type":"f64",

@@ -186,7 +186,7 @@ Deno.test("without a state directory points are counted and logged", async () =>
   await box.sync();
   assert.deepEqual([box.refusedPoints, box.droppedPoints, box.pending], [10, 10, 0]);
   assert.equal(logs.lines.length, 1);
-  assert.match(logs.lines[0], /ERROR.*no state directory.*points=1 reason="type is wrong" metric=numbers/);
+  assert.match(logs.lines[0], /ERROR.*no state directory.*points=10 reason="type is wrong" metric=numbers/);
 });
 
 Deno.test("a disk that does not take them costs the letters, and nothing else", async () => {

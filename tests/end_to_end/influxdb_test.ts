@@ -146,7 +146,7 @@ flush_interval = "50ms"
     await server.line(/"Running"/);
     await sendSession(server);
     await stored(database, expectedPoints((line) => !line.startsWith("memory_usage,")) + 1, server);
-    await server.line(/refused for good, they are set aside/);
+    await server.line(/permanently refused; they are set aside/);
     assert.match(
       (await letters("list")).stdout,
       /^influxdb \(server\): 1500 points, .*\n +1500 {2}partial write: field type conflict: .* measurement "memory_usage"/,

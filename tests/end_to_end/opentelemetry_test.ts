@@ -140,7 +140,7 @@ flush_interval = "20ms"
       await server.line(/"Running"/);
       await using peer = await Peer.client(portOf(server), "node", [COUNTER]);
       await peer.send(countingFrame("node", 0, 10));
-      await server.line(/Points are refused for good.*a bad point/);
+      await server.line(/Points are permanently refused.*a bad point/);
       assert.equal(await server.stop(), 0);
       assert.equal(server.summary("opentelemetry").refused_points, 10);
     }

@@ -61,7 +61,7 @@ Deno.test({
       await using server = new Program(flags, { env });
       await server.line(/"Running"/);
       await send(300_000, 100_000);
-      await server.line(/Points are refused for good/);
+      await server.line(/Points are permanently refused/);
       const memory = peakMemory(server.pid);
       assert.ok(memory < MOST_MEMORY, `${memory} bytes`);
       assert.equal(await server.stop(), 0, server.log);

@@ -48,7 +48,7 @@ export interface Target {
   readonly ordered?: boolean;
   /** Knows by the numbers of a client's batches what it has, whichever server they come by. @default {false} */
   readonly remembersClients?: boolean;
-  /** Names of the counters in `Output.stats` that together count what was refused for good. */
+  /** Names of the counters in `Output.stats` that together count what was permanently refused. */
   readonly refusedStats?: readonly string[];
   /** Most points that may be read and not committed. @default {131_072}, as many as a server's memory holds */
   readonly mostUncommittedPoints?: number;

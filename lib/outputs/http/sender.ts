@@ -1,6 +1,6 @@
 /**
- * Posts bodies over HTTP for outputs: tries until the target has taken a body or refused it for good, with backoff and
- * Retry-After, a limit in time for each try, gzip, and a log that says once, and then once a minute, what is wrong.
+ * Posts bodies over HTTP for outputs: tries until the target has taken a body or refused it permanently, with backoff and
+ * Retry-After, a time limit for each try, gzip, and a log that says once, and then once a minute, what is wrong.
  *
  *     const sender = await HttpSender.open({
  *       target: "InfluxDB at http://db:8086",
@@ -42,6 +42,8 @@ export interface HttpReply {
 export interface HttpOutcome {
   readonly verdict: "taken" | "refused";
   readonly reply: HttpReply;
+  /** How often it was tried. */
+  readonly tries: number;
 }
 
 export interface HttpSenderOptions {
@@ -61,15 +63,26 @@ export interface HttpSenderOptions {
   backoff?: Backoff;
   /** PEM of the certificate authorities to trust beside the system's. @default none */
   caCerts?: readonly string[];
-  /** What an answer means, where {@linkcode judgeStatus} is not right. */
+  /** What an answer means. @default what {@linkcode judgeStatus} says of its status */
   judge?: (reply: HttpReply) => Verdict;
-  /** What an answer says, where its body is no text. @default its body as UTF-8 */
+  /** What an answer says, where its body is not text. @default its body as UTF-8 */
   textOf?: (bytes: Uint8Array, headers: Headers) => string | undefined;
   /** What somebody should do about an answer that is judged `misconfigured`: `check plugins.influxdb.token`. */
   advise?: (reply: HttpReply) => string | undefined;
   /** Called before a try that follows a failure, for example to read a token file again. */
   beforeRetry?: () => void | Promise<void>;
 }
+
+/** What one try has shown. */
+export interface HttpProbe {
+  /** `later` where there was no answer. */
+  readonly verdict: Verdict;
+  /** `undefined` where there was no answer. */
+  readonly reply?: HttpReply;
+}
+
+/** Decides what an answer means; `verdict` is what it means if nothing else is known. `unclear` is tried again. */
+export type Judge = (reply: HttpReply, verdict: Verdict) => Verdict | Promise<Verdict>;
 
 /** Counters since the start. */
 export interface HttpStats extends Record<string, number> {
@@ -84,7 +97,6 @@ export interface HttpStats extends Record<string, number> {
 interface Failure {
   readonly misconfigured: boolean;
   readonly reason: string;
-  readonly status?: number;
   /** What the target asks for. */
   readonly waitMs?: number;
   /** The connection broke before there was an answer: a kept connection may just have been closed. */
@@ -149,27 +161,43 @@ export class HttpSender implements Disposable {
   }
 
   /**
-   * Posts until the target has taken the body or refused it; `bytes` are not to be changed before.
+   * Posts until the target has taken the body or refused it; `bytes` must not change before.
    *
-   * @param judge What an answer to this body means; `undefined` for what it means otherwise.
+   * @param judge What an answer to this body means. @default what it means for every body
    * @throws the signal's reason once it is aborted, and nothing else.
    */
-  async post(
-    bytes: Uint8Array<ArrayBuffer>,
-    signal: AbortSignal,
-    judge?: (reply: HttpReply) => Verdict | undefined,
-  ): Promise<HttpOutcome> {
+  async post(bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal, judge?: Judge): Promise<HttpOutcome> {
+    const { body, next } = this.#requestOf(bytes);
+    const outcome = await this.#persist(signal, next, (reply) => {
+      const verdict = this.#usualVerdict(reply);
+      return judge?.(reply, verdict) ?? verdict;
+    });
+    this.stats.bytes += body.length;
+    return outcome;
+  }
+
+  /** Posts once, and neither waits nor logs. @throws the signal's reason once it is aborted, and nothing else. */
+  async probe(bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<HttpProbe> {
+    signal.throwIfAborted();
+    const { url, init } = this.#requestOf(bytes).next();
+    this.stats.requests++;
+    const result = await this.#try(url, init, signal);
+    signal.throwIfAborted();
+    if ("headers" in result) return { verdict: this.#usualVerdict(result), reply: result };
+    this.stats.failedRequests++;
+    return { verdict: "later" };
+  }
+
+  #usualVerdict(reply: HttpReply): Verdict {
+    return this.#options.judge?.(reply) ?? judgeStatus(reply.status);
+  }
+
+  /** What is sent, and what makes the next try: the headers may have changed. */
+  #requestOf(bytes: Uint8Array<ArrayBuffer>) {
     const body = (this.#gzip?.(bytes) ?? bytes) as Uint8Array<ArrayBuffer>;
     const { url } = this.#options;
     const headers = () => ({ ...this.#options.headers(), ...this.#gzip && { "content-encoding": "gzip" } });
-    const usual = this.#options.judge ?? (({ status }: HttpReply) => judgeStatus(status));
-    const outcome = await this.#persist(
-      signal,
-      () => ({ url, init: { method: "POST", headers: headers(), body } }),
-      (reply) => judge?.(reply) ?? usual(reply),
-    );
-    this.stats.bytes += body.length;
-    return outcome;
+    return { body, next: () => ({ url, init: { method: "POST", headers: headers(), body } }) };
   }
 
   /** Gets another address of the same target, as patiently. @throws the signal's reason once it is aborted. */
@@ -190,19 +218,19 @@ export class HttpSender implements Disposable {
   async #persist(
     signal: AbortSignal,
     request: () => { url: string; init: RequestInit },
-    judge: (reply: HttpReply) => Verdict,
+    judge: (reply: HttpReply) => Verdict | Promise<Verdict>,
   ): Promise<HttpOutcome> {
-    for (let reset = false;;) {
+    for (let tries = 1, reset = false;; tries++) {
       signal.throwIfAborted();
       const { url, init } = request();
       this.stats.requests++;
       const result = await this.#try(url, init, signal);
       let failure: Failure;
-      if ("status" in result && "headers" in result) {
-        const verdict = judge(result);
+      if ("headers" in result) {
+        const verdict = await judge(result);
         if (verdict === "taken" || verdict === "refused") {
           this.#works();
-          return { verdict, reply: result };
+          return { verdict, reply: result, tries };
         }
         failure = this.#failureOf(result, verdict);
       } else failure = result;
@@ -261,7 +289,6 @@ export class HttpSender implements Disposable {
     const advice = misconfigured ? this.#options.advise?.(reply) : undefined;
     return {
       misconfigured,
-      status,
       transport: false,
       reason: `status ${status}` + (to ? `, a redirect to ${this.#shown(to)}` : "") + (said && `: ${said}`) +
         (advice ? `; ${advice}` : ""),

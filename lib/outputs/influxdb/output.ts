@@ -9,7 +9,7 @@ import { reserveCacheSlots } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import { ControlledSender } from "../http/control.ts";
 import { RequestLoop } from "../http/loop.ts";
-import type { HttpReply } from "../http/sender.ts";
+import { deliver, type Pile } from "../http/sifting.ts";
 import type { InfluxConfig } from "./config.ts";
 import { CACHE_SLOTS, LineRenderer, Lines } from "./lines.ts";
 import { cutOf, refusalOf } from "./refusals.ts";
@@ -49,7 +49,7 @@ export class InfluxOutput implements Output {
     this.#server = server;
     this.#context = context;
     this.#deadLetters = context.deadLetters;
-    this.#sender = new ControlledSender(server.sender, () => new Uint8Array());
+    this.#sender = new ControlledSender(server.sender, context.clock, () => new Uint8Array());
     this.#loop = new RequestLoop({
       create: () => new Lines(config.batch_size, MAX_REQUEST_BYTES),
       flushIntervalMs: () => this.#config.flush_interval,
@@ -57,7 +57,7 @@ export class InfluxOutput implements Output {
       fill: async (lines, batch, from, signal) =>
         (this.#renderer ??= await this.#makeRenderer(signal)).render(batch, from, lines),
       isFull: (lines, taken) => lines.length === config.batch_size || taken > MAX_TAKEN * config.batch_size,
-      deliver: (lines, signal) => this.#deliver(lines, signal),
+      deliver: (lines, signal) => deliver(this.#pileOf(lines), this.#sender, signal),
       hurry: () => server.sender.hurry(),
     }, context);
   }
@@ -113,50 +113,41 @@ export class InfluxOutput implements Output {
     );
   }
 
-  async #deliver(lines: Lines, signal: AbortSignal): Promise<void> {
-    const { verdict, reply } = await this.#sender.post(lines.bytes, signal);
-    if (verdict === "taken") this.#points += lines.length;
-    else await this.#sift(lines, reply, signal);
-  }
-
-  /** Finds the lines that are refused, sets them aside, and writes the others. */
-  async #sift(lines: Lines, reply: HttpReply, signal: AbortSignal): Promise<void> {
+  #pileOf(lines: Lines): Pile {
+    const decoder = new TextDecoder();
     const metricOf = (i: number) => lines.batch(i).series[lines.rows[i]].metric;
-    // A fault is mostly that of a metric (its type), or of a time (it is too old): those lines stand together then.
-    // Points of one series and one time stay in their order, others may change places.
-    const groups = Map.groupBy(Array.from({ length: lines.length }, (_, i) => i), metricOf);
     const byTime = (i: number, j: number) => {
       const [a, b, row, other] = [lines.batch(i), lines.batch(j), lines.rows[i], lines.rows[j]];
       return a.seconds[row] - b.seconds[other] || a.nanos[row] - b.nanos[other];
     };
-    const sorted = [...groups.values()].flatMap((group) => group.sort(byTime));
-    const decoder = new TextDecoder();
-    const refuse = (i: number, reason: string) =>
-      this.#deadLetters.add(lines.batch(i), lines.rows[i], reason);
-
-    const settle = async (some: readonly number[], reply: HttpReply): Promise<void> => {
-      const { all, reason, unreadable } = refusalOf(reply, some.length);
-      if (all) {
-        for (const i of some) refuse(i, reason);
-        return;
-      }
-      const left = unreadable.size === 0 ? some : some.filter((i) => {
-        const why = unreadable.get(decoder.decode(lines.line(i)).trimEnd());
-        if (why !== undefined) refuse(i, why);
-        return why === undefined;
-      });
-      if (left.length < some.length) return await write(left);
-      const cut = cutOf(some.map(metricOf));
-      await write(some.slice(0, cut));
-      await write(some.slice(cut));
+    return {
+      length: lines.length,
+      whole: () => ({ bytes: lines.bytes, length: lines.length, alone: (i) => lines.line(i).slice() }),
+      part: (some) => ({
+        bytes: join(lines, some),
+        length: some.length,
+        alone: (i) => lines.line(some[i]).slice(),
+      }),
+      // A fault is mostly that of a metric (its type), or of a time (it is too old): those lines stand together then.
+      // Points of one series and one time stay in their order, others may change places.
+      order() {
+        const groups = Map.groupBy(Array.from({ length: lines.length }, (_, i) => i), metricOf);
+        return [...groups.values()].flatMap((group) => group.sort(byTime));
+      },
+      taken: (count) => void (this.#points += count),
+      setAside: (i, reason) => this.#deadLetters.add(lines.batch(i), lines.rows[i], reason),
+      readRefusal(reply, some) {
+        const { all, reason, unreadable } = refusalOf(reply, some.length);
+        const named = new Map<number, string>();
+        if (unreadable.size > 0) {
+          for (const i of some) {
+            const why = unreadable.get(decoder.decode(lines.line(i)).trimEnd());
+            if (why !== undefined) named.set(i, why);
+          }
+        }
+        return { all, reason, named, cut: cutOf(some.map(metricOf)) };
+      },
     };
-    const write = async (some: readonly number[]): Promise<void> => {
-      if (some.length === 0) return;
-      const { verdict, reply } = await this.#sender.post(join(lines, some), signal);
-      if (verdict === "taken") this.#points += some.length;
-      else await settle(some, reply);
-    };
-    await settle(sorted, reply);
   }
 
   // deno-lint-ignore require-await

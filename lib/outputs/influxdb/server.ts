@@ -4,6 +4,7 @@ import type { Logger } from "../../base/log.ts";
 import { Secret } from "../../base/secrets.ts";
 import { authoritiesIn } from "../http/keys.ts";
 import type { Backoff } from "../../base/backoff.ts";
+import { judgeStatus, type Verdict } from "../http/verdict.ts";
 import { type HttpReply, HttpSender } from "../http/sender.ts";
 import type { InfluxConfig } from "./config.ts";
 
@@ -46,6 +47,22 @@ export function hasUnsigned(headers: Headers, api: InfluxConfig["api"]): boolean
   const version = headers.get("x-influxdb-version");
   if (version === null) return api === "v2";
   return !/^v?[01]\./.test(version);
+}
+
+/** What InfluxDB 2 calls an error of its own, though it is that of a point. */
+const CONFLICT = /field type conflict/;
+
+/** What an answer to a write means: what is taken is answered without words, so a page to log in is none of InfluxDB's. */
+export function judge({ status, text }: HttpReply): Verdict {
+  const verdict = judgeStatus(status);
+  if (verdict === "taken") return text.trim() === "" ? "taken" : "misconfigured";
+  return status === 500 && CONFLICT.test(text) ? "refused" : verdict;
+}
+
+/** What an answer to a ping means: whether somebody is there who may be InfluxDB. */
+function judgePing({ status, text }: HttpReply): Verdict {
+  if (status >= 500 || status === 429) return "later";
+  return judgeStatus(status) === "taken" && /^\s*</.test(text) ? "misconfigured" : "taken";
 }
 
 /** One server with one place to write to. */
@@ -103,6 +120,7 @@ export class InfluxServer implements Disposable {
       timeoutMs: config.timeout,
       backoff: options.backoff,
       caCerts: authoritiesIn(config.ca_file, "plugins.influxdb.ca_file"),
+      judge,
       advise: (reply) => adviceFor(reply, config),
       beforeRetry: refresh,
     }, context);
@@ -123,12 +141,7 @@ export class InfluxServer implements Disposable {
   async hasUnsigned(signal: AbortSignal): Promise<boolean> {
     const { unsigned, api } = this.#config;
     if (unsigned !== "auto") return unsigned === "unsigned";
-    const passes = ({ status }: HttpReply) => status >= 500 || status === 429;
-    const { reply } = await this.sender.get(
-      pingUrl(this.#config),
-      signal,
-      (reply) => passes(reply) ? "later" : "taken",
-    );
+    const { reply } = await this.sender.get(pingUrl(this.#config), signal, judgePing);
     return hasUnsigned(reply.headers, api);
   }
 
@@ -158,4 +171,5 @@ function adviceFor({ status, headers }: HttpReply, config: InfluxConfig): string
     return keys("host", "database") + "; a database is made with CREATE DATABASE";
   }
   if (status >= 300 && status < 400) return keys("host");
+  if (status < 300) return `this is not an answer of InfluxDB; ${keys("host")}`;
 }

@@ -11,6 +11,7 @@ import { type Batch, reserveCacheSlots } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import { ControlledSender } from "../http/control.ts";
 import { RequestLoop } from "../http/loop.ts";
+import { deliver, type Pile } from "../http/sifting.ts";
 import { CONTENT_TOO_LARGE } from "../http/verdict.ts";
 import type { HttpReply, HttpSender } from "../http/sender.ts";
 import type { OpenTelemetryConfig } from "./config.ts";
@@ -21,10 +22,10 @@ import { CACHE_SLOTS, hasTime, PointList, RequestEncoder } from "./request.ts";
 /** Bytes of one request before it is compressed, about; a single point may be larger. Collectors take 20 MiB. */
 const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
 /**
- * Requests that may be spent on finding the points because of which one was refused. A receiver should take the others,
- * and say how many it has rejected; some refuse the request.
+ * How often points may be parted, by two requests each time, to find those because of which a request was refused. A
+ * receiver should take the others, and say how many it has rejected; some refuse the request.
  */
-const MAX_SIFTING_REQUESTS = 64;
+const MAX_PARTED = 32;
 /** How often a partial success is said, in ms. */
 const COMPLAIN_MS = 60_000;
 
@@ -69,14 +70,13 @@ export class OpenTelemetryOutput implements Output {
       localClient: Deno.hostname(),
       version: denoConfig.version,
     }, reserveCacheSlots(CACHE_SLOTS));
-    this.#control = new ControlledSender(sender, () => this.#encoder.empty());
+    this.#control = new ControlledSender(sender, context.clock, () => this.#encoder.empty());
     this.#loop = new RequestLoop({
       create: () => new PointList(config.batch_size),
       flushIntervalMs: () => this.#config.flush_interval,
       fill: (points, batch, from) => this.#fill(points, batch, from),
       isFull: (points) => points.length === points.capacity,
-      deliver: (points, signal) =>
-        this.#deliver(points, 0, points.length, signal, { left: MAX_SIFTING_REQUESTS }),
+      deliver: (points, signal) => this.#deliver(points, signal),
       hurry: () => sender.hurry(),
     }, context);
   }
@@ -121,30 +121,37 @@ export class OpenTelemetryOutput implements Output {
     return row;
   }
 
-  /** Delivers the points `from … to-1`, in more than one request where one does not do. */
-  async #deliver(
-    points: PointList,
-    from: number,
-    to: number,
-    signal: AbortSignal,
-    sifting: { left: number },
-  ): Promise<void> {
-    const halves = async () => {
-      const middle = (from + to) >>> 1;
-      await this.#deliver(points, from, middle, signal, sifting);
-      await this.#deliver(points, middle, to, signal, sifting);
-    };
-    const bytes = this.#encoder.encode(points, from, to);
-    if (bytes.length > MAX_REQUEST_BYTES && to - from > 1) return await halves();
-
-    const { verdict, reply } = await this.#control.post(bytes, signal);
-    if (verdict === "taken") return this.#count(reply, to - from);
-    if (to - from > 1 && (reply.status === CONTENT_TOO_LARGE || sifting.left >= 2)) {
-      if (reply.status !== CONTENT_TOO_LARGE) sifting.left -= 2;
-      return await halves();
+  /** Delivers points, in more than one request where one would be too large. */
+  async #deliver(points: PointList, signal: AbortSignal): Promise<void> {
+    const bytes = this.#encoder.encode(points);
+    const { length } = points;
+    if (bytes.length <= MAX_REQUEST_BYTES || length === 1) {
+      return await deliver(this.#pileOf(points, bytes), this.#control, signal);
     }
-    const reason = `status ${reply.status}: ${reply.text.trim()}`;
-    for (let i = from; i < to; i++) this.#deadLetters.add(points.batch(i), points.row(i), reason);
+    await this.#deliver(points.pick(range(0, length >>> 1)), signal);
+    await this.#deliver(points.pick(range(length >>> 1, length)), signal);
+  }
+
+  #pileOf(points: PointList, bytes: Uint8Array<ArrayBuffer>): Pile {
+    const encoder = this.#encoder;
+    const alone = (i: number) => encoder.encode(points, i, i + 1);
+    return {
+      length: points.length,
+      maxParted: MAX_PARTED,
+      whole: () => ({ bytes, length: points.length, alone }),
+      part: (some) => ({
+        bytes: encoder.encode(points.pick(some)),
+        length: some.length,
+        alone: (i) => alone(some[i]),
+      }),
+      taken: (count, reply) => this.#count(reply, count),
+      setAside: (i, reason) => this.#deadLetters.add(points.batch(i), points.row(i), reason),
+      readRefusal: ({ status, text }) => ({
+        all: false,
+        isTooLarge: status === CONTENT_TOO_LARGE,
+        reason: `status ${status}: ${text.trim()}`,
+      }),
+    };
   }
 
   #count({ bytes, headers }: HttpReply, count: number): void {
@@ -175,4 +182,9 @@ export class OpenTelemetryOutput implements Output {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sender[Symbol.dispose]();
   }
+}
+
+/** The numbers `from … to-1`. */
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i);
 }

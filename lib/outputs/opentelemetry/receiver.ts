@@ -12,9 +12,6 @@ import { readStatusMessage } from "./messages.ts";
 const KEY = "plugins.opentelemetry";
 /** Where gRPC is, by convention. */
 const GRPC_PORT = "4317";
-/** The statuses that the specification has tried again (OTLP 1.9, "Failures", "Retryable Response Codes"). */
-const RETRYABLE: readonly number[] = [429, 502, 503, 504];
-
 export interface ReceiverOptions {
   /** Waits after failures: a test makes them short. */
   backoff?: Backoff;
@@ -28,13 +25,20 @@ export function exportUrl({ collector_host, path }: OpenTelemetryConfig): string
 }
 
 /**
- * What a status means. The specification has all refusals but four thrown away; those that speak of the address or of
- * our rights would throw away everything for as long as nobody mends them, so they are waited out instead.
+ * What an answer means. The specification drops the data after all refusals but four (OTLP 1.9, "Failures"); this would
+ * drop everything while a receiver has a fault of its own, so only what is due to the points counts as refused.
  */
-export function judge({ status }: Pick<HttpReply, "status">): Verdict {
-  if (RETRYABLE.includes(status)) return "later";
-  const verdict = judgeStatus(status);
-  return verdict === "later" ? "refused" : verdict;
+export function judge(reply: HttpReply): Verdict {
+  const verdict = judgeStatus(reply.status);
+  return verdict !== "taken" || isExportAnswer(reply) ? verdict : "misconfigured";
+}
+
+/** Whether a receiver says this of what it has taken: an ExportMetricsServiceResponse, or nothing. A page does not count. */
+function isExportAnswer({ headers, bytes, text }: HttpReply): boolean {
+  if (bytes.length === 0) return true;
+  const type = headers.get("content-type") ?? "";
+  if (/^application\/x-protobuf\b/i.test(type)) return true;
+  return /^application\/json\b/i.test(type) && text.trimStart().startsWith("{");
 }
 
 /**
@@ -90,6 +94,9 @@ function adviceFor({ status }: HttpReply): string | undefined {
   if (status === 404 || status === 405 || status >= 300 && status < 400) {
     return `check ${KEY}.collector_host and path`;
   }
+  if (status < 300) {
+    return `this is not an answer of an OpenTelemetry receiver; check ${KEY}.collector_host and path`;
+  }
   if (status === 415) return "it does not take protobuf";
-  if (status === 400) return "it refuses a request without points, too: is that OTLP over HTTP?";
+  if (status === 400) return "it refuses everything: is that OTLP over HTTP?";
 }

@@ -70,6 +70,13 @@ export class PointList {
     return this.#rows[i];
   }
 
+  /** Some of the points, as a list of their own. */
+  pick(some: readonly number[]): PointList {
+    const list = new PointList(some.length);
+    for (const i of some) list.push(this.batch(i), this.row(i));
+    return list;
+  }
+
   clear(): void {
     this.length = this.batches.length = 0;
   }

@@ -24,7 +24,7 @@ export interface PostgresStats extends Record<string, number> {
   points: number;
   /** Points that came by another server before, and were left out. */
   duplicate_points: number;
-  /** Points that the database refuses for good. */
+  /** Points that the database permanently refuses. */
   refused_points: number;
   transactions: number;
   /** Transactions and connections that failed, and were tried again. */

@@ -125,7 +125,7 @@ export class Run implements AsyncDisposable {
     return killed;
   }
 
-  /** What was refused for good, as the output counts. */
+  /** What was permanently refused, as the output counts. */
   get refused(): number {
     const stats = this.output.stats ?? {};
     return (this.rig.target.refusedStats ?? []).reduce((sum, name) => {

@@ -40,10 +40,11 @@ async function senderFor(peer: { url: string }, options: Partial<HttpSenderOptio
   return { sender, clock, logs };
 }
 
-Deno.test("statuses are data that are refused, a target that is busy, or a wrong configuration", () => {
+Deno.test("a status means that data are refused, that a target is busy, a wrong configuration, or is unclear", () => {
   const all = (...codes: number[]) => [...new Set(codes.map(judgeStatus))];
   assert.deepEqual(all(200, 202, 204), ["taken"]);
-  assert.deepEqual(all(408, 425, 429, 500, 502, 503, 504, 507, 529), ["later"]);
+  assert.deepEqual(all(408, 425, 429, 502, 503, 504, 507), ["later"]);
+  assert.deepEqual(all(409, 500, 501, 505, 522, 529, 599), ["unclear"]);
   assert.deepEqual(all(301, 302, 304, 307, 308, 401, 403, 404, 405, 407), ["misconfigured"]);
   assert.deepEqual(all(400, 413, 422), ["refused"]);
 });

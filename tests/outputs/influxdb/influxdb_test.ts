@@ -208,7 +208,7 @@ Deno.test("points that are refused are set aside with the reason, and all others
   assert.deepEqual([points, refusedPoints], [4996, 4]);
   // Four lines of 5000, found by halves.
   assert.ok(requests < 100, `${requests}`);
-  assert.equal(rig.logs.matching(/WARN.*refused for good.*points=1 reason=".*bad number"/).length, 1);
+  assert.equal(rig.logs.matching(/WARN.*permanently refused.*points=[1-4] reason=".*bad number"/).length, 1);
 });
 
 Deno.test("points that cannot be written do not wait for others, however many there are", async () => {

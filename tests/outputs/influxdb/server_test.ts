@@ -131,7 +131,7 @@ Deno.test({
     ]);
     assert.deepEqual([stats.points, stats.refusedPoints], [3840, 160]);
     assert.ok(stats.requests < 60, `${stats.requests}`);
-    assert.equal(logs.matching(/refused for good/).length, 1);
+    assert.equal(logs.matching(/permanently refused/).length, 1);
   },
 });
 

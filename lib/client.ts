@@ -2,7 +2,7 @@
  * The relay client: sends all points to a relay server, ours or a real Alumet agent, and is an output like any other.
  *
  * A server of ours acknowledges batches (see {@linkcode ./client/acknowledged.ts}), a real one does not
- * (see {@linkcode ./client/plain.ts}); what a connection did not bring there is sent again on the next one.
+ * (see {@linkcode ./client/plain.ts}). What did not arrive on one connection is sent again on the next.
  */
 import { deadline } from "@std/async/deadline";
 import { RetryError } from "@std/async/retry";
@@ -26,7 +26,7 @@ import { PlainSender } from "./client/plain.ts";
 
 /** How long a server has to close its side at the end, in ms. */
 const MAX_CLOSE_MS = 1000;
-/** As many tries as there will ever be. */
+/** Retries without an end. */
 const PATIENT_TIMES = 1_000_000_000;
 
 /** Timeouts that are not configured, in milliseconds. */
@@ -37,7 +37,7 @@ export interface ClientLimits {
   resolveMs: number;
   /** From the connection to the server's whole answer. @default {10000} */
   handshakeMs: number;
-  /** A server that has been sent something, and gives no sign of life for so long, is gone. @default {20000} */
+  /** Silence after which a server that owes an acknowledgement counts as gone. @default {20000} */
   silenceMs: number;
 }
 
@@ -57,7 +57,7 @@ interface Ways {
   readonly acknowledged: AcknowledgedSender;
 }
 
-/** The connection was made, and then lost. */
+/** A connection was established, and then lost. */
 class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
 }
@@ -66,7 +66,7 @@ type ClientContext = Pick<PluginContext, "log" | "fail" | "keepsOnDisk" | "ident
 
 /** The relay client of one server. */
 export class RelayClient implements Output {
-  /** The server of a hop knows batches by the numbers that they have in this journal. */
+  /** A server identifies batches by their numbers in this journal. */
   readonly onlyDurable = true;
   #config: RelayClientConfig;
   /** What {@linkcode Ways} are given. */
@@ -75,7 +75,7 @@ export class RelayClient implements Output {
   readonly #log: Logger;
   readonly #fail: (error: Error) => void;
   readonly #keepsOnDisk: boolean;
-  /** The retries are exhausted, and what is measured is kept on disk: there is a try every max_delay. */
+  /** The retries are exhausted, and the journal on disk keeps the points: it retries every max_delay. */
   #patient = false;
   readonly #identity: ClientContext["identity"];
   readonly #token: Secret;
@@ -128,12 +128,12 @@ export class RelayClient implements Output {
       acknowledged: new AcknowledgedSender(outbox, buffer, this.#stats, this.#log),
     };
     try {
-      // Each turn is a connection that held, or the end of the retries; they count anew.
+      // Each turn is a connection that held, or the end of the retries; the next turn counts retries from zero.
       while (!await this.#connected(ways, signal));
     } catch (error) {
       if (signal.aborted) return;
       this.#fail(this.#givingUp(error));
-      // The rest of the process is told to stop; until it does, what comes is not taken.
+      // The process stops now; until then this output takes no further points.
     } finally {
       signal.removeEventListener("abort", onAbort);
       this.#close();
@@ -160,7 +160,7 @@ export class RelayClient implements Output {
     } catch (error) {
       if (!(error instanceof RetryError) || !this.#keepsOnDisk) throw error;
       if (!this.#patient) {
-        this.#log.error(`${this.#givingUp(error).message}; measurements are kept on disk, trying on`, {
+        this.#log.error(`${this.#givingUp(error).message}; measurements are kept on disk while it retries`, {
           every: formatDuration(retry.max_delay),
         });
       }
@@ -169,7 +169,7 @@ export class RelayClient implements Output {
     }
   }
 
-  /** The first server that takes this client. @throws what the last one failed with, if there is none. */
+  /** Connects to the first server that accepts this client. @throws the last failure, if none does. */
   async #tryServers(ways: Ways, signal: AbortSignal): Promise<boolean> {
     this.#attempts++;
     let failure: unknown;
@@ -179,7 +179,7 @@ export class RelayClient implements Output {
       } catch (error) {
         if (signal.aborted) throw error;
         const isLost = error instanceof ConnectionLost;
-        // A refusal is final where no other server may take us.
+        // A refusal is final, unless another server may accept this client.
         if (!(error instanceof Refused)) {
           this.#log[this.#patient && !isLost ? "debug" : "warn"](
             isLost ? "Connection lost" : "Cannot connect",
@@ -209,10 +209,10 @@ export class RelayClient implements Output {
   }
 
   /**
-   * One connection, from the name's resolution to its end.
+   * One connection, from resolving the name to its end.
    *
    * @returns `true` when everything has been sent, `false` when the connection was lost after it had held for
-   * `max_delay`. @throws when it failed before.
+   * `max_delay`. @throws when it failed earlier.
    */
   async #session(server: string, ways: Ways, signal: AbortSignal): Promise<boolean> {
     const conn = await dial(server, {
@@ -258,7 +258,7 @@ export class RelayClient implements Output {
     }
   }
 
-  /** @throws when the server does not take this client, or not under its instance id. */
+  /** @throws when the server does not accept this client, or not under its instance id. */
   async #handshake(
     server: string,
     conn: Dialled,
@@ -292,15 +292,15 @@ export class RelayClient implements Output {
       server_relay: answer.relayVersion,
     });
     if (this.#patient) {
-      this.#log.info("The relay server is back, what was kept is sent", { points: kept });
+      this.#log.info("The relay server is back, sending what was kept", { points: kept });
     }
     return { frames, welcome };
   }
 
-  /** The token, where nobody on the way can read it. @throws where somebody could. */
+  /** The token, if the connection protects it. @throws if others on the network could read it. */
   #tokenFor(server: string, conn: Dialled): string {
     const problem = this.#token.refresh();
-    if (problem) this.#log.error(`${problem}; going on with the token before`);
+    if (problem) this.#log.error(`${problem}; the previous token stays in use`);
     if (this.#token.value === "" || this.#config.tls.enable) return this.#token.value;
     const { hostname } = conn.remoteAddr as Deno.NetAddr;
     if (isLoopback(hostname)) return this.#token.value;
@@ -309,7 +309,7 @@ export class RelayClient implements Output {
     );
   }
 
-  /** Reads acknowledgements until the server's end of the connection, and says so. Never rejects. */
+  /** Reads acknowledgements until the server closes the connection, then aborts `lost`. Never rejects. */
   async #watch(
     conn: Dialled,
     frames: FrameReader,
@@ -342,14 +342,14 @@ export class RelayClient implements Output {
     }
     clearInterval(timer);
     lost.abort(new ConnectionLost(reason));
-    // A write may still wait for a peer that has gone.
+    // A write may still be waiting for a peer that is gone.
     this.#close();
   }
 
   #close(): void {
     try {
       this.#conn?.close();
-    } catch { /* closed before */ }
+    } catch { /* already closed */ }
     this.#conn = null;
   }
 

@@ -1,6 +1,6 @@
 /**
- * The relay server: listens for relay clients, ours or real Alumet agents, and is an input like any other. What one
- * client says is in {@linkcode ./server/connection.ts}.
+ * The relay server: listens for relay clients, ours or real Alumet agents, and is an input like any other. The
+ * conversation with one client is in {@linkcode ./server/connection.ts}.
  */
 import type { Logger } from "./base/log.ts";
 import { formatAddress, parseAddress } from "./net/address.ts";
@@ -23,7 +23,10 @@ export { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats 
 /** Receive buffers of all clients together may grow to about this for speed, in bytes. */
 const BUFFER_BYTES = 3 * 1024 * 1024;
 const MAX_BUFFER_BYTES = 256 * 1024;
-/** Clients that all come at once, after a restart, are let in at this pace while so many have not said who they are. */
+/**
+ * After a restart all clients come at once: while more than this number have not introduced themselves, connections
+ * are accepted one every RAMP_MS.
+ */
 const RAMP_CLIENTS = 64;
 const RAMP_MS = 5;
 const SWEEP_MS = 50;
@@ -31,12 +34,12 @@ const MINUTE_MS = 60_000;
 
 type ServerContext = Pick<PluginContext, "log" | "registry" | "clients">;
 
-/** How the server treats its clients; everybody is let in where nothing is said. */
+/** How the server treats its clients. By default it accepts all of them. */
 export interface ServerOptions {
   safety?: Safety;
   tls?: ServerShared["tls"];
   admission?: AdmissionOptions;
-  /** The interface that is listened on, where it is one. */
+  /** The interface of a scoped address. */
   scope?: string;
 }
 
@@ -79,7 +82,7 @@ export class RelayServer implements Input {
       tls,
     });
     const { hostname, port } = server.address;
-    // The address of systemd's socket is not that of the configuration; of ours, a scope is only there.
+    // The address of systemd's socket may differ from the configuration, and a socket's own address has no scope.
     log.info("Listening for relay clients", {
       address: formatAddress(isAdopted ? { hostname, port } : { ...address, port }),
       socket: isAdopted ? "systemd" : undefined,
@@ -97,7 +100,7 @@ export class RelayServer implements Input {
     this.#listener = listener;
     this.#log = context.log;
     this.#tokens = admission.tokens;
-    // They may change, and are nobody else's.
+    // A copy, because they may change.
     limits = { ...limits };
     this.#shared = {
       log: context.log,
@@ -122,13 +125,13 @@ export class RelayServer implements Input {
     this.change(limitsOf(config), admissionOf(config, this.#tokens));
   }
 
-  /** Other limits, for connections that come from now on; and other rules, for those that are there as well. */
+  /** Changes limits, for new connections, and rules of admission, for open ones as well. */
   change(limits: ServerLimits, admission: AdmissionOptions): void {
     Object.assign(this.#shared.limits, limits);
     this.#shared.admission.change(admission);
   }
 
-  /** The address that is listened on; a scope is not in it. */
+  /** The address of the socket, without a scope. */
   get address(): Deno.NetAddr {
     return this.#listener.addr as Deno.NetAddr;
   }

@@ -1,6 +1,6 @@
 /**
  * Acknowledged delivery, the client's side (see docs/protocol.md): each batch of the journal goes as one message with
- * its number, in the codec of {@linkcode ../batches/codec.ts}, and is committed when the server says that it is safe.
+ * its number, in the codec of {@linkcode ../batches/codec.ts}, and is committed when the server acknowledges it.
  */
 import type { Dialled } from "./dial.ts";
 import { BatchEncoder } from "../batches/codec.ts";
@@ -14,15 +14,15 @@ import { FRAME_HEADER_BYTES, MAX_BODY_BYTES, MESSAGE, type Welcome } from "../wi
 import { writeAll } from "../net/transport.ts";
 import { Wakeup } from "../base/waiting.ts";
 
-/** Points that may be under way without an acknowledgement: about a tenth of a second at full speed. */
+/** Points that may wait for an acknowledgement: about a tenth of a second at full speed. */
 const WINDOW_POINTS = 256 * 1024;
-/** Batches that may be. */
+/** Batches that may wait for one. */
 const WINDOW_BATCHES = 8192;
-/** The longest that a hop gathers what it passes on, in ms. */
+/** How long a hop gathers points of its clients, at most, in ms. */
 const PASSING_MS = 50;
-/** Sender, discriminant and number before a batch, at most. */
+/** Bytes of sender, discriminant and number before a batch, at most. */
 const MAX_HEAD_BYTES = 12;
-/** While earlier batches are sent again, so much goes into one write. */
+/** Bytes of one write while earlier batches are sent again. */
 const WRITE_BYTES = 64 * 1024;
 
 /** Sends batches to a server of ours. */
@@ -33,16 +33,16 @@ export class AcknowledgedSender {
   readonly #log: Logger;
   readonly #slots = reserveCacheSlots(2);
   #encoder!: BatchEncoder;
-  /** Messages that are not written. */
+  /** Messages that are not written yet. */
   #bytes = new Uint8Array(16 * 1024);
   #length = 0;
   /** When they must be written, in `performance.now()` ms. */
   #deadline = 0;
-  /** Number of the last batch put into this connection's stream. */
+  /** Number of the last batch in this connection's stream. */
   #last = 0;
   /** Number of the last batch that was written, or is being written, on this connection. */
   #written = 0;
-  /** The highest number that was ever sent. */
+  /** The highest number sent so far, on any connection. */
   #highest = 0;
   readonly #wakeup = new Wakeup();
 
@@ -53,20 +53,21 @@ export class AcknowledgedSender {
     this.#log = log;
   }
 
-  /** Whether something was written on this connection that the server has not said to be safe. */
+  /** Whether the server owes an acknowledgement for something that was written on this connection. */
   get isUnanswered(): boolean {
     const { parcels } = this.#outbox;
     return parcels.length > 0 && parcels[0].sequence <= this.#written;
   }
 
-  /** The server has everything up to that number. */
+  /** The server has everything up to this number. */
   acknowledge(sequence: number): void {
     this.#stats.acknowledgedPoints += this.#outbox.commitUpTo(sequence);
     this.#wakeup.wake();
   }
 
   /**
-   * Sends what is under way again, then what comes, until the journal has ended and all is acknowledged.
+   * Sends the batches that are not acknowledged again, then new ones, until the journal has ended and all are
+   * acknowledged.
    *
    * @throws when writing fails or the signal is aborted.
    */
@@ -76,7 +77,7 @@ export class AcknowledgedSender {
     this.#length = 0;
     this.#last = this.#written = 0;
     this.acknowledge(sequence);
-    // Acknowledgements take parcels away while this waits.
+    // Acknowledgements remove parcels while this waits.
     for (let next: Parcel | undefined = outbox.parcels[0]; next; next = outbox.after(next.sequence)) {
       this.#put(next);
       if (this.#length >= WRITE_BYTES) await this.#flush(conn);
@@ -87,7 +88,7 @@ export class AcknowledgedSender {
     while (true) {
       signal.throwIfAborted();
       if (outbox.points >= WINDOW_POINTS || outbox.parcels.length >= WINDOW_BATCHES) {
-        // Acknowledgements may come while this waits for the socket.
+        // Acknowledgements may arrive while this waits for the socket.
         if (this.#length > 0) await this.#flush(conn);
         else await this.#wakeup.wait(Infinity, signal);
         continue;
@@ -97,7 +98,7 @@ export class AcknowledgedSender {
       if (state === "aborted") continue;
       if (state === "ready") {
         const parcel = outbox.take()!;
-        // Kept from a former life of this process, and the server has it.
+        // From an earlier run of this process; the server has it.
         if (parcel.sequence <= sequence) {
           this.acknowledge(sequence);
           continue;
@@ -115,11 +116,11 @@ export class AcknowledgedSender {
     }
   }
 
-  /** Appends a batch to what will be written. */
+  /** Appends a batch to the messages to write. */
   #put({ sequence, batch }: Parcel): void {
     const stats = this.#stats;
     if (this.#length === 0) this.#deadline = Infinity;
-    // What came from other clients has waited there; they wait for an acknowledgement.
+    // Points of other clients have waited there already, and these clients wait for an acknowledgement.
     const waitMs = Math.min(this.#buffer.timeoutMs, batch.origins.length > 0 ? PASSING_MS : Infinity);
     this.#deadline = Math.min(this.#deadline, performance.now() + waitMs);
     const payload = this.#encode(batch);
@@ -142,7 +143,7 @@ export class AcknowledgedSender {
     stats.sentMessages++;
   }
 
-  /** What cannot be sent is given up: its number goes alone. */
+  /** A batch that cannot be encoded is given up: only its number is sent. */
   #encode(batch: Batch): Uint8Array {
     let problem: string;
     try {

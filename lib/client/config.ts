@@ -12,49 +12,52 @@ export const config = table({
     check: (value) => value === "" ? "must not be empty" : undefined,
   }),
   relay_server: oneOrMore(text({
-    doc:
-      "The server, by IP address or by name, and its port. Or a list of servers, which are tried in order.",
+    doc: "The server, by IP address or name, and its port; or a list of servers, which are tried in order.",
     default: "[::1]:50051",
     check: (value) => addressProblem(value),
   })),
   buffer_max_length: live(integer({
-    doc: "Bytes of encoded measurements that are gathered before all are sent; 0 sends them as they come.",
+    doc: "Bytes of encoded measurements to gather before they are sent; 0 sends each batch at once.",
     default: 4096,
     min: 0,
     max: 30_000_000,
   })),
   buffer_timeout: live(duration({
-    doc: "Longest wait before measurements are sent all the same.",
+    doc: "The longest time that measurements wait before they are sent.",
     default: "30s",
   })),
   token: text({
     doc:
-      "Shows the server that this client may use its name (alumet-relay token new NAME). It is only sent in TLS, or " +
-      "to this host itself.",
+      "Proves to the server that this client may use its name (alumet-relay token new NAME). It is only sent over " +
+      "TLS, or to this host itself.",
     default: "",
     secret: true,
   }),
-  token_file: text({ doc: "A file with the token, instead.", default: "", secretFile: true }),
+  token_file: text({
+    doc: "A file that contains the token, instead of token.",
+    default: "",
+    secretFile: true,
+  }),
   tls: table({
-    enable: flag({ doc: "Speak TLS to the server, which must be one of ours.", default: false }),
+    enable: flag({ doc: "Use TLS. The server must be an alumet-relay server.", default: false }),
     ca: text({
-      doc: "PEM file of the CAs that may have signed the server's certificate. Empty: those of the system.",
+      doc: "PEM file of the CAs that may sign the server's certificate. Empty: those of the system.",
       default: "",
     }),
     server_name: text({
-      doc: "The name in the server's certificate, where it is not the one in relay_server.",
+      doc: "The name in the server's certificate, if it differs from the name in relay_server.",
       default: "",
     }),
     cert: text({
-      doc: "A certificate of this client, a PEM file, for servers that ask for one.",
+      doc: "PEM file with the certificate of this client, for servers that ask for one.",
       default: "",
     }),
-    key: text({ doc: "Its private key, a PEM file.", default: "", secretFile: true }),
+    key: text({ doc: "PEM file with its private key.", default: "", secretFile: true }),
   }, {
-    doc: "TLS. Files are read again for each connection.",
+    doc: "TLS. The files are read again for each connection.",
     check: ({ cert, key }) => {
       if ((cert === "") !== (key === "")) {
-        return { key: cert === "" ? "cert" : "key", problem: "must be given with the other of cert and key" };
+        return { key: cert === "" ? "cert" : "key", problem: "is required: cert and key belong together" };
       }
     },
   }),
@@ -63,7 +66,7 @@ export const config = table({
   doc: "Sends measurements to a relay server.",
   check: ({ token, token_file }) => {
     if (token !== "" && token_file !== "") {
-      return { key: "token_file", problem: "must not be given with token" };
+      return { key: "token_file", problem: "cannot be combined with token" };
     }
   },
 });

@@ -1,4 +1,4 @@
-/** Connecting to a server by its address: every address of its name, in order. */
+/** Connects to a server: to each address of its name, in order, until one answers. */
 import { deadline } from "@std/async/deadline";
 import { formatAddress, interfaceProblem, parseAddress } from "../net/address.ts";
 import { formatDuration } from "../base/duration.ts";
@@ -8,9 +8,9 @@ import type { Transport } from "../net/transport.ts";
 import { resolve } from "./resolve.ts";
 import { explainTls, type TlsKeys } from "./tls_problem.ts";
 
-/** How TLS is spoken. */
+/** Settings of TLS. */
 export interface DialTls {
-  /** How the keys of the configuration are called, for errors. */
+  /** Names of the configuration keys, for errors. */
   keys: TlsKeys;
   /** PEM file of the CAs that may sign the server's certificate. Empty: those of the system. */
   ca: string;
@@ -21,16 +21,16 @@ export interface DialTls {
   key: string;
 }
 
-/** A connection, plain or not. */
+/** A connection, with or without TLS. */
 export type Dialled = Transport & { readonly remoteAddr: Deno.Addr };
 
 export interface DialOptions {
   /** Opens a connection to one address: `Deno.connect`. */
   connect: (options: Deno.ConnectOptions & { signal: AbortSignal }) => Promise<Deno.TcpConn>;
   tls?: DialTls | undefined;
-  /** To connect to one address, in ms. */
+  /** Time limit for connecting to one address, in ms. */
   connectMs: number;
-  /** To resolve the name, in ms. */
+  /** Time limit for resolving the name, in ms. */
   resolveMs: number;
   log: Logger;
   signal: AbortSignal;
@@ -39,7 +39,7 @@ export interface DialOptions {
 /**
  * Connects to `HOST:PORT`.
  *
- * @throws with what went wrong at each address.
+ * @throws with the problem of each address.
  */
 export async function dial(server: string, options: DialOptions): Promise<Dialled> {
   const { connect, tls, connectMs, resolveMs, log, signal } = options;
@@ -79,7 +79,7 @@ export async function dial(server: string, options: DialOptions): Promise<Dialle
   throw new Error(failures.join("; "));
 }
 
-/** Goes on in TLS. @throws with what is wrong with the server's certificate. */
+/** Starts TLS. @throws with the problem of the server's certificate. */
 async function secure(
   conn: Deno.TcpConn,
   name: string,
@@ -89,12 +89,12 @@ async function secure(
   const close = () => {
     try {
       conn.close();
-    } catch { /* TLS has it */ }
+    } catch { /* TLS owns it */ }
   };
   signal.addEventListener("abort", close, { once: true });
   let secured: Deno.TlsConn | undefined;
   try {
-    // Read each time: a new one is taken at the next connection.
+    // Read for each connection, so that a new file is used at the next one.
     const caCerts = ca === "" ? undefined : [Deno.readTextFileSync(ca)];
     secured = await Deno.startTls(conn, { hostname: name, caCerts });
     await secured.handshake();
@@ -108,7 +108,7 @@ async function secure(
   }
 }
 
-/** Connects in TLS, and shows a certificate. */
+/** Connects with TLS, and shows a certificate. */
 async function certified(
   address: { hostname: string; port: number },
   serverName: string,

@@ -1,6 +1,6 @@
 /**
- * The client's side of the handshake: both ends say what they speak, a server of ours is told who this is, and says what
- * it has of it (see docs/protocol.md).
+ * The client's side of the handshake: both ends exchange their versions; then the client tells a server of ours its
+ * instance id, and the server answers with what it has of this client (see docs/protocol.md).
  */
 import type { Dialled } from "./dial.ts";
 import { explainTls, type TlsKeys } from "./tls_problem.ts";
@@ -22,33 +22,33 @@ import {
 } from "../wire/protocol.ts";
 import { writeAll } from "../net/transport.ts";
 
-/** An answer to the greeting has no reason to be larger than this. */
+/** The largest answer to the greeting that is read, in bytes. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 
-/** The server will never take us. */
+/** The server will never accept this client. */
 export class Refused extends Error {
   override readonly name = "Refused";
 }
 
-/** Who greets. */
+/** What the client says about itself. */
 export interface Introduction {
-  /** The name of this client, which its messages carry. */
+  /** The name of this client, which is in its messages. */
   clientName: string;
-  /** The instance id, by which a server of ours knows this client's numbers. */
+  /** The instance id, by which a server of ours identifies this client. */
   instance: string;
-  /** The token to show, `""` for none; a server that is not ours is not shown it. @throws where it must not be sent */
+  /** The token, `""` for none; only a server of ours gets it. @throws if it must not be sent on this connection */
   token: () => string;
-  /** Of the server, for messages. */
+  /** The address of the server, for messages. */
   server: string;
   /** Names of configuration keys, for messages. */
   tlsKeys: TlsKeys;
-  /** From the greeting to the server's whole answer, in ms. */
+  /** Time limit from the greeting to the server's complete answer, in ms. */
   timeoutMs: number;
 }
 
-/** A server that takes this client. */
+/** A server that accepts this client. */
 export interface Greeted {
-  /** What the server says next is read into it. */
+  /** Reads what the server says next. */
   frames: FrameReader;
   /** The versions of the server. */
   answer: GreetResponse;
@@ -57,10 +57,10 @@ export interface Greeted {
 }
 
 /**
- * Greets; a server of ours is told who this is, and says what it has.
+ * Greets the server and, if it is one of ours, introduces this client.
  *
  * @throws {Refused} if the server speaks another version of the protocol.
- * @throws {Error} when it does not answer in time (the connection is closed then), or not as it should.
+ * @throws {Error} if it does not answer in time (the connection is closed then), or answers something else.
  */
 export async function greet(conn: Dialled, introduction: Introduction): Promise<Greeted> {
   const { clientName, timeoutMs } = introduction;
@@ -70,7 +70,7 @@ export async function greet(conn: Dialled, introduction: Introduction): Promise<
     late = true;
     try {
       conn.close();
-    } catch { /* closed before */ }
+    } catch { /* already closed */ }
   }, timeoutMs);
   let answer: GreetResponse;
   let welcome: Welcome | null = null;
@@ -88,7 +88,9 @@ export async function greet(conn: Dialled, introduction: Introduction): Promise<
     }
   } catch (error) {
     if (late) {
-      throw new Error(`the server accepted, and did not answer within ${formatDuration(timeoutMs)}`);
+      throw new Error(
+        `the server accepted the connection and did not answer within ${formatDuration(timeoutMs)}`,
+      );
     }
     // In TLS 1.3 a server that does not accept the client's certificate says so after the handshake.
     if (/fatal alert/.test(messageOf(error))) {
@@ -107,7 +109,7 @@ export async function greet(conn: Dialled, introduction: Introduction): Promise<
   return { frames, answer, welcome };
 }
 
-/** Says who this is to a server of ours. */
+/** Introduces this client to a server of ours. */
 async function introduce(
   conn: Dialled,
   frames: FrameReader,
@@ -121,7 +123,7 @@ async function introduce(
 
 type MessageOf<T extends ControlMessage["type"]> = Extract<ControlMessage, { type: T }>;
 
-/** The message in the frame that was found. @throws if it is none of these. */
+/** The message in the frame that `frames` has found. @throws if it has none of these types. */
 export function readMessage<T extends ControlMessage["type"]>(
   frames: FrameReader,
   ...types: T[]

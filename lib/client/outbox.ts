@@ -1,8 +1,8 @@
-/** What a relay client has read of the journal and not committed: it outlives connections. */
+/** What a relay client has read from the journal and not committed: it outlives connections. */
 import type { BatchReader } from "../journal.ts";
 import type { Batch } from "../points/measurement.ts";
 
-/** A batch with its number, from 1 on, by which a server of ours knows whether it has it. */
+/** A batch with its number, from 1 on, by which a server of ours identifies it. */
 export interface Parcel {
   readonly sequence: number;
   readonly batch: Batch;
@@ -14,25 +14,25 @@ export interface SenderStats extends Record<string, number> {
   sentPoints: number;
   sentMessages: number;
   sentBytes: number;
-  /** Points that a server of ours has said to be safe. */
+  /** Points that a server of ours has acknowledged. */
   acknowledgedPoints: number;
   resentPoints: number;
-  /** In a form that no message can have; they are given up. */
+  /** Points that no message can carry; they are given up. */
   unsendablePoints: number;
 }
 
-/** When what has been gathered is sent. */
+/** When gathered points are sent. */
 export interface BufferOptions {
-  /** Bytes of encoded points that are gathered before all are sent; 0 sends each batch at once. */
+  /** Bytes of encoded points to gather before they are sent; 0 sends each batch at once. */
   maxBytes: number;
-  /** The longest that a point waits, in ms. */
+  /** The longest time that a point waits, in ms. */
   timeoutMs: number;
 }
 
 export class Outbox {
   /** Oldest first. */
   readonly parcels: Parcel[] = [];
-  /** Points in them. */
+  /** Points in the parcels. */
   points = 0;
 
   constructor(readonly reader: BatchReader) {}
@@ -59,7 +59,7 @@ export class Outbox {
     return parcels[low];
   }
 
-  /** The oldest `count` are safe. @returns their points */
+  /** The oldest `count` parcels are safe. @returns their points */
   commit(count: number): number {
     let points = 0;
     for (const { batch } of this.parcels.splice(0, count)) points += batch.length;
@@ -68,7 +68,7 @@ export class Outbox {
     return points;
   }
 
-  /** All up to that number are safe. @returns their points */
+  /** All parcels up to this number are safe. @returns their points */
   commitUpTo(sequence: number): number {
     const { parcels } = this;
     let count = 0;

@@ -1,7 +1,7 @@
 /**
  * Gathers batches and writes them to the connection of a real Alumet server, which acknowledges nothing: a batch is
- * committed when the messages with its points have been written. What has been gathered and not been written
- * completely outlives the connection: the next one goes on with it.
+ * committed when the messages with its points have been written. What has been gathered and not completely written
+ * outlives the connection: the next one continues with it.
  */
 import type { Dialled } from "./dial.ts";
 import { Batch } from "../points/measurement.ts";
@@ -10,15 +10,15 @@ import type { PointEncoder } from "../wire/point_encoder.ts";
 import { writeAll } from "../net/transport.ts";
 
 /**
- * What a real Alumet server needs. It looks at one message per read of its socket, and at the end of the connection
- * drops what it has not looked at (see docs/protocol.md): so there is a pause behind each message that is long enough
- * for it to be read alone, and messages are few and large: all points of one sender are put together.
+ * What a real Alumet server needs. It handles one message per read of its socket, and at the end of the connection
+ * drops the messages that it has not handled (see docs/protocol.md). So a pause follows each message, long enough for
+ * the server to read it alone, and messages are few and large: all points of one sender are in one.
  */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 /** The pause, in ms. */
 const GAP_MS = 25;
 
-/** With pauses between messages, this much of what is ready goes into one round, in bytes of encoded points. */
+/** Bytes of encoded points that one round takes from what is ready, since messages need pauses. */
 const ROUND_BYTES = 4 * 1024 * 1024;
 
 /** Sends points to a real Alumet server. */
@@ -27,12 +27,12 @@ export class PlainSender {
   readonly #encoder: PointEncoder;
   readonly #buffer: BufferOptions;
   readonly #stats: SenderStats;
-  /** How many of the outbox's batches have been measured, and the bytes of their points. */
+  /** How many batches of the outbox have been measured, and the bytes of their points. */
   #measured = 0;
   #bytes = 0;
   /** When the first of them was gathered, in `performance.now()` ms. */
   #since = 0;
-  /** What is being sent of them: in this order, from `#row` of the first on. `null` while more is gathered. */
+  /** What is being sent, in this order, from `#row` of the first part on. `null` while more is gathered. */
   #parts: Batch[] | null = null;
   #row = 0;
 
@@ -43,7 +43,7 @@ export class PlainSender {
     this.#stats = stats;
   }
 
-  /** What is under way goes to a server that has its own way of taking it. */
+  /** The next connection is to a server that acknowledges: another sender continues. */
   reset(): void {
     this.#encoder.clear();
     this.#parts = null;
@@ -51,8 +51,8 @@ export class PlainSender {
   }
 
   /**
-   * Sends until the reader has ended and all is written. Metrics are registered before their first point on this
-   * connection.
+   * Sends until the reader has ended and everything is written. Each connection registers a metric before its first
+   * point.
    *
    * @throws when writing fails or the signal is aborted.
    */
@@ -80,7 +80,7 @@ export class PlainSender {
 
     while (this.#parts !== null || await this.#gather(signal)) {
       this.#parts ??= this.#groupBySender();
-      // A frame that the last connection could not take whole is the first one.
+      // A frame that was not completely written to the last connection comes first.
       if (this.#encoder.points > 0) await sendFrame();
       await this.#sendParts(this.#parts, sendFrame);
       this.#outbox.commit(this.#measured);
@@ -89,12 +89,12 @@ export class PlainSender {
     }
   }
 
-  /** Gathers until there is reason to send. @returns `false` when there is nothing, and never will be. */
+  /** Gathers until there is a reason to send. @returns `false` if there is nothing, and the journal has ended. */
   async #gather(signal: AbortSignal): Promise<boolean> {
     const { maxBytes, timeoutMs } = this.#buffer;
     const outbox = this.#outbox;
     const { reader, parcels } = outbox;
-    // A connection that acknowledged may have left some.
+    // A connection with acknowledgements may have left some.
     while (this.#measured < parcels.length) this.#measure(parcels[this.#measured].batch);
     while (true) {
       signal.throwIfAborted();
@@ -128,7 +128,7 @@ export class PlainSender {
     return [...groups.values()];
   }
 
-  /** Cuts parts into frames and sends them; what is sent is taken away from `parts`. */
+  /** Cuts parts into frames and sends them; a part that is sent is removed from `parts`. */
   async #sendParts(parts: Batch[], sendFrame: () => Promise<void>): Promise<void> {
     const encoder = this.#encoder;
     while (parts.length > 0) {

@@ -1,4 +1,4 @@
-/** Tries again: the keys of a configuration that say how often and when, and the waits between. */
+/** Retries: the configuration keys that say how often and when, and the waits between. */
 import { delay } from "@std/async/delay";
 import { retry } from "@std/async/retry";
 import { backoffMs } from "../base/backoff.ts";
@@ -15,13 +15,13 @@ export const retryKeys = table({
   max_delay: duration({ doc: "Wait between retries after the second.", default: "4s", min: "1ms" }),
   multiplier: optional(
     number({
-      doc: "With this, the n-th wait is initial_delay * multiplier^(n-1), up to max_delay.",
+      doc: "If set, the n-th wait is initial_delay * multiplier^(n-1), up to max_delay.",
       default: 2,
       min: 1,
     }),
   ),
   jitter: number({
-    doc: "Share of each wait that is cut off at random, so that clients do not come back all at once.",
+    doc: "Share of each wait that is cut off at random, so that clients do not all come back at once.",
     default: 0.1,
     min: 0,
     max: 1,

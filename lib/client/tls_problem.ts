@@ -1,6 +1,6 @@
-/** Why a TLS connection does not come about, in words that an administrator can use. */
+/** Why a TLS connection fails, in words that an administrator can use. */
 
-/** Names of the configuration keys that are to be looked at. */
+/** Names of the configuration keys that a problem refers to. */
 export interface TlsKeys {
   /** The file of the known CAs. */
   readonly ca: string;

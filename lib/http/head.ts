@@ -1,11 +1,11 @@
-/** Heads of HTTP/1.1 requests and responses (RFC 9112), for a server of pages. */
+/** Heads of HTTP/1.1 requests and responses (RFC 9112). */
 
-/** What a page is made from. */
+/** A request for a page. */
 export interface HttpRequest {
   readonly method: "GET" | "HEAD";
-  /** Of the target, as it came: not decoded, without the query. */
+  /** The path of the target, not decoded, without the query. */
   readonly path: string;
-  /** By lower-case name; fields that came more than once are joined by commas. */
+  /** By lower-case name; repeated fields are joined by commas. */
   readonly headers: ReadonlyMap<string, string>;
 }
 
@@ -13,18 +13,18 @@ export interface HttpResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array<ArrayBuffer>;
-  /** Told once, when the body has been sent or given up, and is not needed any more. */
+  /** Is called once, when the body has been sent or given up. */
   readonly release?: () => void;
 }
 
-/** A request head that was read. */
+/** The head of a request. */
 export interface RequestHead {
   readonly request: HttpRequest;
   /** Another request may follow on the connection. */
   readonly keepAlive: boolean;
 }
 
-/** A request that is answered with its status and the end of the connection. */
+/** The request is answered with this status, and the connection ends. */
 export class HttpError extends Error {
   override readonly name = "HttpError";
 
@@ -58,14 +58,14 @@ export function endOfHead(bytes: Uint8Array): number {
 /**
  * Reads the head of a request.
  *
- * @throws {HttpError} if it is none, or none for a page.
+ * @throws {HttpError} if it is malformed, or does not ask for a page.
  */
 export function parseRequestHead(bytes: Uint8Array): RequestHead {
   const [first, ...lines] = latin1(bytes).trimEnd().split(/\r?\n/);
   const match = /^([!-~]+) ([!-~]+) HTTP\/([0-9])\.([0-9])$/.exec(first);
-  if (!match) throw new HttpError(400, "That is no HTTP request.");
+  if (!match) throw new HttpError(400, "This is not an HTTP request.");
   const [, method, target, major, minor] = match;
-  if (major !== "1") throw new HttpError(505, "HTTP/1.1 is spoken here.");
+  if (major !== "1") throw new HttpError(505, "This server speaks HTTP/1.1.");
   const headers = new Map<string, string>();
   for (const line of lines) {
     const field = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/.exec(line);
@@ -76,7 +76,7 @@ export function parseRequestHead(bytes: Uint8Array): RequestHead {
   }
   if (minor !== "0" && !headers.has("host")) throw new HttpError(400, "The request has no Host.");
   if (method !== "GET" && method !== "HEAD") {
-    throw new HttpError(405, "There are only pages to GET here.", { allow: "GET, HEAD" });
+    throw new HttpError(405, "This server only supports GET and HEAD.", { allow: "GET, HEAD" });
   }
   // A client may send the absolute form; what follows ? and # does not matter for a page.
   const path = target.replace(/^https?:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "") || "/";
@@ -99,7 +99,7 @@ export function formatResponseHead(
   return encoder.encode(text);
 }
 
-/** A response that is only text. */
+/** A response in plain text. */
 export function textResponse(
   status: number,
   text: string,

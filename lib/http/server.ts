@@ -1,9 +1,9 @@
 /**
- * A server of pages over HTTP/1.1: GET and HEAD, whole bodies, connections that are kept alive.
+ * Serves pages over HTTP/1.1: GET and HEAD, complete bodies, persistent connections.
  *
- * `Deno.serve` and the `node:http` of Deno 2.6 have no limits in time: a peer that sends half a request, or does not
- * read its answer, holds its connection, and what belongs to it, for as long as it likes. Here every step has one, and
- * the number of connections is bounded.
+ * `Deno.serve` and the `node:http` of Deno 2.6 have no time limits: a peer that sends half a request, or does not read
+ * its answer, holds its connection and its memory as long as it likes. Here each step has a time limit, and the number
+ * of connections is bounded.
  */
 import {
   endOfHead,
@@ -17,11 +17,11 @@ import {
 import { accepted } from "../net/listen.ts";
 import type { Logger } from "../base/log.ts";
 
-/** Bounds of a server of pages; times are in milliseconds. */
+/** Limits of the server; times are in milliseconds. */
 export interface HttpLimits {
   /**
-   * Open connections. For one more, the connection that has waited longest for its next request is closed; where all
-   * are being answered, the new one is answered 503. @default {64}
+   * Open connections, at most. For a new one, the connection that has waited longest for its next request is closed;
+   * if all are being answered, the new one gets 503. @default {64}
    */
   connections: number;
   /** Bytes of a request's head. @default {16384} */
@@ -42,19 +42,19 @@ export const HTTP_LIMITS: HttpLimits = {
   answerMs: 30_000,
 };
 
-/** Makes a page. What it throws is logged and answered with 500. */
+/** Makes a page. An error is logged and answered with 500. */
 export type HttpHandler = (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
 
-/** Bytes that are written at once: what a peer that does not read can keep from being freed. */
+/** Bytes of one write: what a peer that does not read keeps in memory. */
 const WRITE_BYTES = 64 * 1024;
 /**
- * Closing a connection does not end a write that waits for its peer (Deno cancels reads only): the socket lives until
- * the peer reads or goes. While there are so many of them, new connections are not answered.
+ * Closing a connection does not end a write that waits for its peer (Deno only cancels reads): the socket exists until
+ * the peer reads or leaves. With this number of them, new connections are closed without an answer.
  */
 const MAX_STUCK_WRITES = 256;
-/** At the end, answers that are under way have this long, in ms. */
+/** Time limit for unfinished answers at the end, in ms. */
 const LAST_ANSWERS_MS = 500;
-/** How much of a body that nobody wants is read, so that the answer arrives before the connection is reset. */
+/** How much of an unused body is read, so that the answer arrives before the connection is reset. */
 const DISCARD_BYTES = 256 * 1024;
 const DISCARD_MS = 1000;
 
@@ -128,11 +128,11 @@ export class HttpServer implements AsyncDisposable {
     try {
       return await this.#handler(request);
     } catch (error) {
-      this.#log.error("An error in this program, while making a page", {
+      this.#log.error("Internal error while making a page", {
         path: request.path,
         error: String((error as Error)?.stack ?? error),
       });
-      return textResponse(500, "An error in this program; its log says more.");
+      return textResponse(500, "Internal error; see the log.");
     }
   }
 
@@ -158,7 +158,7 @@ export class HttpServer implements AsyncDisposable {
 
 /** One peer: its requests are answered one after another. */
 class HttpConnection {
-  /** A request has been read, and its answer is not written yet. */
+  /** A request has been read, and its answer is not completely written. */
   answering = false;
   /** By `performance.now()`. */
   waitingSince = performance.now();
@@ -173,10 +173,10 @@ class HttpConnection {
   #last = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
-  /** Gives up the write that is under way. */
+  /** Gives up the current write. */
   #abandon: (() => void) | null = null;
 
-  /** @param onStuck Told of a write that goes on though the connection has been closed, and of its end. */
+  /** @param onStuck Is called for a write that continues after the connection was closed, and at its end. */
   constructor(
     conn: Deno.TcpConn,
     limits: HttpLimits,
@@ -193,7 +193,7 @@ class HttpConnection {
     this.#end = resolve;
   }
 
-  /** Answers until the peer has enough, a limit is reached, or the connection breaks. Does not throw. */
+  /** Answers until the peer leaves, a limit is reached, or the connection breaks. Does not throw. */
   async serve(): Promise<void> {
     await this.#until(async () => {
       this.#conn.setNoDelay(true);
@@ -202,7 +202,7 @@ class HttpConnection {
     });
   }
 
-  /** Says that there are too many. Does not throw. */
+  /** Answers that there are too many connections. Does not throw. */
   async refuse(): Promise<void> {
     this.answering = true;
     await this.#until(async () => {
@@ -216,7 +216,7 @@ class HttpConnection {
     });
   }
 
-  /** The answer that is under way is the last one. */
+  /** Ends the connection after the current answer. */
   finish(): void {
     this.#last = true;
     if (!this.answering) this.close();
@@ -234,7 +234,7 @@ class HttpConnection {
     try {
       await work();
     } catch {
-      /* the peer has gone, or was too slow: there is nobody to tell */
+      /* the peer is gone, or was too slow */
     } finally {
       this.close();
       this.#end();
@@ -246,7 +246,7 @@ class HttpConnection {
     if (!this.#closed) this.#timer = setTimeout(() => this.close(), ms);
   }
 
-  /** Reads a request and answers it. @returns Whether another one may follow. */
+  /** Reads a request and answers it. @returns whether another one may follow */
   async #next(): Promise<boolean> {
     let head;
     try {
@@ -283,10 +283,10 @@ class HttpConnection {
     return true;
   }
 
-  /** @returns Where the head ends in the buffer, or -1 where the peer has closed the connection. */
+  /** @returns where the head ends in the buffer, or -1 if the peer has closed the connection */
   async #readHead(): Promise<number> {
     while (true) {
-      // Empty lines before a request are to be passed over (RFC 9112, section 2.2).
+      // Empty lines before a request are skipped (RFC 9112, section 2.2).
       let start = 0;
       while (start < this.#length && (this.#buffer[start] === 13 || this.#buffer[start] === 10)) start++;
       this.#buffer.copyWithin(0, start, this.#length);
@@ -309,7 +309,7 @@ class HttpConnection {
     if (withBody) await this.#write(response.body);
   }
 
-  /** @throws when the connection breaks, or is closed. */
+  /** @throws if the connection breaks, or is closed. */
   async #write(bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length;) {
       // A copy: a write that is stuck holds its whole buffer.
@@ -332,7 +332,7 @@ class HttpConnection {
     });
   }
 
-  /** Ends our side, and waits a moment for the peer to end its: closing at once could take the answer away from it. */
+  /** Ends this side, and waits a moment for the peer: closing at once could reset the connection before it has read. */
   async #discard(): Promise<void> {
     await this.#conn.closeWrite();
     this.#deadline(DISCARD_MS);

@@ -1,6 +1,6 @@
 /**
- * Listening sockets that systemd has opened for this process (sd_listen_fds(3)), so that connections wait while it is
- * started anew. Deno has no function that takes a file descriptor; node:net has one, which works with some versions of
+ * Listening sockets that systemd has opened for this process (sd_listen_fds(3)), so that connections wait while it
+ * restarts. Deno has no function that takes a file descriptor; node:net has one, which works with some versions of
  * Deno and not with others, so it is tried.
  */
 import type { Server, Socket } from "node:net";
@@ -10,14 +10,14 @@ const FIRST_FD = 3;
 
 type Environment = (name: string) => string | undefined;
 
-/** The descriptors that are meant for this process. */
+/** The descriptors that systemd passed to this process. */
 export function passedDescriptors(env: Environment, pid: number = Deno.pid): number[] {
   const count = Number(env("LISTEN_FDS") || NaN);
   if (Number(env("LISTEN_PID") || NaN) !== pid || !Number.isInteger(count) || count < 1) return [];
   return Array.from({ length: count }, (_, i) => FIRST_FD + i);
 }
 
-/** Accepts connections on a socket that is listening already. @throws {Error} where this Deno cannot. */
+/** Accepts connections on a socket that listens already. @throws {Error} if this version of Deno cannot. */
 export async function adoptListener(fd: number): Promise<Deno.TcpListener> {
   const { createServer } = await import("node:net");
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
@@ -31,7 +31,7 @@ export async function adoptListener(fd: number): Promise<Deno.TcpListener> {
   return new AdoptedListener(server) as unknown as Deno.TcpListener;
 }
 
-/** Whether this Deno can take a socket: tries it with one of its own, by another descriptor. */
+/** Whether this version of Deno can take a socket: tries it with a duplicate of its own socket. */
 export async function canAdopt(): Promise<boolean> {
   const sockets = () =>
     [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
@@ -57,7 +57,7 @@ export async function canAdopt(): Promise<boolean> {
   }
 }
 
-/** What is used of a `Deno.TcpListener`, on a server of node:net. */
+/** The used part of a `Deno.TcpListener`, on a server of node:net. */
 class AdoptedListener {
   readonly addr: Deno.NetAddr;
   readonly #server: Server;
@@ -70,7 +70,7 @@ class AdoptedListener {
     const { address, port } = server.address() as { address: string; port: number };
     this.addr = { transport: "tcp", hostname: address, port };
     server.on("connection", (socket: Socket) => {
-      // Whoever waits for it listens for errors; until then they must not end the process.
+      // Until someone accepts it, an error must not end the process.
       socket.on("error", () => {});
       this.#arrived.push(socket);
       this.#serve();
@@ -108,7 +108,7 @@ class AdoptedListener {
   }
 }
 
-/** What is used of a `Deno.TcpConn`, on a socket of node:net. */
+/** The used part of a `Deno.TcpConn`, on a socket of node:net. */
 class AdoptedConn {
   readonly remoteAddr: Deno.NetAddr;
   readonly localAddr: Deno.NetAddr;
@@ -125,7 +125,7 @@ class AdoptedConn {
     this.localAddr = { transport: "tcp", hostname: localAddress ?? "", port: localPort ?? 0 };
     const wake = () => this.#wake?.();
     socket.on("data", (chunk: Uint8Array) => {
-      // One at a time: TCP makes the peer wait, as it does where a socket is read by hand.
+      // One chunk at a time: TCP makes the peer wait.
       socket.pause();
       this.#chunk = chunk;
       wake();

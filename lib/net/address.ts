@@ -8,14 +8,14 @@ export class AddressError extends SyntaxError {
   override readonly name = "AddressError";
 }
 
-/** Where to listen, or whom to connect to. */
+/** Where to listen, or where to connect to. */
 export interface Address {
   /** What `Deno.listen` and `Deno.connect` take: a name or an address, without brackets, with its `%scope`. */
   readonly hostname: string;
   readonly port: number;
   /** The interface of a link-local IPv6 address, a name or a number. */
   readonly scope?: string;
-  /** Of an address; absent for a name, which is yet to be resolved. */
+  /** The family of an address; absent for a name. */
   readonly family?: "IPv4" | "IPv6";
 }
 
@@ -36,13 +36,13 @@ export function parseAddress(text: string, options: AddressOptions = {}): Addres
   if (text === "") {
     throw new AddressError(`it is empty; write ${options.listen ? "a port, or " : ""}HOST:PORT`);
   }
-  if (/\s/.test(text)) throw new AddressError("there is a space in it");
+  if (/\s/.test(text)) throw new AddressError("it contains a space");
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text);
   if (scheme) throw new AddressError(`write HOST:PORT, without ${scheme[0]}`);
   return text.startsWith("[") ? bracketed(text, options) : plain(text, options);
 }
 
-/** What is wrong with an address, or `undefined`: for the `check` of a key. */
+/** The problem of an address, or `undefined`: for the `check` of a key. */
 export function addressProblem(text: string, options: AddressOptions = {}): string | undefined {
   try {
     parseAddress(text, options);
@@ -59,7 +59,7 @@ export function formatAddress(address: Pick<Address, "hostname" | "port">): stri
   return `${host}:${address.port}`;
 }
 
-/** Whether nobody outside of this machine can be behind it. */
+/** Whether the host is this machine itself. */
 export function isLoopback(hostname: string): boolean {
   return /^(127\.[\d.]+|::1|::ffff:127\.[\d.]+|localhost)$/i.test(hostname);
 }
@@ -69,7 +69,7 @@ function bracketed(text: string, options: AddressOptions): Address {
   if (end < 0) throw new AddressError("the bracket [ is not closed");
   const [ip, scope, ...more] = text.slice(1, end).split("%");
   const rest = text.slice(end + 1);
-  if (more.length > 0) throw new AddressError("there is more than one % in it");
+  if (more.length > 0) throw new AddressError("it contains more than one %");
   if (!isIPv6(ip)) {
     throw new AddressError(`${ip === "" ? "[]" : ip} is not an IPv6 address; brackets are for IPv6 only`);
   }
@@ -84,7 +84,7 @@ function bracketed(text: string, options: AddressOptions): Address {
     }
     return { hostname: ip, port, family: "IPv6" };
   }
-  if (scope === "") throw new AddressError("no interface stands after %");
+  if (scope === "") throw new AddressError("the interface is missing after %");
   if (!/^[0-9]+$/.test(scope)) {
     // The kernel's limit is 15 bytes; / and control characters cannot be in a name.
     if (scope.length > 15 || !/^[!-~]+$/.test(scope) || scope.includes("/")) {
@@ -112,7 +112,7 @@ function plain(text: string, options: AddressOptions): Address {
       throw new AddressError(`an IPv6 address needs brackets: [${text.slice(0, last)}]${text.slice(last)}`);
     }
     if (isScoped(text)) throw new AddressError(`an IPv6 address needs brackets: [${text}]:PORT`);
-    throw new AddressError("there is more than one : in it; write HOST:PORT, an IPv6 address in brackets");
+    throw new AddressError("it contains more than one :; write HOST:PORT, an IPv6 address in brackets");
   }
   const [host, portText] = parts.length === 1 && /^[0-9]+$/.test(text) ? ["", text] : parts;
   const port = parsePort(portText, host, options);
@@ -137,7 +137,7 @@ function parsePort(
   if (text === undefined) {
     throw new AddressError(`it has no port; write ${host}:PORT`);
   }
-  if (text === "") throw new AddressError("no port stands after the :");
+  if (text === "") throw new AddressError("the port is missing after the :");
   const port = Number(text);
   if (!/^[0-9]{1,9}$/.test(text) || port > 65_535 || (port === 0 && !listen)) {
     throw new AddressError(`port ${text} is not a number from ${listen ? 0 : 1} to 65535`);
@@ -173,7 +173,7 @@ function hostNameProblem(host: string): string | undefined {
     if (label === "") return "two dots are side by side, or it starts with one";
     if (label.length > 63) return "a part of it is longer than 63 characters";
     const bad = /[^A-Za-z0-9_-]/u.exec(label);
-    if (bad) return `${JSON.stringify(bad[0])} is in it`;
+    if (bad) return `it contains ${JSON.stringify(bad[0])}`;
     if (label.startsWith("-") || label.endsWith("-")) return "a part of it starts or ends with -";
   }
   return undefined;
@@ -185,7 +185,7 @@ export interface NetworkInterface {
   readonly index: number;
 }
 
-/** The interfaces of this machine, those without an address too; empty where the system does not tell. */
+/** The interfaces of this machine, with or without an address; empty if the system does not tell. */
 export function listInterfaces(): NetworkInterface[] {
   const root = "/sys/class/net";
   try {
@@ -194,7 +194,7 @@ export function listInterfaces(): NetworkInterface[] {
       try {
         interfaces.push({ name, index: Number(Deno.readTextFileSync(`${root}/${name}/ifindex`)) });
       } catch {
-        // A file that is no interface (bonding_masters), or one that has just gone.
+        // Not an interface (bonding_masters), or one that has just disappeared.
       }
     }
     return interfaces.sort((a, b) => a.index - b.index);
@@ -204,8 +204,8 @@ export function listInterfaces(): NetworkInterface[] {
 }
 
 /**
- * What is wrong with the interface of an address, or `undefined` where it exists, the address has none, or the
- * interfaces are not known.
+ * The problem of the interface of an address, or `undefined` if it exists, the address has none, or the interfaces
+ * are unknown.
  */
 export function interfaceProblem(
   address: Pick<Address, "scope">,

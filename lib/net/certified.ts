@@ -1,6 +1,6 @@
 /**
- * A TLS listener that asks clients for a certificate of a given CA. Deno's own cannot; that of node:tls takes the
- * option everywhere and obeys it only on some versions, so it is tried at the start, with a client that has none.
+ * A TLS listener that demands client certificates of a given CA. Deno's own listener cannot; node:tls has the option
+ * in all versions and enforces it only in some, so it is tested at the start, with a client without a certificate.
  */
 import { once } from "node:events";
 import { type AddressInfo, isIP, type Socket } from "node:net";
@@ -9,7 +9,7 @@ import { messageOf } from "../base/errors.ts";
 import type { Transport } from "./transport.ts";
 
 const LOOPBACK = "127.0.0.1";
-/** How long the try may take, in ms. */
+/** Time limit of the test, in ms. */
 const PROBE_MS = 3000;
 
 export interface ClientCaOptions {
@@ -19,7 +19,7 @@ export interface ClientCaOptions {
   ca: string;
 }
 
-/** A TLS connection of node:tls, read and written like one of Deno. */
+/** A TLS connection of node:tls, with the interface of a connection of Deno. */
 class SocketTransport implements Transport {
   readonly #socket: Socket;
   readonly #chunks: AsyncIterator<Uint8Array>;
@@ -45,7 +45,7 @@ class SocketTransport implements Transport {
 
   write(bytes: Uint8Array): Promise<number> {
     return new Promise((resolve, reject) => {
-      // The socket keeps what it has not sent; the caller uses the buffer again.
+      // A copy: the socket keeps what it has not sent, and the caller reuses its buffer.
       this.#socket.write(bytes.slice(), (error) => error ? reject(error) : resolve(bytes.length));
     });
   }
@@ -68,7 +68,7 @@ export interface CertifiedDialOptions extends Partial<ClientCaOptions> {
   signal: AbortSignal;
 }
 
-/** Connects in TLS with a certificate: Deno's own client shows none under a name that is not the one dialled. */
+/** Connects with TLS and a client certificate, which Deno's own client cannot if the server has another name. */
 export async function connectCertified(
   { hostname, port, serverName, signal, ...options }: CertifiedDialOptions,
 ): Promise<Transport & { remoteAddr: Deno.NetAddr }> {
@@ -100,8 +100,8 @@ export interface CertifiedListener {
 }
 
 /**
- * Listens on loopback. `onConnection` is told of connections whose client has shown a certificate of the CA, with the
- * port that they come from; `onFailure` of the others.
+ * Listens on loopback. `onConnection` gets the connections of clients with a certificate of the CA, and the ports that
+ * they come from; `onFailure` the others.
  */
 export async function listenCertified(
   { cert, key, ca }: ClientCaOptions,
@@ -123,7 +123,7 @@ export async function listenCertified(
   return { port: (server.address() as AddressInfo).port, close: () => void server.close() };
 }
 
-/** Whether a client without a certificate is really kept out. @returns what is wrong, if anything is. */
+/** Tests that a client without a certificate is refused. @returns the problem, if there is one */
 export async function certificatesProblem(options: ClientCaOptions): Promise<string | undefined> {
   let listener: CertifiedListener | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,12 +1,12 @@
-/** Listening on an address of the configuration, or on the socket that systemd has opened for it, and accepting. */
+/** Listens on an address of the configuration, or on a socket that systemd opened, and accepts connections. */
 import { type Address, formatAddress, interfaceProblem } from "./address.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { adoptListener, passedDescriptors } from "./activation.ts";
 
-/** Between two tries to accept, in ms. */
+/** Wait before accepting again after an error, in ms. */
 const ACCEPT_RETRY_MS = 100;
-/** How often it is said that none can be accepted, in ms. */
+/** How often an error is logged, in ms. */
 const COMPLAIN_MS = 60_000;
 
 /** What listening needs besides an address. */
@@ -21,7 +21,7 @@ export interface ListenOptions {
 /**
  * Listens on an address such as `[::]:50051` (which also takes IPv4), `127.0.0.1:50051` or `[fe80::1%eth0]:50051`.
  *
- * @throws {ExitError} that names the address and the key, when that is not possible.
+ * @throws {ExitError} that names the address and the key, if that is not possible.
  */
 export function listen(address: Address, { key, open, log }: ListenOptions): Deno.TcpListener {
   const { hostname, port } = address;
@@ -31,9 +31,9 @@ export function listen(address: Address, { key, open, log }: ListenOptions): Den
     if (hostname === "::" && !(error instanceof Deno.errors.AddrInUse)) {
       try {
         const listener = open({ hostname: "0.0.0.0", port });
-        log.warn("IPv6 is not to be had, listening on IPv4 alone", { address: `0.0.0.0:${port}` });
+        log.warn("IPv6 is not available, listening on IPv4 only", { address: `0.0.0.0:${port}` });
         return listener;
-      } catch { /* the first error says more */ }
+      } catch { /* the first error is more useful */ }
     }
     const reason = interfaceProblem(address) ??
       (error instanceof Deno.errors.AddrInUse
@@ -48,8 +48,8 @@ export function listen(address: Address, { key, open, log }: ListenOptions): Den
 }
 
 /**
- * Listens on the socket that systemd has passed to this process or, where there is none or this Deno cannot take it, on
- * the address itself, as {@linkcode listen} does.
+ * Listens on the socket that systemd has passed to this process. If there is none, or this version of Deno cannot take
+ * it, listens on the address like {@linkcode listen}.
  */
 export async function listenOrAdopt(
   address: Address,
@@ -59,7 +59,7 @@ export async function listenOrAdopt(
   const { key, log } = options;
   const [fd, ...others] = passedDescriptors(env);
   if (fd === undefined) return { listener: listen(address, options), isAdopted: false };
-  if (others.length > 0) log.warn("systemd has passed several sockets, the first one is used", { fd });
+  if (others.length > 0) log.warn("systemd passed several sockets, using the first one", { fd });
   try {
     return { listener: await adoptListener(fd), isAdopted: true };
   } catch (error) {
@@ -73,7 +73,7 @@ export async function listenOrAdopt(
         EXIT.unavailable,
         `Cannot listen on ${
           formatAddress(address)
-        } (${key}): systemd has that port, and ${reason}; give it up with ` +
+        } (${key}): systemd uses that port, and ${reason}; release it with ` +
           `systemctl disable --now alumet-relay-server.socket`,
         { cause: error },
       );
@@ -82,9 +82,9 @@ export async function listenOrAdopt(
 }
 
 /**
- * The connections of a listener, one after another, as long as `isOpen`: set it to false before the listener is closed.
- * An error, of a process that is out of file descriptors most likely, ends nothing: those who wait stay in the kernel's
- * queue, and it is tried again.
+ * The connections of a listener, one after another, as long as `isOpen`: it must be false before the listener is closed.
+ * An error (most likely there are no free file descriptors) ends nothing: connections wait in the kernel's queue until
+ * the next try.
  */
 export async function* accepted(
   listener: Deno.TcpListener,
@@ -101,7 +101,7 @@ export async function* accepted(
       const now = performance.now();
       if (now - complained > COMPLAIN_MS) {
         complained = now;
-        log.error("Cannot accept connections for now, trying on", { reason: messageOf(error) });
+        log.error("Cannot accept connections, retrying", { reason: messageOf(error) });
       }
       await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
       continue;

@@ -1,9 +1,9 @@
-/** What a conversation runs over: TCP, TLS, or a socket of Node's where Deno's TLS cannot do something. */
+/** What a conversation uses: a TCP connection, Deno's TLS, or a socket of node:tls where Deno's cannot do something. */
 
-/** A connection, plain or not. */
+/** A connection, with or without TLS. */
 export type Transport = Pick<Deno.Conn, "read" | "write" | "close" | "closeWrite">;
 
-/** Writes all of the bytes, which must not change meanwhile. @throws when the connection is gone. */
+/** Writes all bytes, which must not change until then. @throws if the connection is gone. */
 export async function writeAll(conn: Transport, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
 }

@@ -16,7 +16,8 @@ export const relayClient = definePlugin({
     if (tls.enable || (token === "" && token_file === "")) return [];
     return relay_server.filter((server) => !isLoopback(parseAddress(server).hostname)).map((server) => ({
       path: ["relay_server"],
-      problem: `${server} is not told the token, which everybody on the way could read: set tls.enable`,
+      problem:
+        `the token is not sent to ${server}, because others on the network could read it: set tls.enable`,
     }));
   },
 });

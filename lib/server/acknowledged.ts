@@ -1,6 +1,6 @@
 /**
- * Acknowledged delivery, the server's end of one connection (see docs/protocol.md): batches with numbers are taken
- * once, and acknowledged when they are safe.
+ * Acknowledged delivery, the server's end of one connection (see docs/protocol.md): it takes each numbered batch once,
+ * and acknowledges it when it is safe.
  */
 import type { BatchBuilder } from "../points/batch_builder.ts";
 import { BatchCodecError, BatchDecoder } from "../batches/codec.ts";
@@ -14,7 +14,7 @@ import { hasLongName } from "../wire/names.ts";
 import { RegistryError } from "../points/registry.ts";
 import { type Transport, writeAll } from "../net/transport.ts";
 
-/** What has become of batches at this end. */
+/** When a batch is safe: when a crash cannot take it away, or when each output has stored it. */
 export type Safety = "durable" | "stored";
 
 export interface AcknowledgedReceiverOptions {
@@ -24,13 +24,13 @@ export interface AcknowledgedReceiverOptions {
   builder: BatchBuilder;
   /** When a batch is acknowledged. */
   safety: Safety;
-  /** Whether the client may pass on what others have measured, under their names. */
+  /** Whether the client may pass on points of other clients, under their names. */
   forward: boolean;
   /** Series that the client may have in its stream. */
   maxSeries: number;
   /** Bytes of kinds and of keys of attributes. */
   maxNameBytes: number;
-  /** What becomes of points is added here. */
+  /** Counters to update. */
   stats: { points: number; duplicatePoints: number; rejectedPoints: number };
   onRefusedMetric: (problem: string) => void;
 }
@@ -39,15 +39,15 @@ export interface AcknowledgedReceiverOptions {
 export class AcknowledgedReceiver {
   readonly #options: AcknowledgedReceiverOptions;
   readonly #decoder: BatchDecoder;
-  /** Batches that the client sends again are decoded all the same: the stream goes on behind them. */
+  /** Takes batches that the client sends again: they must be decoded because later ones refer to their series. */
   #discarded: Batch | null = null;
-  /** Metrics that there was no room for. */
+  /** Metrics that were refused. */
   readonly #refused = new Set<Metric>();
-  /** Series with a name that is too long, if there are any. */
+  /** Series with a name that is too long; `null` if there are none. */
   #long: WeakSet<Series> | null = null;
-  /** Points of such series. */
+  /** Points of these series. */
   longNames = 0;
-  /** Number of the last batch of this connection. */
+  /** Number of the last batch on this connection. */
   #sequence = 0;
   #acknowledged: number;
   #saidMs = performance.now();
@@ -76,7 +76,7 @@ export class AcknowledgedReceiver {
     });
   }
 
-  /** Something was taken that is not acknowledged. */
+  /** Some batches are not acknowledged yet. */
   get waiting(): boolean {
     return this.#sequence > this.#acknowledged;
   }
@@ -84,14 +84,14 @@ export class AcknowledgedReceiver {
   /**
    * Takes the message that `frames` has found.
    *
-   * @returns how many points of it are kept; 0 for a batch that has been taken before.
-   * @throws {ProtocolViolation} if it is no batch.
-   * @throws {PostcardError | BatchCodecError} Nothing of it is kept then.
+   * @returns how many points of it are kept; 0 for a batch that was taken before.
+   * @throws {ProtocolViolation} if it is not a batch.
+   * @throws {PostcardError | BatchCodecError} if it is malformed; nothing of it is kept then.
    */
   take(frames: FrameReader): number {
     const { bytes } = frames;
     const reader = new PostcardReader(bytes, frames.start, frames.end);
-    // The sender is the one that has greeted.
+    // The sender is the client that greeted.
     reader.string();
     const discriminant = reader.discriminant(MESSAGE_END);
     if (discriminant !== MESSAGE.batch) {
@@ -139,19 +139,19 @@ export class AcknowledgedReceiver {
     return false;
   }
 
-  /** Tells the client what has become safe, if anything has. */
+  /** Acknowledges the batches that have become safe, if there are any. */
   acknowledge(): void {
     if (this.#safe() > this.#acknowledged) void this.#say();
   }
 
-  /** Shows that this end is there, while the client waits and has heard nothing for so long. */
+  /** Repeats the last acknowledgement as a sign of life, if the client has waited for `afterMs`. */
   beat(now: number, afterMs: number): void {
     if (this.waiting && now - this.#saidMs > afterMs) void this.#say();
   }
 
   #safe(): number {
     const { client, safety } = this.#options;
-    // Another connection of the same client may have brought more.
+    // Another connection of the same client may have sent more.
     return Math.min(client[safety], this.#sequence);
   }
 
@@ -166,13 +166,13 @@ export class AcknowledgedReceiver {
         this.#acknowledged = Math.max(this.#acknowledged, sequence);
       } while (this.#safe() > this.#acknowledged);
     } catch {
-      // The connection is gone; whoever reads from it sees it too.
+      // The connection is gone; the next read fails as well.
     }
     this.#saying = false;
   }
 }
 
-/** Adds the client's name, unless it is a hop that passes on another one. Series that share their attributes go on to. */
+/** Adds the client's name, unless a hop passes on another one. Series that shared their attributes still do. */
 function withClient(
   name: string,
   forward: boolean,

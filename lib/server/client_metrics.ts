@@ -1,4 +1,4 @@
-/** The metrics that clients define: so many each, so that nobody fills the registry for the others. */
+/** The metrics that clients define: each client has a limit, so that none fills the registry for the others. */
 import type { Metric } from "../points/measurement.ts";
 import { longMetricProblem } from "../wire/names.ts";
 import { type MetricDefinition, type MetricRegistry, RegistryError } from "../points/registry.ts";
@@ -12,7 +12,7 @@ export interface ClientMetricLimits {
 export class ClientMetrics {
   readonly #registry: MetricRegistry;
   readonly #limits: ClientMetricLimits;
-  /** How many a client was the first to define, by its name; no more of them than there are metrics. */
+  /** How many metrics each client was the first to define, by its name. */
   readonly #defined = new Map<string, number>();
 
   constructor(registry: MetricRegistry, limits: ClientMetricLimits) {
@@ -21,8 +21,8 @@ export class ClientMetrics {
   }
 
   /**
-   * @param sender Whom a metric is called after whose name is taken, where that is not the client itself.
-   * @throws {RegistryError} if the metric cannot be had.
+   * @param sender The name to append where the name of the metric is taken, if it is not the client itself.
+   * @throws {RegistryError} if the metric is refused.
    */
   register(definition: MetricDefinition, client: string, sender = client): Metric {
     const { maxMetrics, maxNameBytes } = this.#limits;

@@ -19,76 +19,79 @@ export const config = table({
   }),
   acknowledge: choice(["journal", "stored"], {
     doc:
-      "When a client of ours may forget what it sent: when the journal has it safely, or not before every output " +
-      "has stored it. The second is for several servers that write to one database (docs/scaling.md).",
+      "When an alumet-relay client may forget what it sent: as soon as it is safe in the journal, or when every " +
+      "output has stored it. The second is for several servers that write to one database (docs/scaling.md).",
     default: "journal",
   }),
   allow: live(list(network, {
-    doc: "Networks whose clients are taken, such as 10.0.0.0/8, 2001:db8::/32 or fe80::/10%eth0. Empty: all.",
+    doc:
+      "Networks whose clients are accepted, such as 10.0.0.0/8, 2001:db8::/32 or fe80::/10%eth0. Empty: all.",
     default: [],
   })),
-  deny: live(list(network, { doc: "Networks whose clients are refused, whatever allow says.", default: [] })),
+  deny: live(
+    list(network, { doc: "Networks whose clients are refused, even if they are in allow.", default: [] }),
+  ),
   tokens: text({
     doc:
       "File of the clients that may send, with the hashes of their tokens (alumet-relay token new NAME adds one). " +
-      "Empty: all may. It is read again when it changes.",
+      "Empty: all clients may send. The file is read again when it changes.",
     default: "",
     secretFile: true,
   }),
   without_token: live(list(network, {
-    doc: "Networks whose clients need no token although there is a file of them, such as real Alumet agents.",
+    doc: "Networks whose clients need no token, although tokens is set, such as those of real Alumet agents.",
     default: [],
   })),
   tls: table({
     cert: text({
-      doc: "The server's certificate and those between it and the CA, a PEM file. Empty: no TLS.",
+      doc: "PEM file with the server's certificate and the intermediate ones. Empty: no TLS.",
       default: "",
     }),
-    key: text({ doc: "Its private key, a PEM file.", default: "", secretFile: true }),
+    key: text({ doc: "PEM file with its private key.", default: "", secretFile: true }),
     client_ca: text({
       doc:
-        "PEM file of the CAs that sign clients' certificates: clients in TLS must then show one. An error at the start " +
-        "where the platform does not enforce it.",
+        "PEM file of the CAs that sign clients' certificates: clients with TLS must then show one. An error at the " +
+        "start where the platform does not enforce it.",
       default: "",
     }),
     mode: choice(["required", "optional"], {
-      doc:
-        "With optional, clients without TLS are taken as well, such as real Alumet agents, which have none.",
+      doc: "With optional, clients without TLS are accepted as well, such as real Alumet agents.",
       default: "required",
     }),
   }, {
-    doc: "TLS. Files that change are read again.",
+    doc: "TLS. The files are read again when they change.",
     check: ({ cert, key, client_ca }) => {
-      if (cert !== "" && key === "") return { key: "key", problem: "is needed with cert" };
-      if (cert === "" && key !== "") return { key: "cert", problem: "is needed with key" };
-      if (cert === "" && client_ca !== "") return { key: "cert", problem: "is needed with client_ca" };
+      if (cert !== "" && key === "") return { key: "key", problem: "is required with cert" };
+      if (cert === "" && key !== "") return { key: "cert", problem: "is required with key" };
+      if (cert === "" && client_ca !== "") return { key: "cert", problem: "is required with client_ca" };
     },
   }),
   limits: live(table({
-    connections: integer({ doc: "Most connections at once.", default: 10_000, min: 1 }),
+    connections: integer({ doc: "Open connections, at most.", default: 10_000, min: 1 }),
     connections_per_address: integer({
-      doc: "Most connections at once of one address.",
+      doc: "Open connections of one address, at most.",
       default: 2_000,
       min: 1,
     }),
     bytes_per_second: size({
-      doc: "What one connection may send in a second; more of it waits. 0: no limit.",
+      doc: "What one connection may send per second; the rest waits. 0: no limit.",
       default: "0",
     }),
     series_per_client: integer({
-      doc: "Series that are kept in memory for one client; with more, they are learnt anew.",
+      doc:
+        "Series of one client to keep in memory; with more, the server forgets them and learns them again.",
       default: 65_536,
       min: 256,
       max: 1_000_000,
     }),
     metrics_per_client: integer({
-      doc: "Metrics that one client may define; further ones are refused, and their points counted.",
+      doc: "Metrics that one client may define; further ones are refused, and their points are counted.",
       default: 4096,
       min: 1,
       max: 65_536,
     }),
     name_length: integer({
-      doc: "Most bytes of the name of a client, a metric or a unit, of a kind and of an attribute's key.",
+      doc: "Bytes of the name of a client, a metric or a unit, of a kind and of an attribute's key, at most.",
       default: 255,
       min: 1,
       max: 65_535,
@@ -99,10 +102,10 @@ export const config = table({
       min: "100ms",
     }),
     idle_timeout: duration({
-      doc: "A client that says nothing for so long is disconnected. 0: never.",
+      doc: "A client that is silent for this long is disconnected. 0: never.",
       default: "0s",
     }),
-  }, { doc: "What clients may take of this server." })),
+  }, { doc: "How much of this server clients may use." })),
 }, {
   doc: "Receives measurements from relay clients.",
   check: ({ address, allow, deny, without_token }) => {
@@ -118,35 +121,38 @@ export const config = table({
 
 export type RelayServerConfig = Infer<typeof config>;
 
-/** Who can read or send what, that should not. */
+/** What others could read or send, although they should not. */
 export function advise({ address, tls, tokens, allow, without_token }: RelayServerConfig): Advice[] {
   if (isLoopback(parseAddress(address, { listen: true }).hostname)) return [];
   const advice: Advice[] = [];
   if (tls.cert === "") {
     advice.push({
       path: ["address"],
-      problem: "clients speak in clear text, which everybody on the way can read: set tls.cert and tls.key",
+      problem: "clients send in clear text, which others on the network can read: set tls.cert and tls.key",
     });
   } else if (tls.mode === "optional" && tokens === "" && allow.length === 0) {
     advice.push({
       path: ["tls", "mode"],
-      problem: "takes clear text from everywhere: name the networks of clients without TLS in allow",
+      problem: "accepts clear text from everywhere: list the networks of clients without TLS in allow",
     });
   } else if (tls.mode === "optional" && tokens !== "" && without_token.length === 0) {
     advice.push({
       path: ["tls", "mode"],
-      problem: "has no use: clients without TLS show no token, and without_token names none that need none",
+      problem: "has no effect: clients without TLS have no token, and without_token is empty",
     });
   }
   if (tokens === "" && allow.length === 0 && tls.client_ca === "") {
     advice.push({
       path: ["address"],
-      problem: "takes measurements from everybody, under every name: set tokens, or allow",
+      problem: "accepts measurements from everyone, under any name: set tokens or allow",
     });
   }
   for (const network of tokens === "" ? [] : without_token) {
     if (!/\/0$/.test(network)) continue;
-    advice.push({ path: ["without_token"], problem: `${network} is everybody: tokens have no use then` });
+    advice.push({
+      path: ["without_token"],
+      problem: `${network} is every address: then tokens have no effect`,
+    });
   }
   return advice;
 }

@@ -1,7 +1,7 @@
 /**
- * One client of the relay server: the handshake, then messages until it leaves, within limits of time and memory. Who
- * the client is, and what it sends, is looked at by {@linkcode ./handshake.ts}, {@linkcode ./acknowledged.ts} and
- * {@linkcode ./plain.ts}.
+ * One client of the relay server: the handshake, then messages until it leaves, within limits of time and memory.
+ * {@linkcode ./handshake.ts} identifies the client, {@linkcode ./acknowledged.ts} and {@linkcode ./plain.ts} take its
+ * messages.
  */
 import { formatAddress } from "../net/address.ts";
 import type { Peer } from "./admission/networks.ts";
@@ -18,16 +18,16 @@ import type { ServerShared } from "./shared.ts";
 import { ServerHandshake } from "./handshake.ts";
 import type { Transport } from "../net/transport.ts";
 
-/** Before the handshake a frame has no reason to be larger than this. */
+/** The largest frame before the handshake, in bytes. */
 const MAX_GREETING_BYTES = 64 * 1024;
-/** Frames above this are counted in the budget for large ones. */
+/** Frames above this size count against the budget for large frames. */
 const LARGE_FRAME_BYTES = 512 * 1024;
-/** A client that does not take our answer within this time is not there. */
+/** How long a client has to read the last answer and to close, in ms. */
 const MAX_CLOSE_MS = 1000;
 
 /** Serves one client; {@linkcode ClientConnection.finished} never rejects. */
 export class ClientConnection {
-  /** Resolves when the conversation is over and all that was received of it has been passed on. */
+  /** Resolves when the conversation is over and everything that was received has been passed on. */
   readonly finished: Promise<void>;
   #conn: Transport;
   readonly #shared: ServerShared;
@@ -39,18 +39,18 @@ export class ClientConnection {
   #log: Logger;
   /** The name that the client greeted with. */
   #name: string | null = null;
-  /** It is a client of ours, which says in a second message who it is. */
+  /** It is a client of ours, which introduces itself in a second message. */
   #isOurs = false;
-  /** What takes the messages of a client of ours, and of a real one: one of them, when it is let in. */
+  /** Takes the messages of a client of ours, or of a real agent: one of them is set once the client is accepted. */
   #acknowledged: AcknowledgedReceiver | null = null;
   #plain: PlainReceiver | null = null;
-  /** When the peer must have said more; `Infinity` while it may be silent. In `performance.now()` ms. */
+  /** By when more must arrive; `Infinity` while the peer may be silent. In `performance.now()` ms. */
   #deadline: number;
   #deadlineReason = "";
   #draining = false;
-  /** What comes is not looked at any more. */
+  /** Received data is ignored. */
   #deaf = false;
-  /** Nothing is read of this peer for now: the pipe is full, or others have the memory. */
+  /** Reading is paused: the pipe is full, or others use the memory. */
   #waiting = false;
   #drainEnd = Infinity;
   #closed = false;
@@ -63,7 +63,7 @@ export class ClientConnection {
     this.#shared = shared;
     this.#log = shared.log;
     const { hostname: shown, port } = conn.remoteAddr as Deno.NetAddr;
-    // A socket that takes both families shows IPv4 as IPv6.
+    // A socket for both families shows IPv4 as IPv6.
     const hostname = shown.replace(/^::ffff:(?=[\d.]+$)/, "");
     this.#address = formatAddress({ hostname, port });
     this.#peer = { hostname, scope: shared.scope };
@@ -79,7 +79,7 @@ export class ClientConnection {
     this.finished = this.#serve();
   }
 
-  /** The process stops: what has arrived is still read, then the connection is closed. */
+  /** The process stops: reads what has arrived, then closes the connection. */
   drain(): void {
     const now = performance.now();
     this.#draining = true;
@@ -96,10 +96,10 @@ export class ClientConnection {
     this.#closed = true;
     try {
       this.#conn.close();
-    } catch { /* it is closed already */ }
+    } catch { /* already closed */ }
   }
 
-  /** Ends the connection of a client that would not be let in any more. */
+  /** Closes the connection if its client would not be accepted any more. */
   recheck(): void {
     const reason = this.#closed ? undefined : this.#handshake.recheck();
     if (reason === undefined) return;
@@ -116,7 +116,7 @@ export class ClientConnection {
       return;
     }
     if (this.#draining && this.#acknowledged && !this.#deaf) {
-      // All that has arrived is taken. The client is told when it is safe, or it would send it again.
+      // Everything that arrived has been taken. The client waits for the acknowledgement, or it would send it again.
       this.#deaf = true;
       this.#deadline = this.#drainEnd;
       return;
@@ -127,12 +127,12 @@ export class ClientConnection {
     this.close();
   }
 
-  /** Tells a client of ours what has become safe. */
+  /** Acknowledges what has become safe to a client of ours. */
   acknowledge(): void {
     if (!this.#closed) this.#acknowledged?.acknowledge();
   }
 
-  /** The client has its last acknowledgement: it gets some time to read it and to close. */
+  /** Everything is acknowledged: gives the client some time to read that and to close. */
   #leave(now: number): void {
     if (this.#drainEnd === 0) return;
     this.#drainEnd = 0;
@@ -140,7 +140,7 @@ export class ClientConnection {
     this.#conn.closeWrite().catch(() => {});
   }
 
-  /** Says once what was refused since the last time. */
+  /** Logs what was refused since the last report. */
   report(): void {
     const { unknownMetric = 0, wrongKind = 0, badTime = 0, longName = this.#acknowledged?.longNames ?? 0 } =
       this.#plain?.rejected ?? {};
@@ -166,24 +166,27 @@ export class ClientConnection {
   async #serve(): Promise<void> {
     const conn = this.#conn as Deno.TcpConn;
     const { gatherer } = this.#shared;
-    /** We have ended it: what is behind that place is not looked at. */
+    /** This end closed it because of an error: the rest of the data is ignored. */
     let broken = false;
     try {
       conn.setNoDelay();
       conn.setKeepAlive();
-    } catch { /* gone already; the first read will say so */ }
+    } catch { /* already gone; the first read fails */ }
     try {
       if (!this.#shared.admission.isFlooded) {
         this.#conn = await this.#handshake.begin(this.#conn, this.#frames);
         await this.#converse();
       }
     } catch (error) {
-      // Reading fails when the deadline closes the socket; that has been said.
+      // Reading fails when the deadline closes the socket; that has been logged.
       if (!this.#closed) {
-        const ours = error instanceof ProtocolViolation || error instanceof PostcardError ||
+        const isViolation = error instanceof ProtocolViolation || error instanceof PostcardError ||
           error instanceof FrameError || error instanceof BatchCodecError;
-        broken = ours;
-        if (ours || error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe) {
+        broken = isViolation;
+        if (
+          isViolation || error instanceof Deno.errors.ConnectionReset ||
+          error instanceof Deno.errors.BrokenPipe
+        ) {
           this.#log.warn("Closing a connection", this.#fields({ reason: messageOf(error) }));
         } else this.#log.error("A connection failed", this.#fields({ reason: String(error) }));
       }
@@ -191,7 +194,7 @@ export class ClientConnection {
       this.close();
       this.#shared.strangers.delete(this);
       this.#shared.admission.left(this.#peer);
-      // Messages before one that broke off the conversation are good.
+      // The messages before the one that ended the conversation are valid.
       if (!gatherer.builder.isEmpty) await gatherer.gathered();
       const partial = this.#frames.partialBytes;
       if (partial > 0 && this.#name !== null && !broken) {
@@ -215,7 +218,7 @@ export class ClientConnection {
   async #converse(): Promise<void> {
     const frames = this.#frames;
     const { gatherer, limits, stats } = this.#shared;
-    // The first bytes are there already.
+    // The first bytes have been read already.
     for (let begun = false;; begun = true) {
       let pause: Promise<void> | undefined;
       if (begun) {
@@ -228,7 +231,7 @@ export class ClientConnection {
       }
 
       let points = 0;
-      // What had just come when the rest was handed over is taken by nobody.
+      // After the handover nothing more is taken.
       while (!gatherer.isClosed && frames.next()) {
         if (this.#name === null) {
           if (!await this.#greeted()) return;
@@ -257,7 +260,7 @@ export class ClientConnection {
     }
   }
 
-  /** Waits for room. The peer is not the one who is slow then. */
+  /** Waits for room; meanwhile the peer has no deadline. */
   async #room(room: Promise<void> | void): Promise<void> {
     if (!room) return;
     this.#waiting = true;
@@ -267,7 +270,7 @@ export class ClientConnection {
     this.#waiting = false;
   }
 
-  /** Takes from, or gives back to, the budget for large frames. Waits while others use it. */
+  /** Adjusts the share of the budget for large frames. Waits while others use it. */
   async #budget(bytes: number): Promise<void> {
     this.#giveBudget();
     if (bytes <= LARGE_FRAME_BYTES || bytes > this.#frames.maxBodyBytes) return;
@@ -280,7 +283,7 @@ export class ClientConnection {
     this.#budgeted = 0;
   }
 
-  /** A greeting has come. @returns whether the conversation goes on. */
+  /** Handles the greeting. @returns whether the conversation continues. */
   async #greeted(): Promise<boolean> {
     const greeted = await this.#handshake.greet(this.#conn, this.#frames);
     if (!greeted) {
@@ -320,7 +323,7 @@ export class ClientConnection {
     return true;
   }
 
-  /** A client of ours has said who it is. @returns whether the conversation goes on. */
+  /** Handles the introduction of a client of ours. @returns whether the conversation continues. */
   async #introduced(): Promise<boolean> {
     this.#acknowledged = await this.#handshake.welcome(
       this.#conn,
@@ -336,7 +339,7 @@ export class ClientConnection {
     return true;
   }
 
-  /** Closes so that the peer can still read our answer: not before it has closed, or a second has passed. */
+  /** Lets the peer read the answer: closes when the peer has closed, or after a second. */
   async #closeGently(): Promise<void> {
     await this.#conn.closeWrite();
     this.#deadline = performance.now() + MAX_CLOSE_MS;

@@ -1,10 +1,10 @@
-/** The memory that all connections of a server may spend on large frames. */
+/** The memory that all connections of a server together may use for large frames. */
 
 /** Frames larger than a receive buffer share this much memory, in bytes. */
 const LARGE_FRAMES_BYTES = 64 * 1024 * 1024;
 
 /**
- * A semaphore in bytes, first come, first served. A frame larger than the whole is let through when it is alone.
+ * A semaphore in bytes, first come, first served. A frame larger than the whole budget passes when it is alone.
  */
 export class FrameBudget {
   #free: number;

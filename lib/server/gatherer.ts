@@ -82,14 +82,14 @@ export class Gatherer implements Disposable {
   }
 
   #push(batches: Batch[]): Promise<void> | void {
-    // Nobody is told that points are safe which come after the end.
+    // Points that come after the end are never acknowledged.
     if (this.#isClosed) return;
     let room: Promise<void> | void = undefined;
     for (const batch of batches) room = this.#sink!.push(batch) ?? room;
     if (!room) return;
     return this.#blocked = room.then(() => {
       this.#blocked = null;
-      // Nobody else passes on what was gathered meanwhile.
+      // Passes on what was gathered meanwhile.
       this.gathered();
     });
   }

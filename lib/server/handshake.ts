@@ -1,6 +1,6 @@
 /**
- * The server's side of the handshake: whether TLS is spoken, the versions of both ends, and whether the client is let
- * in. A client of ours greets like any other, then says in a second message who it is (see docs/protocol.md).
+ * The server's side of the handshake: TLS or not, the versions of both ends, and whether the client is accepted. A
+ * client of ours greets like any other, then introduces itself in a second message (see docs/protocol.md).
  */
 import type { Peer } from "./admission/networks.ts";
 import type { Grant } from "./admission/tokens.ts";
@@ -26,10 +26,10 @@ import type { ServerShared } from "./shared.ts";
 import { TLS_HANDSHAKE } from "./tls.ts";
 import { type Transport, writeAll } from "../net/transport.ts";
 
-/** A client that speaks our version, and whose greeting has been answered. */
+/** A client with the right version, whose greeting has been answered. */
 export interface Greeted {
   readonly name: string;
-  /** What it may do; `null` for a client of ours, which has not said all yet. */
+  /** What it may do; `null` for a client of ours, which has not introduced itself yet. */
   readonly grant: Grant | null;
   /** Its versions, for the log. */
   readonly versions: { readonly alumet: string; readonly relay: string };
@@ -40,14 +40,14 @@ export class ServerHandshake {
   readonly #peer: Peer;
   readonly #address: string;
   readonly #unwanted: string | undefined;
-  /** What is said cannot be read on the way. */
+  /** The connection uses TLS. */
   #secure = false;
-  /** What the client may do, once it is let in. */
+  /** What the client may do; `null` until it is accepted. */
   #grant: Grant | null = null;
 
   /**
    * @param address Of the client, for the log.
-   * @param unwanted Why its address is not let in, if it is not.
+   * @param unwanted Why its address is refused, if it is.
    */
   constructor(shared: ServerShared, peer: Peer, address: string, unwanted: string | undefined) {
     this.#shared = shared;
@@ -57,10 +57,10 @@ export class ServerHandshake {
   }
 
   /**
-   * Reads the first bytes, which say whether the client speaks TLS.
+   * Reads the first bytes, and starts TLS if the client speaks it.
    *
-   * @returns the connection to go on with.
-   * @throws {ProtocolViolation} if it does, and no TLS comes about.
+   * @returns the connection to use from now on.
+   * @throws {ProtocolViolation} if TLS fails.
    */
   async begin(conn: Transport, frames: FrameReader): Promise<Transport> {
     const space = frames.space();
@@ -74,7 +74,7 @@ export class ServerHandshake {
     }
     if (!tls) {
       throw new ProtocolViolation(
-        "it speaks TLS, and there is no certificate (plugins.relay-server.tls.cert)",
+        "it speaks TLS, and this server has no certificate (plugins.relay-server.tls.cert)",
       );
     }
     try {
@@ -89,8 +89,8 @@ export class ServerHandshake {
   /**
    * Answers the greeting that `frames` has found.
    *
-   * @returns `null` if the client is refused; it has been told, and it has been logged.
-   * @throws {ProtocolViolation} if it is no greeting.
+   * @returns `null` if the client is refused; the client has got an answer, and it has been logged.
+   * @throws {ProtocolViolation} if it is not a greeting.
    */
   async greet(conn: Transport, frames: FrameReader): Promise<Greeted | null> {
     const reader = new PostcardReader(frames.bytes, frames.start, frames.end);
@@ -100,7 +100,7 @@ export class ServerHandshake {
       throw new ProtocolViolation(`the first message is number ${discriminant}, not a greeting`);
     }
     const greet = readControlMessage(reader, discriminant) as Greet;
-    // A client of ours says more, and is told more, before it is taken.
+    // A client of ours is accepted or refused after its second message.
     const grant = acknowledges(greet.relayVersion) ? null : this.#admit(name);
     const refused = typeof grant === "string";
     const accept = greet.protocolVersion === PROTOCOL_VERSION && !refused;
@@ -127,10 +127,10 @@ export class ServerHandshake {
   }
 
   /**
-   * A client of ours says who it is, in the message that `frames` has found, and is told what we have of it.
+   * Handles the introduction of a client of ours, which `frames` has found: answers with what the server has of it.
    *
-   * @returns what takes its batches; `null` if the client is refused, has been told, and it has been logged.
-   * @throws {ProtocolViolation} if the message is another one.
+   * @returns what takes its batches; `null` if the client is refused, has got the reason, and it has been logged.
+   * @throws {ProtocolViolation} if it is another message.
    */
   async welcome(
     conn: Transport,
@@ -142,7 +142,7 @@ export class ServerHandshake {
     reader.string();
     const discriminant = reader.discriminant(MESSAGE_END);
     if (discriminant !== MESSAGE.hello) {
-      throw new ProtocolViolation(`message number ${discriminant} where it should say who it is`);
+      throw new ProtocolViolation(`message number ${discriminant} instead of an introduction`);
     }
     const { instance, token } = readControlMessage(reader, discriminant) as Hello;
     const grant = this.#admit(name, token);
@@ -170,16 +170,16 @@ export class ServerHandshake {
     return receiver;
   }
 
-  /** Why this client would not be let in again, if it would not be: networks or tokens have changed. */
+  /** Why this client would be refused now, if it would be: networks or tokens may have changed. */
   recheck(): string | undefined {
     return this.#shared.admission.recheck(this.#peer, this.#grant);
   }
 
-  /** What this client may do, or why it is not taken; that has been logged. */
+  /** What this client may do, or why it is refused; a refusal has been logged. */
   #admit(name: string, token?: string): Grant | string {
     const { tls, admission } = this.#shared;
     let reason = this.#unwanted;
-    if (tls?.mode === "required" && !this.#secure) reason ??= "this server only takes TLS connections";
+    if (tls?.mode === "required" && !this.#secure) reason ??= "this server only accepts TLS connections";
     const grant = reason ?? admission.check({ ...this.#peer, name, token });
     if (typeof grant === "string") admission.refuse({ client: name, address: this.#address, reason: grant });
     else this.#grant = grant;

@@ -1,6 +1,6 @@
 /**
- * What a real Alumet client sends, the server's side of {@linkcode ../client/plain.ts}: metrics under numbers of its own, and
- * points. Nothing of it is acknowledged; what a client of ours sends is taken by {@linkcode ./acknowledged.ts}.
+ * The server's end of a connection to a real Alumet client: metrics under its own numbers, and points. Nothing is
+ * acknowledged. {@linkcode ./acknowledged.ts} takes what a client of ours sends.
  */
 import type { BatchBuilder } from "../points/batch_builder.ts";
 import type { ClientMetrics } from "./client_metrics.ts";
@@ -22,15 +22,15 @@ import type { TableBudget } from "../wire/series_table.ts";
 export interface PlainReceiverOptions {
   /** The name that the client greeted with. */
   name: string;
-  /** Whether it may send under other names, of clients whose points it passes on. */
+  /** Whether it may pass on points of other clients, under their names. */
   forward: boolean;
   metrics: ClientMetrics;
   clients: ClientTable;
   builder: BatchBuilder;
-  /** The memory of the tables of series. */
+  /** The memory for tables of series. */
   tables: TableBudget;
   limits: PointDecoderLimits;
-  /** Points that were kept, and those that were not, are added here. */
+  /** Counters to update. */
   stats: { points: number; rejectedPoints: number };
   onRefusedMetric: (problem: string) => void;
 }
@@ -39,7 +39,7 @@ export interface PlainReceiverOptions {
 export class PlainReceiver implements Disposable {
   readonly #options: PlainReceiverOptions;
   readonly #decoder: PointDecoder;
-  /** The sender of the last message, its bytes, and its record. */
+  /** The sender of the last message, its encoded name, and its record. */
   #sender = "";
   #senderBytes: Uint8Array = new Uint8Array(0);
   #client: ClientRecord | null = null;
@@ -49,7 +49,7 @@ export class PlainReceiver implements Disposable {
     this.#decoder = new PointDecoder(options.tables, options.limits);
   }
 
-  /** Points that were refused since the beginning, by reason. */
+  /** Points that were refused so far, by reason. */
   get rejected(): Readonly<RejectedPoints> {
     return this.#decoder.rejected;
   }
@@ -58,14 +58,14 @@ export class PlainReceiver implements Disposable {
    * Takes the message that `frames` has found.
    *
    * @returns how many points of it are kept.
-   * @throws {ProtocolViolation}
-   * @throws {PostcardError} Nothing of this message is kept then.
+   * @throws {ProtocolViolation} if the client may not send it.
+   * @throws {PostcardError} if it is malformed; nothing of it is kept then.
    */
   take(frames: FrameReader): number {
     const { bytes, view, start, end } = frames;
     const { name, forward, builder, clients, stats } = this.#options;
     const at = this.#readSender(bytes, start, end);
-    // The discriminant is one byte, unless a peer writes it longer than it needs to be.
+    // The discriminant is one byte, unless a peer encodes it longer than necessary.
     const reader = new PostcardReader(bytes, at, end);
     const discriminant = reader.discriminant(PLAIN_MESSAGE_END);
     if (this.#sender !== name && !forward) {
@@ -91,7 +91,7 @@ export class PlainReceiver implements Disposable {
     return 0;
   }
 
-  /** Sets `#sender`; a name is decoded only when it is not the one of the last message. @returns the place behind it. */
+  /** Sets `#sender`; decodes the name only if it differs from the last one. @returns the offset behind it */
   #readSender(bytes: Uint8Array, start: number, end: number): number {
     const known = this.#senderBytes;
     const after = start + known.length;
@@ -122,7 +122,7 @@ export class PlainReceiver implements Disposable {
     }
   }
 
-  /** Gives the memory of its tables back. */
+  /** Gives back the memory of its tables. */
   [Symbol.dispose](): void {
     this.#decoder.close();
   }

@@ -1,4 +1,4 @@
-/** What the keys of the configuration become: files that are opened, limits, and rules of admission. */
+/** Turns the configuration into what the server needs: opened files, limits, and rules of admission. */
 import type { AdmissionOptions } from "./admission/admission.ts";
 import { Tokens } from "./admission/tokens.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
@@ -7,7 +7,7 @@ import type { Logger } from "../base/log.ts";
 import { DEFAULT_LIMITS, type ServerLimits, type ServerShared } from "./shared.ts";
 import { TlsTerminator } from "./tls.ts";
 
-/** @throws {ExitError} if the files are no certificate and its key. */
+/** @throws {ExitError} if the files are not a certificate and its key. */
 export async function openTls(config: RelayServerConfig["tls"], log: Logger): Promise<ServerShared["tls"]> {
   const { cert, key, client_ca, mode } = config;
   if (cert === "") return undefined;
@@ -23,7 +23,7 @@ export async function openTls(config: RelayServerConfig["tls"], log: Logger): Pr
   }
 }
 
-/** @throws {ExitError} if there is a file that cannot be used. */
+/** @throws {ExitError} if the file cannot be used. */
 export function openTokens(path: string, log: Logger): Tokens | undefined {
   if (path === "") return undefined;
   try {
@@ -39,7 +39,7 @@ export function openTokens(path: string, log: Logger): Tokens | undefined {
   }
 }
 
-/** What clients may take of the server. */
+/** How much of the server clients may use. */
 export function limitsOf({ limits }: RelayServerConfig): ServerLimits {
   return {
     ...DEFAULT_LIMITS,
@@ -52,7 +52,7 @@ export function limitsOf({ limits }: RelayServerConfig): ServerLimits {
   };
 }
 
-/** Who is let in. */
+/** Which clients are accepted. */
 export function admissionOf(options: RelayServerConfig, tokens: Tokens | undefined): AdmissionOptions {
   return {
     allow: options.allow,

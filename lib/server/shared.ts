@@ -12,25 +12,25 @@ import type { TlsTerminator } from "./tls.ts";
 
 /** Timeouts of a conversation, in milliseconds. */
 export interface ServerLimits {
-  /** From the connection to the whole greeting. @default {10000} */
+  /** From the connection to the complete greeting. @default {10000} */
   handshakeMs: number;
   /** Silence within a frame. @default {60000} */
   frameMs: number;
-  /** Silence after which, at a stop, nothing more is expected to have been sent. @default {100} */
+  /** At a stop, silence after which no more data is expected. @default {100} */
   drainIdleMs: number;
-  /** At a stop, the longest that a client which goes on sending is listened to. @default {2000} */
+  /** At a stop, the longest time to read from a client that keeps sending. @default {2000} */
   drainMs: number;
-  /** How often a client of ours is told that the server is there, while it waits. @default {5000} */
+  /** How often a client that waits for an acknowledgement gets a sign of life. @default {5000} */
   signOfLifeMs: number;
   /** Silence between messages. @default {Infinity} */
   idleMs: number;
-  /** Of one connection. @default {Infinity} */
+  /** What one connection may send per second. @default {Infinity} */
   bytesPerSecond: number;
-  /** Series of a client: in the stream of one of ours, and remembered of others. @default {65536} */
+  /** Series of one client that are kept in memory. @default {65536} */
   maxSeries: number;
   /** Metrics that one client may define. @default {4096} */
   maxMetrics: number;
-  /** Bytes of a name, of whatever. @default {255} */
+  /** Bytes of any name. @default {255} */
   maxNameBytes: number;
 }
 
@@ -55,16 +55,16 @@ export interface ServerStats extends Record<string, number> {
   points: number;
   bytes: number;
   rejectedPoints: number;
-  /** Points that a client has sent again, and that had been taken before. */
+  /** Points that a client sent again although they had been taken before. */
   duplicatePoints: number;
 }
 
-/** What connections share. */
+/** What the connections share. */
 export interface ServerShared {
   readonly log: Logger;
   readonly metrics: ClientMetrics;
   readonly clients: ClientTable;
-  /** When a client of ours is told that a batch is safe. */
+  /** When a batch is acknowledged to a client of ours. */
   readonly safety: Safety;
   readonly limits: ServerLimits;
   readonly stats: ServerStats;
@@ -72,15 +72,15 @@ export interface ServerShared {
   readonly frames: FrameBudget;
   /** Where connections put their points. */
   readonly gatherer: Gatherer;
-  /** How large a receive buffer may grow now, in bytes. */
+  /** How large a receive buffer may become now, in bytes. */
   bufferBytes(): number;
-  /** Open connections of that client. */
+  /** Open connections, by the name of the client. */
   readonly names: Map<string, number>;
   readonly admission: Admission;
-  /** The interface that is listened on, where it is one. */
+  /** The interface of a scoped address. */
   readonly scope: string | undefined;
-  /** For clients that come in TLS, and whether others are taken. */
+  /** TLS, and whether clients without it are accepted; `undefined` where there is no certificate. */
   readonly tls: { readonly terminator: TlsTerminator; readonly mode: "required" | "optional" } | undefined;
-  /** Connections that have not said who they are. */
+  /** Connections that have not introduced themselves. */
   readonly strangers: Set<object>;
 }

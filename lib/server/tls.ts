@@ -1,7 +1,7 @@
 /**
- * The server's side of TLS, on a port that takes plain connections as well. A connection whose first byte begins a TLS
- * record is passed on, byte by byte, to a TLS listener within this process, and what that listener accepts takes its
- * place. So the port stays the same socket when certificates change, and hosts can go over to TLS one by one.
+ * The server's side of TLS, on a port that accepts plain connections as well. A connection whose first byte begins a
+ * TLS record is forwarded to a TLS listener within this process, and the connection that this listener accepts takes
+ * its place. So the port stays the same socket when certificates change, and hosts can change to TLS one by one.
  */
 import type { ClientCaOptions } from "../net/certified.ts";
 import { messageOf } from "../base/errors.ts";
@@ -11,7 +11,7 @@ import { type Transport, writeAll } from "../net/transport.ts";
 /** The first byte of a TLS handshake; a frame of the relay protocol never begins with it. */
 export const TLS_HANDSHAKE = 0x16;
 const BUFFER_BYTES = 64 * 1024;
-/** Certificates are looked at again after so long, in ms. */
+/** How often certificates are checked for changes, in ms. */
 const CHECK_MS = 2000;
 const LOOPBACK = "127.0.0.1";
 
@@ -19,13 +19,13 @@ export interface CertificateFiles {
   /** Paths of PEM files: the chain, the server's certificate first, and its private key. */
   cert: string;
   key: string;
-  /** Path of a PEM file with the CAs of which clients must show a certificate; none is asked for without it. */
+  /** Path of a PEM file with the CAs of client certificates; without it, clients need none. */
   client_ca?: string;
 }
 
-/** A listener on loopback, and what it makes of connections whose ports are known. */
+/** A TLS listener on loopback for one version of the certificate; it only serves connections of this process. */
 class Generation {
-  /** Connections to it that are on their way, or have come before it was known that they would. */
+  /** Connections to it that this process has opened, and that the listener has not accepted yet. */
   #pending = 0;
   readonly #expected = new Map<number, PromiseWithResolvers<Transport>>();
   readonly #early = new Map<number, Promise<Transport>>();
@@ -33,7 +33,7 @@ class Generation {
   #port = 0;
   #stop: () => void = () => {};
 
-  /** @throws when the files cannot be read, or are no certificate and its key. */
+  /** @throws if the files cannot be read, or are not a certificate and its key. */
   static async open(files: CertificateFiles): Promise<Generation> {
     const generation = new Generation();
     const cert = Deno.readTextFileSync(files.cert);
@@ -45,8 +45,8 @@ class Generation {
   }
 
   /**
-   * Both ends of a new connection to this listener; the second one when its handshake is done. `abandon` says that
-   * nobody waits for it any more.
+   * Both ends of a new connection to this listener; the second one when its handshake is done. `abandon` ends the wait
+   * for it.
    */
   async connect(): Promise<{ plain: Deno.TcpConn; secure: Promise<Transport>; abandon: () => void }> {
     this.#pending++;
@@ -74,18 +74,18 @@ class Generation {
   close(): void {
     try {
       this.#stop();
-    } catch { /* closed before */ }
+    } catch { /* already closed */ }
   }
 
-  /** Closes it when the connections that are on their way have arrived. */
+  /** Closes it as soon as no connection is pending. */
   retire(): void {
     this.#retired = true;
     if (this.#pending === 0) this.close();
   }
 
-  /** A connection of that port has come, or failed. */
+  /** The connection from this port was accepted, or failed. */
   #arrived(port: number, conn: Promise<Transport>): void {
-    // It may fail before anybody looks at it.
+    // It may fail before anyone awaits it.
     conn.catch(() => {});
     const expected = this.#expected.get(port);
     if (expected) {
@@ -99,7 +99,7 @@ class Generation {
   #done(): void {
     this.#pending--;
     if (this.#pending > 0) return;
-    // Another program of this host has found the port; it would come without an address.
+    // These are from other programs on this host, which found the port.
     for (const conn of this.#early.values()) void conn.then(close, () => {});
     this.#early.clear();
     if (this.#retired) this.close();
@@ -129,7 +129,7 @@ class Generation {
     const problem = await certificatesProblem(options);
     if (problem) {
       throw new Error(
-        `client certificates cannot be asked for with this version of Deno (${problem}); remove client_ca and use tokens`,
+        `this version of Deno does not enforce client certificates (${problem}); remove client_ca and use tokens`,
       );
     }
     const listener = await listenCertified(
@@ -176,18 +176,18 @@ export class TlsTerminator implements Disposable {
     this.#stamp = stamp;
   }
 
-  /** @throws when the files cannot be read, or are no certificate and its key. */
+  /** @throws if the files cannot be read, or are not a certificate and its key. */
   static async open(files: CertificateFiles, log: Logger, checkMs = CHECK_MS): Promise<TlsTerminator> {
     const stamp = stampOf(files);
     return new TlsTerminator(files, log, checkMs, await Generation.open(files), stamp);
   }
 
   /**
-   * Goes on with a connection in TLS.
+   * Starts TLS on a connection.
    *
-   * @param received What has been read of it.
-   * @returns The decrypted side, when the handshake is done. Closing it closes the connection.
-   * @throws what the handshake fails with. The connection is closed then.
+   * @param received The bytes that have been read from it.
+   * @returns the decrypted side, when the handshake is done. Closing it closes the connection.
+   * @throws the error of the handshake; the connection is closed then.
    */
   async secure(conn: Transport, received: Uint8Array): Promise<Transport> {
     await this.#renew();
@@ -204,7 +204,7 @@ export class TlsTerminator implements Disposable {
         close(plain);
         throw new Error("the connection ended in the handshake");
       });
-      // After the handshake it is the ordinary end.
+      // After the handshake this is an ordinary end.
       over.catch(() => {});
       return await Promise.race([secure, over]);
     } catch (error) {
@@ -219,7 +219,7 @@ export class TlsTerminator implements Disposable {
     this.#generation.close();
   }
 
-  /** Takes new files. Where they are no good, those before go on. */
+  /** Reads the files if they have changed. If they are unusable, the previous ones stay in use. */
   async #renew(): Promise<void> {
     const now = performance.now();
     if (now - this.#checkedMs < this.#checkMs) return;
@@ -233,7 +233,7 @@ export class TlsTerminator implements Disposable {
       this.#log.info("The certificate has been read again", { cert: this.#files.cert });
       before.retire();
     } catch (error) {
-      this.#log.error("The new certificate cannot be used, going on with the one before", {
+      this.#log.error("The new certificate is unusable, the previous one stays in use", {
         cert: this.#files.cert,
         reason: messageOf(error),
       });
@@ -241,7 +241,7 @@ export class TlsTerminator implements Disposable {
   }
 }
 
-/** Changes when one of the files does. */
+/** Differs when one of the files has changed. */
 function stampOf({ cert, key, client_ca }: CertificateFiles): string {
   return [cert, key, client_ca || cert].map((path) => {
     const { mtime, size, ino } = Deno.statSync(path);
@@ -249,7 +249,7 @@ function stampOf({ cert, key, client_ca }: CertificateFiles): string {
   }).join(",");
 }
 
-/** Passes bytes on until one side ends. Never rejects. */
+/** Forwards bytes until one side ends. Never rejects. */
 async function pass(from: Transport, to: Transport): Promise<void> {
   const buffer = new Uint8Array(BUFFER_BYTES);
   try {
@@ -258,7 +258,7 @@ async function pass(from: Transport, to: Transport): Promise<void> {
     }
     await to.closeWrite();
   } catch {
-    // The other direction ends with it.
+    // Ends the other direction as well.
     close(from);
     close(to);
   }
@@ -267,5 +267,5 @@ async function pass(from: Transport, to: Transport): Promise<void> {
 function close(conn: Transport): void {
   try {
     conn.close();
-  } catch { /* closed before */ }
+  } catch { /* already closed */ }
 }

@@ -26,7 +26,7 @@ const CERT = 'cert = "/c.pem"\nkey = "/c.key"';
 /** `undefined`: it is safe. */
 const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
   ["a server in clear text", server('allow = ["10.0.0.0/8"]'), /clear text.*set tls\.cert/],
-  ["a server that takes everybody", server("", CERT), /takes measurements from everybody/],
+  ["a server that takes everybody", server("", CERT), /accepts measurements from everyone/],
   ["a server in TLS, with tokens", server('tokens = "/none"', CERT), undefined],
   ["a server in TLS for one network", server('allow = ["10.0.0.0/8"]', CERT), undefined],
   ["a server on loopback", server('address = "127.0.0.1:1"'), undefined],
@@ -39,9 +39,9 @@ const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
   [
     "clear text from everywhere",
     server("", `${CERT}\nmode = "optional"`),
-    /takes clear text from everywhere/,
+    /accepts clear text from everywhere/,
   ],
-  ["optional that lets nobody in", server('tokens = "/none"', `${CERT}\nmode = "optional"`), /has no use/],
+  ["optional that lets nobody in", server('tokens = "/none"', `${CERT}\nmode = "optional"`), /has no effect/],
   [
     "agents of a network",
     server('tokens = "/none"\nwithout_token = ["10.0.0.0/8"]', `${CERT}\nmode = "optional"`),
@@ -50,7 +50,7 @@ const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
   [
     "everybody without a token",
     server('tokens = "/none"\nwithout_token = ["::/0"]', CERT),
-    /::\/0 is everybody/,
+    /::\/0 is every address/,
   ],
   ["a token in clear", client('token = "alumet_secret"', "enable = true"), /token: a secret in clear/],
   ["a token by a variable", client('token = "${T}"', "enable = true"), undefined],
@@ -58,7 +58,7 @@ const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
   [
     "a token without TLS",
     client('token_file = "/none"\nrelay_server = "relay.test:1"'),
-    /not told the token/,
+    /the token is not sent/,
   ],
   ["a token to this machine", client('token_file = "/none"\nrelay_server = "[::1]:1"'), undefined],
   [

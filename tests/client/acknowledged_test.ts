@@ -26,7 +26,7 @@ function valuesOf({ points }: TestServer): number[] {
   return points.map(({ value }) => Number(value));
 }
 
-Deno.test("a batch is forgotten when the server has acknowledged it, and not before", async () => {
+Deno.test("a client keeps a batch until the server has acknowledged it", async () => {
   await using listener = new HandServer();
   await using client = new TestClient(configOf(listener.port));
   await using server = await AcknowledgingServer.accept(listener);
@@ -46,7 +46,7 @@ Deno.test("a batch is forgotten when the server has acknowledged it, and not bef
   assert.equal(client.client.stats.acknowledgedPoints, 30);
 });
 
-Deno.test("what was not acknowledged is sent again on the next connection, what the server has is not", async () => {
+Deno.test("unacknowledged batches are sent again on the next connection, those that the server has are not", async () => {
   await using listener = new HandServer();
   await using client = new TestClient(configOf(listener.port, quick));
   {
@@ -70,7 +70,7 @@ Deno.test("what was not acknowledged is sent again on the next connection, what 
   assert.equal(client.journal.pendingPoints, 0);
 });
 
-Deno.test("at its end a client waits for the acknowledgement of all that it has sent", async () => {
+Deno.test("at the end a client waits until everything it sent is acknowledged", async () => {
   await using listener = new HandServer();
   await using client = new TestClient(configOf(listener.port));
   await using server = await AcknowledgingServer.accept(listener);
@@ -87,7 +87,7 @@ Deno.test("at its end a client waits for the acknowledgement of all that it has 
   await client.done;
 });
 
-Deno.test("so much is under way, and no more, until the server acknowledges", async () => {
+Deno.test("a client sends no more than its window until the server acknowledges", async () => {
   await using listener = new HandServer();
   const journal = journalOf();
   await using client = new TestClient(configOf(listener.port), journal);
@@ -104,7 +104,7 @@ Deno.test("so much is under way, and no more, until the server acknowledges", as
   await until(() => received === 37);
 });
 
-Deno.test("a batch that comes twice is taken once, and both times acknowledged", async () => {
+Deno.test("a batch that arrives twice is taken once, and acknowledged both times", async () => {
   await using server = new TestServer();
   {
     await using client = await AcknowledgedClient.connect(server.port, "node-1");
@@ -125,7 +125,7 @@ Deno.test("a batch that comes twice is taken once, and both times acknowledged",
   assert.deepEqual([record.receivedPoints, record.duplicatePoints, record.accepted], [40, 10, 9]);
 });
 
-Deno.test("the same numbers of another instance, or of another name, are other batches", async () => {
+Deno.test("equal numbers of another instance are other batches", async () => {
   await using server = new TestServer();
   await using a = await AcknowledgedClient.connect(server.port, "a");
   await using b = await AcknowledgedClient.connect(server.port, "b");
@@ -137,7 +137,7 @@ Deno.test("the same numbers of another instance, or of another name, are other b
   assert.deepEqual(valuesOf(server), upTo(6));
 });
 
-Deno.test("two connections of one client, the old one not yet dead, give each batch once", async () => {
+Deno.test("while the old connection of a client is still open, the new one stores each batch once", async () => {
   await using server = new TestServer();
   server.collector.holdsBack = true;
   await using old = await AcknowledgedClient.connect(server.port, "n");
@@ -157,7 +157,7 @@ Deno.test("two connections of one client, the old one not yet dead, give each ba
   assert.deepEqual(valuesOf(server), upTo(15));
 });
 
-Deno.test("nothing is acknowledged that is not safe, and one answer is enough for many batches", async () => {
+Deno.test("only safe batches are acknowledged, and one acknowledgement covers many", async () => {
   await using server = new TestServer();
   server.collector.holdsBack = true;
   await using client = await AcknowledgedClient.connect(server.port, "n");
@@ -182,7 +182,7 @@ Deno.test("a batch without points is acknowledged like any other", async () => {
   assert.deepEqual(valuesOf(server), [0, 1]);
 });
 
-Deno.test("batches of many clients share a batch of the server, and none is parted", async () => {
+Deno.test("batches of many clients share a batch of the server, and none is split", async () => {
   await using server = new TestServer();
   const chance = new Chance(7);
   const clients = await Promise.all(
@@ -209,7 +209,7 @@ Deno.test("batches of many clients share a batch of the server, and none is part
   for (const client of clients) await client[Symbol.asyncDispose]();
 });
 
-Deno.test("a batch that cannot be decoded closes that connection, and costs nothing that was taken before", async () => {
+Deno.test("a malformed batch closes its connection, and loses nothing that was taken before", async () => {
   await using server = new TestServer();
   await using good = await AcknowledgedClient.connect(server.port, "good");
   await using bad = await AcknowledgedClient.connect(server.port, "bad");
@@ -231,7 +231,7 @@ Deno.test("a batch that cannot be decoded closes that connection, and costs noth
   assert.equal(server.logs.matching(/WARN.*Closing a connection.*client="?bad/).length, 1);
 });
 
-Deno.test("what is no message of acknowledged delivery closes the connection", async () => {
+Deno.test("a message outside acknowledged delivery closes the connection", async () => {
   await using server = new TestServer();
   const instead: Uint8Array[] = [
     encodeFrame("n", { type: "registerMetrics", metrics: [] }),
@@ -253,7 +253,7 @@ Deno.test("what is no message of acknowledged delivery closes the connection", a
   assert.equal(server.logs.matching(/WARN.*Closing a connection/).length, 3);
 });
 
-Deno.test("a metric that there is no room for costs its points, and they are counted", async () => {
+Deno.test("a metric that does not fit loses its points, and they are counted", async () => {
   const full = new MetricRegistry(1);
   await using server = new TestServer({ registry: full });
   await using client = await AcknowledgedClient.connect(server.port, "n");
@@ -266,7 +266,7 @@ Deno.test("a metric that there is no room for costs its points, and they are cou
   assert.equal(server.server.stats.rejectedPoints, 2);
 });
 
-Deno.test("a batch with points that no message can have is given up and said, and the others go on", async () => {
+Deno.test("a batch that no message can carry is given up and logged, and the others are sent", async () => {
   await using server = new TestServer();
   await using client = new TestClient(configOf(server.port));
   client.push(numbered(3));
@@ -278,7 +278,7 @@ Deno.test("a batch with points that no message can have is given up and said, an
   assert.equal(client.logs.matching(/ERROR.*cannot be sent and is given up/).length, 1);
 });
 
-Deno.test("a server that gives no sign of life while something is under way is given up, one that does is not", async () => {
+Deno.test("a server that stays silent while it owes an acknowledgement is given up, one with signs of life is not", async () => {
   await using listener = new HandServer();
   const limits = { ...DEFAULT_LIMITS, silenceMs: 120 };
   await using client = new TestClient(configOf(listener.port, quick), journalOf(), limits);
@@ -298,7 +298,7 @@ Deno.test("a server that gives no sign of life while something is under way is g
   assert.equal(client.logs.matching(/silent for 120ms/).length, 1);
 });
 
-Deno.test("a server that has been sent nothing yet may be silent for as long as points are gathered", async () => {
+Deno.test("a server that owes nothing may be silent as long as the client gathers points", async () => {
   await using listener = new HandServer();
   const limits = { ...DEFAULT_LIMITS, silenceMs: 60 };
   const gathering = { ...quick, buffer_max_length: 4096, buffer_timeout: 400 };
@@ -312,7 +312,7 @@ Deno.test("a server that has been sent nothing yet may be silent for as long as 
   assert.deepEqual([connections, sentPoints, resentPoints], [1, 1, 0]);
 });
 
-Deno.test("a server whose pipe is full says that it is there", async () => {
+Deno.test("a server whose pipe is full gives signs of life", async () => {
   await using server = new TestServer({ signOfLifeMs: 60 });
   server.collector.holdsBack = true;
   await using client = await AcknowledgedClient.connect(server.port, "n");
@@ -339,7 +339,7 @@ Deno.test("a server that stops acknowledges what it has taken before it closes",
   await stopped;
 });
 
-Deno.test("a server that stops does not wait for ever for what cannot become safe", async () => {
+Deno.test("a server that stops does not wait forever for what cannot become safe", async () => {
   const server = new TestServer({ drainMs: 200 });
   server.collector.holdsBack = true;
   await using client = await AcknowledgedClient.connect(server.port, "n");
@@ -349,7 +349,7 @@ Deno.test("a server that stops does not wait for ever for what cannot become saf
   await client.peer.closed();
 });
 
-Deno.test("a server that has more of a client than its journal had is told of a new instance, and nothing is dropped", async () => {
+Deno.test("a client whose server has more than its journal continues under a new instance id, and loses nothing", async () => {
   await using listener = new HandServer();
   await using client = new TestClient(configOf(listener.port, quick));
   const { id } = client.journal;
@@ -363,7 +363,7 @@ Deno.test("a server that has more of a client than its journal had is told of a 
   assert.equal(client.logs.matching(/ERROR.*restored or copied/).length, 1);
 });
 
-Deno.test("a client goes from a server of ours to a real one and back, and loses nothing", async () => {
+Deno.test("a client changes from a server of ours to a real one and back, and loses nothing", async () => {
   await using listener = new HandServer();
   await using client = new TestClient(configOf(listener.port, quick));
   {
@@ -389,7 +389,7 @@ Deno.test("a client goes from a server of ours to a real one and back, and loses
   await client.finish();
 });
 
-Deno.test("acknowledge = stored waits for every output, and asks them what they have of a client", async () => {
+Deno.test("acknowledge = stored waits for each output, and asks the outputs what they have of a client", async () => {
   const clients = new ClientTable();
   await using server = new TestServer({ clients, safety: "stored" });
   server.collector.clients = undefined;
@@ -418,7 +418,7 @@ Deno.test("acknowledge = stored waits for every output, and asks them what they 
   await answer;
 });
 
-Deno.test("maxSeries of the welcome is kept: a stream that would have more begins anew", async () => {
+Deno.test("the client obeys maxSeries: a stream that would exceed it starts again", async () => {
   await using listener = new HandServer();
   await using client = new TestClient(configOf(listener.port));
   await using server = await AcknowledgingServer.accept(listener, 0, 10);
@@ -433,7 +433,7 @@ Deno.test("maxSeries of the welcome is kept: a stream that would have more begin
   await server.acknowledge(10);
 });
 
-Deno.test("a client of ours is served by a hop, whose points keep its name", async () => {
+Deno.test("points of a client keep its name behind a hop", async () => {
   await using last = new TestServer();
   const journal = journalOf();
   await using hop = new TestServer({ clients: journal.clients });
@@ -450,7 +450,7 @@ Deno.test("a client of ours is served by a hop, whose points keep its name", asy
   await passing.finish();
 });
 
-Deno.test("connections that break anywhere, at random, cost nothing and double nothing", async () => {
+Deno.test("connections that break at random places neither lose nor double a point", async () => {
   const chance = new Chance(20261123);
   const clients = new ClientTable();
   const points: number[] = [];
@@ -480,7 +480,7 @@ Deno.test("connections that break anywhere, at random, cost nothing and double n
   assert.ok(client.client.stats.connections > 5);
 });
 
-Deno.test("the session of a real agent takes at most 8 bytes a point on the wire, and is the same behind it", async () => {
+Deno.test("the session of a real agent takes at most 8 bytes per point on the wire, and is unchanged behind it", async () => {
   await using server = new TestServer();
   await using client = new TestClient(configOf(server.port));
   const batches = sessionBatches();
@@ -498,7 +498,7 @@ Deno.test("the session of a real agent takes at most 8 bytes a point on the wire
   );
 });
 
-Deno.test("a client that says hello late is closed like any that is silent in the handshake", async () => {
+Deno.test("a client that introduces itself late is disconnected, like any that is silent in the handshake", async () => {
   await using server = new TestServer({ handshakeMs: 100 });
   await using peer = await Peer.connect(server.port);
   await peer.send(greeting("n", 2, OUR_RELAY_VERSION));
@@ -506,7 +506,7 @@ Deno.test("a client that says hello late is closed like any that is silent in th
   await peer.closed();
 });
 
-Deno.test("what a hop passes on is sent when its own journal has it, what it measures itself at once", () =>
+Deno.test("a hop passes points on once they are in its own journal, and sends its own at once", () =>
   withDirectory(async (directory) => {
     await using server = new TestServer();
     await using journal = await open(directory, { sync: 300 });
@@ -524,7 +524,7 @@ Deno.test("what a hop passes on is sent when its own journal has it, what it mea
     assert.deepEqual(valuesOf(server), upTo(5));
   }));
 
-Deno.test("acknowledgements that come while the window is being filled are not missed", async () => {
+Deno.test("acknowledgements that arrive while the window fills are not missed", async () => {
   await using listener = new HandServer();
   await using client = new TestClient(configOf(listener.port));
   await using server = await AcknowledgingServer.accept(listener);
@@ -538,7 +538,7 @@ Deno.test("acknowledgements that come while the window is being filled are not m
   await acknowledging;
 });
 
-Deno.test("a message behind the one with which a server hands over is taken by nobody, and counts nowhere", async () => {
+Deno.test("a message after the handover of a server is neither taken nor counted", async () => {
   let handOver = () => {};
   class Ending extends Collector {
     override push(batch: Batch): void {
@@ -557,7 +557,7 @@ Deno.test("a message behind the one with which a server hands over is taken by n
   assert.equal(server.clients.get("n", INSTANCE).receivedPoints, 5);
 });
 
-Deno.test("a server that is told to hand over passes on what it has gathered, and nothing behind it", async () => {
+Deno.test("at the handover a server passes on what it has gathered, and nothing later", async () => {
   const server = new TestServer();
   server.collector.holdsBack = true;
   await using client = await AcknowledgedClient.connect(server.port, "n");

@@ -44,7 +44,7 @@ async function receive(peer: Peer): Promise<Received | null> {
   return { type, sender, count: message.count, values };
 }
 
-Deno.test("points arrive at a server with the client's name, in order, and the client ends when all are sent", async () => {
+Deno.test("points arrive at a server in order, with the client's name, and the client ends when all are sent", async () => {
   await using server = new TestServer();
   await using client = new TestClient(configOf(server.port));
   for (let n = 0; n < 50; n++) client.push(numbered(20, n * 20));
@@ -77,7 +77,7 @@ Deno.test("with buffer_max_length 0 each batch is sent at once, as one message",
   assert.deepEqual((await receive(peer))?.values, [3, 4]);
 });
 
-Deno.test("buffer_max_length counts bytes of encoded points: a buffer that is full is sent whole", async () => {
+Deno.test("buffer_max_length counts bytes of encoded points: a full buffer is sent completely", async () => {
   await using server = new HandServer();
   // A point of this series has 40 bytes.
   await using client = new TestClient(configOf(server.port, { buffer_max_length: 200 }));
@@ -94,7 +94,7 @@ Deno.test("buffer_max_length counts bytes of encoded points: a buffer that is fu
   assert.equal((await receive(peer))!.count, 23);
 });
 
-Deno.test("a real server, which looks at one message per read and drops the rest, gets everything", async () => {
+Deno.test("a real server, which handles one message per read and drops the rest, gets everything", async () => {
   for (const buffer_max_length of [0, 200, 4096]) {
     await using server = new HandServer();
     await using client = new TestClient(configOf(server.port, { buffer_max_length, buffer_timeout: 50 }));
@@ -143,7 +143,7 @@ Deno.test("a real server gets the points of many clients in few messages, each u
   }
 });
 
-Deno.test("a unit that a real server does not know is put into the metric's name there, and only there", async () => {
+Deno.test("a unit that a real server does not know is part of the metric's name there, and only there", async () => {
   const carbon = series(metricOf("carbon_emission", "u64", { base: "g_CO2", prefix: "milli" }));
   await using real = new HandServer();
   await using toReal = new TestClient(configOf(real.port));
@@ -162,7 +162,7 @@ Deno.test("a unit that a real server does not know is put into the metric's name
   assert.equal(ours.registry.size, 1, "the server has registered it as it is");
 });
 
-Deno.test("buffer_timeout is kept by a timer, also when nothing new is measured", async () => {
+Deno.test("buffer_timeout holds even if nothing new is measured", async () => {
   await using server = new HandServer();
   await using client = new TestClient(
     configOf(server.port, { buffer_max_length: 4096, buffer_timeout: 200 }),
@@ -176,7 +176,7 @@ Deno.test("buffer_timeout is kept by a timer, also when nothing new is measured"
   assert.ok(waited > 150 && waited < 5000, `${waited} ms`);
 });
 
-Deno.test("metrics that appear late are registered before their first point, and only they", async () => {
+Deno.test("metrics that appear late are registered before their first point, and no others are", async () => {
   await using server = new HandServer();
   await using client = new TestClient(configOf(server.port));
   const peer = await accepted(server);
@@ -193,7 +193,7 @@ Deno.test("metrics that appear late are registered before their first point, and
   assert.deepEqual((await receive(peer))?.values, [2]);
 });
 
-Deno.test("what was not written completely is sent again on the next connection, after the metrics", async () => {
+Deno.test("a partly written message is sent again on the next connection, after the metrics", async () => {
   await using server = new HandServer();
   await using client = new TestClient(configOf(server.port));
   {
@@ -219,7 +219,7 @@ Deno.test("what was not written completely is sent again on the next connection,
   assert.equal(client.journal.pendingPoints, 0);
 });
 
-Deno.test("a server that restarts gets what is measured while it is away", async () => {
+Deno.test("a server that restarts gets what was measured while it was down", async () => {
   const first = new TestServer();
   const { port } = first;
   await using client = new TestClient(
@@ -284,7 +284,7 @@ Deno.test("retries exhausted: the address, the number of tries and the reason ar
   assert.equal(client.journal.pendingPoints, 5);
 });
 
-Deno.test("where measurements are kept on disk, exhausted retries are one error, and it tries on every max_delay", async () => {
+Deno.test("if measurements are kept on disk, exhausted retries are one error, and retries continue every max_delay", async () => {
   const port = freePort();
   const config = configOf(port, { retry: { max_times: 2, initial_delay: 5, max_delay: 20 } });
   await using client = new TestClient(config, journalOf(), DEFAULT_LIMITS, true);
@@ -293,32 +293,32 @@ Deno.test("where measurements are kept on disk, exhausted retries are one error,
   assert.equal(client.failure, undefined);
   assert.equal(client.logs.matching(/WARN.*Cannot connect/).length, 3);
   assert.equal(
-    client.logs.matching(/ERROR.*given up after 3 tries.*kept on disk, trying on every=20ms/).length,
+    client.logs.matching(/ERROR.*given up after 3 tries.*kept on disk while it retries every=20ms/).length,
     1,
   );
   await using server = new TestServer({ port });
   await until(() => server.points.length === 5);
 });
 
-Deno.test("a server that is back for a moment only is said to be back and lost, tries in between stay quiet", async () => {
+Deno.test("a server that is back only briefly is logged as back and lost, failed retries in between are not", async () => {
   const port = freePort();
   const config = configOf(port, { retry: { max_times: 2, initial_delay: 5, max_delay: 60 } });
   await using client = new TestClient(config, journalOf(), DEFAULT_LIMITS, true);
   client.push(numbered(5));
-  await until(() => client.logs.matching(/ERROR.*trying on/).length === 1);
+  await until(() => client.logs.matching(/ERROR.*while it retries/).length === 1);
   {
     await using server = new HandServer(port);
     await using _short = await accepted(server);
   }
   const before = client.logs.matching(/DEBUG.*Cannot connect/).length;
   await until(() => client.logs.matching(/DEBUG.*Cannot connect/).length > before + 3);
-  assert.equal(client.logs.matching(/is back, what was kept is sent points=5/).length, 1);
+  assert.equal(client.logs.matching(/is back, sending what was kept points=5/).length, 1);
   assert.equal(client.logs.matching(/WARN.*Connection lost/).length, 1);
   assert.equal(client.logs.matching(/WARN.*Cannot connect/).length, 3);
   assert.equal(client.logs.matching(/ERROR/).length, 1);
 });
 
-Deno.test("the retries count anew after a connection has held, and not before", async () => {
+Deno.test("retries count from zero after a connection has held, and not earlier", async () => {
   await using server = new HandServer();
   const retry = { max_times: 2, initial_delay: 5, max_delay: 60 };
   await using client = new TestClient(configOf(server.port, { retry }));
@@ -334,7 +334,7 @@ Deno.test("the retries count anew after a connection has held, and not before", 
   assert.ok((client.failure as unknown) instanceof ExitError);
 });
 
-Deno.test("a server that accepts and says nothing is a failure like any other", async () => {
+Deno.test("a server that accepts and stays silent is a failure like any other", async () => {
   await using server = new HandServer();
   const limits = { ...DEFAULT_LIMITS, handshakeMs: 60 };
   await using client = new TestClient(
@@ -348,7 +348,7 @@ Deno.test("a server that accepts and says nothing is a failure like any other", 
   assert.match(client.failure!.message, /2 tries.*did not answer within 60ms/);
 });
 
-Deno.test("a server that talks nonsense is a failure like any other", async () => {
+Deno.test("a server that answers nonsense is a failure like any other", async () => {
   await using server = new HandServer();
   await using client = new TestClient(configOf(server.port, { retry: { max_times: 2 } }));
   await (await server.accept()).send(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n"));
@@ -378,7 +378,7 @@ Deno.test("a refusal for another protocol version is final: both versions are na
   assert.match(client.failure.message, /version 3 .*version 2/);
 });
 
-Deno.test("every address of a name is tried, each time anew", async () => {
+Deno.test("each address of a name is tried, each time again", async () => {
   // localhost is 127.0.0.1, ::1 or both: whichever the server listens on is found.
   await using server = new TestServer();
   await using client = new TestClient({
@@ -398,7 +398,7 @@ Deno.test("a name that cannot be resolved is a failure like any other", async ()
   assert.match(client.failure!.message, /2 tries.*cannot resolve no-such-host\.invalid/);
 });
 
-Deno.test("the end of the time for a stop ends a client that cannot send, at once", async () => {
+Deno.test("at the end of the shutdown time a client that cannot send ends at once", async () => {
   const port = freePort();
   const client = new TestClient(
     configOf(port, { retry: { max_times: 100, initial_delay: 60_000, max_delay: 60_000 } }),
@@ -413,7 +413,7 @@ Deno.test("the end of the time for a stop ends a client that cannot send, at onc
   await client.client[Symbol.asyncDispose]();
 });
 
-Deno.test("through a hop the points keep the first client's name, at a server of any kind", async () => {
+Deno.test("behind a hop the points keep the first client's name, at either kind of server", async () => {
   await using last = new HandServer();
   const journal = journalOf();
   const sink = new Collector();
@@ -432,7 +432,7 @@ Deno.test("through a hop the points keep the first client's name, at a server of
   await passing.finish();
 });
 
-Deno.test("of a list of servers the first one that takes the client is used, and the next one when it goes", async () => {
+Deno.test("of a list of servers the first that accepts the client is used, and the next one when it stops", async () => {
   const first = new TestServer();
   await using second = new TestServer();
   const nobody = freePort();

@@ -46,12 +46,12 @@ Deno.test({
     const address = `127.0.0.1:${freePort()}`;
     const file = dir.file("out.csv");
     await using measuring = client(dir, address);
-    await measuring.line(/given up after 2 tries.*measurements are kept on disk, trying on/);
+    await measuring.line(/given up after 2 tries.*measurements are kept on disk while it retries/);
     await pause(1000);
     await using server = await startServer(file, { address });
     const cameMs = Date.now();
     await connected(measuring);
-    const back = await measuring.line(/The relay server is back, what was kept is sent/);
+    const back = await measuring.line(/The relay server is back, sending what was kept/);
     await grown(file, 10_000);
     assert.equal(await measuring.stop(), 0, measuring.log);
     assert.equal(await server.stop(), 0, server.log);

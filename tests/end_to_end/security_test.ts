@@ -156,7 +156,7 @@ Deno.test({
     assert.match(stranger.stderr, /refuses this client: its address is not allowed/);
     await server.line(/Refusing a client.*10\.77\.0\.2.*not allowed/);
     await site.realAgent("fd77::1");
-    await server.line(/Refusing a client.*only takes TLS connections/);
+    await server.line(/Refusing a client.*only accepts TLS connections/);
     assert.equal(await server.stop(), 0, server.log);
     assert.ok(!server.log.includes(site.token.slice(10)), "no token is logged");
     const rows = await readRows(site.dir.file("m.csv"));

@@ -63,7 +63,7 @@ async function statuses(server: HttpServer, text: string): Promise<number[]> {
   return [...peer.text.matchAll(/^HTTP\/1\.1 ([0-9]+) /gm)].map(([, status]) => Number(status));
 }
 
-Deno.test("a page is answered with its length, its type and a date, and the connection stays for the next one", async () => {
+Deno.test("an answer has a length, a type and a date, and the connection stays open for the next request", async () => {
   await using server = serve();
   using peer = await RawPeer.connect(server, "GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n");
   await until(() => peer.text.endsWith("GET /a\n"));
@@ -79,7 +79,7 @@ Deno.test("a page is answered with its length, its type and a date, and the conn
   assert.match(peer.text, /\r\nconnection: close\r\n\r\n$/);
 });
 
-Deno.test("requests that arrive together, or byte by byte, are answered in their order", async () => {
+Deno.test("requests that arrive together, or byte by byte, are answered in order", async () => {
   await using server = serve();
   const text =
     "GET /1 HTTP/1.1\r\nHost: x\r\n\r\n\r\nGET http://x:1/2 HTTP/1.1\nHost: x\n\nGET /3 HTTP/1.0\r\n\r\n";
@@ -91,7 +91,7 @@ Deno.test("requests that arrive together, or byte by byte, are answered in their
   }
 });
 
-Deno.test("what is no request for a page is answered with its status, and ends the connection", async () => {
+Deno.test("an invalid request is answered with its status, and ends the connection", async () => {
   await using server = serve();
   const x = "Host: x\r\n";
   const requests: [text: string, status: number[]][] = [
@@ -111,7 +111,7 @@ Deno.test("what is no request for a page is answered with its status, and ends t
   for (const [text, expected] of requests) assert.deepEqual(await statuses(server, text), expected, text);
 });
 
-Deno.test("heads of any bytes are read or refused, and nothing else", () => {
+Deno.test("a head of random bytes is read or refused", () => {
   const chance = new Chance(11);
   const whole = encode("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain;q=0.5, */*\r\n\r\n");
   let read = 0;
@@ -131,7 +131,7 @@ Deno.test("heads of any bytes are read or refused, and nothing else", () => {
   assert.ok(read > 100);
 });
 
-Deno.test("a peer that says nothing, or half a request, or does not read, is not waited for", async () => {
+Deno.test("a peer that sends nothing or half a request, or does not read, is disconnected", async () => {
   const body = new Uint8Array(64 * 1024 * 1024);
   let released = 0;
   await using server = serve(
@@ -150,14 +150,14 @@ Deno.test("a peer that says nothing, or half a request, or does not read, is not
   deaf.close();
 });
 
-Deno.test("silence between requests has a limit, too", async () => {
+Deno.test("silence between requests has a time limit", async () => {
   await using server = serve(echo, { idleMs: 100 });
   using peer = await RawPeer.connect(server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   await peer.ended;
   assert.match(peer.text, /GET \/\n$/);
 });
 
-Deno.test("with too many connections the one that has waited longest makes room; none that is being answered does", async () => {
+Deno.test("with too many connections the one that has waited longest makes room, unless it is being answered", async () => {
   const answering = Promise.withResolvers<void>();
   const slow: HttpHandler = async (request: HttpRequest) => {
     if (request.path === "/slow") await answering.promise;
@@ -183,7 +183,7 @@ Deno.test("with too many connections the one that has waited longest makes room;
   for (const peer of [second, third, fourth]) await until(() => peer.text.endsWith("GET /slow\n"));
 });
 
-Deno.test("an error while a page is made is answered with 500, logged, and costs nobody else anything", async () => {
+Deno.test("an error while making a page is answered with 500, logged, and affects no other request", async () => {
   const logs = new LogLines();
   await using server = serve(
     ({ path }) => {
@@ -200,7 +200,7 @@ Deno.test("an error while a page is made is answered with 500, logged, and costs
   assert.equal(logs.matching(/ERROR .*a mistake/).length, 1);
 });
 
-Deno.test("at the end, the answer that is under way is finished, and connections that wait are closed", async () => {
+Deno.test("at the end, a started answer is completed, and idle connections are closed", async () => {
   const made = Promise.withResolvers<void>();
   const server = serve(async (request) => {
     await made.promise;

@@ -14,7 +14,7 @@ import { readRows } from "../end_to_end/relay.ts";
 /** Deno 2.6 cannot, 2.9 can. */
 const able = Deno.build.os === "linux" && await canAdopt();
 
-Deno.test("descriptors are meant for the process whose number is LISTEN_PID", () => {
+Deno.test("descriptors belong to the process with the id LISTEN_PID", () => {
   const passed = (variables: Record<string, string>) => passedDescriptors((name) => variables[name], 77);
   assert.deepEqual(passed({ LISTEN_FDS: "2", LISTEN_PID: "77" }), [3, 4]);
   assert.deepEqual(passed({ LISTEN_FDS: "1", LISTEN_PID: "78" }), []);
@@ -25,7 +25,7 @@ Deno.test("descriptors are meant for the process whose number is LISTEN_PID", ()
 });
 
 Deno.test(
-  "what a probe finds is what Deno's version makes one expect",
+  "the probe agrees with the version of Deno",
   { ignore: Deno.build.os !== "linux" },
   () => {
     const [major, minor] = Deno.version.deno.split(".").map(Number);
@@ -33,7 +33,7 @@ Deno.test(
   },
 );
 
-Deno.test("a descriptor that is no listening socket is said to be none, and the address is listened on", async () => {
+Deno.test("a descriptor that is not a listening socket is reported, and the server listens on its address", async () => {
   const logs = new LogLines();
   const env = (name: string) => ({ LISTEN_FDS: "90", LISTEN_PID: String(Deno.pid) })[name];
   const address = { hostname: "127.0.0.1", port: 0 };
@@ -84,7 +84,7 @@ async function portOf(server: Program): Promise<number> {
 
 if (able) {
   Deno.test(
-    "with a socket from systemd a restart refuses nobody: who comes meanwhile is served by the next process",
+    "with a socket from systemd a restart refuses nobody: the next process serves connections made meanwhile",
     {
       ...needs(linux, python3),
     },
@@ -121,7 +121,7 @@ if (able) {
     },
   );
 
-  Deno.test("a peer that resets its connection, or is cut off, harms nobody else on a socket from systemd", {
+  Deno.test("a peer that resets its connection, or is cut off, harms no other on a socket from systemd", {
     ...needs(linux, python3),
   }, async () => {
     await using dir = new TempDir();
@@ -145,14 +145,14 @@ if (able) {
     assert.deepEqual(server.matching(/"level":"error"|Uncaught/), []);
   });
 } else {
-  Deno.test("where Deno cannot take the socket, the error says who has the port and what to do", {
+  Deno.test("if Deno cannot take the socket, the error says what uses the port and what to do", {
     ...needs(linux, python3),
   }, async () => {
     await using dir = new TempDir();
     await using server = start(dir);
     await server.line(/cannot take a socket from systemd .*: listening without it/);
     await server.line(
-      /Cannot listen on 127.0.0.1:\d+ \(plugins.relay-server.address\): systemd has that port, .*systemctl disable --now alumet-relay-server.socket/,
+      /Cannot listen on 127.0.0.1:\d+ \(plugins.relay-server.address\): systemd uses that port, .*systemctl disable --now alumet-relay-server.socket/,
     );
     assert.equal(await server.exit(), 69);
   });

@@ -59,13 +59,13 @@ Deno.test("a port without a host means all interfaces for listening, and is an e
   assert.match(addressProblem("", { listen: true }) ?? "", /write a port, or HOST:PORT/);
 });
 
-Deno.test("addressProblem says what is wrong with an address", () => {
+Deno.test("addressProblem names the problem of an address", () => {
   const problems: Record<string, RegExp> = {
     "": /empty/,
     "host": /^it has no port; write host:PORT$/,
     "1.2.3.4": /write 1\.2\.3\.4:PORT/,
     "[::1]": /write \[::1\]:PORT/,
-    "host:": /no port stands after the :/,
+    "host:": /the port is missing after the :/,
     "host:0": /port 0 is not a number from 1 to 65535/,
     "host:65536": /port 65536 is not/,
     "host:-1": /port -1 is not/,
@@ -90,7 +90,7 @@ Deno.test("addressProblem says what is wrong with an address", () => {
     "[host]:1": /brackets are for IPv6 only/,
     "[fe80::1]:1": /link-local .* add %INTERFACE/,
     "[febf::1]:1": /link-local/,
-    "[fe80::1%]:1": /no interface stands after %/,
+    "[fe80::1%]:1": /the interface is missing after %/,
     "[fe80::1%a%b]:1": /more than one %/,
     "[fe80::1%0]:1": /0 cannot be the number of an interface/,
     "[fe80::1%4294967296]:1": /cannot be the number/,
@@ -106,8 +106,8 @@ Deno.test("addressProblem says what is wrong with an address", () => {
     "12345:1": /not an IPv4 address/,
     "-host:1": /starts or ends with -/,
     "a..b:1": /two dots/,
-    "ho/st:1": /"\/" is in it/,
-    "hôte:1": /"ô" is in it/,
+    "ho/st:1": /contains "\/"/,
+    "hôte:1": /contains "ô"/,
     "tcp://host:1": /without tcp:\/\//,
     [`${"a".repeat(64)}:1`]: /longer than 63/,
     [`${"a.".repeat(130)}b:1`]: /longer than 253/,
@@ -117,7 +117,7 @@ Deno.test("addressProblem says what is wrong with an address", () => {
   }
 });
 
-Deno.test("a random text is an address or an AddressError, and addresses survive being written", () => {
+Deno.test("a random text is an address or an AddressError, and formatted addresses can be read again", () => {
   const alphabet = "[]:%.-_ae0189fgz/ ";
   for (let i = 0; i < 20_000; i++) {
     let text = "";

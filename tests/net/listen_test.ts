@@ -29,7 +29,7 @@ Deno.test("an address that cannot be listened on is an error with the address an
   taken.close();
 });
 
-Deno.test("a port alone is listened on at all interfaces, of IPv4 and of IPv6", async () => {
+Deno.test("a port alone listens on all interfaces, IPv4 and IPv6", async () => {
   const log = createLogger("test", { write: () => {} });
   using listener = listen(parseAddress(":0", { listen: true }), { key: "key", open: Deno.listen, log });
   const { hostname, port } = listener.addr as Deno.NetAddr;
@@ -40,7 +40,7 @@ Deno.test("a port alone is listened on at all interfaces, of IPv4 and of IPv6", 
   }
 });
 
-Deno.test("on a kernel without IPv6, [::] is IPv4 alone, and the log says so", () => {
+Deno.test("on a kernel without IPv6, [::] means IPv4 only, and the log says so", () => {
   const logs = new LogLines();
   const tried: string[] = [];
   const listener = listen({ hostname: "::", port: 0, family: "IPv6" }, {
@@ -54,5 +54,5 @@ Deno.test("on a kernel without IPv6, [::] is IPv4 alone, and the log says so", (
   });
   listener.close();
   assert.deepEqual(tried, ["::", "0.0.0.0"]);
-  assert.equal(logs.matching(/WARN.*IPv6 is not to be had/).length, 1);
+  assert.equal(logs.matching(/WARN.*IPv6 is not available/).length, 1);
 });

@@ -24,7 +24,7 @@ const clientOf = (name: string, points: { attributes: readonly (readonly [string
   )
     .length;
 
-Deno.test("networks of both families match, IPv4 in IPv6 as well, and an interface only where it is known", () => {
+Deno.test("networks of both families match, also IPv4 in IPv6, and an interface matches only if it is known", () => {
   const networks = new Networks(["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "fe80::/10%eth0"]);
   const has = (hostname: string, scope?: string) => networks.has({ hostname, scope });
   for (const inside of ["10.1.2.3", "192.0.2.7", "2001:db8::1", "::ffff:10.9.9.9"]) {
@@ -51,7 +51,7 @@ Deno.test("networks of both families match, IPv4 in IPv6 as well, and an interfa
   }
 });
 
-Deno.test("deny goes before allow, and an empty allow is everybody", () => {
+Deno.test("deny has priority over allow, and an empty allow accepts everyone", () => {
   const open = new Admission({ ...OPEN, deny: ["10.0.0.0/8"] }, log);
   assert.equal(open.arrived({ hostname: "192.0.2.1" }), undefined);
   assert.match(open.arrived({ hostname: "10.0.0.1" })!, /denied/);
@@ -61,7 +61,7 @@ Deno.test("deny goes before allow, and an empty allow is everybody", () => {
   assert.match(some.arrived({ hostname: "192.0.2.1" })!, /not allowed/);
 });
 
-Deno.test("connections are counted in all and per address, and those that leave make room", () => {
+Deno.test("connections are counted in total and per address, and closed ones make room", () => {
   const admission = new Admission({ ...OPEN, maxConnections: 3, maxConnectionsPerAddress: 2 }, log);
   const [a, b] = [{ hostname: "192.0.2.1" }, { hostname: "192.0.2.2" }];
   assert.equal(admission.arrived(a), undefined);
@@ -75,7 +75,7 @@ Deno.test("connections are counted in all and per address, and those that leave 
   assert.equal(admission.arrived(a), undefined);
 });
 
-Deno.test("a token is for its name alone; the file has its hash and not the token", async () => {
+Deno.test("a token is valid for one name only; the file contains its hash, not the token", async () => {
   await using dir = new TempDir();
   const path = dir.file("tokens");
   const [a, b] = [makeToken("node-a", false), makeToken("hop", true)];
@@ -99,7 +99,7 @@ function pick(grant: unknown): unknown {
   return { name, forward };
 }
 
-Deno.test("a file of tokens that changes is read again, and a bad one changes nothing", async () => {
+Deno.test("a changed file of tokens is read again, and an invalid one changes nothing", async () => {
   await using dir = new TempDir();
   const path = dir.file("tokens");
   const [old, young] = [makeToken("n", false), makeToken("n", false)];
@@ -113,12 +113,12 @@ Deno.test("a file of tokens that changes is read again, and a bad one changes no
   assert.equal(typeof tokens.check("n", old.token), "object");
   await Deno.writeTextFile(path, "nonsense");
   assert.equal(typeof tokens.check("n", young.token), "object");
-  assert.equal(logs.matching(/ERROR.*cannot be read again/).length, 1);
+  assert.equal(logs.matching(/ERROR.*Cannot read the tokens again/).length, 1);
   await Deno.writeTextFile(path, young.line);
   assert.equal(typeof tokens.check("n", old.token), "string");
 });
 
-Deno.test("a client without the right token is told so, and its points are not taken", async () => {
+Deno.test("a client without a valid token gets the reason, and its points are refused", async () => {
   await using dir = new TempDir();
   const path = dir.file("tokens");
   const { token, line } = makeToken("node-1", false);
@@ -171,7 +171,7 @@ Deno.test("a client whose token is revoked is disconnected, the others are not",
   assert.equal(server.logs.matching(/Closing a connection/).length, 1);
 });
 
-Deno.test("rules that change hold for those who were let in before", () => {
+Deno.test("changed rules apply to connected clients as well", () => {
   const peer = { hostname: "192.0.2.1" };
   const admission = new Admission(OPEN, log);
   const open = admission.check({ ...peer, name: "n", token: undefined });
@@ -207,7 +207,7 @@ Deno.test("rules that change hold for those who were let in before", () => {
   }
 });
 
-Deno.test("the token may stand in a file, which is read again for each connection", async () => {
+Deno.test("the token may be in a file, which is read again for each connection", async () => {
   await using dir = new TempDir();
   const [path, own] = [dir.file("tokens"), dir.file("token")];
   const { token, line } = makeToken("node-1", false);
@@ -222,7 +222,7 @@ Deno.test("the token may stand in a file, which is read again for each connectio
   await until(() => server.points.length === 3);
 });
 
-Deno.test("nobody speaks for another host without the right to forward", async () => {
+Deno.test("a client without forward cannot send points of another host", async () => {
   await using dir = new TempDir();
   const path = dir.file("tokens");
   const [own, hop] = [makeToken("own", false), makeToken("hop", true)];
@@ -253,7 +253,7 @@ Deno.test("nobody speaks for another host without the right to forward", async (
   assert.equal(server.logs.matching(/may not send under the name victim/).length, 1);
 });
 
-Deno.test("a token is not sent where somebody could read it", async () => {
+Deno.test("a token is not sent where others could read it", async () => {
   // An address of this host that is not loopback, where there is one.
   const address = Deno.networkInterfaces().find(({ family, address }) =>
     family === "IPv4" && !address.startsWith("127.")
@@ -274,7 +274,7 @@ Deno.test("a token is not sent where somebody could read it", async () => {
   await peer[Symbol.asyncDispose]();
 });
 
-Deno.test("an address that is denied, or one connection too many, is told why", async () => {
+Deno.test("a client from a denied address, or with one connection too many, gets the reason", async () => {
   await using denied = new TestServer({ admission: { deny: ["127.0.0.0/8"] } });
   await using client = new TestClient(configOf(denied.port, once));
   await client.done;
@@ -289,7 +289,7 @@ Deno.test("an address that is denied, or one connection too many, is told why", 
   await until(() => small.points.length === 1);
 });
 
-Deno.test("far too many connections are closed without a word", async () => {
+Deno.test("far too many connections are closed without an answer", async () => {
   await using server = new TestServer({ admission: { maxConnections: 2 } });
   const peers = await Promise.all(Array.from({ length: 8 }, () => Peer.connect(server.port)));
   await until(() => server.server.stats.connections === 8);
@@ -297,7 +297,7 @@ Deno.test("far too many connections are closed without a word", async () => {
   for (const peer of peers) await peer[Symbol.asyncDispose]();
 });
 
-Deno.test("names are bounded in length", async () => {
+Deno.test("the length of names is limited", async () => {
   await using server = new TestServer({ admission: { maxNameLength: 10 } });
   await using long = new TestClient(configOf(server.port, { client_name: "elevenchars", ...once }));
   await long.done;
@@ -307,7 +307,7 @@ Deno.test("names are bounded in length", async () => {
   assert.equal((await peer.answer()).accept, false);
 });
 
-Deno.test("a connection gets so many bytes a second, and the others are not held up by it", async () => {
+Deno.test("bytes_per_second slows one connection down, and not the others", async () => {
   const pacer = new Pacer(1000);
   assert.equal(pacer.after(900), undefined);
   const began = performance.now();
@@ -335,7 +335,7 @@ Deno.test("a client that is idle for too long is disconnected", async () => {
   assert.equal(server.logs.matching(/silent for 100 ms/).length, 1);
 });
 
-Deno.test("refusals are logged a few times a minute, and counted", async () => {
+Deno.test("refusals are logged a few times per minute, and all are counted", async () => {
   await using server = new TestServer({ admission: { deny: ["127.0.0.1"] } });
   for (let n = 0; n < 30; n++) {
     await using peer = await Peer.connect(server.port);
@@ -345,7 +345,7 @@ Deno.test("refusals are logged a few times a minute, and counted", async () => {
   assert.equal(server.logs.matching(/Refusing a client/).length, 20);
 });
 
-Deno.test("a network with an interface needs an address with one", () => {
+Deno.test("a network with an interface requires a listening address with one", () => {
   const problems: string[] = [];
   const report = ({ message }: { message: string }) => problems.push(message);
   relayServer.config.check({ address: "[::]:1", allow: ["fe80::/10%eth0"] }, [], report);

@@ -102,7 +102,7 @@ Deno.test("a metric or unit with a name that is too long is refused, its points 
   );
 });
 
-Deno.test("a client that defines too many metrics is refused further ones, and takes none from others", async () => {
+Deno.test("a client cannot define more than its number of metrics, and leaves the others theirs", async () => {
   await using server = new TestServer({ maxMetrics: 3 });
   const metric = (id: number, name: string) => ({ ...COUNTER, id, name });
   await using greedy = await Peer.client(
@@ -124,7 +124,7 @@ Deno.test("a client that defines too many metrics is refused further ones, and t
   assert.equal(server.server.stats.rejectedPoints, 2);
 });
 
-Deno.test("the table of a client's series is bounded in number too, and points of all of them are right", async () => {
+Deno.test("the number of a client's series in memory is limited, and the points of all series are correct", async () => {
   const table = new SeriesTable(new TableBudget(), 300);
   const bytes = new Uint8Array(16);
   const view = new DataView(bytes.buffer);
@@ -143,7 +143,7 @@ Deno.test("the table of a client's series is bounded in number too, and points o
   assert.ok(server.points.every(({ value, consumerId }) => consumerId === `c-${value}`));
 });
 
-Deno.test("a client with ever new instance ids takes the place of no other one in the table", () => {
+Deno.test("a client that keeps changing its instance id displaces no other client", () => {
   let now = 0;
   const clients = new ClientTable(20_000, () => now);
   const victim = clients.get("victim", INSTANCE);
@@ -227,7 +227,7 @@ Deno.test("each key of limits does what it says in a whole server", async () => 
   assert.equal(await server.stop(), 0, server.log);
 });
 
-Deno.test("an instance of a metric's name is not counted twice by batches that come again", async () => {
+Deno.test("a metric is not counted twice when a batch arrives twice", async () => {
   await using server = new TestServer({ maxMetrics: 1 });
   for (let n = 0; n < 3; n++) {
     await using client = await AcknowledgedClient.connect(server.port, "ours", INSTANCE);

@@ -65,12 +65,12 @@ function* cut(stream: Uint8Array, size: () => number): Generator<Uint8Array> {
 for (const session of ["real-agent", "odd-values", "renames"]) {
   const expected = testdataText(`sessions/${session}/expected.csv`);
 
-  Deno.test(`session ${session} leaves a real server's CSV, sent in one piece or frame by frame`, async () => {
+  Deno.test(`session ${session} results in a real server's CSV, sent in one piece or frame by frame`, async () => {
     assert.equal(await play(session, (stream) => [stream]), expected);
     assert.equal(await play(session, (stream) => framesOf(new Uint8Array(stream))), expected);
   });
 
-  Deno.test(`session ${session} leaves a real server's CSV, however it is cut`, async () => {
+  Deno.test(`session ${session} results in a real server's CSV, wherever it is cut`, async () => {
     const sizes = session === "real-agent" ? [997, 65_536] : [1, 2, 3, 7, 64];
     for (const size of sizes) {
       assert.equal(await play(session, (stream) => cut(stream, () => size)), expected);
@@ -83,7 +83,7 @@ for (const session of ["real-agent", "odd-values", "renames"]) {
   });
 }
 
-Deno.test("a client with a unit that real servers do not know is taken", async () => {
+Deno.test("a client with a unit that real servers do not know is accepted", async () => {
   await using server = new TestServer();
   await using peer = await Peer.connect(server.port);
   await peer.send(testdata("sessions/custom-unit/client-0.bin"));
@@ -98,7 +98,7 @@ Deno.test("a client with a unit that real servers do not know is taken", async (
   assert.ok(known && server.registry.size > 5);
 });
 
-Deno.test("a client of another protocol version is answered, refused and closed", async () => {
+Deno.test("a client with another protocol version gets an answer, is refused and disconnected", async () => {
   await using server = new TestServer();
   await using peer = await Peer.connect(server.port);
   await peer.send(greeting("old", 1));
@@ -111,7 +111,7 @@ Deno.test("a client of another protocol version is answered, refused and closed"
   assert.match(server.logs.matching(/another version/)[0], /client=old .*its_version=1 our_version=2/);
 });
 
-Deno.test("an unexpected message closes that connection alone", async () => {
+Deno.test("an unexpected message closes only its own connection", async () => {
   await using server = new TestServer();
   await using good = await Peer.client(server.port, "good", [COUNTER]);
   const again = greeting("bad");
@@ -160,7 +160,7 @@ Deno.test("silence within a message closes the connection, silence between messa
   await until(() => server.points.length === 1);
 });
 
-Deno.test("half a message at the end is logged with the client's name, and costs nothing", async () => {
+Deno.test("half a message at the end is logged with the client's name, and loses nothing else", async () => {
   await using server = new TestServer();
   {
     await using peer = await Peer.client(server.port, "halfway", [COUNTER]);
@@ -172,7 +172,7 @@ Deno.test("half a message at the end is logged with the client's name, and costs
   assert.match(server.logs.matching(/in the middle of a message/)[0], /client=halfway .*bytes=100/);
 });
 
-Deno.test("a message that cannot be decoded closes the connection, and what came before it is kept", async () => {
+Deno.test("a malformed message closes the connection, and earlier messages are kept", async () => {
   await using server = new TestServer();
   await using peer = await Peer.client(server.port, "broken", [COUNTER]);
   const bad = countingFrame("broken", 3, 3);
@@ -185,7 +185,7 @@ Deno.test("a message that cannot be decoded closes the connection, and what came
   assert.deepEqual(server.points.map(({ value }) => value), [0n, 1n, 2n]);
 });
 
-Deno.test("ten messages in one write and a close are all stored", async () => {
+Deno.test("ten messages in one write, followed by a close, are all stored", async () => {
   await using server = new TestServer();
   const frames = [greeting("burst"), encodeFrame("burst", { type: "registerMetrics", metrics: [COUNTER] })];
   for (let n = 0; n < 10; n++) frames.push(countingFrame("burst", n, 1));
@@ -225,7 +225,7 @@ Deno.test("each client has its own metric ids, and definitions that disagree are
   );
 });
 
-Deno.test("a metric id that the protocol does not have is refused", async () => {
+Deno.test("a metric id out of range is refused", async () => {
   await using server = new TestServer();
   await using peer = await Peer.client(server.port, "n", [{ ...COUNTER, id: 65_536 }]);
   await peer.closed();
@@ -234,7 +234,7 @@ Deno.test("a metric id that the protocol does not have is refused", async () => 
   );
 });
 
-Deno.test("refused points are reported once for a client, not once a point", async () => {
+Deno.test("refused points are reported once per client, not once per point", async () => {
   await using server = new TestServer();
   {
     await using peer = await Peer.client(server.port, "n", [COUNTER]);
@@ -249,7 +249,7 @@ Deno.test("refused points are reported once for a client, not once a point", asy
   assert.equal(server.server.stats.rejectedPoints, 1000);
 });
 
-Deno.test("two connections of the same name at once are allowed, and logged", async () => {
+Deno.test("two connections with the same client name are allowed, and logged", async () => {
   await using server = new TestServer();
   await using one = await Peer.client(server.port, "twin", [COUNTER]);
   await using two = await Peer.client(server.port, "twin", [COUNTER]);
@@ -259,7 +259,7 @@ Deno.test("two connections of the same name at once are allowed, and logged", as
   assert.equal(server.logs.matching(/Another connection has the same client name/).length, 1);
 });
 
-Deno.test("a client's name cannot forge a line of the log", async () => {
+Deno.test("a client's name cannot forge a log line", async () => {
   await using server = new TestServer();
   await using _peer = await Peer.client(server.port, "x\nERROR all is lost\x1b[2J");
   await until(() => server.logs.matching(/Client connected/).length === 1);
@@ -302,7 +302,7 @@ Deno.test("reading stops while the pipe is full, and nothing is lost", async () 
   assert.equal(sink.batches.reduce((a, b) => a + b), total);
 });
 
-Deno.test("a stop takes what has arrived, and does not wait for clients that say nothing", async () => {
+Deno.test("a stop takes what has arrived, and does not wait for silent clients", async () => {
   const server = new TestServer();
   await using sender = await Peer.client(server.port, "sender", [COUNTER]);
   await using _idle = await Peer.client(server.port, "idle");
@@ -315,7 +315,7 @@ Deno.test("a stop takes what has arrived, and does not wait for clients that say
   await assert.rejects(Peer.connect(server.port), Deno.errors.ConnectionRefused);
 });
 
-Deno.test("a stop does not wait for ever for a client that goes on sending", async () => {
+Deno.test("a stop does not wait forever for a client that keeps sending", async () => {
   const server = new TestServer({ drainMs: 300 });
   await using peer = await Peer.client(server.port, "endless", [COUNTER]);
   let sending = true;
@@ -335,7 +335,7 @@ Deno.test("a stop does not wait for ever for a client that goes on sending", asy
   assert.deepEqual(values, values.map((_, i) => i));
 });
 
-Deno.test("large frames wait for one another's memory, in order", async () => {
+Deno.test("large frames wait for memory, in order", async () => {
   const budget = new FrameBudget(100);
   await budget.take(60);
   const order: string[] = [];
@@ -354,7 +354,7 @@ Deno.test("large frames wait for one another's memory, in order", async () => {
   await budget.take(100);
 });
 
-Deno.test("several clients with frames of many megabytes are all taken", async () => {
+Deno.test("frames of many megabytes of several clients are all taken", async () => {
   await using server = new TestServer();
   const count = 400_000;
   await Promise.all(["a", "b", "c", "d", "e", "f"].map(async (name) => {
@@ -367,7 +367,7 @@ Deno.test("several clients with frames of many megabytes are all taken", async (
   await until(() => server.server.stats.points === 6 * count);
 });
 
-Deno.test("the answer to a greeting is a real server's, but for the mark of acknowledged delivery", async () => {
+Deno.test("the answer to a greeting is that of a real server, except for the mark of acknowledged delivery", async () => {
   await using server = new TestServer();
   await using peer = await Peer.connect(server.port);
   await peer.send(greeting("n"));

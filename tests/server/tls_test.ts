@@ -29,7 +29,7 @@ async function tlsOf(
 }
 
 onAuthority(
-  "a client sends in TLS, and the certificate must be for the server's name",
+  "a client sends over TLS, and the certificate must match the server's name",
   async ({ ca, issue }) => {
     const files = await issue("relay.test");
     await using server = new TestServer({ tls: await tlsOf(files) });
@@ -59,7 +59,7 @@ onAuthority("an unknown CA and an expired certificate are named as such", async 
 });
 
 onAuthority(
-  "required refuses clients without TLS and says why, optional takes both on one port",
+  "required refuses clients without TLS and says why, optional accepts both on one port",
   async ({ ca, issue }) => {
     const files = await issue("relay.test");
     {
@@ -67,13 +67,13 @@ onAuthority(
       await using plain = new TestClient(configOf(server.port, { retry: { max_times: 1 } }));
       plain.push(numbered(3));
       await plain.done;
-      assert.match(plain.failure!.message, /refuses this client: this server only takes TLS connections/);
+      assert.match(plain.failure!.message, /refuses this client: this server only accepts TLS connections/);
       const real = await Peer.connect(server.port);
       await real.send(greeting("real"));
       assert.equal((await real.answer()).accept, false);
       await real[Symbol.asyncDispose]();
       assert.equal(server.points.length, 0);
-      assert.equal(server.logs.matching(/WARN.*Refusing a client.*only takes TLS/).length, 3);
+      assert.equal(server.logs.matching(/WARN.*Refusing a client.*only accepts TLS/).length, 3);
     }
     await using server = new TestServer({ tls: await tlsOf(files, "optional") });
     await using plain = new TestClient(configOf(server.port));
@@ -87,18 +87,18 @@ onAuthority(
 );
 
 onAuthority(
-  "a server without TLS, and a client without it, are told what the other speaks",
+  "a server or a client without TLS learns that the other end uses it",
   async ({ ca }) => {
     await using server = new TestServer();
     await using client = new TestClient(clientConfig(server.port, { ca, server_name: "relay.test" }));
     await client.done;
     assert.match(client.failure!.message, /does not speak TLS/);
-    assert.equal(server.logs.matching(/it speaks TLS, and there is no certificate/).length, 2);
+    assert.equal(server.logs.matching(/it speaks TLS, and this server has no certificate/).length, 2);
   },
 );
 
 onAuthority(
-  "certificates that change are read again, without a connection lost; bad ones change nothing",
+  "changed certificates are read again without losing a connection; invalid ones change nothing",
   async ({ ca, issue }) => {
     const files = await issue("one.test");
     const logs = new LogLines();
@@ -112,7 +112,7 @@ onAuthority(
     await using second = connect("one.test");
     second.push(numbered(10, 10));
     await until(() => server.points.length === 20);
-    assert.equal(logs.matching(/ERROR.*new certificate cannot be used/).length, 1);
+    assert.equal(logs.matching(/ERROR.*new certificate is unusable/).length, 1);
     await issue("two.test", { files });
     await pause(20);
     await using third = connect("two.test");
@@ -125,7 +125,7 @@ onAuthority(
 );
 
 onAuthority(
-  "files that are no certificate are an error at the start that names them",
+  "files that are not certificates are an error at the start that names them",
   async ({ issue, dir }) => {
     const [a, b] = [await issue("a.test"), await issue("b.test")];
     const { log } = new LogLines();
@@ -135,14 +135,14 @@ onAuthority(
 );
 
 onAuthority(
-  "client_ca lets in who shows a certificate of it; where Deno does not enforce that, it is an error at the start",
+  "client_ca accepts clients with a certificate of that CA; if Deno does not enforce it, that is an error at the start",
   async ({ ca, issue, dir }) => {
     const server_name = "relay.test";
     const files = { ...await issue(server_name), client_ca: ca };
     const read = (path: string) => Deno.readTextFileSync(path);
     const problem = await certificatesProblem({ cert: read(files.cert), key: read(files.key), ca: read(ca) });
     if (problem !== undefined) {
-      await assert.rejects(tlsOf(files), /cannot be asked for with this version of Deno.*tokens/);
+      await assert.rejects(tlsOf(files), /this version of Deno does not enforce client certificates.*tokens/);
       return;
     }
     await using server = new TestServer({ tls: await tlsOf(files) });

@@ -1,27 +1,27 @@
-/** Who is let in: by address, by how many there are, by token. */
+/** Which clients are accepted: by address, by number of connections, by token. */
 import type { LogFields, Logger } from "../../base/log.ts";
 import { Networks, type Peer } from "./networks.ts";
 import type { Grant, Tokens } from "./tokens.ts";
 
-/** Refusals that are logged in a minute; the others are counted. */
+/** Refusals that are logged per minute; the others are counted. */
 const LOGGED_PER_MINUTE = 20;
 const MINUTE_MS = 60_000;
 
 export interface AdmissionOptions {
-  /** Only these, if there are any. */
+  /** Accept only these, unless it is empty. */
   allow: readonly string[];
   deny: readonly string[];
-  /** With them, clients without one are refused. */
+  /** If set, clients without a token are refused. */
   tokens?: Tokens | undefined;
   /** Networks whose clients need no token. */
   withoutToken: readonly string[];
   maxConnections: number;
   maxConnectionsPerAddress: number;
-  /** Bytes of a client's name. */
+  /** Bytes of a client's name, at most. */
   maxNameLength: number;
 }
 
-/** Everybody, from everywhere, under every name. */
+/** Accepts everyone, from everywhere, under any name. */
 export const OPEN: AdmissionOptions = {
   allow: [],
   deny: [],
@@ -33,7 +33,7 @@ export const OPEN: AdmissionOptions = {
 
 export interface Applicant extends Peer {
   readonly name: string;
-  /** `undefined` for a client whose protocol has none. */
+  /** `undefined` for a client whose protocol has no tokens. */
   readonly token: string | undefined;
 }
 
@@ -48,7 +48,7 @@ export class Admission {
   readonly #perAddress = new Map<string, number>();
   #minute = -Infinity;
   #logged = 0;
-  /** Refused since the start. */
+  /** Clients refused since the start. */
   refused = 0;
 
   constructor(options: AdmissionOptions, log: Logger) {
@@ -56,7 +56,7 @@ export class Admission {
     this.change(options);
   }
 
-  /** From now on these hold, for those who come, and for those who are there with {@linkcode Admission.recheck}. */
+  /** Changes the rules, for new clients and, by {@linkcode Admission.recheck}, for connected ones. */
   change(options: AdmissionOptions): void {
     this.#changes += 1 + (this.#options?.tokens?.version ?? 0);
     this.#options = options;
@@ -65,14 +65,14 @@ export class Admission {
     this.#withoutToken = new Networks(options.withoutToken);
   }
 
-  /** Another number when something has changed that those who were let in may not live up to. */
+  /** Changes when connected clients have to be rechecked. */
   get version(): number {
     const { tokens } = this.#options;
     tokens?.refresh();
     return this.#changes + (tokens?.version ?? 0);
   }
 
-  /** Why a client would not be let in again, if it would not be. */
+  /** Why a connected client would be refused now, if it would be. */
   recheck(peer: Peer, grant: Grant | null): string | undefined {
     const { tokens } = this.#options;
     if (this.#deny.has(peer)) return "its address is denied now";
@@ -82,7 +82,7 @@ export class Admission {
     return this.#withoutToken.has(peer) && !grant.forward ? undefined : "it needs a token now";
   }
 
-  /** A connection has come. @returns why it is refused, if it is. {@linkcode Admission.left} must be called all the same. */
+  /** Counts a new connection. @returns why it is refused, if it is. {@linkcode Admission.left} must follow anyway. */
   arrived(peer: Peer): string | undefined {
     const { hostname } = peer;
     const { maxConnections, maxConnectionsPerAddress } = this.#options;
@@ -104,7 +104,7 @@ export class Admission {
     else this.#perAddress.delete(hostname);
   }
 
-  /** More connections than are worth an answer. */
+  /** There are too many connections to answer each one. */
   get isFlooded(): boolean {
     return this.#connections > 2 * this.#options.maxConnections;
   }
@@ -114,16 +114,16 @@ export class Admission {
     const { tokens, maxNameLength } = this.#options;
     const length = new TextEncoder().encode(name).length;
     if (length === 0) return "it has no name";
-    if (length > maxNameLength) return `its name has ${length} bytes, at most ${maxNameLength} are taken`;
+    if (length > maxNameLength) return `its name has ${length} bytes, at most ${maxNameLength} are allowed`;
     if (!tokens) return { name, forward: true };
     if (token) return tokens.check(name, token);
     if (this.#withoutToken.has(peer)) return { name, forward: false };
     return token === undefined
-      ? "it cannot show a token, and its address is not among those that need none"
+      ? "its protocol has no tokens, and its address is not in without_token"
       : tokens.check(name, "");
   }
 
-  /** Says that a client was refused, not too often. */
+  /** Logs that a client was refused, up to a number per minute. */
   refuse(fields: LogFields): void {
     this.refused++;
     const now = performance.now();

@@ -4,7 +4,7 @@ import { BlockList, isIP } from "node:net";
 /** A peer's address. IPv4 may come as IPv6 (`::ffff:10.0.0.1`). */
 export interface Peer {
   readonly hostname: string;
-  /** The interface, where the server listens on a scoped address; else it is not known. */
+  /** The interface, if the server listens on a scoped address; unknown otherwise. */
   readonly scope?: string | undefined;
 }
 
@@ -15,7 +15,7 @@ interface Network {
   readonly scope: string | undefined;
 }
 
-/** @throws {SyntaxError} with what is wrong. */
+/** @throws {SyntaxError} with the problem. */
 function parse(text: string): Network {
   const [, address, bits, scope] = /^([^/%\s]+)(?:\/(\d{1,3}))?(?:%([^/%\s]+))?$/.exec(text) ?? [];
   const version = isIP(address ?? "");
@@ -31,7 +31,7 @@ function parse(text: string): Network {
   return { address, bits: length, family: version === 4 ? "ipv4" : "ipv6", scope };
 }
 
-/** What is wrong with a network, or `undefined`: for the `check` of a key. */
+/** The problem of a network, or `undefined`: for the `check` of a key. */
 export function networkProblem(text: string): string | undefined {
   try {
     parse(text);
@@ -50,7 +50,7 @@ export class Networks {
   readonly #scoped = new Map<string, BlockList>();
   readonly size: number;
 
-  /** @throws {SyntaxError} if one of them is none. */
+  /** @throws {SyntaxError} if one of them is not a network. */
   constructor(networks: readonly string[]) {
     this.size = networks.length;
     for (const { address, bits, family, scope } of networks.map(parse)) {

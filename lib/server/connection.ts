@@ -47,6 +47,8 @@ export class ClientConnection {
   /** By when more must arrive; `Infinity` while the peer may be silent. In `performance.now()` ms. */
   #deadline: number;
   #deadlineReason = "";
+  /** The deadline that had passed at the last sweep. */
+  #overdue = NaN;
   #draining = false;
   /** Received data is ignored. */
   #deaf = false;
@@ -113,6 +115,11 @@ export class ClientConnection {
     this.#acknowledged?.beat(now, this.#shared.limits.signOfLifeMs);
     if (now < this.#deadline) {
       if (this.#deaf && !this.#acknowledged!.waiting) this.#leave(now);
+      return;
+    }
+    if (this.#overdue !== this.#deadline) {
+      // A process that had no time to read has not heard what was said: it reads until the next sweep.
+      this.#overdue = this.#deadline;
       return;
     }
     if (this.#draining && this.#acknowledged && !this.#deaf) {

@@ -10,7 +10,7 @@ import { TempDir } from "../kit/temp_dir.ts";
 import { TestServer } from "../kit/test_server.ts";
 import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 import { COUNTER, countingFrame, greeting } from "../kit/wire.ts";
-import { POLL_FAST, portOf, readRows, startServer } from "./relay.ts";
+import { grown, POLL_FAST, portOf, readRows, startServer } from "./relay.ts";
 
 const isPing = (text: string) => text === "WATCHDOG=1";
 const isNews = (text: string) => !isPing(text) && !text.startsWith("STATUS=");
@@ -223,7 +223,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "SIGHUP changes who may come and how many, and nobody who is there has to go",
+  name:
+    "SIGHUP changes who may come and how many: a limit ends no connection, a rule ends those that it denies",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -244,19 +245,21 @@ Deno.test({
     await second.send(greeting("second"));
     await server.line(/Refusing a client.*there are 1 connections already/);
     await second.closed();
+    await first.send(countingFrame("first", 0, 10));
+    await grown(file);
     const keys = await reload('deny = ["127.0.0.0/8"]', 2);
     assert.equal(keys, "plugins.relay-server.deny, plugins.relay-server.limits.connections");
     await using third = await Peer.connect(port);
     await third.send(greeting("third"));
     await server.line(/Refusing a client.*its address is denied/);
     await third.closed();
+    await first.closed();
+    assert.equal(server.matching(/Closing a connection.*"first".*its address is denied now/).length, 1);
     assert.equal(await reload("", 3), "plugins.relay-server.deny");
     await using fourth = await Peer.client(port, "fourth", [COUNTER]);
-    for (const [peer, name] of [[first, "first"], [fourth, "fourth"]] as const) {
-      await peer.send(countingFrame(name, 0, 10));
-      await peer.conn.closeWrite();
-      await peer.closed();
-    }
+    await fourth.send(countingFrame("fourth", 0, 10));
+    await fourth.conn.closeWrite();
+    await fourth.closed();
     assert.equal(await server.stop(), 0, server.log);
     assert.equal((await readRows(file)).length, 20);
   },

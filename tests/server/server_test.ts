@@ -315,6 +315,20 @@ Deno.test("a stop takes what has arrived, and does not wait for silent clients",
   await assert.rejects(Peer.connect(server.port), Deno.errors.ConnectionRefused);
 });
 
+Deno.test("what had arrived when the server is stopped is taken, though the process has no time to read it", async () => {
+  await using server = new TestServer();
+  const peers: Peer[] = [];
+  for (let n = 0; n < 20; n++) peers.push(await Peer.client(server.port, `quiet-${n}`, [COUNTER]));
+  await until(() => server.registry.size > 0);
+  const sent = peers.map((peer, n) => peer.send(countingFrame(`quiet-${n}`, 0, 10)));
+  const stopped = server.stop();
+  // Longer than a connection may be idle.
+  for (const began = performance.now(); performance.now() - began < 300;);
+  await Promise.all([...sent, stopped]);
+  assert.equal(server.points.length, 200);
+  for (const peer of peers) await peer[Symbol.asyncDispose]();
+});
+
 Deno.test("a stop does not wait forever for a client that keeps sending", async () => {
   const server = new TestServer({ drainMs: 300 });
   await using peer = await Peer.client(server.port, "endless", [COUNTER]);

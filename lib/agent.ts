@@ -11,7 +11,7 @@ import { Pipeline } from "./transforms/pipeline.ts";
 import type { AgentSettings, Change, RunningAgent, Stall } from "./agent/settings.ts";
 import { MetricRegistry } from "./points/registry.ts";
 import { roleOf } from "./agent/state_directory.ts";
-import { booksOf, type Counters, counters } from "./agent/stats.ts";
+import { booksOf, type Counters, loggedCounters } from "./agent/stats.ts";
 
 /** For callers other than the command line. */
 export interface AgentOptions {
@@ -136,7 +136,7 @@ class Agent {
     const onDrop = this.#onDrop();
     if (journal) {
       const { openKept } = await import("./agent/kept.ts");
-      const kept = await openKept(journal, stateBase, roleOf(plugins.map(({ plugin }) => plugin.name)), {
+      const kept = await openKept(journal, stateBase, roleOf(plugins.map(({ plugin }) => plugin)), {
         log: this.#log.for("journal"),
         registry: this.#registry,
         onFull,
@@ -176,10 +176,7 @@ class Agent {
       log,
       registry: this.#registry,
       clock: this.#clock,
-      fail: (error) => {
-        this.#failure ??= error;
-        this.#stop.abort();
-      },
+      fail: (error) => this.#fail(error),
       keepsOnDisk: this.#disk !== null,
       clients: this.#journal.clients,
       acknowledges: this.#acknowledges,
@@ -191,6 +188,12 @@ class Agent {
         log,
       }),
     };
+  }
+
+  /** The first failure decides the exit code. */
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#stop.abort();
   }
 
   /** A process that does not measure its own machine has no use for other programs and foreign code. */
@@ -222,9 +225,9 @@ class Agent {
 
   #stats(): Record<string, Counters> {
     const stats: Record<string, Counters> = {};
-    for (const { name, input } of this.#inputs) if (input.stats) stats[name] = counters(input.stats);
-    stats.journal = counters(this.#journal.stats);
-    for (const { name, output } of this.#outputs) if (output.stats) stats[name] = counters(output.stats);
+    for (const { name, input } of this.#inputs) if (input.stats) stats[name] = input.stats;
+    stats.journal = { ...this.#journal.stats };
+    for (const { name, output } of this.#outputs) if (output.stats) stats[name] = output.stats;
     return stats;
   }
 
@@ -251,9 +254,13 @@ class Agent {
   /** A look at it from outside. */
   #view(): RunningAgent {
     const [journal, settings] = [() => this.#journal, () => this.#settings];
+    const clients = () => this.#connectedClients;
     return {
       stats: () => this.#stats(),
       clients: () => booksOf(journal().clients),
+      get connectedClients() {
+        return clients();
+      },
       get pendingPoints() {
         return journal().pendingPoints;
       },
@@ -265,16 +272,23 @@ class Agent {
     };
   }
 
-  get #acknowledges(): PluginContext["acknowledges"] {
-    const server = this.#settings.plugins.find(({ plugin }) => plugin.name === "relay-server");
-    return (server?.config as { acknowledge?: string })?.acknowledge === "stored" ? "stored" : "durable";
+  get #connectedClients(): number | undefined {
+    const counts = this.#inputs.map(({ input }) => input.connectedClients).filter((n) => n !== undefined);
+    return counts.length > 0 ? counts.reduce((sum, n) => sum + n) : undefined;
   }
 
-  /** A network can be made to wait, sensors cannot: where there is no network input, the oldest points give way. */
+  /** Where one input promises its clients that a batch is stored, every output owes it. */
+  get #acknowledges(): PluginContext["acknowledges"] {
+    const isStored = this.#settings.plugins.some(({ plugin, config }) =>
+      plugin.kind === "input" && plugin.acknowledges?.(config) === "stored"
+    );
+    return isStored ? "stored" : "durable";
+  }
+
+  /** A network can be made to wait, sensors cannot: where no input receives, the oldest points give way. */
   get #onFull(): OnFull {
-    return this.#settings.plugins.some(({ plugin }) => plugin.name === "relay-server")
-      ? "block"
-      : "drop_oldest";
+    const receives = this.#settings.plugins.some(({ plugin }) => plugin.kind === "input" && plugin.receives);
+    return receives ? "block" : "drop_oldest";
   }
 
   async #runPipe(journal: Journal): Promise<number> {
@@ -283,7 +297,7 @@ class Agent {
       work.catch((error) => {
         if (this.#abandon.signal.aborted) return;
         this.#log.error(`${name} failed`, { error: String(error?.stack ?? error) });
-        this.#context(name).fail(error);
+        this.#fail(error);
       });
 
     // All cursors are there before the first one moves.
@@ -351,11 +365,13 @@ class Agent {
     if (disk) await within(disk.close(), ms);
     const { pendingPoints, stats: { droppedPoints } } = this.#journal;
     const lost = disk ? disk.unwrittenPoints : pendingPoints;
-    for (const [name, stats] of Object.entries(this.#stats())) this.#log.for(name).info("Summary", stats);
+    for (const [name, stats] of Object.entries(this.#stats())) {
+      this.#log.for(name).info("Summary", loggedCounters(stats));
+    }
     // There may be thousands.
     for (const { outputs, ...client } of booksOf(this.#journal.clients)) {
       for (const [output, books] of Object.entries(outputs)) {
-        this.#log.for("journal").debug("Books", { ...client, output, ...books });
+        this.#log.for("journal").debug("Books", loggedCounters({ ...client, output, ...books }));
       }
     }
     const fields = {

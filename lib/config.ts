@@ -6,12 +6,13 @@ import type { Configuration, ConfiguredPlugin } from "./config/configuration.ts"
 import { parseConfigFile, readText } from "./config/file.ts";
 import type { ConfigFile } from "./config/file.ts";
 import { LayeredValues } from "./config/layers.ts";
-import { type Override, parseOverride, PLUGIN_FLAGS, pluginOverride } from "./config/overrides.ts";
+import { PLUGIN_FLAGS } from "./config/flags.ts";
+import { type Override, parseOverride, pluginOverride } from "./config/overrides.ts";
 import { pluginValues, readSections } from "./config/sections.ts";
 import { missingParts, type Selection, selectPlugins } from "./config/select.ts";
 import { ConfigError, type ConfigProblem, describeSource, type Source } from "./config/source.ts";
 import { EXIT, ExitError } from "./base/errors.ts";
-import type { Plugin } from "./plugin.ts";
+import { isRelay, type Plugin } from "./plugin.ts";
 import { type AnyKey, type Infer, isTable, type Report, unknownKey } from "./schema.ts";
 
 export type { Configuration, ConfiguredPlugin };
@@ -72,7 +73,9 @@ export function loadConfig<G extends AnyKey>(options: ConfigOptions<G>): Configu
 
   const sections = readSections(values, options, report);
   const implied = impliedPlugins(options);
-  const relays = implied.some(({ plugin }) => plugin.startsWith("relay-"));
+  const relays = implied.some(({ plugin: name }) =>
+    plugins.some((plugin) => plugin.name === name && isRelay(plugin))
+  );
   const selection = selectPlugins({
     plugins,
     sections,

@@ -5,6 +5,7 @@
 import type { Path } from "./schema/path.ts";
 import type { ClientTable } from "./points/origins.ts";
 import type { Clock } from "./base/clock.ts";
+import type { Address } from "./net/address.ts";
 import type { BatchReader, Journal } from "./journal.ts";
 import type { Logger } from "./base/log.ts";
 import type { Batch } from "./points/measurement.ts";
@@ -103,6 +104,8 @@ export interface Input extends Part, AsyncDisposable {
   handOver?(): void;
   /** Counters since the start, for the summary and the live line. */
   readonly stats?: Readonly<Record<string, number>>;
+  /** Clients that are connected now, where it {@linkcode InputPlugin.receives}. */
+  readonly connectedClients?: number;
 }
 
 /** Changes batches on their way from the inputs to the outputs. */
@@ -128,6 +131,9 @@ export interface Output extends Part, AsyncDisposable {
   readonly stats?: Readonly<Record<string, number>>;
 }
 
+/** Where a database is: at a path, or under a name in the state directory of the process. */
+export type Database = { readonly path: string } | { readonly name: string };
+
 interface PluginDeclaration<C> {
   /** The name in `[plugins.NAME]`. */
   readonly name: string;
@@ -137,13 +143,24 @@ interface PluginDeclaration<C> {
   readonly description: string;
   /** The keys below `[plugins.NAME]`, `enable` excepted, which every plugin has. */
   readonly config: Key<C>;
-  /** What in a configuration that is right others could make use of, for `config check`. */
+  /** What others could make use of in a valid configuration, for `config check`. */
   advise?(config: C): readonly Advice[];
+  /** The address that it listens on, if it does. */
+  listens?(config: C): Address | undefined;
 }
 
 /** An input: opening takes what can fail at start (a port, a file) and throws an {@linkcode ExitError}. */
 export interface InputPlugin<C> extends PluginDeclaration<C> {
   readonly kind: "input";
+  /**
+   * Its points come from other processes, which can wait: where the journal is full they do, and nothing is dropped.
+   * The process is a server, or a hop.
+   *
+   * @default {false}
+   */
+  readonly receives?: boolean;
+  /** When it tells its clients that a batch is safe: see {@linkcode PluginContext.acknowledges}. @default `durable` */
+  acknowledges?(config: C): PluginContext["acknowledges"];
   open(config: C, context: PluginContext): Promise<Input>;
 }
 
@@ -155,12 +172,23 @@ export interface TransformPlugin<C> extends PluginDeclaration<C> {
 /** An output. A target that is down is no reason to fail: `run` waits for it. */
 export interface OutputPlugin<C> extends PluginDeclaration<C> {
   readonly kind: "output";
+  /** Its target is another process of the relay, a server: this one is a client, or a hop. @default {false} */
+  readonly sends?: boolean;
+  /** The SQLite database that it writes, for `alumet-relay query`. */
+  database?(config: C): Database;
   open(config: C, context: PluginContext): Promise<Output>;
 }
 
 /** Any plugin, whatever its configuration. */
 // deno-lint-ignore no-explicit-any
 export type Plugin = InputPlugin<any> | TransformPlugin<any> | OutputPlugin<any>;
+
+/** Whether it is one of the two ends of the relay. */
+export function isRelay(plugin: Plugin): boolean {
+  return plugin.kind === "input"
+    ? plugin.receives === true
+    : plugin.kind === "output" && plugin.sends === true;
+}
 
 /** Declares a plugin; only there for its types. */
 export function definePlugin<C, P extends InputPlugin<C> | TransformPlugin<C> | OutputPlugin<C>>(

@@ -131,6 +131,10 @@ export class RelayServer implements Input {
     this.#shared.admission.change(admission);
   }
 
+  get connectedClients(): number {
+    return this.stats.clients;
+  }
+
   /** The address of the socket, without a scope. */
   get address(): Deno.NetAddr {
     return this.#listener.addr as Deno.NetAddr;

@@ -40,6 +40,8 @@ export interface RunningAgent {
   stats(): Record<string, Counters>;
   /** What has become of the points of each client. */
   clients(): Iterable<ClientBooks>;
+  /** Clients that are connected now; `undefined` where no input receives. */
+  readonly connectedClients: number | undefined;
   /** Points in the journal that some output has not taken. */
   readonly pendingPoints: number;
   /** The configuration that is in effect. */

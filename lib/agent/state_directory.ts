@@ -4,17 +4,18 @@
  */
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { lockFile, type LockResult } from "../base/file_lock.ts";
+import type { Plugin } from "../plugin.ts";
 
-/** What a process is, by its relay plugins. */
+/** What a process is to others: it sends (client), receives (server), does both (hop), or neither (local). */
 export type Role = "client" | "server" | "hop" | "local";
 
 export const ROLES: readonly Role[] = ["client", "server", "hop", "local"];
 
 /** The role of a process with these plugins. */
-export function roleOf(plugins: Iterable<string>): Role {
-  const names = new Set(plugins);
-  const receives = names.has("relay-server");
-  if (names.has("relay-client")) return receives ? "hop" : "client";
+export function roleOf(plugins: readonly Plugin[]): Role {
+  const receives = plugins.some((plugin) => plugin.kind === "input" && plugin.receives);
+  const sends = plugins.some((plugin) => plugin.kind === "output" && plugin.sends);
+  if (sends) return receives ? "hop" : "client";
   return receives ? "server" : "local";
 }
 

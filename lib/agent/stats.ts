@@ -1,7 +1,7 @@
-/** What a process has counted, for the log and for whoever shows it: names in snake_case, and the books of clients. */
+/** What a process has counted: the counters of its parts, and the books of its clients. */
 import type { ClientTable } from "../points/origins.ts";
 
-/** Counters of one part. */
+/** Counters of one part, with names in camelCase. */
 export type Counters = Readonly<Record<string, number>>;
 
 /** What one output has done with a client's points since the start. */
@@ -22,21 +22,17 @@ export interface ClientBooks {
   readonly client: string;
   /** 32 hexadecimal digits, or `""` for a client that has no instance id. */
   readonly instance: string;
-  readonly last_contact_ms: number;
+  readonly lastContactMs: number;
   readonly received: number;
   readonly rejected: number;
   readonly duplicates: number;
   readonly outputs: Readonly<Record<string, OutputBooks>>;
 }
 
-/** `missedPolls` → `missed_polls`. */
-export function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-/** The same counters with names in snake_case. */
-export function counters(stats: object): Counters {
-  return Object.fromEntries(Object.entries(stats).map(([name, value]) => [snakeCase(name), value]));
+/** Counters as the log shows them: `missedPolls` is `missed_polls` there. */
+export function loggedCounters<T>(counters: Readonly<Record<string, T>>): Record<string, T> {
+  const snakeCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(counters).map(([name, value]) => [snakeCase(name), value]));
 }
 
 /** The books of all clients and, where they have any, of the inputs of this process. */
@@ -52,7 +48,7 @@ export function* booksOf(clients: ClientTable): Generator<ClientBooks> {
     yield {
       client: record.name,
       instance: record.instance,
-      last_contact_ms: record.lastContactMs,
+      lastContactMs: record.lastContactMs,
       received: record.receivedPoints,
       rejected: record.rejectedPoints,
       duplicates: record.duplicatePoints,

@@ -33,7 +33,7 @@ export async function configShow(line: CommandLine, world: Surroundings): Promis
 
 export async function configRegen(line: CommandLine, world: Surroundings): Promise<number> {
   const { DEFAULT_CONFIG_FILE } = await import("../config.ts");
-  const { DEFAULT_INPUT, DEFAULT_OUTPUT } = await import("../config/select.ts");
+  const { DEFAULT_INPUT, DEFAULT_OUTPUT } = await import("../config/flags.ts");
   const { printDefaultConfig } = await import("../config/print.ts");
   const { file: path = DEFAULT_CONFIG_FILE, ...flags } = await configOptions(line, world);
   // Without any wish: what works at once and opens nothing to the network.

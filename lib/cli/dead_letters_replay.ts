@@ -18,7 +18,7 @@ export async function replay(
   for (const note of config.notes) world.stderr(`Note: ${note}\n`);
   const { plugins, general } = config;
   const log = logFor(line, world);
-  const role = roleOf(plugins.map(({ plugin }) => plugin.name));
+  const role = roleOf(plugins.map(({ plugin }) => plugin));
   const stateDirectory = `${stateBase(line, world)}/${role}`;
   const found = (await places(line, world)).filter((place) => place.role === role);
   if (found.length === 0) {

@@ -2,7 +2,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { printable } from "../base/log.ts";
-import { DEFAULT_FILE } from "../outputs/sqlite.ts";
+import type { Plugin } from "../plugin.ts";
 import { formatSize } from "../base/size.ts";
 import { findStateBase, ROLES } from "../agent/state_directory.ts";
 import { PROGRAM } from "./declarations.ts";
@@ -62,26 +62,33 @@ function print(pieces: Iterable<string>, world: Surroundings): void {
 async function findDatabase(line: CommandLine, world: Surroundings): Promise<string> {
   const named = line.value("database");
   if (named !== undefined) return named;
-  const configured = await configuredDatabase(line, world);
-  if (configured) return configured;
+  const { config } = await load(line, world, { requirePipeline: false });
+  for (const { plugin, config: keys } of config.plugins) {
+    const database = plugin.kind === "output" ? plugin.database?.(keys) : undefined;
+    if (database && "path" in database) return database.path;
+  }
+  const names = defaultDatabases(await world.plugins());
   const base = findStateBase(line.value("state-dir"), world.env);
-  const candidates = base ? ROLES.map((role) => `${base.path}/${role}/${DEFAULT_FILE}`) : [DEFAULT_FILE];
+  const candidates = base
+    ? names.flatMap((name) => ROLES.map((role) => `${base.path}/${role}/${name}`))
+    : names;
   const found: string[] = [];
   for (const path of candidates) {
     if (await Deno.stat(path).then(({ isFile }) => isFile, () => false)) found.push(path);
   }
   if (found.length === 1) return found[0];
   const problem = found.length === 0
-    ? `There is no database: ${base ? `no ${DEFAULT_FILE} below ${base.path}` : `no ${DEFAULT_FILE} here`}`
+    ? `There is no database: no ${names.join(" or ")} ${base ? `below ${base.path}` : "here"}`
     : `There are ${found.length} databases: ${found.join(", ")}`;
   throw new ExitError(EXIT.unavailable, `${problem}; name one with --database PATH`);
 }
 
-/** The path that the configuration gives the sqlite output. */
-async function configuredDatabase(line: CommandLine, world: Surroundings): Promise<string | undefined> {
-  const { config } = await load(line, world, { requirePipeline: false });
-  const output = config.plugins.find(({ plugin }) => plugin.name === "sqlite");
-  return (output?.config as { path?: string } | undefined)?.path || undefined;
+/** The names of databases in state directories. */
+function defaultDatabases(plugins: readonly Plugin[]): string[] {
+  return plugins.flatMap((plugin) => {
+    const database = plugin.kind === "output" && plugin.database?.(plugin.config.defaultValue());
+    return database && "name" in database ? [database.name] : [];
+  });
 }
 
 async function openDatabase(path: string): Promise<DatabaseSync> {

@@ -1,7 +1,7 @@
 /** `alumet-relay systemd-unit client|server`: the unit with which systemd runs what the flags say. */
 import { isAbsolute, resolve } from "node:path";
-import { parseAddress } from "../net/address.ts";
 import type { Configuration } from "../config.ts";
+import { isRelay } from "../plugin.ts";
 import type { Surroundings } from "./world.ts";
 import { EXIT, ExitError } from "../base/errors.ts";
 import {
@@ -94,19 +94,19 @@ function unitText(
   config: Configuration<unknown>,
   { cwd, program }: Place,
 ): string {
-  const names = config.plugins.map(({ plugin }) => plugin.name);
   const role: UnitRole = kind === "socket" ? "server" : kind;
-  const needed = role === "client" ? "relay-client" : "relay-server";
-  if (!names.includes(needed)) {
-    const flag = role === "client" ? "--relay-out HOST:PORT" : "--relay-in ADDRESS";
+  const [end, needs, flag] = role === "client"
+    ? ["output", "no output sends to a server", "--relay-out HOST:PORT"]
+    : ["input", "no input receives from clients", "--relay-in ADDRESS"];
+  const relay = config.plugins.find(({ plugin }) => plugin.kind === end && isRelay(plugin));
+  if (!relay) {
     throw new ExitError(
       EXIT.usage,
-      `Cannot make a unit for a ${role}: ${needed} does not run with these flags; add ${flag}, or --config PATH`,
+      `Cannot make a unit for a ${role}: ${needs} with these flags; add ${flag}, or --config PATH`,
     );
   }
-  const server = config.plugins.find(({ plugin }) => plugin.name === "relay-server");
-  const address = server && parseAddress((server.config as { address: string }).address, { listen: true });
-  if (kind === "socket") return socketUnit(address!);
+  if (kind === "socket") return socketUnit(relay.plugin.listens!(relay.config)!);
+  const ports = config.plugins.map(({ plugin, config }) => plugin.listens?.(config)?.port ?? 0);
   visible("the program", program);
   const file = config.file && visible("--config", resolve(cwd, config.file));
   const args = runArguments(line, file);
@@ -116,7 +116,7 @@ function unitText(
     args,
     checkArgs: ["config", "check", ...withoutLog(args)],
     measures: config.plugins.some(({ plugin }) => plugin.isLocal),
-    lowPort: address !== undefined && address.port > 0 && address.port < 1024,
+    lowPort: ports.some((port) => port > 0 && port < 1024),
   });
 }
 

@@ -9,13 +9,6 @@ export interface Override {
   readonly tree: Record<string, unknown>;
 }
 
-/** The flags that stand for one key of one plugin, and enable it. */
-export const PLUGIN_FLAGS = [
-  { option: "outputFile", flag: "--output-file", plugin: "csv", key: "output_path" },
-  { option: "relayOut", flag: "--relay-out", plugin: "relay-client", key: "relay_server" },
-  { option: "relayIn", flag: "--relay-in", plugin: "relay-server", key: "address" },
-] as const;
-
 /** The value of a flag as an override of a plugin's key. */
 export function pluginOverride(flag: string, plugin: string, key: string, value: string): Override {
   return { flag, tree: { plugins: { [plugin]: { [key]: new LooseText(value) } } } };

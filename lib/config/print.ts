@@ -1,6 +1,6 @@
 /** Configurations as TOML for people: the commented default file, and the effective values with their sources. */
 import type { Configuration } from "./configuration.ts";
-import type { Plugin } from "../plugin.ts";
+import { isRelay, type Plugin } from "../plugin.ts";
 import type { AnyKey } from "../schema.ts";
 import { formatPath, type Path } from "../schema/path.ts";
 import { describeSource, type Source } from "./source.ts";
@@ -100,6 +100,9 @@ export interface RegenOptions {
 
 /** A commented file with every key of every plugin, at its default or at what the flags say. */
 export function printDefaultConfig({ general, plugins, config }: RegenOptions): string {
+  const relays = (kind: string) =>
+    plugins.filter((plugin) => plugin.kind === kind && isRelay(plugin)).map(({ name }) => name).join(" or ");
+  const [receiver, sender] = [relays("input"), relays("output")];
   const lines = [
     "# Configuration of alumet-relay, in the format of Alumet (alumet-config.toml).",
     "#",
@@ -109,7 +112,7 @@ export function printDefaultConfig({ general, plugins, config }: RegenOptions): 
     ),
     ...commentLines(
       "A section [plugins.NAME] makes that plugin run, unless it says enable = false. A client has inputs and " +
-        "relay-client, a server has relay-server and an output, a hop has relay-server and relay-client.",
+        `${sender}, a server has ${receiver} and an output, a hop has ${receiver} and ${sender}.`,
     ),
     "",
     ...printTable(general.keys ?? {}, config.general as Record<string, unknown>, [], REGEN),

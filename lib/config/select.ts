@@ -2,6 +2,7 @@
 import { EXIT, ExitError } from "../base/errors.ts";
 import type { Plugin } from "../plugin.ts";
 import { didYouMean } from "../base/suggest.ts";
+import { DEFAULT_INPUT, DEFAULT_OUTPUT } from "./flags.ts";
 import { describeSource, type Source } from "./source.ts";
 
 /** A `[plugins.NAME]` of a known plugin. */
@@ -31,11 +32,6 @@ export interface Selection {
   /** What the user may not expect. */
   readonly notes: readonly string[];
 }
-
-/** The input that measures this machine, for a client without a file. */
-export const DEFAULT_INPUT = "procfs";
-/** The output that stores, for a server without a file. */
-export const DEFAULT_OUTPUT = "sqlite";
 
 /** Decides which plugins run. @throws {ExitError} if `--plugins` contradicts itself or the other flags. */
 export function selectPlugins(options: SelectOptions): Selection {

@@ -6,8 +6,8 @@ export const journal = table({
   enable: optional(flag({
     doc:
       "Keep what outputs have not taken yet on disk, so that a restart and a server that is away cost nothing. Where " +
-      "it is not set, a process with relay-server or relay-client does so if it has a directory for it, and one " +
-      "without a relay does not.",
+      "it is not set, a process that sends to a server or receives from clients does so if it has a directory for it, " +
+      "and others do not.",
     default: true,
   })),
   path: text({

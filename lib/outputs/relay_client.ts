@@ -7,6 +7,7 @@ import { config, type RelayClientConfig } from "../client/config.ts";
 export const relayClient = definePlugin({
   name: "relay-client",
   kind: "output",
+  sends: true,
   description: "Sends measurements to a relay server over TCP",
   config,
   // deno-lint-ignore require-await

@@ -38,7 +38,7 @@ export class ServiceManager implements Disposable {
   /** The agent is open and runs. */
   running(agent: RunningAgent): void {
     this.#agent = agent;
-    this.#points = agent.stats().journal.appended_points;
+    this.#points = agent.stats().journal.appendedPoints;
     this.#toldMs = performance.now();
     this.#notifier.send("READY=1", `STATUS=${this.#status()}`);
     const periodMs = watchdogPeriodMs(this.#env);
@@ -75,19 +75,18 @@ export class ServiceManager implements Disposable {
   #status(): string {
     const agent = this.#agent!;
     const now = performance.now();
-    const stats = agent.stats();
-    const { appended_points, dropped_points } = stats.journal;
+    const { appendedPoints, droppedPoints } = agent.stats().journal;
     const ms = now - this.#toldMs;
     const text = statusText({
-      points: appended_points,
-      pointsPerSecond: ms >= 1000 ? (appended_points - this.#points) / ms * 1000 : undefined,
+      points: appendedPoints,
+      pointsPerSecond: ms >= 1000 ? (appendedPoints - this.#points) / ms * 1000 : undefined,
       waiting: agent.pendingPoints,
-      dropped: dropped_points,
-      clients: stats["relay-server"]?.clients,
+      dropped: droppedPoints,
+      clients: agent.connectedClients,
       stuck: this.#watchdog?.stuck.map(({ part }) => part) ?? [],
     });
     if (ms >= 1000) {
-      this.#points = appended_points;
+      this.#points = appendedPoints;
       this.#toldMs = now;
     }
     return text;

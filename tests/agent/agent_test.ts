@@ -106,7 +106,7 @@ Deno.test("a stop takes the last points of the inputs to every output, and exits
   await until(() => a.values.length === 3 && b.values.length === 3);
   assert.deepEqual(agent()!.stats(), {
     in: { batches: 1 },
-    journal: { appended_points: 3, dropped_points: 0 },
+    journal: { appendedPoints: 3, droppedPoints: 0 },
   });
   stop();
   assert.equal(await done, EXIT.ok);
@@ -286,14 +286,17 @@ async function runWithState(
   return { code, logs, context };
 }
 
+const receiver = { ...source("receiver", []), receives: true };
+const sender = { ...store("sender"), sends: true };
+
 Deno.test("a relay has its journal on disk by default, each role in a directory of its own, a local process has none", async () => {
   await using dir = new TempDir();
   const base = { path: dir.path, from: "XDG_STATE_HOME" };
   const roles = {
-    client: [source("procfs", []), store("relay-client")],
-    server: [source("relay-server", []), store("csv")],
-    hop: [source("relay-server", []), store("relay-client")],
-    local: [source("procfs", []), store("csv")],
+    client: [source("in", []), sender],
+    server: [receiver, store("out")],
+    hop: [receiver, sender],
+    local: [source("in", []), store("out")],
   };
   for (const [role, plugins] of Object.entries(roles)) {
     const { code, context, logs } = await runWithState(plugins, base);
@@ -319,7 +322,7 @@ Deno.test("where the default directory cannot be had a relay runs in memory, and
   await using stack = new AsyncDisposableStack();
   const locked = dir.file("locked");
   stack.use(await StateDirectory.open({ path: locked, from: "HOME" }, "client"));
-  const plugins = [source("procfs", []), store("relay-client")];
+  const plugins = [source("in", []), sender];
   const cases: [StateBase | null, RegExp, number][] = [
     [null, /none of STATE_DIRECTORY.*--state-dir/, EXIT.config],
     [{ path: dir.file("file"), from: "HOME" }, /file\/client \(by HOME\).*--state-dir/, EXIT.unavailable],
@@ -336,7 +339,7 @@ Deno.test("where the default directory cannot be had a relay runs in memory, and
     assert.match(warnings[0], reason);
 
     const local = await runWithState(
-      [source("procfs", []), store("csv")],
+      [source("in", []), store("out")],
       base && { ...base, path: dir.file("file") },
     );
     assert.deepEqual([local.code, local.logs.matching(/WARN|ERROR/)], [EXIT.ok, []]);
@@ -360,8 +363,9 @@ Deno.test("where the default directory cannot be had a relay runs in memory, and
 function network(): InputPlugin<unknown> {
   return {
     ...declaration,
-    name: "relay-server",
+    name: "network",
     kind: "input",
+    receives: true,
     open: (_, { clients }): Promise<Input> =>
       Promise.resolve({
         async run(sink: BatchSink, stop: AbortSignal) {
@@ -401,16 +405,16 @@ Deno.test("the books of each client and output say what has become of its points
     stuck: { stored: 0, kept: points, dropped: 0 },
   });
   assert.deepEqual([...books], [
-    ["", { instance: "", last_contact_ms: 0, received: 5, rejected: 0, duplicates: 0, outputs: outputs(5) }],
+    ["", { instance: "", lastContactMs: 0, received: 5, rejected: 0, duplicates: 0, outputs: outputs(5) }],
     ["a", {
       instance: "1".repeat(32),
-      last_contact_ms: 0,
+      lastContactMs: 0,
       received: 9,
       rejected: 0,
       duplicates: 3,
       outputs: outputs(6),
     }],
-    ["b", { instance: "", last_contact_ms: 0, received: 6, rejected: 2, duplicates: 0, outputs: outputs(4) }],
+    ["b", { instance: "", lastContactMs: 0, received: 6, rejected: 2, duplicates: 0, outputs: outputs(4) }],
   ]);
   stop();
   assert.equal(await done, EXIT.unavailable);
@@ -423,4 +427,84 @@ Deno.test("the books of each client and output say what has become of its points
     /DEBUG.*Books client=a .*received=9 rejected=0 duplicates=3 output=stuck stored=0 kept=6/,
   );
   assert.equal(lines.length, 1, logs.lines.join(""));
+});
+
+/** An input that pushes batches until one has to wait, or it has pushed `most`. */
+function eager(facts: Partial<InputPlugin<unknown>>, most: number) {
+  const pushed = { batches: 0, waited: false };
+  const plugin: InputPlugin<unknown> = {
+    ...declaration,
+    ...facts,
+    name: "made-up",
+    kind: "input",
+    open: (): Promise<Input> =>
+      Promise.resolve({
+        async run(sink: BatchSink, stop: AbortSignal) {
+          while (pushed.batches < most && !pushed.waited) {
+            const room = sink.push(numbered(4096));
+            pushed.batches++;
+            pushed.waited = room !== undefined;
+          }
+          await new Promise<void>((resolve) =>
+            stop.addEventListener("abort", () => resolve(), { once: true })
+          );
+        },
+        ...(facts.receives && { connectedClients: 2 }),
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }),
+  };
+  return { plugin, pushed };
+}
+
+/** An output that takes nothing before the stop. */
+const idle = () =>
+  store("idle", () =>
+    Promise.resolve({
+      run: (_reader, signal) =>
+        new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true })),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }));
+
+Deno.test("any input that receives waits for room, and nothing that it pushed is dropped", async () => {
+  const { plugin, pushed } = eager({ receives: true }, 10_000);
+  const { done, stop, agent } = start([plugin, idle()], 100);
+  await until(() => pushed.waited && agent() !== undefined);
+  assert.equal(agent()!.stats().journal.droppedPoints, 0);
+  assert.equal(agent()!.pendingPoints, pushed.batches * 4096);
+  assert.equal(agent()!.connectedClients, 2);
+  stop();
+  assert.equal(await done, EXIT.unavailable);
+});
+
+Deno.test("an input that only measures never waits, and the oldest points are dropped", async () => {
+  const { plugin, pushed } = eager({}, 10_000);
+  const { done, stop, agent } = start([plugin, idle()], 100);
+  await until(() => pushed.batches === 10_000 && agent() !== undefined);
+  assert.ok(!pushed.waited);
+  assert.ok(agent()!.stats().journal.droppedPoints > 0);
+  assert.equal(agent()!.connectedClients, undefined);
+  stop();
+  assert.equal(await done, EXIT.unavailable);
+});
+
+Deno.test("outputs hear it when any input acknowledges only what is stored", async () => {
+  for (const acknowledges of ["stored", "durable"] as const) {
+    let told: PluginContext["acknowledges"] | undefined;
+    const output: OutputPlugin<unknown> = {
+      ...store("out"),
+      open: (_config, context) => {
+        told = context.acknowledges;
+        return Promise.resolve({
+          run: () => Promise.resolve(),
+          [Symbol.asyncDispose]: () => Promise.resolve(),
+        });
+      },
+    };
+    const { plugin } = eager({ receives: true, acknowledges: () => acknowledges }, 0);
+    const { done, stop } = start([source("local", []), plugin, output]);
+    await until(() => told !== undefined);
+    stop();
+    await done;
+    assert.equal(told, acknowledges);
+  }
 });

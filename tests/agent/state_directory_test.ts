@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { EXIT, ExitError } from "../../lib/base/errors.ts";
 import { findStateBase, roleOf, StateDirectory } from "../../lib/agent/state_directory.ts";
+import type { Plugin } from "../../lib/plugin.ts";
 import { released, TempDir } from "../kit/temp_dir.ts";
 
 const env = (variables: Record<string, string>) => (name: string) => variables[name];
@@ -20,12 +21,20 @@ Deno.test("state belongs where the flag, systemd, the session or the home say, i
   assert.equal(findStateBase(undefined, env({})), null);
 });
 
-Deno.test("the relay plugins decide the role", () => {
-  assert.equal(roleOf(["procfs", "relay-client"]), "client");
-  assert.equal(roleOf(["relay-server", "csv"]), "server");
-  assert.equal(roleOf(["relay-server", "relay-client"]), "hop");
-  assert.equal(roleOf(["procfs", "relay-server", "relay-client", "csv"]), "hop");
-  assert.equal(roleOf(["procfs", "csv"]), "local");
+const kinds = {
+  local: { kind: "input" },
+  receiver: { kind: "input", receives: true },
+  sender: { kind: "output", sends: true },
+  store: { kind: "output" },
+} as unknown as Record<string, Plugin>;
+
+Deno.test("the role of a process follows from which of its plugins send and receive", () => {
+  const { local, receiver, sender, store } = kinds;
+  assert.equal(roleOf([local, sender]), "client");
+  assert.equal(roleOf([receiver, store]), "server");
+  assert.equal(roleOf([receiver, sender]), "hop");
+  assert.equal(roleOf([local, receiver, sender, store]), "hop");
+  assert.equal(roleOf([local, store]), "local");
 });
 
 async function refusal(work: Promise<unknown>): Promise<ExitError> {

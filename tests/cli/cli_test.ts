@@ -9,11 +9,13 @@ import { duration, optional, table, text } from "../../lib/schema.ts";
 import denoConfig from "../../deno.json" with { type: "json" };
 
 const doc = "A key.";
-const fake = (kind: Plugin["kind"], name: string, config: Plugin["config"]) =>
-  ({ kind, name, description: `Is the ${name}.`, config }) as unknown as Plugin;
+const fake = (kind: Plugin["kind"], name: string, config: Plugin["config"], facts = {}) =>
+  ({ kind, name, description: `Is the ${name}.`, config, ...facts }) as unknown as Plugin;
 const PLUGINS: readonly Plugin[] = [
   fake("input", "procfs", table({ poll_interval: duration({ doc, default: "5s" }) }, { doc })),
-  fake("input", "relay-server", table({ address: text({ doc, default: "[::]:50051" }) }, { doc })),
+  fake("input", "relay-server", table({ address: text({ doc, default: "[::]:50051" }) }, { doc }), {
+    receives: true,
+  }),
   fake(
     "output",
     "relay-client",
@@ -21,6 +23,7 @@ const PLUGINS: readonly Plugin[] = [
       relay_server: text({ doc, default: "[::1]:50051" }),
       token: optional(text({ doc, default: "", secret: true })),
     }, { doc }),
+    { sends: true },
   ),
   fake("output", "csv", table({ output_path: text({ doc, default: "alumet-output.csv" }) }, { doc })),
   fake("output", "sqlite", table({ path: text({ doc, default: "" }) }, { doc })),

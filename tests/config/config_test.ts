@@ -27,8 +27,8 @@ const doc = "A key.";
 const open = () => Promise.reject(new Error("not opened in this test"));
 const address = (value: string) => value.includes(":") ? undefined : "it has no port";
 
-const fake = (kind: Plugin["kind"], name: string, config: Plugin["config"]) =>
-  ({ kind, name, description: `The ${name}`, config, open }) as unknown as Plugin;
+const fake = (kind: Plugin["kind"], name: string, config: Plugin["config"], facts = {}) =>
+  ({ kind, name, description: `The ${name}`, config, open, ...facts }) as unknown as Plugin;
 
 const plugins: readonly Plugin[] = [
   fake(
@@ -52,6 +52,7 @@ const plugins: readonly Plugin[] = [
     "input",
     "relay-server",
     table({ address: text({ doc, default: "[::]:50051", check: address }) }, { doc }),
+    { receives: true },
   ),
   fake(
     "transform",
@@ -71,6 +72,7 @@ const plugins: readonly Plugin[] = [
         doc,
       }),
     }, { doc }),
+    { sends: true },
   ),
   fake(
     "output",
@@ -403,7 +405,7 @@ Deno.test("flags alone are enough for a server, a client and a hop", () => {
 Deno.test("neither flags nor a file: what to type, exit code 64", () => {
   const error = failure(undefined);
   assert.equal(error.exitCode, 64);
-  assert.match(error.message, /--relay-in \[::\]:50051/);
+  assert.match(error.message, /--relay-in :50051/);
   assert.match(error.message, /--relay-out HOST:50051/);
   assert.match(error.message, /config regen/);
 });

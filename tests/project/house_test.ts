@@ -136,8 +136,7 @@ function declarationProblems(tree: Tree): string[] {
 }
 
 Deno.test("a plugin's own file is its declaration alone, with its keys in a config.ts", () => {
-  const problems = declarationProblems(LIB).filter((problem) => !problem.startsWith("inputs/procfs.ts "));
-  assert.deepEqual(problems, []);
+  assert.deepEqual(declarationProblems(LIB), []);
 });
 
 Deno.test("a declaration that is long, in the wrong folder, or without a config.ts is a problem", () => {
@@ -153,6 +152,47 @@ Deno.test("a declaration that is long, in the wrong folder, or without a config.
     "outputs/c/c.ts declares a plugin, but is not directly in inputs/, transforms/ or outputs/",
     "outputs/d.ts does not take its keys from a config.ts",
   ]);
+});
+
+/** The name of the plugin that a file declares. */
+const pluginName = (text: string) => /\bdefinePlugin\(\{\s*name: "([^"]+)"/.exec(text)?.[1];
+/** The only file outside of plugins that names some: what the command line stands for. */
+const DEFAULTS = "config/flags.ts";
+/** CSV is a format of rows, too. */
+const isFormat = (path: string, name: string) => name === "csv" && path.startsWith("cli/");
+
+/** Where the names of plugins are in the code of others. */
+function namedPlugins(tree: Tree): string[] {
+  const problems: string[] = [];
+  for (const [declaration, text] of tree) {
+    const name = pluginName(text);
+    if (name === undefined) continue;
+    const own = [declaration, ...importsOf(declaration, text)].map((path) => path.replace(/[^/]*$/, ""))
+      .filter((folder) => !/^(inputs|transforms|outputs)?\/?$/.test(folder));
+    for (const [path, other] of tree) {
+      if (path === declaration || path === DEFAULTS || own.some((folder) => path.startsWith(folder))) {
+        continue;
+      }
+      if (isFormat(path, name)) continue;
+      if (new RegExp(`(["\'\`])${name}\\1`).test(other)) problems.push(`${path} names the plugin ${name}`);
+    }
+  }
+  return problems;
+}
+
+Deno.test("nobody but the command line's defaults knows plugins by their names", () => {
+  assert.deepEqual(namedPlugins(LIB), []);
+});
+
+Deno.test("a file that names another part's plugin is a problem", () => {
+  const files = {
+    "inputs/a.ts": 'import { config } from "./a/config.ts";\nconst a = definePlugin({\n  name: "a-b" });',
+    "inputs/a/config.ts": 'const key = "a-b";',
+    "agent.ts": 'const server = plugins.find(({ name }) => name === "a-b");',
+    "config/flags.ts": 'const DEFAULT = "a-b";',
+    "systemd/unit.ts": 'const text = "runs a-b";',
+  };
+  assert.deepEqual(namedPlugins(new Map(Object.entries(files))), ["agent.ts names the plugin a-b"]);
 });
 
 const MADE_UP = ranksOf(

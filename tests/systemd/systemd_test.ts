@@ -95,9 +95,10 @@ Deno.test("a manager hears of the start, figures, reloads and the stop, in lines
   await using socket = new NotifySocket();
   const logs = new LogLines();
   const env = environment({ NOTIFY_SOCKET: socket.path, WATCHDOG_USEC: "300000" });
-  const stats = { journal: { appended_points: 5, dropped_points: 0 }, "relay-server": { clients: 3 } };
+  const stats = { journal: { appendedPoints: 5, droppedPoints: 0 } };
   const agent = {
     stats: () => stats,
+    connectedClients: 3,
     pendingPoints: 2,
     settings: { general: { shutdown_timeout: 20_000 }, plugins: [] },
     stalls: () => [],

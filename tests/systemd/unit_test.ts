@@ -90,8 +90,8 @@ Deno.test("the flags are checked first, and so is the file that they name", asyn
     [["client"], 64, /Nothing to do/],
     [[], 64, /Say which unit: alumet-relay systemd-unit client or /],
     [["clint", "--relay-out", "x:1"], 64, /Cannot make a unit for clint: .*did you mean client/],
-    [["server", "--relay-out", "x:1"], 64, /relay-server does not run with these flags; add --relay-in/],
-    [["client", "--relay-in", "[::]:1"], 64, /relay-client does not run with these flags; add --relay-out/],
+    [["server", "--relay-out", "x:1"], 64, /no input receives from clients with these flags; add --relay-in/],
+    [["client", "--relay-in", "[::]:1"], 64, /no output sends to a server with these flags; add --relay-out/],
     [["client", "--relay-out", "x:1", "--state-dir", "/x"], 64, /Cannot use --state-dir in a unit/],
     [
       ["server", "--relay-in", "[::]:1", "--output-file", "/data/x.csv"],

@@ -23,9 +23,9 @@ const DAY_MS = 86_400_000;
 export interface PostgresStats extends Record<string, number> {
   points: number;
   /** Points that came by another server before, and were left out. */
-  duplicate_points: number;
+  duplicatePoints: number;
   /** Points that the database permanently refuses. */
-  refused_points: number;
+  refusedPoints: number;
   transactions: number;
   /** Transactions and connections that failed, and were tried again. */
   failures: number;
@@ -45,8 +45,8 @@ interface Connected {
 export class PostgresOutput implements Output {
   readonly stats: PostgresStats = {
     points: 0,
-    duplicate_points: 0,
-    refused_points: 0,
+    duplicatePoints: 0,
+    refusedPoints: 0,
     transactions: 0,
     failures: 0,
   };
@@ -296,8 +296,8 @@ export class PostgresOutput implements Output {
     this.#stored = to;
     this.stats.transactions++;
     this.stats.points += written.points;
-    this.stats.duplicate_points += written.duplicates;
-    this.stats.refused_points += written.refused;
+    this.stats.duplicatePoints += written.duplicates;
+    this.stats.refusedPoints += written.refused;
     // One that is twice as large must not take too long again.
     if (tookMs < this.#config.timeout / 4) {
       this.#groupPoints = Math.min(this.#config.batch_size, this.#groupPoints * 2);

@@ -138,7 +138,7 @@ for (const acknowledges of ["durable", "stored"] as const) {
     name: `postgresql, acknowledged when ${acknowledges}`,
     delivers: "exactly_once",
     remembersClients: acknowledges === "stored",
-    refusedStats: ["refused_points"],
+    refusedStats: ["refusedPoints"],
     except: acknowledges === "stored" ? SAME : {},
     needs: [postgres],
     async fresh() {

@@ -77,7 +77,7 @@ onPostgres(
     }
     assert.equal(await count(server), 10 + 997 + 10);
     assert.equal(await server.value("SELECT count(DISTINCT value) FROM alumet.points"), "1017");
-    assert.deepEqual([writing.stats.points, writing.stats.refused_points], [1017, 3]);
+    assert.deepEqual([writing.stats.points, writing.stats.refusedPoints], [1017, 3]);
 
     // At the end of the transaction, where it is not clear whom it means.
     await server.sql(`
@@ -116,7 +116,7 @@ onPostgres("A series that the database refuses makes dead letters of its points 
   const letters = await writing.letters();
   assert.deepEqual(letters.map(({ value }) => String(value)).sort(), ["1", "13", "130", "2"]);
   assert.ok(letters.every(({ reason }) => reason.includes("SQLSTATE 23514")));
-  assert.equal(writing.stats.refused_points, 4);
+  assert.equal(writing.stats.refusedPoints, 4);
 });
 
 onPostgres(
@@ -202,7 +202,7 @@ onPostgres(
       build(two, 100, [["a", 2], ["a", 3], ["b", 4], ["real", 0], ["b", 5], ["c", 1], ["a", 3]]),
     );
     assert.deepEqual((await values()).slice(9), ["102", "103", "106", "107", "110", "111", "114"]);
-    assert.equal(two.stats.duplicate_points, 8);
+    assert.equal(two.stats.duplicatePoints, 8);
     assert.deepEqual(await server.sql("SELECT name, sequence FROM alumet.clients ORDER BY name"), [
       "a\t3",
       "b\t5",

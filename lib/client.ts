@@ -11,10 +11,12 @@ import { greet, readMessage, Refused } from "./client/handshake.ts";
 import { AcknowledgedSender } from "./client/acknowledged.ts";
 import { dial, type Dialled } from "./client/dial.ts";
 import { formatDuration } from "./base/duration.ts";
+import { type MonotonicClock, PROCESS_CLOCK } from "./base/clock.ts";
+import { BoundedLog, type LineLimits } from "./base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "./base/errors.ts";
 import type { FrameReader } from "./wire/frames.ts";
 import type { BatchReader } from "./journal.ts";
-import type { Logger } from "./base/log.ts";
+import { closeQuietly, onAbort } from "./base/waiting.ts";
 import { Outbox, type SenderStats } from "./client/outbox.ts";
 import type { Output, PluginContext } from "./plugin.ts";
 import { PointEncoder } from "./wire/point_encoder.ts";
@@ -28,6 +30,13 @@ import { PlainSender } from "./client/plain.ts";
 const MAX_CLOSE_MS = 1000;
 /** Retries without an end. */
 const PATIENT_TIMES = 1_000_000_000;
+
+/** Of each kind: a server that is away for long, or refuses this client, is news at first. */
+const LOG_LIMITS: LineLimits = {
+  error: { burst: 10, perMinute: 1 },
+  warn: { burst: 10, perMinute: 1 },
+  info: { burst: 10, perMinute: 1 },
+};
 
 /** Timeouts that are not configured, in milliseconds. */
 export interface ClientLimits {
@@ -62,7 +71,9 @@ class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
 }
 
-type ClientContext = Pick<PluginContext, "log" | "fail" | "keepsOnDisk" | "identity">;
+type ClientContext =
+  & Pick<PluginContext, "log" | "fail" | "keepsOnDisk" | "identity">
+  & { readonly clock?: MonotonicClock };
 
 /** The relay client of one server. */
 export class RelayClient implements Output {
@@ -72,7 +83,7 @@ export class RelayClient implements Output {
   /** What {@linkcode Ways} are given. */
   readonly #buffer: { maxBytes: number; timeoutMs: number };
   readonly #limits: ClientLimits;
-  readonly #log: Logger;
+  readonly #log: BoundedLog;
   readonly #fail: (error: Error) => void;
   readonly #keepsOnDisk: boolean;
   /** The retries are exhausted, and the journal on disk keeps the points: it retries every max_delay. */
@@ -93,13 +104,13 @@ export class RelayClient implements Output {
 
   constructor(
     config: RelayClientConfig,
-    { log, fail, keepsOnDisk, identity }: ClientContext,
+    { log, clock = PROCESS_CLOCK, fail, keepsOnDisk, identity }: ClientContext,
     limits = DEFAULT_LIMITS,
   ) {
     this.#config = config;
     this.#buffer = { maxBytes: config.buffer_max_length, timeoutMs: config.buffer_timeout };
     this.#limits = limits;
-    this.#log = log;
+    this.#log = new BoundedLog(log, clock, LOG_LIMITS);
     this.#fail = fail;
     this.#keepsOnDisk = keepsOnDisk;
     this.#identity = identity;
@@ -117,8 +128,7 @@ export class RelayClient implements Output {
   }
 
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
-    const onAbort = () => this.#close();
-    signal.addEventListener("abort", onAbort, { once: true });
+    using _closing = onAbort(signal, () => this.#close());
     const { client_name } = this.#config;
     const buffer = this.#buffer;
     const outbox = new Outbox(reader);
@@ -135,8 +145,8 @@ export class RelayClient implements Output {
       this.#fail(this.#givingUp(error));
       // The process stops now; until then this output takes no further points.
     } finally {
-      signal.removeEventListener("abort", onAbort);
       this.#close();
+      this.#log.catchUp();
     }
   }
 
@@ -160,8 +170,9 @@ export class RelayClient implements Output {
     } catch (error) {
       if (!(error instanceof RetryError) || !this.#keepsOnDisk) throw error;
       if (!this.#patient) {
-        this.#log.error(`${this.#givingUp(error).message}; measurements are kept on disk while it retries`, {
+        this.#log.error("The relay server is away, measurements are kept on disk while it retries", {
           every: formatDuration(retry.max_delay),
+          reason: this.#givingUp(error).message,
         });
       }
       this.#patient = true;
@@ -185,7 +196,9 @@ export class RelayClient implements Output {
             isLost ? "Connection lost" : "Cannot connect",
             { server, attempt: this.#attempts, reason: messageOf(error) },
           );
-        } else if (this.#config.relay_server.length > 1) this.#log.error(error.message);
+        } else if (this.#config.relay_server.length > 1) {
+          this.#log.error("A relay server refuses this client", { server, reason: error.message });
+        }
         if (!(failure instanceof Error) || !(error instanceof Refused)) failure = error;
         if (isLost) break;
       }
@@ -300,7 +313,9 @@ export class RelayClient implements Output {
   /** The token, if the connection protects it. @throws if others on the network could read it. */
   #tokenFor(server: string, conn: Dialled): string {
     const problem = this.#token.refresh();
-    if (problem) this.#log.error(`${problem}; the previous token stays in use`);
+    if (problem) {
+      this.#log.error("Cannot read the token again, the previous one stays in use", { reason: problem });
+    }
     if (this.#token.value === "" || this.#config.tls.enable) return this.#token.value;
     const { hostname } = conn.remoteAddr as Deno.NetAddr;
     if (isLoopback(hostname)) return this.#token.value;
@@ -347,9 +362,7 @@ export class RelayClient implements Output {
   }
 
   #close(): void {
-    try {
-      this.#conn?.close();
-    } catch { /* already closed */ }
+    closeQuietly(this.#conn);
     this.#conn = null;
   }
 

@@ -2,7 +2,10 @@
  * The relay server: listens for relay clients, ours or real Alumet agents, and is an input like any other. The
  * conversation with one client is in {@linkcode ./server/connection.ts}.
  */
-import type { Logger } from "./base/log.ts";
+import { delay } from "@std/async/delay";
+import { type MonotonicClock, PROCESS_CLOCK } from "./base/clock.ts";
+import { BoundedLog } from "./base/complaint.ts";
+import { onAbort } from "./base/waiting.ts";
 import { formatAddress, parseAddress } from "./net/address.ts";
 import { accepted, listenOrAdopt } from "./net/listen.ts";
 import type { BatchSink, Input, PluginContext } from "./plugin.ts";
@@ -41,6 +44,8 @@ export interface ServerOptions {
   admission?: AdmissionOptions;
   /** The interface of a scoped address. */
   scope?: string;
+  /** For what is logged so many times a minute. @default the process's */
+  clock?: MonotonicClock;
 }
 
 /** A listening relay server. */
@@ -54,7 +59,8 @@ export class RelayServer implements Input {
     duplicatePoints: 0,
   };
   readonly #listener: Deno.TcpListener;
-  readonly #log: Logger;
+  /** Everybody can cause lines in it. */
+  readonly #log: BoundedLog;
   readonly #shared: ServerShared;
   readonly #connections = new Set<ClientConnection>();
   readonly #tokens: Tokens | undefined;
@@ -95,15 +101,15 @@ export class RelayServer implements Input {
     listener: Deno.TcpListener,
     context: ServerContext,
     limits = DEFAULT_LIMITS,
-    { safety = "durable", tls, admission = OPEN, scope }: ServerOptions = {},
+    { safety = "durable", tls, admission = OPEN, scope, clock = PROCESS_CLOCK }: ServerOptions = {},
   ) {
     this.#listener = listener;
-    this.#log = context.log;
+    this.#log = new BoundedLog(context.log, clock);
     this.#tokens = admission.tokens;
     // A copy, because they may change.
     limits = { ...limits };
     this.#shared = {
-      log: context.log,
+      log: this.#log,
       metrics: new ClientMetrics(context.registry, limits),
       clients: context.clients,
       safety,
@@ -116,7 +122,7 @@ export class RelayServer implements Input {
       names: new Map(),
       strangers: new Set(),
       tls,
-      admission: new Admission(admission, context.log),
+      admission: new Admission(admission, this.#log),
       scope,
     };
   }
@@ -143,12 +149,10 @@ export class RelayServer implements Input {
   async run(sink: BatchSink, stop: AbortSignal): Promise<void> {
     const { gatherer } = this.#shared;
     gatherer.start(sink);
-    const onStop = () => {
+    using _stopping = onAbort(stop, () => {
       this.#stopListening();
       for (const connection of this.#connections) connection.drain();
-    };
-    if (stop.aborted) onStop();
-    else stop.addEventListener("abort", onStop, { once: true });
+    });
 
     let admitted = this.#shared.admission.version;
     const sweep = setInterval(() => {
@@ -164,6 +168,7 @@ export class RelayServer implements Input {
     });
     const report = setInterval(() => {
       for (const connection of this.#connections) connection.report();
+      this.#log.catchUp();
     }, MINUTE_MS);
     try {
       await this.#accept(stop);
@@ -172,7 +177,7 @@ export class RelayServer implements Input {
     } finally {
       clearInterval(sweep);
       clearInterval(report);
-      stop.removeEventListener("abort", onStop);
+      this.#log.catchUp();
     }
   }
 
@@ -188,7 +193,7 @@ export class RelayServer implements Input {
       });
       if (stop.aborted) connection.drain();
       if (this.#shared.strangers.size > RAMP_CLIENTS) {
-        await new Promise((resolve) => setTimeout(resolve, RAMP_MS));
+        await delay(RAMP_MS);
       }
     }
   }

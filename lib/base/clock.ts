@@ -18,6 +18,12 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Where only time that passes matters. */
+export type MonotonicClock = Pick<Clock, "monotonicMs">;
+
+/** The monotonic clock of this process, for what is given none. */
+export const PROCESS_CLOCK: MonotonicClock = { monotonicMs: () => performance.now() };
+
 /**
  * The system's clock. `Date.now()` has milliseconds; the microseconds come from the monotonic clock, kept within the
  * millisecond that the wall clock shows, so that it follows steps and slewing of the wall clock.

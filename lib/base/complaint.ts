@@ -1,5 +1,5 @@
 /** What goes wrong again and again is logged at a bounded rate, with the number of times that it was not logged. */
-import type { Clock } from "./clock.ts";
+import type { MonotonicClock } from "./clock.ts";
 import type { LogFields, Logger, LogLevel } from "./log.ts";
 
 const MINUTE_MS = 60_000;
@@ -16,14 +16,15 @@ export const ONCE_A_MINUTE: LineLimit = { burst: 1, perMinute: 1 };
 /** A trouble that comes back is news, but not without end. */
 const NEW_TROUBLES: LineLimit = { burst: 10, perMinute: 1 };
 
+/** For each level that has one: how many lines of each kind. */
+export type LineLimits = Partial<Record<LogLevel, LineLimit>>;
+
 /** Of what many others can cause, be they clients or files: troubles, and what is news of a single one. */
-export const LIMITS_OVER_ALL: Partial<Record<LogLevel, LineLimit>> = {
+export const LIMITS_OVER_ALL: LineLimits = {
   error: { burst: 20, perMinute: 20 },
   warn: { burst: 20, perMinute: 20 },
   info: { burst: 1000, perMinute: 100 },
 };
-
-type MonotonicClock = Pick<Clock, "monotonicMs">;
 
 /** How much of a limit is left. */
 class Allowance {
@@ -78,9 +79,9 @@ export class Complaint {
     say();
   }
 
-  /** `say` is called if something was not said yet and it is time for a line. */
+  /** `say` is called if something was not said yet, whatever the limit is: for once a minute, and at the end. */
   catchUp(say: (count: number) => void): void {
-    if (this.#unsaid > 0 && this.#lines.take(this.#clock.monotonicMs())) this.#say(say);
+    if (this.#unsaid > 0) this.#say(say);
   }
 
   #say(say: (count: number) => void): void {
@@ -99,7 +100,7 @@ export class Complaint {
 export class BoundedLog implements Logger {
   readonly #log: Logger;
   readonly #clock: MonotonicClock;
-  readonly #limits: Partial<Record<LogLevel, LineLimit>>;
+  readonly #limits: LineLimits;
   readonly #kinds = new Map<string, { readonly level: LogLevel; readonly complaint: Complaint }>();
 
   constructor(log: Logger, clock: MonotonicClock, limits = LIMITS_OVER_ALL) {
@@ -133,7 +134,7 @@ export class BoundedLog implements Logger {
     return new BoundedLog(this.#log.for(part), this.#clock, this.#limits);
   }
 
-  /** Says how many lines were left out since the last line of their kind, where the limit allows a line. */
+  /** Says how many lines were left out since the last line of their kind. To be called once a minute, and at the end. */
   catchUp(): void {
     for (const [message, { level, complaint }] of this.#kinds) {
       complaint.catchUp((count) => this.#log[level](`${message} (more of these)`, { left_out: count }));

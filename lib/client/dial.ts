@@ -4,6 +4,7 @@ import { formatAddress, interfaceProblem, parseAddress } from "../net/address.ts
 import { formatDuration } from "../base/duration.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { closeQuietly, onAbort, TimeLimit } from "../base/waiting.ts";
 import type { Transport } from "../net/transport.ts";
 import { resolve } from "./resolve.ts";
 import { explainTls, type TlsKeys } from "./tls_problem.ts";
@@ -49,31 +50,27 @@ export async function dial(server: string, options: DialOptions): Promise<Dialle
   });
   const failures: string[] = [];
   for (const hostname of hostnames) {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), connectMs);
-    const either = AbortSignal.any([signal, late.signal]);
+    using limit = new TimeLimit(connectMs, signal);
     try {
       if (tls?.cert) {
         return await certified(
           { hostname, port: address.port },
           tls.server_name || address.hostname,
           tls,
-          either,
+          limit.signal,
         );
       }
-      const conn = await connect({ hostname, port: address.port, signal: either });
+      const conn = await connect({ hostname, port: address.port, signal: limit.signal });
       log.debug("Connected", { server, address: hostname });
       conn.setNoDelay();
       conn.setKeepAlive();
-      return tls ? await secure(conn, tls.server_name || address.hostname, tls, either) : conn;
+      return tls ? await secure(conn, tls.server_name || address.hostname, tls, limit.signal) : conn;
     } catch (error) {
       if (signal.aborted) throw error;
-      const reason = late.signal.aborted
+      const reason = limit.isOver
         ? `no answer within ${formatDuration(connectMs)}`
         : interfaceProblem(address) ?? messageOf(error);
       failures.push(`${formatAddress({ hostname, port: address.port })}: ${reason}`);
-    } finally {
-      clearTimeout(timer);
     }
   }
   throw new Error(failures.join("; "));
@@ -86,12 +83,7 @@ async function secure(
   { ca, keys }: DialTls,
   signal: AbortSignal,
 ): Promise<Deno.TlsConn> {
-  const close = () => {
-    try {
-      conn.close();
-    } catch { /* TLS owns it */ }
-  };
-  signal.addEventListener("abort", close, { once: true });
+  using _closing = onAbort(signal, () => closeQuietly(conn));
   let secured: Deno.TlsConn | undefined;
   try {
     // Read for each connection, so that a new file is used at the next one.
@@ -101,10 +93,9 @@ async function secure(
     return secured;
   } catch (error) {
     secured?.close();
-    close();
+    // Unless TLS has it already.
+    closeQuietly(conn);
     throw new Error(explainTls(messageOf(error), keys), { cause: error });
-  } finally {
-    signal.removeEventListener("abort", close);
   }
 }
 

@@ -6,6 +6,7 @@ import type { Dialled } from "./dial.ts";
 import { explainTls, type TlsKeys } from "./tls_problem.ts";
 import { formatDuration } from "../base/duration.ts";
 import { messageOf } from "../base/errors.ts";
+import { closeQuietly } from "../base/waiting.ts";
 import { FrameReader } from "../wire/frames.ts";
 import { PostcardReader } from "../postcard.ts";
 import {
@@ -68,9 +69,7 @@ export async function greet(conn: Dialled, introduction: Introduction): Promise<
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    try {
-      conn.close();
-    } catch { /* already closed */ }
+    closeQuietly(conn);
   }, timeoutMs);
   let answer: GreetResponse;
   let welcome: Welcome | null = null;

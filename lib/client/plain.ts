@@ -3,6 +3,7 @@
  * committed when the messages with its points have been written. What has been gathered and not completely written
  * outlives the connection: the next one continues with it.
  */
+import { delay } from "@std/async/delay";
 import type { Dialled } from "./dial.ts";
 import { Batch } from "../points/measurement.ts";
 import type { BufferOptions, Outbox, SenderStats } from "./outbox.ts";
@@ -58,10 +59,7 @@ export class PlainSender {
    */
   async run(conn: Dialled, signal: AbortSignal): Promise<void> {
     let registered = 0;
-    const pause = async () => {
-      await new Promise((resolve) => setTimeout(resolve, GAP_MS));
-      signal.throwIfAborted();
-    };
+    const pause = () => delay(GAP_MS, { signal });
     const sendFrame = async () => {
       const encoder = this.#encoder;
       if (registered < encoder.metricCount) {

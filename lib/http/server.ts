@@ -14,6 +14,9 @@ import {
   parseRequestHead,
   textResponse,
 } from "./head.ts";
+import { PROCESS_CLOCK } from "../base/clock.ts";
+import { BoundedLog } from "../base/complaint.ts";
+import { within } from "../base/waiting.ts";
 import { accepted } from "../net/listen.ts";
 import type { Logger } from "../base/log.ts";
 
@@ -77,7 +80,7 @@ export class HttpServer implements AsyncDisposable {
   ) {
     this.#listener = listener;
     this.#handler = handler;
-    this.#log = log;
+    this.#log = new BoundedLog(log, PROCESS_CLOCK);
     this.#limits = { ...HTTP_LIMITS, ...limits };
     this.#accepting = this.#accept();
   }
@@ -146,10 +149,7 @@ export class HttpServer implements AsyncDisposable {
       connection.finish();
       if (connection.answering) answering.push(connection.ended);
     }
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, LAST_ANSWERS_MS));
-    await Promise.race([Promise.all(answering), late]);
-    clearTimeout(timer);
+    await within(Promise.all(answering), LAST_ANSWERS_MS);
     for (const connection of this.#connections) connection.close();
     await Promise.all([...this.#connections].map(({ ended }) => ended));
     await this.#accepting;

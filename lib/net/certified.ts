@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { type AddressInfo, isIP, type Socket } from "node:net";
 import tls from "node:tls";
 import { messageOf } from "../base/errors.ts";
+import { onAbort, within } from "../base/waiting.ts";
 import type { Transport } from "./transport.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -80,7 +81,7 @@ export async function connectCertified(
     checkServerIdentity: (_, certificate) => tls.checkServerIdentity(serverName, certificate),
   });
   const abort = () => void socket.destroy(new Error("no answer in time"));
-  signal.addEventListener("abort", abort, { once: true });
+  using _aborting = onAbort(signal, abort);
   try {
     await once(socket, "secureConnect");
     socket.setNoDelay();
@@ -89,8 +90,6 @@ export async function connectCertified(
   } catch (error) {
     socket.destroy();
     throw error;
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }
 
@@ -126,7 +125,6 @@ export async function listenCertified(
 /** Tests that a client without a certificate is refused. @returns the problem, if there is one */
 export async function certificatesProblem(options: ClientCaOptions): Promise<string | undefined> {
   let listener: CertifiedListener | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
   try {
     const outcome = Promise.withResolvers<string | undefined>();
     listener = await listenCertified(options, (_, conn) => {
@@ -136,14 +134,12 @@ export async function certificatesProblem(options: ClientCaOptions): Promise<str
     const client = tls.connect({ host: LOOPBACK, port: listener.port, rejectUnauthorized: false });
     client.on("error", () => {});
     client.on("secureConnect", () => client.write("\0"));
-    timer = setTimeout(() => outcome.resolve("a client without a certificate is not refused"), PROBE_MS);
-    const problem = await outcome.promise;
+    const isKnown = await within(outcome.promise, PROBE_MS);
     client.destroy();
-    return problem;
+    return isKnown ? await outcome.promise : "a client without a certificate is not refused";
   } catch (error) {
     return messageOf(error);
   } finally {
-    clearTimeout(timer);
     listener?.close();
   }
 }

@@ -1,13 +1,14 @@
 /** Listens on an address of the configuration, or on a socket that systemd opened, and accepts connections. */
 import { type Address, formatAddress, interfaceProblem } from "./address.ts";
+import { delay } from "@std/async/delay";
+import { PROCESS_CLOCK } from "../base/clock.ts";
+import { Complaint } from "../base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { adoptListener, passedDescriptors } from "./activation.ts";
 
 /** Wait before accepting again after an error, in ms. */
 const ACCEPT_RETRY_MS = 100;
-/** How often an error is logged, in ms. */
-const COMPLAIN_MS = 60_000;
 
 /** What listening needs besides an address. */
 export interface ListenOptions {
@@ -90,22 +91,22 @@ export async function* accepted(
   listener: Deno.TcpListener,
   isOpen: () => boolean,
   log: Logger,
+  clock = PROCESS_CLOCK,
 ): AsyncGenerator<Deno.TcpConn, void> {
-  let complained = -Infinity;
+  const complaint = new Complaint(clock);
   while (isOpen()) {
     let conn: Deno.TcpConn;
     try {
       conn = await listener.accept();
     } catch (error) {
       if (!isOpen()) return;
-      const now = performance.now();
-      if (now - complained > COMPLAIN_MS) {
-        complained = now;
-        log.error("Cannot accept connections, retrying", { reason: messageOf(error) });
-      }
-      await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
+      complaint.add((times) => {
+        log.error("Cannot accept connections, retrying", { reason: messageOf(error), times });
+      });
+      await delay(ACCEPT_RETRY_MS);
       continue;
     }
+    complaint.end(() => log.info("Connections are accepted again"));
     yield conn;
   }
 }

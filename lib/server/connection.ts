@@ -11,11 +11,12 @@ import { messageOf } from "../base/errors.ts";
 import { FrameError, FrameReader } from "../wire/frames.ts";
 import type { AcknowledgedReceiver } from "./acknowledged.ts";
 import type { Logger } from "../base/log.ts";
+import { closeQuietly } from "../base/waiting.ts";
 import { PostcardError } from "../postcard.ts";
 import { ProtocolViolation } from "../wire/protocol.ts";
 import { PlainReceiver } from "./plain.ts";
 import type { ServerShared } from "./shared.ts";
-import { ServerHandshake } from "./handshake.ts";
+import { type Greeted, ServerHandshake } from "./handshake.ts";
 import type { Transport } from "../net/transport.ts";
 
 /** The largest frame before the handshake, in bytes. */
@@ -41,6 +42,9 @@ export class ClientConnection {
   #name: string | null = null;
   /** It is a client of ours, which introduces itself in a second message. */
   #isOurs = false;
+  /** Its versions, until it is accepted. */
+  #versions: Greeted["versions"] = { alumet: "", relay: "" };
+  #isAdmitted = false;
   /** Takes the messages of a client of ours, or of a real agent: one of them is set once the client is accepted. */
   #acknowledged: AcknowledgedReceiver | null = null;
   #plain: PlainReceiver | null = null;
@@ -96,9 +100,7 @@ export class ClientConnection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    try {
-      this.#conn.close();
-    } catch { /* already closed */ }
+    closeQuietly(this.#conn);
   }
 
   /** Closes the connection if its client would not be accepted any more. */
@@ -213,12 +215,7 @@ export class ClientConnection {
       this.report();
       this.#plain?.[Symbol.dispose]();
       this.#giveBudget();
-      if (this.#name !== null) {
-        const left = this.#shared.names.get(this.#name)! - 1;
-        if (left > 0) this.#shared.names.set(this.#name, left);
-        else this.#shared.names.delete(this.#name);
-        this.#log.info("Client disconnected", this.#fields({}));
-      }
+      if (this.#isAdmitted) this.#left();
     }
   }
 
@@ -298,7 +295,7 @@ export class ClientConnection {
       return false;
     }
     const { name, grant, versions } = greeted;
-    const { limits, metrics, clients, gatherer, tables, stats, names } = this.#shared;
+    const { limits, metrics, clients, gatherer, tables, stats } = this.#shared;
     this.#name = name;
     this.#pacer = limits.bytesPerSecond < Infinity ? new Pacer(limits.bytesPerSecond) : null;
     this.#isOurs = grant === null;
@@ -316,17 +313,8 @@ export class ClientConnection {
       });
       this.#deadline = performance.now() + limits.idleMs;
       this.#deadlineReason = `silent for ${limits.idleMs} ms`;
-      this.#shared.strangers.delete(this);
-    }
-    const others = names.get(name) ?? 0;
-    names.set(name, others + 1);
-    this.#log.info("Client connected", this.#fields(versions));
-    if (others > 0) {
-      this.#log.warn(
-        "Another connection has the same client name",
-        this.#fields({ connections: others + 1 }),
-      );
-    }
+      this.#admitted(versions);
+    } else this.#versions = versions;
     return true;
   }
 
@@ -342,8 +330,30 @@ export class ClientConnection {
       await this.#closeGently();
       return false;
     }
-    this.#shared.strangers.delete(this);
+    this.#admitted(this.#versions);
     return true;
+  }
+
+  /** The client is accepted. A refused client has one line in the log, that of its refusal. */
+  #admitted(versions: Greeted["versions"]): void {
+    const { names, strangers } = this.#shared;
+    const name = this.#name!;
+    strangers.delete(this);
+    this.#isAdmitted = true;
+    const connections = (names.get(name) ?? 0) + 1;
+    names.set(name, connections);
+    this.#log.info("Client connected", this.#fields(versions));
+    if (connections === 1) return;
+    this.#log.warn("Another connection has the same client name", this.#fields({ connections }));
+  }
+
+  #left(): void {
+    const { names } = this.#shared;
+    const name = this.#name!;
+    const left = names.get(name)! - 1;
+    if (left > 0) names.set(name, left);
+    else names.delete(name);
+    this.#log.info("Client disconnected", this.#fields({}));
   }
 
   /** Lets the peer read the answer: closes when the peer has closed, or after a second. */
@@ -356,6 +366,7 @@ export class ClientConnection {
   }
 
   #refuseMetric(problem: string): void {
-    if (this.#refusedMetrics++ === 0) this.#log.warn(problem, this.#fields({}));
+    if (this.#refusedMetrics++ > 0) return;
+    this.#log.warn("A metric is refused", this.#fields({ reason: problem }));
   }
 }

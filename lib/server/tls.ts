@@ -4,8 +4,12 @@
  * its place. So the port stays the same socket when certificates change, and hosts can change to TLS one by one.
  */
 import type { ClientCaOptions } from "../net/certified.ts";
+import { delay } from "@std/async/delay";
+import { PROCESS_CLOCK } from "../base/clock.ts";
+import { Complaint } from "../base/complaint.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { closeQuietly } from "../base/waiting.ts";
 import { type Transport, writeAll } from "../net/transport.ts";
 
 /** The first byte of a TLS handshake; a frame of the relay protocol never begins with it. */
@@ -72,9 +76,7 @@ class Generation {
   }
 
   close(): void {
-    try {
-      this.#stop();
-    } catch { /* already closed */ }
+    closeQuietly({ close: this.#stop });
   }
 
   /** Closes it as soon as no connection is pending. */
@@ -93,14 +95,14 @@ class Generation {
       expected.resolve(conn);
       this.#done();
     } else if (this.#pending > 0) this.#early.set(port, conn);
-    else void conn.then(close, () => {});
+    else void conn.then(closeQuietly, () => {});
   }
 
   #done(): void {
     this.#pending--;
     if (this.#pending > 0) return;
     // These are from other programs on this host, which found the port.
-    for (const conn of this.#early.values()) void conn.then(close, () => {});
+    for (const conn of this.#early.values()) void conn.then(closeQuietly, () => {});
     this.#early.clear();
     if (this.#retired) this.close();
   }
@@ -116,7 +118,7 @@ class Generation {
           conn = await listener.accept();
         } catch (error) {
           if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-          await new Promise((resolve) => setTimeout(resolve, 100));
+          await delay(100);
           continue;
         }
         this.#arrived((conn.remoteAddr as Deno.NetAddr).port, handshake(conn));
@@ -149,7 +151,7 @@ async function handshake(conn: Deno.TlsConn): Promise<Transport> {
     await conn.handshake();
     return conn;
   } catch (error) {
-    close(conn);
+    closeQuietly(conn);
     throw error;
   }
 }
@@ -161,6 +163,7 @@ export class TlsTerminator implements Disposable {
   #stamp: string;
   readonly #checkMs: number;
   #checkedMs = performance.now();
+  readonly #complaint = new Complaint(PROCESS_CLOCK);
 
   private constructor(
     files: CertificateFiles,
@@ -200,8 +203,8 @@ export class TlsTerminator implements Disposable {
       inner = plain;
       await writeAll(plain, received);
       const over = Promise.all([pass(conn, plain), pass(plain, conn)]).then(() => {
-        close(conn);
-        close(plain);
+        closeQuietly(conn);
+        closeQuietly(plain);
         throw new Error("the connection ended in the handshake");
       });
       // After the handshake this is an ordinary end.
@@ -209,8 +212,8 @@ export class TlsTerminator implements Disposable {
       return await Promise.race([secure, over]);
     } catch (error) {
       abandon?.();
-      close(conn);
-      if (inner) close(inner);
+      closeQuietly(conn);
+      if (inner) closeQuietly(inner);
       throw error;
     }
   }
@@ -230,12 +233,15 @@ export class TlsTerminator implements Disposable {
       this.#stamp = stamp;
       const before = this.#generation;
       this.#generation = await Generation.open(this.#files);
+      this.#complaint.end(() => {});
       this.#log.info("The certificate has been read again", { cert: this.#files.cert });
       before.retire();
     } catch (error) {
-      this.#log.error("The new certificate is unusable, the previous one stays in use", {
-        cert: this.#files.cert,
-        reason: messageOf(error),
+      this.#complaint.add(() => {
+        this.#log.error("The new certificate is unusable, the previous one stays in use", {
+          cert: this.#files.cert,
+          reason: messageOf(error),
+        });
       });
     }
   }
@@ -259,13 +265,7 @@ async function pass(from: Transport, to: Transport): Promise<void> {
     await to.closeWrite();
   } catch {
     // Ends the other direction as well.
-    close(from);
-    close(to);
+    closeQuietly(from);
+    closeQuietly(to);
   }
-}
-
-function close(conn: Transport): void {
-  try {
-    conn.close();
-  } catch { /* already closed */ }
 }

@@ -1,5 +1,6 @@
 /** A relay server within the test's process. */
 import { type AdmissionOptions, OPEN } from "../../lib/server/admission/admission.ts";
+import type { MonotonicClock } from "../../lib/base/clock.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import type { Safety } from "../../lib/server/acknowledged.ts";
 import { MetricRegistry } from "../../lib/points/registry.ts";
@@ -16,6 +17,7 @@ export interface TestServerOptions {
   admission?: Partial<AdmissionOptions>;
   scope?: string;
   tls?: ServerShared["tls"];
+  clock?: MonotonicClock;
 }
 
 /** A relay server on a port of 127.0.0.1, into a collector. */
@@ -38,6 +40,7 @@ export class TestServer implements AsyncDisposable {
       tls,
       admission,
       scope,
+      clock,
       ...limits
     } = options;
     this.registry = registry ?? new MetricRegistry();
@@ -50,6 +53,7 @@ export class TestServer implements AsyncDisposable {
       admission: { ...OPEN, ...admission },
       scope,
       tls,
+      clock,
     });
     this.#running = this.server.run(this.collector, this.#stop.signal);
   }

@@ -3,10 +3,6 @@ import type { LogFields, Logger } from "../../base/log.ts";
 import { Networks, type Peer } from "./networks.ts";
 import type { Grant, Tokens } from "./tokens.ts";
 
-/** Refusals that are logged per minute; the others are counted. */
-const LOGGED_PER_MINUTE = 20;
-const MINUTE_MS = 60_000;
-
 export interface AdmissionOptions {
   /** Accept only these, unless it is empty. */
   allow: readonly string[];
@@ -46,11 +42,10 @@ export class Admission {
   #connections = 0;
   #changes = 0;
   readonly #perAddress = new Map<string, number>();
-  #minute = -Infinity;
-  #logged = 0;
   /** Clients refused since the start. */
   refused = 0;
 
+  /** @param log A bounded one: everybody can cause lines in it. */
   constructor(options: AdmissionOptions, log: Logger) {
     this.#log = log;
     this.change(options);
@@ -123,16 +118,9 @@ export class Admission {
       : tokens.check(name, "");
   }
 
-  /** Logs that a client was refused, up to a number per minute. */
+  /** Logs that a client was refused. */
   refuse(fields: LogFields): void {
     this.refused++;
-    const now = performance.now();
-    if (now - this.#minute > MINUTE_MS) {
-      const more = this.#logged - LOGGED_PER_MINUTE;
-      if (more > 0) this.#log.warn("More clients were refused", { clients: more });
-      this.#minute = now;
-      this.#logged = 0;
-    }
-    if (this.#logged++ < LOGGED_PER_MINUTE) this.#log.warn("Refusing a client", fields);
+    this.#log.warn("Refusing a client", fields);
   }
 }

@@ -1,3 +1,5 @@
+import { delay } from "@std/async/delay";
+
 /** Limits the bytes per second of one connection; it may receive the bytes of one second at once. */
 export class Pacer {
   readonly #rate: number;
@@ -16,6 +18,6 @@ export class Pacer {
     this.#at = now;
     if (this.#credit >= 0) return undefined;
     const ms = -this.#credit / this.#rate * 1000;
-    return new Promise((resolve) => setTimeout(resolve, ms));
+    return delay(ms);
   }
 }

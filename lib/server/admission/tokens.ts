@@ -4,6 +4,8 @@
  * other clients, under their names.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { PROCESS_CLOCK } from "../../base/clock.ts";
+import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 
@@ -69,6 +71,7 @@ export class Tokens {
   #entries: Map<string, Entry[]>;
   #stamp: string;
   #checkedMs = performance.now();
+  readonly #complaint = new Complaint(PROCESS_CLOCK);
   /** How often the file was read. */
   version = 0;
 
@@ -114,14 +117,18 @@ export class Tokens {
     try {
       const stamp = stampOf(this.#path);
       if (stamp === this.#stamp) return;
+      // A file that is no good is not read again until it changes.
       this.#stamp = stamp;
       this.#entries = parseTokens(read(this.#path));
       this.version++;
+      this.#complaint.end(() => {});
       this.#log.info("The tokens have been read again", { path: this.#path, clients: this.#entries.size });
     } catch (error) {
-      this.#log.error("Cannot read the tokens again, the previous ones stay in use", {
-        path: this.#path,
-        reason: messageOf(error),
+      this.#complaint.add(() => {
+        this.#log.error("Cannot read the tokens again, the previous ones stay in use", {
+          path: this.#path,
+          reason: messageOf(error),
+        });
       });
     }
   }

@@ -12,7 +12,7 @@ export interface LineLimit {
   readonly perMinute: number;
 }
 
-export const ONCE_A_MINUTE: LineLimit = { burst: 1, perMinute: 1 };
+const ONCE_A_MINUTE: LineLimit = { burst: 1, perMinute: 1 };
 /** A trouble that comes back is news, but not without end. */
 const NEW_TROUBLES: LineLimit = { burst: 10, perMinute: 1 };
 
@@ -20,7 +20,7 @@ const NEW_TROUBLES: LineLimit = { burst: 10, perMinute: 1 };
 export type LineLimits = Partial<Record<LogLevel, LineLimit>>;
 
 /** Of what many others can cause, be they clients or files: troubles, and what is news of a single one. */
-export const LIMITS_OVER_ALL: LineLimits = {
+const LIMITS_OVER_ALL: LineLimits = {
   error: { burst: 20, perMinute: 20 },
   warn: { burst: 20, perMinute: 20 },
   info: { burst: 1000, perMinute: 100 },

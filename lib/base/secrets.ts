@@ -10,7 +10,7 @@ const MAX_SECRET_BYTES = 64 * 1024;
  * @param key The configuration key that names the file, for messages: `plugins.influxdb.token_file`.
  * @throws {ExitError} 78 if the file cannot be read, or has no secret in it.
  */
-export function readSecretFile(path: string, key: string): string {
+function readSecretFile(path: string, key: string): string {
   let text: string;
   try {
     const { isFile, size } = Deno.statSync(path);

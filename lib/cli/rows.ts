@@ -4,7 +4,7 @@ import { printable, printableJson } from "../base/log.ts";
 export type Cell = null | number | bigint | string | Uint8Array;
 export type Row = readonly Cell[];
 
-export const FORMATS = ["table", "csv", "json"] as const;
+const FORMATS = ["table", "csv", "json"] as const;
 export type Format = typeof FORMATS[number];
 
 /** Rows that decide how wide the columns of a table are. */

@@ -14,7 +14,7 @@ export interface Substituted {
 }
 
 /** Replaces the variables of one text. A variable that is empty takes its default too, as in a shell. */
-export function substituteText(text: string, env: Environment): Substituted {
+function substituteText(text: string, env: Environment): Substituted {
   const variables: string[] = [];
   const problems: string[] = [];
   const result = text.replace(/\$\$\{|\$\{([^}]*)(\}?)/g, (all, inner: string | undefined, close: string) => {

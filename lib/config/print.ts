@@ -8,7 +8,7 @@ import { describeSource, type Source } from "./source.ts";
 const WIDTH = 100;
 
 /** Breaks a text into comment lines. */
-export function commentLines(text: string, width = WIDTH): string[] {
+function commentLines(text: string, width = WIDTH): string[] {
   const lines: string[] = [];
   let line = "#";
   for (const word of text.split(/\s+/)) {

@@ -37,7 +37,7 @@ export interface HttpLimits {
   answerMs: number;
 }
 
-export const HTTP_LIMITS: HttpLimits = {
+const HTTP_LIMITS: HttpLimits = {
   connections: 64,
   headBytes: 16 * 1024,
   headMs: 10_000,

@@ -7,7 +7,7 @@
 import { type Address, formatAddress } from "../net/address.ts";
 import { escapeSpecifiers, quoteArgument, quoteProgram } from "./quoting.ts";
 
-export const UNIT_ROLES = ["client", "server"] as const;
+const UNIT_ROLES = ["client", "server"] as const;
 export type UnitRole = typeof UNIT_ROLES[number];
 /** The units that there are: two services, and the socket of the server. */
 export const UNIT_KINDS = [...UNIT_ROLES, "socket"] as const;
@@ -33,7 +33,7 @@ export const CONFIGURATION_DIRECTORY = "alumet-relay";
  * Secrets that the service gets where root has put them into systemd's store of credentials: `token` from
  * `/etc/credstore/alumet-relay-client.token` is `$CREDENTIALS_DIRECTORY/token`. (A path below /etc would have to exist.)
  */
-export const CREDENTIALS = ["token", "password", "tls_ca", "tls_cert", "tls_key"] as const;
+const CREDENTIALS = ["token", "password", "tls_ca", "tls_cert", "tls_key"] as const;
 
 /** How long a part may be stuck, in s; see lib/systemd/watchdog.ts. */
 const WATCHDOG_S = 60;

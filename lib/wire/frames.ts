@@ -10,7 +10,7 @@ export class FrameError extends Error {
  * Bytes behind the input that decoders may read without looking at the end first (and must then find that they were
  * behind it): the longest run of numbers in a point is 40 bytes.
  */
-export const READ_SLACK_BYTES = 64;
+const READ_SLACK_BYTES = 64;
 
 const MIN_CAPACITY = 16 * 1024;
 const QUIET_READS = 16;

@@ -13,7 +13,7 @@ export const MAX_BODY_BYTES = 32_000_000;
 export const FRAME_HEADER_BYTES = 4;
 /** Versions of the real agent that we are compatible with; peers only log them. */
 export const ALUMET_VERSION = "0.9.5";
-export const RELAY_PLUGIN_VERSION = "0.6.0";
+const RELAY_PLUGIN_VERSION = "0.6.0";
 /**
  * What this program is compatible with, and that it speaks version 1 of acknowledged delivery. Peers of ours look for
  * the mark, in the build metadata of the version (https://semver.org/#spec-item-10); real agents only log it.

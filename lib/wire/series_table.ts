@@ -96,7 +96,7 @@ export function hashTail(view: DataView, start: number, length: number, metricId
 }
 
 /** Whether `length` (5 or more) bytes of two views are the same. */
-export function sameBytes(a: DataView, aStart: number, b: DataView, bStart: number, length: number): boolean {
+function sameBytes(a: DataView, aStart: number, b: DataView, bStart: number, length: number): boolean {
   const lastWord = length - 4;
   for (let i = 0; i < lastWord; i += 4) {
     if (a.getInt32(aStart + i, true) !== b.getInt32(bStart + i, true)) return false;

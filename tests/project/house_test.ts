@@ -195,6 +195,41 @@ Deno.test("a file that names another part's plugin is a problem", () => {
   assert.deepEqual(namedPlugins(new Map(Object.entries(files))), ["agent.ts names the plugin a-b"]);
 });
 
+/** The functions, classes and constants that a file exports and no other file names. */
+function unusedExports(tree: Tree, users: Tree): string[] {
+  const names = new Map([...tree, ...users].map(([path, text]) => {
+    const code = text.replace(/\/\*.*?\*\/|\/\/[^\n]*/gs, "");
+    return [path, new Set(code.match(/[A-Za-z_$][\w$]*/g))];
+  }));
+  const unused: string[] = [];
+  for (const [path, text] of tree) {
+    for (const [, name] of text.matchAll(/^export (?:async )?(?:function\*?|class|const|let) (\w+)/gm)) {
+      const isUsed = [...names].some(([other, its]) => other !== path && its.has(name));
+      if (!isUsed) unused.push(`${path} exports ${name}, which no other file uses`);
+    }
+  }
+  return unused;
+}
+
+Deno.test("what a file of lib/ exports, another file uses", () => {
+  const users = ["tests", "tools", "bench"].flatMap((
+    folder,
+  ) => [...filesBelow(new URL(`${folder}/`, ROOT), `../${folder}/`)]);
+  const main = Deno.readTextFileSync(new URL("main.ts", ROOT));
+  assert.deepEqual(unusedExports(LIB, new Map([...users, ["../main.ts", main]])), []);
+});
+
+Deno.test("an export that only its own file or a comment names is a problem", () => {
+  const files = {
+    "base/a.ts": "export const A = 1;\nexport function b() { return A; }\nexport class C {}\nb();",
+    "base/d.ts": 'import { C } from "./a.ts";\n// uses b\n',
+  };
+  const users = { "../tests/a_test.ts": "A;" };
+  assert.deepEqual(unusedExports(new Map(Object.entries(files)), new Map(Object.entries(users))), [
+    "base/a.ts exports b, which no other file uses",
+  ]);
+});
+
 const MADE_UP = ranksOf(
   "# A page\n\n| lib/ | what |\n| ---- | ---- |\n| `cli` | a |\n| `inputs`, `outputs` | b |\n| `base` | c |\n\nEnd",
 );

@@ -31,7 +31,7 @@ export function writeUrl(config: InfluxConfig): string {
 }
 
 /** What says in its answer which server it is. */
-export function pingUrl(config: InfluxConfig): string {
+function pingUrl(config: InfluxConfig): string {
   const url = new URL(config.host);
   url.pathname = `${url.pathname.replace(/\/+$/, "")}/ping`;
   return url.href;

@@ -18,7 +18,7 @@ function fieldsOf(line: string): string[] {
 }
 
 /** A password file is not used when others can read it. */
-export function isPrivate(mode: number): boolean {
+function isPrivate(mode: number): boolean {
   return (mode & 0o077) === 0;
 }
 

@@ -31,7 +31,7 @@ class NoAnswer extends Error {
 }
 
 /** No connection was made. `attempts` says of each address why. */
-export class ConnectError extends Error {
+class ConnectError extends Error {
   override readonly name = "ConnectError";
 }
 

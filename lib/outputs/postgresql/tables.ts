@@ -13,7 +13,7 @@ export const SCHEMA_VERSION = 1;
 const MIGRATIONS: readonly ((schema: string) => string)[] = [];
 
 /** The tables are of a version that this program does not know. */
-export class SchemaVersionError extends Error {
+class SchemaVersionError extends Error {
   override readonly name = "SchemaVersionError";
 }
 

@@ -13,7 +13,7 @@ import { StoreError } from "./store_error.ts";
 import { Writer } from "./writer.ts";
 
 /** Points of one transaction; a batch that is larger is not divided. */
-export const GROUP_POINTS = 32_768;
+const GROUP_POINTS = 32_768;
 /** Groups that wait for the thread or are being written; one more is being gathered. */
 const MAX_QUEUED = 3;
 /** How often an error that lasts is said again, in ms. */

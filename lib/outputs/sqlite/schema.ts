@@ -12,7 +12,7 @@ import { StoreError } from "./store_error.ts";
 /** `PRAGMA user_version` of files that this program writes. */
 export const SCHEMA_VERSION = 1;
 /** `PRAGMA application_id`: "ALMR". */
-export const APPLICATION_ID = 0x414c4d52;
+const APPLICATION_ID = 0x414c4d52;
 
 /** Offsets may be negative, but a part is of one day. */
 const DAY = "86400";

@@ -18,7 +18,7 @@ const CHECKPOINT_PAGES = 4096;
 const LOG_LIMIT_BYTES = 64 * 1024 * 1024;
 
 /** A day, in days since the Unix epoch, as text. */
-export function dayText(day: number): string {
+function dayText(day: number): string {
   return new Date(day * SECONDS_PER_DAY * 1000).toISOString().slice(0, 10);
 }
 

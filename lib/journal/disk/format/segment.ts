@@ -74,7 +74,7 @@ export function encodeHeader({ first, pointsBefore, missing }: SegmentHeader): U
 }
 
 /** The header's content, or what is wrong with these bytes. */
-export function decodeHeader(bytes: Uint8Array): SegmentHeader | string {
+function decodeHeader(bytes: Uint8Array): SegmentHeader | string {
   if (bytes.length < HEADER_BYTES) return `it has ${bytes.length} bytes, a header has ${HEADER_BYTES}`;
   if (MAGIC.some((byte, i) => bytes[i] !== byte)) {
     const isFamily = MAGIC.subarray(0, FAMILY_LENGTH).every((byte, i) => bytes[i] === byte);

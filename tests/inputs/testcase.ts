@@ -100,7 +100,7 @@ async function runCase(testCase: Case): Promise<void> {
 }
 
 /** What is measured in each state, as expected.txt has it. */
-async function measure({ plugin, config, states: [first, ...later] }: Case): Promise<string> {
+export async function measure({ plugin, config, states: [first, ...later] }: Case): Promise<string> {
   using tree = new Tree(null);
   const clock = new FakeClock();
   const registry = new ListingRegistry();

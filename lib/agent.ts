@@ -1,5 +1,7 @@
 /** The process: opens the plugins, joins them to one pipe, runs it until a signal, and stops it in good order. */
 import { SystemClock } from "./base/clock.ts";
+import { Complaint } from "./base/complaint.ts";
+import { onAbort, untilAborted, within } from "./base/waiting.ts";
 import { DeadLetterBox, deadLetterDirectory, DEFAULT_MAX_BYTES } from "./dead_letters.ts";
 import type { DiskJournal } from "./journal/disk/disk_journal.ts";
 import { formatDuration } from "./base/duration.ts";
@@ -38,17 +40,8 @@ const LOCAL_BUFFER_BYTES = 64 * 1024 * 1024;
 const LAST_WORDS_MS = 500;
 /** How long what is in memory may take to get into the journal when a second signal ends the process, in ms. */
 const LAST_SYNC_MS = 500;
-/** How often points that are dropped are an error in the log, in ms. */
-const COMPLAIN_MS = 60_000;
 /** Of the time for a stop, inputs get at most this share; the rest is for the outputs. */
 const INPUT_SHARE = 0.5;
-
-/** Resolves when the promise does, or after `ms`; says which. */
-async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout>;
-  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
-  return await Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer));
-}
 
 /**
  * Runs until SIGTERM, SIGINT or a failure.
@@ -103,9 +96,7 @@ class Agent {
 
   async run(): Promise<number> {
     const { signals = true, stop } = this.#options;
-    const onStop = () => this.#stop.abort();
-    if (stop?.aborted) onStop();
-    stop?.addEventListener("abort", onStop, { once: true });
+    using _stopping = stop && onAbort(stop, () => this.#stop.abort());
     const listener = (name: Deno.Signal, code: number) => () => {
       if (this.#stop.signal.aborted) {
         if (this.#ending) Deno.exit(128 + code);
@@ -125,7 +116,6 @@ class Agent {
       if (this.#options.dropPermissions) await this.#dropPermissions();
       return await this.#runPipe(this.#journal);
     } finally {
-      stop?.removeEventListener("abort", onStop);
       if (signals) { for (const [signal, listen] of listeners) Deno.removeSignalListener(signal, listen); }
     }
   }
@@ -155,16 +145,12 @@ class Agent {
 
   /** Says at once that points are dropped, and once a minute how many, as long as that goes on. */
   #onDrop(): (points: number) => void {
-    let complained = -Infinity;
-    let unsaid = 0;
+    const complaint = new Complaint(this.#clock);
     return (points) => {
       this.#log.debug("The oldest points are dropped", { points });
-      unsaid += points;
-      const now = performance.now();
-      if (now - complained < COMPLAIN_MS) return;
-      this.#log.error("The journal is full, the oldest points are dropped", { points: unsaid });
-      complained = now;
-      unsaid = 0;
+      complaint.add((points) => {
+        this.#log.error("The journal is full, the oldest points are dropped", { points });
+      }, points);
     };
   }
 
@@ -186,6 +172,7 @@ class Agent {
         directory: directory && deadLetterDirectory(directory, name),
         maxBytes,
         log,
+        clock: this.#clock,
       }),
     };
   }
@@ -314,11 +301,7 @@ class Agent {
       outputs: this.#outputs.map(({ name }) => name).join(","),
     });
 
-    const stopped = new Promise<void>((resolve) => {
-      if (this.#stop.signal.aborted) resolve();
-      else this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
-    });
-    await Promise.race([stopped, Promise.all(inputs)]);
+    await Promise.race([untilAborted(this.#stop.signal), Promise.all(inputs)]);
     return await this.#finish(inputs, outputs, journal);
   }
 

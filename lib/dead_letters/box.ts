@@ -1,13 +1,13 @@
 /** The dead letters of one output while it runs: added one by one, written together. */
 import { encodeLetter } from "./codec.ts";
 import type { DeadLetterFiles } from "./files.ts";
+import { type MonotonicClock, PROCESS_CLOCK } from "../base/clock.ts";
+import { Complaint } from "../base/complaint.ts";
 import { messageOf } from "../base/errors.ts";
 import type { LogFields, Logger } from "../base/log.ts";
 import type { DeadLetters } from "../plugin.ts";
 import type { Batch } from "../points/measurement.ts";
 
-/** How often refused points are said in the log, in ms. */
-const COMPLAIN_MS = 60_000;
 /** Letters that wait for {@linkcode DeadLetters.sync} are written before it is called where they are this long. */
 const MAX_WAITING = 1024 * 1024;
 /** Of a reason, which a target may have made long. */
@@ -27,6 +27,8 @@ export interface DeadLetterOptions {
   /** The most that they may take on disk. */
   maxBytes: number;
   log: Logger;
+  /** @default the process's */
+  clock?: MonotonicClock;
 }
 
 export class DeadLetterBox implements DeadLetters {
@@ -40,13 +42,19 @@ export class DeadLetterBox implements DeadLetters {
   #pending = 0;
   /** One write at a time, in order. */
   #writing: Promise<void> = Promise.resolve();
-  #complained = -Infinity;
-  /** Refused points that the log does not have yet, and what it says of the first of them. */
-  #unsaid = 0;
-  #example: LogFields = {};
+  /** Points refused since the last {@linkcode DeadLetterBox.sync}, and what the log says of the first of them. */
+  #refused = 0;
+  #example: LogFields | null = null;
+  readonly #refusals: Complaint;
+  readonly #drops: Complaint;
+  readonly #losses: Complaint;
 
   constructor(options: DeadLetterOptions) {
     this.#options = options;
+    const { clock = PROCESS_CLOCK } = options;
+    this.#refusals = new Complaint(clock);
+    this.#drops = new Complaint(clock);
+    this.#losses = new Complaint(clock);
   }
 
   get pending(): number {
@@ -69,7 +77,8 @@ export class DeadLetterBox implements DeadLetters {
   }
 
   #note({ series }: Batch, row: number, reason: string): void {
-    if (this.#unsaid++ > 0) return;
+    this.#refused++;
+    if (this.#example) return;
     const { metric, resourceKind, resourceId, consumerKind, consumerId } = series[row];
     this.#example = {
       reason,
@@ -81,15 +90,20 @@ export class DeadLetterBox implements DeadLetters {
 
   /** Logs how many points were refused, once a minute at most. */
   #complain(): void {
-    const now = performance.now();
-    if (this.#unsaid === 0 || now - this.#complained < COMPLAIN_MS) return;
-    this.#complained = now;
+    const refused = this.#refused;
+    this.#refused = 0;
+    if (refused === 0) return;
     const { log, directory } = this.#options;
-    const fields = { points: this.#unsaid, ...this.#example, directory: directory ?? undefined };
-    this.#unsaid = 0;
-    if (directory === null) {
-      log.error("Points are permanently refused, and there is no state directory to keep them in", fields);
-    } else log.warn("Points are permanently refused; they are set aside (alumet-relay dead-letters)", fields);
+    this.#refusals.add((points) => {
+      const fields = { points, ...this.#example, directory: directory ?? undefined };
+      this.#example = null;
+      if (directory === null) {
+        log.error("Points are permanently refused, and there is no state directory to keep them in", fields);
+      } else {log.warn(
+          "Points are permanently refused; they are set aside (alumet-relay dead-letters)",
+          fields,
+        );}
+    }, refused);
   }
 
   sync(): Promise<void> {
@@ -116,18 +130,22 @@ export class DeadLetterBox implements DeadLetters {
       const dropped = await this.#files.append(lines);
       if (dropped > 0) {
         this.droppedPoints += dropped;
-        log.error("There are too many dead letters, the oldest are dropped", {
-          points: dropped,
-          directory: directory!,
-        });
+        this.#drops.add((points) => {
+          log.error("There are too many dead letters, the oldest are dropped", {
+            points,
+            directory: directory!,
+          });
+        }, dropped);
       }
     } catch (error) {
       this.droppedPoints += lines.length;
-      log.error("Cannot set refused points aside, they are lost", {
-        points: lines.length,
-        directory: directory!,
-        reason: messageOf(error),
-      });
+      this.#losses.add((points) => {
+        log.error("Cannot set refused points aside, they are lost", {
+          points,
+          directory: directory!,
+          reason: messageOf(error),
+        });
+      }, lines.length);
     }
   }
 }

@@ -1,4 +1,5 @@
 /** Gives dead letters to their output again, which is opened for them alone. */
+import { onAbort } from "../base/waiting.ts";
 import { SystemClock } from "../base/clock.ts";
 import { decodeLetter } from "./codec.ts";
 import { type DeadLetterFiles, type LetterFile, lettersIn } from "./files.ts";
@@ -82,9 +83,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   });
   const feeding = new Feeding(taken, journal);
   const ending = new AbortController();
-  const abort = () => ending.abort(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort, { once: true });
+  using _ending = onAbort(signal, () => ending.abort(signal.reason));
   const running = output.run(journal.reader(plugin.name), ending.signal).catch((error) => {
     if (!signal.aborted) throw error;
   });
@@ -95,7 +94,6 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   } finally {
     ending.abort();
     journal.unblock();
-    signal.removeEventListener("abort", abort);
     await Promise.allSettled([running, fed]);
     await feeding.settled();
   }

@@ -1,10 +1,10 @@
 /** Saves the positions of the outputs: soon after they have moved, and at the end. */
+import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Core } from "./core.ts";
 import { cursorPath, saveCursor } from "./format/cursor.ts";
 
 const INTERVAL_MS = 1000;
-const LOG_INTERVAL_MS = 60_000;
 
 export class Cursors {
   readonly #core: Core;
@@ -12,11 +12,12 @@ export class Cursors {
   readonly #saved: Map<string, number | null>;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #saving: Promise<void> = Promise.resolve();
-  #complainedMs = -Infinity;
+  readonly #complaint: Complaint;
 
   constructor(core: Core, saved: Map<string, number | null>) {
     this.#core = core;
     this.#saved = saved;
+    this.#complaint = new Complaint(core.settings.times);
   }
 
   /** Where the output of that name went on reading, or `undefined`. */
@@ -50,7 +51,7 @@ export class Cursors {
 
   async #save(onFailure: (error: unknown) => void = () => {}): Promise<void> {
     await this.#saving;
-    const { readers, settings: { files, log, times } } = this.#core;
+    const { readers, settings: { files, log } } = this.#core;
     for (const [name, { resumePosition }] of readers) {
       const { path, position } = this.of(name);
       if (position === resumePosition) continue;
@@ -59,10 +60,9 @@ export class Cursors {
         this.#saved.set(path, resumePosition);
       } catch (error) {
         onFailure(error);
-        const now = times.monotonicMs();
-        if (now - this.#complainedMs < LOG_INTERVAL_MS) continue;
-        this.#complainedMs = now;
-        log.warn("Cannot save a cursor of the journal", { path, error: messageOf(error) });
+        this.#complaint.add((times) => {
+          log.warn("Cannot save a cursor of the journal", { path, error: messageOf(error), times });
+        });
       }
     }
   }

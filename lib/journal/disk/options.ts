@@ -1,5 +1,6 @@
 /** What a journal on disk is told, and what it counts. */
 import type { JournalStats, OnFull } from "../contract.ts";
+import { BoundedLog } from "../../base/complaint.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Metric } from "../../points/measurement.ts";
 import { type Files, SYSTEM_FILES } from "./format/files.ts";
@@ -57,6 +58,7 @@ const DEFAULT_MAX_BYTES = 1024 ** 3;
 
 export function complete(options: DiskJournalOptions): Settings {
   const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
+  const times = options.times ?? { wallMs: () => Date.now(), monotonicMs: () => performance.now() };
   return {
     host: options.host ?? Deno.hostname(),
     sync: 50,
@@ -70,10 +72,12 @@ export function complete(options: DiskJournalOptions): Settings {
     quarantineBytes: 256 * 1024 ** 2,
     onDrop: () => {},
     files: SYSTEM_FILES,
-    times: { wallMs: () => Date.now(), monotonicMs: () => performance.now() },
     ...Object.fromEntries(
       Object.entries(options).filter(([, value]) => value !== undefined),
     ) as typeof options,
+    times,
+    // A damaged disk may have something to say of each segment.
+    log: new BoundedLog(options.log, times),
     maxBytes,
     // Then a full journal always has segments that can be deleted.
     segmentBytes: Math.min(options.segmentBytes ?? 16 * 1024 ** 2, maxBytes / 4),

@@ -2,6 +2,7 @@
  * Writes what is appended: all that has come together becomes one group of records, is written and synced once, and
  * counts as durable then. What cannot be written stays in memory and is tried again.
  */
+import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import { Wakeup } from "../../base/waiting.ts";
 import type { Core } from "./core.ts";
@@ -15,7 +16,6 @@ const GROUPS_IN_MEMORY = 4;
 /** So much is worth a sync of its own where nothing has come behind it for so long: its senders may wait for that. */
 const BULK_BYTES = 64 * 1024;
 const QUIET_MS = 5;
-const LOG_INTERVAL_MS = 60_000;
 /** How often the age of what is kept is looked at while nothing comes. */
 const AGE_INTERVAL_MS = 60_000;
 /** The same when the journal has just been opened, and its outputs are about to read. */
@@ -40,14 +40,14 @@ export class Writer {
   readonly #wakeup = new Wakeup();
   /** Whether what the writer waits for has come. */
   #isOver: () => boolean = () => true;
-  #failureLoggedMs = -Infinity;
-  #failing = false;
+  readonly #complaint: Complaint;
   #idleMs = FIRST_AGE_MS;
 
   constructor(core: Core, retention: Retention, onRoom: () => void) {
     this.#core = core;
     this.#retention = retention;
     this.#onRoom = onRoom;
+    this.#complaint = new Complaint(core.settings.times);
     this.finished = this.#run();
   }
 
@@ -193,7 +193,7 @@ export class Writer {
   }
 
   #onError(error: unknown): void {
-    const { segments, settings: { log, directory, onFull, times } } = this.#core;
+    const { segments, settings: { log, directory, onFull } } = this.#core;
     const active = this.#active;
     this.#seal();
     // Without records it is of no use, unless it is the only one that has the table of clients.
@@ -207,23 +207,17 @@ export class Writer {
       // Room may be made by what is oldest.
       if (onFull === "drop_oldest") this.#retention.dropSegment();
     }
-    this.#failing = true;
     this.#stall();
-    const now = times.monotonicMs();
-    if (now - this.#failureLoggedMs < LOG_INTERVAL_MS) return;
-    this.#failureLoggedMs = now;
-    log.error("Cannot write the journal, what comes is kept in memory until it can", {
-      directory,
-      error: messageOf(error),
+    this.#complaint.add(() => {
+      log.error("Cannot write the journal, points stay in memory until it can", {
+        directory,
+        error: messageOf(error),
+      });
     });
   }
 
   #onSuccess(): void {
-    if (this.#failing) {
-      this.#failing = false;
-      this.#failureLoggedMs = -Infinity;
-      this.#core.settings.log.info("The journal can be written again");
-    }
+    this.#complaint.end(() => this.#core.settings.log.info("The journal can be written again"));
     this.#retention.limitMemory();
     this.#onRoom();
   }

@@ -99,7 +99,7 @@ async function findCompiler(target: string): Promise<Compiler> {
   if (Deno.env.get("DENORT_BIN") || await hasRuntime(target) || await isSiteReachable()) return running;
   if (!RUNTIMES.has(target) || Deno.build.os !== "linux") {
     throw new Error(
-      `Cannot compile for ${target}: Deno's site, where its runtime comes from, is out of reach. ` +
+      `Cannot compile for ${target}: Deno's download site, which has its runtime, is not reachable. ` +
         `Set DENORT_BIN to a denort ${Deno.version.deno} for this target.`,
     );
   }
@@ -179,7 +179,7 @@ async function main(args: string[]): Promise<number> {
     string: ["target", "output"],
     default: { target: Deno.build.target },
     unknown: (arg) => {
-      throw new SyntaxError(`There is no option ${arg}: deno task compile [--target TRIPLE] [--output PATH]`);
+      throw new SyntaxError(`Unknown option ${arg}: deno task compile [--target TRIPLE] [--output PATH]`);
     },
   });
   const path = output ? fromCaller(output) : `${ROOT}/dist/alumet-relay`;

@@ -68,7 +68,7 @@ function gzip(content: string): Uint8Array<ArrayBuffer> {
 function machineOf(binary: Uint8Array<ArrayBuffer>): { kernel: string; debian: string } {
   const isElf = new TextDecoder("latin1").decode(binary.subarray(0, 4)) === "\x7fELF";
   const machine = isElf ? MACHINES[new DataView(binary.buffer).getUint16(18, true)] : undefined;
-  if (!machine) throw new Error("The program is none for Linux on x86_64 or aarch64");
+  if (!machine) throw new Error("The program is not a Linux executable for x86_64 or aarch64");
   return machine;
 }
 
@@ -256,7 +256,7 @@ async function epochOf(): Promise<number> {
   const given = Deno.env.get("SOURCE_DATE_EPOCH") ?? await output("git", ["log", "-1", "--format=%ct"]);
   const epoch = Number(given?.trim() || NaN);
   if (!Number.isSafeInteger(epoch)) {
-    throw new Error("There is no commit to take the time from: set SOURCE_DATE_EPOCH to seconds since 1970");
+    throw new Error("Cannot find the time of the last commit: set SOURCE_DATE_EPOCH to seconds since 1970");
   }
   return epoch;
 }
@@ -267,7 +267,7 @@ async function main(args: string[]): Promise<void> {
     default: { output: `${ROOT}/dist`, level: "6" },
     unknown: (arg) => {
       throw new SyntaxError(
-        `There is no option ${arg}: deno task package [--binary PATH] [--output DIR] [--level 0-9]`,
+        `Unknown option ${arg}: deno task package [--binary PATH] [--output DIR] [--level 0-9]`,
       );
     },
   });

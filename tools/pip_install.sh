@@ -11,7 +11,7 @@ requirement=$2
 platform=${3:-}
 
 command -v python3 >/dev/null || {
-  echo "there is no python3" >&2
+  echo "python3 is not installed" >&2
   exit 1
 }
 
@@ -26,7 +26,7 @@ elif python3 -m venv "$folder" >/dev/null 2>&1; then
   # pip takes the package of another platform only into a folder that it is told.
   [ -z "$platform" ] || set -- "$@" --target "$folder"
 else
-  echo "there is neither pip nor uv, and python3 -m venv does not work" >&2
+  echo "neither pip nor uv is installed, and python3 -m venv does not work" >&2
   exit 1
 fi
 [ -z "$platform" ] || case $1 in

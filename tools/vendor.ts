@@ -148,7 +148,7 @@ async function main(root: string, args: readonly string[]): Promise<void> {
   const standIns = await layOut(root, packages);
   if (standIns.join() !== had.join()) {
     console.error(
-      "JSR is out of reach: using the stand-ins of offline/ for @std (remove vendor/ to try JSR again)",
+      "JSR is not reachable: using the stand-ins of offline/ for @std (remove vendor/ to try JSR again)",
     );
   }
 }

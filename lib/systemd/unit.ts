@@ -57,10 +57,10 @@ function sandbox({ measures, lowPort }: ServiceOptions): string[] {
   const lines: string[] = [];
   if (measures) {
     lines.push(
-      "# Energy counters (/sys/class/powercap) are readable for root alone since CVE-2020-8694; this capability reads",
-      "# them, and changes nothing. It reads other files too: those with secrets are hidden below. Measuring memory with",
-      "# slow_but_accurate, or choosing processes of other users by exe_regex, needs CAP_SYS_PTRACE as well: add it by",
-      "# systemctl edit, in both lines.",
+      "# Only root may read energy counters (/sys/class/powercap) since CVE-2020-8694. This capability reads them, and",
+      "# changes nothing. It also reads other files: those with secrets are hidden below. Measuring memory with",
+      "# slow_but_accurate, and choosing processes of other users by exe_regex, need CAP_SYS_PTRACE as well: add it to both",
+      "# lines with systemctl edit.",
     );
   }
   lines.push(
@@ -78,7 +78,7 @@ function sandbox({ measures, lowPort }: ServiceOptions): string[] {
         `InaccessiblePaths=-/etc/shadow -/etc/shadow- -/etc/gshadow -/etc/gshadow- -/etc/sudoers -/etc/sudoers.d`,
         `InaccessiblePaths=-/etc/ssh -/etc/ssl/private -/etc/krb5.keytab -/etc/credstore -/etc/credstore.encrypted`,
         `InaccessiblePaths=-/boot -/efi -/srv -/mnt -/media -/var/backups -/var/spool -/var/mail`,
-        "# All processes are measured, so all are seen.",
+        "# The client measures all processes, so it sees all.",
         "ProtectProc=default",
         "ProcSubset=all",
       ]
@@ -100,7 +100,7 @@ function sandbox({ measures, lowPort }: ServiceOptions): string[] {
     "RestrictSUIDSGID=yes",
     "LockPersonality=yes",
     "KeyringMode=private",
-    "# The just-in-time compiler of V8 makes code while it runs.",
+    "# The just-in-time compiler of V8 writes code while the program runs.",
     "MemoryDenyWriteExecute=no",
     "SystemCallArchitectures=native",
     "SystemCallFilter=@system-service",
@@ -122,12 +122,12 @@ export function serviceUnit(options: ServiceOptions): string {
     "Documentation=man:alumet-relay(1)",
     ...(role === "server"
       ? [
-        "# An address of one interface can be listened on when the interface has it.",
+        "# The server can listen on an address of one interface only when the interface has it.",
         "Wants=network-online.target",
         "After=network-online.target",
       ]
       : [
-        "# It measures from the first second, and keeps on disk what cannot be sent yet.",
+        "# The client measures from the first second, and keeps on disk what it cannot send yet.",
         "After=network.target",
       ]),
     "",
@@ -135,16 +135,16 @@ export function serviceUnit(options: ServiceOptions): string {
     "Type=notify",
     "NotifyAccess=main",
     `ExecStart=${command(args)}`,
-    "# A file with a mistake makes the reload fail, and disturbs nobody.",
+    "# A mistake in the file makes the reload fail, and does not disturb the process.",
     `ExecReload=${command(checkArgs)}`,
     `ExecReload=/bin/sh -c "kill -HUP $MAINPID"`,
-    "# The watchdog is told that all is well while the process gets further. A stuck one is first asked to stop, so",
-    "# that what it can still save is saved.",
+    "# The process tells the watchdog that all is well while it makes progress. systemd first asks a stuck process to",
+    "# stop, so that it saves what it still can.",
     `WatchdogSec=${WATCHDOG_S}`,
     "WatchdogSignal=SIGTERM",
     "Restart=on-failure",
     "RestartSec=5",
-    "# 64: wrong command line, 78: wrong configuration. Starting again would not help.",
+    "# 64: wrong command line, 78: wrong configuration. A restart would not help.",
     "RestartPreventExitStatus=64 78",
     "TimeoutStopSec=30",
     "KillMode=mixed",
@@ -155,7 +155,7 @@ export function serviceUnit(options: ServiceOptions): string {
     "StateDirectoryMode=0750",
     `RuntimeDirectory=${name}`,
     `ConfigurationDirectory=${CONFIGURATION_DIRECTORY}`,
-    "# Variables that the configuration names.",
+    "# Variables that the configuration uses.",
     "EnvironmentFile=-/etc/default/alumet-relay",
     `# Relative paths, such as that of a CSV file, are below /var/lib/${name}.`,
     `WorkingDirectory=%S/${name}`,
@@ -172,7 +172,7 @@ export function serviceUnit(options: ServiceOptions): string {
   ].join("\n");
 }
 
-/** The text of the server's socket, which takes connections while the server is started anew. */
+/** The text of the server's socket, which takes connections while the server restarts. */
 export function socketUnit(address: Address): string {
   const { hostname, port } = address;
   // systemd has no word for an interface in an address; BindToDevice= says the same for a link-local one.
@@ -187,7 +187,7 @@ export function socketUnit(address: Address): string {
     ...(scope ? [`BindToDevice=${escapeSpecifiers(scope)}`] : []),
     "NoDelay=yes",
     "KeepAlive=yes",
-    "# Connections that wait while the server is started anew.",
+    "# Connections that wait while the server restarts.",
     "Backlog=4096",
     "",
     "[Install]",

@@ -190,7 +190,7 @@ Deno.test("stand-ins laid out twice at once are complete, and announced in one l
   const both = await Promise.all([project.vendorTool(), project.vendorTool()]);
   assert.deepEqual(both.map(({ code }) => code), [0, 0]);
   const said = both.map(({ stderr }) => stderr).join("");
-  assert.match(said, /^JSR is out of reach: using the stand-ins [^\n]*\n$/);
+  assert.match(said, /^JSR is not reachable: using the stand-ins [^\n]*\n$/);
   const left = Array.from(Deno.readDirSync(`${project.path}/${NO_JSR_FOLDER}/@std`), ({ name }) => name);
   assert.deepEqual(left.sort(), packages.map(({ name }) => name).sort());
 });
@@ -241,7 +241,7 @@ Deno.test("denow takes exactly DENOW_VERSION", async () => {
   assert.equal((await project.denow(["eval"], { DENOW_VERSION: "2.9.6" })).stdout.split("\n")[0], "2.9.6");
   const { code, stderr } = await project.denow(["eval"], { DENOW_VERSION: "2.7.0" });
   assert.equal(code, 1);
-  assert.match(stderr, /the deno on PATH is 2\.9\.6, and 2\.7\.0 is needed/);
+  assert.match(stderr, /the deno on PATH is version 2\.9\.6; this project needs 2\.7\.0/);
 });
 
 Deno.test("denow says what was tried and what to do where Deno cannot be installed, and leaves nothing", async () => {
@@ -251,7 +251,7 @@ Deno.test("denow says what was tried and what to do where Deno cannot be install
   assert.deepEqual({ code, stdout }, { code: 1, stdout: "" });
   assert.match(
     stderr,
-    /PyPI: pip: no such index\n {2}npm: there is no npm\n {2}the installer: there is no curl\n/,
+    /PyPI: pip: no such index\n {2}npm: npm is not installed\n {2}the installer: curl is not installed\n/,
   );
   assert.match(stderr, /put it on PATH or name it in DENOW_DENO\.\n$/);
   assert.deepEqual([...Deno.readDirSync(`${project.path}/.deno`)], []);

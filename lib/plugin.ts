@@ -134,6 +134,14 @@ export interface Output extends Part, AsyncDisposable {
 /** Where a database is: at a path, or under a name in the state directory of the process. */
 export type Database = { readonly path: string } | { readonly name: string };
 
+/** What a process must have of the kernel beyond the rights of any user (man 7 capabilities). */
+export interface Capability {
+  /** `CAP_…` */
+  readonly name: string;
+  /** What it is for, in one short sentence without a full stop. */
+  readonly reason: string;
+}
+
 interface PluginDeclaration<C> {
   /** The name in `[plugins.NAME]`. */
   readonly name: string;
@@ -145,6 +153,8 @@ interface PluginDeclaration<C> {
   readonly config: Key<C>;
   /** What others could make use of in a valid configuration, for `config check`. */
   advise?(config: C): readonly Advice[];
+  /** What it must have of the kernel, for a unit of systemd. @default none */
+  capabilities?(config: C): readonly Capability[];
   /** The address that it listens on, if it does. */
   listens?(config: C): Address | undefined;
 }

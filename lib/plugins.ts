@@ -1,5 +1,6 @@
 /** Every plugin of the product, in the order in which `config regen` shows them. */
 import { procfs } from "./inputs/procfs.ts";
+import { rapl } from "./inputs/rapl.ts";
 import { csv } from "./outputs/csv.ts";
 import { influxdb } from "./outputs/influxdb.ts";
 import { opentelemetry } from "./outputs/opentelemetry.ts";
@@ -12,6 +13,7 @@ import { relayServer } from "./inputs/relay_server.ts";
 
 export const plugins: readonly Plugin[] = [
   procfs,
+  rapl,
   relayServer,
   relayClient,
   csv,

@@ -1,6 +1,15 @@
 /** The units that packages install: `deno run -A tools/packaged_units.ts` writes them to packaging/systemd. */
 import { INSTALLED_PROGRAM } from "../lib/cli/systemd_unit.ts";
+import { plugins } from "../lib/plugins.ts";
 import { serviceUnit, socketUnit, type UnitRole } from "../lib/systemd/unit.ts";
+
+/** Those of the inputs that packaging/config/client.toml enables, which has their defaults. */
+const CAPABILITIES = plugins.filter(({ kind, isLocal }) => kind === "input" && isLocal).flatMap((plugin) =>
+  (plugin.capabilities?.(plugin.config.defaultValue()) ?? []).map((capability) => ({
+    plugin: plugin.name,
+    ...capability,
+  }))
+);
 
 function service(role: UnitRole): string {
   const args = ["--config", `/etc/alumet-relay/${role}.toml`];
@@ -10,6 +19,7 @@ function service(role: UnitRole): string {
     args,
     checkArgs: ["config", "check", ...args],
     measures: role === "client",
+    capabilities: role === "client" ? CAPABILITIES : [],
     lowPort: false,
   });
 }

@@ -33,14 +33,12 @@ export async function configShow(line: CommandLine, world: Surroundings): Promis
 
 export async function configRegen(line: CommandLine, world: Surroundings): Promise<number> {
   const { DEFAULT_CONFIG_FILE } = await import("../config.ts");
-  const { DEFAULT_INPUT, DEFAULT_OUTPUT } = await import("../config/flags.ts");
+  const { DEFAULT_OUTPUT, defaultInputs } = await import("../config/flags.ts");
   const { printDefaultConfig } = await import("../config/print.ts");
   const { file: path = DEFAULT_CONFIG_FILE, ...flags } = await configOptions(line, world);
   // Without any wish: what works at once and opens nothing to the network.
   const wished = flags.only ?? flags.relayIn ?? flags.relayOut ?? flags.outputFile;
-  const only = wished === undefined
-    ? [DEFAULT_INPUT, DEFAULT_OUTPUT].filter((name) => flags.plugins.some((plugin) => plugin.name === name))
-    : flags.only;
+  const only = wished === undefined ? [...defaultInputs(flags.plugins), DEFAULT_OUTPUT] : flags.only;
   const { config, options } = await load(line, world, { only, file: null, requirePipeline: false });
   const text = printDefaultConfig({ ...options, config });
   if (path === "-" || path === null) {

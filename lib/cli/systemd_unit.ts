@@ -116,6 +116,9 @@ function unitText(
     args,
     checkArgs: ["config", "check", ...withoutLog(args)],
     measures: config.plugins.some(({ plugin }) => plugin.isLocal),
+    capabilities: config.plugins.flatMap(({ plugin, config }) =>
+      (plugin.capabilities?.(config) ?? []).map((capability) => ({ plugin: plugin.name, ...capability }))
+    ),
     lowPort: ports.some((port) => port > 0 && port < 1024),
   });
 }

@@ -2,7 +2,7 @@
 import { EXIT, ExitError } from "../base/errors.ts";
 import type { Plugin } from "../plugin.ts";
 import { didYouMean } from "../base/suggest.ts";
-import { DEFAULT_INPUT, DEFAULT_OUTPUT } from "./flags.ts";
+import { DEFAULT_OUTPUT, defaultInputs } from "./flags.ts";
 import { describeSource, type Source } from "./source.ts";
 
 /** A `[plugins.NAME]` of a known plugin. */
@@ -60,7 +60,9 @@ export function selectPlugins(options: SelectOptions): Selection {
       const flag = implied.map(({ flag }) => flag).join(" ");
       const has = (kind: string) =>
         plugins.some((plugin) => plugin.kind === kind && enabled.has(plugin.name));
-      if (!has("input") && known.includes(DEFAULT_INPUT)) enabled.set(DEFAULT_INPUT, { kind: "flag", flag });
+      if (!has("input")) {
+        for (const name of defaultInputs(plugins)) enabled.set(name, { kind: "flag", flag });
+      }
       if (!has("output") && known.includes(DEFAULT_OUTPUT)) {
         enabled.set(DEFAULT_OUTPUT, { kind: "flag", flag });
       }

@@ -1,11 +1,12 @@
 /** Kernel, memory, network and processes of a Linux machine, from /proc (man 5 proc). */
 import { definePolledInput } from "./polling/declaration.ts";
-import { config } from "./procfs/config.ts";
+import { capabilities, config } from "./procfs/config.ts";
 
 export const procfs = definePolledInput({
   name: "procfs",
   description: "Kernel, memory, network and processes of this machine, from /proc",
   config,
+  capabilities,
   async load(config, measuring) {
     const { ProcfsSources } = await import("./procfs/input.ts");
     return new ProcfsSources(config, measuring);

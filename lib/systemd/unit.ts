@@ -5,6 +5,7 @@
  * which has the advantage that `systemctl reload` fails, with the reason, where the file has a mistake.
  */
 import { type Address, formatAddress } from "../net/address.ts";
+import type { Capability } from "../plugin.ts";
 import { escapeSpecifiers, quoteArgument, quoteProgram } from "./quoting.ts";
 
 const UNIT_ROLES = ["client", "server"] as const;
@@ -23,8 +24,15 @@ export interface ServiceOptions {
   readonly checkArgs: readonly string[];
   /** It reads /proc and /sys, of all processes. */
   readonly measures: boolean;
+  /** What plugins must have of the kernel. */
+  readonly capabilities: readonly PluginCapability[];
   /** It listens on a port below 1024. */
   readonly lowPort: boolean;
+}
+
+/** A capability, and the plugin that needs it. */
+export interface PluginCapability extends Capability {
+  readonly plugin: string;
 }
 
 /** The directory of the configuration, below /etc. */
@@ -49,19 +57,13 @@ export function unitName(kind: UnitKind): string {
 }
 
 /** What the process needs of the system: everything else is taken from it. */
-function sandbox({ measures, lowPort }: ServiceOptions): string[] {
+function sandbox({ measures, capabilities: wanted, lowPort }: ServiceOptions): string[] {
   const capabilities = [
-    ...(measures ? ["CAP_DAC_READ_SEARCH"] : []),
-    ...(lowPort ? ["CAP_NET_BIND_SERVICE"] : []),
+    ...new Set([...wanted.map(({ name }) => name), ...(lowPort ? ["CAP_NET_BIND_SERVICE"] : [])]),
   ];
-  const lines: string[] = [];
-  if (measures) {
-    lines.push(
-      "# Only root may read energy counters (/sys/class/powercap) since CVE-2020-8694. This capability reads them, and",
-      "# changes nothing. It also reads other files: those with secrets are hidden below. Measuring memory with",
-      "# slow_but_accurate, and choosing processes of other users by exe_regex, need CAP_SYS_PTRACE as well: add it to both",
-      "# lines with systemctl edit.",
-    );
+  const lines = wanted.map(({ name, plugin, reason }) => `# ${name} for ${plugin}: ${reason}.`);
+  if (capabilities.includes("CAP_DAC_READ_SEARCH")) {
+    lines.push("# It reads other files, too, and changes nothing: those with secrets are hidden below.");
   }
   lines.push(
     `CapabilityBoundingSet=${capabilities.join(" ")}`,

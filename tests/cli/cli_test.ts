@@ -12,7 +12,9 @@ const doc = "A key.";
 const fake = (kind: Plugin["kind"], name: string, config: Plugin["config"], facts = {}) =>
   ({ kind, name, description: `Is the ${name}.`, config, ...facts }) as unknown as Plugin;
 const PLUGINS: readonly Plugin[] = [
-  fake("input", "procfs", table({ poll_interval: duration({ doc, default: "5s" }) }, { doc })),
+  fake("input", "procfs", table({ poll_interval: duration({ doc, default: "5s" }) }, { doc }), {
+    isLocal: true,
+  }),
   fake("input", "relay-server", table({ address: text({ doc, default: "[::]:50051" }) }, { doc }), {
     receives: true,
   }),

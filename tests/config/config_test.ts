@@ -47,6 +47,7 @@ const plugins: readonly Plugin[] = [
         { doc, default: [{ pid: undefined, mode: "quick" }] },
       ),
     }, { doc }),
+    { isLocal: true },
   ),
   fake(
     "input",

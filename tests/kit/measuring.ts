@@ -2,6 +2,7 @@
 import { SystemClock } from "../../lib/base/clock.ts";
 import { createLogger, type Logger } from "../../lib/base/log.ts";
 import { ProcFiles, type ProcRoots } from "../../lib/inputs/polling/files.ts";
+import { Findings } from "../../lib/inputs/polling/findings.ts";
 import { Points } from "../../lib/inputs/polling/points.ts";
 import type { Measuring } from "../../lib/inputs/polling/source.ts";
 import { Batch } from "../../lib/points/measurement.ts";
@@ -16,11 +17,13 @@ export function logTo(lines: string[]): Logger {
 }
 
 export function measuringOf(roots: ProcRoots, lines: string[] = []): Measuring {
+  const log = logTo(lines);
   return {
     files: new ProcFiles(roots),
     registry: new MetricRegistry(),
-    log: logTo(lines),
+    log,
     clock: new SystemClock(),
+    findings: new Findings(log),
   };
 }
 

@@ -4,15 +4,16 @@ import assert from "node:assert/strict";
 /** Folders of testcases: `INPUT/CASE/STATE/{proc,sys}`. */
 export const CASES: string = new URL("../testdata/inputs/", import.meta.url).pathname;
 
-/** A temporary folder with proc/ and sys/. Paths in it are relative to the folder. */
+/** A temporary folder with proc/, sys/ and dev/. Paths in it are relative to the folder. */
 export class Tree implements Disposable {
   readonly root: string = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "alumet-relay-tree-" }));
   readonly proc = `${this.root}/proc`;
   readonly sys = `${this.root}/sys`;
+  readonly dev = `${this.root}/dev`;
 
   /** @param from A folder below {@linkcode CASES} to begin with. @default {"procfs/host/1"} */
   constructor(from: string | null = "procfs/host/1") {
-    for (const name of ["proc", "sys"]) Deno.mkdirSync(`${this.root}/${name}`);
+    for (const name of ["proc", "sys", "dev"]) Deno.mkdirSync(`${this.root}/${name}`);
     if (from) this.copy(CASES + from);
   }
 

@@ -82,9 +82,11 @@ function filesBelow(directory: URL, prefix = ""): Map<string, string> {
   const files = new Map<string, string>();
   for (const { name, isDirectory } of Deno.readDirSync(directory)) {
     if (isDirectory) {
-      for (const file of filesBelow(new URL(`${name}/`, directory), `${prefix}${name}/`)) files.set(...file);
+      for (const file of filesBelow(new URL(`./${name}/`, directory), `${prefix}${name}/`)) {
+        files.set(...file);
+      }
     } else if (name.endsWith(".ts")) {
-      files.set(prefix + name, Deno.readTextFileSync(new URL(name, directory)));
+      files.set(prefix + name, Deno.readTextFileSync(new URL(`./${name}`, directory)));
     }
   }
   return files;

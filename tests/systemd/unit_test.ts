@@ -46,7 +46,7 @@ Deno.test("packaging/systemd has what the template gives", async () => {
   assert.deepEqual(names, Object.keys(PACKAGED_UNITS).sort());
   for (const [name, text] of Object.entries(PACKAGED_UNITS)) {
     const packaged = await Deno.readTextFile(new URL(`packaging/systemd/${name}`, ROOT));
-    assert.equal(packaged, text, `${name}: deno run -A tools/packaged_units.ts writes it anew`);
+    assert.equal(packaged, text, `${name}: deno run -A tools/packaged_units.ts writes it again`);
   }
 });
 
@@ -128,7 +128,7 @@ Deno.test("secrets in the unit's store of credentials may be named by the file",
   }
 });
 
-Deno.test("a process gets what it needs, and nothing else: /proc where it measures, a capability for a low port", async () => {
+Deno.test("a process gets what it needs, and nothing else: /proc where it measures, capabilities for its inputs and a low port", async () => {
   const server = (await print(["server", "--relay-in", "[::]:50051"])).out;
   assert.deepEqual(values(server, "CapabilityBoundingSet"), [""]);
   assert.deepEqual(values(server, "ProcSubset"), ["pid"]);
@@ -140,6 +140,20 @@ Deno.test("a process gets what it needs, and nothing else: /proc where it measur
   const client = (await print(["client", "--relay-out", "s:1"])).out;
   assert.deepEqual(values(client, "CapabilityBoundingSet"), ["CAP_DAC_READ_SEARCH"]);
   assert.deepEqual(values(client, "ProcSubset"), ["all"]);
+  assert.match(client, /^# CAP_DAC_READ_SEARCH for rapl: only root may read the energy counters /m);
+  const processes = (await print([
+    "client",
+    "--relay-out",
+    "s:1",
+    "--plugins",
+    "procfs,relay-client",
+    "--config-override",
+    'plugins.procfs.processes.groups=[{memory_mode="slow_but_accurate",exe_regex="a"}]',
+  ])).out;
+  assert.deepEqual(values(processes, "CapabilityBoundingSet"), ["CAP_SYS_PTRACE"]);
+  assert.match(processes, /^# CAP_SYS_PTRACE for procfs: exe_regex /m);
+  const plain = (await print(["client", "--relay-out", "s:1", "--plugins", "procfs,relay-client"])).out;
+  assert.deepEqual(values(plain, "CapabilityBoundingSet"), [""]);
   const both = await print(["server", "--relay-in", "[::]:1024", "--plugins", "procfs,relay-server,csv"]);
   assert.deepEqual(values(both.out, "ProcSubset"), ["all"]);
   const hop = (await print(["server", "--relay-in", "[::]:50051", "--relay-out", "s:1"])).out;
@@ -174,6 +188,9 @@ async function write(dir: TempDir): Promise<string[]> {
         args: ["--config", "/etc/alumet-relay/a b%.toml", '$X"'],
         checkArgs: ["config", "check"],
         measures: role === "client",
+        capabilities: role === "client"
+          ? [{ plugin: "rapl", name: "CAP_DAC_READ_SEARCH", reason: "only root may read them" }]
+          : [],
         lowPort,
       }),
     ])

@@ -14,6 +14,8 @@ export interface ProcRoots {
   readonly proc?: string;
   /** @default {"/sys"} */
   readonly sys?: string;
+  /** @default {"/dev"} */
+  readonly dev?: string;
   /** @default Deno.openSync */
   readonly open?: (path: string) => OpenFile;
 }
@@ -37,11 +39,14 @@ const RESERVE = 16;
 export class ProcFiles {
   readonly proc: string;
   readonly sys: string;
+  readonly dev: string;
   readonly scanner: Scanner = new Scanner();
   /** Holds what was read last. */
   buffer: Uint8Array<ArrayBuffer> = new Uint8Array(BUFFER_BYTES);
   /** Called once, when the first file cannot stay open. */
   onLimit: () => void = () => {};
+  /** Files that are open, of all inputs of this process: they share the limit. */
+  static #allKept = 0;
   readonly #open: (path: string) => OpenFile;
   readonly #kept = new Set<ProcFile>();
   #keepLimit: number;
@@ -50,6 +55,7 @@ export class ProcFiles {
   constructor(roots: ProcRoots = {}) {
     this.proc = roots.proc ?? "/proc";
     this.sys = roots.sys ?? "/sys";
+    this.dev = roots.dev ?? "/dev";
     this.#open = roots.open ?? ((path) => Deno.openSync(path));
     // The other half is for the rest of the process: sockets, databases, segments. Deno raises the soft limit to the
     // hard one when it starts, as Alumet does.
@@ -85,23 +91,25 @@ export class ProcFiles {
 
   /** Counts the file among those that stay open; false if there are enough of them. */
   keep(file: ProcFile): boolean {
-    if (this.#kept.size >= this.#keepLimit) {
+    if (ProcFiles.#allKept >= this.#keepLimit) {
       this.#sayLimit();
       return false;
     }
     this.#kept.add(file);
+    ProcFiles.#allKept++;
     return true;
   }
 
   /** The file has been closed. */
   closed(file: ProcFile): void {
-    this.#kept.delete(file);
+    if (this.#kept.delete(file)) ProcFiles.#allKept--;
   }
 
   /** This process cannot open more files: closes some, and keeps fewer open from now on. */
   makeRoom(): void {
-    this.#keepLimit = Math.max(0, this.#kept.size - RESERVE);
-    [...this.#kept].slice(this.#keepLimit).forEach((file) => file.close());
+    const kept = [...this.#kept];
+    kept.slice(Math.max(0, kept.length - RESERVE)).forEach((file) => file.close());
+    this.#keepLimit = ProcFiles.#allKept;
     this.#sayLimit();
   }
 
@@ -115,12 +123,23 @@ export class ProcFiles {
   text(path: string): string | undefined {
     try {
       return Deno.readTextFileSync(path);
-    } catch (error) {
-      if (failureOf(error) === undefined) throw error;
+    } catch {
       return undefined;
     }
   }
+
+  /** The names in a folder, in order; none where it cannot be read. */
+  list(path: string): string[] {
+    try {
+      return Array.from(Deno.readDirSync(path), ({ name }) => name).sort(compareNames);
+    } catch {
+      return [];
+    }
+  }
 }
+
+/** Compares names such that `hwmon10` comes after `hwmon9`. */
+const { compare: compareNames } = new Intl.Collator("en", { numeric: true });
 
 function failureOf(error: unknown): Failure | undefined {
   if (error instanceof Deno.errors.NotFound) return GONE;

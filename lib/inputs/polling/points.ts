@@ -14,6 +14,7 @@ export { type Metric, type Series, seriesOf } from "../../points/measurement.ts"
 /** Units, by the names of the relay protocol. */
 export const UNITY = { base: "1", prefix: "" };
 export const BYTE = { base: "By", prefix: "" };
+export const JOULE = { base: "J", prefix: "" };
 export const PERCENT = { base: "%", prefix: "" };
 export const MILLISECOND = { base: "s", prefix: "milli" };
 export const NANOSECOND = { base: "s", prefix: "nano" };

@@ -3,10 +3,19 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { untilAborted } from "../../base/waiting.ts";
-import type { BatchSink, Input } from "../../plugin.ts";
+import type { BatchSink, Input, PluginContext } from "../../plugin.ts";
+import { ProcFiles, type ProcRoots } from "./files.ts";
+import { type Finding, Findings } from "./findings.ts";
 import { pollLoop, type PollStats } from "./loop.ts";
 import { Points } from "./points.ts";
-import type { PolledSource, Sources, WantedSource } from "./source.ts";
+import type {
+  Found,
+  Measuring,
+  PolledInputDeclaration,
+  PolledSource,
+  Sources,
+  WantedSource,
+} from "./source.ts";
 
 /** A source that is open. */
 interface Open {
@@ -24,11 +33,29 @@ interface Group {
   readonly flushIntervalMs?: number;
 }
 
+/** Opens an input on this machine, or on other trees of files. @throws what its sources cannot start without */
+export async function openPolledInput<C>(
+  { load }: PolledInputDeclaration<C>,
+  config: C,
+  { clock, log, registry }: PluginContext,
+  roots?: ProcRoots,
+): Promise<PolledInput<C>> {
+  const files = new ProcFiles(roots);
+  files.onLimit = () => {
+    log.warn("Some files are opened again at each poll, which takes longer: raise the limit of open files", {
+      kept: files.kept,
+    });
+  };
+  const measuring = { files, registry, log, clock, findings: new Findings(log) };
+  return new PolledInput(await load(config, measuring), config, measuring);
+}
+
 /** An input that polls. Opened by {@linkcode definePolledInput}. */
-export class PolledInput<C> implements Input {
+export class PolledInput<C> implements Input, Found {
   readonly #sources: Sources<C>;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #findings: Findings;
   readonly #points: Points;
   readonly #pollStats: PollStats = { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
   /** By name, in the order in which they are polled. */
@@ -39,8 +66,13 @@ export class PolledInput<C> implements Input {
   #regroup = new AbortController();
 
   /** Opens the sources. @throws what opening one of them throws. */
-  constructor(sources: Sources<C>, config: C, clock: Clock, log: Logger) {
+  constructor(
+    sources: Sources<C>,
+    config: C,
+    { clock, log, findings }: Pick<Measuring, "clock" | "log" | "findings">,
+  ) {
     this.#sources = sources;
+    this.#findings = findings;
     this.#clock = clock;
     this.#log = log;
     this.#points = new Points(clock, log);
@@ -82,6 +114,10 @@ export class PolledInput<C> implements Input {
       else groups.push({ sources: [source], intervalMs, flushIntervalMs });
     }
     return groups;
+  }
+
+  get findings(): readonly Finding[] {
+    return this.#findings.list;
   }
 
   get stats(): Readonly<Record<string, number>> {

@@ -2,7 +2,10 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { MetricRegistry } from "../../points/registry.ts";
+import type { Capability } from "../../plugin.ts";
+import type { Key } from "../../schema.ts";
 import type { ProcFiles } from "./files.ts";
+import type { Finding, Findings } from "./findings.ts";
 import type { Points } from "./points.ts";
 
 /** What is polled. */
@@ -62,4 +65,28 @@ export interface Measuring {
   readonly registry: MetricRegistry;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly findings: Findings;
+}
+
+/** An input that can say what it has found. */
+export interface Found {
+  readonly findings: readonly Finding[];
+}
+
+/** What an input that polls is declared by. */
+export interface PolledInputDeclaration<C> {
+  /** The name in `[plugins.NAME]`. */
+  readonly name: string;
+  /** One sentence, for `plugins list` and `config regen`. */
+  readonly description: string;
+  /** What it must have of the kernel to read all that it may find. @default none */
+  capabilities?(config: C): readonly Capability[];
+  /** The keys. Keys that a reload may change are declared `live`. */
+  readonly config: Key<C>;
+  /**
+   * Imports the module that measures, and says what it measures with.
+   *
+   * @throws {ExitError} if nothing can be measured, now or later. Hardware that is missing is no reason.
+   */
+  load(config: C, measuring: Measuring): Promise<Sources<C>>;
 }

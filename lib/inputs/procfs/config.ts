@@ -12,6 +12,7 @@ import {
   tables,
   text,
 } from "../../schema.ts";
+import type { Capability } from "../../plugin.ts";
 import { rustRegexProblem } from "./regex.ts";
 
 const enabled = (what: string) => flag({ doc: `Whether to measure ${what}.`, default: true });
@@ -107,3 +108,15 @@ export const config = table({
 }, { doc: "What the kernel says in /proc." });
 
 export type ProcfsConfig = Infer<typeof config>;
+
+/** What processes of other users ask for. */
+export function capabilities({ processes }: ProcfsConfig): Capability[] {
+  if (!processes.enabled || processes.strategy !== "watcher") return [];
+  const reasons = [
+    processes.groups.some(({ memory_mode }) => memory_mode === "slow_but_accurate") &&
+    'memory_mode = "slow_but_accurate" reads the memory maps of other users\' processes',
+    processes.groups.some(({ exe_regex }) => exe_regex !== "") &&
+    "exe_regex reads the executables of other users' processes",
+  ];
+  return reasons.flatMap((reason) => reason ? [{ name: "CAP_SYS_PTRACE", reason }] : []);
+}

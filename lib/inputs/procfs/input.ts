@@ -1,5 +1,6 @@
 /** The sources of procfs: three of the whole system, and those of the processes. */
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
+import { onlineCpus } from "../polling/cpus.ts";
 import type { Measuring, Sources, WantedSource } from "../polling/source.ts";
 import type { ProcfsConfig } from "./config.ts";
 import { KernelSource } from "./kernel.ts";
@@ -9,7 +10,7 @@ import { registerProcessMetrics } from "./process.ts";
 import { ProcessStat } from "./process_stat.ts";
 import { Processes } from "./processes.ts";
 import { rustRegex } from "./regex.ts";
-import { onlineCpus, type SystemFacts, systemFacts } from "./system.ts";
+import { type SystemFacts, systemFacts } from "./system.ts";
 
 export class ProcfsSources implements Sources<ProcfsConfig> {
   readonly #measuring: Measuring;
@@ -22,12 +23,6 @@ export class ProcfsSources implements Sources<ProcfsConfig> {
     requireProc(files.proc);
     this.#measuring = measuring;
     this.#facts = systemFacts(files);
-    files.onLimit = () => {
-      log.warn(
-        "Some files in /proc are opened again at each poll, which takes longer: raise the limit of open files",
-        { kept: files.kept },
-      );
-    };
     if (processes.enabled && processes.strategy === "event") {
       log.warn('No process is measured: with strategy = "event", nothing starts measurements yet');
     }

@@ -1,6 +1,7 @@
 /** Which processes are measured: found in /proc, sorted into groups, polled group by group. */
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
+import { onlineCpus } from "../polling/cpus.ts";
 import { DENIED } from "../polling/files.ts";
 import type { Points } from "../polling/points.ts";
 import {
@@ -11,7 +12,6 @@ import {
   readStat,
   statFile,
 } from "./process.ts";
-import { onlineCpus } from "./system.ts";
 
 /** Processes that are measured in the same way. A condition that is not given holds for all. */
 export interface ProcessGroupOptions {

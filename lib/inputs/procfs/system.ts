@@ -36,19 +36,3 @@ export function systemFacts(files: ProcFiles): SystemFacts {
     return parseAuxv(new Uint8Array());
   }
 }
-
-/** How many CPUs a list such as `0-3,8,10-11` names; `undefined` if it is not such a list. */
-export function countCpus(list: string): number | undefined {
-  let count = 0;
-  for (const item of list.trim().split(",")) {
-    const match = /^(\d+)(?:-(\d+))?$/.exec(item);
-    if (!match) return undefined;
-    count += Number(match[2] ?? match[1]) - Number(match[1]) + 1;
-  }
-  return count > 0 ? count : undefined;
-}
-
-/** CPUs that are online in the whole machine (whatever this process may use), if /sys says so. */
-export function onlineCpus(files: ProcFiles): number | undefined {
-  return countCpus(files.text(`${files.sys}/devices/system/cpu/online`) ?? "");
-}

@@ -3,6 +3,7 @@ import { type AgentOptions, runAgent } from "../../../lib/agent.ts";
 import type { AgentSettings } from "../../../lib/agent/settings.ts";
 import type { Clock } from "../../../lib/base/clock.ts";
 import { createLogger } from "../../../lib/base/log.ts";
+import { Findings } from "../../../lib/inputs/polling/findings.ts";
 import { PolledInput } from "../../../lib/inputs/polling/polled_input.ts";
 import type { WantedSource } from "../../../lib/inputs/polling/source.ts";
 import { type Batch, seriesOf } from "../../../lib/points/measurement.ts";
@@ -44,7 +45,7 @@ function counting(first: Partial<WantedSource>[], log = createLogger("test", { w
         ...wanted,
       })),
   };
-  const input = new PolledInput(sources, first, clock, log);
+  const input = new PolledInput(sources, first, { clock, log, findings: new Findings(log) });
   const stop = new AbortController();
   const sink = {
     push(batch: Batch) {
@@ -126,7 +127,8 @@ Deno.test("an error of the sink ends all loops at once", async () => {
     { name: "a", intervalMs: 1000, open: () => source },
     { name: "b", intervalMs: 500, open: () => failing },
   ];
-  const input = new PolledInput({ wanted }, null, clock, createLogger("test", { write: () => {} }));
+  const log = createLogger("test", { write: () => {} });
+  const input = new PolledInput({ wanted }, null, { clock, log, findings: new Findings(log) });
   const sink = { push: () => Promise.reject(new Error("full")) };
   await assert.rejects(input.run(sink, new AbortController().signal), /full/);
   assert.equal(clock.sleepers, 0, "no loop sleeps on");

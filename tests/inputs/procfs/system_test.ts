@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
-import { countCpus, parseAuxv, systemFacts } from "../../../lib/inputs/procfs/system.ts";
+import { parseAuxv, systemFacts } from "../../../lib/inputs/procfs/system.ts";
 import { Tree } from "../../kit/tree.ts";
 
 Deno.test("page size and ticks come from the auxiliary vector", () => {
@@ -8,11 +8,4 @@ Deno.test("page size and ticks come from the auxiliary vector", () => {
   assert.deepEqual(parseAuxv(new Uint8Array(words.buffer)), { pageSize: 65536, ticksPerSecond: 250 });
   using tree = new Tree();
   assert.deepEqual(systemFacts(new ProcFiles(tree)), { pageSize: 4096, ticksPerSecond: 100 });
-});
-
-Deno.test("lists of CPUs are counted", () => {
-  for (const [list, count] of [["0-1\n", 2], ["0", 1], ["0-3,8,10-11\n", 7]] as const) {
-    assert.equal(countCpus(list), count);
-  }
-  for (const list of ["", "\n", "1-2-3", "a"]) assert.equal(countCpus(list), undefined);
 });

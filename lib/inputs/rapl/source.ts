@@ -1,0 +1,165 @@
+/** Measures the energy that all registers have counted since the last poll. */
+import { Complaint } from "../../base/complaint.ts";
+import { f64Metric, JOULE, type Metric, type Points, type Series, seriesOf } from "../polling/points.ts";
+import type { Measuring, PolledSource } from "../polling/source.ts";
+import type { RaplConfig } from "./config.ts";
+import { type FindOptions, findRegisters } from "./find.ts";
+import { type Domain, DOMAINS, EnergyCounter, type EnergyRegister, type Place } from "./register.ts";
+
+/** How often registers are looked for that are missing or may not be read, in ms: a module may be loaded, a mode changed. */
+const FIND_AGAIN_MS = 60_000;
+/** The power with which a register is taken to count, in watts, when the time of a wrap is estimated. */
+const HIGH_WATTS = 500;
+
+/** Zones with unknown names that are reported. */
+const MOST_UNKNOWN = 16;
+
+interface Measured {
+  readonly counter: EnergyCounter;
+  readonly series: Series;
+}
+
+export class RaplSource implements PolledSource {
+  readonly name = "rapl";
+  readonly #measuring: Measuring;
+  readonly #options: FindOptions;
+  readonly #metric: Metric;
+  readonly #totals: Readonly<Record<Domain, Series>>;
+  readonly #complaint: Complaint;
+  /** By place. */
+  #measured = new Map<string, Measured>();
+  #foundMs = -Infinity;
+  #isComplete = false;
+
+  /** Registers the metric, and finds the registers. */
+  constructor(
+    { poll_interval, no_perf_events }: RaplConfig,
+    measuring: Measuring,
+    options: Partial<FindOptions> = {},
+  ) {
+    const { registry, clock, log } = measuring;
+    this.#measuring = measuring;
+    const unknown = new Set<string>();
+    this.#options = {
+      onlyPowercap: no_perf_events,
+      onUnknown(name, file) {
+        if (unknown.has(file) || unknown.size >= MOST_UNKNOWN) return;
+        unknown.add(file);
+        log.warn("Cannot tell what a zone of powercap measures: it is left out", { name, file });
+      },
+      ...options,
+    };
+    this.#metric = registry.register(
+      f64Metric(
+        "rapl_consumed_energy",
+        JOULE,
+        "Energy consumed since the previous measurement, as reported by RAPL",
+      ),
+    );
+    const total = (domain: Domain) => seriesOf(this.#metric, { attributes: [["domain", `${domain}_total`]] });
+    this.#totals = Object.fromEntries(DOMAINS.map((domain) => [domain, total(domain)])) as Record<
+      Domain,
+      Series
+    >;
+    this.#complaint = new Complaint(clock);
+    this.#find();
+    this.#warnOfWraps(poll_interval);
+  }
+
+  /** Opens what is new, and closes what is gone. */
+  #find(): void {
+    const { findings, clock } = this.#measuring;
+    const before = this.#measured;
+    const known = new Map([...before].map(([key, { counter }]) => [key, counter.register]));
+    const { registers, denied } = findRegisters(this.#measuring.files, { ...this.#options, known });
+    this.#foundMs = clock.monotonicMs();
+    this.#isComplete = registers.size > 0 && denied.length === 0;
+    const dies = new Set([...registers.values()].map(({ die }) => die)).size;
+    this.#measured = new Map();
+    for (const [key, register] of registers) {
+      const measured = before.get(key);
+      if (measured?.counter.register === register) {
+        this.#measured.set(key, measured);
+        continue;
+      }
+      const series = this.#seriesOf(register, dies > 1);
+      this.#measured.set(key, { counter: new EnergyCounter(register), series });
+      findings.measured(describe(register, dies > 1), register.file, series);
+    }
+    for (const [key, { counter: { register } }] of before) {
+      if (this.#measured.get(key)?.counter.register !== register) register.close();
+    }
+    for (const candidate of denied) {
+      findings.denied(describe(candidate, false), candidate.file, candidate.allow!);
+    }
+  }
+
+  #seriesOf({ domain, socket, die }: EnergyRegister, hasDies: boolean): Series {
+    const resource = domain === "platform"
+      ? {}
+      : { resourceKind: domain === "dram" ? "dram" : "cpu_package", resourceId: String(socket) };
+    return seriesOf(this.#metric, {
+      ...resource,
+      attributes: [
+        ["domain", domain],
+        ...(hasDies && domain !== "platform" ? [["die", BigInt(die)] as const] : []),
+      ],
+    });
+  }
+
+  /** Two wraps between two polls look like one. */
+  #warnOfWraps(pollMs: number): void {
+    for (const { counter: { register } } of this.#measured.values()) {
+      if (register.max === undefined) continue;
+      const wrapMs = 1000 * register.joules(Number(register.max)) / HIGH_WATTS;
+      if (pollMs <= wrapMs) continue;
+      this.#measuring.log.warn(
+        "Energy may be missing: the counters can wrap more than once between two polls",
+        {
+          poll_interval_s: Math.round(pollMs / 1000),
+          at_most_s: Math.floor(wrapMs / 1000),
+        },
+      );
+      return;
+    }
+  }
+
+  poll(points: Points): void {
+    const { clock, log } = this.#measuring;
+    const nowMs = clock.monotonicMs();
+    if (!this.#isComplete && nowMs - this.#foundMs >= FIND_AGAIN_MS) this.#find();
+    const totals = new Map<Domain, number>();
+    for (const { counter, series } of this.#measured.values()) {
+      const { register } = counter;
+      const value = register.read();
+      let joules: number | undefined;
+      if (value === undefined) {
+        this.#isComplete = false;
+        this.#complaint.add((failed) =>
+          log.warn("Cannot read an energy counter", { file: register.file, failed })
+        );
+      } else {
+        joules = counter.advance(value, nowMs);
+      }
+      if (joules !== undefined) points.f64(series, joules);
+      // There is no total where a part is missing.
+      totals.set(register.domain, (totals.get(register.domain) ?? 0) + (joules ?? NaN));
+    }
+    for (const domain of DOMAINS) {
+      const joules = totals.get(domain);
+      if (joules !== undefined && !Number.isNaN(joules)) points.f64(this.#totals[domain], joules);
+    }
+  }
+
+  close(): void {
+    for (const { counter: { register } } of this.#measured.values()) register.close();
+    this.#measured.clear();
+  }
+}
+
+function describe(place: Place, hasDies: boolean): string {
+  const { domain, socket, die } = place;
+  if (domain === "platform") return "energy of the platform";
+  const of = hasDies ? `socket ${socket}, die ${die}` : `socket ${socket}`;
+  return `energy of ${domain === "package" ? "the package" : domain}, ${of}`;
+}

@@ -6,10 +6,10 @@ import { main } from "../../lib/cli.ts";
 import { Gathering, newColumns, Numbering } from "../../lib/outputs/sqlite/gather.ts";
 import { Store } from "../../lib/outputs/sqlite/store.ts";
 import { linux, needs } from "../kit/needs.ts";
-import { peakMemory, PROGRAM, runProgram } from "../kit/process.ts";
+import { cpuSeconds, peakMemory, PROGRAM, runProgram } from "../kit/process.ts";
 import { sessionBatches } from "../kit/session.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { PATIENCE_MS, pause } from "../kit/waiting.ts";
+import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 
 /** The recorded session, in a file. */
 function storeSession(path: string): void {
@@ -287,8 +287,18 @@ Deno.test({
   },
 });
 
+/** Whether a process has that file open. */
+function isOpenIn(pid: number, path: string): boolean {
+  try {
+    const names = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => name);
+    return names.some((name) => Deno.readLinkSync(`/proc/${pid}/fd/${name}`) === path);
+  } catch {
+    return false;
+  }
+}
+
 Deno.test({
-  name: "Ctrl-C ends a statement that goes on for ever",
+  name: "Ctrl-C ends a statement that never ends by itself",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -297,7 +307,10 @@ Deno.test({
     const [program, ...args] = [...PROGRAM, "query", `SELECT max(i) FROM (${ENDLESS})`, "--database", path];
     const child = new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
     const killer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
-    await pause(1500);
+    // It is at the statement: the database is open, and it computes.
+    await until(() => isOpenIn(child.pid, path));
+    const opened = cpuSeconds(child.pid);
+    await until(() => cpuSeconds(child.pid) > opened + 0.2);
     child.kill("SIGINT");
     const { signal, code } = await child.status;
     clearTimeout(killer);

@@ -284,6 +284,7 @@ Deno.test("a server that stays silent while it owes an acknowledgement is given 
   await using client = new TestClient(configOf(listener.port, quick), journalOf(), limits);
   await using silent = await AcknowledgingServer.accept(listener);
   // With nothing under way a server has nothing to say.
+  // The time is tested: more than twice the silence that is given up.
   await pause(300);
   assert.equal(client.client.stats.connections, 1);
   client.push(numbered(1));
@@ -331,7 +332,7 @@ Deno.test("a server that stops acknowledges what it has taken before it closes",
   await client.send(1, numbered(10));
   await until(() => server.points.length === 10);
   const stopped = server.stop();
-  await pause(150);
+  await pause(100);
   server.collector.makeSafe();
   await client.acknowledgedUpTo(1);
   await client.peer.closed();

@@ -12,7 +12,7 @@ import { HandServer, OneMessagePerRead, type Peer } from "../kit/peer.ts";
 import { batchOf, numbered, series } from "../kit/points.ts";
 import { freePort } from "../kit/ports.ts";
 import { TestServer } from "../kit/test_server.ts";
-import { pause, until } from "../kit/waiting.ts";
+import { pause, settled, until } from "../kit/waiting.ts";
 import { acceptance } from "../kit/wire.ts";
 
 /** Accepts a client by hand: reads its greeting and accepts it. */
@@ -203,7 +203,7 @@ Deno.test("a partly written message is sent again on the next connection, after 
     assert.deepEqual((await receive(peer))?.values, [0]);
     // Far more than the socket's buffers hold, so that writing stops in the middle of it.
     client.push(numbered(400_000, 1));
-    await pause(300);
+    await settled(() => client.client.stats.sentPoints);
   }
   const { sentPoints } = client.client.stats;
   await using again = await accepted(server);
@@ -324,6 +324,7 @@ Deno.test("retries count from zero after a connection has held, and not earlier"
   await using client = new TestClient(configOf(server.port, { retry }));
   for (let n = 0; n < 5; n++) {
     await using _held = await accepted(server);
+    // The time is tested: a connection has held when it is older than max_delay.
     await pause(120);
   }
   assert.equal(client.failure, undefined);

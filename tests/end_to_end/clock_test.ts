@@ -3,8 +3,17 @@ import assert from "node:assert/strict";
 import { linux, type Need, needs } from "../kit/needs.ts";
 import { Program, type StartOptions } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { clientKeys, connected, grown, POLL_FAST, portOf, readRows, type Row, startServer } from "./relay.ts";
-import { pause } from "../kit/waiting.ts";
+import {
+  clientKeys,
+  connected,
+  grown,
+  POLL_FAST,
+  portOf,
+  readRows,
+  type Row,
+  startServer,
+  written,
+} from "./relay.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -67,6 +76,7 @@ Deno.test({
       ...["--relay-out", address, ...POLL_FAST],
       ...clientKeys({ "retry.max_times": 1, "retry.initial_delay": "20ms", "retry.max_delay": "100ms" }),
     ], clocks.client.options);
+    const journal = dir.file("client/alumet-relay/client/journal");
     await connected(client);
     const size = () => Deno.statSync(files[0]).size;
     await grown(files[0], 8000);
@@ -76,10 +86,10 @@ Deno.test({
     await grown(files[0], size() + 8000);
     assert.equal(await first.stop(), 0, first.log);
     await client.line(/measurements are kept on disk/);
-    await pause(500);
+    await written(journal, 2);
     clocks.client.set(-7200);
     clocks.server.set(-7200);
-    await pause(500);
+    await written(journal, 2);
     await using second = await startServer(files[1], { ...clocks.server.options, address });
     await connected(client, 2);
     await grown(files[1], 16_000);

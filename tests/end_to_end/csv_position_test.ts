@@ -60,6 +60,7 @@ Deno.test({
       await using server = await startServer(file, options);
       const before = (await Deno.stat(file)).size;
       await until(() => Deno.statSync(file).size > before, 10_000, "rows are written");
+      // The time is tested: the server may be killed at any moment.
       await pause(chance.int(500));
       takenBack += server.matching(/are taken back/).length;
       assert.deepEqual(server.matching(/there twice/), [], server.log);

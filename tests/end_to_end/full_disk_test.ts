@@ -5,7 +5,7 @@ import { Namespace } from "../kit/netns.ts";
 import { Peer } from "../kit/peer.ts";
 import type { Program } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
+import { settled, until } from "../kit/waiting.ts";
 import { COUNTER, countingFrame } from "../kit/wire.ts";
 import { IN_MEMORY, portOf, rowsOf, startServer } from "./relay.ts";
 
@@ -45,13 +45,7 @@ Deno.test({
     // Another client is welcome, and waits too.
     await using other = await Peer.client(port, "other", [{ ...COUNTER, id: 9 }]);
     await other.send(countingFrame("other", 0, 100, 9));
-    let before = -1;
-    await until(() => {
-      const stands = sent === before;
-      before = sent;
-      return stands && sent > 0;
-    }, PATIENCE_MS);
-    await pause(1500);
+    await settled(() => sent);
     assert.ok(sent < total);
     assert.equal(server.matching(/Cannot write/).length, 1, "it does not complain at each try");
 

@@ -8,7 +8,7 @@ import { Peer } from "../kit/peer.ts";
 import { peakMemory, Program, runProgram } from "../kit/process.ts";
 import { sessionBatches } from "../kit/session.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { PATIENCE_MS, pause } from "../kit/waiting.ts";
+import { PATIENCE_MS, pause, settled, until } from "../kit/waiting.ts";
 import { portOf } from "./relay.ts";
 
 const TOKEN = "t0p-s3cret-token";
@@ -40,10 +40,8 @@ async function still(directory: string): Promise<void> {
       (sum, { name }) => sum + Deno.statSync(`${directory}/${name}`).size,
       0,
     );
-  for (let before = -1, now = bytes(); before !== now || now < 1000; now = bytes()) {
-    before = now;
-    await pause(300);
-  }
+  await until(() => bytes() >= 1000);
+  await settled(bytes);
 }
 
 /** What a real agent sends, in one connection. */

@@ -70,6 +70,7 @@ Deno.test({
 /** How much a number grows within a second and a half. */
 async function rest(read: () => number): Promise<number> {
   const before = read();
+  // The time is tested: what a process does in it.
   await pause(1500);
   return read() - before;
 }

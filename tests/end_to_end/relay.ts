@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Need } from "../kit/needs.ts";
 import type { HandServer, Peer } from "../kit/peer.ts";
 import { Program, type StartOptions } from "../kit/process.ts";
-import { atMost, PATIENCE_MS, pause, until } from "../kit/waiting.ts";
+import { atMost, PATIENCE_MS, settled, until } from "../kit/waiting.ts";
 
 /** Measures little, and often. */
 export const POLL_FAST: readonly string[] = [
@@ -106,6 +106,25 @@ export async function grown(file: string, bytes = 0): Promise<void> {
   await until(() => size() > bytes, PATIENCE_MS, `more than ${bytes} bytes in ${file}`);
 }
 
+/** Waits until a journal has been written to on disk, so many times. */
+export async function written(directory: string, times: number): Promise<void> {
+  let last = -1;
+  let changes = -1;
+  await until(
+    () => {
+      const names = [...Deno.readDirSync(directory)].map(({ name }) => name);
+      const sizes = names.filter((name) => name.endsWith(".segment"))
+        .map((name) => Deno.statSync(`${directory}/${name}`).size);
+      const size = sizes.reduce((sum, size) => sum + size, 0);
+      if (size !== last) changes++;
+      last = size;
+      return changes >= times;
+    },
+    PATIENCE_MS,
+    () => `${times} writes to ${directory}: ${changes}`,
+  );
+}
+
 /** Sends frames one after the other, as fast as they are taken, until it is stopped or the server closes. */
 export class Flood {
   /** Frames that were sent. */
@@ -127,11 +146,8 @@ export class Flood {
     await this.done;
   }
 
-  /** Waits until the server takes no more for half a second. */
+  /** Waits until the server takes no more. */
   async stuck(): Promise<void> {
-    for (let before = -1; before !== this.sent || before === 0;) {
-      before = this.sent;
-      await pause(500);
-    }
+    await settled(() => this.sent);
   }
 }

@@ -204,7 +204,7 @@ async function run(seed: number, serverArgs: readonly string[]): Promise<void> {
       await database.kill();
       await database.start();
     }
-    await pause(chance.int(120));
+    await pause(chance.int(100));
   }
   // What the killed ones have in their journals is written as well, if nobody else has.
   for (const server of servers) if (!server.alive) await server.start();

@@ -77,7 +77,7 @@ Deno.test({
 
     server.signal("SIGTERM");
     await server.line(/Stopping/);
-    await pause(500);
+    await pause(100);
     const reading = new Response(pipe.readable).text();
     assert.equal(await server.exit(), 0, server.log);
     await sending;

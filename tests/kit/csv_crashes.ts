@@ -77,6 +77,7 @@ export class CrashingWriter implements AsyncDisposable {
   async crash(rounds: number, ms = 400): Promise<void> {
     for (let round = 0; round < rounds; round++) {
       await this.#start();
+      // The time is tested: a process may be killed at any moment.
       await pause(this.#chance.int(ms));
       this.#child!.kill("SIGKILL");
       await this.#ended();

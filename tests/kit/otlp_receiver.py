@@ -125,6 +125,7 @@ class Receiver(BaseHTTPRequestHandler):
         if now.get("hang"):
             self.close_connection = True
             return
+        # The time is tested: how slow an answer is.
         time.sleep(now.get("delay", 0))
         if "status" in now:
             # A google.rpc.Status with the message alone.

@@ -18,11 +18,9 @@ if shell == "bash":
 else:
     send(f"autoload -Uz compinit; compinit -u -D; . {script}; show() {{ print; print -r -- \"BUF<$BUFFER>FUB\" }}; zle -N show; bindkey '^X^P' show; print RE''ADY\n")
 if "READY" not in read("READY", 20): sys.exit("no shell")
-time.sleep(0.3)
 results = []
 for line in lines:
     send("\x15" + line + "\t")
-    time.sleep(0.3)
     send(end)
     got = read(">FUB", 10)
     results.append(got.split("BUF<")[-1].split(">FUB")[0])

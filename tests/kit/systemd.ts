@@ -45,9 +45,9 @@ echo "$child"
 cat >/dev/null || true
 kill -KILL "$child" 2>/dev/null || true
 wait "$child" 2>/dev/null || true
-for try in 1 2 3 4 5 6 7 8 9 10; do
+for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
   find "$groups/$2" -depth -type d -exec rmdir {} + 2>/dev/null && break
-  sleep 0.2
+  sleep 0.1
 done
 umount "$groups"
 rmdir "$groups"
@@ -152,7 +152,7 @@ export class Machine implements AsyncDisposable {
       let state = "";
       while (!/^(running|degraded)$/.test(state)) {
         if (performance.now() > deadline) throw new Error(`The machine is not up: ${state}`);
-        await pause(200);
+        await pause(100);
         state = (await machine.try("systemctl", "is-system-running")).stdout.trim();
       }
       return machine;
@@ -203,7 +203,7 @@ export class Machine implements AsyncDisposable {
           `Not within ${ms} ms: ${what}; ${await this.run("journalctl", "--no-pager", "-n", "60")}`,
         );
       }
-      await pause(200);
+      await pause(100);
     }
   }
 

@@ -27,6 +27,22 @@ export async function until(
   }
 }
 
+/** How often, and how far apart, a number is looked at before it counts as settled. */
+const SETTLED_LOOKS = 5;
+const SETTLED_LOOK_MS = 100;
+
+/** Waits until a number that has grown stays the same: who made it grow is stuck, or ready. @throws after `ms` */
+export async function settled(read: () => number, ms = PATIENCE_MS): Promise<void> {
+  const deadline = performance.now() + ms;
+  for (let last = 0, same = 0; same < SETTLED_LOOKS;) {
+    if (performance.now() > deadline) throw new Error(`Not settled within ${ms} ms: ${read} is ${last}`);
+    const now = read();
+    same = now === last && now > 0 ? same + 1 : 0;
+    last = now;
+    await pause(SETTLED_LOOK_MS);
+  }
+}
+
 /** Settles as the promise does. @throws after `ms`, with `what` */
 export async function atMost<T>(ms: number, promise: Promise<T>, what: () => string): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;

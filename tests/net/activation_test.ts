@@ -48,9 +48,9 @@ Deno.test("a descriptor that is not a listening socket is reported, and the serv
   assert.equal(logs.matching(/WARN.*cannot take a socket from systemd .*listening without it/).length, 1);
 });
 
-/** Starts the program with a socket, and again whenever it ends, until the second SIGTERM. */
+/** Starts the program with a socket, and when it has ended, once more at SIGUSR1. */
 const SYSTEMD = `
-import os, signal, socket, sys, time
+import os, signal, socket, sys
 s = socket.socket(socket.AF_INET)
 s.bind(("127.0.0.1", 0))
 s.listen(100)
@@ -58,6 +58,7 @@ port = s.getsockname()[1]
 print("PORT=%d" % port, file=sys.stderr, flush=True)
 args = [arg.replace("PORT", str(port)) for arg in sys.argv[1:]]
 child = 0
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
 for turn in range(2):
     child = os.fork()
@@ -69,7 +70,7 @@ for turn in range(2):
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     print("ENDED=%d" % code, file=sys.stderr, flush=True)
     if code != 0: sys.exit(code)
-    time.sleep(1)
+    if turn == 0: signal.sigwait({signal.SIGUSR1})
 `;
 
 function start(dir: TempDir): Program {
@@ -103,6 +104,7 @@ if (able) {
       await server.line(/ENDED=0/);
       // Nobody is there: the connection is made all the same, and waits.
       await using between = await Peer.connect(port);
+      server.signal("SIGUSR1");
       await server.line(/Listening for relay clients/, { count: 2 });
       await using peer = await Peer.client(port, "after", [COUNTER]);
       await peer.send(countingFrame("after", 0, 10));

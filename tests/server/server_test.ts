@@ -9,7 +9,7 @@ import { Collector } from "../kit/collector.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { Peer } from "../kit/peer.ts";
 import { TestServer } from "../kit/test_server.ts";
-import { pause, until } from "../kit/waiting.ts";
+import { pause, settled, until } from "../kit/waiting.ts";
 import { COUNTER, countingFrame, greeting } from "../kit/wire.ts";
 
 /** Plays recorded clients, one after another, into a server with a CSV output, and returns the file. */
@@ -155,6 +155,7 @@ Deno.test("silence within a message closes the connection, silence between messa
   await stuck.send(countingFrame("stuck", 0, 10).subarray(0, 50));
   await stuck.closed();
   assert.match(server.logs.matching(/Closing/)[0], /client=stuck .*silent for 150 ms in the middle/);
+  // The time is tested: twice what a message may take.
   await pause(300);
   await quiet.send(countingFrame("quiet", 0, 1));
   await until(() => server.points.length === 1);
@@ -281,11 +282,7 @@ Deno.test("reading stops while the pipe is full, and nothing is lost", async () 
     }
   })();
   await until(() => sink.points.length > 0);
-  let before = -1;
-  while (before !== sent) {
-    before = sent;
-    await pause(100);
-  }
+  await settled(() => sent);
   const waiting = sent;
   assert.ok(waiting < total / 2, `the client could send ${waiting} of ${total} points`);
   const received = server.server.stats.bytes;

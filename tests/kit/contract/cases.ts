@@ -48,7 +48,7 @@ function* batchesOf(points: readonly Point[], size: number): Generator<readonly 
 /** The output has noticed that its target is not there: it says so, and goes on trying without saying it each time. */
 async function complains(run: Run): Promise<void> {
   await run.until("a complaint in the log", () => run.complaints.length > 0);
-  await pause(300);
+  await pause(100);
   assert.equal(run.error, null, `a target that is away is no error of the output: ${run.error}`);
   assert.deepEqual(run.failures, [], "a target that is away does not end the process");
   assert.ok(!run.over, "the output waits for its target");

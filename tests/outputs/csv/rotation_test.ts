@@ -392,7 +392,7 @@ Deno.test({
     const total = 40_000;
     for (let n = 0; n < total; n += 400) await journal.append(numbered(400, n));
     journal.end();
-    await pause(200);
+    await pause(100);
     // Nobody reads: the pipe has 64 KiB, the buffers half a megabyte.
     assert.ok(journal.pendingPoints > total / 2, `${journal.pendingPoints} points wait`);
     assert.equal(output.stalledSince, undefined);

@@ -171,9 +171,9 @@ Deno.test({
     );
     Deno.writeTextFileSync(dir.file("password"), "write-me\n");
     // It may not write, then there is nothing to write to. What is wrong is said once a minute: not again here.
-    await pause(200);
+    await pause(100);
     await database.ask("CREATE DATABASE d", asRoot);
-    await pause(200);
+    await pause(100);
     assert.equal(journal.pendingPoints, 10);
     await database.ask("GRANT WRITE ON d TO writer", asRoot);
     await running;

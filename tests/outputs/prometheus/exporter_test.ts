@@ -1,209 +1,24 @@
+/** The exporter: its pages, its table of series, and those who scrape it. */
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
 import { ExitError } from "../../../lib/base/errors.ts";
-import { MemoryJournal } from "../../../lib/journal.ts";
-import { Batch, type Metric, type Series, seriesOf } from "../../../lib/points/measurement.ts";
-import { formatNumber } from "../../../lib/outputs/prometheus/exposition.ts";
+import type { MemoryJournal } from "../../../lib/journal.ts";
+import { Batch, seriesOf } from "../../../lib/points/measurement.ts";
 import { PrometheusExporter } from "../../../lib/outputs/prometheus/exporter.ts";
-import { exposedName, labelsOf, sanitizeName, unitWords } from "../../../lib/outputs/prometheus/naming.ts";
-import { acceptsGzip, chooseFormat, CONTENT_TYPE } from "../../../lib/outputs/prometheus/negotiation.ts";
-import type { PrometheusConfig } from "../../../lib/outputs/prometheus/config.ts";
 import { prometheusExporter } from "../../../lib/outputs/prometheus_exporter.ts";
-import { cases, Chance, framesOf, testdata, testdataText } from "../../kit/bytes.ts";
+import { framesOf, testdata, testdataText } from "../../kit/bytes.ts";
 import { Collector } from "../../kit/collector.ts";
 import { contextWith } from "../../kit/context.ts";
-import { oddPoints } from "../../kit/contract/points.ts";
 import { metricOf } from "../../kit/decode.ts";
-import { LogLines } from "../../kit/log_lines.ts";
-import { needs } from "../../kit/needs.ts";
 import { Peer } from "../../kit/peer.ts";
 import { batchOf } from "../../kit/points.ts";
-import { type Page, promtool, promtoolErrors, readPage } from "../../kit/prometheus.ts";
+import { type Page, readPage } from "../../kit/prometheus.ts";
 import { TestServer } from "../../kit/test_server.ts";
 import { pause, until } from "../../kit/waiting.ts";
-
-const DEFAULTS = prometheusExporter.config.defaultValue();
-const POWER = metricOf("power", "f64", { base: "W", prefix: "" });
-const COUNT = metricOf("count");
-const TEXT = "text/plain; version=0.0.4; charset=utf-8";
-const OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/** What Prometheus 2.42 asks for. */
-const PROMETHEUS_ACCEPT =
-  "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;" +
-  "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-
-/** A clock that a test sets. */
-class HandClock {
-  ms = 0;
-  now = () => ({ seconds: 1_700_000_000, nanos: 0 });
-  monotonicMs = () => this.ms;
-  sleep = () => pause(0);
-}
-
-/** An exporter that runs on a free port of 127.0.0.1, and a journal before it. */
-class Running implements AsyncDisposable {
-  readonly journal = new MemoryJournal({ limitBytes: 1e9 });
-  readonly logs = new LogLines();
-  readonly clock = new HandClock();
-  readonly exporter: PrometheusExporter;
-  readonly #running: Promise<void>;
-
-  constructor(config: Partial<PrometheusConfig> = {}) {
-    const context = contextWith({ log: this.logs.log, clock: this.clock });
-    this.exporter = new PrometheusExporter({ ...DEFAULTS, host: "127.0.0.1", port: 0, ...config }, context);
-    this.#running = this.exporter.run(this.journal.reader(), new AbortController().signal);
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.exporter.port}`;
-  }
-
-  /** Waits until the exporter has taken it. */
-  async take(batch: Batch): Promise<void> {
-    await this.journal.append(batch);
-    await until(() => this.journal.pendingPoints === 0);
-  }
-
-  async get(headers: Record<string, string> = {}, path = "/metrics"): Promise<Response> {
-    return await fetch(this.url + path, { headers });
-  }
-
-  async page(): Promise<Page> {
-    return readPage(await (await this.get()).text());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.journal.end();
-    await this.#running;
-    await this.exporter[Symbol.asyncDispose]();
-  }
-}
+import { COUNT, DEFAULTS, OPENMETRICS, POWER, PROMETHEUS_ACCEPT, Running, TEXT } from "./running.ts";
 
 const LOCAL = 'resource_consumer_id="",resource_consumer_kind="local_machine",resource_id="",' +
   'resource_kind="local_machine"';
-
-function labels(attributes: Series["attributes"], config: Partial<PrometheusConfig> = {}): string {
-  return labelsOf(seriesOf(COUNT, { attributes }), { ...DEFAULTS, ...config }).replace(LOCAL, "…");
-}
-
-Deno.test("names are those of Alumet: prefix, metric, suffix, unit in words", () => {
-  const name = (metric: Metric, config: Partial<PrometheusConfig> = {}) =>
-    exposedName(metric, { ...DEFAULTS, ...config });
-  assert.equal(name(POWER), "power_alumet_watts");
-  assert.equal(name(COUNT), "count_alumet");
-  assert.equal(name(metricOf("energy", "f64", { base: "J", prefix: "milli" })), "energy_alumet_millijoules");
-  assert.equal(name(metricOf("wh", "f64", { base: "W.h", prefix: "kilo" })), "wh_alumet_kilowatt_hours");
-  assert.equal(name(metricOf("1 é🔋.x"), { prefix: "", suffix: "" }), "____x".padStart(6, "_"));
-  assert.equal(name(POWER, { prefix: "a:", suffix: "" }), "a_power_watts");
-  assert.equal(name(metricOf(""), { suffix: "" }), "_");
-  // The cases of the real plugin's own tests.
-  assert.equal(sanitizeName("123avc"), "_23avc");
-  assert.equal(sanitizeName("cpu_percent_%"), "cpu_percent__");
-  const units: [base: string, prefix: string, words: string][] = [
-    ["%", "", "ratio"],
-    ["1", "", ""],
-    ["1", "kilo", "kilo"],
-    ["By", "kilo", "kilobytes"],
-    ["W.h", "nano", "nanowatt_hours"],
-    ["g/CO2", "", "g_CO2"],
-    ["[degF]", "", "fahrenheit"],
-  ];
-  for (const [base, prefix, words] of units) assert.equal(unitWords({ base, prefix }), words);
-});
-
-Deno.test("labels are valid and unique, whatever attributes are called, and in whatever order they come", () => {
-  assert.equal(labels([["b", 1n], ["a", "x"]]), 'a="x",b="1",…');
-  assert.equal(labels([["a", 'q"\\\n\r;é']]), 'a="q\\"\\\\\\n\r;é",…');
-  assert.equal(labels([["a", "old"], ["a", "new"]]), 'a="new",…');
-  assert.equal(
-    labels([["f", 0.5], ["t", true], ["l", [1n, 18446744073709551615n]], ["i", -Infinity]]),
-    [
-      ...['f="0.5"', 'i="-inf"', 'l="[1, 18446744073709551615]"', "…", 't="true"'],
-    ].join(","),
-  );
-  const expected = 'a_b="right",a_b_2="dash",a_b_3="dot",…';
-  assert.equal(labels([["a.b", "dot"], ["a-b", "dash"], ["a_b", "right"]]), expected);
-  assert.equal(labels([["a_b", "right"], ["a-b", "dash"], ["a.b", "dot"]]), expected);
-  assert.equal(
-    labels([["__name__", "other"], ["", "empty"], ["9", "digit"]]).split(",").slice(0, 3).join(),
-    [
-      ...['_="empty"', '__2="digit"', 'attribute__name__="other"'],
-    ].join(),
-  );
-  assert.equal(
-    labelsOf(seriesOf(COUNT, { resourceId: "0", attributes: [["resource_id", "mine"]] }), DEFAULTS),
-    LOCAL.replace('resource_id=""', 'resource_id="0",resource_id_2="mine"'),
-  );
-  assert.equal(labels([["a", "x"]], { add_attributes_to_labels: false }), "…");
-});
-
-Deno.test("numbers are as Prometheus reads them, and read back the same", () => {
-  const texts: [number, string][] = [
-    [Infinity, "+Inf"],
-    [-Infinity, "-Inf"],
-    [NaN, "NaN"],
-    [-0, "-0"],
-    [0.1, "0.1"],
-    [1e21, "1e+21"],
-    [5e-324, "5e-324"],
-    [2 ** 53, "9007199254740992"],
-  ];
-  for (const [value, text] of texts) assert.equal(formatNumber(value), text);
-});
-
-Deno.test("the format is negotiated by quality; without a wish it is the text format", () => {
-  const choices: [accept: string | undefined, format: string][] = [
-    [undefined, "text"],
-    ["", "text"],
-    ["*/*", "text"],
-    ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text"],
-    [PROMETHEUS_ACCEPT, "openmetrics"],
-    ["application/openmetrics-text", "openmetrics"],
-    ['Application/OpenMetrics-Text; Version="1.0.0"', "openmetrics"],
-    ["application/openmetrics-text;version=0.0.1,text/plain;version=0.0.4;q=0.5", "text"],
-    ["application/openmetrics-text;version=1.0.0;q=0.4,text/plain;q=0.5", "text"],
-    ["text/plain,application/openmetrics-text", "openmetrics"],
-    ["text/plain;version=0.0.4,*/*", "text"],
-    ["application/openmetrics-text,*/*", "openmetrics"],
-    ["application/*", "openmetrics"],
-    ["application/openmetrics-text;q=0,*/*", "text"],
-    ["text/plain;q=0,*/*;q=0.1", "openmetrics"],
-    ["application/json", "text"],
-    ["application/openmetrics-text;q=2", "text"],
-    // Prometheus 3.
-    [
-      "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6," +
-      "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4," +
-      "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-      "openmetrics",
-    ],
-    ['text/plain;x="a,application/openmetrics-text";q=0.1', "text"],
-  ];
-  for (const [accept, format] of choices) assert.equal(chooseFormat(accept), format, accept);
-  const encodings: [header: string | undefined, gzip: boolean][] = [
-    [undefined, false],
-    ["", false],
-    ["gzip", true],
-    ["deflate, GZIP;q=0.5", true],
-    ["br", false],
-    ["*", true],
-    ["*;q=0", false],
-    ["gzip;q=0, *", false],
-    ["identity;q=1, gzip;q=0.5", false],
-  ];
-  for (const [header, gzip] of encodings) assert.equal(acceptsGzip(header), gzip, header);
-});
-
-Deno.test("Accept headers of any text are understood somehow", () => {
-  const chance = new Chance(3);
-  for (let n = 0; n < cases(2000); n++) {
-    const header = new TextDecoder("latin1").decode(
-      chance.mutate(new TextEncoder().encode(PROMETHEUS_ACCEPT)),
-    );
-    assert.ok(CONTENT_TYPE[chooseFormat(header)]);
-    acceptsGzip(header);
-  }
-});
 
 Deno.test("a recorded page of the real exporter is ours, but for its defects", async () => {
   class Into extends Collector {
@@ -544,70 +359,4 @@ Deno.test("while batches come without a pause, scrapes are answered", async () =
   await flood;
   await until(() => running.journal.pendingPoints === 0);
   assert.equal([...(await running.page()).values.values()][0], String(sent - 1));
-});
-
-Deno.test("series of any text make pages that Prometheus's own reader takes", needs(promtool), async () => {
-  const chance = new Chance(21);
-  for (let n = 0; n < cases(5); n++) {
-    await using running = new Running({ prefix: chance.text(), suffix: chance.text() });
-    const rows: [Series, number | bigint][] = [];
-    for (let i = 0; i < 200; i++) {
-      const isFloat = chance.int(2) === 0;
-      const unit = {
-        base: chance.pick(["W", "1", "%", chance.text()]),
-        prefix: chance.pick(["", "kilo", chance.text()]),
-      };
-      const metric: Metric = {
-        name: chance.text(),
-        type: isFloat ? "f64" : "u64",
-        unit,
-        description: chance.text(40),
-      };
-      const series = seriesOf(metric, {
-        resourceKind: chance.text(),
-        resourceId: chance.text(),
-        consumerKind: chance.text(),
-        consumerId: chance.text(),
-        attributes: Array.from({ length: chance.int(6) }, () => [
-          chance.pick([chance.text(5), "__name__", "a.b", "a_b", "le"]),
-          chance.pick([chance.text(), chance.u64(), chance.next(), true, [chance.u64()]]),
-        ]),
-      });
-      rows.push([
-        series,
-        isFloat ? chance.pick([chance.next(), NaN, Infinity, -Infinity, -0]) : chance.u64(),
-      ]);
-    }
-    await running.take(batchOf(rows));
-    const text = await (await running.get()).text();
-    assert.ok(readPage(text).values.size > 50);
-    assert.equal(await promtoolErrors(text), "");
-    readPage(await (await running.get({ accept: PROMETHEUS_ACCEPT })).text(), "openmetrics");
-  }
-});
-
-Deno.test(
-  "the odd texts of the contract make pages that Prometheus's own reader takes",
-  needs(promtool),
-  async () => {
-    await using running = new Running();
-    const points = oddPoints();
-    await running.take(
-      batchOf(
-        points.map((point) => [seriesOf(point.metric, point), point.value, point.seconds, point.nanos]),
-      ),
-    );
-    const text = await (await running.get()).text();
-    // Attributes whose names differ only in what a label cannot have are one.
-    const distinct = points.map(({ metric, ...rest }) =>
-      `${metric.name} ${labelsOf({ metric, ...rest }, DEFAULTS)}`
-    );
-    assert.equal(readPage(text).values.size, new Set(distinct).size);
-    assert.equal(await promtoolErrors(text), "");
-  },
-);
-
-Deno.test("the check by promtool finds what is wrong", needs(promtool), async () => {
-  assert.equal(await promtoolErrors(`# HELP a x.\n# TYPE a gauge\na{b="c"} 1\n`), "");
-  assert.match(await promtoolErrors('a{b="c"d"} 1\n'), /exit code 1/);
 });

@@ -1,0 +1,57 @@
+/** Databases of the sqlite output, written to and read by a test itself. */
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import type { Batch } from "../../../lib/points/measurement.ts";
+import { Gathering, newColumns, Numbering } from "../../../lib/outputs/sqlite/gather.ts";
+import { Store } from "../../../lib/outputs/sqlite/store.ts";
+
+export const HOUR_MS = 3_600_000;
+export const DAY_MS = 24 * HOUR_MS;
+/** 2023-11-14T22:13:20Z, what the points of the kit begin with. */
+export const START_MS = 1_700_000_000_000;
+
+/** A database that is written to in this thread, one transaction for each call. */
+export class Database implements Disposable {
+  readonly store: Store;
+  readonly numbering = new Numbering(0);
+  #position = 0;
+
+  constructor(readonly path: string, keepMs = Infinity, readonly maxSeries?: number) {
+    this.store = new Store({ path, synchronous: "normal", keepMs });
+  }
+
+  write(batches: readonly Batch[], nowMs = START_MS): void {
+    this.numbering.begin(nowMs, this.maxSeries);
+    const gathering = new Gathering(this.numbering, newColumns(batches.reduce((n, b) => n + b.length, 1)));
+    for (const batch of batches) gathering.add(batch, this.#position++);
+    this.store.write(gathering.group(null, false));
+  }
+
+  /** Keeps house until there is nothing more to do. */
+  tidy(nowMs = START_MS): number {
+    let steps = 0;
+    while (this.store.keepHouse(nowMs, false)) assert.ok(++steps < 10_000, "housekeeping ends");
+    return steps;
+  }
+
+  [Symbol.dispose](): void {
+    this.store[Symbol.dispose]();
+  }
+}
+
+export type Row = Record<string, string | number | bigint | null>;
+
+/** Reads with another connection. Integers are bigints. */
+export function rowsOf(path: string, sql: string): Row[] {
+  const db = new DatabaseSync(path, { readOnly: true });
+  try {
+    const statement = db.prepare(sql);
+    statement.setReadBigInts(true);
+    return statement.all() as Row[];
+  } finally {
+    db.close();
+  }
+}
+
+/** The one value of a row. */
+export const valueOf = (path: string, sql: string) => Object.values(rowsOf(path, sql)[0])[0];

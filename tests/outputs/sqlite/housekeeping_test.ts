@@ -1,0 +1,161 @@
+/** What keeps the database in shape: merging, deletion of what is too old, series that are forgotten. */
+import assert from "node:assert/strict";
+import { type Series, seriesOf } from "../../../lib/points/measurement.ts";
+import { Chance } from "../../kit/bytes.ts";
+import { metricOf } from "../../kit/decode.ts";
+import { batchOf } from "../../kit/points.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { Database, DAY_MS, HOUR_MS, rowsOf, START_MS, valueOf } from "./database.ts";
+
+/** All points, in an order of their own. */
+const contents = (path: string) =>
+  rowsOf(
+    path,
+    "SELECT metric, timestamp, value, consumer_id, attributes FROM measurements ORDER BY 1, 2, 3, 4, 5",
+  ).map((row) => Object.values(row).map(String).join("|"));
+
+Deno.test("small parts are merged, and every point stays, those with the same time too", async () => {
+  await using dir = new TempDir();
+  using database = new Database(dir.file("m.sqlite"));
+  const chance = new Chance(3);
+  const many = Array.from(
+    { length: 40 },
+    (_, i) => seriesOf(metricOf("numbers", i % 2 ? "f64" : "u64"), { consumerId: String(i) }),
+  );
+  let points = 0;
+  for (let round = 0; round < 300; round++) {
+    // Over two days, sometimes late, now and then with a time that was there before.
+    const rows = Array.from({ length: chance.int(60) }, () => {
+      const seconds = 1_700_000_000 + round * 300 - (chance.int(20) === 0 ? chance.int(20_000) : 0);
+      const value = chance.int(10) === 0 ? 2n ** 64n - 1n - BigInt(points) : points;
+      points++;
+      const one = many[chance.int(many.length)];
+      return [one, one.metric.type === "f64" ? points / 2 : value, seconds, chance.int(3) * 400_000_000] as [
+        Series,
+        number,
+        number,
+        number,
+      ];
+    });
+    database.write([batchOf(rows)]);
+  }
+  const before = contents(database.path);
+  assert.equal(before.length, points);
+  const partsBefore = Number(valueOf(database.path, "SELECT count(*) FROM parts"));
+  assert.ok(database.tidy(START_MS + 10 * DAY_MS) > 0);
+  assert.deepEqual(contents(database.path), before);
+  const parts = rowsOf(database.path, "SELECT * FROM parts");
+  assert.ok(parts.length < partsBefore / 10, `${parts.length} of ${partsBefore} parts are left`);
+  assert.equal(database.store.stats.parts, parts.length);
+  assert.equal(parts.reduce((sum, part) => sum + Number(part.points), 0), points);
+  // What the parts say of themselves holds.
+  assert.deepEqual(
+    rowsOf(
+      database.path,
+      "SELECT d.id FROM points p JOIN parts d ON d.id = p.part GROUP BY d.id HAVING count(*) <> d.points " +
+        "OR min((p.offset + 86400000000000) / 1000000000 - 86400 + d.start) <> d.first " +
+        "OR max((p.offset + 86400000000000) / 1000000000 - 86400 + d.start) <> d.last OR date(d.first, 'unixepoch') <> d.day OR date(d.last, 'unixepoch') <> d.day",
+    ),
+    [],
+  );
+  assert.equal(valueOf(database.path, "SELECT count(*) FROM points"), BigInt(points));
+  const types =
+    "typeof(start) || typeof(first) || typeof(last) || typeof(offset) || typeof(part) || typeof(series)";
+  assert.deepEqual(
+    rowsOf(database.path, `SELECT DISTINCT ${types} AS types FROM points p JOIN parts d ON d.id = p.part`),
+    [{ types: "integer".repeat(6) }].map((row) => Object.assign(Object.create(null), row)),
+  );
+});
+
+Deno.test("merging ends where all points have the same time", async () => {
+  await using dir = new TempDir();
+  using database = new Database(dir.file("m.sqlite"));
+  for (let round = 0; round < 200; round++) database.write([batchOf([[seriesOf(metricOf("stuck")), round]])]);
+  assert.ok(database.tidy(START_MS + 10 * DAY_MS) < 100);
+  assert.equal(contents(database.path).length, 200);
+});
+
+Deno.test("what is older than keep is deleted in steps, with the series that nothing has any more", async () => {
+  await using dir = new TempDir();
+  using database = new Database(dir.file("m.sqlite"), DAY_MS);
+  const series = (name: string) => seriesOf(metricOf("numbers"), { consumerId: name });
+  const [old, live, future] = [series("old"), series("live"), series("future")];
+  const seconds = START_MS / 1000;
+  const large = Array.from(
+    { length: 100_000 },
+    (_, i) =>
+      [seriesOf(metricOf("numbers"), { consumerId: `old ${i % 100}` }), i, seconds, i] as [
+        Series,
+        number,
+        number,
+        number,
+      ],
+  );
+  database.write([batchOf(large)]);
+  database.write([batchOf([[old, 1, seconds], [live, 1, seconds], [future, 1, 9_000_000_000]])]);
+  const laterMs = START_MS + 5 * DAY_MS;
+  database.write([batchOf([[live, 2, laterMs / 1000 - 60], [live, 3, laterMs / 1000]])], laterMs);
+
+  const free = () => Number(valueOf(database.path, "SELECT freelist_count FROM pragma_freelist_count"));
+  assert.equal(free(), 0);
+  const steps = database.tidy(laterMs);
+  assert.ok(steps >= 3, `it takes steps: ${steps}`);
+  const left = rowsOf(database.path, "SELECT consumer_id, value FROM measurements ORDER BY time");
+  assert.deepEqual(left.map(({ consumer_id, value }) => `${consumer_id} ${value}`), [
+    "live 2",
+    "live 3",
+    "future 1",
+  ]);
+  assert.equal(database.store.stats.expiredPoints, 100_002);
+  assert.ok(free() > 200, "the room is there for new points");
+
+  database.tidy(laterMs + 2 * HOUR_MS);
+  const kept = rowsOf(database.path, "SELECT consumer_id FROM series ORDER BY 1");
+  assert.deepEqual(kept.map(({ consumer_id }) => consumer_id), ["future", "live"]);
+  assert.equal(database.store.stats.expiredSeries, 101);
+  // One that comes back is made anew.
+  database.write([batchOf([[old, 4, laterMs / 1000 + 1]])], laterMs + DAY_MS);
+  assert.equal(valueOf(database.path, "SELECT value FROM measurements WHERE consumer_id = 'old'"), 4n);
+});
+
+Deno.test("a series that goes on keeps its row, however long ago it began", async () => {
+  await using dir = new TempDir();
+  using database = new Database(dir.file("m.sqlite"), DAY_MS);
+  const live = seriesOf(metricOf("numbers"));
+  for (let day = 0; day < 10; day++) {
+    const nowMs = START_MS + day * DAY_MS;
+    database.write([batchOf([[live, day, nowMs / 1000]])], nowMs);
+    database.tidy(nowMs + HOUR_MS);
+    database.tidy(nowMs + 3 * HOUR_MS);
+  }
+  assert.equal(database.store.stats.expiredSeries, 0);
+  assert.equal(database.store.stats.expiredPoints, 9);
+  assert.deepEqual(rowsOf(database.path, "SELECT id FROM series").length, 1);
+});
+
+Deno.test("series that are forgotten are found again, and no two have the same content", async () => {
+  await using dir = new TempDir();
+  using database = new Database(dir.file("m.sqlite"), Infinity, 50);
+  const chance = new Chance(5);
+  let points = 0;
+  for (let round = 0; round < 60; round++) {
+    // New objects each time, as after a reconnection.
+    const rows = Array.from({ length: 30 }, () => {
+      const id = chance.int(200);
+      const one = seriesOf(metricOf("numbers"), { consumerId: String(id), attributes: [["id", BigInt(id)]] });
+      return [one, id, 1_700_000_000 + round, points++] as [Series, number, number, number];
+    });
+    database.write([batchOf(rows)], START_MS + chance.int(3) * DAY_MS);
+  }
+  assert.ok(database.numbering.generation > 10);
+  assert.deepEqual(
+    rowsOf(database.path, "SELECT 1 FROM series GROUP BY consumer_id, attributes HAVING count(*) > 1"),
+    [],
+  );
+  const all = rowsOf(database.path, "SELECT consumer_id, value, attributes FROM measurements");
+  assert.equal(all.length, points);
+  for (const { consumer_id, value, attributes } of all) {
+    assert.equal(consumer_id, String(value));
+    assert.equal(attributes, `{"id":${value}}`);
+  }
+});

@@ -1,0 +1,110 @@
+/** The rules that tests themselves keep: how long a file may be, and how a test may wait. */
+import assert from "node:assert/strict";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+const MAX_LINES = 600;
+/** The longest pause that needs no reason. */
+const MAX_PAUSE_MS = 100;
+/** What says that a longer pause is no guess: it stands in the line of the pause, or in a comment right above it. */
+const MARK = /(?:\/\/|#) The time is tested: \S/;
+
+/** Calls that let time pass: TypeScript's in ms, Python's in seconds. */
+const CALLS: readonly { pattern: RegExp; unitMs: number }[] = [
+  { pattern: /(?<![\w.#])pause\(([^()]*(?:\([^()]*\))?[^()]*)\)/, unitMs: 1 },
+  { pattern: /new Promise\b.*=> setTimeout\([^,]*, ([^()]*(?:\([^()]*\))?)\)/, unitMs: 1 },
+  { pattern: /\btime\.sleep\(([^()]*(?:\([^()]*\))?[^()]*)\)/, unitMs: 1000 },
+];
+
+/** The longest that an argument may stand for: of a number it is the number, of `chance.int(n)` the n, else unknown. */
+function longest(argument: string): number {
+  const alternatives = argument.split(/[?:]/).slice(-2);
+  return Math.max(...alternatives.map((text) => {
+    const number = /^(?:\S*chance\.int\()?([\d_.]+)\)?$/.exec(text.trim());
+    return number ? Number(number[1].replaceAll("_", "")) : Infinity;
+  }));
+}
+
+/** What is wrong with a file of tests or of their kit. */
+function problems(path: string, text: string): string[] {
+  const lines = text.replace(/\n$/, "").split("\n");
+  const found: string[] = [];
+  if (lines.length > MAX_LINES) {
+    found.push(`${path}: ${lines.length} lines, and ${MAX_LINES} is the limit: cut it by ideas`);
+  }
+  const constants = new Map(
+    Array.from(text.matchAll(/^ *const (\w+) = ([\d_]+);/gm), ([, name, value]) => [name, value]),
+  );
+  lines.forEach((line, i) => {
+    const code = line.replace(/^\s*(\/\/|\*|\/\*).*/, "");
+    for (const { pattern, unitMs } of CALLS) {
+      const argument = pattern.exec(code)?.[1];
+      if (argument === undefined || /^\w+: /.test(argument)) continue;
+      const ms = longest(constants.get(argument) ?? argument) * unitMs;
+      let above = i - 1;
+      while (/^\s*(?:\/\/|# )/.test(lines[above] ?? "") && !MARK.test(lines[above])) above--;
+      if (ms > MAX_PAUSE_MS && !MARK.test(line) && !MARK.test(lines[above] ?? "")) {
+        found.push(
+          `${path}:${i + 1}: ${line.trim()} may wait longer than ${MAX_PAUSE_MS} ms: wait for a condition, ` +
+            "or say `// The time is tested: …`",
+        );
+      }
+    }
+  });
+  return found;
+}
+
+function* filesBelow(path: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(`${ROOT}${path}`)) {
+    if (isDirectory && name !== "testdata") yield* filesBelow(`${path}/${name}`);
+    else if (/\.(ts|py)$/.test(name)) yield `${path}/${name}`;
+  }
+}
+
+/** How a test of tests names a function, so that it is not taken for the use of one. */
+const PAUSE = "pause";
+
+Deno.test("a file of tests has at most 600 lines, and waits for conditions, not for time", () => {
+  const found = [...filesBelow("tests")].flatMap((path) =>
+    problems(path, Deno.readTextFileSync(`${ROOT}${path}`))
+  );
+  assert.deepEqual(found, []);
+});
+
+Deno.test("a file that is too long is found, one that is just short enough is not", () => {
+  assert.deepEqual(problems("a.ts", "x\n".repeat(600)), []);
+  assert.match(problems("a.ts", "x\n".repeat(601))[0], /^a\.ts: 601 lines/);
+});
+
+Deno.test("a long pause is found however it is written, unless the time itself is tested", () => {
+  const long = [
+    `await ${PAUSE}(101);`,
+    `await ${PAUSE}(5_000);`,
+    `if (slow) await ${PAUSE}(slow ? 2 : 200);`,
+    `await ${PAUSE}(chance.int(500));`,
+    `await ${PAUSE}(this.#ms);`,
+    `await ${PAUSE}(seconds * 1000);`,
+    `await new Promise((resolve) => set${"Timeout"}(resolve, 300));`,
+    `  time.${"sleep"}(0.3)`,
+  ];
+  for (const line of long) {
+    assert.equal(problems("a.ts", `before();\n${line}\n`).length, 1, line);
+    assert.deepEqual(problems("a.ts", `// The time is tested: the lamp is on for it.\n${line}\n`), [], line);
+    assert.deepEqual(
+      problems("a.ts", `// The time is tested: the lamp is on for it,\n// and off again.\n${line}\n`),
+      [],
+    );
+    assert.equal(problems("a.ts", `// The time is tested: another.\nwork();\n${line}\n`).length, 1, line);
+    assert.equal(problems("a.ts", `// It takes a while.\n${line}\n`).length, 1, line);
+  }
+  const short = [
+    `await ${PAUSE}(100);`,
+    `await ${PAUSE}(chance.int(40));`,
+    `await ${PAUSE}(n % 2 === 0 ? 1 : 0);`,
+    `  time.${"sleep"}(0.05)`,
+    `// await ${PAUSE}(5000);`,
+  ];
+  for (const line of short) assert.deepEqual(problems("a.ts", line), [], line);
+  assert.equal(problems("a.ts", `const LONG_MS = 2000;\nawait ${PAUSE}(LONG_MS);\n`).length, 1);
+  assert.deepEqual(problems("a.ts", `const SHORT_MS = 20;\nawait ${PAUSE}(SHORT_MS);\n`), []);
+});

@@ -2,7 +2,7 @@
 import type { JournalConfig } from "../journal/config.ts";
 import type { DiskJournal } from "../journal/disk/disk_journal.ts";
 import { parseDuration } from "../base/duration.ts";
-import { messageOf } from "../base/errors.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import type { OnFull } from "../journal.ts";
 import type { Logger } from "../base/log.ts";
 import type { MetricRegistry } from "../points/registry.ts";
@@ -58,7 +58,8 @@ export async function openKept(
       if (!path) throw problem;
       journal = stack.use(await openDiskJournal(config, path, options));
     } catch (error) {
-      if (config.enable || config.path || base?.from === STATE_FLAG) throw error;
+      const isOtherVersion = error instanceof ExitError && error.exitCode === EXIT.data;
+      if (isOtherVersion || config.enable || config.path || base?.from === STATE_FLAG) throw error;
       log.warn(
         `What is not sent or stored yet is kept in memory alone, and is lost if this process ends: ${
           messageOf(error)

@@ -3,7 +3,7 @@ export const EXIT = {
   ok: 0,
   /** The command line is wrong. */
   usage: 64,
-  /** Data that the program has kept is damaged. */
+  /** Data that the program has kept is damaged, or of another version. */
   data: 65,
   /** A service, address or file that is needed cannot be had. */
   unavailable: 69,

@@ -278,7 +278,7 @@ export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[
 export const EXIT_CODES: readonly { readonly code: number; readonly doc: string }[] = [
   { code: 0, doc: "stopped in good order" },
   { code: 64, doc: "the command line is wrong" },
-  { code: 65, doc: "something in the journal is damaged" },
+  { code: 65, doc: "the journal is damaged, or another version of this program wrote it" },
   { code: 69, doc: "a server, an address or a file that is needed cannot be had" },
   { code: 70, doc: "an error in this program" },
   { code: 78, doc: "the configuration is wrong" },

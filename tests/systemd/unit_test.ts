@@ -60,7 +60,7 @@ Deno.test("the unit runs what the flags say, checks it before a reload, and is n
     `${INSTALLED_PROGRAM} config check --relay-out server:50051`,
     `/bin/sh -c "kill -HUP $MAINPID"`,
   ]);
-  assert.deepEqual(values(out, "RestartPreventExitStatus"), ["64 78"]);
+  assert.deepEqual(values(out, "RestartPreventExitStatus"), ["64 65 78"]);
   assert.deepEqual(values(out, "Type"), ["notify"]);
   assert.deepEqual(values(out, "StateDirectory"), ["alumet-relay-client"]);
 });

@@ -45,7 +45,8 @@ export class DiskJournal implements Journal, AsyncDisposable {
   /**
    * Opens the journal in a directory, which is made if need be.
    *
-   * @throws {ExitError} 69 if the directory cannot be used at all, or another process uses it. Damage is no reason.
+   * @throws {ExitError} 69 if the directory cannot be used at all, or another process uses it; 65 if another version of
+   * this program wrote it. Damage is no reason.
    */
   static async open(options: DiskJournalOptions): Promise<DiskJournal> {
     const settings = complete(options);

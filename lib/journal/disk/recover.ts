@@ -1,5 +1,5 @@
 /** What a journal finds when it is opened: whatever the directory looks like, it can go on. */
-import { messageOf } from "../../base/errors.ts";
+import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { Census } from "./format/census.ts";
 import { type Files, TEMPORARY } from "./format/files.ts";
@@ -8,7 +8,7 @@ import { MAX_NUMBER } from "./format/identity.ts";
 import type { DiskJournalStats, Times } from "./options.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { scanSegment } from "./format/scan.ts";
-import { HEADER_BYTES, numberOfName, type Segment } from "./format/segment.ts";
+import { FORMAT, HEADER_BYTES, numberOfName, type Segment } from "./format/segment.ts";
 import { SegmentWriter } from "./format/segment_writer.ts";
 
 export interface RecoverOptions {
@@ -43,7 +43,8 @@ export interface Recovered {
  * cursor stands: the others were complete when the next one was begun, and damage to them since is found by whoever
  * reads them.
  *
- * @throws What the file system throws when it lists the directory, and nothing else.
+ * @throws {ExitError} 65 where another version of this program wrote a segment: this one could only lose its points.
+ * @throws What the file system throws when it lists the directory.
  */
 export async function recover(options: RecoverOptions): Promise<Recovered> {
   const { directory, files, cursors, log, times } = options;
@@ -51,7 +52,8 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   for (const name of names) if (name.endsWith(TEMPORARY)) removeQuietly(files, `${directory}/${name}`);
   // A name beyond is of no segment, whatever it contains.
   const numbers = names.map((name) => numberOfName(name) ?? 0).filter((number) => number <= MAX_NUMBER);
-  const { segments, problems, misnamed } = await findSegments(directory, names, files, times);
+  const { segments, problems, otherFormats, misnamed } = await findSegments(directory, names, files, times);
+  for (const [path, format] of otherFormats) throw otherVersion(directory, path, format);
   for (const path of misnamed) {
     log.warn("A segment of the journal has the name of another one, and is used all the same", { path });
   }
@@ -80,6 +82,15 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   }
   const clientsToKeep = (toCut ? end : finds.passed).hasSequences;
   return { segments, next, begin, end, clientsToKeep, toCut, starts };
+}
+
+function otherVersion(directory: string, path: string, format: string): ExitError {
+  return new ExitError(
+    EXIT.data,
+    `Cannot use the journal in ${directory}: another version of this program wrote ${path} (its format is ${format}, ` +
+      `this version reads ${FORMAT}). Run that version again until journal status shows no waiting points, or move ` +
+      "the directory away to begin with an empty journal: then nothing stores the points in it",
+  );
 }
 
 /** What is found beside good records. */

@@ -264,25 +264,3 @@ Deno.test("what is damaged, but was with every output, its clients need not send
     assert.equal(journal.stats.damagedPoints, 8 - committed);
   }
 });
-
-Deno.test("a segment of another version of the program is set aside with a message that says so", async () => {
-  await using dir = new TempDir();
-  {
-    await using journal = await open(dir.path);
-    journal.append(numbered(3));
-  }
-  const [segment] = segmentsOf(dir.path);
-  const bytes = Deno.readFileSync(segment);
-  bytes.set(new TextEncoder().encode("ALRJRNL1"));
-  Deno.writeFileSync(segment, bytes);
-  const lines: string[] = [];
-  await using journal = await open(dir.path, {
-    log: createLogger("journal", { write: (line) => lines.push(line) }),
-  });
-  assert.match(
-    lines.join(""),
-    /set aside in quarantine.*ALRJRNL1 is of another version of this program.*ALRJRNL2/,
-  );
-  assert.equal(journal.stats.quarantinedSegments, 1);
-  assert.equal(segmentsOf(dir.path).length, 0);
-});

@@ -42,7 +42,8 @@ function keptLog(lines: string[]): Logger {
 }
 
 /**
- * @throws {ExitError} 69 if a process uses the journal, or the directory cannot be used.
+ * @throws {ExitError} 69 if a process uses the journal, or the directory cannot be used; 65 if another version of this
+ * program wrote it.
  */
 export async function repair(directory: string, files: Files = SYSTEM_FILES): Promise<Repair> {
   const where = `Cannot repair the journal in ${directory}`;
@@ -58,6 +59,7 @@ export async function repair(directory: string, files: Files = SYSTEM_FILES): Pr
   try {
     return await repairLocked(directory, files);
   } catch (error) {
+    if (error instanceof ExitError) throw error;
     throw new ExitError(EXIT.unavailable, `${where}: ${messageOf(error)}`, { cause: error });
   } finally {
     lock.file.close();

@@ -7,8 +7,10 @@ import { numberOfName, readHeader, type Segment, type SegmentHeader, segmentName
 export interface FoundSegments {
   /** Those with good headers, in the order of their numbers. Nothing else of them has been looked at. */
   readonly segments: Segment[];
-  /** What is wrong with other files that are called so, by their paths. */
+  /** The problems of other files with names of segments, by their paths. */
   readonly problems: Map<string, string>;
+  /** The formats of those of {@linkcode problems} that another version of this program wrote, by their paths. */
+  readonly otherFormats: Map<string, string>;
   /** Segments that have the names of others: a name does not count. */
   readonly misnamed: string[];
 }
@@ -30,6 +32,7 @@ export async function findSegments(
   times: Times,
 ): Promise<FoundSegments> {
   const problems = new Map<string, string>();
+  const otherFormats = new Map<string, string>();
   const candidates: Candidate[] = [];
   for (const name of names) {
     if (numberOfName(name) === null) continue;
@@ -37,8 +40,10 @@ export async function findSegments(
     try {
       const header = readHeader(files, path);
       const { size, mtime } = await files.stat(path);
-      if (typeof header === "string") problems.set(path, header);
-      else {
+      if ("problem" in header) {
+        problems.set(path, header.problem);
+        if (header.otherFormat) otherFormats.set(path, header.otherFormat);
+      } else {
         const isNamedWell = segmentName(header.first) === name;
         candidates.push({ path, header, isNamedWell, size, changedMs: mtime?.getTime() ?? null });
       }
@@ -68,5 +73,5 @@ export async function findSegments(
       lostPoints: 0,
     });
   }
-  return { segments, problems, misnamed };
+  return { segments, problems, otherFormats, misnamed };
 }

@@ -19,7 +19,8 @@ export const RECORD_HEAD_BYTES = 8;
  */
 export const MAX_SERIES = 131_072;
 
-const FORMAT = "ALRJRNL2";
+/** The format that this version reads and writes. */
+export const FORMAT = "ALRJRNL2";
 const MAGIC = new TextEncoder().encode(FORMAT);
 /** What the formats of all versions begin with. */
 const FAMILY_LENGTH = 7;
@@ -73,18 +74,34 @@ export function encodeHeader({ first, pointsBefore, missing }: SegmentHeader): U
   return bytes;
 }
 
-/** The header's content, or what is wrong with these bytes. */
-function decodeHeader(bytes: Uint8Array): SegmentHeader | string {
-  if (bytes.length < HEADER_BYTES) return `it has ${bytes.length} bytes, a header has ${HEADER_BYTES}`;
-  if (MAGIC.some((byte, i) => bytes[i] !== byte)) {
-    const isFamily = MAGIC.subarray(0, FAMILY_LENGTH).every((byte, i) => bytes[i] === byte);
-    const format = new TextDecoder().decode(bytes.subarray(0, MAGIC.length));
-    return isFamily && /^\w+$/.test(format)
-      ? `its format ${format} is of another version of this program, this one reads ${FORMAT}`
-      : "it does not begin as a segment does";
+/** Why a header cannot be used. */
+export interface HeaderProblem {
+  readonly problem: string;
+  /** The format, where the file is whole and another version of this program wrote it. */
+  readonly otherFormat?: string;
+}
+
+/** The header's content, or the problem with these bytes. */
+function decodeHeader(bytes: Uint8Array): SegmentHeader | HeaderProblem {
+  if (bytes.length < HEADER_BYTES) {
+    return { problem: `it has ${bytes.length} bytes, a header has ${HEADER_BYTES}` };
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset);
-  if (view.getUint32(36, true) !== crc32c(bytes, 0, 36)) return "the checksum of its header is wrong";
+  const checksum = view.getUint32(36, true);
+  if (MAGIC.some((byte, i) => bytes[i] !== byte)) {
+    const isFamily = MAGIC.subarray(0, FAMILY_LENGTH).every((byte, i) => bytes[i] === byte);
+    const otherFormat = new TextDecoder().decode(bytes.subarray(0, MAGIC.length));
+    const repaired = Uint8Array.from(bytes.subarray(0, HEADER_BYTES));
+    repaired.set(MAGIC);
+    // A header that is valid with the format of this version has a damaged letter, and no other version.
+    if (!isFamily || !/^\w+$/.test(otherFormat) || checksum === crc32c(repaired, 0, 36)) {
+      return { problem: "it does not begin as a segment does" };
+    }
+    const problem =
+      `its format is ${otherFormat}, of another version of this program; this one reads ${FORMAT}`;
+    return { problem, otherFormat };
+  }
+  if (checksum !== crc32c(bytes, 0, 36)) return { problem: "the checksum of its header is wrong" };
   return {
     first: Number(view.getBigUint64(8, true)),
     pointsBefore: Number(view.getBigUint64(16, true)),
@@ -92,8 +109,8 @@ function decodeHeader(bytes: Uint8Array): SegmentHeader | string {
   };
 }
 
-/** The header of a file, or what is wrong with it. @throws What the file system throws. */
-export function readHeader(files: Files, path: string): SegmentHeader | string {
+/** The header of a file, or the problem with it. @throws What the file system throws. */
+export function readHeader(files: Files, path: string): SegmentHeader | HeaderProblem {
   return decodeHeader(files.readStart(path, HEADER_BYTES));
 }
 

@@ -129,6 +129,7 @@ class Agent {
       const kept = await openKept(journal, stateBase, roleOf(plugins.map(({ plugin }) => plugin)), {
         log: this.#log.for("journal"),
         registry: this.#registry,
+        outputs: plugins.filter(({ plugin }) => plugin.kind === "output").map(({ plugin }) => plugin.name),
         onFull,
         onDrop,
       });

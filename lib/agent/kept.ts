@@ -13,6 +13,8 @@ export type { JournalConfig };
 export interface OpenOptions {
   log: Logger;
   registry: MetricRegistry;
+  /** Names of the outputs of this process. */
+  outputs: readonly string[];
   /** Where the configuration does not say. */
   onFull: OnFull;
   onDrop: (points: number) => void;
@@ -74,7 +76,7 @@ export async function openKept(
 async function openDiskJournal(
   config: JournalConfig,
   directory: string,
-  { log, registry, onFull, onDrop }: OpenOptions,
+  { log, registry, outputs, onFull, onDrop }: OpenOptions,
 ): Promise<DiskJournal> {
   // Only those who need it load it: it takes memory.
   const { DiskJournal } = await import("../journal/disk/disk_journal.ts");
@@ -88,6 +90,8 @@ async function openDiskJournal(
     maxAgeMs: config.max_age,
     minFreeBytes: config.min_free,
     catchUpRate: config.catch_up_rate,
+    outputs,
+    newOutputs: config.new_outputs,
     makeMetric: (metric) => registry.register(metric, "journal"),
     onDrop,
   });

@@ -48,6 +48,12 @@ export const journal = table({
       "that receives from a network lets its senders wait, and one that only measures drops the oldest.",
     default: "block",
   })),
+  new_outputs: choice(["now", "oldest"], {
+    doc:
+      "Where an output begins that this journal has never had: with the points that come from now on, or with the " +
+      "oldest that are kept. An output in place of one that is no longer enabled takes over what that had not taken.",
+    default: "now",
+  }),
 }, { doc: "The journal between inputs and outputs." });
 
 export type JournalConfig = Infer<typeof journal>;

@@ -513,6 +513,7 @@ min_free = "64MiB" # default
 # catch_up_rate is not set
 sync = "50ms" # default
 # on_full is not set
+new_outputs = "now" # default
 
 [dead_letters]
 max_size = "64MiB" # default

@@ -14,12 +14,13 @@ import { Census } from "./format/census.ts";
 import { Core } from "./core.ts";
 import { loadCursors } from "./format/cursor.ts";
 import { Cursors } from "./cursors.ts";
-import { identify, type Identity, saveIdentity } from "./format/identity.ts";
+import { identify, type Identity, readIdentity, saveIdentity } from "./format/identity.ts";
 import { Ledger } from "./ledger.ts";
 import { lockDirectory } from "./format/lock.ts";
 import { complete, type DiskJournalOptions, type DiskJournalStats, newStats } from "./options.ts";
 import { Quarantine } from "./quarantine.ts";
 import { DiskReader } from "./reader.ts";
+import { beginNewOutputs, outputsOf } from "./new_outputs.ts";
 import { Pace } from "./pace.ts";
 import { recover, type Recovered, settleDamage } from "./recover.ts";
 import { Retention } from "./retention.ts";
@@ -37,6 +38,8 @@ export class DiskJournal implements Journal, AsyncDisposable {
   readonly #pace: Pace;
   readonly #writer: Writer;
   readonly #found: Recovered;
+  /** Where outputs begin that the journal has never had. */
+  readonly #beginnings: ReadonlyMap<string, Census>;
   #identity: Identity;
   #unblocked = false;
   #waiting: (() => void)[] = [];
@@ -77,13 +80,15 @@ export class DiskJournal implements Journal, AsyncDisposable {
       const quarantine = new Quarantine(directory, files, log, settings.quarantineBytes);
       const found = await recover({ directory, files, log, stats, quarantine, cursors, times });
       const known = Math.max(found.next, ...[...cursors.values()].map((position) => position ?? 0));
-      const identity = await identify(files, directory, settings.host, known, log);
+      const opening = { ...settings, identity: readIdentity(files, directory), cursors, found, known };
+      const beginnings = await beginNewOutputs(opening);
+      const identity = await identify(files, directory, settings.host, known, log, outputsOf(opening));
       await settleDamage(found, identity.numbers, { directory, files, log, times });
       const segments = new Segments(found.segments, stats, files, log);
       const ledger = new Ledger(found.end, () => times.wallMs(), settings.maxClients);
       const tail = new Tail(identity.numbers);
       const core = new Core(identity.id, { settings, stats, ledger, segments, tail, quarantine });
-      return new DiskJournal(core, identity, lock, cursors, found);
+      return new DiskJournal(core, identity, lock, cursors, found, beginnings);
     } catch (error) {
       lock.close();
       throw unusable(error);
@@ -96,11 +101,13 @@ export class DiskJournal implements Journal, AsyncDisposable {
     lock: Deno.FsFile,
     cursors: Map<string, number | null>,
     found: Recovered,
+    beginnings: ReadonlyMap<string, Census>,
   ) {
     this.#core = core;
     this.#identity = identity;
     this.#lock = lock;
     this.#found = found;
+    this.#beginnings = beginnings;
     this.#cursors = new Cursors(core, cursors);
     this.#retention = new Retention(core);
     this.#pace = new Pace(core);
@@ -179,7 +186,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
     const from = first?.first ?? tail.first?.number ?? tail.next;
     const { begin, starts } = this.#found;
     const start = position >= from
-      ? starts.get(path)!
+      ? this.#beginnings.get(name) ?? starts.get(path)!
       : (first && first !== this.#found.segments[0] && segments.censusAt(first)) || begin;
     const reader = new DiskReader(name, this.#core, Math.max(position, from), start, options);
     readers.set(name, reader);

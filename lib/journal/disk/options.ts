@@ -41,6 +41,10 @@ export interface DiskJournalOptions {
   quarantineBytes?: number;
   /** Gives the process' object for a metric that was read from disk. @default one object per segment */
   makeMetric?: (metric: Metric) => Metric;
+  /** The outputs that will read; those that the journal has never had are new. @default no output is new */
+  outputs?: readonly string[];
+  /** Where a new output begins: with what comes from now on, or with the oldest batch that is kept. @default {"now"} */
+  newOutputs?: "now" | "oldest";
   /** Told of points that were dropped. */
   onDrop?: (points: number) => void;
   /** @default the system's */
@@ -51,8 +55,8 @@ export interface DiskJournalOptions {
 
 /** The complete options: what the parts of a journal receive. */
 export type Settings =
-  & Required<Omit<DiskJournalOptions, "makeMetric">>
-  & Pick<DiskJournalOptions, "makeMetric">;
+  & Required<Omit<DiskJournalOptions, "makeMetric" | "outputs">>
+  & Pick<DiskJournalOptions, "makeMetric" | "outputs">;
 
 const DEFAULT_MAX_BYTES = 1024 ** 3;
 
@@ -70,6 +74,7 @@ export function complete(options: DiskJournalOptions): Settings {
     retryMs: 1000,
     maxClients: 20_000,
     quarantineBytes: 256 * 1024 ** 2,
+    newOutputs: "now",
     onDrop: () => {},
     files: SYSTEM_FILES,
     ...Object.fromEntries(

@@ -82,6 +82,7 @@ Deno.test("an agent whose journal is of another version does not run in memory i
     openKept(general.defaultValue().journal, { path: dir.path, from: "HOME" }, "client", {
       log: new LogLines().log,
       registry: new MetricRegistry(),
+      outputs: ["a"],
       onFull: "block",
       onDrop: () => {},
     })

@@ -11,6 +11,8 @@ export interface Identity {
   readonly host: string;
   /** The first record number of the last start. */
   readonly numbers: number;
+  /** The outputs that the journal has had; absent where a version that did not write them down made the file. */
+  readonly outputs?: readonly string[];
 }
 
 /** Numbers above this are of no journal. */
@@ -30,10 +32,12 @@ const pathOf = (directory: string) => `${directory}/journal.id`;
 
 function parse(text: string): Identity | null {
   try {
-    const { id, host, numbers } = JSON.parse(text);
+    const { id, host, numbers, outputs } = JSON.parse(text);
     const good = /^[0-9a-f]{32}$/.test(id) && typeof host === "string" && Number.isSafeInteger(numbers) &&
       numbers >= 0 && numbers <= MAX_NUMBER;
-    return good ? { id, host, numbers } : null;
+    if (!good) return null;
+    const areNames = Array.isArray(outputs) && outputs.every((name) => typeof name === "string");
+    return areNames ? { id, host, numbers, outputs } : { id, host, numbers };
   } catch {
     return null;
   }
@@ -60,6 +64,7 @@ export async function saveIdentity(files: Files, directory: string, identity: Id
  * processes with one id would have their data taken for duplicates of each other's.
  *
  * @param known Behind every record number that other files know of.
+ * @param outputs The outputs from now on. @default those that it has had
  */
 export async function identify(
   files: Files,
@@ -67,6 +72,7 @@ export async function identify(
   host: string,
   known: number,
   log: Logger,
+  outputs?: readonly string[],
 ): Promise<Identity> {
   const before = readIdentity(files, directory);
   const id = before?.host === host ? before.id : newJournalId();
@@ -78,7 +84,7 @@ export async function identify(
   // A directory that never was a journal has no numbers that anybody could know.
   const isNew = before === undefined && known === 0;
   const numbers = isNew ? 0 : Math.max(known, before?.numbers ?? 0) + SPARE_NUMBERS;
-  const identity = { id, host, numbers };
+  const identity: Identity = { id, host, numbers, outputs: outputs ?? before?.outputs };
   try {
     await saveIdentity(files, directory, identity);
   } catch (error) {

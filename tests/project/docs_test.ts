@@ -118,6 +118,11 @@ function checkOtherProgram(command: string, program: string, args: string[]): vo
   } else if (program === "./denow") {
     assert.equal(args[0], "task", command);
     assert.ok(tasks[args[1]], `${command}: there is no such task`);
+  } else if (program === "sudoedit") {
+    assert.ok(Deno.statSync(new URL(args[0].replace("/etc/alumet-relay/", "packaging/config/"), ROOT)));
+  } else if (program === "sudo") {
+    assert.deepEqual(args.slice(0, 3), ["systemctl", "enable", "--now"]);
+    assert.ok(Deno.statSync(new URL(`packaging/systemd/${args[3]}.service`, ROOT)));
   } else {
     assert.ok(["scp", "ssh"].includes(program), `${command}: say in this test how it is run`);
     const made = ["alumet-relay", `alumet-relay_${denoConfig.version}_amd64.deb`];

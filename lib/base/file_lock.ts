@@ -1,5 +1,8 @@
 /** One process at a time: a lock on a file, which the system gives back when its holder ends in any way. */
 
+import { delay } from "@std/async/delay";
+import { within } from "./waiting.ts";
+
 /** How long to wait for a process that is just ending. */
 const PATIENCE_MS = 1000;
 const RETRY_MS = 50;
@@ -58,7 +61,7 @@ export async function tryLock(file: Deno.FsFile): Promise<boolean> {
   while (true) {
     if (await tryLock.call(file, true)) return true;
     if (performance.now() >= deadline) break;
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await delay(RETRY_MS);
   }
   file.close();
   return false;
@@ -66,10 +69,8 @@ export async function tryLock(file: Deno.FsFile): Promise<boolean> {
 
 /** Deno 2.6 only has lock, which waits. */
 async function lockInTime(file: Deno.FsFile): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout>;
-  const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), PATIENCE_MS));
-  const locking = file.lock(true).then(() => true as const);
-  const taken = await Promise.race([locking, late]).finally(() => clearTimeout(timer));
+  const locking = file.lock(true);
+  const taken = await within(locking, PATIENCE_MS);
   // Should it come after all, it goes back.
   if (!taken) locking.then(() => file.close(), () => {});
   return taken;

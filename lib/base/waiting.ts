@@ -85,15 +85,15 @@ export function onAbort(signal: AbortSignal, action: () => void): Disposable {
 export class TimeLimit implements Disposable {
   readonly #controller = new AbortController();
   readonly #timer: ReturnType<typeof setTimeout>;
-  readonly #outer: Disposable;
+  readonly #outer: Disposable | undefined;
   #isOver = false;
 
-  constructor(ms: number, signal: AbortSignal) {
+  constructor(ms: number, signal?: AbortSignal) {
     this.#timer = setTimeout(() => {
       this.#isOver = true;
       this.#controller.abort(new DOMException("It has taken too long", "TimeoutError"));
     }, Math.min(ms, MAX_TIMER_MS));
-    this.#outer = onAbort(signal, () => this.#controller.abort(signal.reason));
+    this.#outer = signal && onAbort(signal, () => this.#controller.abort(signal.reason));
   }
 
   get signal(): AbortSignal {
@@ -107,7 +107,7 @@ export class TimeLimit implements Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
-    this.#outer[Symbol.dispose]();
+    this.#outer?.[Symbol.dispose]();
   }
 }
 

@@ -2,6 +2,7 @@
  * Lets outputs that read from memory set the pace of a network input, within limits: what they get from memory costs
  * them nothing, and what they have to read back from disk has to be decoded, and its series learnt, once more.
  */
+import { delay } from "@std/async/delay";
 import type { Core } from "./core.ts";
 
 /** Producers are never made slower than this by it. */
@@ -41,7 +42,7 @@ export class Pace {
   async #wait(): Promise<void> {
     const began = performance.now();
     do {
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await delay(1);
     } while (performance.now() - began < this.#allowanceMs && this.#isAhead(GO_ON));
     this.#allowanceMs = Math.max(0, this.#allowanceMs - (performance.now() - began));
   }

@@ -3,6 +3,7 @@
  * or they have waited long enough, and has it delivered. One request is under way at a time, so points arrive in their
  * order; the next one is gathered meanwhile. Batches are committed when the request with their last point is delivered.
  */
+import { onAbort } from "../../base/waiting.ts";
 import type { BatchReader } from "../../journal.ts";
 import type { Batch } from "../../points/measurement.ts";
 import type { PluginContext } from "../../plugin.ts";
@@ -70,9 +71,7 @@ export class RequestLoop<T extends Gathered> {
   /** Runs as {@linkcode Output.run} says. */
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
     const stop = this.#stop = new AbortController();
-    const abort = () => stop.abort(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
+    using _stopping = onAbort(signal, () => stop.abort(signal.reason));
     try {
       await this.#pump(reader, stop.signal);
       await this.#sending;
@@ -80,8 +79,6 @@ export class RequestLoop<T extends Gathered> {
       stop.abort(error);
       await this.#sending.catch(() => {});
       if (!signal.aborted) throw error;
-    } finally {
-      signal.removeEventListener("abort", abort);
     }
   }
 

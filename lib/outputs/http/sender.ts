@@ -15,16 +15,16 @@
  */
 import { type Backoff, backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
+import { Complaint } from "../../base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { onAbort, TimeLimit } from "../../base/waiting.ts";
 import { judgeStatus, retryAfterMs, type Verdict } from "./verdict.ts";
 
 /** How much of an answer is kept, in bytes: some servers repeat in it what they do not like. */
 const MAX_REPLY_BYTES = 1024 * 1024;
 /** How much of an answer stands in the log, in characters. */
 const MAX_SHOWN = 300;
-/** How often a failure that lasts is said again, in ms. */
-const COMPLAIN_MS = 60_000;
 /** gzip's fastest: twice the size of its best, at a third of the time. */
 const GZIP_LEVEL = 1;
 
@@ -110,10 +110,10 @@ export class HttpSender implements Disposable {
   readonly #clock: Clock;
   readonly #client: Deno.HttpClient;
   readonly #gzip: ((bytes: Uint8Array) => Uint8Array) | null;
-  /** Failures in a row, since when (in monotonic ms), and when this was last said. */
+  /** Failures in a row, and since when, in monotonic ms. */
   #failures = 0;
   #failingSince = 0;
-  #complained = -Infinity;
+  readonly #complaint: Complaint;
   #closed = false;
   /** Ends the present wait. */
   #hurry = new AbortController();
@@ -126,6 +126,7 @@ export class HttpSender implements Disposable {
     this.#options = options;
     this.#log = log;
     this.#clock = clock;
+    this.#complaint = new Complaint(clock);
     this.#gzip = gzip;
     try {
       this.#client = Deno.createHttpClient({ caCerts: [...options.caCerts ?? []] });
@@ -248,18 +249,11 @@ export class HttpSender implements Disposable {
 
   async #try(url: string, init: RequestInit, signal: AbortSignal): Promise<HttpReply | Failure> {
     const { timeoutMs = 30_000 } = this.#options;
-    const attempt = new AbortController();
-    const abort = () => attempt.abort();
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      attempt.abort();
-    }, timeoutMs);
-    signal.addEventListener("abort", abort, { once: true });
+    using limit = new TimeLimit(timeoutMs, signal);
     try {
       const response = await fetch(url, {
         ...init,
-        signal: attempt.signal,
+        signal: limit.signal,
         redirect: "manual",
         client: this.#client,
       });
@@ -271,13 +265,10 @@ export class HttpSender implements Disposable {
         text: this.#options.textOf?.(bytes, response.headers) ?? new TextDecoder().decode(bytes),
       };
     } catch (error) {
-      if (late) {
+      if (limit.isOver) {
         return { reason: `no answer within ${timeoutMs / 1000} s`, misconfigured: false, transport: false };
       }
       return { reason: reasonOf(error, url), misconfigured: false, transport: true };
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
     }
   }
 
@@ -309,23 +300,17 @@ export class HttpSender implements Disposable {
     if (this.#failures++ === 0) this.#failingSince = now;
     const { backoff = DEFAULT_BACKOFF, target } = this.#options;
     const waitMs = Math.max(backoffMs(backoff, this.#failures), failure.waitMs ?? 0);
-    if (now - this.#complained > COMPLAIN_MS || this.#failures === 1) {
-      this.#complained = now;
+    this.#complaint.add(() => {
       const fields = { reason: failure.reason, tries: this.#failures, next_try_ms: Math.round(waitMs) };
       if (failure.misconfigured) {
         this.#log.error(`${target} refuses every request: keeping the points and trying on`, fields);
       } else this.#log.warn(`Cannot write to ${target}: keeping the points and trying on`, fields);
-    }
-    const hurry = this.#hurry.signal;
+    });
     const end = new AbortController();
-    const wake = () => end.abort();
-    signal.addEventListener("abort", wake, { once: true });
-    hurry.addEventListener("abort", wake, { once: true });
-    try {
+    {
+      using _aborted = onAbort(signal, () => end.abort());
+      using _hurried = onAbort(this.#hurry.signal, () => end.abort());
       await this.#clock.sleep(waitMs, end.signal);
-    } finally {
-      signal.removeEventListener("abort", wake);
-      hurry.removeEventListener("abort", wake);
     }
     signal.throwIfAborted();
   }
@@ -333,12 +318,13 @@ export class HttpSender implements Disposable {
   #works(): void {
     if (this.#failures === 0) return;
     const seconds = (this.#clock.monotonicMs() - this.#failingSince) / 1000;
-    this.#log.info(`${this.#options.target} answers again`, {
-      tries: this.#failures,
-      after_s: Number(seconds.toFixed(1)),
+    this.#complaint.end(() => {
+      this.#log.info(`${this.#options.target} answers again`, {
+        tries: this.#failures,
+        after_s: Number(seconds.toFixed(1)),
+      });
     });
     this.#failures = 0;
-    this.#complained = -Infinity;
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import denoConfig from "../../../deno.json" with { type: "json" };
 import type { DeadLetters } from "../../plugin.ts";
+import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { BatchReader } from "../../journal.ts";
 import { type Batch, reserveCacheSlots } from "../../points/measurement.ts";
@@ -26,8 +27,6 @@ const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
  * receiver should take the others, and say how many it has rejected; some refuse the request.
  */
 const MAX_PARTED = 32;
-/** How often a partial success is said, in ms. */
-const COMPLAIN_MS = 60_000;
 
 type OpenTelemetryContext = Pick<PluginContext, "log" | "clock" | "deadLetters">;
 
@@ -53,13 +52,13 @@ export class OpenTelemetryOutput implements Output {
   readonly #loop: RequestLoop<PointList>;
   #taken = 0;
   #rejected = 0;
-  #complained = -Infinity;
-  #unsaid = 0;
+  readonly #complaint: Complaint;
 
   private constructor(config: OpenTelemetryConfig, sender: HttpSender, context: OpenTelemetryContext) {
     this.#config = config;
     this.#sender = sender;
     this.#context = context;
+    this.#complaint = new Complaint(context.clock);
     this.#deadLetters = context.deadLetters;
     this.#encoder = new RequestEncoder({
       prefix: config.prefix,
@@ -166,16 +165,14 @@ export class OpenTelemetryOutput implements Output {
     }
     const { rejectedPoints, message } = response;
     this.#rejected += rejectedPoints;
-    this.#unsaid += rejectedPoints;
-    const now = this.#context.clock.monotonicMs();
-    if (rejectedPoints === 0 && message === "" || now < this.#complained + COMPLAIN_MS) return;
-    this.#complained = now;
-    // Without rejected points it is a warning (OTLP 1.9, "Partial Success").
-    this.#context.log.warn(
-      rejectedPoints > 0 ? "The receiver has thrown points away" : "The receiver has something to say",
-      { points: this.#unsaid || undefined, reason: message },
-    );
-    this.#unsaid = 0;
+    if (rejectedPoints === 0 && message === "") return;
+    this.#complaint.add((points) => {
+      // Without rejected points it is a warning (OTLP 1.9, "Partial Success").
+      this.#context.log.warn(
+        points > 0 ? "The receiver has thrown points away" : "The receiver has something to say",
+        { points: points || undefined, reason: message },
+      );
+    }, rejectedPoints);
   }
 
   // deno-lint-ignore require-await

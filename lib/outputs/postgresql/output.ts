@@ -2,6 +2,8 @@
 import { randomUUID } from "node:crypto";
 import type { BatchReader } from "../../journal.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
+import { Complaint } from "../../base/complaint.ts";
+import { onAbort } from "../../base/waiting.ts";
 import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Lookups } from "./lookups.ts";
@@ -16,8 +18,6 @@ import { describe, judge, QUERY_CANCELED, sqlstateOf } from "./sqlstate.ts";
 import { prepareTables, quoteIdentifier, type Tables } from "./tables.ts";
 import { Writer } from "./writer.ts";
 
-/** How often an error that lasts is said again, in ms. */
-const COMPLAIN_MS = 60_000;
 const DAY_MS = 86_400_000;
 
 export interface PostgresStats extends Record<string, number> {
@@ -71,8 +71,7 @@ export class PostgresOutput implements Output {
   /** Most points of a transaction: fewer after one that took too long. */
   #groupPoints: number;
   #failures = 0;
-  #complainedMs = -Infinity;
-  #complained = false;
+  readonly #complaint: Complaint;
   #troubleSinceMs = 0;
   #retention: Promise<void> | null = null;
 
@@ -80,6 +79,7 @@ export class PostgresOutput implements Output {
     this.#config = config;
     this.#settings = settings;
     this.#context = context;
+    this.#complaint = new Complaint(context.clock);
     this.#schema = quoteIdentifier(config.schema);
     this.#ids = new SeriesIds(this.#schema);
     this.#positions = new Positions(this.#schema);
@@ -109,25 +109,19 @@ export class PostgresOutput implements Output {
 
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
     this.#pending = new Pending(reader);
-    const abort = () => {
+    using _ending = onAbort(signal, () => {
       this.#ending.abort();
       this.#kick?.abort();
-    };
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-    try {
-      while (!this.#ending.signal.aborted) {
-        try {
-          await using connected = await this.#connect(reader);
-          if (await this.#serve(reader, connected)) return;
-        } catch (error) {
-          if (error instanceof JournalFailure) throw error.cause;
-          if (this.#ending.signal.aborted) return;
-          await this.#failed(error);
-        }
+    });
+    while (!this.#ending.signal.aborted) {
+      try {
+        await using connected = await this.#connect(reader);
+        if (await this.#serve(reader, connected)) return;
+      } catch (error) {
+        if (error instanceof JournalFailure) throw error.cause;
+        if (this.#ending.signal.aborted) return;
+        await this.#failed(error);
       }
-    } finally {
-      signal.removeEventListener("abort", abort);
     }
   }
 
@@ -138,9 +132,7 @@ export class PostgresOutput implements Output {
     const { signal } = this.#ending;
     await using stack = new AsyncDisposableStack();
     const session = stack.use(await Session.open(this.#settings, timeoutMs, signal));
-    const cut = () => session.destroy("aborted");
-    signal.addEventListener("abort", cut, { once: true });
-    stack.defer(() => signal.removeEventListener("abort", cut));
+    stack.use(onAbort(signal, () => session.destroy("aborted")));
     signal.throwIfAborted();
     const { pid, started } = session.backend;
     await session.query(
@@ -329,9 +321,9 @@ export class PostgresOutput implements Output {
     if (sqlstateOf(error) === QUERY_CANCELED) {
       this.#groupPoints = Math.max(1, Math.floor(this.#groupPoints / 4));
     }
-    if (nowMs - this.#complainedMs >= COMPLAIN_MS) {
-      this.#complainedMs = nowMs;
-      this.#complained = true;
+    let isSaid = false;
+    this.#complaint.add(() => {
+      isSaid = true;
       const { hosts, database, user } = this.#settings;
       log[judge(error) === "later" && this.#failures === 1 ? "warn" : "error"](
         "Cannot write to the database, keeping the points and trying on",
@@ -342,7 +334,8 @@ export class PostgresOutput implements Output {
           reason: describe(error),
         },
       );
-    } else log.debug("Cannot write to the database", { reason: describe(error) });
+    });
+    if (!isSaid) log.debug("Cannot write to the database", { reason: describe(error) });
     await clock.sleep(backoffMs(DEFAULT_BACKOFF, this.#failures), this.#ending.signal);
   }
 
@@ -350,10 +343,10 @@ export class PostgresOutput implements Output {
     if (this.#failures === 0) return;
     const { log, clock } = this.#context;
     this.#failures = 0;
-    if (!this.#complained) return;
-    this.#complained = false;
-    log.info("The database takes points again", {
-      after_s: Math.round((clock.monotonicMs() - this.#troubleSinceMs) / 1000),
+    this.#complaint.end(() => {
+      log.info("The database takes points again", {
+        after_s: Math.round((clock.monotonicMs() - this.#troubleSinceMs) / 1000),
+      });
     });
   }
 

@@ -1,4 +1,5 @@
 /** Deletes what is older than is to be kept: whole days, and series that have no points any more. */
+import { onAbort } from "../../base/waiting.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Clock } from "../../base/clock.ts";
 import { partitionName, partitionsOf } from "./partitions.ts";
@@ -89,15 +90,10 @@ export async function keepDeleting(
     let waitMs = INTERVAL_MS;
     try {
       await using session = await Session.open(settings, TIMEOUT_MS, signal);
-      const cut = () => session.destroy();
-      signal.addEventListener("abort", cut, { once: true });
-      try {
-        const deleted = await deleteOld(session, tables, keepMs);
-        if (deleted.days + deleted.points + deleted.series > 0) {
-          log.info("Deleted what is not to be kept", { ...deleted });
-        }
-      } finally {
-        signal.removeEventListener("abort", cut);
+      using _cutting = onAbort(signal, () => session.destroy());
+      const deleted = await deleteOld(session, tables, keepMs);
+      if (deleted.days + deleted.points + deleted.series > 0) {
+        log.info("Deleted what is not to be kept", { ...deleted });
       }
     } catch (error) {
       if (signal.aborted) return;

@@ -1,4 +1,6 @@
 /** One connection to the database: made by whichever way the settings allow, with a limit for each answer. */
+import { abortable } from "@std/async/abortable";
+import { TimeLimit, within } from "../../base/waiting.ts";
 import { ChunkPool, CopyIn, type FillChunk } from "./copy_in.ts";
 import type { Client, ClientClass, ClientOptions, QueryResult } from "./pg.ts";
 import type { Encryption, Host, Settings } from "./settings.ts";
@@ -157,23 +159,13 @@ export class Session implements AsyncDisposable {
     });
     // A connection that is lost between two statements is seen by the next one.
     client.on("error", () => {});
-    const { promise: broken, reject } = Promise.withResolvers<never>();
-    const abort = () => reject(new Error("aborted"));
-    const late = setTimeout(
-      () => reject(new NoAnswer(`no answer within ${settings.connectTimeoutMs / 1000} s`)),
-      settings.connectTimeoutMs,
-    );
-    signal?.addEventListener("abort", abort, { once: true });
+    using limit = new TimeLimit(settings.connectTimeoutMs, signal);
     try {
-      const connected = client.connect();
-      // It fails once more when it is cut.
-      connected.catch(() => {});
-      await Promise.race([connected, broken]);
+      await abortable(client.connect(), limit.signal);
       const backend = client.query<
         { pid: number; started: string; version: string; read_only: boolean; asynchronous: boolean }
       >(BACKEND);
-      backend.catch(() => {});
-      const { rows: [row] } = await Promise.race([backend, broken]);
+      const { rows: [row] } = await abortable(backend, limit.signal);
       const version = Number(row.version);
       if (version < OLDEST_VERSION * 10_000) {
         throw new Error(`it is PostgreSQL ${Math.floor(version / 10_000)}, ${OLDEST_VERSION} is needed`);
@@ -188,10 +180,8 @@ export class Session implements AsyncDisposable {
       );
     } catch (error) {
       await closed(client, true);
+      if (limit.isOver) throw new NoAnswer(`no answer within ${settings.connectTimeoutMs / 1000} s`);
       throw error;
-    } finally {
-      clearTimeout(late);
-      signal?.removeEventListener("abort", abort);
     }
   }
 
@@ -256,14 +246,11 @@ function cut({ connection: { stream } }: Client, reason?: string): void {
 /** Ends a connection, with a goodbye unless it is `lost`. */
 async function closed(client: Client, lost: boolean): Promise<void> {
   const { stream } = client.connection;
-  const ended = new Promise<true>((resolve) => {
-    if (stream.closed) resolve(true);
-    else stream.once("close", () => resolve(true));
+  const ended = new Promise<void>((resolve) => {
+    if (stream.closed) resolve();
+    else stream.once("close", () => resolve());
   });
   if (lost) cut(client);
   else client.end().catch(() => {});
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), GOODBYE_MS));
-  if (!await Promise.race([ended, late])) cut(client);
-  clearTimeout(timer);
+  if (!await within(ended, GOODBYE_MS)) cut(client);
 }

@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { formatAddress, parseAddress } from "../../net/address.ts";
 import type { Clock } from "../../base/clock.ts";
+import { Complaint } from "../../base/complaint.ts";
 import { type HttpRequest, type HttpResponse, textResponse } from "../../http/head.ts";
 import { type HttpLimits, HttpServer } from "../../http/server.ts";
 import type { BatchReader } from "../../journal.ts";
@@ -23,8 +24,6 @@ const MIN_SWEEP_MS = 100;
 const MAX_SWEEP_MS = 10_000;
 /** Batches are taken for so long before scrapes get their turn, in ms. */
 const TURN_MS = 20;
-/** How often something that lasts is said again, in ms. */
-const COMPLAIN_MS = 60_000;
 /** A page of 2 MB takes 5 ms, and a tenth of its size. */
 const GZIP_LEVEL = 4;
 
@@ -66,8 +65,9 @@ export class PrometheusExporter implements Output {
   readonly #pages = new Map<string, Page>();
   #scrapes = 0;
   #refusedScrapes = 0;
-  #complainedMs = -Infinity;
-  #complainedRefused = 0;
+  readonly #complaint: Complaint;
+  /** Points that the complaint has been told of. */
+  #toldRefused = 0;
 
   /** @throws {ExitError} when the address cannot be listened on. */
   constructor(
@@ -78,6 +78,7 @@ export class PrometheusExporter implements Output {
     this.#config = config;
     this.#log = context.log;
     this.#clock = context.clock;
+    this.#complaint = new Complaint(context.clock);
     this.#store = new SeriesStore(config, { series: config.max_series, headLength: MAX_HEAD_LENGTH });
     const address = parseAddress(addressText(config.host, config.port), { listen: true });
     const listener = listen(address, {
@@ -119,7 +120,7 @@ export class PrometheusExporter implements Output {
       if (now >= began + TURN_MS) await this.#clock.sleep(0, signal);
       if (now >= sweepAt) {
         this.#sweep();
-        this.#complain(now);
+        this.#complain();
         sweepAt = now + sweepMs();
       }
     }
@@ -129,17 +130,18 @@ export class PrometheusExporter implements Output {
     this.#store.sweep(this.#clock.monotonicMs() - this.#config.stale_after);
   }
 
-  #complain(now: number): void {
+  #complain(): void {
     const { refused, series } = this.#store.stats;
-    const points = refused - this.#complainedRefused;
-    if (points === 0 || now < this.#complainedMs + COMPLAIN_MS) return;
-    this.#complainedMs = now;
-    this.#complainedRefused = refused;
-    this.#log.warn("There are too many series, new ones are left out until others stop", {
-      series,
-      max_series: this.#config.max_series,
-      points,
-    });
+    const more = refused - this.#toldRefused;
+    this.#toldRefused = refused;
+    if (more === 0) return;
+    this.#complaint.add((points) => {
+      this.#log.warn("There are too many series, new ones are left out until others stop", {
+        series,
+        max_series: this.#config.max_series,
+        points,
+      });
+    }, more);
   }
 
   #answer(request: HttpRequest): HttpResponse | Promise<HttpResponse> {

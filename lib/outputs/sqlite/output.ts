@@ -1,8 +1,10 @@
 /** The `sqlite` output: gathers points into transactions, and hands them to the thread that writes. */
 import type { Clock } from "../../base/clock.ts";
+import { Complaint } from "../../base/complaint.ts";
 import { EXIT, ExitError } from "../../base/errors.ts";
 import type { BatchReader } from "../../journal.ts";
 import type { Logger } from "../../base/log.ts";
+import { untilAborted } from "../../base/waiting.ts";
 import { reserveCacheSlots } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import type { SqliteConfig } from "./config.ts";
@@ -16,8 +18,6 @@ import { Writer } from "./writer.ts";
 const GROUP_POINTS = 32_768;
 /** Groups that wait for the thread or are being written; one more is being gathered. */
 const MAX_QUEUED = 3;
-/** How often an error that lasts is said again, in ms. */
-const COMPLAIN_MS = 60_000;
 
 export interface SqliteStats extends Record<string, number> {
   points: number;
@@ -58,13 +58,14 @@ export class SqliteOutput implements Output {
   #beganMs = 0;
   readonly #queue: Promise<void>[] = [];
   #failures = 0;
-  #complainedMs = -Infinity;
+  readonly #complaint: Complaint;
 
   private constructor(config: SqliteConfig, path: string, { log, clock, clients }: SqliteContext) {
     this.#config = config;
     this.#path = path;
     this.#log = log;
     this.#clock = clock;
+    this.#complaint = new Complaint(clock);
     clients.sources.push(({ name, instance }) => this.#writer.sequence(name, instance));
   }
 
@@ -108,13 +109,9 @@ export class SqliteOutput implements Output {
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
     const failure = new AbortController();
     const stop = AbortSignal.any([signal, failure.signal]);
-    const aborted = new Promise<void>((resolve) => {
-      if (stop.aborted) resolve();
-      else stop.addEventListener("abort", () => resolve(), { once: true });
-    });
     const working = this.#work(reader, stop, (error) => failure.abort(error));
     // What the thread is doing cannot be interrupted, but need not be waited for.
-    await Promise.race([working, aborted]);
+    await Promise.race([working, untilAborted(stop)]);
     if (failure.signal.aborted) throw failure.signal.reason;
   }
 
@@ -216,19 +213,17 @@ export class SqliteOutput implements Output {
   }
 
   #complain(error: StoreError): void {
-    if (performance.now() - this.#complainedMs < COMPLAIN_MS) return;
-    this.#complainedMs = performance.now();
-    this.#log.error("Cannot write to the database, trying on", {
-      file: this.#path,
-      reason: error.message,
+    this.#complaint.add(() => {
+      this.#log.error("Cannot write to the database, trying on", {
+        file: this.#path,
+        reason: error.message,
+      });
     });
   }
 
   #recovered(): void {
-    if (this.#complainedMs === -Infinity) return;
-    this.#complainedMs = -Infinity;
     this.#failures = 0;
-    this.#log.info("Writing to the database again", { file: this.#path });
+    this.#complaint.end(() => this.#log.info("Writing to the database again", { file: this.#path }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

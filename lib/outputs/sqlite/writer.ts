@@ -1,4 +1,5 @@
 /** The thread that writes the database, as seen from the output. */
+import { within } from "../../base/waiting.ts";
 import type { Answer, PointColumns, PointGroup, Request, StoreOptions, StoreStats } from "./messages.ts";
 import { StoreError } from "./store_error.ts";
 
@@ -99,10 +100,7 @@ export class Writer implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, CLOSE_MS));
-    const closed = this.#ask({ type: "close" }).then(() => {}).catch(() => {});
-    await Promise.race([closed, late]).finally(() => clearTimeout(timer));
+    await within(this.#ask({ type: "close" }).catch(() => {}), CLOSE_MS);
     this.#worker.terminate();
     this.#end(new Error("The database is closed"));
   }

@@ -12,6 +12,7 @@ import type { Input, InputPlugin, Output, OutputPlugin, Part, PluginContext, Tra
 import { Pipeline } from "./transforms/pipeline.ts";
 import type { AgentSettings, Change, RunningAgent, Stall } from "./agent/settings.ts";
 import { MetricRegistry } from "./points/registry.ts";
+import { seriesStore, TICK_MS } from "./points/series_store.ts";
 import { roleOf } from "./agent/state_directory.ts";
 import { booksOf, type Counters, loggedCounters } from "./agent/stats.ts";
 
@@ -109,6 +110,7 @@ class Agent {
     const listeners = [["SIGTERM", listener("SIGTERM", 15)], ["SIGINT", listener("SIGINT", 2)]] as const;
     if (signals) { for (const [signal, listen] of listeners) Deno.addSignalListener(signal, listen); }
     await using stack = new AsyncDisposableStack();
+    const ticking = setInterval(() => seriesStore.tick(), TICK_MS);
     try {
       // Opened first, so that it is closed last.
       this.#journal = await this.#openJournal(stack);
@@ -116,6 +118,7 @@ class Agent {
       if (this.#options.dropPermissions) await this.#dropPermissions();
       return await this.#runPipe(this.#journal);
     } finally {
+      clearInterval(ticking);
       if (signals) { for (const [signal, listen] of listeners) Deno.removeSignalListener(signal, listen); }
     }
   }

@@ -77,6 +77,11 @@ export function decodeUtf8(bytes: Uint8Array, start: number, end: number): strin
   }
 }
 
+/** @throws {PostcardError} `bad_utf8` where {@linkcode decodeUtf8} would throw it. */
+export function checkUtf8(bytes: Uint8Array, start: number, end: number): void {
+  for (let i = start; i < end; i++) if (bytes[i] >= 0x80) return void decodeUtf8(bytes, start, end);
+}
+
 /** Reads values one after another. Every method throws {@linkcode PostcardError} and nothing else. */
 export class PostcardReader {
   /** Where the next value begins. */

@@ -19,7 +19,6 @@ import { FrameBudget } from "./server/frame_budget.ts";
 import { Gatherer } from "./server/gatherer.ts";
 import { admissionOf, limitsOf, openTls, openTokens } from "./server/settings.ts";
 import { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats } from "./server/shared.ts";
-import { TableBudget } from "./wire/series_table.ts";
 
 export { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats };
 
@@ -115,7 +114,6 @@ export class RelayServer implements Input {
       safety,
       limits,
       stats: this.stats,
-      tables: new TableBudget(),
       frames: new FrameBudget(),
       gatherer: new Gatherer(),
       bufferBytes: () => Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / (this.#connections.size + 1)),

@@ -11,14 +11,13 @@ import {
   XOR_CODE,
 } from "./stream.ts";
 import {
-  type Attribute,
   Batch,
   type BatchPool,
   MAX_SECONDS,
   type Metric,
-  type Series,
-  seriesOf,
+  type SeriesDefinition,
 } from "../points/measurement.ts";
+import { FIRST_SERIES, type SeriesStore, seriesStore } from "../points/series_store.ts";
 import { PostcardError, PostcardReader } from "../postcard.ts";
 
 /** A row takes half a byte at least: what a decoder allocates is bounded by its input. */
@@ -51,10 +50,15 @@ function unzigzag(value: number): number {
 }
 
 export interface BatchDecoderOptions extends BatchCodecLimits {
-  /** Makes the attributes that a series has here. @default those of its definition */
-  attributes?: (attributes: readonly Attribute[]) => readonly Attribute[];
-  /** Told of each new series. */
-  onSeries?: ((series: Series) => void) | undefined;
+  /** Where the series are. @default that of the process */
+  store?: SeriesStore;
+  /**
+   * Gives the number of a series. One below `FIRST_SERIES` is a mark, which stands in the batch instead: whoever gives
+   * marks takes those rows out.
+   *
+   * @default its number in the store
+   */
+  intern?: (series: SeriesDefinition) => number;
   /** Gives the process' object for a metric. @default one object per stream */
   makeMetric?: ((metric: Metric) => Metric) | undefined;
   /** Batches that fill half of its capacity or more, and fit, are taken from there. */
@@ -68,8 +72,8 @@ export class BatchDecoder {
   readonly #pool: BatchPool | undefined;
   readonly #state = new StreamState();
   readonly #definitions: DefinitionReader;
-  readonly #attributes: (attributes: readonly Attribute[]) => readonly Attribute[];
-  readonly #onSeries: ((series: Series) => void) | undefined;
+  readonly #store: SeriesStore;
+  readonly #intern: (series: SeriesDefinition) => number;
   #numbers = new Int32Array(256);
   #broken = false;
 
@@ -78,13 +82,26 @@ export class BatchDecoder {
     this.#maxDictionaryBytes = options.maxDictionaryBytes ?? DEFAULT_MAX_DICTIONARY_BYTES;
     this.#pool = options.pool;
     this.#definitions = new DefinitionReader(options.makeMetric ?? ((metric) => metric));
-    this.#attributes = options.attributes ?? ((attributes) => attributes);
-    this.#onSeries = options.onSeries;
+    this.#store = options.store ?? seriesStore;
+    this.#intern = options.intern ?? ((series) => this.#store.internDefinition(series));
   }
 
   /** Series in the dictionary. */
   get seriesCount(): number {
-    return this.#state.series.length;
+    return this.#state.size;
+  }
+
+  /** Lets the series of the dictionary go. Nothing more is decoded. */
+  close(): void {
+    this.#forget();
+    this.#broken = true;
+  }
+
+  #forget(): void {
+    const { series, size } = this.#state;
+    for (let i = 0; i < size; i++) if (series[i] >= FIRST_SERIES) this.#store.unpin(series[i]);
+    this.#state.clear();
+    this.#definitions.clear();
   }
 
   /**
@@ -111,6 +128,7 @@ export class BatchDecoder {
       }
       batch = room(rows);
       before = batch.length;
+      if (rows > 0) batch.begin();
       batch.reserve(rows);
       const total = before + rows;
       while (batch.length < total) this.#chunk(batch, total, bytes, reader);
@@ -147,8 +165,7 @@ export class BatchDecoder {
       throw new BatchCodecError("malformed", `a chunk has ${rows} of ${total - start} points`);
     }
     if (head % 2 === 1) {
-      this.#state.clear();
-      this.#definitions.clear();
+      this.#forget();
       this.#broken = false;
     } else if (this.#broken) {
       throw new BatchCodecError("broken", "a record before it is damaged");
@@ -166,42 +183,46 @@ export class BatchDecoder {
     if (this.#numbers.length < rows) this.#numbers = new Int32Array(2 * rows);
     const numbers = this.#numbers;
     const { series } = batch;
+    const store = this.#store;
     for (let i = 0; i < rows;) {
       const hits = Number(reader.u64Number());
       if (hits > rows - i) throw new BatchCodecError("malformed", "a run is longer than the chunk");
       const { following, series: known } = state;
+      const { seen, epoch } = store;
       let { last } = state;
       for (const runEnd = i + hits; i < runEnd; i++) {
         last = following[last + 1];
         if (last < 0) throw new BatchCodecError("bad_reference", "no series has followed yet");
         numbers[i] = last;
         series[start + i] = known[last];
+        seen[known[last]] = epoch;
       }
       state.last = last;
       if (i === rows) break;
       const reference = reader.u32();
-      if (reference > known.length) {
+      if (reference > state.size) {
         throw new BatchCodecError("bad_reference", `it refers to series ${reference - 1}, which is unknown`);
       }
       const number = reference > 0 ? reference - 1 : this.#define(reader);
       state.following[last + 1] = number;
       state.last = number;
       numbers[i] = number;
+      store.seen[state.series[number]] = store.epoch;
       series[start + i++] = state.series[number];
     }
   }
 
   #define(reader: PostcardReader): number {
     const state = this.#state;
-    if (state.series.length >= this.#maxSeries) {
+    if (state.size >= this.#maxSeries) {
       throw new BatchCodecError("limit", `it has more than ${this.#maxSeries} series`);
     }
     const from = reader.offset;
-    const { metric, ...rest } = this.#definitions.read(reader);
-    const series = seriesOf(metric, { ...rest, attributes: this.#attributes(rest.attributes) });
+    const definition = this.#definitions.read(reader);
     state.dictionaryBytes += reader.offset - from;
-    this.#onSeries?.(series);
-    return state.add(series);
+    const series = this.#intern(definition);
+    if (series >= FIRST_SERIES) this.#store.pin(series);
+    return state.add(series, definition.metric.type === "f64");
   }
 
   #readTimes(batch: Batch, start: number, rows: number, reader: PostcardReader): void {

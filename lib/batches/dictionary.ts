@@ -11,7 +11,7 @@ import type {
   ValueType,
 } from "../points/measurement.ts";
 import { PostcardError, type PostcardReader, type PostcardWriter } from "../postcard.ts";
-import { readValue, VALUE, writeValue } from "../wire/protocol.ts";
+import { readValue, VALUE, writeValue } from "../points/tail.ts";
 
 /** Bits of a definition's first byte: which parts differ from those of the definition before. */
 const DIFFERS = {

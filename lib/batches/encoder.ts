@@ -10,7 +10,9 @@ import {
   StreamState,
   XOR_CODE,
 } from "./stream.ts";
-import { type Batch, MAX_SECONDS, reserveCacheSlots, type Series } from "../points/measurement.ts";
+import { type Batch, MAX_SECONDS } from "../points/measurement.ts";
+import { SeriesColumn } from "../points/series_column.ts";
+import { type SeriesStore, seriesStore } from "../points/series_store.ts";
 import { enlarged } from "../base/bytes.ts";
 import { PostcardWriter, putVarint } from "../postcard.ts";
 
@@ -20,11 +22,8 @@ const MAX_U64 = (1n << 64n) - 1n;
 const MAX_VALUE_BYTES = 9;
 const MAX_VARINT_BYTES = 10;
 
-/** Number of the stream that gave a series its number, and that number. */
-const CACHE_STREAM = 0;
-const CACHE_NUMBER = 1;
-const sharedSlots = reserveCacheSlots(2);
-let nextStream = 0;
+/** With so many series in the dictionary that were given back, and as many as others, it is begun again. */
+const MANY_FORGOTTEN = 65_536;
 
 function zigzag(difference: number): number {
   return difference >= 0 ? difference * 2 : difference * -2 - 1;
@@ -34,31 +33,33 @@ function zigzag(difference: number): number {
 export class BatchEncoder {
   readonly #maxSeries: number;
   readonly #maxDictionaryBytes: number;
-  readonly #slots: number;
+  readonly #store: SeriesStore;
   readonly #state = new StreamState();
   readonly #definitions = new DefinitionWriter();
-  /** For series whose cache has the number of another stream. */
-  readonly #numbering = new Map<Series, number>();
-  #stream = nextStream++;
+  /** By the numbers of the store: those of the stream, + 1. */
+  readonly #column: SeriesColumn;
+  /** Series of the dictionary that were given back. */
+  #forgotten = 0;
   /** The next chunk says that the state is forgotten. */
   #begins = false;
   #numbers = new Int32Array(256);
   #bytes = new Uint8Array(4096);
   #length = 0;
 
-  /**
-   * @param cacheSlots Two places of {@linkcode reserveCacheSlots}, so that encoders of the same series do not take
-   *   them from each other; it only costs time if they do.
-   */
-  constructor(limits: BatchCodecLimits = {}, cacheSlots = sharedSlots) {
+  constructor(limits: BatchCodecLimits = {}, store: SeriesStore = seriesStore) {
     this.#maxSeries = limits.maxSeries ?? DEFAULT_MAX_SERIES;
     this.#maxDictionaryBytes = limits.maxDictionaryBytes ?? DEFAULT_MAX_DICTIONARY_BYTES;
-    this.#slots = cacheSlots;
+    this.#store = store;
+    this.#column = new SeriesColumn(store, (_, value) => {
+      // The number in the store may become that of another series.
+      this.#state.series[value - 1] = 0;
+      this.#forgotten++;
+    });
   }
 
   /** Series in the dictionary. */
   get seriesCount(): number {
-    return this.#state.series.length;
+    return this.#state.size;
   }
 
   /** Forgets the stream so far, and tells the decoder to: a record will not reach it. */
@@ -100,8 +101,8 @@ export class BatchEncoder {
   #forget(): void {
     this.#state.clear();
     this.#definitions.clear();
-    this.#numbering.clear();
-    this.#stream = nextStream++;
+    this.#column.clear();
+    this.#forgotten = 0;
   }
 
   #reset(): void {
@@ -111,28 +112,19 @@ export class BatchEncoder {
 
   /** Where a chunk from `start` on must end for the dictionary to hold its series; makes room if there is none. */
   #chunkEnd(batch: Batch, start: number): number {
-    if (this.#state.dictionaryBytes > this.#maxDictionaryBytes) this.#reset();
-    let room = this.#maxSeries - this.#state.series.length;
+    const state = this.#state;
+    const isOutdated = this.#forgotten > MANY_FORGOTTEN && this.#forgotten > state.size / 2;
+    if (isOutdated || state.dictionaryBytes > this.#maxDictionaryBytes) this.#reset();
+    let room = this.#maxSeries - state.size;
     if (batch.length - start <= room) return batch.length;
+    const { values } = this.#column;
     for (let row = start; row < batch.length; row++) {
-      if (this.#numberOf(batch.series[row]) < 0 && --room < 0) {
+      if (values[batch.series[row]] === 0 && --room < 0) {
         this.#reset();
         return Math.min(batch.length, start + this.#maxSeries);
       }
     }
     return batch.length;
-  }
-
-  #numberOf(series: Series): number {
-    const slots = this.#slots;
-    if (series.cache[slots + CACHE_STREAM] === this.#stream) {
-      return series.cache[slots + CACHE_NUMBER] as number;
-    }
-    const number = this.#numbering.get(series);
-    if (number === undefined) return -1;
-    series.cache[slots + CACHE_STREAM] = this.#stream;
-    series.cache[slots + CACHE_NUMBER] = number;
-    return number;
   }
 
   #varint(value: number): void {
@@ -150,6 +142,7 @@ export class BatchEncoder {
     if (this.#numbers.length < end - start) this.#numbers = new Int32Array(2 * (end - start));
     const numbers = this.#numbers;
     const { series } = batch;
+    const { values } = this.#column;
     let { series: known, following, last } = state;
     let hits = 0;
     for (let row = start; row < end; row++) {
@@ -161,7 +154,7 @@ export class BatchEncoder {
       } else {
         this.#varint(hits);
         hits = 0;
-        let number = this.#numberOf(one);
+        let number = values[one] - 1;
         if (number >= 0) this.#varint(number + 1);
         else {
           number = this.#define(one);
@@ -176,13 +169,12 @@ export class BatchEncoder {
     state.last = last;
   }
 
-  #define(series: Series): number {
-    const number = this.#state.add(series);
-    this.#numbering.set(series, number);
-    series.cache[this.#slots + CACHE_STREAM] = this.#stream;
-    series.cache[this.#slots + CACHE_NUMBER] = number;
+  #define(series: number): number {
+    const definition = this.#store.definitionOf(series);
+    const number = this.#state.add(series, definition.metric.type === "f64");
+    this.#column.values[series] = number + 1;
     const writer = new PostcardWriter(64);
-    this.#definitions.write(writer, series);
+    this.#definitions.write(writer, definition);
     this.#varint(0);
     const { written } = writer;
     this.#state.dictionaryBytes += written.length;

@@ -2,7 +2,6 @@
  * What the encoder and the decoder of a stream of batches have in common: its limits, the codes of values, and the state
  * that both keep. The format is described in {@linkcode ./codec.ts}.
  */
-import type { Series } from "../points/measurement.ts";
 
 /** When a stream forgets its dictionary. The decoder's limits must not be below the encoder's. */
 export interface BatchCodecLimits {
@@ -21,9 +20,12 @@ export const XOR_CODE = 6;
 /** The XOR of the bits without the zero bytes at its low end. */
 export const SHIFTED_CODE = 15;
 
-/** What both ends know of each series, by its number. */
+/** What both ends know of each series, by its number in the stream. */
 export class StreamState {
-  series: Series[] = [];
+  /** Series in the dictionary. */
+  size = 0;
+  /** Their numbers in the store; 0 where the series was given back. */
+  series = new Uint32Array(256);
   /** The number that came after this one last time, by number + 1; -1 where none did. */
   following = new Int32Array(257).fill(-1);
   isF64 = new Uint8Array(256);
@@ -38,7 +40,7 @@ export class StreamState {
   dictionaryBytes = 0;
 
   clear(): void {
-    this.series = [];
+    this.size = 0;
     this.following.fill(-1);
     this.lastValues.fill(0);
     this.lastExact.clear();
@@ -46,22 +48,20 @@ export class StreamState {
     this.seconds = this.nanos = this.dictionaryBytes = 0;
   }
 
-  add(series: Series): number {
-    const number = this.series.length;
+  add(series: number, isF64: boolean): number {
+    const number = this.size++;
     if (number === this.isF64.length) this.#grow(number * 2);
-    this.series.push(series);
-    this.isF64[number] = series.metric.type === "f64" ? 1 : 0;
+    this.series[number] = series;
+    this.isF64[number] = isF64 ? 1 : 0;
     return number;
   }
 
   #grow(capacity: number): void {
-    const { following, isF64, lastValues } = this;
-    this.following = new Int32Array(capacity + 1).fill(-1);
-    this.following.set(following);
-    this.isF64 = new Uint8Array(capacity);
-    this.isF64.set(isF64);
-    this.lastValues = new Float64Array(capacity);
-    this.lastValues.set(lastValues);
+    const { length } = this.following;
+    this.series = new Uint32Array(this.series.buffer.transfer(4 * capacity));
+    this.following = new Int32Array(this.following.buffer.transfer(4 * (capacity + 1))).fill(-1, length);
+    this.isF64 = new Uint8Array(this.isF64.buffer.transfer(capacity));
+    this.lastValues = new Float64Array(this.lastValues.buffer.transfer(8 * capacity));
     this.lastBits = new Uint32Array(this.lastValues.buffer);
   }
 }

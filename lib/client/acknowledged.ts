@@ -7,7 +7,7 @@ import { BatchEncoder } from "../batches/codec.ts";
 import { enlarged } from "../base/bytes.ts";
 import type { Logger } from "../base/log.ts";
 import { messageOf } from "../base/errors.ts";
-import { Batch, reserveCacheSlots } from "../points/measurement.ts";
+import { Batch } from "../points/measurement.ts";
 import type { BufferOptions, Outbox, Parcel, SenderStats } from "./outbox.ts";
 import { putVarint } from "../postcard.ts";
 import { FRAME_HEADER_BYTES, MAX_BODY_BYTES, MESSAGE, type Welcome } from "../wire/protocol.ts";
@@ -31,7 +31,6 @@ export class AcknowledgedSender {
   readonly #outbox: Outbox;
   readonly #buffer: BufferOptions;
   readonly #log: Logger;
-  readonly #slots = reserveCacheSlots(2);
   #encoder!: BatchEncoder;
   /** Messages that are not written yet. */
   #bytes = new Uint8Array(16 * 1024);
@@ -73,7 +72,7 @@ export class AcknowledgedSender {
    */
   async run(conn: Dialled, { sequence, maxSeries }: Welcome, signal: AbortSignal): Promise<void> {
     const outbox = this.#outbox;
-    this.#encoder = new BatchEncoder({ maxSeries }, this.#slots);
+    this.#encoder = new BatchEncoder({ maxSeries });
     this.#length = 0;
     this.#last = this.#written = 0;
     this.acknowledge(sequence);

@@ -76,10 +76,10 @@ export class DeadLetterBox implements DeadLetters {
     if (this.#waiting > MAX_WAITING) this.#beginWrite();
   }
 
-  #note({ series }: Batch, row: number, reason: string): void {
+  #note(batch: Batch, row: number, reason: string): void {
     this.#refused++;
     if (this.#example) return;
-    const { metric, resourceKind, resourceId, consumerKind, consumerId } = series[row];
+    const { metric, resourceKind, resourceId, consumerKind, consumerId } = batch.seriesAt(row);
     this.#example = {
       reason,
       metric: metric.name,

@@ -67,7 +67,7 @@ function attributeToJson([name, value]: Attribute): [string, string, unknown] {
 
 /** Row `row` of a batch, for JSON: exact, with what JSON has not as texts. */
 export function pointToJson(batch: Batch, row: number): Record<string, unknown> {
-  const series = batch.series[row];
+  const series = batch.seriesAt(row);
   const { metric } = series;
   return {
     metric: metric.name,

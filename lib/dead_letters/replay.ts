@@ -7,7 +7,7 @@ import { DeadLetterBox } from "./box.ts";
 import { replaceFile } from "../journal/disk/format/files.ts";
 import { MemoryJournal } from "../journal.ts";
 import type { Logger } from "../base/log.ts";
-import { Batch, type Metric, Series } from "../points/measurement.ts";
+import { Batch, type Metric, type Series, type SeriesDefinition, seriesOf } from "../points/measurement.ts";
 import type { OutputPlugin } from "../plugin.ts";
 import { MetricRegistry } from "../points/registry.ts";
 
@@ -56,6 +56,7 @@ class ReplayBatch extends Batch {
 
   /** It is committed. */
   override release(): void {
+    super.release();
     this.done(this.file);
   }
 }
@@ -111,7 +112,6 @@ class Feeding {
   readonly #taken: readonly LetterFile[];
   readonly #journal: MemoryJournal;
   readonly #metrics = new Map<string, Metric>();
-  readonly #series = new Map<string, Series>();
   #removing: Promise<void> = Promise.resolve();
 
   constructor(taken: readonly LetterFile[], journal: MemoryJournal) {
@@ -168,21 +168,11 @@ class Feeding {
     });
   }
 
-  /** One object for each series and metric: outputs render each once. */
-  #seriesOf(given: Omit<Series, "cache">): Series {
-    const { metric, resourceKind, resourceId, consumerKind, consumerId, attributes } = given;
-    const metricKey = JSON.stringify([metric.name, metric.type, metric.unit.base, metric.unit.prefix]);
-    let known = this.#metrics.get(metricKey);
-    if (!known) this.#metrics.set(metricKey, known = metric);
-    const key = JSON.stringify(
-      [metricKey, resourceKind, resourceId, consumerKind, consumerId, attributes],
-      (_, value) => typeof value === "bigint" ? `${value}n` : Object.is(value, -0) ? "-0" : value,
-    );
-    let series = this.#series.get(key);
-    if (!series) {
-      series = new Series(known, resourceKind, resourceId, consumerKind, consumerId, attributes);
-      this.#series.set(key, series);
-    }
-    return series;
+  /** The series with one object for each metric. */
+  #seriesOf({ metric, ...rest }: SeriesDefinition): Series {
+    const key = JSON.stringify([metric.name, metric.type, metric.unit.base, metric.unit.prefix]);
+    let known = this.#metrics.get(key);
+    if (!known) this.#metrics.set(key, known = metric);
+    return seriesOf(known, rest);
   }
 }

@@ -1,6 +1,7 @@
 /** Where the connections of a server put their points, until there are enough of them to be passed on. */
 import type { ClientRecord } from "./origins.ts";
 import { Batch, type BatchPool } from "./measurement.ts";
+import type { SeriesStore } from "./series_store.ts";
 
 /** Gathers points into batches of a pool's capacity. */
 export class BatchBuilder {
@@ -15,6 +16,11 @@ export class BatchBuilder {
   constructor(pool: BatchPool) {
     this.#pool = pool;
     this.current = pool.take();
+  }
+
+  /** Whose numbers the series of the points have. */
+  get store(): SeriesStore {
+    return this.#pool.store;
   }
 
   /** Points gathered. */
@@ -38,7 +44,7 @@ export class BatchBuilder {
     ) {
       this.rotate();
     }
-    return rows > capacity ? new Batch(rows) : this.current;
+    return rows > capacity ? new Batch(rows, null, this.store) : this.current;
   }
 
   /** A batch from {@linkcode room} has been filled. */
@@ -73,7 +79,7 @@ export class BatchBuilder {
       batches.push(current);
       this.current = this.#pool.take();
     } else if (current.length > 0 || current.origins.length > 0) {
-      const copy = new Batch(current.length);
+      const copy = new Batch(current.length, null, this.store);
       for (let row = 0; row < current.length; row++) copy.pushFrom(current, row);
       copy.origins.push(...current.origins);
       batches.push(copy);

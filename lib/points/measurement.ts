@@ -1,113 +1,28 @@
 /**
- * What flows through the pipe: metrics, series, and columnar batches of points.
+ * What flows through the pipe: metrics and series (./series.ts), and columnar batches of points.
  *
- * A {@linkcode Series} is everything about a point that repeats (metric, resource, consumer, attributes). It is
- * interned once by whoever produces points, and a {@linkcode Batch} is a set of columns: a reference to the series,
- * the time and the value. Nothing is allocated per point. A series lives as long as somebody refers to it, so tables
- * of series can be dropped at any time; two equal series may therefore be two objects, and identity is only ever a
- * key for caches.
+ * A {@linkcode Batch} is a set of columns: the number of the series (./series_store.ts), the time and the value. Nothing
+ * is allocated per point. A number means something for as long as the batch is in use, that is until it is released.
  */
-
 import type { ClientRecord, Origin } from "./origins.ts";
-
-/** The attribute that says which client a point came from. */
-export const CLIENT_ATTRIBUTE = "relay_client";
-
-/** Seconds of 9999-12-31T23:59:59Z, the last time that RFC 3339 can write: points of later times are not taken. */
-export const MAX_SECONDS = 253_402_300_799;
-
-/** Type of the values of a metric. */
-export type ValueType = "f64" | "u64";
-
-/** Unit of a metric, by the unique names that Alumet uses: base `W`, `J`, `By`, `1` …, prefix `""`, `milli`, … */
-export interface Unit {
-  readonly base: string;
-  readonly prefix: string;
-}
-
-/** The definition of a metric. One object per definition and registry, so identity is equality. */
-export interface Metric {
-  readonly name: string;
-  readonly type: ValueType;
-  readonly unit: Unit;
-  readonly description: string;
-}
-
-/** Value of an attribute: `number` is f64, `bigint` is u64, an array is a list of u64. */
-export type AttributeValue = number | bigint | boolean | string | readonly bigint[];
-
-/** A name and its value. */
-export type Attribute = readonly [name: string, value: AttributeValue];
-
-/** Everything about a point except its time and its value. */
-export interface SeriesDefinition {
-  readonly metric: Metric;
-  readonly resourceKind: string;
-  readonly resourceId: string;
-  readonly consumerKind: string;
-  readonly consumerId: string;
-  readonly attributes: readonly Attribute[];
-}
-
-let nextSlot = 0;
-
-/**
- * Reserves places in {@linkcode Series.cache} for one user, and returns the first: an output keeps there what it
- * renders once per series. Small integers cost nothing beside the place itself. Slots are few (one per output or
- * encoder of a process) and never given back. Reserve them before series are made: their caches then have the right size.
- */
-export function reserveCacheSlots(count = 1): number {
-  nextSlot += count;
-  return nextSlot - count;
-}
-
-/** An interned series. Immutable, but for the caches of its users. */
-export class Series implements SeriesDefinition {
-  readonly metric: Metric;
-  readonly resourceKind: string;
-  readonly resourceId: string;
-  readonly consumerKind: string;
-  readonly consumerId: string;
-  readonly attributes: readonly Attribute[];
-  /** What users of the series rendered from it, by {@linkcode reserveCacheSlots}; dies with the series. */
-  readonly cache: unknown[] = new Array(nextSlot);
-
-  constructor(
-    metric: Metric,
-    resourceKind: string,
-    resourceId: string,
-    consumerKind: string,
-    consumerId: string,
-    attributes: readonly Attribute[],
-  ) {
-    this.metric = metric;
-    this.resourceKind = resourceKind;
-    this.resourceId = resourceId;
-    this.consumerKind = consumerKind;
-    this.consumerId = consumerId;
-    this.attributes = attributes;
-  }
-}
-
-/** The resource and the consumer that stand for the whole machine. */
-export const LOCAL_MACHINE = "local_machine";
-
-/** Builds a series, with the whole machine as resource and consumer where nothing else is said. */
-export function seriesOf(metric: Metric, rest: Partial<Omit<SeriesDefinition, "metric">> = {}): Series {
-  return new Series(
-    metric,
-    rest.resourceKind ?? LOCAL_MACHINE,
-    rest.resourceId ?? "",
-    rest.consumerKind ?? LOCAL_MACHINE,
-    rest.consumerId ?? "",
-    rest.attributes ?? [],
-  );
-}
+import type { Metric, Series, SeriesDefinition } from "./series.ts";
+import { type SeriesStore, seriesStore } from "./series_store.ts";
+export * from "./series.ts";
 
 /** Approximate memory of one point in a batch, in bytes: what limits in bytes are counted with. */
 export const BYTES_PER_POINT = 32;
 
-const NO_SERIES = undefined as unknown as Series;
+/** Keeps the series of a batch from being given back. */
+interface Hold {
+  readonly store: SeriesStore;
+  /** Since when; 0 while the batch has no points. */
+  epoch: number;
+}
+
+/** A batch that nobody has released is gone: nobody can read its numbers either. */
+const abandoned = new FinalizationRegistry<Hold>((hold) => {
+  if (hold.epoch !== 0) hold.store.release(hold.epoch);
+});
 
 /**
  * Points, as columns. Rows `0 … length-1` are valid in each of them; the arrays themselves may be longer.
@@ -117,8 +32,8 @@ const NO_SERIES = undefined as unknown as Series;
 export class Batch {
   /** Number of points. */
   length = 0;
-  /** The series of each point. */
-  series: Series[];
+  /** Numbers of the series of the points, in {@linkcode Batch.store}. */
+  series: Uint32Array<ArrayBuffer>;
   /** Whole seconds since the Unix epoch. */
   seconds: Float64Array<ArrayBuffer>;
   /** Nanoseconds within the second, 0 to 999,999,999. */
@@ -131,13 +46,16 @@ export class Batch {
   readonly origins: Origin[] = [];
 
   #capacity: number;
-  #pool: BatchPool | null;
+  readonly #pool: BatchPool | null;
+  readonly #hold: Hold;
 
   /** @param capacity How many points fit before the columns grow. */
-  constructor(capacity = 256, pool: BatchPool | null = null) {
+  constructor(capacity = 256, pool: BatchPool | null = null, store: SeriesStore = seriesStore) {
     this.#capacity = capacity;
     this.#pool = pool;
-    this.series = new Array(capacity).fill(NO_SERIES);
+    this.#hold = { store, epoch: 0 };
+    abandoned.register(this, this.#hold);
+    this.series = new Uint32Array(capacity);
     this.seconds = new Float64Array(capacity);
     this.nanos = new Uint32Array(capacity);
     this.values = new Float64Array(capacity);
@@ -148,10 +66,39 @@ export class Batch {
     return this.length * BYTES_PER_POINT;
   }
 
+  /** Whose numbers the series have. */
+  get store(): SeriesStore {
+    return this.#hold.store;
+  }
+
+  /** All of the series of a row, decoded. */
+  seriesAt(row: number): SeriesDefinition {
+    return this.store.definitionOf(this.series[row]);
+  }
+
+  metricAt(row: number): Metric {
+    return this.store.metricOf(this.series[row]);
+  }
+
+  /**
+   * To be called before rows are written into the columns themselves. From then on the store keeps the series that
+   * are put into it; whoever puts them there says so in the store's column `seen`.
+   */
+  begin(): void {
+    if (this.#hold.epoch === 0) this.#hold.epoch = this.store.hold();
+  }
+
   /** Appends a point whose value is a f64, or a u64 of at most 2^53. */
   push(series: Series, seconds: number, nanos: number, value: number): void {
+    this.pushNumber(this.store.numberOf(series), seconds, nanos, value);
+  }
+
+  /** The same for the number of a series. */
+  pushNumber(series: number, seconds: number, nanos: number, value: number): void {
     const row = this.length;
+    if (row === 0) this.begin();
     if (row === this.#capacity) this.#grow();
+    this.store.seen[series] = this.store.epoch;
     this.series[row] = series;
     this.seconds[row] = seconds;
     this.nanos[row] = nanos;
@@ -161,8 +108,12 @@ export class Batch {
 
   /** Appends a point whose value is any u64. */
   pushU64(series: Series, seconds: number, nanos: number, value: bigint): void {
+    this.#pushExact(this.store.numberOf(series), seconds, nanos, value);
+  }
+
+  #pushExact(series: number, seconds: number, nanos: number, value: bigint): void {
     const row = this.length;
-    this.push(series, seconds, nanos, Number(value));
+    this.pushNumber(series, seconds, nanos, Number(value));
     if (value > 9007199254740992n) (this.exact ??= new Map()).set(row, value);
   }
 
@@ -171,11 +122,11 @@ export class Batch {
     return this.exact?.get(row) ?? BigInt(this.values[row]);
   }
 
-  /** Appends row `row` of another batch. */
+  /** Appends row `row` of another batch of the same store. */
   pushFrom(other: Batch, row: number): void {
     const exact = other.exact?.get(row);
-    if (exact !== undefined) this.pushU64(other.series[row], other.seconds[row], other.nanos[row], exact);
-    else this.push(other.series[row], other.seconds[row], other.nanos[row], other.values[row]);
+    if (exact !== undefined) this.#pushExact(other.series[row], other.seconds[row], other.nanos[row], exact);
+    else this.pushNumber(other.series[row], other.seconds[row], other.nanos[row], other.values[row]);
   }
 
   /**
@@ -192,7 +143,7 @@ export class Batch {
   /** Forgets the points from row `length` on, and whose they are. */
   truncate(length: number): void {
     while (this.origins.length > 0 && this.origins.at(-1)!.end > length) this.origins.pop();
-    this.series.fill(NO_SERIES, length, this.length);
+    if (length === 0) this.#letGo();
     if (this.exact) {
       for (const row of this.exact.keys()) if (row >= length) this.exact.delete(row);
       if (this.exact.size === 0) this.exact = null;
@@ -200,8 +151,8 @@ export class Batch {
     this.length = length;
   }
 
-  /** Takes out the rows from `start` on whose series fails the test. They must not be credited yet. */
-  retain(start: number, test: (series: Series) => boolean): void {
+  /** Takes out the rows from `start` on whose series' number fails the test. They must not be credited yet. */
+  retain(start: number, test: (series: number) => boolean): void {
     const { exact, length } = this;
     let to = start;
     for (let row = start; row < length; row++) {
@@ -231,20 +182,31 @@ export class Batch {
     while (this.length + points > this.#capacity) this.#grow();
   }
 
-  /** Ends the use of this batch; one that came from a pool is used again. */
+  /** Ends the use of this batch: its series may be given back, and one that came from a pool is used again. */
   release(): void {
+    if (this.store.debug) this.store.assertLive(this.series, this.length);
+    this.#letGo();
     this.#pool?.give(this);
+  }
+
+  #letGo(): void {
+    const hold = this.#hold;
+    if (hold.epoch === 0) return;
+    hold.store.release(hold.epoch);
+    hold.epoch = 0;
   }
 
   #grow(): void {
     const capacity = Math.max(16, this.#capacity * 2);
+    const series = new Uint32Array(capacity);
     const seconds = new Float64Array(capacity);
     const nanos = new Uint32Array(capacity);
     const values = new Float64Array(capacity);
+    series.set(this.series);
     seconds.set(this.seconds);
     nanos.set(this.nanos);
     values.set(this.values);
-    for (let i = this.#capacity; i < capacity; i++) this.series.push(NO_SERIES);
+    this.series = series;
     this.seconds = seconds;
     this.nanos = nanos;
     this.values = values;
@@ -257,15 +219,19 @@ export class BatchPool {
   readonly #free: Batch[] = [];
 
   /** At most `keep` unused batches of `capacity` points are kept. */
-  constructor(readonly capacity: number, readonly keep: number) {}
+  constructor(
+    readonly capacity: number,
+    readonly keep: number,
+    readonly store: SeriesStore = seriesStore,
+  ) {}
 
   take(): Batch {
-    return this.#free.pop() ?? new Batch(this.capacity, this);
+    return this.#free.pop() ?? new Batch(this.capacity, this, this.store);
   }
 
   give(batch: Batch): void {
-    if (this.#free.length >= this.keep) return;
     batch.clear();
+    if (this.#free.length >= this.keep) return;
     this.#free.push(batch);
   }
 }

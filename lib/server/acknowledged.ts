@@ -7,7 +7,14 @@ import { BatchCodecError, BatchDecoder } from "../batches/codec.ts";
 import type { ClientRecord } from "../points/origins.ts";
 import type { ClientMetrics } from "./client_metrics.ts";
 import type { FrameReader } from "../wire/frames.ts";
-import { type Attribute, Batch, CLIENT_ATTRIBUTE, type Metric, type Series } from "../points/measurement.ts";
+import {
+  type Attribute,
+  Batch,
+  CLIENT_ATTRIBUTE,
+  type Metric,
+  type SeriesDefinition,
+} from "../points/measurement.ts";
+import { FIRST_SERIES, type SeriesStore } from "../points/series_store.ts";
 import { PostcardReader } from "../postcard.ts";
 import { encodeFrame, MESSAGE, MESSAGE_END, ProtocolViolation, readSequence } from "../wire/protocol.ts";
 import { hasLongName } from "../wire/names.ts";
@@ -35,17 +42,25 @@ export interface AcknowledgedReceiverOptions {
   onRefusedMetric: (problem: string) => void;
 }
 
+/** Instead of numbers of series: what becomes of their points. */
+const REFUSED_METRIC = 1;
+const LONG_NAME = 2;
+
 /** Takes the batches of a client of ours. */
-export class AcknowledgedReceiver {
+export class AcknowledgedReceiver implements Disposable {
   readonly #options: AcknowledgedReceiverOptions;
   readonly #decoder: BatchDecoder;
+  readonly #store: SeriesStore;
+  /** The client's number in the store, whose share of memory its series take. */
+  readonly #owner: number;
+  readonly #attributes: (attributes: readonly Attribute[]) => readonly Attribute[];
   /** Takes batches that the client sends again: they must be decoded because later ones refer to their series. */
   #discarded: Batch | null = null;
   /** Metrics that were refused. */
   readonly #refused = new Set<Metric>();
-  /** Series with a name that is too long; `null` if there are none. */
-  #long: WeakSet<Series> | null = null;
-  /** Points of these series. */
+  /** Some series of the stream are refused. */
+  #hasRefused = false;
+  /** Points of series with a name that is too long. */
   longNames = 0;
   /** Number of the last batch on this connection. */
   #sequence = 0;
@@ -56,8 +71,10 @@ export class AcknowledgedReceiver {
   constructor(options: AcknowledgedReceiverOptions, welcomed: number) {
     this.#options = options;
     this.#acknowledged = welcomed;
-    const { client, metrics } = options;
+    const { client, metrics, builder } = options;
+    this.#store = builder.store;
     this.#decoder = new BatchDecoder({
+      store: this.#store,
       maxSeries: options.maxSeries,
       makeMetric: (metric) => {
         try {
@@ -69,11 +86,30 @@ export class AcknowledgedReceiver {
           return metric;
         }
       },
-      attributes: withClient(client.name, options.forward),
-      onSeries: (series) => {
-        if (hasLongName(series, options.maxNameBytes)) (this.#long ??= new WeakSet()).add(series);
-      },
+      intern: (series) => this.#intern(series),
     });
+    this.#owner = this.#store.names.hold(client.name);
+    this.#attributes = withClient(client.name, options.forward);
+  }
+
+  #intern(series: SeriesDefinition): number {
+    let refusal = 0;
+    if (this.#refused.has(series.metric)) refusal = REFUSED_METRIC;
+    else if (hasLongName(series, this.#options.maxNameBytes)) refusal = LONG_NAME;
+    if (refusal !== 0) {
+      this.#hasRefused = true;
+      return refusal;
+    }
+    return this.#store.internDefinition(
+      { ...series, attributes: this.#attributes(series.attributes) },
+      this.#owner,
+    );
+  }
+
+  /** Lets the series of the stream go. */
+  [Symbol.dispose](): void {
+    this.#decoder.close();
+    this.#store.names.release(this.#owner);
   }
 
   /** Some batches are not acknowledged yet. */
@@ -120,7 +156,7 @@ export class AcknowledgedReceiver {
       return room;
     });
     const received = batch.length - before;
-    if (this.#refused.size > 0 || this.#long) batch.retain(before, (series) => this.#isTaken(series));
+    if (this.#hasRefused) batch.retain(before, (series) => this.#isTaken(series));
     const points = batch.length - before;
     batch.credit(client, sequence);
     builder.add(batch);
@@ -132,11 +168,9 @@ export class AcknowledgedReceiver {
     return points;
   }
 
-  #isTaken(series: Series): boolean {
-    if (this.#refused.has(series.metric)) return false;
-    if (!this.#long?.has(series)) return true;
-    this.longNames++;
-    return false;
+  #isTaken(series: number): boolean {
+    if (series === LONG_NAME) this.longNames++;
+    return series >= FIRST_SERIES;
   }
 
   /** Acknowledges the batches that have become safe, if there are any. */

@@ -214,6 +214,7 @@ export class ClientConnection {
       }
       this.report();
       this.#plain?.[Symbol.dispose]();
+      this.#acknowledged?.[Symbol.dispose]();
       this.#giveBudget();
       if (this.#isAdmitted) this.#left();
     }
@@ -295,7 +296,7 @@ export class ClientConnection {
       return false;
     }
     const { name, grant, versions } = greeted;
-    const { limits, metrics, clients, gatherer, tables, stats } = this.#shared;
+    const { limits, metrics, clients, gatherer, stats } = this.#shared;
     this.#name = name;
     this.#pacer = limits.bytesPerSecond < Infinity ? new Pacer(limits.bytesPerSecond) : null;
     this.#isOurs = grant === null;
@@ -306,8 +307,7 @@ export class ClientConnection {
         metrics,
         clients,
         builder: gatherer.builder,
-        tables,
-        limits,
+        maxNameBytes: limits.maxNameBytes,
         stats,
         onRefusedMetric: (problem) => this.#refuseMetric(problem),
       });

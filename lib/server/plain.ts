@@ -6,7 +6,7 @@ import type { BatchBuilder } from "../points/batch_builder.ts";
 import type { ClientMetrics } from "./client_metrics.ts";
 import type { ClientRecord, ClientTable } from "../points/origins.ts";
 import type { FrameReader } from "../wire/frames.ts";
-import { PointDecoder, type PointDecoderLimits, type RejectedPoints } from "../wire/point_decoder.ts";
+import { PointDecoder, type RejectedPoints } from "../wire/point_decoder.ts";
 import { PostcardReader } from "../postcard.ts";
 import {
   MAX_METRIC_ID,
@@ -17,7 +17,6 @@ import {
   type RegisterMetrics,
 } from "../wire/protocol.ts";
 import { RegistryError } from "../points/registry.ts";
-import type { TableBudget } from "../wire/series_table.ts";
 
 export interface PlainReceiverOptions {
   /** The name that the client greeted with. */
@@ -27,9 +26,8 @@ export interface PlainReceiverOptions {
   metrics: ClientMetrics;
   clients: ClientTable;
   builder: BatchBuilder;
-  /** The memory for tables of series. */
-  tables: TableBudget;
-  limits: PointDecoderLimits;
+  /** Bytes of kinds and of keys of attributes. */
+  maxNameBytes: number;
   /** Counters to update. */
   stats: { points: number; rejectedPoints: number };
   onRefusedMetric: (problem: string) => void;
@@ -46,7 +44,8 @@ export class PlainReceiver implements Disposable {
 
   constructor(options: PlainReceiverOptions) {
     this.#options = options;
-    this.#decoder = new PointDecoder(options.tables, options.limits);
+    const { name: owner, builder: { store }, maxNameBytes } = options;
+    this.#decoder = new PointDecoder({ store, owner, maxNameBytes });
   }
 
   /** Points that were refused so far, by reason. */
@@ -122,7 +121,7 @@ export class PlainReceiver implements Disposable {
     }
   }
 
-  /** Gives back the memory of its tables. */
+  /** Lets the names of its senders go. */
   [Symbol.dispose](): void {
     this.#decoder.close();
   }

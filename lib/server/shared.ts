@@ -7,7 +7,6 @@ import type { Gatherer } from "./gatherer.ts";
 import type { Logger } from "../base/log.ts";
 import { DEFAULT_NAME_BYTES } from "../wire/names.ts";
 import type { Safety } from "./acknowledged.ts";
-import type { TableBudget } from "../wire/series_table.ts";
 import type { TlsTerminator } from "./tls.ts";
 
 /** Timeouts of a conversation, in milliseconds. */
@@ -68,7 +67,6 @@ export interface ServerShared {
   readonly safety: Safety;
   readonly limits: ServerLimits;
   readonly stats: ServerStats;
-  readonly tables: TableBudget;
   readonly frames: FrameBudget;
   /** Where connections put their points. */
   readonly gatherer: Gatherer;

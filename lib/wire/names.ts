@@ -1,5 +1,5 @@
 /** How long names from the network may be: of clients, metrics, units, kinds of resources, keys of attributes. */
-import { CLIENT_ATTRIBUTE, type Series } from "../points/measurement.ts";
+import { CLIENT_ATTRIBUTE, type SeriesDefinition } from "../points/measurement.ts";
 
 /** Bytes of a name where nothing else is said. */
 export const DEFAULT_NAME_BYTES = 255;
@@ -14,7 +14,10 @@ export function isLonger(text: string, bytes: number): boolean {
 
 /** Whether one of the names of a series is longer; ids and values are no names. */
 export function hasLongName(
-  { resourceKind, consumerKind, attributes }: Pick<Series, "resourceKind" | "consumerKind" | "attributes">,
+  { resourceKind, consumerKind, attributes }: Pick<
+    SeriesDefinition,
+    "resourceKind" | "consumerKind" | "attributes"
+  >,
   bytes: number,
 ): boolean {
   return isLonger(resourceKind, bytes) || isLonger(consumerKind, bytes) ||

@@ -1,21 +1,16 @@
 /**
- * Decodes measurements into columns: the hot path of the server. Nothing is allocated per point; a series is decoded
- * once, then recognised by its bytes (see {@linkcode ./series_table.ts}).
+ * Decodes measurements into columns: the hot path of the server. Nothing is allocated per point. A point is recognised
+ * by the bytes of its tail, which are nearly always those of the series that followed last time; text is not decoded.
  */
 import type { BatchBuilder } from "../points/batch_builder.ts";
-import { type Attribute, CLIENT_ATTRIBUTE, MAX_SECONDS, type Metric, Series } from "../points/measurement.ts";
+import { MAX_SECONDS, type Metric } from "../points/measurement.ts";
+import { NO_CLIENT } from "../points/client_names.ts";
+import { SERIES_FLAGS, type SeriesStore, seriesStore } from "../points/series_store.ts";
+import { readValue, skipTail, VALUE } from "../points/tail.ts";
 import { PostcardError, PostcardReader } from "../postcard.ts";
-import { MAX_METRIC_ID, readValue, VALUE } from "./protocol.ts";
-import { hasLongName } from "./names.ts";
-import {
-  ENTRY_LONG_NAME,
-  ENTRY_UNKNOWN_METRIC,
-  hashTail,
-  SeriesTable,
-  type TableBudget,
-} from "./series_table.ts";
+import { MAX_METRIC_ID } from "./protocol.ts";
 
-/** Senders that one connection may speak for before the tables of all of them are forgotten. */
+/** Senders that one connection may speak for before all of them are forgotten. */
 const MAX_SENDERS = 4096;
 
 /** Points that were refused, by reason. */
@@ -27,79 +22,72 @@ export interface RejectedPoints {
   longName: number;
 }
 
-/** Length of a tail, from the resource kind to the last attribute. @throws {PostcardError} */
-function skipTail(reader: PostcardReader): number {
-  const start = reader.offset;
-  for (let i = 0; i < 4; i++) reader.skip(reader.length());
-  const attributes = reader.length(3);
-  for (let i = 0; i < attributes; i++) {
-    reader.skip(reader.length());
-    skipValue(reader, reader.discriminant(5));
-  }
-  return reader.offset - start;
-}
-
-/** Steps over a value; text is not looked at. */
-function skipValue(reader: PostcardReader, kind: number): void {
-  if (kind === VALUE.f64) reader.f64();
-  else if (kind === VALUE.u64) reader.u64Number();
-  else if (kind === VALUE.bool) reader.bool();
-  else if (kind === VALUE.str) reader.skip(reader.length());
-  else for (let n = reader.length(); n > 0; n--) reader.u64Number();
-}
-
-/** A text that the table may know. @throws {PostcardError} */
-function readText(table: SeriesTable, bytes: Uint8Array, view: DataView, reader: PostcardReader): string {
-  const length = reader.length();
-  reader.skip(length);
-  return table.text(bytes, view, reader.offset - length, reader.offset);
-}
-
-export interface PointDecoderLimits {
-  /** Series of one sender that are remembered. @default as many as the budget allows */
-  maxSeries?: number;
+export interface PointDecoderOptions {
+  /** Where the series are. @default that of the process */
+  store?: SeriesStore;
+  /** The client whose share of memory new series take. @default {""} this process */
+  owner?: string;
   /** Bytes of kinds and of keys of attributes. @default {Infinity} */
   maxNameBytes?: number;
 }
 
-/** The decoder of one connection: its metric ids, and its tables of series. */
+/** Whose name is in messages of this connection. */
+interface Sender {
+  /** Its number in the store, which is held. */
+  readonly client: number;
+  /** The series of its last point. */
+  last: number;
+}
+
+/** Marks of points that are refused, instead of the number of a series. */
+const UNKNOWN_METRIC = 1;
+const LONG_NAME = 2;
+
+/** The decoder of one connection: its metric ids, and what came last of whom. */
 export class PointDecoder {
   readonly rejected: RejectedPoints = { unknownMetric: 0, wrongKind: 0, badTime: 0, longName: 0 };
-  readonly #metrics: (Metric | undefined)[] = [];
-  readonly #tables = new Map<string, SeriesTable>();
-  readonly #budget: TableBudget;
-  readonly #limits: PointDecoderLimits;
+  readonly store: SeriesStore;
+  /** By the ids of this connection, numbers in the store; -1 for ids that are not registered. */
+  #metrics = new Int32Array(16).fill(-1);
+  readonly #senders = new Map<string, Sender>();
+  readonly #owner: number;
+  readonly #maxNameBytes: number;
 
-  constructor(budget: TableBudget, limits: PointDecoderLimits = {}) {
-    this.#limits = limits;
-    this.#budget = budget;
+  constructor({ store = seriesStore, owner = "", maxNameBytes = Infinity }: PointDecoderOptions = {}) {
+    this.store = store;
+    this.#owner = owner === "" ? NO_CLIENT : store.names.hold(owner);
+    this.#maxNameBytes = maxNameBytes;
   }
 
-  /** Gives the tables' share of the budget back. */
+  /** To be called once, when the connection has ended. */
   close(): void {
-    for (const table of this.#tables.values()) table.close();
-    this.#tables.clear();
+    this.#forgetSenders();
+    this.store.names.release(this.#owner);
+  }
+
+  #forgetSenders(): void {
+    for (const { client } of this.#senders.values()) this.store.names.release(client);
+    this.#senders.clear();
   }
 
   /** Points that carry `id` are of this metric from now on. */
   setMetric(id: number, metric: Metric): void {
-    const known = this.#metrics[id];
-    if (known === metric) return;
-    this.#metrics[id] = metric;
-    for (const table of this.#tables.values()) {
-      if (known) table.clear();
-      else table.forgetUnknown();
+    if (id >= this.#metrics.length) {
+      const larger = new Int32Array(2 * id).fill(-1);
+      larger.set(this.#metrics);
+      this.#metrics = larger;
     }
+    this.#metrics[id] = this.store.metricNumber(metric);
   }
 
-  #table(sender: string): SeriesTable {
-    let table = this.#tables.get(sender);
-    if (!table) {
-      if (this.#tables.size >= MAX_SENDERS) this.close();
-      table = new SeriesTable(this.#budget, this.#limits.maxSeries);
-      this.#tables.set(sender, table);
+  #sender(name: string): Sender {
+    let sender = this.#senders.get(name);
+    if (!sender) {
+      if (this.#senders.size >= MAX_SENDERS) this.#forgetSenders();
+      sender = { client: this.store.names.hold(name), last: 0 };
+      this.#senders.set(name, sender);
     }
-    return table;
+    return sender;
   }
 
   /**
@@ -141,10 +129,17 @@ export class PointDecoder {
     sender: string,
     out: BatchBuilder,
   ): void {
-    const table = this.#table(sender);
+    const store = this.store;
+    const from = this.#sender(sender);
+    const { client } = from;
+    const numbers = this.#metrics;
+    let { metrics, clients, tailStart, tailLength, following, seen, flags } = store;
+    let tails = store.arena.view;
+    let { last } = from;
     const end = reader.end;
     let at = reader.offset;
     let batch = out.current;
+    batch.begin();
     let row = batch.length;
     let { series, seconds, nanos, values } = batch;
     let capacity = seconds.length;
@@ -236,35 +231,38 @@ export class PointDecoder {
       if (at >= end) throw new PostcardError("end_of_input", pointStart, "a point is not complete");
 
       // The tail. A tail that begins with the bytes of a whole tail is that tail.
-      const last = table.last;
-      let entry = last >= 0 ? table.following[last] : -1;
-      if (entry >= 0 && table.metricIds[entry] === metricId) {
-        const pool = table.poolView;
-        const tail = table.tailStart[entry];
-        const lastWord = table.tailLength[entry] - 4;
-        if (at + lastWord + 4 > end) entry = -1;
-        else {
+      const metric = metricId < numbers.length ? numbers[metricId] : -1;
+      let number = following[last];
+      let known = false;
+      if (metrics[number] === metric && clients[number] === client) {
+        const lastWord = tailLength[number] - 4;
+        if (at + lastWord + 4 <= end) {
+          const tail = tailStart[number];
           let i = 0;
-          while (i < lastWord && pool.getInt32(tail + i, true) === view.getInt32(at + i, true)) i += 4;
-          if (i < lastWord || pool.getInt32(tail + lastWord, true) !== view.getInt32(at + lastWord, true)) {
-            entry = -1;
-          } else at += lastWord + 4;
+          while (i < lastWord && tails.getInt32(tail + i, true) === view.getInt32(at + i, true)) i += 4;
+          known = i >= lastWord &&
+            tails.getInt32(tail + lastWord, true) === view.getInt32(at + lastWord, true);
+          if (known) at += lastWord + 4;
         }
-      } else entry = -1;
-      if (entry < 0) {
-        reader.offset = at;
-        entry = this.#intern(table, bytes, view, reader, metricId, sender);
-        at = reader.offset;
-        // Interning may have dropped all that the table knew.
-        if (last >= 0 && last < table.size && table.last === last) table.following[last] = entry;
       }
-      table.last = entry;
+      if (!known) {
+        reader.offset = at;
+        number = this.#find(bytes, view, reader, metric, client);
+        at = reader.offset;
+        if (number === UNKNOWN_METRIC || number === LONG_NAME) {
+          if (number === UNKNOWN_METRIC) this.rejected.unknownMetric++;
+          else this.rejected.longName++;
+          continue;
+        }
+        // A new series may have made the columns grow.
+        ({ metrics, clients, tailStart, tailLength, following, seen, flags } = store);
+        tails = store.arena.view;
+        following[last] = number;
+      }
+      last = number;
 
-      const entryKind = table.kinds[entry];
-      if (entryKind !== kind) {
-        if (entryKind === ENTRY_UNKNOWN_METRIC) this.rejected.unknownMetric++;
-        else if (entryKind === ENTRY_LONG_NAME) this.rejected.longName++;
-        else this.rejected.wrongKind++;
+      if ((flags[number] & SERIES_FLAGS.u64 ? VALUE.u64 : VALUE.f64) !== kind) {
+        this.rejected.wrongKind++;
         continue;
       }
       if (fraction >= 1e9) {
@@ -279,11 +277,13 @@ export class PointDecoder {
       if (row === capacity) {
         batch.length = row;
         batch = out.rotate();
+        batch.begin();
         ({ series, seconds, nanos, values } = batch);
         capacity = seconds.length;
         row = 0;
       }
-      series[row] = table.series[entry]!;
+      seen[number] = store.epoch;
+      series[row] = number;
       seconds[row] = secs;
       nanos[row] = fraction;
       values[row] = value;
@@ -292,48 +292,31 @@ export class PointDecoder {
       batch.length = row;
     }
     reader.offset = at;
+    from.last = last;
   }
 
-  /** The entry of the tail at the reader's offset, which is moved behind it. */
-  #intern(
-    table: SeriesTable,
+  /** The series of the tail at the reader's offset, which is moved behind it; or why the point is refused. */
+  #find(
     bytes: Uint8Array,
     view: DataView,
     reader: PostcardReader,
-    metricId: number,
-    sender: string,
+    metric: number,
+    client: number,
   ): number {
     const start = reader.offset;
-    const length = skipTail(reader);
-    const hash = hashTail(view, start, length, metricId);
-    const known = table.find(hash, metricId, view, start, length);
-    if (known >= 0) return known;
-
-    const end = reader.offset;
-    reader.offset = start;
-    const resourceKind = readText(table, bytes, view, reader);
-    const resourceId = readText(table, bytes, view, reader);
-    const consumerKind = readText(table, bytes, view, reader);
-    const consumerId = readText(table, bytes, view, reader);
-    const attributesHash = hashTail(view, reader.offset, end - reader.offset, 0);
-    let attributes = table.findAttributes(attributesHash, bytes, reader.offset, end);
-    if (!attributes) {
-      const encoded = bytes.slice(reader.offset, end);
-      const decoded = reader.sequence((r): Attribute => [readText(table, bytes, view, r), readValue(r)]);
-      // A hop passes the name of the first client on: it is not replaced by the hop's.
-      if (!decoded.some(([name]) => name === CLIENT_ATTRIBUTE)) decoded.push([CLIENT_ATTRIBUTE, sender]);
-      table.keepAttributes(attributesHash, encoded, decoded);
-      attributes = decoded;
-    }
-    reader.offset = end;
-
-    const metric = this.#metrics[metricId];
-    if (!metric) return table.add(hash, metricId, bytes, start, length, ENTRY_UNKNOWN_METRIC, null);
-    const { maxNameBytes = Infinity } = this.#limits;
-    if (hasLongName({ resourceKind, consumerKind, attributes }, maxNameBytes)) {
-      return table.add(hash, metricId, bytes, start, length, ENTRY_LONG_NAME, null);
-    }
-    const series = new Series(metric, resourceKind, resourceId, consumerKind, consumerId, attributes);
-    return table.add(hash, metricId, bytes, start, length, VALUE[metric.type], series);
+    const { longestName, namesClient } = skipTail(bytes, reader);
+    if (metric < 0) return UNKNOWN_METRIC;
+    if (longestName > this.#maxNameBytes) return LONG_NAME;
+    // A hop passes the name of the first client on: it is not replaced by the hop's.
+    return this.store.intern(
+      metric,
+      namesClient ? NO_CLIENT : client,
+      this.#owner,
+      bytes,
+      view,
+      start,
+      reader.offset - start,
+      namesClient,
+    );
   }
 }

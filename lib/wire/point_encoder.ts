@@ -1,16 +1,13 @@
 /**
- * Encodes points for SendMeasurements: the hot path of the client. What repeats in a series is encoded once and copied
- * from then on. Metrics are numbered in the order in which they appear; the numbers hold for the life of the encoder,
- * so a new connection only needs the definitions again.
+ * Encodes points for SendMeasurements: the hot path of the client. A series has the bytes in which it goes over the
+ * wire; they are copied. Metrics are numbered in the order in which they appear; the numbers hold for the life of the
+ * encoder, so a new connection only needs the definitions again.
  */
 import { enlarged } from "../base/bytes.ts";
-import {
-  type Batch,
-  CLIENT_ATTRIBUTE,
-  type Metric,
-  reserveCacheSlots,
-  type Series,
-} from "../points/measurement.ts";
+import { NO_CLIENT } from "../points/client_names.ts";
+import { type Batch, CLIENT_ATTRIBUTE } from "../points/measurement.ts";
+import { SERIES_FLAGS, type SeriesStore, seriesStore } from "../points/series_store.ts";
+import { VALUE, writeTail } from "../points/tail.ts";
 import { PostcardWriter, putVarint, varintLength } from "../postcard.ts";
 import { isAlumetUnit, unitDisplayName } from "../points/units.ts";
 import {
@@ -19,9 +16,7 @@ import {
   MAX_BODY_BYTES,
   MAX_METRIC_ID,
   MESSAGE,
-  VALUE,
   type WireMetric,
-  writeValue,
 } from "./protocol.ts";
 
 /** Longest run of numbers in a point: time (10 + 5), kind (1), value (10). */
@@ -29,20 +24,16 @@ const MAX_NUMBERS_BYTES = 26;
 /** A RegisterMetrics frame is cut above this. */
 const MAX_REGISTRATION_BYTES = 1024 * 1024;
 
-/** A series as it goes over the wire. */
-interface EncodedSeries {
-  readonly encoder: PointEncoder;
+/** A series whose attributes name a client in an unusual place: that one is the sender. */
+interface Odd {
+  readonly generation: number;
   readonly sender: string;
-  /** `false` where the protocol has no number for the metric, or no frame is large enough. */
-  readonly sendable: boolean;
-  readonly isF64: boolean;
-  /** Varint of the metric's id. */
-  readonly head: Uint8Array;
-  /** From the resource kind to the last attribute. */
+  /** Its tail without that attribute. */
   readonly tail: Uint8Array;
 }
 
-const slot = reserveCacheSlots();
+/** How many of those are remembered. */
+const MAX_ODD = 1024;
 
 /** Why {@linkcode PointEncoder.add} stopped. */
 export type AddResult =
@@ -62,7 +53,10 @@ export class PointEncoder {
   /** Row of the batch that comes next, after {@linkcode PointEncoder.add}. */
   nextRow = 0;
   readonly #clientName: string;
-  readonly #ids = new Map<Metric, number>();
+  readonly #store: SeriesStore;
+  /** Varints of the ids of metrics, by their numbers in the store; `null` where the protocol has none. */
+  readonly #heads: (Uint8Array | null | undefined)[] = [];
+  readonly #odd = new Map<number, Odd>();
   readonly #metrics: WireMetric[] = [];
   #bytes = new Uint8Array(8192);
   #view = new DataView(this.#bytes.buffer);
@@ -71,11 +65,14 @@ export class PointEncoder {
   #headroom = 0;
   /** Whom the points in the frame are from, and how that begins the body. */
   #sender: string | undefined;
+  /** Its number in the store, if the series say it. */
+  #senderNumber = -1;
   #prefix: Uint8Array = new Uint8Array(0);
 
   /** @param clientName Sender of the points that did not come from another client. */
-  constructor(clientName: string) {
+  constructor(clientName: string, store: SeriesStore = seriesStore) {
     this.#clientName = clientName;
+    this.#store = store;
   }
 
   /** Bytes of encoded points. */
@@ -111,60 +108,76 @@ export class PointEncoder {
     }
   }
 
-  #encodeSeries(series: Series): EncodedSeries {
-    const { metric } = series;
-    const id = this.#ids.get(metric) ?? this.#metrics.length;
-    if (id === this.#metrics.length && id <= MAX_METRIC_ID) {
-      this.#ids.set(metric, id);
-      this.#metrics.push({ id, name: metric.name, type: metric.type, unit: metric.unit });
+  #headOf(series: number): Uint8Array | null {
+    const number = this.#store.metrics[series];
+    let head = this.#heads[number];
+    if (head === undefined) {
+      const id = this.#metrics.length;
+      head = id <= MAX_METRIC_ID ? new PostcardWriter(16).u64(id).written.slice() : null;
+      this.#heads[number] = head;
+      const { name, type, unit } = this.#store.metricOf(series);
+      if (head !== null) this.#metrics.push({ id, name, type, unit });
     }
-    // Points that a server passes on go under the name of the client that measured them: then a server of any kind
-    // calls them by that name.
-    let sender = this.#clientName;
-    let { attributes } = series;
-    const origin = attributes.findLastIndex(([name]) => name === CLIENT_ATTRIBUTE);
-    if (origin >= 0 && typeof attributes[origin][1] === "string") {
-      sender = attributes[origin][1];
-      attributes = attributes.filter((_, i) => i !== origin);
-    }
-    const writer = new PostcardWriter();
-    writer.string(series.resourceKind).string(series.resourceId);
-    writer.string(series.consumerKind).string(series.consumerId);
-    writer.sequence(attributes, (w, [name, value]) => writeValue(w.string(name), value));
-    const encoded: EncodedSeries = {
-      encoder: this,
-      sender,
-      sendable: id <= MAX_METRIC_ID && writer.length + 3 * sender.length + 64 <= MAX_BODY_BYTES,
-      isF64: metric.type === "f64",
-      head: new PostcardWriter().u64(id).written.slice(),
-      tail: writer.written.slice(),
-    };
-    series.cache[slot] = encoded;
-    return encoded;
+    return head;
   }
 
-  #encodedOf(series: Series): EncodedSeries {
-    const encoded = series.cache[slot] as EncodedSeries | undefined;
-    return encoded?.encoder === this ? encoded : this.#encodeSeries(series);
+  #isOdd(series: number): boolean {
+    const { clients, flags } = this.#store;
+    return clients[series] === NO_CLIENT && (flags[series] & SERIES_FLAGS.namesClient) !== 0;
   }
 
-  /** The name under which points of this series are sent. */
-  senderOf(series: Series): string {
-    return this.#encodedOf(series).sender;
+  #oddOf(series: number): Odd {
+    const generation = this.#store.generations[series];
+    let odd = this.#odd.get(series);
+    if (odd?.generation !== generation) {
+      const definition = this.#store.definitionOf(series);
+      const { attributes } = definition;
+      const at = attributes.findLastIndex(([name]) => name === CLIENT_ATTRIBUTE);
+      const value = attributes[at][1];
+      const isName = typeof value === "string";
+      const rest = isName ? attributes.filter((_, i) => i !== at) : attributes;
+      const writer = new PostcardWriter(128);
+      writeTail(writer, { ...definition, attributes: rest }, rest.length);
+      odd = { generation, sender: isName ? value : this.#clientName, tail: writer.written.slice() };
+      if (this.#odd.size >= MAX_ODD) this.#odd.clear();
+      this.#odd.set(series, odd);
+    }
+    return odd;
+  }
+
+  /** The name under which points of a series are sent. */
+  senderOf(series: number): string {
+    if (this.#isOdd(series)) return this.#oddOf(series).sender;
+    const client = this.#store.clients[series];
+    return client === NO_CLIENT ? this.#clientName : this.#store.names.nameOf(client);
+  }
+
+  #tailLength(series: number): number {
+    return this.#isOdd(series) ? this.#oddOf(series).tail.length : this.#store.tailLength[series];
+  }
+
+  /** Whether the points of a series have a place in the protocol and in a frame. */
+  #isSendable(series: number, head: Uint8Array | null): head is Uint8Array {
+    const length = this.#tailLength(series);
+    return head !== null && (length < MAX_BODY_BYTES / 8 ||
+      length + 3 * this.senderOf(series).length + 64 <= MAX_BODY_BYTES);
   }
 
   /** Bytes that the points of a batch take when they are encoded. */
   measure(batch: Batch): number {
     const { series, seconds, nanos, values, exact, length } = batch;
+    const { flags } = this.#store;
     let bytes = 0;
     for (let row = 0; row < length; row++) {
-      const { sendable, isF64, head, tail } = this.#encodedOf(series[row]);
-      if (!sendable) continue;
-      bytes += head.length + varintLength(seconds[row]) + varintLength(nanos[row]) + 1 + tail.length;
-      if (isF64) bytes += 8;
-      else {bytes += exact?.has(row)
-          ? 8 + (values[row] >= 2 ** 56 ? 1 : 0) + (values[row] >= 2 ** 63 ? 1 : 0)
-          : varintLength(values[row]);}
+      const number = series[row];
+      const head = this.#headOf(number);
+      if (!this.#isSendable(number, head)) continue;
+      bytes += head.length + varintLength(seconds[row]) + varintLength(nanos[row]) + 1 +
+        this.#tailLength(number);
+      if ((flags[number] & SERIES_FLAGS.u64) === 0) bytes += 8;
+      else if (exact?.has(row)) {
+        bytes += 8 + (values[row] >= 2 ** 56 ? 1 : 0) + (values[row] >= 2 ** 63 ? 1 : 0);
+      } else bytes += varintLength(values[row]);
     }
     return bytes;
   }
@@ -176,26 +189,37 @@ export class PointEncoder {
    */
   add(batch: Batch, row: number, maxBytes: number): AddResult {
     const { series, seconds, nanos, values, length } = batch;
+    const { clients, tailStart, tailLength, flags, arena } = this.#store;
+    // The number may be somebody else's by now.
+    this.#senderNumber = -1;
     for (; row < length; row++) {
-      const encoded = this.#encodedOf(series[row]);
-      if (!encoded.sendable) {
+      const number = series[row];
+      const head = this.#headOf(number);
+      if (!this.#isSendable(number, head)) {
         this.unsendable++;
         continue;
       }
-      if (this.points === 0) this.#begin(encoded.sender);
-      else if (encoded.sender !== this.#sender) {
-        this.nextRow = row;
-        return "sender";
+      const odd = this.#isOdd(number) ? this.#oddOf(number) : null;
+      const senderNumber = odd ? -1 : clients[number];
+      if (this.points === 0) this.#begin(this.senderOf(number), senderNumber);
+      else if (senderNumber < 0 || senderNumber !== this.#senderNumber) {
+        if (this.senderOf(number) !== this.#sender) {
+          this.nextRow = row;
+          return "sender";
+        }
+        this.#senderNumber = senderNumber;
       }
-      const { head, tail } = encoded;
+      const tail = odd ? odd.tail : arena.bytes;
+      const tailFrom = odd ? 0 : tailStart[number];
+      const tailBytes = odd ? odd.tail.length : tailLength[number];
       const start = this.#length;
-      this.#reserve(head.length + MAX_NUMBERS_BYTES + tail.length);
+      this.#reserve(head.length + MAX_NUMBERS_BYTES + tailBytes);
       const bytes = this.#bytes;
       let at = start;
       for (let i = 0; i < head.length; i++) bytes[at++] = head[i];
       at = putVarint(bytes, at, seconds[row]);
       at = putVarint(bytes, at, nanos[row]);
-      if (encoded.isF64) {
+      if ((flags[number] & SERIES_FLAGS.u64) === 0) {
         bytes[at++] = VALUE.f64;
         this.#view.setFloat64(at, values[row], true);
         at += 8;
@@ -204,9 +228,9 @@ export class PointEncoder {
         const exact = batch.exact === null ? undefined : batch.exact.get(row);
         at = exact === undefined ? putVarint(bytes, at, values[row]) : putBigVarint(bytes, at, exact);
       }
-      if (tail.length < 64) { for (let i = 0; i < tail.length; i++) bytes[at + i] = tail[i]; }
-      else bytes.set(tail, at);
-      at += tail.length;
+      if (tailBytes < 64) { for (let i = 0; i < tailBytes; i++) bytes[at + i] = tail[tailFrom + i]; }
+      else bytes.set(tail.subarray(tailFrom, tailFrom + tailBytes), at);
+      at += tailBytes;
 
       const limit = Math.min(maxBytes, MAX_BODY_BYTES - this.#headroom);
       if (at - this.#headroom > limit && this.points > 0) {
@@ -240,7 +264,8 @@ export class PointEncoder {
     this.#length = this.#headroom;
   }
 
-  #begin(sender: string): void {
+  #begin(sender: string, senderNumber: number): void {
+    this.#senderNumber = senderNumber;
     if (sender !== this.#sender) {
       this.#sender = sender;
       this.#prefix = new PostcardWriter().string(sender).discriminant(MESSAGE.sendMeasurements).written

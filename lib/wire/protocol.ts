@@ -2,7 +2,7 @@
  * The messages of the relay protocol, version 2, and their frames: see docs/protocol.md. Measurements have a codec of
  * their own, on columns: {@linkcode ./point_decoder.ts} and {@linkcode ./point_encoder.ts}.
  */
-import type { AttributeValue, Metric, ValueType } from "../points/measurement.ts";
+import type { Metric, ValueType } from "../points/measurement.ts";
 import { PostcardError, type PostcardReader, PostcardWriter } from "../postcard.ts";
 
 /** The version that both ends must agree on. */
@@ -51,8 +51,6 @@ export const PLAIN_MESSAGE_END = 4;
 export const MESSAGE_END = 21;
 /** Bytes of an instance id. */
 export const INSTANCE_BYTES = 16;
-/** Discriminants of the value enum. */
-export const VALUE = { f64: 0, u64: 1, bool: 2, str: 3, listU64: 4 } as const;
 
 export interface Greet {
   readonly type: "greet";
@@ -222,29 +220,4 @@ export function encodeFrame(sender: string, message: ControlMessage): Uint8Array
   const frame = writer.written;
   new DataView(frame.buffer, frame.byteOffset).setUint32(0, frame.length - FRAME_HEADER_BYTES);
   return frame;
-}
-
-/** Writes a value with its discriminant: f64 for a number, u64 for a bigint. */
-export function writeValue(writer: PostcardWriter, value: AttributeValue): void {
-  if (typeof value === "number") writer.discriminant(VALUE.f64).f64(value);
-  else if (typeof value === "bigint") writer.discriminant(VALUE.u64).u64(value);
-  else if (typeof value === "boolean") writer.discriminant(VALUE.bool).bool(value);
-  else if (typeof value === "string") writer.discriminant(VALUE.str).string(value);
-  else writer.discriminant(VALUE.listU64).sequence(value, (w, item) => w.u64(item));
-}
-
-/** The inverse of {@linkcode writeValue}. */
-export function readValue(reader: PostcardReader): AttributeValue {
-  switch (reader.discriminant(5)) {
-    case VALUE.f64:
-      return reader.f64();
-    case VALUE.u64:
-      return reader.u64();
-    case VALUE.bool:
-      return reader.bool();
-    case VALUE.str:
-      return reader.string();
-    default:
-      return reader.sequence((r) => r.u64());
-  }
 }

@@ -373,7 +373,7 @@ function network(): InputPlugin<unknown> {
           const batch = numbered(10);
           batch.truncate(6);
           batch.credit(a, 1);
-          for (let i = 0; i < 4; i++) batch.push(batch.series[0], 1, i, i);
+          for (let i = 0; i < 4; i++) batch.pushNumber(batch.series[0], 1, i, i);
           batch.credit(b);
           a.receivedPoints += 6 + 3;
           a.duplicatePoints += 3;

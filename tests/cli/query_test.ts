@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { render, type Row } from "../../lib/cli/rows.ts";
 import { main } from "../../lib/cli.ts";
-import { Gathering, newColumns, Numbering } from "../../lib/outputs/sqlite/gather.ts";
+import { Gathering, Known, newColumns } from "../../lib/outputs/sqlite/gather.ts";
 import { Store } from "../../lib/outputs/sqlite/store.ts";
 import { linux, needs } from "../kit/needs.ts";
 import { cpuSeconds, peakMemory, PROGRAM, runProgram } from "../kit/process.ts";
@@ -14,9 +14,9 @@ import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 /** The recorded session, in a file. */
 function storeSession(path: string): void {
   using store = new Store({ path, synchronous: "normal", keepMs: Infinity });
-  const numbering = new Numbering(0);
-  numbering.begin(Date.now());
-  const gathering = new Gathering(numbering, newColumns(10_000));
+  const known = new Known();
+  known.begin(Date.now());
+  const gathering = new Gathering(known, newColumns(10_000));
   sessionBatches().forEach((batch, i) => gathering.add(batch, i));
   store.write(gathering.group(null, false));
 }

@@ -60,7 +60,7 @@ Deno.test("a letter has its point exactly, whatever the value and the time", () 
     assert.ok(!line.includes("\n"));
     const { letter, ...read } = again(line);
     assert.deepEqual(read, point);
-    assert.deepEqual(letter.series.metric, batch.series[row].metric);
+    assert.deepEqual(letter.series.metric, batch.seriesAt(row).metric);
     assert.deepEqual([letter.reason, letter.refusedAtMs], ['it says "no"\n', 1_795_469_648_737]);
   }
   assert.equal(

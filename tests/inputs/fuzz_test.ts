@@ -39,7 +39,7 @@ const FILES: ((content: Uint8Array) => Uint8Array | null)[] = [
 
 function checkPoints(batch: Batch, what: string): void {
   for (let row = 0; row < batch.length; row++) {
-    const { metric, attributes, resourceId, consumerId } = batch.series[row];
+    const { metric, attributes, resourceId, consumerId } = batch.seriesAt(row);
     const value = batch.values[row];
     assert.ok(Number.isFinite(value), `${metric.name} is ${value} after ${what}`);
     if (metric.type === "u64") {

@@ -16,7 +16,7 @@ export function countPoints(input: Input): PointCounter {
   const done = input.run({
     push(batch) {
       for (let row = 0; row < batch.length; row++) {
-        const { name } = batch.series[row].metric;
+        const { name } = batch.seriesAt(row).metric;
         counts.set(name, (counts.get(name) ?? 0) + 1);
       }
       batch.release();

@@ -5,7 +5,6 @@ import { CLIENT_ATTRIBUTE } from "../../lib/points/measurement.ts";
 import { PointDecoder } from "../../lib/wire/point_decoder.ts";
 import { PostcardReader } from "../../lib/postcard.ts";
 import { type ControlMessage, MESSAGE, readControlMessage } from "../../lib/wire/protocol.ts";
-import { TableBudget } from "../../lib/wire/series_table.ts";
 import { withSlack } from "./bytes.ts";
 
 export function metricOf(name: string, type: ValueType = "u64", unit = { base: "1", prefix: "" }): Metric {
@@ -14,7 +13,7 @@ export function metricOf(name: string, type: ValueType = "u64", unit = { base: "
 
 /** A decoder that knows metric `id` as `metric-ID`, of the given types. */
 export function decoderWith(types: Record<number, ValueType>): PointDecoder {
-  const decoder = new PointDecoder(new TableBudget());
+  const decoder = new PointDecoder();
   for (const [id, type] of Object.entries(types)) {
     decoder.setMetric(Number(id), metricOf(`metric-${id}`, type));
   }
@@ -37,7 +36,7 @@ export function decodeBody(
   if (discriminant !== MESSAGE.sendMeasurements) {
     return { sender, message: readControlMessage(reader, discriminant) };
   }
-  const builder = new BatchBuilder(new BatchPool(capacity, 4));
+  const builder = new BatchBuilder(new BatchPool(capacity, 4, decoder.store));
   const view = new DataView(bytes.buffer);
   const count = decoder.decode(bytes, view, reader.offset, body.length, sender, builder);
   return { sender, message: { type: "sendMeasurements", count, batches: builder.take() } };
@@ -46,7 +45,7 @@ export function decodeBody(
 /** The points of a batch, one object each, without the attribute that the server adds. */
 export function pointsOf(batch: Batch, keepClient = false) {
   return Array.from({ length: batch.length }, (_, row) => {
-    const { metric, attributes, ...rest } = batch.series[row];
+    const { metric, attributes, ...rest } = batch.seriesAt(row);
     return {
       metric: metric.name,
       seconds: batch.seconds[row],

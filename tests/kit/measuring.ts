@@ -49,7 +49,7 @@ export function closing<S extends { close?(): void }>(source: S): S & Disposable
 /** `metric{attribute=value …} resource consumer value` for each point. */
 export function rows(batch: Batch): string[] {
   return Array.from({ length: batch.length }, (_, row) => {
-    const { metric, resourceKind, resourceId, consumerKind, consumerId, attributes } = batch.series[row];
+    const { metric, resourceKind, resourceId, consumerKind, consumerId, attributes } = batch.seriesAt(row);
     const list = attributes.map(([name, value]) => `${name}=${value}`).join(" ");
     const resource = resourceId === "" ? resourceKind : `${resourceKind}:${resourceId}`;
     const consumer = consumerId === "" ? consumerKind : `${consumerKind}:${consumerId}`;

@@ -46,5 +46,7 @@ export function processesOf(roots: ProcRoots, groups: Partial<ProcessGroupOption
 
 /** The processes in a batch, in order. */
 export function pids(batch: Batch): number[] {
-  return [...new Set(batch.series.slice(0, batch.length).map((series) => Number(series.consumerId)))];
+  return [
+    ...new Set(Array.from({ length: batch.length }, (_, row) => Number(batch.seriesAt(row).consumerId))),
+  ];
 }

@@ -2,7 +2,6 @@
 import type { Batch } from "../../lib/points/measurement.ts";
 import { PointDecoder } from "../../lib/wire/point_decoder.ts";
 import { MetricRegistry } from "../../lib/points/registry.ts";
-import { TableBudget } from "../../lib/wire/series_table.ts";
 import { framesOf, testdata } from "./bytes.ts";
 import { decodeBody } from "./decode.ts";
 
@@ -12,7 +11,7 @@ export function sessionBatches(
   client = "client-0",
   registry: MetricRegistry = new MetricRegistry(),
 ): Batch[] {
-  const decoder = new PointDecoder(new TableBudget());
+  const decoder = new PointDecoder();
   const batches: Batch[] = [];
   for (const frame of framesOf(testdata(`sessions/${name}/${client}.bin`))) {
     const { sender, message } = decodeBody(frame.subarray(4), decoder);

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { BatchReader } from "../../lib/journal.ts";
-import type { Batch, Series } from "../../lib/points/measurement.ts";
+import type { Batch, SeriesDefinition } from "../../lib/points/measurement.ts";
 import type { Output, PluginContext } from "../../lib/plugin.ts";
 import { type CaseName, casesOf, contract, type Instance, type Target } from "../kit/contract.ts";
 import { type Point, seriesKey } from "../kit/contract/points.ts";
@@ -172,7 +172,7 @@ class StoreOutput implements Output {
       const known = origin && origin.sequence <= (store.sequences.get(origin.client.instance) ?? 0);
       if (known && defect !== "believes every client") continue;
       for (let row = 0; row < batch.length; row++) {
-        const series = batch.series[row];
+        const series = batch.seriesAt(row);
         const value = series.metric.type === "u64" ? batch.exactValue(row) : batch.values[row];
         const point = {
           ...definitionOf(series),
@@ -202,7 +202,9 @@ class StoreOutput implements Output {
   }
 }
 
-function definitionOf({ metric, resourceKind, resourceId, consumerKind, consumerId, attributes }: Series) {
+function definitionOf(
+  { metric, resourceKind, resourceId, consumerKind, consumerId, attributes }: SeriesDefinition,
+) {
   return { metric, resourceKind, resourceId, consumerKind, consumerId, attributes };
 }
 

@@ -4,7 +4,6 @@ import { seriesOf } from "../../lib/points/measurement.ts";
 import { hasLongName, isLonger } from "../../lib/wire/names.ts";
 import { PostcardWriter } from "../../lib/postcard.ts";
 import { MESSAGE } from "../../lib/wire/protocol.ts";
-import { hashTail, SeriesTable, TableBudget } from "../../lib/wire/series_table.ts";
 import { AcknowledgedClient, INSTANCE } from "../kit/acknowledged.ts";
 import { metricOf } from "../kit/decode.ts";
 import { Peer } from "../kit/peer.ts";
@@ -122,25 +121,6 @@ Deno.test("a client cannot define more than its number of metrics, and leaves th
   await until(() => server.points.length === 4);
   assert.deepEqual(server.points.map(({ metric }) => metric).sort(), ["g-0", "g-1", "g-2", "o-0"]);
   assert.equal(server.server.stats.rejectedPoints, 2);
-});
-
-Deno.test("the number of a client's series in memory is limited, and the points of all series are correct", async () => {
-  const table = new SeriesTable(new TableBudget(), 300);
-  const bytes = new Uint8Array(16);
-  const view = new DataView(bytes.buffer);
-  for (let n = 0; n < 2000; n++) {
-    view.setUint32(0, n);
-    table.add(hashTail(view, 0, 16, 1), 1, bytes, 0, 16, 1, null);
-    assert.ok(table.size <= 300);
-  }
-  assert.equal(table.generations, 6);
-  table.close();
-  await using server = new TestServer({ maxSeries: 256 });
-  await using peer = await Peer.client(server.port, "real", [COUNTER]);
-  const odd = Array.from({ length: 1000 }, (_, n) => ({ consumerId: `c-${n}` }));
-  for (let n = 0; n < 3; n++) await peer.send(oddFrame("real", odd));
-  await until(() => server.points.length === 3000);
-  assert.ok(server.points.every(({ value, consumerId }) => consumerId === `c-${value}`));
 });
 
 Deno.test("a client that keeps changing its instance id displaces no other client", () => {

@@ -1,17 +1,12 @@
 import assert from "node:assert/strict";
 import { type Batch, BatchPool, seriesOf } from "../../lib/points/measurement.ts";
+import { SeriesStore } from "../../lib/points/series_store.ts";
+import { writeValue } from "../../lib/points/tail.ts";
 import { BatchBuilder } from "../../lib/points/batch_builder.ts";
 import { PointDecoder } from "../../lib/wire/point_decoder.ts";
 import { PointEncoder } from "../../lib/wire/point_encoder.ts";
 import { PostcardError, PostcardReader, PostcardWriter } from "../../lib/postcard.ts";
-import {
-  encodeFrame,
-  MESSAGE,
-  readControlMessage,
-  type RegisterMetrics,
-  writeValue,
-} from "../../lib/wire/protocol.ts";
-import { hashTail, SeriesTable, TableBudget } from "../../lib/wire/series_table.ts";
+import { encodeFrame, MESSAGE, readControlMessage, type RegisterMetrics } from "../../lib/wire/protocol.ts";
 import { cases, Chance, framesOf, testdata, toHex, withSlack } from "../kit/bytes.ts";
 import { decodeBody, decoderWith, metricOf, pointsOf } from "../kit/decode.ts";
 import { batchOf, numbered, series } from "../kit/points.ts";
@@ -40,7 +35,7 @@ function bodies(encoder: PointEncoder, batches: Batch[], maxBytes = Infinity): U
 
 /** A decoder that has been told the encoder's metrics. */
 function decoderFor(encoder: PointEncoder): PointDecoder {
-  const decoder = new PointDecoder(new TableBudget());
+  const decoder = new PointDecoder();
   for (const frame of encoder.registrations(0)) {
     const reader = new PostcardReader(frame, 4);
     reader.string();
@@ -145,7 +140,7 @@ Deno.test("a frame has at most the bytes that it may have; a point that is large
   const large = series(ENERGY, [["text", "x".repeat(500)]]);
   const encoder = new PointEncoder("n");
   const batch = batchOf([[small, 1], [small, 2], [large, 3], [small, 4], [small, 5], [small, 6], [small, 7]]);
-  const decoder = new PointDecoder(new TableBudget());
+  const decoder = new PointDecoder();
   const sizes: number[] = [];
   for (const body of bodies(encoder, [batch], 100)) {
     const { message } = decodeBody(body, decoder);
@@ -294,9 +289,9 @@ Deno.test("mutated messages are decoded or refused with a PostcardError, and do 
   }
 });
 
-Deno.test("attributes that change with every point do not grow the tables without bound, and all points are right", () => {
-  const budget = new TableBudget(300_000);
-  const decoder = new PointDecoder(budget);
+Deno.test("attributes that change with every point do not grow the store without bound, and all points are right", () => {
+  const store = new SeriesStore({ limitBytes: 300_000 });
+  const decoder = new PointDecoder({ store });
   decoder.setMetric(0, ENERGY);
   let next = 0;
   for (let n = 0; n < 20; n++) {
@@ -308,47 +303,17 @@ Deno.test("attributes that change with every point do not grow the tables withou
     for (const body of bodies(encoder, [batchOf(rows)])) {
       const { message } = decodeBody(body, decoder);
       assert.ok(message.type === "sendMeasurements");
-      for (const point of message.batches.flatMap((batch) => pointsOf(batch))) {
-        assert.deepEqual(point.attributes, [["request", `id-${point.value}`]]);
+      for (const batch of message.batches) {
+        for (const point of pointsOf(batch)) {
+          assert.deepEqual(point.attributes, [["request", `id-${point.value}`]]);
+        }
+        batch.release();
       }
     }
+    store.tick();
   }
   assert.equal(next, 10_000);
-});
-
-Deno.test("a table that is full forgets all, and knows what comes after", () => {
-  const table = new SeriesTable(new TableBudget(0));
-  const bytes = new Uint8Array(64);
-  const view = new DataView(bytes.buffer);
-  for (let n = 0; n < 500; n++) {
-    view.setUint32(0, n);
-    const hash = hashTail(view, 0, 20, 1);
-    assert.equal(table.find(hash, 1, view, 0, 20), -1);
-    const entry = table.add(hash, 1, bytes, 0, 20, 1, null);
-    assert.equal(table.find(hash, 1, view, 0, 20), entry);
-    assert.equal(table.find(hashTail(view, 0, 20, 2), 2, view, 0, 20), -1);
-  }
-  assert.ok(table.generations >= 3);
-  assert.ok(table.size < 100);
-});
-
-Deno.test("series are told apart by every byte of their tails, however long", () => {
-  const table = new SeriesTable(new TableBudget());
-  for (const length of [5, 6, 7, 8, 9, 31, 32, 33, 200]) {
-    const bytes = new Uint8Array(length + 8).fill(7);
-    const view = new DataView(bytes.buffer);
-    const first = table.add(hashTail(view, 0, length, 1), 1, bytes, 0, length, 1, null);
-    for (let at = 0; at < length; at++) {
-      bytes[at] ^= 0x80;
-      assert.equal(
-        table.find(hashTail(view, 0, length, 1), 1, view, 0, length),
-        -1,
-        `length ${length}, byte ${at}`,
-      );
-      bytes[at] ^= 0x80;
-    }
-    assert.equal(table.find(hashTail(view, 0, length, 1), 1, view, 0, length), first);
-  }
+  assert.ok(store.bytes < 450_000, `the series take ${store.bytes} bytes`);
 });
 
 Deno.test("one connection may speak for thousands of senders", () => {

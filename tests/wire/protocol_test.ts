@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { type AttributeValue, MAX_SECONDS, type ValueType } from "../../lib/points/measurement.ts";
 import { PostcardError, PostcardReader } from "../../lib/postcard.ts";
-import {
-  type ControlMessage,
-  encodeFrame,
-  MAX_METRIC_ID,
-  MESSAGE,
-  readValue,
-} from "../../lib/wire/protocol.ts";
+import { type ControlMessage, encodeFrame, MAX_METRIC_ID, MESSAGE } from "../../lib/wire/protocol.ts";
+import { readValue } from "../../lib/points/tail.ts";
 import { fromHex, testdata, testdataText, toHex } from "../kit/bytes.ts";
 import { decodeBody, decoderWith, pointsOf } from "../kit/decode.ts";
 

@@ -5,7 +5,8 @@ import { greeting } from "../../tests/kit/wire.ts";
 import { BatchEncoder } from "../../lib/batches/codec.ts";
 import { Batch } from "../../lib/points/measurement.ts";
 import { PostcardReader, PostcardWriter } from "../../lib/postcard.ts";
-import { encodeFrame, MESSAGE, MESSAGE_END, OUR_RELAY_VERSION, readValue } from "../../lib/wire/protocol.ts";
+import { readValue } from "../../lib/points/tail.ts";
+import { encodeFrame, MESSAGE, MESSAGE_END, OUR_RELAY_VERSION } from "../../lib/wire/protocol.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

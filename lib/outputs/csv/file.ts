@@ -9,6 +9,7 @@ import { type CsvFormat, CsvRenderer } from "./format.ts";
 import { RowBuffer } from "../rendering/numbers.ts";
 import { columnsOf, MAX_HEADER_BYTES } from "./header.ts";
 import type { PathPattern } from "./path.ts";
+import type { SeriesTexts } from "../rendering/series_texts.ts";
 
 /** Bytes gathered for one write. */
 const WRITE_BYTES = 256 * 1024;
@@ -28,10 +29,8 @@ export interface FileContext {
   readonly clock: Clock;
   readonly pattern: PathPattern;
   readonly format: CsvFormat;
-  /** Of the renderers. */
-  readonly slot: number;
-  /** What rendered series may take in memory for each file. */
-  readonly poolBytes: number;
+  /** What is rendered once per series, for all files. */
+  readonly texts: SeriesTexts;
   readonly buffers: BufferPool;
   readonly stats: { points: number; bytes: number; rotations: number };
   /** The time for an orderly stop is over. */
@@ -120,7 +119,7 @@ export class CsvFile {
     context: FileContext,
     handle: Deno.FsFile | null = null,
   ): Promise<CsvFile> {
-    const { log, format, slot, poolBytes, pattern } = context;
+    const { log, format, texts, pattern } = context;
     for (let n = 0; n <= MAX_SIBLINGS; n++) {
       const candidate = n === 0 ? path : pattern.sibling(path, n);
       handle ??= await openForAppending(candidate);
@@ -129,7 +128,7 @@ export class CsvFile {
         const isNew = !info.isFile || info.size === 0;
         const found = isNew ? columns() : columnsOf(await readStart(handle, MAX_HEADER_BYTES), format);
         if (found) {
-          const renderer = new CsvRenderer(found, format, slot, poolBytes);
+          const renderer = new CsvRenderer(found, format, texts);
           const file = new CsvFile(candidate, renderer, handle, info, context);
           handle = null;
           file.isNew = isNew;

@@ -3,25 +3,19 @@
  * in a series (everything but time and value) is rendered once and copied from then on; numbers and times are written
  * digit by digit. Nothing is allocated per point, but for fractional f64 values.
  */
-import {
-  type Attribute,
-  type Batch,
-  type Metric,
-  reserveCacheSlots,
-  type Series,
-} from "../../points/measurement.ts";
+import type { Batch } from "../../points/measurement.ts";
 import { unitDisplayName, unitUniqueName } from "../../points/units.ts";
 import {
   compareBytes,
-  formatAttribute,
   formatF64,
   putInteger,
   putText,
   putTwoDigits,
-  putUtf8,
   type RowBuffer,
 } from "../rendering/numbers.ts";
-import { SeriesPool } from "../rendering/series_pool.ts";
+import { SeriesTexts } from "../rendering/series_texts.ts";
+import { Cells } from "./cells.ts";
+import { RowEnds } from "./row_ends.ts";
 
 export interface CsvFormat {
   readonly delimiter: string;
@@ -48,34 +42,33 @@ export const LATE_COLUMN = "__late_attributes";
 const encoder = new TextEncoder();
 
 /** The columns of attributes, from those of the points in a batch: sorted by their bytes, without doubles. */
-export function attributeColumns(batch: Batch, isOurs: (series: Series) => boolean = () => true): string[] {
+export function attributeColumns(batch: Batch, isOurs: (series: number) => boolean = () => true): string[] {
   const names = new Set<string>();
-  const seen = new Set<Series>();
+  const seen = new Set<number>();
   for (let row = 0; row < batch.length; row++) {
     const series = batch.series[row];
     if (seen.has(series)) continue;
     seen.add(series);
-    if (isOurs(series)) { for (const [name] of series.attributes) names.add(name); }
+    if (isOurs(series)) { for (const [name] of batch.seriesAt(row).attributes) names.add(name); }
   }
   return [...names].sort(compareBytes);
+}
+
+/** The first line of a file, with these columns of attributes. */
+export function headerOf(columns: readonly string[], format: CsvFormat): Uint8Array<ArrayBuffer> {
+  const cells = new Cells(format.delimiter);
+  const names = [...FIXED_COLUMNS, ...columns, LATE_COLUMN].map((name) => cells.quoted(name));
+  return encoder.encode(names.join(format.delimiter) + "\n");
 }
 
 /** Room that a row needs beside its rendered parts: the time, and the longest f64 (about 330 digits). */
 const ROW_SLACK = 512;
 
-/**
- * What a renderer keeps in the cache of a series: where its parts stand in the pool. First the metric's column and the
- * delimiter behind it, then what comes behind the value, to the end of the line.
- */
-export const CACHE_SLOTS = 4;
-const HEAD_START = 0;
-const HEAD_LENGTH = 1;
-const TAIL_LENGTH = 2;
-/** Of the pool; another one means that the parts are no longer there, or another renderer's. */
-const GENERATION = 3;
-
-/** Names of late attributes that are remembered. */
-const MAX_LATE_NAMES = 256;
+/** A metric's column; words may be copied from behind its end. */
+interface Head {
+  readonly view: DataView;
+  readonly length: number;
+}
 
 /** Renders rows for one file: its columns are known. */
 export class CsvRenderer {
@@ -84,14 +77,14 @@ export class CsvRenderer {
   readonly #format: CsvFormat;
   /** Names of the attributes that have a column. */
   readonly columns: readonly string[];
-  /** Names of attributes that have come and have no column; not all, if there are very many. */
-  readonly late: Set<string> = new Set();
   readonly #delimiter: Uint8Array;
-  readonly #special: RegExp;
-  readonly #heads = new WeakMap<Metric, string>();
-  readonly #ends = new WeakMap<readonly Attribute[], string>();
-  readonly #slot: number;
-  readonly #pool: SeriesPool;
+  readonly #cells: Cells;
+  readonly #ends: RowEnds;
+  /** The metric's column and the delimiter behind it, by the number of the metric in the store. */
+  readonly #heads: Head[] = [];
+  /** What comes behind the value, to the end of the line. */
+  readonly #texts: SeriesTexts;
+  readonly #mark = SeriesTexts.newMark();
 
   /** The time of the last row, as text. */
   readonly #time = new Uint8Array(64);
@@ -103,95 +96,41 @@ export class CsvRenderer {
 
   /**
    * @param columns Names of the attributes that have a column.
-   * @param slot The first of {@linkcode CACHE_SLOTS} places in the caches of series. Renderers may share it where each
-   * series is nearly always rendered by the same one.
-   * @param poolBytes What rendered parts may take in memory: 16 MiB where nothing is said.
+   * @param texts Where rendered parts are kept. Renderers may share it where each series is nearly always rendered by
+   * the same one.
    */
-  constructor(
-    columns: readonly string[],
-    format: CsvFormat,
-    slot = reserveCacheSlots(CACHE_SLOTS),
-    poolBytes?: number,
-  ) {
-    this.#slot = slot;
-    this.#pool = new SeriesPool(16 * 1024, poolBytes);
+  constructor(columns: readonly string[], format: CsvFormat, texts: SeriesTexts = new SeriesTexts()) {
+    this.#texts = texts;
     this.#format = format;
     this.columns = columns;
     this.#delimiter = encoder.encode(format.delimiter);
-    this.#special = new RegExp(`["\\n\\r${format.delimiter.replace(/[\]\\^-]/, "\\$&")}]`, "u");
-    const names = [...FIXED_COLUMNS, ...columns, LATE_COLUMN].map((name) => this.#quoted(name));
-    this.header = encoder.encode(names.join(format.delimiter) + "\n");
+    this.#cells = new Cells(format.delimiter);
+    this.#ends = new RowEnds(texts.store, this.#cells, columns, format.lateDelimiter);
+    this.header = headerOf(columns, format);
   }
 
-  #quoted(text: string): string {
-    return this.#special.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  /** Names of attributes that have come and have no column; not all, if there are very many. */
+  get late(): ReadonlySet<string> {
+    return this.#ends.late;
   }
 
   /** The metric's column, the same for all its series. */
-  #headOf(metric: Metric): string {
-    let head = this.#heads.get(metric);
-    if (head === undefined) {
-      const { delimiter, appendUnit, unitDisplayName: display } = this.#format;
-      const unit = appendUnit ? (display ? unitDisplayName : unitUniqueName)(metric.unit) : "";
-      head = this.#quoted(unit ? `${metric.name}_${unit}` : metric.name) + delimiter;
-      this.#heads.set(metric, head);
-    }
-    return head;
+  #headOf(number: number, series: number): Head {
+    const { delimiter, appendUnit, unitDisplayName: display } = this.#format;
+    const metric = this.#texts.store.metricOf(series);
+    const unit = appendUnit ? (display ? unitDisplayName : unitUniqueName)(metric.unit) : "";
+    const name = this.#cells.quoted(unit ? `${metric.name}_${unit}` : metric.name);
+    const head = encoder.encode(name + delimiter);
+    const padded = new Uint8Array(head.length + 4);
+    padded.set(head);
+    return this.#heads[number] = { view: new DataView(padded.buffer), length: head.length };
   }
 
-  /** The attributes' columns and the end of the line; many series share one list of attributes. */
-  #endOf(attributes: readonly Attribute[]): string {
-    let end = this.#ends.get(attributes);
-    if (end === undefined) {
-      const { delimiter, lateDelimiter } = this.#format;
-      // Of attributes with the same name the last one counts.
-      const rest = new Map(attributes);
-      end = "";
-      for (const column of this.columns) {
-        const value = rest.get(column);
-        end += delimiter;
-        if (value !== undefined) end += this.#quoted(formatAttribute(value));
-        rest.delete(column);
-      }
-      for (const name of rest.keys()) if (this.late.size < MAX_LATE_NAMES) this.late.add(name);
-      const late = [...rest].map(([name, value]) =>
-        `${name}=${formatAttribute(value).replaceAll(lateDelimiter, "\\" + lateDelimiter)}`
-      );
-      end += delimiter + this.#quoted(late.join(lateDelimiter)) + "\n";
-      this.#ends.set(attributes, end);
-    }
-    return end;
-  }
-
-  #renderSeries(series: Series): void {
-    const { delimiter } = this.#format;
-    const head = this.#headOf(series.metric);
-    const end = this.#endOf(series.attributes);
-    const { resourceKind, resourceId, consumerKind, consumerId } = series;
-
-    // A character is three bytes at most; four bytes more, because parts are copied by words.
-    const ids = resourceKind.length + resourceId.length + consumerKind.length + consumerId.length;
-    const room = 3 * (head.length + 2 * ids + end.length + 4 * (delimiter.length + 2)) + 4;
-    const pool = this.#pool;
-    pool.reserveWithin(room);
-    const { bytes, length: start } = pool;
-    const tail = putUtf8(bytes, start, head);
-    let at = this.#putCell(putUtf8(bytes, tail, delimiter), resourceKind);
-    at = this.#putCell(putUtf8(bytes, at, delimiter), resourceId);
-    at = this.#putCell(putUtf8(bytes, at, delimiter), consumerKind);
-    at = this.#putCell(putUtf8(bytes, at, delimiter), consumerId);
-    pool.length = putUtf8(bytes, at, end);
-
-    const { cache } = series;
-    const slot = this.#slot;
-    cache[slot + HEAD_START] = start;
-    cache[slot + HEAD_LENGTH] = tail - start;
-    cache[slot + TAIL_LENGTH] = pool.length - tail;
-    cache[slot + GENERATION] = pool.generation;
-  }
-
-  #putCell(at: number, text: string): number {
-    return text === "" ? at : putUtf8(this.#pool.bytes, at, this.#quoted(text));
+  /** Renders what comes behind the value. @returns its place among the texts. */
+  #renderEnd(series: number): number {
+    const texts = this.#texts;
+    const at = texts.begin(this.#ends.maxBytes(series));
+    return texts.end(series, this.#ends.put(texts.bytes, at, series), this.#mark);
   }
 
   /**
@@ -201,30 +140,35 @@ export class CsvRenderer {
    */
   render(batch: Batch, row: number, out: RowBuffer, end = batch.length): number {
     const { series, seconds, nanos, values, exact } = batch;
-    const slot = this.#slot;
+    const texts = this.#texts;
+    texts.tidy();
+    const { places, store: { metrics } } = texts;
+    let parts = texts.view;
+    const heads = this.#heads;
+    const mark = this.#mark;
     const delimiter = this.#delimiter;
     const delimiterByte = delimiter[0];
-    const pool = this.#pool;
     const generous = ROW_SLACK + delimiter.length;
     let { bytes, view } = out;
     let at = out.length;
 
     for (; row < end; row++) {
-      const { cache } = series[row];
-      if (cache[slot + GENERATION] !== pool.generation) this.#renderSeries(series[row]);
-      const head = cache[slot + HEAD_START] as number;
-      const headLength = cache[slot + HEAD_LENGTH] as number;
-      const tailLength = cache[slot + TAIL_LENGTH] as number;
-      const tail = head + headLength;
+      const number = series[row];
+      let tail = places[number];
+      if (tail === 0 || parts.getUint32(tail - 4, true) !== mark) {
+        tail = this.#renderEnd(number);
+        parts = texts.view;
+      }
+      const tailLength = parts.getUint32(tail - 8, true);
+      const head = heads[metrics[number]] ?? this.#headOf(metrics[number], number);
 
-      if (at + headLength + tailLength + generous > bytes.length) {
+      if (at + head.length + tailLength + generous > bytes.length) {
         if (at > 0) break;
-        out.reserve(headLength + tailLength + generous);
+        out.reserve(head.length + tailLength + generous);
         ({ bytes, view } = out);
       }
-      const parts = pool.view;
-      for (let i = 0; i < headLength; i += 4) view.setInt32(at + i, parts.getInt32(head + i, true), true);
-      at += headLength;
+      for (let i = 0; i < head.length; i += 4) view.setInt32(at + i, head.view.getInt32(i, true), true);
+      at += head.length;
 
       if (seconds[row] !== this.#timeSeconds || nanos[row] !== this.#timeNanos) {
         this.#renderTime(seconds[row], nanos[row]);

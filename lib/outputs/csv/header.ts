@@ -1,5 +1,5 @@
 /** The first line of a CSV file: whether this output can have written it, and with which columns. */
-import { type CsvFormat, CsvRenderer, FIXED_COLUMNS, LATE_COLUMN } from "./format.ts";
+import { type CsvFormat, FIXED_COLUMNS, headerOf, LATE_COLUMN } from "./format.ts";
 import { compareBytes } from "../rendering/numbers.ts";
 
 /** A first line that is longer is none of ours, in bytes. */
@@ -47,7 +47,7 @@ export function columnsOf(bytes: Uint8Array, format: CsvFormat): string[] | null
   const columns = row.cells.slice(FIXED_COLUMNS.length, -1);
   const sorted = columns.every((name, i) => i === 0 || compareBytes(columns[i - 1], name) < 0);
   if (!sorted || row.cells.at(-1) !== LATE_COLUMN) return null;
-  const { header } = new CsvRenderer(columns, format, 0);
+  const header = headerOf(columns, format);
   const same = header.length <= bytes.length && header.every((byte, i) => byte === bytes[i]);
   return same ? columns : null;
 }

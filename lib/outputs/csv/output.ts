@@ -3,15 +3,14 @@ import { BoundedLog } from "../../base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
 import { closeQuietly } from "../../base/waiting.ts";
 import type { BatchReader } from "../../journal.ts";
-import { reserveCacheSlots } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import { Archive } from "./archive.ts";
 import { CommitByPosition, CommitWhenWritten } from "./commit.ts";
 import type { CsvConfig } from "./config.ts";
-import { CACHE_SLOTS } from "./format.ts";
 import { BufferPool, type FileContext, openForAppending } from "./file.ts";
 import { type FilePosition, PositionFile, PositionInUse } from "./position.ts";
 import { PathPattern } from "./path.ts";
+import { SeriesTexts } from "../rendering/series_texts.ts";
 import { Streams } from "./streams.ts";
 import { CsvWriter } from "./writer.ts";
 
@@ -24,9 +23,6 @@ export interface CsvStats extends Record<string, number> {
   rotations: number;
 }
 
-/** What rendered series may take in memory, for one file of all clients, or for each file of a client. */
-const POOL_BYTES = { all: 16 * 1024 * 1024, client: 1024 * 1024 };
-
 /**
  * Appends rows to a file. Where the journal is on disk, a position beside the file says which batches are in it, so that
  * after a crash each row is there once; else a batch is committed when its rows are written. While the disk is full rows
@@ -36,8 +32,6 @@ export class CsvOutput implements Output {
   readonly stats: CsvStats = { points: 0, bytes: 0, rotations: 0 };
   readonly #context: CsvContext;
   #config: CsvConfig;
-  /** The renderer's, and that of the series' file. */
-  readonly #slot = reserveCacheSlots(CACHE_SLOTS + 1);
   readonly #pattern: PathPattern;
   readonly #positions: PositionFile | null;
   #handle: Deno.FsFile | null;
@@ -112,8 +106,7 @@ export class CsvOutput implements Output {
         appendUnit: config.append_unit_to_metric_name,
         unitDisplayName: config.use_unit_display_name,
       },
-      slot: this.#slot,
-      poolBytes: pattern.hasClient ? POOL_BYTES.client : POOL_BYTES.all,
+      texts: new SeriesTexts(),
       buffers: new BufferPool(),
       stats: this.stats,
     };
@@ -124,7 +117,7 @@ export class CsvOutput implements Output {
       intervalMs: config.rotate_interval ?? Infinity,
       maxOpenFiles: config.max_open_files,
     };
-    const streams = new Streams(files, rotation, archive, this.#slot + CACHE_SLOTS);
+    const streams = new Streams(files, rotation, archive);
     const writer = this.#writer = new CsvWriter(reader, files, { streams, forceFlush, handle: this.#handle });
     this.#handle = null;
     const { commit, fail, onLoss } = writer;

@@ -3,7 +3,7 @@
  * is renamed, and the next one is begun.
  */
 import { dirname } from "node:path";
-import { CLIENT_ATTRIBUTE, type Series } from "../../points/measurement.ts";
+import { NO_CLIENT } from "../../points/client_names.ts";
 import type { Archive } from "./archive.ts";
 import { compareBytes } from "../rendering/numbers.ts";
 import { Complaint } from "../../base/complaint.ts";
@@ -28,6 +28,9 @@ export interface RotationOptions {
   /** Of the files of clients. */
   readonly maxOpenFiles: number;
 }
+
+/** Clients whose streams are found by their numbers. */
+const MAX_CLIENTS = 65_536;
 
 /** What goes into one file after the other. */
 export class Stream {
@@ -55,7 +58,8 @@ export class Streams {
   readonly #options: RotationOptions;
   readonly #archive: Archive | null;
   /** Where in the cache of a series its stream is. */
-  readonly #slot: number;
+  /** By the numbers of clients: their names, and their streams. */
+  #byClient: { name: string; stream: Stream }[] = [];
   /** Of a path without `{client}`. */
   readonly only: Stream | null;
   #nextTurnMs = -Infinity;
@@ -64,12 +68,11 @@ export class Streams {
   readonly #complaint: Complaint;
   #lookedMs = -Infinity;
 
-  constructor(context: FileContext, options: RotationOptions, archive: Archive | null, slot: number) {
+  constructor(context: FileContext, options: RotationOptions, archive: Archive | null) {
     this.#context = context;
     this.#options = options;
     this.#archive = archive;
     if (archive) archive.isOpen = (path) => this.isOpen(path);
-    this.#slot = slot;
     this.#complaint = new Complaint(context.clock);
     this.only = options.pattern.hasClient ? null : this.#make("");
   }
@@ -80,13 +83,21 @@ export class Streams {
     return stream;
   }
 
-  /** The stream of a point. */
-  of(series: Series): Stream {
-    const known = series.cache[this.#slot] as Stream | undefined;
-    if (known && !known.closed) return known;
-    const attribute = series.attributes.findLast(([name]) => name === CLIENT_ATTRIBUTE);
+  /** The stream of the points of a series. */
+  of(series: number): Stream {
+    const { store } = this.#context.texts;
+    const number = store.clients[series];
+    const name = store.names.nameOf(number);
+    const known = number === NO_CLIENT ? undefined : this.#byClient[number];
+    if (known && known.name === name && !known.stream.closed) return known.stream;
+    const attribute = store.clientAttributeOf(series);
     const client = attribute ? clientFileName(String(attribute[1])) : LOCAL_NAME;
-    return series.cache[this.#slot] = this.#streams.get(client) ?? this.#make(client);
+    const stream = this.#streams.get(client) ?? this.#make(client);
+    if (number !== NO_CLIENT) {
+      if (this.#byClient.length > MAX_CLIENTS) this.#byClient = [];
+      this.#byClient[number] = { name, stream };
+    }
+    return stream;
   }
 
   /** It was just used. */

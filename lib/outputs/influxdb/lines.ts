@@ -6,9 +6,10 @@
  * All that stands before the value is rendered once per series and copied from then on; nothing is allocated per point,
  * but for fractional f64 values and u64 above 2^53.
  */
-import { type AttributeValue, type Batch, reserveCacheSlots, type Series } from "../../points/measurement.ts";
+import type { AttributeValue, Batch, SeriesDefinition } from "../../points/measurement.ts";
+import { SERIES_FLAGS } from "../../points/series_store.ts";
 import { formatAttribute, formatF64, putInteger, RowBuffer } from "../rendering/numbers.ts";
-import { SeriesPool } from "../rendering/series_pool.ts";
+import { SeriesTexts } from "../rendering/series_texts.ts";
 import { keyText, measurementText, stringField } from "./text.ts";
 
 /** How attributes and unsigned numbers are written. */
@@ -34,12 +35,6 @@ const MAX_NANOS = 854_775_806;
 
 /** Room that a line needs behind what is rendered once: the longest f64 (about 330 digits) and the time. */
 const LINE_SLACK = 512;
-
-/** What is kept in the cache of a series: where its part stands in the pool, and the pool's generation. */
-export const CACHE_SLOTS = 3;
-const START = 0;
-const LENGTH = 1;
-const GENERATION = 2;
 
 const encoder = new TextEncoder();
 
@@ -87,9 +82,9 @@ export type OnRefused = (batch: Batch, row: number, reason: string) => void;
 
 export class LineRenderer {
   readonly #format: LineFormat;
-  readonly #slot: number;
   readonly #onRefused: OnRefused;
-  readonly #pool = new SeriesPool(64 * 1024);
+  readonly #texts: SeriesTexts;
+  readonly #mark = SeriesTexts.newMark();
   /** The end of the last line, from the space behind the value on. */
   readonly #time = new Uint8Array(48);
   readonly #timeView = new DataView(this.#time.buffer);
@@ -97,11 +92,10 @@ export class LineRenderer {
   #timeSeconds = -1;
   #timeNanos = -1;
 
-  /** @param slot The first of {@linkcode CACHE_SLOTS} places in the caches of series that only this renderer uses. */
-  constructor(format: LineFormat, onRefused: OnRefused, slot = reserveCacheSlots(CACHE_SLOTS)) {
+  constructor(format: LineFormat, onRefused: OnRefused, texts: SeriesTexts = new SeriesTexts()) {
     this.#format = format;
     this.#onRefused = onRefused;
-    this.#slot = slot;
+    this.#texts = texts;
   }
 
   /**
@@ -112,8 +106,11 @@ export class LineRenderer {
   render(batch: Batch, row: number, lines: Lines): number {
     const { series, seconds, nanos, values, exact, length } = batch;
     const { buffer, batchOf, rows, ends, maxLines, maxBytes } = lines;
-    const slot = this.#slot;
-    const pool = this.#pool;
+    const texts = this.#texts;
+    texts.tidy();
+    const { places, store: { flags } } = texts;
+    let prefixes = texts.view;
+    const mark = this.#mark;
     const integerSuffix = this.#format.unsigned ? 117 : 105;
     let batchIndex = lines.batches.length;
     if (batchIndex > 0 && lines.batches[batchIndex - 1] === batch) batchIndex--;
@@ -130,17 +127,19 @@ export class LineRenderer {
         this.#onRefused(batch, row, problem);
         continue;
       }
-      const { cache } = series[row];
-      if (cache[slot + GENERATION] !== pool.generation) this.#renderSeries(series[row]);
-      const start = cache[slot + START] as number;
-      const prefix = cache[slot + LENGTH] as number;
+      const number = series[row];
+      let start = places[number];
+      if (start === 0 || prefixes.getUint32(start - 4, true) !== mark) {
+        start = this.#renderSeries(batch.seriesAt(row), number);
+        prefixes = texts.view;
+      }
+      const prefix = prefixes.getUint32(start - 8, true);
       if (at + prefix + LINE_SLACK > bytes.length) {
         if (count > 0 && at + prefix + LINE_SLACK > maxBytes) break;
         buffer.length = at;
         buffer.reserve(Math.max(prefix + LINE_SLACK, Math.min(at, maxBytes - at)));
         ({ bytes, view } = buffer);
       }
-      const prefixes = pool.view;
       for (let i = 0; i < prefix; i += 4) view.setInt32(at + i, prefixes.getInt32(start + i, true), true);
       at += prefix;
 
@@ -150,7 +149,7 @@ export class LineRenderer {
       ) {
         at = putInteger(bytes, at, value);
       } else at = putText(bytes, at, formatF64(value));
-      if (series[row].metric.type === "u64") bytes[at++] = integerSuffix;
+      if ((flags[number] & SERIES_FLAGS.u64) !== 0) bytes[at++] = integerSuffix;
 
       if (seconds[row] !== this.#timeSeconds || nanos[row] !== this.#timeNanos) {
         this.#renderTime(seconds[row], nanos[row]);
@@ -197,18 +196,13 @@ export class LineRenderer {
     this.#timeNanos = nanos;
   }
 
-  #renderSeries(series: Series): void {
+  /** @returns the place of what stands before the value in the lines of a series. */
+  #renderSeries(series: SeriesDefinition, number: number): number {
     const bytes = encoder.encode(prefixOf(series, this.#format));
-    // Four bytes more, because parts are copied by words.
-    const pool = this.#pool;
-    pool.reserveWithin(bytes.length + 4);
-    pool.bytes.set(bytes, pool.length);
-    const { cache } = series;
-    const slot = this.#slot;
-    cache[slot + START] = pool.length;
-    cache[slot + LENGTH] = bytes.length;
-    cache[slot + GENERATION] = pool.generation;
-    pool.length += bytes.length;
+    const texts = this.#texts;
+    const at = texts.begin(bytes.length);
+    texts.bytes.set(bytes, at);
+    return texts.end(number, at + bytes.length, this.#mark);
   }
 }
 
@@ -218,7 +212,7 @@ function putText(bytes: Uint8Array, at: number, text: string): number {
 }
 
 /** What stands before the value in the lines of a series, `value=` included. */
-export function prefixOf(series: Series, format: LineFormat): string {
+export function prefixOf(series: SeriesDefinition, format: LineFormat): string {
   let text = measurementText(series.metric.name);
   const tag = (name: string, value: string) => {
     // A tag without a value cannot be written; one that is absent means the same.

@@ -5,13 +5,13 @@
  */
 import type { DeadLetters } from "../../plugin.ts";
 import type { BatchReader } from "../../journal.ts";
-import { reserveCacheSlots } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import { ControlledSender } from "../http/control.ts";
 import { RequestLoop } from "../http/loop.ts";
 import { deliver, type Pile } from "../http/sifting.ts";
+import { SeriesTexts } from "../rendering/series_texts.ts";
 import type { InfluxConfig } from "./config.ts";
-import { CACHE_SLOTS, LineRenderer, Lines } from "./lines.ts";
+import { LineRenderer, Lines } from "./lines.ts";
 import { cutOf, refusalOf } from "./refusals.ts";
 import { InfluxServer, type ServerOptions } from "./server.ts";
 
@@ -39,7 +39,7 @@ export class InfluxOutput implements Output {
   readonly #sender: ControlledSender;
   readonly #context: InfluxContext;
   readonly #deadLetters: DeadLetters;
-  readonly #slot = reserveCacheSlots(CACHE_SLOTS);
+  readonly #texts = new SeriesTexts();
   #renderer: LineRenderer | null = null;
   readonly #loop: RequestLoop<Lines>;
   #points = 0;
@@ -109,13 +109,13 @@ export class InfluxOutput implements Output {
     return new LineRenderer(
       format,
       (batch, row, reason) => this.#deadLetters.add(batch, row, reason),
-      this.#slot,
+      this.#texts,
     );
   }
 
   #pileOf(lines: Lines): Pile {
     const decoder = new TextDecoder();
-    const metricOf = (i: number) => lines.batch(i).series[lines.rows[i]].metric;
+    const metricOf = (i: number) => lines.batch(i).metricAt(lines.rows[i]);
     const byTime = (i: number, j: number) => {
       const [a, b, row, other] = [lines.batch(i), lines.batch(j), lines.rows[i], lines.rows[j]];
       return a.seconds[row] - b.seconds[other] || a.nanos[row] - b.nanos[other];

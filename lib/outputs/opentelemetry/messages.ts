@@ -4,7 +4,7 @@
  * their names.
  */
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import type { AttributeValue, Series } from "../../points/measurement.ts";
+import type { AttributeValue, SeriesDefinition } from "../../points/measurement.ts";
 
 /** ExportMetricsServiceRequest.resource_metrics */
 export const RESOURCE_METRICS = 1;
@@ -103,7 +103,7 @@ const NO_ID = "empty";
  * NumberDataPoint.attributes of a series: what it is about, and its own attributes with their types. Of attributes with
  * one name the last counts; one whose name is taken, or empty, is called `NAME_2` …: a name may not be there twice.
  */
-export function pointAttributes(series: Series, withAttributes: boolean): Uint8Array {
+export function pointAttributes(series: SeriesDefinition, withAttributes: boolean): Uint8Array {
   const writer = new BinaryWriter();
   const taken = new Set<string>();
   const put = (key: string, value: AttributeValue) => {

@@ -8,7 +8,7 @@ import type { DeadLetters } from "../../plugin.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { BatchReader } from "../../journal.ts";
-import { type Batch, reserveCacheSlots } from "../../points/measurement.ts";
+import type { Batch } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import { ControlledSender } from "../http/control.ts";
 import { RequestLoop } from "../http/loop.ts";
@@ -18,7 +18,7 @@ import type { HttpReply, HttpSender } from "../http/sender.ts";
 import type { OpenTelemetryConfig } from "./config.ts";
 import { readExportResponse } from "./messages.ts";
 import { openReceiver, type ReceiverOptions } from "./receiver.ts";
-import { CACHE_SLOTS, hasTime, PointList, RequestEncoder } from "./request.ts";
+import { hasTime, PointList, RequestEncoder } from "./request.ts";
 
 /** Bytes of one request before it is compressed, about; a single point may be larger. Collectors take 20 MiB. */
 const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
@@ -68,7 +68,7 @@ export class OpenTelemetryOutput implements Output {
       serviceName: config.service_name,
       localClient: Deno.hostname(),
       version: denoConfig.version,
-    }, reserveCacheSlots(CACHE_SLOTS));
+    });
     this.#control = new ControlledSender(sender, context.clock, () => this.#encoder.empty());
     this.#loop = new RequestLoop({
       create: () => new PointList(config.batch_size),

@@ -9,11 +9,12 @@ import {
   type Batch,
   CLIENT_ATTRIBUTE,
   type Metric,
-  reserveCacheSlots,
-  type Series,
+  type SeriesDefinition,
 } from "../../points/measurement.ts";
+import { SeriesColumn } from "../../points/series_column.ts";
+import { SERIES_FLAGS, type SeriesStore, seriesStore } from "../../points/series_store.ts";
 import { unitDisplayName, unitUniqueName } from "../../points/units.ts";
-import { SeriesPool } from "../rendering/series_pool.ts";
+import { SeriesTexts } from "../rendering/series_texts.ts";
 import {
   AS_DOUBLE,
   AS_INT,
@@ -84,6 +85,8 @@ export class PointList {
 
 /** The points of one metric of one client in the request that is laid out. */
 interface MetricGroup {
+  /** In the list of groups, + 1. */
+  readonly place: number;
   readonly resource: ResourceGroup;
   /** Name, description and unit, as fields of a Metric. */
   readonly head: Uint8Array;
@@ -124,13 +127,6 @@ const TWO_63 = 9_223_372_036_854_775_808;
 /** Clients whose heads are kept: names come from a network. */
 const MAX_RESOURCES = 10_000;
 
-/** What is kept in the cache of a series: where its attributes are in the pool, of which generation, and its group. */
-export const CACHE_SLOTS = 4;
-const START = 0;
-const LENGTH = 1;
-const GENERATION = 2;
-const GROUP = 3;
-
 /** Whether OTLP has the time of a point. */
 export function hasTime(seconds: number, nanos: number): boolean {
   return seconds < MAX_SECONDS || seconds === MAX_SECONDS && nanos <= MAX_NANOS;
@@ -138,16 +134,19 @@ export function hasTime(seconds: number, nanos: number): boolean {
 
 export class RequestEncoder {
   readonly #format: RequestFormat;
-  readonly #slot: number;
   readonly #scope: Uint8Array;
   #resources = new Map<string, ResourceGroup>();
-  readonly #pool = new SeriesPool(64 * 1024);
+  /** The attributes of each series, and the place of its group in the list, + 1. */
+  readonly #texts: SeriesTexts;
+  readonly #groups: SeriesColumn;
+  #groupList: MetricGroup[] = [];
+  readonly #mark = SeriesTexts.newMark();
   #request = 0;
 
-  /** @param slot The first of {@linkcode CACHE_SLOTS} places in the caches of series that only this encoder uses. */
-  constructor(format: RequestFormat, slot = reserveCacheSlots(CACHE_SLOTS)) {
+  constructor(format: RequestFormat, store: SeriesStore = seriesStore) {
     this.#format = format;
-    this.#slot = slot;
+    this.#texts = new SeriesTexts(store);
+    this.#groups = new SeriesColumn(store);
     this.#scope = scopeField("alumet", format.version);
   }
 
@@ -164,25 +163,31 @@ export class RequestEncoder {
   /** The points `from … to-1` of a list, whose times OTLP has. */
   encode(points: PointList, from = 0, to = points.length): Uint8Array<ArrayBuffer> {
     // Not in the middle of a request: all of its series are needed.
-    if (this.#pool.length > this.#pool.limit) this.#pool.clear();
-    if (this.#resources.size > MAX_RESOURCES) this.#resources = new Map();
+    if (this.#texts.isFull || this.#resources.size > MAX_RESOURCES) this.#forget();
     const resources = this.#measure(points, from, to);
     const bytes = this.#layOut(resources);
     this.#fill(bytes, points, from, to);
     return bytes;
   }
 
+  #forget(): void {
+    this.#texts.clear();
+    this.#groups.clear();
+    this.#groupList = [];
+    this.#resources = new Map();
+  }
+
   /** Sums up the bytes of each metric's points. @returns The clients that there are. */
   #measure(points: PointList, from: number, to: number): ResourceGroup[] {
-    const slot = this.#slot;
-    const pool = this.#pool;
+    const texts = this.#texts;
+    const { places } = texts;
+    const groups = this.#groups.values;
     const request = ++this.#request;
     const resources: ResourceGroup[] = [];
     for (let i = from; i < to; i++) {
-      const series = points.batch(i).series[points.row(i)];
-      const { cache } = series;
-      if (cache[slot + GENERATION] !== pool.generation) this.#renderSeries(series);
-      const group = cache[slot + GROUP] as MetricGroup;
+      const number = points.batch(i).series[points.row(i)];
+      if (places[number] === 0) this.#renderSeries(number);
+      const group = this.#groupList[groups[number] - 1];
       if (group.request !== request) {
         group.request = request;
         group.bytes = 0;
@@ -194,7 +199,7 @@ export class RequestEncoder {
         }
         resource.used.push(group);
       }
-      const length = (cache[slot + LENGTH] as number) + TIME_AND_VALUE_BYTES;
+      const length = texts.lengthAt(places[number]) + TIME_AND_VALUE_BYTES;
       group.bytes += 1 + varintSize(length) + length;
     }
     return resources;
@@ -240,16 +245,16 @@ export class RequestEncoder {
   }
 
   #fill(bytes: Uint8Array<ArrayBuffer>, points: PointList, from: number, to: number): void {
-    const slot = this.#slot;
-    const { bytes: pool, view: poolView } = this.#pool;
+    const { places, bytes: texts, view: textView, store: { flags } } = this.#texts;
+    const groups = this.#groups.values;
     const view = new DataView(bytes.buffer);
     for (let i = from; i < to; i++) {
       const batch = points.batch(i);
       const row = points.row(i);
-      const { metric, cache } = batch.series[row];
-      const group = cache[slot + GROUP] as MetricGroup;
-      const start = cache[slot + START] as number;
-      const length = cache[slot + LENGTH] as number;
+      const number = batch.series[row];
+      const group = this.#groupList[groups[number] - 1];
+      const start = places[number];
+      const length = textView.getUint32(start - 8, true);
       let at = group.offset;
       bytes[at] = DATA_POINTS_TAG;
       at = putVarint(bytes, at + 1, length + TIME_AND_VALUE_BYTES);
@@ -259,7 +264,7 @@ export class RequestEncoder {
       const exact = batch.exact?.get(row);
       const value = batch.values[row];
       // A rounded value may be 2^63 where the exact one is below.
-      if (metric.type === "u64" && (exact === undefined || exact < TWO_63)) {
+      if ((flags[number] & SERIES_FLAGS.u64) !== 0 && (exact === undefined || exact < TWO_63)) {
         bytes[at + 9] = AS_INT_TAG;
         if (exact !== undefined) view.setBigInt64(at + 10, exact, true);
         else {
@@ -272,27 +277,25 @@ export class RequestEncoder {
       }
       at += TIME_AND_VALUE_BYTES;
       let n = 0;
-      for (; n + 4 <= length; n += 4) view.setInt32(at + n, poolView.getInt32(start + n, true), true);
-      for (; n < length; n++) bytes[at + n] = pool[start + n];
+      for (; n + 4 <= length; n += 4) view.setInt32(at + n, textView.getInt32(start + n, true), true);
+      for (; n < length; n++) bytes[at + n] = texts[start + n];
       group.offset = at + length;
     }
   }
 
-  #renderSeries(series: Series): void {
+  #renderSeries(number: number): void {
+    const texts = this.#texts;
+    const series = texts.store.definitionOf(number);
     const attributes = pointAttributes(series, this.#format.attributes);
-    const pool = this.#pool;
-    pool.reserve(attributes.length);
-    pool.bytes.set(attributes, pool.length);
-    const { cache } = series;
-    const slot = this.#slot;
-    cache[slot + START] = pool.length;
-    cache[slot + LENGTH] = attributes.length;
-    cache[slot + GENERATION] = pool.generation;
-    cache[slot + GROUP] = this.#groupOf(series);
-    pool.length += attributes.length;
+    const at = texts.begin(attributes.length);
+    texts.bytes.set(attributes, at);
+    // All of a request's series are needed until it is made.
+    texts.end(number, at + attributes.length, this.#mark, true);
+    this.#groups.values[number] = this.#groupOf(series);
   }
 
-  #groupOf({ metric, attributes }: Series): MetricGroup {
+  /** @returns the place of the group in the list, + 1. */
+  #groupOf({ metric, attributes }: SeriesDefinition): number {
     const { prefix, suffix, serviceName, localClient } = this.#format;
     const own = attributes.findLast(([name]) => name === CLIENT_ATTRIBUTE)?.[1];
     const client = typeof own === "string" ? own : localClient;
@@ -305,10 +308,12 @@ export class RequestEncoder {
     if (!group) {
       const unit = (this.#format.unitDisplayName ? unitDisplayName : unitUniqueName)(metric.unit);
       const head = metricFields(prefix + metric.name + suffix || "_", metric.description, unit);
-      group = { resource, head, request: 0, bytes: 0, offset: 0 };
+      const place = this.#groupList.length + 1;
+      group = { place, resource, head, request: 0, bytes: 0, offset: 0 };
+      this.#groupList.push(group);
       resource.metrics.set(metric, group);
     }
-    return group;
+    return group.place;
   }
 }
 

@@ -1,122 +1,88 @@
 /** The numbers that series have in the database: found by their keys, made where there is none yet. */
-import { type Batch, type Metric, reserveCacheSlots, type Series } from "../../points/measurement.ts";
+import type { Batch, Metric, SeriesDefinition } from "../../points/measurement.ts";
+import { SeriesColumn } from "../../points/series_column.ts";
+import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 import { unitDisplayName, unitUniqueName } from "../../points/units.ts";
 import { attributesJson, clientAndOthers, metricKey, seriesKey, storable } from "./identity.ts";
 import type { Session } from "./session.ts";
 import { describe, judge } from "./sqlstate.ts";
 
-/** Series that are known; when there are more, all are forgotten. About 300 bytes each. */
-const MAX_KNOWN = 100_000;
 /** Series and bytes of text in one statement, about. */
 const CHUNK_SERIES = 1000;
 const CHUNK_BYTES = 1024 * 1024;
+/** Instead of the id of a series that the database refuses. */
+const REFUSED = 0xffffffff;
 
-/** One series of the database, whatever objects stand for it here. */
-export interface Entry {
-  /** 0: the database refuses it. */
-  readonly id: number;
-  /** Of {@linkcode SeriesIds}; another one means that it must be looked up again. */
-  readonly generation: number;
-  /** Why the database refuses it. */
-  readonly reason?: string;
-}
-
+/** A series that has no id yet. */
 interface Unknown {
   readonly key: string;
-  readonly series: Series;
-  /** Objects that stand for it. */
-  readonly objects: Series[];
-  entry?: Entry;
-}
-
-const metricNumbers = new WeakMap<Metric, number>();
-let nextMetric = 0;
-
-/** A text that no other series has, quickly made. It means nothing outside of this process. */
-function textOf({ metric, resourceKind, resourceId, consumerKind, consumerId, attributes }: Series): string {
-  let number = metricNumbers.get(metric);
-  if (number === undefined) metricNumbers.set(metric, number = nextMetric++);
-  let text = `${number},${resourceKind.length},${resourceId.length},${consumerKind.length},` +
-    `${consumerId.length}:${resourceKind}${resourceId}${consumerKind}${consumerId}`;
-  for (const [name, value] of attributes) {
-    if (typeof value === "string") text += `s${name.length},${value.length}:${name}${value}`;
-    else {
-      const shown = Object.is(value, -0) ? "-0" : String(value);
-      text += `${typeof value}${name.length},${shown.length}:${name}${shown}`;
-    }
-  }
-  return text;
+  readonly series: SeriesDefinition;
+  /** Its number in the store; more than one where attributes come in several orders. */
+  readonly numbers: number[];
+  /** 0: not known yet; {@linkcode REFUSED}: the database refuses it. */
+  id: number;
+  reason?: string;
 }
 
 export class SeriesIds {
-  readonly #slot = reserveCacheSlots();
-  /** By what {@linkcode textOf} makes of the series: a key costs more than all else that is done for one. */
-  readonly #byText = new Map<string, Entry>();
+  /** By number: the id, or {@linkcode REFUSED}. */
+  readonly #ids: SeriesColumn;
+  /** Why, by number. */
+  readonly #reasons = new Map<number, string>();
   readonly #metrics = new Map<string, number>();
-  #generation = 0;
 
-  constructor(readonly schema: string) {}
+  constructor(readonly schema: string, store: SeriesStore = seriesStore) {
+    this.#ids = new SeriesColumn(store, (number) => this.#reasons.delete(number));
+  }
 
   /** Nothing is known any more: the database may be another one. */
   forget(): void {
-    this.#generation++;
-    this.#byText.clear();
+    this.#ids.clear();
+    this.#reasons.clear();
     this.#metrics.clear();
   }
 
   /** The number of a row's series, which is {@linkcode resolve}d; 0 where the database refuses it. */
   readonly idOf = (batch: Batch, row: number): number => {
-    return (batch.series[row].cache[this.#slot] as Entry).id;
+    const id = this.#ids.values[batch.series[row]];
+    return id === REFUSED ? 0 : id;
   };
 
   /** Why the database refuses a row's series, if it does. */
   reasonOf(batch: Batch, row: number): string | undefined {
-    return (batch.series[row].cache[this.#slot] as Entry).reason;
-  }
-
-  #isKnown(series: Series): boolean {
-    const entry = series.cache[this.#slot] as Entry | undefined;
-    return entry !== undefined && entry.generation === this.#generation;
+    return this.#reasons.get(batch.series[row]);
   }
 
   /** Sees to it that all series of the batches have numbers. @throws what the database says, unless it is of a series. */
   async resolve(session: Session, batches: readonly Batch[]): Promise<void> {
     const unknown = new Map<string, Unknown>();
+    const seen = new Set<number>();
     for (const batch of batches) {
-      let before: Series | undefined;
+      const { values } = this.#ids;
       for (let row = 0; row < batch.length; row++) {
-        const series = batch.series[row];
-        if (series === before || this.#isKnown(series)) continue;
-        before = series;
-        const text = textOf(series);
-        const entry = this.#byText.get(text);
-        if (entry) series.cache[this.#slot] = entry;
-        else {
-          const others = unknown.get(text);
-          if (!others) unknown.set(text, { key: seriesKey(series), series, objects: [series] });
-          else if (others.objects.at(-1) !== series) others.objects.push(series);
-        }
+        const number = batch.series[row];
+        if (values[number] !== 0 || seen.has(number)) continue;
+        seen.add(number);
+        const series = batch.seriesAt(row);
+        const key = seriesKey(series);
+        const known = unknown.get(key);
+        if (known) known.numbers.push(number);
+        else unknown.set(key, { key, series, numbers: [number], id: 0 });
       }
     }
     if (unknown.size === 0) return;
-    // The same series may have several texts, by the order of its attributes.
-    const list = [...new Map([...unknown.values()].map((unknown) => [unknown.key, unknown])).values()];
+    const list = [...unknown.values()];
     for (let from = 0; from < list.length; from += CHUNK_SERIES) {
       await this.#find(session, list.slice(from, from + CHUNK_SERIES));
     }
-    const missing = list.filter(({ entry }) => !entry);
+    const missing = list.filter(({ id }) => id === 0);
     if (missing.length > 0) await this.#make(session, missing);
-    const entries = new Map(list.map(({ key, entry }) => [key, entry!]));
-    if (this.#byText.size + unknown.size > MAX_KNOWN) this.#byText.clear();
-    for (const [text, { key, objects }] of unknown) {
-      const entry = entries.get(key)!;
-      this.#byText.set(text, entry);
-      for (const series of objects) series.cache[this.#slot] = entry;
+    for (const { numbers, id, reason } of list) {
+      for (const number of numbers) {
+        this.#ids.values[number] = id;
+        if (reason !== undefined) this.#reasons.set(number, reason);
+      }
     }
-  }
-
-  #entry(id: number): Entry {
-    return { id, generation: this.#generation };
   }
 
   /** Those that are in the database are marked as used today: nobody deletes them then. */
@@ -140,7 +106,7 @@ export class SeriesIds {
     }
     for (const unknown of list) {
       const id = found.get(unknown.key);
-      if (id !== undefined) unknown.entry = this.#entry(id);
+      if (id !== undefined) unknown.id = id;
     }
   }
 
@@ -157,7 +123,7 @@ export class SeriesIds {
     for (const unknown of list) {
       const reason = refused.get(metricKey(unknown.series.metric));
       if (reason === undefined) makeable.push(unknown);
-      else unknown.entry = { ...this.#entry(0), reason };
+      else refuse(unknown, reason);
     }
     // Two servers that make the same ones do not wait for each other in a circle.
     makeable.sort((a, b) => a.key < b.key ? -1 : 1);
@@ -181,7 +147,7 @@ export class SeriesIds {
   }
 
   async #makeSeries(session: Session, list: readonly Unknown[]): Promise<void> {
-    const column = (value: (series: Series) => unknown) => list.map(({ series }) => value(series));
+    const column = (value: (series: SeriesDefinition) => unknown) => list.map(({ series }) => value(series));
     const values = [
       list.map(({ key }) => key),
       column(({ metric }) => this.#metrics.get(metricKey(metric))),
@@ -203,8 +169,8 @@ export class SeriesIds {
         values,
       );
       const ids = new Map(rows.map(({ id, key }) => [key.replaceAll("-", ""), id]));
-      return (unknown) => void (unknown.entry = this.#entry(ids.get(unknown.key)!));
-    }, (unknown, reason) => void (unknown.entry = { ...this.#entry(0), reason }));
+      return (unknown) => void (unknown.id = ids.get(unknown.key)!);
+    }, refuse);
   }
 
   async #makeMetrics(
@@ -242,6 +208,11 @@ export class SeriesIds {
       return ([key]) => void this.#metrics.set(key, ids.get(key)!);
     }, ([key], reason) => void refused.set(key, reason));
   }
+}
+
+function refuse(unknown: Unknown, reason: string): void {
+  unknown.id = REFUSED;
+  unknown.reason = reason;
 }
 
 /**

@@ -13,7 +13,7 @@ import type { Output, PluginContext } from "../../plugin.ts";
 import { addressText, type PrometheusConfig } from "./config.ts";
 import { renderPage } from "./exposition.ts";
 import { acceptsGzip, chooseFormat, CONTENT_TYPE } from "./negotiation.ts";
-import { SeriesStore, type StoreStats } from "./series_store.ts";
+import { ExposedStore, type StoreStats } from "./exposed_store.ts";
 
 /** All names and labels together, in UTF-16 units: a bound on what hostile attributes can take. */
 const MAX_HEAD_LENGTH = 64 * 1024 * 1024;
@@ -58,7 +58,7 @@ export interface ExporterStats extends StoreStats {
  */
 export class PrometheusExporter implements Output {
   #config: PrometheusConfig;
-  readonly #store: SeriesStore;
+  readonly #store: ExposedStore;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #server: HttpServer;
@@ -79,7 +79,7 @@ export class PrometheusExporter implements Output {
     this.#log = context.log;
     this.#clock = context.clock;
     this.#complaint = new Complaint(context.clock);
-    this.#store = new SeriesStore(config, { series: config.max_series, headLength: MAX_HEAD_LENGTH });
+    this.#store = new ExposedStore(config, { series: config.max_series, headLength: MAX_HEAD_LENGTH });
     const address = parseAddress(addressText(config.host, config.port), { listen: true });
     const listener = listen(address, {
       key: "plugins.prometheus-exporter.host and port",

@@ -4,7 +4,7 @@
  */
 import { enlarged } from "../../base/bytes.ts";
 import type { PageFormat } from "./negotiation.ts";
-import type { ExposedFamily, ExposedSeries } from "./series_store.ts";
+import type { ExposedFamily, ExposedSeries } from "./exposed_store.ts";
 
 /** UTF-16 units that are encoded at once. */
 const CHUNK_LENGTH = 64 * 1024;

@@ -1,19 +1,15 @@
-/** Gathers the rows of batches for one transaction, and numbers series so that each one's texts are sent once. */
+/** Gathers the rows of batches for one transaction, and sees to it that each series' texts are sent once. */
 import {
   type Attribute,
   type AttributeValue,
   type Batch,
   CLIENT_ATTRIBUTE,
-  type Metric,
-  type Series,
 } from "../../points/measurement.ts";
+import { SeriesColumn } from "../../points/series_column.ts";
+import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 import { unitDisplayName } from "../../points/units.ts";
 import type { ClientRows, MetricRow, PointColumns, PointGroup, SeriesRow } from "./messages.ts";
 
-/** Places in the cache of a series: its number, and the generation that the number is of. */
-export const CACHE_SLOTS = 2;
-/** A generation ends with so many series; then they are learnt anew. */
-export const MAX_SERIES = 262_144;
 /** A group with so many series that are new is full: their texts take time to be sent. */
 const MAX_NEW_SERIES = 4096;
 const MS_PER_DAY = 86_400_000;
@@ -28,73 +24,75 @@ export function newColumns(capacity: number): PointColumns {
   };
 }
 
-/** Numbers of the generation's series and metrics. */
-export class Numbering {
-  generation = 0;
+/** What the thread knows of series and metrics, by their numbers in the store. */
+export class Known {
+  /** 1 for series that the thread was told of today. */
+  readonly #told: SeriesColumn;
+  readonly #store: SeriesStore;
   #day = -1;
-  #nextSeries = 0;
-  #metrics = new Map<Metric, number>();
-  readonly #attributes = new WeakMap<readonly Attribute[], { client: string; json: string }>();
+  #metrics = new Set<number>();
   #newMetrics: MetricRow[] = [];
   #newSeries: SeriesRow[] = [];
 
-  /** @param slot The first of {@linkcode CACHE_SLOTS} places in the caches of series. */
-  constructor(readonly slot: number) {}
+  constructor(store: SeriesStore = seriesStore) {
+    this.#store = store;
+    this.#told = new SeriesColumn(store);
+  }
 
   get newSeries(): number {
     return this.#newSeries.length;
   }
 
-  /** To be called before the first row of a group. */
-  begin(nowMs: number, maxSeries = MAX_SERIES): void {
+  /** To be called before the first row of a group. All is told again each day, so that what is used is marked so. */
+  begin(nowMs: number): void {
     const day = Math.floor(nowMs / MS_PER_DAY);
-    if (day === this.#day && this.#nextSeries < maxSeries) return;
+    if (day === this.#day) return;
     this.#day = day;
-    this.generation++;
-    this.#nextSeries = 0;
-    this.#metrics = new Map();
+    this.#told.clear();
+    this.#metrics.clear();
   }
 
   /** What the group brings. */
-  take(): Pick<PointGroup, "generation" | "firstMetric" | "metrics" | "firstSeries" | "series" | "day"> {
+  take(): Pick<PointGroup, "metrics" | "series" | "day"> {
     const [metrics, series] = [this.#newMetrics, this.#newSeries];
     this.#newMetrics = [];
     this.#newSeries = [];
-    return {
-      generation: this.generation,
-      firstMetric: this.#metrics.size - metrics.length,
-      metrics,
-      firstSeries: this.#nextSeries - series.length,
-      series,
-      day: this.#day,
-    };
+    return { metrics, series, day: this.#day };
   }
 
-  /** Gives a series a number, which is put into its cache. */
-  number(series: Series): number {
-    const { metric, resourceKind, resourceId, consumerKind, consumerId, attributes, cache } = series;
-    let rendered = this.#attributes.get(attributes);
-    if (!rendered) this.#attributes.set(attributes, rendered = renderAttributes(attributes));
+  /** Looks for series of a batch that the thread does not know. */
+  look(batch: Batch): void {
+    const { values } = this.#told;
+    const { series, length } = batch;
+    for (let row = 0; row < length; row++) if (values[series[row]] === 0) this.#tell(series[row]);
+  }
+
+  #tell(number: number): void {
+    this.#told.values[number] = 1;
+    const { resourceKind, resourceId, consumerKind, consumerId, attributes } = this.#store.definitionOf(
+      number,
+    );
+    const { client, json } = renderAttributes(attributes);
     this.#newSeries.push({
-      metric: this.#metricNumber(metric),
-      relayClient: rendered.client,
+      number,
+      metric: this.#metric(number),
+      relayClient: client,
       resourceKind,
       resourceId,
       consumerKind,
       consumerId,
-      attributes: rendered.json,
+      attributes: json,
     });
-    cache[this.slot] = this.#nextSeries;
-    cache[this.slot + 1] = this.generation;
-    return this.#nextSeries++;
   }
 
-  #metricNumber(metric: Metric): number {
-    let number = this.#metrics.get(metric);
-    if (number === undefined) {
-      const { name, type, unit, description } = metric;
-      this.#metrics.set(metric, number = this.#metrics.size);
+  /** The number of a series' metric, of which the thread is told. */
+  #metric(series: number): number {
+    const number = this.#store.metrics[series];
+    if (!this.#metrics.has(number)) {
+      this.#metrics.add(number);
+      const { name, type, unit, description } = this.#store.metricOf(series);
       this.#newMetrics.push({
+        number,
         name,
         type,
         unitBase: unit.base,
@@ -113,13 +111,13 @@ export class Gathering {
   batches = 0;
   /** Of the last batch. */
   position = -1;
-  readonly #numbering: Numbering;
+  readonly #known: Known;
   #columns: PointColumns;
   #exact: [number, bigint][] = [];
   #clients: ClientRows[] = [];
 
-  constructor(numbering: Numbering, columns: PointColumns) {
-    this.#numbering = numbering;
+  constructor(known: Known, columns: PointColumns) {
+    this.#known = known;
     this.#columns = columns;
     columns.length = 0;
   }
@@ -134,7 +132,7 @@ export class Gathering {
   }
 
   get isFull(): boolean {
-    return this.points >= this.#columns.series.length || this.#numbering.newSeries >= MAX_NEW_SERIES;
+    return this.points >= this.#columns.series.length || this.#known.newSeries >= MAX_NEW_SERIES;
   }
 
   /** Adds a batch that there is room for. */
@@ -143,15 +141,8 @@ export class Gathering {
     const from = this.points;
     if (length > this.#columns.series.length) this.#columns = newColumns(length);
     const { series, seconds, nanos, values } = this.#columns;
-    const numbering = this.#numbering;
-    const { slot, generation } = numbering;
-    const source = batch.series;
-    for (let row = 0; row < length; row++) {
-      const { cache } = source[row];
-      series[from + row] = cache[slot + 1] === generation
-        ? cache[slot] as number
-        : numbering.number(source[row]);
-    }
+    this.#known.look(batch);
+    series.set(batch.series.subarray(0, length), from);
     seconds.set(batch.seconds.subarray(0, length), from);
     nanos.set(batch.nanos.subarray(0, length), from);
     values.set(batch.values.subarray(0, length), from);
@@ -171,7 +162,7 @@ export class Gathering {
     return {
       columns: this.#columns,
       exact: this.#exact,
-      ...this.#numbering.take(),
+      ...this.#known.take(),
       clients: this.#clients,
       position: journal === null ? null : { journal, number: this.position },
       busy,

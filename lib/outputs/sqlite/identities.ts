@@ -1,15 +1,13 @@
-/** Rows of metrics and series, found by their content or made, and numbered as the output numbers them. */
+/** Rows of metrics and series, found by their content or made, by the numbers that they have in this process. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { MetricRow, PointGroup, SeriesRow } from "./messages.ts";
 
-/** Series that a group may bring beyond the limit of a generation make the table grow. */
 const INITIAL_SERIES = 4096;
 
 export class Identities {
-  /** Ids of series, by their numbers in the generation. */
+  /** Ids of series, by their numbers. */
   ids = new Float64Array(INITIAL_SERIES);
-  #metrics: number[] = [];
-  #generation = -1;
+  readonly #metrics: number[] = [];
   readonly #findMetric: StatementSync;
   readonly #addMetric: StatementSync;
   readonly #describe: StatementSync;
@@ -41,18 +39,15 @@ export class Identities {
    * was learnt from it is replaced.
    */
   learn(group: PointGroup): void {
-    if (group.generation !== this.#generation) {
-      this.#generation = group.generation;
-      this.#metrics = [];
+    for (const metric of group.metrics) this.#metrics[metric.number] = this.#metric(metric);
+    for (const series of group.series) {
+      if (series.number >= this.ids.length) {
+        const larger = new Float64Array(Math.max(series.number + 1, this.ids.length * 2));
+        larger.set(this.ids);
+        this.ids = larger;
+      }
+      this.ids[series.number] = this.#series(series, group.day);
     }
-    group.metrics.forEach((metric, i) => this.#metrics[group.firstMetric + i] = this.#metric(metric));
-    const needed = group.firstSeries + group.series.length;
-    if (this.ids.length < needed) {
-      const larger = new Float64Array(Math.max(needed, this.ids.length * 2));
-      larger.set(this.ids);
-      this.ids = larger;
-    }
-    group.series.forEach((series, i) => this.ids[group.firstSeries + i] = this.#series(series, group.day));
   }
 
   #metric({ name, type, unitBase, unitPrefix, unit, description }: MetricRow): number {

@@ -2,6 +2,8 @@
 
 /** A metric, as the database knows it. */
 export interface MetricRow {
+  /** Its number in the store of this process. */
+  readonly number: number;
   readonly name: string;
   readonly type: string;
   readonly unitBase: string;
@@ -13,7 +15,9 @@ export interface MetricRow {
 
 /** A series, as the database knows it. */
 export interface SeriesRow {
-  /** Index of its metric among the metrics of the generation. */
+  /** Its number in the store of this process, which may have been another one's before. */
+  readonly number: number;
+  /** The number of its metric. */
   readonly metric: number;
   readonly relayClient: string;
   readonly resourceKind: string;
@@ -36,7 +40,7 @@ export interface ClientRows {
 /** Points, as columns; the arrays may be longer than `length`. */
 export interface PointColumns {
   length: number;
-  /** The number of each point's series within the generation. */
+  /** The number of each point's series. */
   readonly series: Uint32Array<ArrayBuffer>;
   /** Whole seconds since the Unix epoch. */
   readonly seconds: Float64Array<ArrayBuffer>;
@@ -51,13 +55,8 @@ export interface PointGroup {
   readonly columns: PointColumns;
   /** Exact values of the u64 above 2^53, by row. */
   readonly exact: readonly (readonly [row: number, value: bigint])[];
-  /** Numbers of series and metrics mean something within one generation, which lasts a day at most. */
-  readonly generation: number;
-  /** Number of the first of {@linkcode metrics}. */
-  readonly firstMetric: number;
+  /** What the thread is told before the points: metrics first. */
   readonly metrics: readonly MetricRow[];
-  /** Number of the first of {@linkcode series}. */
-  readonly firstSeries: number;
   readonly series: readonly SeriesRow[];
   /** Today, in days since the Unix epoch. */
   readonly day: number;

@@ -5,11 +5,10 @@ import { EXIT, ExitError } from "../../base/errors.ts";
 import type { BatchReader } from "../../journal.ts";
 import type { Logger } from "../../base/log.ts";
 import { untilAborted } from "../../base/waiting.ts";
-import { reserveCacheSlots } from "../../points/measurement.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import type { SqliteConfig } from "./config.ts";
 import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
-import { CACHE_SLOTS, Gathering, newColumns, Numbering } from "./gather.ts";
+import { Gathering, Known, newColumns } from "./gather.ts";
 import type { PointColumns, PointGroup, StoreStats } from "./messages.ts";
 import { StoreError } from "./store_error.ts";
 import { Writer } from "./writer.ts";
@@ -50,7 +49,7 @@ export class SqliteOutput implements Output {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #writer = new Writer();
-  readonly #numbering = new Numbering(reserveCacheSlots(CACHE_SLOTS));
+  readonly #known = new Known();
   readonly #spare: PointColumns[] = [];
   #isOpen = false;
   #gathering: Gathering | null = null;
@@ -166,9 +165,9 @@ export class SqliteOutput implements Output {
   }
 
   #begin(): Gathering {
-    this.#numbering.begin(Date.now());
+    this.#known.begin(Date.now());
     this.#beganMs = performance.now();
-    return this.#gathering = new Gathering(this.#numbering, this.#spare.pop() ?? newColumns(GROUP_POINTS));
+    return this.#gathering = new Gathering(this.#known, this.#spare.pop() ?? newColumns(GROUP_POINTS));
   }
 
   /** What was gathered goes into the queue. */

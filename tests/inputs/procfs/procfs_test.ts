@@ -78,8 +78,9 @@ Deno.test("the strategy event measures no process, and says so", async () => {
   stop.abort();
   const kinds = new Set<string>();
   await input.run({
-    push: (batch) =>
-      batch.series.slice(0, batch.length).forEach(({ consumerKind }) => kinds.add(consumerKind)),
+    push: (batch) => {
+      for (let row = 0; row < batch.length; row++) kinds.add(batch.seriesAt(row).consumerKind);
+    },
   }, stop.signal);
   assert.deepEqual([...kinds], ["local_machine"]);
   assert.equal(lines.length, 1);
@@ -112,7 +113,7 @@ Deno.test({
       push(batch) {
         points += batch.length;
         for (let row = 0; row < batch.length; row++) {
-          const { metric } = batch.series[row];
+          const { metric } = batch.seriesAt(row);
           seen.add(metric.name);
           assert.ok(batch.values[row] >= 0 && Number.isFinite(batch.values[row]));
           assert.ok(Math.abs(batch.seconds[row] - Date.now() / 1000) < 60);

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { ClientTable } from "../../../lib/points/origins.ts";
 import { type BatchReader, newJournalId, type WaitResult } from "../../../lib/journal.ts";
-import { Batch, Series } from "../../../lib/points/measurement.ts";
+import { Batch, Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { metricOf } from "../decode.ts";
 import { type Point, seriesKey } from "./points.ts";
 
@@ -24,7 +24,7 @@ interface Entry {
 }
 
 /** What a batch looks like after it was committed, when it is somebody else's. */
-const GONE = new Series(metricOf("USED AFTER COMMIT"), "gone", "gone", "gone", "gone", []);
+const GONE = seriesOf(metricOf("USED AFTER COMMIT"));
 
 export class ReplayJournal {
   /** `null`: positions mean nothing after the end of the process. */
@@ -180,7 +180,7 @@ export class ReplayReader implements BatchReader {
       this.committedPoints += length;
       this.uncommittedPoints -= length;
       // As a pool would use it again.
-      batch.series.fill(GONE);
+      batch.series.fill(batch.store.numberOf(GONE));
       batch.seconds.fill(1);
       batch.values.fill(-999);
       batch.exact = null;

@@ -93,8 +93,9 @@ function inTurn(names: string[]): string[] {
 }
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
-const ofClient = (name: string | undefined, value: number) =>
-  batchOf([[series(COUNT, name === undefined ? [] : [["relay_client", name]]), value]]);
+const seriesFor = (name: string | undefined) =>
+  series(COUNT, name === undefined ? [] : [["relay_client", name]]);
+const ofClient = (name: string | undefined, value: number) => batchOf([[seriesFor(name), value]]);
 
 Deno.test("a file that is large enough is renamed and another one begun; together they have every row in order", async () => {
   await using directory = new TempDir();
@@ -266,7 +267,7 @@ Deno.test("each client has a file of its own, whatever it is called, and all are
     await using output = await Running.start({ output_path });
     for (let n = 0; n < 5; n++) {
       const batch = batchOf(
-        names.map((name, i) => [ofClient(name, 0).series[0], 10 * i + n]),
+        names.map((name, i) => [seriesFor(name), 10 * i + n]),
       );
       await output.put(batch);
     }

@@ -186,13 +186,11 @@ Deno.test("a full table takes no new series until others stop, goes on with thos
 Deno.test("max_series and stale_after are taken over while it runs", async () => {
   await using running = new Running({ max_series: 1, stale_after: 60_000 });
   const config = { ...DEFAULTS, host: "127.0.0.1", port: 0 };
-  const batch = () =>
-    batchOf([[seriesOf(COUNT, { resourceId: "1" }), 1], [seriesOf(COUNT, { resourceId: "2" }), 2]]);
-  const again = batch();
-  await running.take(again);
+  const [first, second] = ["1", "2"].map((resourceId) => seriesOf(COUNT, { resourceId }));
+  await running.take(batchOf([[first, 1], [second, 2]]));
   assert.equal((await running.page()).values.size, 1);
   running.exporter.reconfigure({ ...config, max_series: 2, stale_after: 60_000 });
-  await running.take(batchOf([[again.series[1], 3]]));
+  await running.take(batchOf([[second, 3]]));
   assert.deepEqual([...(await running.page()).values.values()], ["1", "3"]);
   running.clock.ms = 2000;
   running.exporter.reconfigure({ ...config, max_series: 2, stale_after: 1000 });

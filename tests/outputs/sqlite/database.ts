@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import type { Batch } from "../../../lib/points/measurement.ts";
-import { Gathering, newColumns, Numbering } from "../../../lib/outputs/sqlite/gather.ts";
+import { seriesStore } from "../../../lib/points/series_store.ts";
+import { Gathering, Known, newColumns } from "../../../lib/outputs/sqlite/gather.ts";
 import { Store } from "../../../lib/outputs/sqlite/store.ts";
 
 export const HOUR_MS = 3_600_000;
@@ -13,16 +14,17 @@ export const START_MS = 1_700_000_000_000;
 /** A database that is written to in this thread, one transaction for each call. */
 export class Database implements Disposable {
   readonly store: Store;
-  readonly numbering = new Numbering(0);
+  readonly known: Known;
   #position = 0;
 
-  constructor(readonly path: string, keepMs = Infinity, readonly maxSeries?: number) {
+  constructor(readonly path: string, keepMs = Infinity, series = seriesStore) {
+    this.known = new Known(series);
     this.store = new Store({ path, synchronous: "normal", keepMs });
   }
 
   write(batches: readonly Batch[], nowMs = START_MS): void {
-    this.numbering.begin(nowMs, this.maxSeries);
-    const gathering = new Gathering(this.numbering, newColumns(batches.reduce((n, b) => n + b.length, 1)));
+    this.known.begin(nowMs);
+    const gathering = new Gathering(this.known, newColumns(batches.reduce((n, b) => n + b.length, 1)));
     for (const batch of batches) gathering.add(batch, this.#position++);
     this.store.write(gathering.group(null, false));
   }

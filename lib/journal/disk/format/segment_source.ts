@@ -68,6 +68,7 @@ export class SegmentSource implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#decoder.close();
     this.#records[Symbol.dispose]();
   }
 

@@ -2,7 +2,9 @@
  * The last value of every series, by the name and the labels that it has in Prometheus: what cannot be told apart there
  * is one series here, so that a page is valid whatever arrives.
  */
-import { type Batch, type Metric, reserveCacheSlots, type Series } from "../../points/measurement.ts";
+import type { Batch, Metric, SeriesDefinition } from "../../points/measurement.ts";
+import { SeriesColumn } from "../../points/series_column.ts";
+import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 import {
   escapeLabelValue,
   exposedName,
@@ -26,8 +28,16 @@ export class ExposedSeries {
   takenMs = 0;
   /** It has not been removed. */
   live = true;
+  /** Series of the process that have this line. */
+  numbers = 0;
 
-  constructor(readonly family: ExposedFamily, readonly metric: string, readonly labels: string) {}
+  /** @param place In the store's list. */
+  constructor(
+    readonly place: number,
+    readonly family: ExposedFamily,
+    readonly metric: string,
+    readonly labels: string,
+  ) {}
 }
 
 /** The series of one name. */
@@ -62,10 +72,13 @@ export interface StoreStats extends Record<string, number> {
   stale: number;
 }
 
+/** Instead of the place of a series for which there was no room: until room is made, it is refused. */
+const REFUSED = 0xffffffff;
+
 /** What a value takes on a page, about, with its line break and its time. */
 const VALUE_BYTES = 32;
 
-export class SeriesStore {
+export class ExposedStore {
   readonly stats: StoreStats = { points: 0, outdated: 0, refused: 0, series: 0, stale: 0 };
   /** Changes with every change of what a page would show. */
   version = 0;
@@ -73,20 +86,25 @@ export class SeriesStore {
   readonly #names = new WeakMap<Metric, string>();
   readonly #options: NamingOptions;
   #limits: StoreLimits;
-  readonly #slot = reserveCacheSlots();
+  /** By the number of a series: the place of its line in the list, + 1; {@linkcode REFUSED} where it has none. */
+  readonly #places: SeriesColumn;
+  readonly #list: ExposedSeries[] = [];
+  /** Places in the list that are empty. */
+  readonly #free: number[] = [];
   #headLength = 0;
-  /** How often room was made; in the cache of a series: it was refused then, and will be until room is made again. */
-  #vacancies = 0;
+  /** Some series were refused. */
+  #hasRefused = false;
 
-  constructor(options: NamingOptions, limits: StoreLimits) {
+  constructor(options: NamingOptions, limits: StoreLimits, store: SeriesStore = seriesStore) {
     this.#options = options;
+    this.#places = new SeriesColumn(store, (_, place) => this.#letGo(place));
     this.#limits = limits;
   }
 
   /** Series beyond a smaller limit stay until they stop. */
   set maxSeries(series: number) {
     this.#limits = { ...this.#limits, series };
-    this.#vacancies++;
+    this.#makeRoom();
   }
 
   /** About how many bytes a page has. */
@@ -105,13 +123,14 @@ export class SeriesStore {
    */
   take(batch: Batch, nowMs: number): void {
     const { stats } = this;
+    const places = this.#places.values;
     for (let row = 0; row < batch.length; row++) {
-      const series = batch.series[row];
-      let exposed = series.cache[this.#slot] as ExposedSeries | number | undefined;
-      if (typeof exposed !== "object" || !exposed.live) {
-        if (exposed !== this.#vacancies) exposed = this.#find(series) ?? this.#vacancies;
-        series.cache[this.#slot] = exposed;
-        if (typeof exposed === "number") {
+      const number = batch.series[row];
+      const place = places[number];
+      let exposed = place !== 0 && place !== REFUSED ? this.#list[place - 1] : undefined;
+      if (exposed === undefined || !exposed.live) {
+        exposed = place === REFUSED ? undefined : this.#place(number, batch.seriesAt(row));
+        if (exposed === undefined) {
           stats.refused++;
           continue;
         }
@@ -134,25 +153,58 @@ export class SeriesStore {
 
   /** Removes the series for which nothing has been taken since `sinceMs`. */
   sweep(sinceMs: number): void {
+    let isRemoved = false;
     for (const family of this.#families.values()) {
       for (const [name, members] of family.metrics) {
         for (const [labels, exposed] of members) {
           if (exposed.takenMs >= sinceMs) continue;
           exposed.live = false;
+          if (exposed.numbers === 0) this.#free.push(exposed.place);
           members.delete(labels);
+          isRemoved = true;
           this.#headLength -= exposed.head.length;
           this.stats.series--;
           this.stats.stale++;
           this.version++;
-          this.#vacancies++;
         }
         if (members.size === 0) family.metrics.delete(name);
       }
       if (family.metrics.size === 0) this.#families.delete(family.name);
     }
+    if (isRemoved) this.#makeRoom();
   }
 
-  #find(series: Series): ExposedSeries | undefined {
+  /** What was refused is tried again. */
+  #makeRoom(): void {
+    if (!this.#hasRefused) return;
+    this.#hasRefused = false;
+    const { values } = this.#places;
+    for (let number = 0; number < values.length; number++) if (values[number] === REFUSED) values[number] = 0;
+  }
+
+  /** Finds or makes the line of a series, and remembers it; `undefined` where there is no room. */
+  #place(number: number, series: SeriesDefinition): ExposedSeries | undefined {
+    const { values } = this.#places;
+    this.#letGo(values[number]);
+    const exposed = this.#find(series);
+    if (exposed) {
+      exposed.numbers++;
+      values[number] = exposed.place + 1;
+    } else {
+      this.#hasRefused = true;
+      values[number] = REFUSED;
+    }
+    return exposed;
+  }
+
+  /** A series no longer has that line. */
+  #letGo(place: number): void {
+    if (place === 0 || place === REFUSED) return;
+    const exposed = this.#list[place - 1];
+    if (--exposed.numbers === 0 && !exposed.live) this.#free.push(exposed.place);
+  }
+
+  #find(series: SeriesDefinition): ExposedSeries | undefined {
     const { metric } = series;
     let name = this.#names.get(metric);
     if (name === undefined) this.#names.set(metric, name = exposedName(metric, this.#options));
@@ -165,7 +217,8 @@ export class SeriesStore {
       return undefined;
     }
     const family = this.#familyOf(name, metric);
-    const exposed = new ExposedSeries(family, metric.name, labels);
+    const exposed = new ExposedSeries(this.#free.pop() ?? this.#list.length, family, metric.name, labels);
+    this.#list[exposed.place] = exposed;
     let members = family.metrics.get(metric.name);
     if (!members) family.metrics.set(metric.name, members = new Map());
     members.set(labels, exposed);

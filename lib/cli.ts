@@ -31,10 +31,24 @@ const PROCESS: Surroundings = {
   color: () => Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
   journal: () => isJournalStream((name) => Deno.env.get(name)),
   env: (name) => Deno.env.get(name),
+  services: () =>
+    ["client", "server"].map((role) => `alumet-relay-${role}`)
+      .map((service) => ({ path: `/var/lib/${service}`, from: `the service ${service}` }))
+      .filter(({ path }) => isThere(path)),
   plugins: async () => (await import("./plugins.ts")).plugins,
   run: async (settings, log, reload) =>
     await (await import("./service.ts")).runService(settings, log, reload, (name) => Deno.env.get(name)),
 };
+
+/** Whether there is a file, readable or not. */
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
+}
 
 /**
  * Runs the program with these arguments.

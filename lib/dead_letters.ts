@@ -6,6 +6,7 @@
  * loses none. A crash between the two writes the batch again, and its dead letters with it: they may be there twice.
  */
 export {
+  DEAD_LETTERS_FOLDER,
   DeadLetterBox,
   deadLetterDirectory,
   type DeadLetterOptions,

@@ -6,7 +6,7 @@ import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import type { OnFull } from "../journal.ts";
 import type { Logger } from "../base/log.ts";
 import type { MetricRegistry } from "../points/registry.ts";
-import { type Role, STATE_FLAG, type StateBase, StateDirectory } from "./state_directory.ts";
+import { JOURNAL_FOLDER, type Role, STATE_FLAG, type StateBase, StateDirectory } from "./state_directory.ts";
 
 export type { JournalConfig };
 
@@ -55,7 +55,7 @@ export async function openKept(
   }
   let journal: DiskJournal | null = null;
   if (wanted) {
-    const path = config.path || (directory && `${directory}/journal`);
+    const path = config.path || (directory && `${directory}/${JOURNAL_FOLDER}`);
     try {
       if (!path) throw problem;
       journal = stack.use(await openDiskJournal(config, path, options));

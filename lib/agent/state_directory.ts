@@ -88,7 +88,5 @@ export class StateDirectory implements Disposable {
   }
 }
 
-/** Where the journal of a role is, if `journal.path` does not say otherwise. */
-export function journalDirectory(base: StateBase, role: Role): string {
-  return `${base.path}/${role}/journal`;
-}
+/** Where the journal of a role is in its directory, if `journal.path` does not say otherwise. */
+export const JOURNAL_FOLDER = "journal";

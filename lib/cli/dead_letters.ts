@@ -1,60 +1,54 @@
 /** `alumet-relay dead-letters`: what databases have refused for good. */
 import { decodeLetter } from "../dead_letters/codec.ts";
 import { DeadLetterFiles, lettersIn, outputsIn } from "../dead_letters/files.ts";
-import { deadLetterDirectory } from "../dead_letters.ts";
+import { DEAD_LETTERS_FOLDER, deadLetterDirectory } from "../dead_letters.ts";
 import { DurationError, parseDuration } from "../base/duration.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { escapedJson, printable } from "../base/log.ts";
 import { formatSize } from "../base/size.ts";
-import { findStateBase, type Role, ROLES, STATE_FLAG } from "../agent/state_directory.ts";
+import { type Role, STATE_FLAG } from "../agent/state_directory.ts";
 import { didYouMean } from "../base/suggest.ts";
 import type { CommandLine } from "./parse.ts";
+import { Search } from "./state.ts";
 import type { Surroundings } from "./world.ts";
 
 /** The letters of one output of processes of one role. */
-interface Place {
+interface LetterPlace {
   readonly output: string;
   readonly role: Role;
+  /** Of the processes of that role. */
+  readonly stateDirectory: string;
   readonly files: DeadLetterFiles;
 }
 
 /** Reasons that are shown of one output. */
 const MAX_REASONS = 10;
 
-/** @throws {ExitError} 78 where nothing says where it is. */
-export function stateBase(line: CommandLine, { env }: Surroundings): string {
-  const base = findStateBase(line.value("state-dir"), env);
-  if (base) return base.path;
-  throw new ExitError(
-    EXIT.config,
-    `There is no state directory: none of STATE_DIRECTORY, XDG_STATE_HOME and HOME is set; name one with ${STATE_FLAG}`,
-  );
-}
-
 /** Where there are letters: of the output that was named, or of all. */
-export async function places(line: CommandLine, world: Surroundings): Promise<Place[]> {
-  const base = stateBase(line, world);
-  const found: Place[] = [];
+export async function places(line: CommandLine, world: Surroundings): Promise<LetterPlace[]> {
+  const search = new Search(line, world);
+  const found: LetterPlace[] = [];
   const names = new Set<string>();
-  try {
-    for (const role of ROLES) {
-      for (const name of await outputsIn(`${base}/${role}/dead-letters`)) {
-        const output = decodeURIComponent(name);
-        const files = new DeadLetterFiles(deadLetterDirectory(`${base}/${role}`, output));
-        if ((await files.all()).length === 0) continue;
-        names.add(output);
-        if (line.argument === undefined || line.argument === output) found.push({ output, role, files });
+  const folders = await search.find(DEAD_LETTERS_FOLDER);
+  for (const { base, role, path } of folders) {
+    for (const name of await search.try(base, () => outputsIn(path)) ?? []) {
+      const output = decodeURIComponent(name);
+      const stateDirectory = `${base.path}/${role}`;
+      const files = new DeadLetterFiles(deadLetterDirectory(stateDirectory, output));
+      const all = await search.try(base, () => files.all());
+      if (!all || all.length === 0) continue;
+      names.add(output);
+      if (line.argument === undefined || line.argument === output) {
+        found.push({ output, role, stateDirectory, files });
       }
     }
-  } catch (error) {
-    throw new ExitError(EXIT.unavailable, `Cannot read the dead letters in ${base}: ${messageOf(error)}`, {
-      cause: error,
-    });
   }
   if (line.argument !== undefined && found.length === 0 && names.size > 0) {
     const near = didYouMean(line.argument, [...names]) || `; there are some of ${[...names].join(", ")}`;
     throw new ExitError(EXIT.usage, `There are no dead letters of ${line.argument}${near}`);
   }
+  if (found.length === 0) search.checkAllSeen("dead letters", STATE_FLAG);
+  search.note();
   return found;
 }
 

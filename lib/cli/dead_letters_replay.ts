@@ -4,7 +4,7 @@ import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { DeadLetterFiles } from "../dead_letters/files.ts";
 import { replay as replayLetters } from "../dead_letters/replay.ts";
 import type { OutputPlugin } from "../plugin.ts";
-import { places, points, stateBase } from "./dead_letters.ts";
+import { places, points } from "./dead_letters.ts";
 import { load, logFor } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";
 import type { Surroundings } from "./world.ts";
@@ -19,7 +19,6 @@ export async function replay(
   const { plugins, general } = config;
   const log = logFor(line, world);
   const role = roleOf(plugins.map(({ plugin }) => plugin));
-  const stateDirectory = `${stateBase(line, world)}/${role}`;
   const found = (await places(line, world)).filter((place) => place.role === role);
   if (found.length === 0) {
     world.stdout(`There are no dead letters of ${line.argument ?? "any output"} (${role})\n`);
@@ -30,7 +29,7 @@ export async function replay(
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
   try {
     let good = true;
-    for (const { output, files: { directory } } of found) {
+    for (const { output, stateDirectory, files: { directory } } of found) {
       const configured = plugins.find(({ plugin }) => plugin.name === output && plugin.kind === "output");
       if (!configured) {
         world.stderr(`Cannot replay ${output}: the configuration does not enable plugins.${output}\n`);

@@ -1,7 +1,8 @@
 /** What the journal commands share: where the journals are, and reading them. */
-import { findStateBase, journalDirectory, ROLES, STATE_FLAG } from "../agent/state_directory.ts";
+import { JOURNAL_FOLDER, STATE_FLAG } from "../agent/state_directory.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import type { CommandLine } from "./parse.ts";
+import { Search } from "./state.ts";
 import type { Surroundings } from "./world.ts";
 
 /** @throws {ExitError} 69 with the directory. */
@@ -16,23 +17,10 @@ export async function reading<T>(directory: string, work: () => Promise<T>): Pro
 }
 
 /** The journals of all roles. @throws {ExitError} if there are none. */
-export async function findJournals(line: CommandLine, { env }: Surroundings): Promise<string[]> {
-  const base = findStateBase(line.value("state-dir"), env);
-  if (!base) {
-    throw new ExitError(
-      EXIT.config,
-      `There is no state directory: none of STATE_DIRECTORY, XDG_STATE_HOME and HOME is set; name one with ${STATE_FLAG}, ` +
-        "or the journal with --path",
-    );
-  }
-  const found: string[] = [];
-  for (const role of ROLES) {
-    const directory = journalDirectory(base, role);
-    if (await Deno.stat(directory).catch(() => null)) found.push(directory);
-  }
-  if (found.length > 0) return found;
-  throw new ExitError(
-    EXIT.unavailable,
-    `There is no journal in ${base.path} (by ${base.from}); name the directory with ${STATE_FLAG} or --path`,
-  );
+export async function findJournals(line: CommandLine, world: Surroundings): Promise<string[]> {
+  const search = new Search(line, world);
+  const found = await search.find(JOURNAL_FOLDER);
+  if (found.length === 0) throw search.missing("journal", `${STATE_FLAG} or --path`);
+  search.note();
+  return found.map(({ path }) => path);
 }

@@ -2,12 +2,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { printable } from "../base/log.ts";
-import type { Plugin } from "../plugin.ts";
 import { formatSize } from "../base/size.ts";
-import { findStateBase, ROLES } from "../agent/state_directory.ts";
 import { PROGRAM } from "./declarations.ts";
-import { load } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";
+import { findDatabase, openDatabase } from "./query_database.ts";
 import { type Cell, type Format, render, type Row } from "./rows.ts";
 import type { Surroundings } from "./world.ts";
 
@@ -15,8 +13,6 @@ import type { Surroundings } from "./world.ts";
 const PIECE = 32_768;
 /** Metrics and hosts that a summary names. */
 const MAX_NAMED = 20;
-/** How long to wait while the file is being made or repaired, in ms. */
-const BUSY_MS = 5000;
 
 /**
  * @throws {ExitError} 64 when the statement is wrong, 69 when there is no database to read.
@@ -28,7 +24,7 @@ export async function query(line: CommandLine, world: Surroundings): Promise<num
   const db = await openDatabase(path);
   try {
     if (sql === undefined) {
-      world.stdout(summary(db, path));
+      world.stdout(summary(db, path, hintOf(line, path)));
       return EXIT.ok;
     }
     const statement = prepare(db, sql);
@@ -56,73 +52,6 @@ function print(pieces: Iterable<string>, world: Surroundings): void {
     waiting = "";
   }
   world.stdout(waiting);
-}
-
-/** `--database`, what the configuration says, the state directory's, or the one that lies here. */
-async function findDatabase(line: CommandLine, world: Surroundings): Promise<string> {
-  const named = line.value("database");
-  if (named !== undefined) return named;
-  const { config } = await load(line, world, { requirePipeline: false });
-  for (const { plugin, config: keys } of config.plugins) {
-    const database = plugin.kind === "output" ? plugin.database?.(keys) : undefined;
-    if (database && "path" in database) return database.path;
-  }
-  const names = defaultDatabases(await world.plugins());
-  const base = findStateBase(line.value("state-dir"), world.env);
-  const candidates = base
-    ? names.flatMap((name) => ROLES.map((role) => `${base.path}/${role}/${name}`))
-    : names;
-  const found: string[] = [];
-  for (const path of candidates) {
-    if (await Deno.stat(path).then(({ isFile }) => isFile, () => false)) found.push(path);
-  }
-  if (found.length === 1) return found[0];
-  const problem = found.length === 0
-    ? `There is no database: no ${names.join(" or ")} ${base ? `below ${base.path}` : "here"}`
-    : `There are ${found.length} databases: ${found.join(", ")}`;
-  throw new ExitError(EXIT.unavailable, `${problem}; name one with --database PATH`);
-}
-
-/** The names of databases in state directories. */
-function defaultDatabases(plugins: readonly Plugin[]): string[] {
-  return plugins.flatMap((plugin) => {
-    const database = plugin.kind === "output" && plugin.database?.(plugin.config.defaultValue());
-    return database && "name" in database ? [database.name] : [];
-  });
-}
-
-async function openDatabase(path: string): Promise<DatabaseSync> {
-  // Only this command needs it.
-  const { DatabaseSync } = await import("node:sqlite");
-  const fail = (error: unknown, advice: string) =>
-    new ExitError(EXIT.unavailable, `Cannot read the database ${path}: ${advice}`, { cause: error });
-  try {
-    const { isFile } = await Deno.stat(path);
-    if (!isFile) throw fail(null, "it is no file");
-  } catch (error) {
-    if (error instanceof ExitError) throw error;
-    const missing = error instanceof Deno.errors.NotFound;
-    throw fail(error, missing ? "there is no such file" : messageOf(error));
-  }
-  let db: DatabaseSync;
-  try {
-    db = new DatabaseSync(path, { readOnly: true, enableForeignKeyConstraints: false });
-  } catch (error) {
-    throw fail(error, `${messageOf(error)}; is it readable for you?`);
-  }
-  try {
-    db.prepare(`PRAGMA busy_timeout = ${BUSY_MS}`).get();
-    db.prepare("SELECT count(*) FROM sqlite_schema").get();
-    return db;
-  } catch (error) {
-    db.close();
-    // A database that is written to by somebody else is read through files beside it.
-    const rights = `${
-      messageOf(error)
-    }; run this as the user that writes it, or with a copy (sqlite3's .backup)`;
-    const { errcode = 0 } = error as { errcode?: number };
-    throw fail(error, [8, 14].includes(errcode & 0xff) ? rights : messageOf(error));
-  }
 }
 
 /** Whether there is more in a text than comments and semicolons. */
@@ -174,8 +103,18 @@ function sqlError(error: unknown): unknown {
   return new ExitError(EXIT.usage, `Cannot run the statement: ${printable(message)}`, { cause: error });
 }
 
+/** The command that asks the same database: it works when it is copied. */
+function hintOf(line: CommandLine, path: string): string {
+  const program = Deno.build.standalone ? PROGRAM : `./denow run -A main.ts`;
+  const isDefault = ["database", "config", "state-dir", "config-override"].every((flag) =>
+    line.value(flag) === undefined
+  );
+  const plain = /^[\w./@%+,:-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+  return `${program} query${isDefault ? "" : ` --database ${plain}`}`;
+}
+
 /** What there is, and how to ask for it. */
-function summary(db: DatabaseSync, path: string): string {
+function summary(db: DatabaseSync, path: string, hint: string): string {
   const rows = (sql: string) => withExactRows(db.prepare(sql)).all() as unknown as Row[];
   let totals: Row;
   try {
@@ -187,7 +126,7 @@ function summary(db: DatabaseSync, path: string): string {
   } catch {
     throw new ExitError(
       EXIT.unavailable,
-      `${path} is no database of ${PROGRAM}; ask it something with ${PROGRAM} query --database PATH "SQL"`,
+      `${path} is not a database of ${PROGRAM}; ask it something with ${hint} "SQL"`,
     );
   }
   const [points, first, last, series, metrics, hosts] = totals;
@@ -220,7 +159,7 @@ function summary(db: DatabaseSync, path: string): string {
         `GROUP BY relay_client ORDER BY relay_client LIMIT ${MAX_NAMED}`,
     ),
   );
-  lines.push("", "Ask for more:", ...exampleQueries(rows).map((sql) => `  ${PROGRAM} query "${sql}"`), "");
+  lines.push("", "Ask for more:", ...exampleQueries(rows).map((sql) => `  ${hint} "${sql}"`), "");
   return lines.join("\n");
 }
 

@@ -1,5 +1,6 @@
 /** What a command needs of the world around the program. */
 import type { AgentSettings } from "../agent/settings.ts";
+import type { StateBase } from "../agent/state_directory.ts";
 import type { Logger } from "../base/log.ts";
 import type { Plugin } from "../plugin.ts";
 import type { Reload } from "../service.ts";
@@ -19,6 +20,8 @@ export interface Surroundings {
   /** Whether the journal of systemd takes what is written to standard error. */
   journal: () => boolean;
   env: (name: string) => string | undefined;
+  /** The state directories of services. */
+  services: () => readonly StateBase[];
   plugins: () => Promise<readonly Plugin[]>;
   run: (settings: AgentSettings, log: Logger, reload: Reload) => Promise<number>;
 }

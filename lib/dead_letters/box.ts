@@ -16,9 +16,12 @@ const MAX_REASON = 500;
 /** The most bytes that the dead letters of one output take, if nothing else is said. */
 export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
-/** Where dead letters of the outputs of one process are, below its state directory. */
+/** Where dead letters of a process are, below its state directory. */
+export const DEAD_LETTERS_FOLDER = "dead-letters";
+
+/** Where those of one output are. */
 export function deadLetterDirectory(stateDirectory: string, output: string): string {
-  return `${stateDirectory}/dead-letters/${encodeURIComponent(output)}`;
+  return `${stateDirectory}/${DEAD_LETTERS_FOLDER}/${encodeURIComponent(output)}`;
 }
 
 export interface DeadLetterOptions {

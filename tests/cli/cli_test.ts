@@ -65,6 +65,7 @@ async function run(
     stdin: () => Promise.resolve(""),
     journal: () => journal,
     env: (name) => variables[name],
+    services: () => [],
     plugins: () => Promise.resolve(PLUGINS),
     run: async (settings, log, reload) => {
       Object.assign(outcome, { settings, log, reload });

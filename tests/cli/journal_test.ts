@@ -22,6 +22,7 @@ async function journal(...args: string[]): Promise<Outcome> {
     stdout: (text) => outcome.out += text,
     stderr: (text) => outcome.err += text,
     env: () => undefined,
+    services: () => [],
     journal: () => false,
     terminal: () => false,
   });
@@ -515,11 +516,22 @@ Deno.test("the journals are those of the state directory, of the configuration, 
 
   const missing = await journal("status", "--state-dir", `${dir.path}/none`);
   assert.equal(missing.code, 69);
-  assert.match(missing.err, /There is no journal in .*none \(by --state-dir\); name the directory/);
+  assert.match(
+    missing.err,
+    /There is no journal in .*none \(by --state-dir\); name one with --state-dir or --path/,
+  );
   const wrong = await journal("check", "--path", `${dir.path}/none`);
   assert.equal(wrong.code, 69);
   assert.match(wrong.err, /Cannot read the journal in .*none/);
   const nowhere = await journal("status");
   assert.equal(nowhere.code, 78);
   assert.match(nowhere.err, /no state directory.*--state-dir.*--path/);
+});
+
+Deno.test("a state directory that may not be looked at is an error, and never a missing journal", async () => {
+  await using dir = new TempDir();
+  await Deno.writeTextFile(dir.file("file"), "");
+  const { code, err } = await journal("status", "--state-dir", dir.file("file"));
+  assert.equal(code, 69);
+  assert.match(err, /^Cannot look into \S+\/file: .*; name one with --state-dir or --path/);
 });

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { render, type Row } from "../../lib/cli/rows.ts";
+import type { StateBase } from "../../lib/agent/state_directory.ts";
 import { main } from "../../lib/cli.ts";
 import { Gathering, Known, newColumns } from "../../lib/outputs/sqlite/gather.ts";
 import { Store } from "../../lib/outputs/sqlite/store.ts";
-import { linux, needs } from "../kit/needs.ts";
+import { linux, namespaces, needs } from "../kit/needs.ts";
 import { cpuSeconds, peakMemory, PROGRAM, runProgram } from "../kit/process.ts";
 import { sessionBatches } from "../kit/session.ts";
 import { TempDir } from "../kit/temp_dir.ts";
@@ -30,10 +31,11 @@ interface Outcome {
 /** The command within this process, on a terminal or in a pipe. */
 async function query(
   args: readonly string[],
-  { terminal = false, env = {}, stdin = "" }: {
+  { terminal = false, env = {}, stdin = "", services = [] }: {
     terminal?: boolean;
     env?: Record<string, string>;
     stdin?: string;
+    services?: StateBase[];
   } = {},
 ): Promise<Outcome> {
   const outcome: Outcome = { code: -1, out: "", err: "" };
@@ -43,6 +45,7 @@ async function query(
     terminal: () => terminal,
     stdin: () => Promise.resolve(stdin),
     env: (name) => env[name],
+    services: () => services,
   });
   return outcome;
 }
@@ -137,24 +140,60 @@ Deno.test("a statement prints CSV in a pipe, a table on a terminal, and JSON whe
 
 Deno.test("without a statement it sums up, and its examples work", async () => {
   await using dir = new TempDir();
-  const path = dir.file("m.sqlite");
+  const path = dir.file("it's m.sqlite");
   storeSession(path);
   const { code, out } = await query(["--database", path]);
   assert.equal(code, 0);
   assert.match(
     out,
-    /^\S+m\.sqlite \(\d+KiB\)\n4,712 points of 737 series, from 2026-11-23T16:45:01Z to 2026-11-23T16:45:04Z\n/,
+    /^\S+ m\.sqlite \(\d+KiB\)\n4,712 points of 737 series, from 2026-11-23T16:45:01Z to 2026-11-23T16:45:04Z\n/,
   );
   assert.match(out, /\n\d+ metrics:\n {2}active {2}\(B, 1 series\)\n/);
   assert.match(out, /\n1 host:\n {2}node-7 {2}\(737 series\)\n/);
-  const examples = [...out.matchAll(/alumet-relay query "(.*)"$/gm)].map(([, sql]) => sql);
+  const examples = [...out.matchAll(/main\.ts query (.*)$/gm)].map(([, words]) => words);
   assert.equal(examples.length, 3);
-  for (const [i, sql] of examples.entries()) {
-    const result = await query([sql, "--database", path]);
+  for (const [i, words] of examples.entries()) {
+    // As a shell that they are copied into takes them.
+    const { stdout } = await new Deno.Command("sh", { args: ["-c", `printf '%s\\n' ${words}`] }).output();
+    const result = await query(new TextDecoder().decode(stdout).trimEnd().split("\n"));
     assert.equal(result.code, 0, result.err);
     // The last one asks for the last hour.
     if (i < 2) assert.ok(result.out.split("\n").length > 2, result.out);
   }
+});
+
+Deno.test("the database of a service is found, and one that may not be looked at is not missing", async () => {
+  await using dir = new TempDir();
+  const env = { HOME: dir.path, ALUMET_CONFIG: dir.file("config.toml") };
+  await Deno.writeTextFile(env.ALUMET_CONFIG, "");
+  const services = [
+    { path: dir.file("client"), from: "the service client" },
+    { path: dir.file("server"), from: "the service server" },
+  ];
+  const count = ["SELECT count(*) FROM points"];
+  // Whoever may not look into a directory gets an error that is not NotFound, as here.
+  await Deno.writeTextFile(dir.file("client"), "");
+  const none = await query(count, { env, services });
+  assert.equal(none.code, 69);
+  assert.match(
+    none.err,
+    /There is no database measurements.sqlite in \S+ \(by HOME\) or \S+\/server \(by the service/,
+  );
+  assert.match(none.err, /Cannot look into \S+\/client: .*; name one with --database PATH/);
+  await Deno.mkdir(dir.file("server/server"), { recursive: true });
+  storeSession(dir.file("server/server/measurements.sqlite"));
+  assert.equal((await query(count, { env, services })).out, "count(*)\n4712\n");
+});
+
+Deno.test("a directory of another user is refused, and the error says who may read it", {
+  ignore: Deno.uid() === 0,
+}, async () => {
+  await using dir = new TempDir();
+  const path = dir.file("service");
+  await Deno.mkdir(path, { mode: 0 });
+  const env = { HOME: dir.path, ALUMET_CONFIG: "/dev/null" };
+  const { err } = await query([], { env, services: [{ path, from: "the service" }] });
+  assert.match(err, /permission denied. Run this as root, or as a member of the group/);
 });
 
 Deno.test("the database is the one that is named, that the configuration names, or that is in the state directory", async () => {
@@ -166,7 +205,7 @@ Deno.test("the database is the one that is named, that the configuration names, 
   assert.equal(none.code, 69);
   assert.match(
     none.err,
-    /^There is no database: no measurements\.sqlite below \S+\/alumet-relay; name one with --database PATH\n$/,
+    /^There is no database measurements\.sqlite in \S+\/alumet-relay \(by HOME\); name one with --database PATH\n$/,
   );
 
   const base = `${dir.path}/.local/state/alumet-relay`;
@@ -225,7 +264,7 @@ Deno.test("what is wrong is said in one line, with the exit code of its kind, an
       69,
       /^Cannot read the database \S+none: there is no such file\n$/,
     ],
-    [["SELECT 1", "--database", dir.path], 69, /it is no file\n$/],
+    [["SELECT 1", "--database", dir.path], 69, /it is not a file\n$/],
     [
       ["SELECT 1", "--database", dir.file("text")],
       69,
@@ -234,7 +273,7 @@ Deno.test("what is wrong is said in one line, with the exit code of its kind, an
     [
       ["--database", dir.file("other.sqlite")],
       69,
-      /other\.sqlite is no database of alumet-relay; ask it something/,
+      /other\.sqlite is not a database of alumet-relay; ask it something/,
     ],
   ];
   for (const [args, code, message] of cases) {
@@ -315,5 +354,22 @@ Deno.test({
     const { signal, code } = await child.status;
     clearTimeout(killer);
     assert.ok(signal === "SIGINT" || code === 130, `${signal} ${code}`);
+  },
+});
+
+Deno.test({
+  name: "a database that may not be written, and that nobody uses, is read as it is",
+  ...needs(linux, namespaces),
+  async fn() {
+    await using dir = new TempDir();
+    const path = dir.file("m.sqlite");
+    storeSession(path);
+    assert.deepEqual([...Deno.readDirSync(dir.path)].map(({ name }) => name), ["m.sqlite"]);
+    const command = `mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"`;
+    const count = ["query", "SELECT count(*) FROM points", "--database", path];
+    const { code, stdout, stderr } = await runProgram([...count, "--config", "/dev/null"], {
+      wrapper: ["unshare", "--mount", "sh", "-c", command, dir.path],
+    });
+    assert.deepEqual([code, stdout], [0, "count(*)\n4712\n"], stderr);
   },
 });

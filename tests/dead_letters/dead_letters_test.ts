@@ -315,6 +315,14 @@ class Cli implements AsyncDisposable {
   }
 }
 
+Deno.test("a state directory that may not be looked at is an error, and never without dead letters", async () => {
+  await using cli = new Cli();
+  await Deno.writeTextFile(cli.dir.file("local"), "");
+  assert.equal(await cli.run("dead-letters", "list"), 69);
+  assert.equal(cli.stdout, "");
+  assert.match(cli.stderr, /Cannot look into \S+: .*; name one with --state-dir/);
+});
+
 Deno.test("list says how many there are of each output, since when, and why", async () => {
   await using cli = new Cli();
   assert.equal(await cli.run("dead-letters", "list"), 0);

@@ -38,12 +38,34 @@ export interface ClientIdentity {
   readonly instance: string;
 }
 
-/** One client. Sequence numbers are of its batches, and begin at 1; 0 is none. */
-export class ClientRecord implements ClientIdentity {
-  /** The last batch that has been taken into the pipe: what comes again with a number up to this one is a duplicate. */
+/**
+ * The numbers of one instance's batches. They belong to the instance alone: a client that has another name after a
+ * restart continues with its numbers. Numbers begin at 1; 0 is none.
+ */
+class Numbering {
+  /** The last batch that has been taken into the pipe: a batch with a number up to this one is a duplicate. */
   accepted = 0;
   /** The last batch that a crash of this process cannot take away. */
   durable = 0;
+  /** The records of the names that the instance has used. */
+  readonly records = new Set<ClientRecord>();
+
+  /** The last batch that an output has committed. */
+  storedBy(output: string): number {
+    let stored = 0;
+    for (const { accounts } of this.records) stored = Math.max(stored, accounts.get(output)?.sequence ?? 0);
+    return stored;
+  }
+
+  /** Everything up to this number was durable when the journal was opened. */
+  restore(sequence: number): void {
+    this.accepted = Math.max(this.accepted, sequence);
+    this.durable = Math.max(this.durable, sequence);
+  }
+}
+
+/** One client, under one name. */
+export class ClientRecord implements ClientIdentity {
   /** Points that arrived since the start, those that were refused included. */
   receivedPoints = 0;
   rejectedPoints = 0;
@@ -53,7 +75,19 @@ export class ClientRecord implements ClientIdentity {
   /** By the name of the output. */
   readonly accounts: Map<string, Account> = new Map();
 
-  constructor(readonly name: string, readonly instance: string) {}
+  constructor(readonly name: string, readonly instance: string, readonly numbers = new Numbering()) {
+    numbers.records.add(this);
+  }
+
+  /** See {@linkcode Numbering.accepted}. */
+  get accepted(): number {
+    return this.numbers.accepted;
+  }
+
+  /** See {@linkcode Numbering.durable}. */
+  get durable(): number {
+    return this.numbers.durable;
+  }
 
   account(output: string): Account {
     let account = this.accounts.get(output);
@@ -66,7 +100,9 @@ export class ClientRecord implements ClientIdentity {
   /** The last batch that every output has committed. */
   get stored(): number {
     let stored = Infinity;
-    for (const { sequence } of this.accounts.values()) stored = Math.min(stored, sequence);
+    for (const [output, { sequence }] of this.accounts) {
+      stored = Math.min(stored, Math.max(sequence, this.numbers.storedBy(output)));
+    }
     return stored === Infinity ? 0 : stored;
   }
 
@@ -108,6 +144,8 @@ export class ClientTable {
   /** Outputs that say what they have of a client. */
   readonly sources: SequenceSource[] = [];
   readonly #records = new Map<string, ClientRecord>();
+  /** By the instance id. */
+  readonly #numberings = new Map<string, Numbering>();
   /** How many records a name has. */
   readonly #instances = new Map<string, number>();
   readonly #outputs: string[] = [];
@@ -124,14 +162,18 @@ export class ClientTable {
     this.#nowMs = nowMs;
   }
 
-  /** The record of a client, which is made if need be. */
+  /**
+   * The record of a client, which is made if need be. Records with the same instance id share their numbers, whatever
+   * their names are.
+   */
   get(name: string, instance = ""): ClientRecord {
     const key = `${instance}/${name}`;
     let record = this.#records.get(key);
     if (!record) {
       if (this.size >= this.#maxClients * EXCESS) this.forgetOld();
       this.#countInstance(name);
-      this.#records.set(key, record = new ClientRecord(name, instance));
+      this.#records.set(key, record = new ClientRecord(name, instance, this.#numberings.get(instance)));
+      this.#keepNumbers(record);
       for (const output of this.#outputs) record.account(output);
     }
     return record;
@@ -161,6 +203,9 @@ export class ClientTable {
 
   forget(client: ClientRecord): void {
     if (!this.#records.delete(`${client.instance}/${client.name}`)) return;
+    const { numbers, instance } = client;
+    numbers.records.delete(client);
+    if (numbers.records.size === 0) this.#numberings.delete(instance);
     const count = this.#instances.get(client.name)! - 1;
     if (count > 0) this.#instances.set(client.name, count);
     else this.#instances.delete(client.name);
@@ -189,6 +234,13 @@ export class ClientTable {
     if (this.#records.has(key)) return;
     this.#countInstance(client.name);
     this.#records.set(key, client);
+    this.#keepNumbers(client);
+  }
+
+  #keepNumbers(record: ClientRecord): void {
+    record.numbers.records.add(record);
+    // Real agents have no instance id, and no numbers.
+    if (record.instance !== "") this.#numberings.set(record.instance, record.numbers);
   }
 
   /** From now on nothing counts as stored that this output has not committed. */
@@ -216,7 +268,7 @@ export class ClientTable {
   /** A crash cannot take this batch away any more. */
   makeDurable(batch: Pick<Credited, "origins">): void {
     for (const { client, sequence } of batch.origins) {
-      if (sequence > client.durable) client.durable = sequence;
+      if (sequence > client.durable) client.numbers.durable = sequence;
     }
   }
 
@@ -226,7 +278,9 @@ export class ClientTable {
       const answers = Promise.allSettled(this.sources.map((source) => source(client)));
       const known = await deadline(answers, SOURCE_MS).catch(() => []);
       for (const result of known) {
-        if (result.status === "fulfilled") client.accepted = Math.max(client.accepted, result.value);
+        if (result.status === "fulfilled") {
+          client.numbers.accepted = Math.max(client.accepted, result.value);
+        }
       }
       const stored = known.map((result) => result.status === "fulfilled" ? result.value : 0);
       return Math.max(client.stored, ...stored);

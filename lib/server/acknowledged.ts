@@ -160,7 +160,7 @@ export class AcknowledgedReceiver implements Disposable {
     const points = batch.length - before;
     batch.credit(client, sequence);
     builder.add(batch);
-    this.#sequence = client.accepted = sequence;
+    this.#sequence = client.numbers.accepted = sequence;
     client.receivedPoints += received;
     client.rejectedPoints += received - points;
     stats.points += points;

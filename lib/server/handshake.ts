@@ -3,6 +3,7 @@
  * client of ours greets like any other, then introduces itself in a second message (see docs/protocol.md).
  */
 import type { Peer } from "./admission/networks.ts";
+import type { ClientRecord } from "../points/origins.ts";
 import type { Grant } from "./admission/tokens.ts";
 import { messageOf } from "../base/errors.ts";
 import type { FrameReader } from "../wire/frames.ts";
@@ -152,6 +153,7 @@ export class ServerHandshake {
     }
     const { clients, safety, metrics, gatherer, stats, limits: { maxSeries, maxNameBytes } } = this.#shared;
     const client = clients.get(name, instance);
+    if (client.lastContactMs === 0) this.#noticeNewName(client);
     client.lastContactMs = Date.now();
     const sequence = await clients.sequenceOf(client, safety);
     const receiver = new AcknowledgedReceiver({
@@ -168,6 +170,17 @@ export class ServerHandshake {
     }, sequence);
     await writeAll(conn, encodeFrame("", { type: "welcome", sequence, maxSeries }));
     return receiver;
+  }
+
+  /** A client whose `client_name` was changed continues with its numbers: only its name is new. */
+  #noticeNewName(client: ClientRecord): void {
+    let last: ClientRecord | undefined;
+    for (const record of client.numbers.records) {
+      if (record !== client && (!last || record.lastContactMs > last.lastContactMs)) last = record;
+    }
+    if (!last) return;
+    const fields = { client: client.name, address: this.#address, before: last.name };
+    this.#shared.log.info("The client has a new name", fields);
   }
 
   /** Why this client would be refused now, if it would be: networks or tokens may have changed. */

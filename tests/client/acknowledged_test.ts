@@ -4,14 +4,14 @@ import { DEFAULT_LIMITS } from "../../lib/client.ts";
 import { Batch, seriesOf } from "../../lib/points/measurement.ts";
 import { encodeFrame, OUR_RELAY_VERSION } from "../../lib/wire/protocol.ts";
 import { MetricRegistry } from "../../lib/points/registry.ts";
-import { AcknowledgedClient, AcknowledgingServer, INSTANCE } from "../kit/acknowledged.ts";
+import { AcknowledgedClient, AcknowledgingServer } from "../kit/acknowledged.ts";
 import { Chance } from "../kit/bytes.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import { Collector } from "../kit/collector.ts";
 import { metricOf, pointsOf } from "../kit/decode.ts";
 import { journalOf, open, withDirectory } from "../kit/journal.ts";
 import { HandServer, OneMessagePerRead, Peer } from "../kit/peer.ts";
-import { batchOf, numbered, series } from "../kit/points.ts";
+import { batchOf, instanceOf, numbered, series } from "../kit/points.ts";
 import { freePort } from "../kit/ports.ts";
 import { sessionBatches } from "../kit/session.ts";
 import { TestServer } from "../kit/test_server.ts";
@@ -121,7 +121,7 @@ Deno.test("a batch that arrives twice is taken once, and acknowledged both times
   await again.acknowledgedUpTo(9);
   assert.deepEqual(valuesOf(server), upTo(30));
   assert.equal(server.server.stats.duplicatePoints, 10);
-  const record = server.clients.get("node-1", INSTANCE);
+  const record = server.clients.get("node-1", instanceOf("node-1"));
   assert.deepEqual([record.receivedPoints, record.duplicatePoints, record.accepted], [40, 10, 9]);
 });
 
@@ -135,6 +135,29 @@ Deno.test("equal numbers of another instance are other batches", async () => {
     await client.acknowledgedUpTo(1);
   }
   assert.deepEqual(valuesOf(server), upTo(6));
+});
+
+Deno.test("a client that has another client_name after a restart continues with its numbers", async () => {
+  await using server = new TestServer();
+  {
+    await using before = await AcknowledgedClient.connect(server.port, "before");
+    await before.send(1, numbered(2));
+    await before.send(2, numbered(2, 2));
+    await before.acknowledgedUpTo(2);
+  }
+  await using after = await AcknowledgedClient.connect(server.port, "after", instanceOf("before"));
+  assert.equal(after.welcome.sequence, 2, "it is told what the server has of it");
+  await after.send(2, numbered(2, 2));
+  await after.send(3, numbered(2, 4));
+  await after.acknowledgedUpTo(3);
+  assert.deepEqual(valuesOf(server), upTo(6));
+  assert.deepEqual(server.points.map(({ attributes }) => attributes.at(-1)![1]), [
+    ...["before", "before", "before", "before", "after", "after"],
+  ]);
+  assert.equal(
+    server.logs.matching(/INFO.*The client has a new name client=after .*before=before/).length,
+    1,
+  );
 });
 
 Deno.test("while the old connection of a client is still open, the new one stores each batch once", async () => {
@@ -261,7 +284,7 @@ Deno.test("a metric that does not fit loses its points, and they are counted", a
   await client.send(1, batchOf([[a, 1], [b, 2], [a, 3], [b, 2n ** 60n], [a, 2n ** 61n]]));
   await client.acknowledgedUpTo(1);
   assert.deepEqual(server.points.map(({ value }) => value), [1n, 3n, 2n ** 61n]);
-  const record = server.clients.get("n", INSTANCE);
+  const record = server.clients.get("n", instanceOf("n"));
   assert.deepEqual([record.receivedPoints, record.rejectedPoints], [5, 2]);
   assert.equal(server.server.stats.rejectedPoints, 2);
 });
@@ -404,7 +427,7 @@ Deno.test("acknowledge = stored waits for each output, and asks the outputs what
   await client.send(5, numbered(2, 2));
   await until(() => server.points.length === 2);
   assert.deepEqual(valuesOf(server), [2, 3], "batch 4 is stored already");
-  const record = clients.get("n", INSTANCE);
+  const record = clients.get("n", instanceOf("n"));
   const batch = numbered(2, 2);
   batch.credit(record, 5);
   clients.makeDurable(batch);
@@ -517,7 +540,7 @@ Deno.test("a hop passes points on once they are in its own journal, and sends it
     await until(() => server.points.length === 2);
     assert.equal(journal.writtenPosition, 0);
     const passed = numbered(3, 2);
-    passed.credit(journal.clients.get("first", INSTANCE), 7);
+    passed.credit(journal.clients.get("first", instanceOf("first")), 7);
     client.push(passed);
     await until(() => server.points.length > 2);
     assert.equal(journal.writtenPosition, 2);
@@ -555,7 +578,7 @@ Deno.test("a message after the handover of a server is neither taken nor counted
   await client.peer.closed();
   assert.equal(server.points.length, 5);
   assert.equal(server.server.stats.points, 5);
-  assert.equal(server.clients.get("n", INSTANCE).receivedPoints, 5);
+  assert.equal(server.clients.get("n", instanceOf("n")).receivedPoints, 5);
 });
 
 Deno.test("at the handover a server passes on what it has gathered, and nothing later", async () => {

@@ -13,9 +13,8 @@ import {
   type Welcome,
 } from "../../lib/wire/protocol.ts";
 import { type HandServer, Peer } from "./peer.ts";
+import { instanceOf } from "./points.ts";
 import { acceptance, greeting } from "./wire.ts";
-
-export const INSTANCE = "00112233445566778899aabbccddeeff";
 
 function framed(writer: PostcardWriter): Uint8Array<ArrayBuffer> {
   const frame = writer.written;
@@ -33,7 +32,7 @@ export class AcknowledgedClient implements AsyncDisposable {
   static async connect(
     port: number,
     name: string,
-    instance = INSTANCE,
+    instance = instanceOf(name),
     token = "",
   ): Promise<AcknowledgedClient> {
     const peer = await Peer.connect(port);

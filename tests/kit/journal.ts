@@ -4,7 +4,7 @@ import { DiskJournal, type DiskJournalOptions } from "../../lib/journal/disk/dis
 import { type BatchReader, MemoryJournal, type MemoryJournalOptions } from "../../lib/journal.ts";
 import { createLogger } from "../../lib/base/log.ts";
 import { Batch } from "../../lib/points/measurement.ts";
-import { numbered, NUMBERS } from "./points.ts";
+import { instanceOf, numbered, NUMBERS } from "./points.ts";
 import { until } from "./waiting.ts";
 
 /** Works in a directory that is removed afterwards. */
@@ -37,13 +37,9 @@ export function batchOf(clients: ClientTable, name: string, sequence: number, po
   for (let n = 0; n < points; n++) batch.push(NUMBERS, 1_700_000_000, 0, sequence);
   batch.credit(client, sequence);
   client.receivedPoints += points;
-  client.accepted = sequence;
+  client.numbers.accepted = sequence;
   return batch;
 }
-
-/** The id that a client of that name has in tests. */
-export const instanceOf = (name: string) =>
-  [...name].map((c) => c.charCodeAt(0).toString(16)).join("").padStart(32, "0");
 
 /** The numbers that a reader has until nothing comes; all are committed. */
 export async function drain(reader: BatchReader, most = Infinity): Promise<number[]> {

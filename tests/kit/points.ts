@@ -1,4 +1,5 @@
 /** Points for tests. */
+import { createHash } from "node:crypto";
 import { Batch, type Metric, type Series, seriesOf } from "../../lib/points/measurement.ts";
 import { metricOf } from "./decode.ts";
 
@@ -24,4 +25,9 @@ export function batchOf(
 
 export function series(metric: Metric, attributes: Series["attributes"] = []): Series {
   return seriesOf(metric, { attributes });
+}
+
+/** The instance id that the client with this name has in tests. */
+export function instanceOf(name: string): string {
+  return createHash("md5").update(name).digest("hex");
 }

@@ -5,12 +5,12 @@ import { Pacer } from "../../lib/server/admission/pacer.ts";
 import { makeToken, parseTokens, Tokens } from "../../lib/server/admission/tokens.ts";
 import { relayServer } from "../../lib/inputs/relay_server.ts";
 import { seriesOf } from "../../lib/points/measurement.ts";
-import { AcknowledgedClient, INSTANCE } from "../kit/acknowledged.ts";
+import { AcknowledgedClient } from "../kit/acknowledged.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import { metricOf } from "../kit/decode.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { Peer } from "../kit/peer.ts";
-import { batchOf, numbered } from "../kit/points.ts";
+import { batchOf, instanceOf, numbered } from "../kit/points.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { TestServer } from "../kit/test_server.ts";
 import { until } from "../kit/waiting.ts";
@@ -232,13 +232,13 @@ Deno.test("a client without forward cannot send points of another host", async (
   });
   const forged = () => batchOf([[seriesOf(metricOf("m"), { attributes: [["relay_client", "victim"]] }), 1]]);
   {
-    await using client = await AcknowledgedClient.connect(server.port, "own", INSTANCE, own.token);
+    await using client = await AcknowledgedClient.connect(server.port, "own", instanceOf("own"), own.token);
     await client.send(1, forged());
     await client.acknowledgedUpTo(1);
   }
   assert.deepEqual([clientOf("victim", server.points), clientOf("own", server.points)], [0, 1]);
   {
-    await using client = await AcknowledgedClient.connect(server.port, "hop", INSTANCE, hop.token);
+    await using client = await AcknowledgedClient.connect(server.port, "hop", instanceOf("hop"), hop.token);
     await client.send(1, forged());
     await client.acknowledgedUpTo(1);
   }

@@ -4,10 +4,10 @@ import { seriesOf } from "../../lib/points/measurement.ts";
 import { hasLongName, isLonger } from "../../lib/wire/names.ts";
 import { PostcardWriter } from "../../lib/postcard.ts";
 import { MESSAGE } from "../../lib/wire/protocol.ts";
-import { AcknowledgedClient, INSTANCE } from "../kit/acknowledged.ts";
+import { AcknowledgedClient } from "../kit/acknowledged.ts";
 import { metricOf } from "../kit/decode.ts";
 import { Peer } from "../kit/peer.ts";
-import { batchOf } from "../kit/points.ts";
+import { batchOf, instanceOf } from "../kit/points.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { TestServer } from "../kit/test_server.ts";
 import { until } from "../kit/waiting.ts";
@@ -126,10 +126,10 @@ Deno.test("a client cannot define more than its number of metrics, and leaves th
 Deno.test("a client that keeps changing its instance id displaces no other client", () => {
   let now = 0;
   const clients = new ClientTable(20_000, () => now);
-  const victim = clients.get("victim", INSTANCE);
-  victim.accepted = 7;
+  const victim = clients.get("victim", instanceOf("victim"));
+  victim.numbers.accepted = 7;
   for (now = 1; now < 60_000; now++) clients.get("hostile", `${now}`).lastContactMs = now;
-  assert.equal(clients.get("victim", INSTANCE), victim);
+  assert.equal(clients.get("victim", instanceOf("victim")), victim);
   assert.ok(clients.size <= 2001, `${clients.size}`);
   assert.ok(clients.has(clients.get("hostile", `${now - 1}`)), "the last ones are known");
 });
@@ -210,7 +210,7 @@ Deno.test("each key of limits does what it says in a whole server", async () => 
 Deno.test("a metric is not counted twice when a batch arrives twice", async () => {
   await using server = new TestServer({ maxMetrics: 1 });
   for (let n = 0; n < 3; n++) {
-    await using client = await AcknowledgedClient.connect(server.port, "ours", INSTANCE);
+    await using client = await AcknowledgedClient.connect(server.port, "ours");
     await client.send(n + 1, batchOf([[seriesOf(metricOf("only")), n]]));
     await client.acknowledgedUpTo(n + 1);
   }

@@ -42,7 +42,7 @@ export class Ledger {
     const now = nowMs();
     for (const [key, state] of atOpen.clients) {
       const client = key === LOCAL_KEY ? this.clients.local : this.clients.get(state.name, state.instance);
-      client.accepted = client.durable = state.sequence;
+      client.numbers.restore(state.sequence);
       // A contact in the future is one of a clock that was wrong.
       client.lastContactMs = Math.min(state.contactMs, now);
       this.#lines.set(client, { written: state.points, atOpen: state.points, unwritten: 0 });

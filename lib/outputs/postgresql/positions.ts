@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { ClientIdentity } from "../../points/origins.ts";
-import { clientKey, storable } from "./identity.ts";
+import { storable } from "./identity.ts";
 import type { Session } from "./session.ts";
 
 /** Rows of journals in memory are of no use to anybody after the end of their process; not all are deleted by it. */
@@ -87,14 +87,17 @@ export class Sequences {
     this.#known.clear();
   }
 
-  /** Sees to it that clients have rows, which can be locked. */
+  /** Sees to it that clients have rows, which can be locked. A client with a new name continues with its numbers. */
   async prepare(session: Session, clients: ReadonlyMap<string, ClientIdentity>): Promise<void> {
     const missing = [...clients].filter(([key]) => !this.#known.has(key))
       .sort(([a], [b]) => a < b ? -1 : 1);
     if (missing.length === 0) return;
     await session.query(
       `INSERT INTO ${this.schema}.clients (key, instance, name, sequence, changed_at)
-       SELECT u.*, 0, now() FROM unnest($1::uuid[], $2::text[], $3::text[]) u ON CONFLICT (key) DO NOTHING`,
+       SELECT u.key, u.instance, u.name, coalesce(max(c.sequence), 0), now()
+       FROM unnest($1::uuid[], $2::text[], $3::text[]) u (key, instance, name)
+       LEFT JOIN ${this.schema}.clients c ON c.instance = u.instance
+       GROUP BY u.key, u.instance, u.name ON CONFLICT (key) DO NOTHING`,
       [
         missing.map(([key]) => key),
         missing.map(([, { instance }]) => storable(instance)),
@@ -118,14 +121,14 @@ export class Sequences {
       `FROM (VALUES ${list}) v (key, sequence) WHERE c.key = v.key AND c.sequence < v.sequence`;
   }
 
-  /** The last batch of each of these clients. */
+  /** The last batch of each of these clients, under whatever name. */
   async read(session: Session, clients: readonly ClientIdentity[]): Promise<number[]> {
-    const keys = clients.map(clientKey);
-    const { rows } = await session.query<{ key: string; sequence: string }>(
-      `SELECT key::text AS key, sequence FROM ${this.schema}.clients WHERE key = ANY($1::uuid[])`,
-      [keys],
+    const { rows } = await session.query<{ instance: string; sequence: string }>(
+      `SELECT instance, max(sequence) AS sequence FROM ${this.schema}.clients
+       WHERE instance = ANY($1::text[]) GROUP BY instance`,
+      [clients.map(({ instance }) => instance)],
     );
-    const found = new Map(rows.map(({ key, sequence }) => [key.replaceAll("-", ""), Number(sequence)]));
-    return keys.map((key) => found.get(key) ?? 0);
+    const found = new Map(rows.map(({ instance, sequence }) => [instance, Number(sequence)]));
+    return clients.map(({ instance }) => found.get(instance) ?? 0);
   }
 }

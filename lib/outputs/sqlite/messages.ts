@@ -89,7 +89,7 @@ export interface StoreStats {
 export type Request =
   | { readonly type: "open"; readonly options: StoreOptions }
   | { readonly type: "position"; readonly journal: string }
-  | { readonly type: "sequence"; readonly name: string; readonly instance: string }
+  | { readonly type: "sequence"; readonly instance: string }
   | { readonly type: "write"; readonly group: PointGroup }
   /** For how long points are kept from now on, in ms. */
   | { readonly type: "keep"; readonly keepMs: number }

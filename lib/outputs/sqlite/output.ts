@@ -65,7 +65,7 @@ export class SqliteOutput implements Output {
     this.#log = log;
     this.#clock = clock;
     this.#complaint = new Complaint(clock);
-    clients.sources.push(({ name, instance }) => this.#writer.sequence(name, instance));
+    clients.sources.push(({ instance }) => this.#writer.sequence(instance));
   }
 
   /** @throws {ExitError} when the file cannot be used and somebody must act; what may pass is waited for later. */

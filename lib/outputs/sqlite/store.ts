@@ -67,7 +67,7 @@ export class Store implements Disposable {
           "INSERT INTO journal_positions (journal, position) VALUES (?, ?) " +
             "ON CONFLICT DO UPDATE SET position = excluded.position",
         ),
-        sequence: prepare("SELECT sequence FROM clients WHERE instance = ? AND name = ?"),
+        sequence: prepare("SELECT max(sequence) AS sequence FROM clients WHERE instance = ?"),
         setSequence: prepare(
           "INSERT INTO clients (instance, name, sequence, seen) VALUES (?, ?, ?, ?) " +
             "ON CONFLICT DO UPDATE SET sequence = excluded.sequence, seen = excluded.seen",
@@ -90,10 +90,10 @@ export class Store implements Disposable {
     return row?.position ?? -1;
   }
 
-  /** Number of the last batch of a client that is stored, or 0. */
-  sequence(name: string, instance: string): number {
-    const row = this.#statements.sequence.get(instance, name) as { sequence: number } | undefined;
-    return row?.sequence ?? 0;
+  /** Number of the last batch of an instance that is stored, under whatever name, or 0. */
+  sequence(instance: string): number {
+    const row = this.#statements.sequence.get(instance) as { sequence: number | null };
+    return row.sequence ?? 0;
   }
 
   /** Stores a group, all of it or nothing. @throws {StoreError} */
@@ -126,7 +126,7 @@ export class Store implements Disposable {
       const key = `${instance}/${name}`;
       let client = known.get(key);
       if (!client) {
-        const stored = this.sequence(name, instance);
+        const stored = this.sequence(instance);
         known.set(key, client = { name, instance, sequence: stored, stored });
       }
       if (sequence <= client.sequence) again.push({ start, end });

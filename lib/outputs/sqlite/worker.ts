@@ -33,7 +33,7 @@ function answerTo(request: Request): unknown {
     case "position":
       return opened().position(request.journal);
     case "sequence":
-      return opened().sequence(request.name, request.instance);
+      return opened().sequence(request.instance);
     case "write":
       opened().write(request.group);
       if (request.group.busy) tryToKeepHouse(true);

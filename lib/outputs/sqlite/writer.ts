@@ -44,8 +44,8 @@ export class Writer implements AsyncDisposable {
   }
 
   /** Number of the last batch of a client that is stored, or 0. */
-  async sequence(name: string, instance: string): Promise<number> {
-    return await this.#result({ type: "sequence", name, instance }) as number;
+  async sequence(instance: string): Promise<number> {
+    return await this.#result({ type: "sequence", instance }) as number;
   }
 
   /** Stores a group. Its columns are the thread's until then, and come back whatever becomes of them. */

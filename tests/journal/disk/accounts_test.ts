@@ -53,7 +53,7 @@ class World {
       const client = recordOf(clients, which);
       client.receivedPoints += points;
       const sequence = hasSequence ? ++this.sequences[which] : 0;
-      if (hasSequence) client.accepted = sequence;
+      if (hasSequence) client.numbers.accepted = sequence;
       batch.credit(client, sequence);
     }
     return batch;

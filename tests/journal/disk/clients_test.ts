@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import type { ClientTable } from "../../../lib/points/origins.ts";
 import { DiskJournal, type DiskJournalOptions } from "../../../lib/journal/disk/disk_journal.ts";
 import { createLogger } from "../../../lib/base/log.ts";
-import { batchOf, instanceOf, segmentsOf, synced } from "../../kit/journal.ts";
-import { numbered } from "../../kit/points.ts";
+import { batchOf, segmentsOf, synced } from "../../kit/journal.ts";
+import { instanceOf, numbered } from "../../kit/points.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -34,6 +34,34 @@ const tableOf = (clients: ClientTable) =>
       return [name, durable];
     }).sort(),
   );
+
+Deno.test("numbers belong to an instance, whatever its name is, over any number of starts", async () => {
+  await using dir = new TempDir();
+  const instance = instanceOf("one");
+  {
+    await using journal = await open(dir.path);
+    journal.reader("a");
+    journal.append(batchOf(journal.clients, "one", 7, 2));
+    await synced(journal);
+    assert.equal(journal.clients.get("two", instance).durable, 7);
+  }
+  {
+    await using journal = await open(dir.path);
+    const reader = journal.reader("a");
+    const two = journal.clients.get("two", instance);
+    assert.deepEqual([two.accepted, two.durable, two.stored], [7, 7, 0]);
+    const batch = numbered(3);
+    batch.credit(two, 9);
+    two.numbers.accepted = 9;
+    journal.append(batch);
+    await synced(journal);
+    while (await reader.wait(5) === "ready") for (; reader.next(); reader.commit(1));
+    assert.equal(journal.clients.get("one", instance).stored, 9);
+  }
+  await using journal = await open(dir.path);
+  assert.equal(journal.clients.get("one", instance).durable, 9);
+  assert.equal(journal.clients.get("three", instance).durable, 9);
+});
 
 Deno.test("the table of clients outlives everything that is committed, over any number of starts", async () => {
   await using dir = new TempDir();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Batch, seriesOf } from "../../../lib/points/measurement.ts";
 import { metricOf } from "../../kit/decode.ts";
-import { batchOf, numbered, NUMBERS } from "../../kit/points.ts";
+import { batchOf, instanceOf, numbered, NUMBERS } from "../../kit/points.ts";
 import { count, now, onPostgres, Writing } from "../../kit/postgres_output.ts";
 
 const POWER = metricOf("power", "f64", { base: "W", prefix: "" });
@@ -142,7 +142,11 @@ onPostgres(
     batch.credit(writing.journal.clients.get(client.name, client.instance), 7);
     await writing.write(batch);
     const answers = await Promise.all(
-      Array.from({ length: 1200 }, (_, n) => source(n === 700 ? client : { ...client, name: `other ${n}` })),
+      Array.from(
+        { length: 1200 },
+        (_, n) =>
+          source(n === 700 ? { ...client, name: "other" } : { ...client, instance: instanceOf(`${n}`) }),
+      ),
     );
     assert.deepEqual(answers, Array.from({ length: 1200 }, (_, n) => n === 700 ? 7 : 0));
     assert.equal(await server.value("SELECT name FROM alumet.clients WHERE sequence = 7"), "no␀de");
@@ -186,7 +190,7 @@ onPostgres(
         batch.push(NUMBERS, 1_700_000_000, value, value);
         batch.push(NUMBERS, 1_700_000_000, value + 1, value + 1);
         value += 2;
-        batch.credit(clients.get(name, sequence > 0 ? "0123456789abcdef0123456789abcdef" : ""), sequence);
+        batch.credit(clients.get(name, sequence > 0 ? instanceOf(name) : ""), sequence);
       }
       batch.push(NUMBERS, 1_700_000_000, value, value);
       return batch;

@@ -1,4 +1,8 @@
 /** Every plugin of the product, in the order in which `config regen` shows them. */
+import { graceHopper } from "./inputs/grace_hopper.ts";
+import { hwmon } from "./inputs/hwmon.ts";
+import { jetson } from "./inputs/jetson.ts";
+import { powerSupply } from "./inputs/power_supply.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { rapl } from "./inputs/rapl.ts";
 import { csv } from "./outputs/csv.ts";
@@ -14,6 +18,10 @@ import { relayServer } from "./inputs/relay_server.ts";
 export const plugins: readonly Plugin[] = [
   procfs,
   rapl,
+  hwmon,
+  graceHopper,
+  jetson,
+  powerSupply,
   relayServer,
   relayClient,
   csv,

@@ -52,27 +52,61 @@ function checkPoints(batch: Batch, what: string): void {
   }
 }
 
+/** A tree that goes from one state to the next by its differences alone: thousands of runs share it. */
+class SharedTree implements Disposable {
+  readonly tree = new Tree(null);
+  /** The files of each state, complete. */
+  readonly states: ReadonlyMap<string, Uint8Array>[] = [];
+  #now = new Map<string, Uint8Array>();
+
+  constructor(states: readonly string[]) {
+    for (const state of states) {
+      this.tree.copy(state);
+      if (this.tree.has("removed")) this.tree.remove("removed");
+      this.states.push(new Map(this.tree.files().map((file) => [file, Deno.readFileSync(this.#path(file))])));
+    }
+    this.#now = new Map(this.states.at(-1));
+  }
+
+  #path(file: string): string {
+    return `${this.tree.root}/${file}`;
+  }
+
+  /** The names of all files. */
+  get files(): string[] {
+    return [...this.states.at(-1)!.keys()];
+  }
+
+  /** Goes to a state, with one file damaged. */
+  load(state: ReadonlyMap<string, Uint8Array>, file: string, damage: typeof FILES[0]): void {
+    const wanted = new Map(state);
+    const content = state.get(file);
+    const damaged = content && damage(content);
+    if (damaged) wanted.set(file, damaged);
+    else wanted.delete(file);
+    for (const name of this.#now.keys()) if (!wanted.has(name)) this.tree.remove(name);
+    for (const [name, bytes] of wanted) if (this.#now.get(name) !== bytes) this.tree.write(name, bytes);
+    this.#now = wanted;
+  }
+
+  [Symbol.dispose](): void {
+    this.tree[Symbol.dispose]();
+  }
+}
+
 /** Runs a case with one file damaged, and checks that no poll fails. */
 async function runDamaged(
-  { plugin, config, states }: Case,
+  { plugin, config }: Case,
+  shared: SharedTree,
   file: string,
   damage: typeof FILES[0],
   what: string,
-) {
-  using tree = new Tree(null);
+): Promise<void> {
   const clock = new FakeClock();
   const lines: string[] = [];
   const log = createLogger("test", { write: (line) => lines.push(line) });
-  const load = (state: string) => {
-    tree.copy(state);
-    if (tree.has("removed")) tree.remove("removed");
-    if (!tree.has(file)) return;
-    const content = damage(Deno.readFileSync(`${tree.root}/${file}`));
-    if (content) tree.write(file, content);
-    else tree.remove(file);
-  };
-  load(states[0]);
-  await using input = await plugin.open(config, contextWith({ clock, log }), tree);
+  shared.load(shared.states[0], file, damage);
+  await using input = await plugin.open(config, contextWith({ clock, log }), shared.tree);
   const stop = new AbortController();
   const running = input.run({
     push(batch) {
@@ -81,8 +115,8 @@ async function runDamaged(
     },
   }, stop.signal);
   await settle();
-  for (const state of [...states.slice(1), states.at(-1)!]) {
-    load(state);
+  for (const state of [...shared.states.slice(1), shared.states.at(-1)!]) {
+    shared.load(state, file, damage);
     await clock.advance(1000);
   }
   stop.abort();
@@ -114,15 +148,15 @@ function numberDamages(text: string, turn: number): { damage: typeof FILES[0]; w
 for (const testCase of cases()) {
   const { input, name, states } = testCase;
   Deno.test(`${input}/${name}: a damaged file costs no poll, and no point that is not valid comes of it`, async () => {
-    using tree = new Tree(null);
-    for (const state of states) tree.copy(state);
-    const files = tree.files().filter((file) => file !== "removed");
-    for (const [turn, file] of files.entries()) {
+    using shared = new SharedTree(states);
+    for (const [turn, file] of shared.files.entries()) {
       const damages = [
-        ...numberDamages(tree.read(file), turn),
+        ...numberDamages(shared.tree.read(file), turn),
         ...FILES.map((damage, n) => ({ damage, what: `damage ${n + 1}` })),
       ];
-      for (const { damage, what } of damages) await runDamaged(testCase, file, damage, `${file}: ${what}`);
+      for (const { damage, what } of damages) {
+        await runDamaged(testCase, shared, file, damage, `${file}: ${what}`);
+      }
     }
   });
 }

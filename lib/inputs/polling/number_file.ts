@@ -33,7 +33,8 @@ export class NumberFile {
     if (!this.#read()) return undefined;
     const { bytes, end } = this.#files.scanner;
     const text = String.fromCharCode(...bytes.subarray(0, Math.min(end, 32))).trim();
-    if (/^[+-]?\d{1,15}$/.test(text)) return Number(text);
+    const value = /^[+-]?\d{1,16}$/.test(text) ? Number(text) : NaN;
+    if (Number.isSafeInteger(value)) return value;
     this.failure = "failed";
     return undefined;
   }

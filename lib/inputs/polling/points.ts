@@ -9,12 +9,13 @@ import type { Attribute, Batch, Series } from "../../points/measurement.ts";
 import type { MetricDefinition } from "../../points/registry.ts";
 import type { U64 } from "./scan.ts";
 
-export { type Metric, type Series, seriesOf } from "../../points/measurement.ts";
+export { type Attribute, type Metric, type Series, seriesOf } from "../../points/measurement.ts";
 
 /** Units, by the names of the relay protocol. */
 export const UNITY = { base: "1", prefix: "" };
 export const BYTE = { base: "By", prefix: "" };
 export const JOULE = { base: "J", prefix: "" };
+export const WATT = { base: "W", prefix: "" };
 export const PERCENT = { base: "%", prefix: "" };
 export const MILLISECOND = { base: "s", prefix: "milli" };
 export const NANOSECOND = { base: "s", prefix: "nano" };

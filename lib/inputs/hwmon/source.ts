@@ -1,0 +1,156 @@
+/** Measures every sensor of power and energy. */
+import { Complaint } from "../../base/complaint.ts";
+import { Devices } from "../polling/devices.ts";
+import { NumberFile } from "../polling/number_file.ts";
+import {
+  type Attribute,
+  f64Metric,
+  JOULE,
+  type Metric,
+  type Points,
+  type Series,
+  seriesOf,
+  WATT,
+} from "../polling/points.ts";
+import { difference, type U64 } from "../polling/scan.ts";
+import type { Measuring, PolledSource } from "../polling/source.ts";
+import { type Chip, chipsOf } from "./chips.ts";
+import { type SensorFiles, sensorsOf } from "./sensors.ts";
+
+/** Drivers of GPUs, whose devices are resources of their own. */
+const GPU_DRIVERS = new Set(["amdgpu", "i915", "xe", "nouveau", "radeon"]);
+const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/;
+
+/** From the units of the files to those of the metrics. */
+const MICRO = 1e6;
+const MILLI = 1e3;
+
+/** A sensor that is read. */
+class Sensor {
+  readonly #kind: "power" | "energy";
+  readonly #files: readonly NumberFile[];
+  #before: U64 | undefined;
+
+  constructor({ kind }: SensorFiles, files: readonly NumberFile[], readonly series: Series) {
+    this.#kind = kind;
+    this.#files = files;
+  }
+
+  get file(): string {
+    return this.#files[0].path;
+  }
+
+  /** Whether a file could not be read. */
+  get hasFailed(): boolean {
+    return this.#files.some(({ failure }) => failure !== undefined);
+  }
+
+  /** Whether this process may not read it. */
+  isDenied(): boolean {
+    return this.#files.some((file) => file.count() === undefined && file.failure === "denied");
+  }
+
+  /** Watts, or joules since the last value; `undefined` where there is nothing to say. */
+  read(): number | undefined {
+    if (this.#kind === "energy") return this.#readEnergy();
+    const values = this.#files.map((file) => file.number());
+    if (values.includes(undefined)) return undefined;
+    const [value, current] = values as number[];
+    return current === undefined ? value / MICRO : value / MILLI * (current / MILLI);
+  }
+
+  /** A counter that goes back was reset. */
+  #readEnergy(): number | undefined {
+    const before = this.#before;
+    const now = this.#before = this.#files[0].count();
+    const steps = now === undefined || before === undefined ? undefined : difference(now, before);
+    return steps === undefined ? undefined : Number(steps) / MICRO;
+  }
+
+  close(): void {
+    for (const file of this.#files) file.close();
+  }
+}
+
+export class HwmonSource implements PolledSource {
+  readonly name = "hwmon";
+  readonly #measuring: Measuring;
+  readonly #metrics: Readonly<Record<SensorFiles["kind"], Metric>>;
+  readonly #sensors: Devices<Sensor>;
+  readonly #complaint: Complaint;
+
+  /** Registers the metrics. */
+  constructor(measuring: Measuring) {
+    const { registry, clock } = measuring;
+    this.#measuring = measuring;
+    this.#metrics = {
+      power: registry.register(f64Metric("hwmon_power", WATT, "Power that a sensor of the board reports")),
+      energy: registry.register(
+        f64Metric(
+          "hwmon_energy",
+          JOULE,
+          "Energy since the previous measurement, as a sensor of the board reports it",
+        ),
+      ),
+    };
+    this.#complaint = new Complaint(clock);
+    this.#sensors = new Devices(clock, () => this.#find());
+  }
+
+  *#find() {
+    for (const chip of chipsOf(this.#measuring.files)) {
+      for (const sensor of sensorsOf(chip)) {
+        yield {
+          key: [chip.path, chip.name, chip.device, ...sensor.inputs].join("\0"),
+          open: () => this.#open(chip, sensor),
+        };
+      }
+    }
+  }
+
+  #open(chip: Chip, sensor: SensorFiles): Sensor | undefined {
+    const { files, findings } = this.#measuring;
+    const label = sensor.labelFile && files.text(`${chip.path}/${sensor.labelFile}`)?.trim();
+    const series = this.#seriesOf(chip, sensor, label);
+    const opened = new Sensor(
+      sensor,
+      sensor.inputs.map((name) => new NumberFile(files, `${chip.path}/${name}`)),
+      series,
+    );
+    const what = `${sensor.kind} of ${chip.name || "a sensor"}${label ? ` (${label})` : ""}`;
+    if (opened.isDenied()) {
+      findings.denied(what, opened.file, `sudo chmod o+r ${opened.file}`);
+      opened.close();
+      return undefined;
+    }
+    findings.measured(what, opened.file, series);
+    return opened;
+  }
+
+  #seriesOf(chip: Chip, sensor: SensorFiles, label: string | undefined): Series {
+    const isGpu = GPU_DRIVERS.has(chip.name) && PCI_ADDRESS.test(chip.device);
+    const attributes: Attribute[] = [["chip", chip.name], ["device", chip.device], ["sensor", sensor.name]];
+    if (label) attributes.push(["label", label]);
+    return seriesOf(this.#metrics[sensor.kind], {
+      ...isGpu ? { resourceKind: "gpu", resourceId: chip.device } : {},
+      attributes,
+    });
+  }
+
+  poll(points: Points): void {
+    this.#sensors.refresh();
+    for (const sensor of this.#sensors) {
+      const value = sensor.read();
+      if (value !== undefined) points.f64(sensor.series, value);
+      else if (sensor.hasFailed) {
+        this.#complaint.add((failed) => {
+          this.#measuring.log.warn("Cannot read a sensor", { file: sensor.file, failed });
+        });
+      }
+    }
+  }
+
+  close(): void {
+    this.#sensors.close();
+  }
+}

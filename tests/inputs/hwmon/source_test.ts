@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { HwmonSource } from "../../../lib/inputs/hwmon/source.ts";
+import { FakeClock } from "../../kit/fake_clock.ts";
+import { closing, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
+import { Tree } from "../../kit/tree.ts";
+
+Deno.test("a chip that takes the number of another one is another device, a minute later", () => {
+  using tree = new Tree(null);
+  tree.write("sys/class/hwmon/hwmon0/name", "amdgpu\n");
+  tree.write("sys/class/hwmon/hwmon0/power1_average", "1000000\n");
+  const measuring = { ...measuringOf(tree), clock: new FakeClock() };
+  using hwmon = closing(new HwmonSource(measuring));
+  assert.equal(pollOnce(hwmon).length, 1);
+  tree.remove("sys/class/hwmon/hwmon0");
+  tree.write("sys/class/hwmon/hwmon0/name", "nct6775\n");
+  tree.write("sys/class/hwmon/hwmon0/power1_average", "2000000\n");
+  measuring.clock.spend(60_000);
+  assert.deepEqual(rows(pollOnce(hwmon)), [
+    "hwmon_power{chip=nct6775 device= sensor=power1} local_machine local_machine 2",
+  ]);
+});
+
+Deno.test("a sensor that may not be read is reported once, and measured within a minute after it may", () => {
+  using tree = new Tree(null);
+  tree.write("sys/class/hwmon/hwmon0/name", "amd_energy\n");
+  tree.write("sys/class/hwmon/hwmon0/energy1_input", "1\n");
+  let denied = true;
+  const open = (path: string) => {
+    if (denied && path.endsWith("energy1_input")) throw new Deno.errors.PermissionDenied("EACCES");
+    return Deno.openSync(path);
+  };
+  const lines: string[] = [];
+  const measuring = { ...measuringOf({ ...tree, sys: tree.sys, open }, lines), clock: new FakeClock() };
+  using hwmon = closing(new HwmonSource(measuring));
+  for (let minute = 0; minute < 3; minute++) {
+    assert.equal(pollOnce(hwmon).length, 0);
+    measuring.clock.spend(60_000);
+  }
+  assert.equal(lines.length, 1, lines.join(""));
+  assert.match(
+    lines[0],
+    /WARN .*Cannot read energy of amd_energy: permission denied .*allow="sudo chmod o\+r/,
+  );
+  denied = false;
+  pollOnce(hwmon);
+  tree.write("sys/class/hwmon/hwmon0/energy1_input", "2000001\n");
+  assert.deepEqual(rows(pollOnce(hwmon)).map((row) => row.split(" ").at(-1)), ["2"]);
+});
+
+Deno.test("an error of a driver is no data", () => {
+  using tree = new Tree(null);
+  tree.write("sys/class/hwmon/hwmon0/name", "amdgpu\n");
+  tree.write("sys/class/hwmon/hwmon0/power1_average", "1\n");
+  tree.write("sys/class/hwmon/hwmon1/power1_average", "1000000\n");
+  const open = (path: string) => {
+    if (path.includes("hwmon0/power1")) {
+      throw Object.assign(new Error("No data available"), { code: "ENODATA" });
+    }
+    return Deno.openSync(path);
+  };
+  using hwmon = closing(new HwmonSource(measuringOf({ ...tree, sys: tree.sys, open })));
+  assert.equal(pollOnce(hwmon).length, 1);
+});

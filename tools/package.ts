@@ -10,7 +10,8 @@ import { gzipSync } from "node:zlib";
 import { parseArgs } from "@std/cli/parse-args";
 import denoConfig from "../deno.json" with { type: "json" };
 import { main as program } from "../lib/cli.ts";
-import { PACKAGED_UNITS } from "./packaged_units.ts";
+import { PACKAGE_USER_FILE } from "../lib/systemd/unit.ts";
+import { PACKAGED_UNITS, PACKAGED_USER } from "./packaged_units.ts";
 
 const ROOT = `${import.meta.dirname}/..`;
 const NAME = "alumet-relay";
@@ -83,6 +84,7 @@ async function filesOf(binary: Uint8Array<ArrayBuffer>, withSocket: boolean): Pr
   for (const [unit, content] of Object.entries(PACKAGED_UNITS)) {
     if (withSocket || !unit.endsWith(".socket")) files.set(`${UNIT_DIRECTORY}/${unit}`, { content });
   }
+  files.set(PACKAGE_USER_FILE.slice(1), { content: PACKAGED_USER });
   files.set(`usr/share/man/man1/${NAME}.1.gz`, { content: gzip(await printed("man")) });
   files.set(`usr/share/bash-completion/completions/${NAME}`, {
     content: await printed("completions", "bash"),
@@ -224,6 +226,7 @@ async function tarball({ files, epoch, level, machine, output }: Options): Promi
 /** `usr/lib/systemd/system/x.service` → `systemd/x.service`. */
 function placeInTarball(path: string): string {
   return path.replace(/^usr\/bin\//, "").replace(`${UNIT_DIRECTORY}/`, "systemd/")
+    .replace(/^usr\/lib\/sysusers\.d\//, "systemd/sysusers.d/")
     .replace(`etc/${NAME}/`, "config/").replace(`usr/share/doc/${NAME}/`, "")
     .replace(/^usr\/share\/(man)\/man1\//, "$1/")
     .replace(/^usr\/share\/(bash|zsh|fish)[^/]*\/[^/]*\//, "completions/$1/");

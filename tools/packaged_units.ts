@@ -1,7 +1,7 @@
 /** The units that packages install: `deno run -A tools/packaged_units.ts` writes them to packaging/systemd. */
 import { INSTALLED_PROGRAM } from "../lib/cli/systemd_unit.ts";
 import { plugins } from "../lib/plugins.ts";
-import { serviceUnit, socketUnit, type UnitRole } from "../lib/systemd/unit.ts";
+import { PACKAGE_USER, serviceUnit, socketUnit, type UnitRole } from "../lib/systemd/unit.ts";
 
 /** Those of the inputs that packaging/config/client.toml enables, which has their defaults. */
 const CAPABILITIES = plugins.filter(({ kind, isLocal }) => kind === "input" && isLocal).flatMap((plugin) =>
@@ -21,6 +21,7 @@ function service(role: UnitRole): string {
     measures: role === "client",
     capabilities: role === "client" ? CAPABILITIES : [],
     lowPort: false,
+    packaged: true,
   });
 }
 
@@ -28,8 +29,11 @@ function service(role: UnitRole): string {
 export const PACKAGED_UNITS: Readonly<Record<string, string>> = {
   "alumet-relay-client.service": service("client"),
   "alumet-relay-server.service": service("server"),
-  "alumet-relay-server.socket": socketUnit({ hostname: "::", port: 50051 }),
+  "alumet-relay-server.socket": socketUnit({ hostname: "::", port: 50051 }, true),
 };
+
+/** The user of the services, for systemd-sysusers. */
+export const PACKAGED_USER = `u ${PACKAGE_USER} - "alumet-relay services"\n`;
 
 if (import.meta.main) {
   const directory = new URL("../packaging/systemd/", import.meta.url);

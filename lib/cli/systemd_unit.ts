@@ -5,6 +5,7 @@ import { isRelay } from "../plugin.ts";
 import type { Surroundings } from "./world.ts";
 import { EXIT, ExitError } from "../base/errors.ts";
 import {
+  PACKAGE_USER_FILE,
   serviceUnit,
   socketUnit,
   UNIT_KINDS,
@@ -25,7 +26,11 @@ export async function systemdUnit(line: CommandLine, world: Surroundings): Promi
   const kind = unitKind(line);
   const { config } = await load(line, { ...world, env: unitEnvironment(kind, world.env) });
   for (const note of config.notes) world.stderr(`Note: ${note}\n`);
-  const text = unitText(kind, line, config, { cwd: Deno.cwd(), program: installedProgram() });
+  const text = unitText(kind, line, config, {
+    cwd: Deno.cwd(),
+    program: installedProgram(),
+    packaged: await isInstalled(),
+  });
   if (kind === "socket") await requireActivation();
   world.stdout(text);
   return EXIT.ok;
@@ -34,6 +39,10 @@ export async function systemdUnit(line: CommandLine, world: Surroundings): Promi
 /** The executable that this is; of the sources, the one that they become. */
 function installedProgram(): string {
   return Deno.build.standalone ? Deno.execPath() : INSTALLED_PROGRAM;
+}
+
+async function isInstalled(): Promise<boolean> {
+  return await Deno.stat(PACKAGE_USER_FILE).then(() => true, () => false);
 }
 
 /** @throws {ExitError} 69 where this program could not take the socket. */
@@ -80,6 +89,8 @@ interface Place {
   readonly cwd: string;
   /** The executable. */
   readonly program: string;
+  /** The package is installed. */
+  readonly packaged: boolean;
 }
 
 /**
@@ -92,7 +103,7 @@ function unitText(
   kind: UnitKind,
   line: CommandLine,
   config: Configuration<unknown>,
-  { cwd, program }: Place,
+  { cwd, program, packaged }: Place,
 ): string {
   const role: UnitRole = kind === "socket" ? "server" : kind;
   const [end, needs, flag] = role === "client"
@@ -105,7 +116,7 @@ function unitText(
       `Cannot make a unit for a ${role}: ${needs} with these flags; add ${flag}, or --config PATH`,
     );
   }
-  if (kind === "socket") return socketUnit(relay.plugin.listens!(relay.config)!);
+  if (kind === "socket") return socketUnit(relay.plugin.listens!(relay.config)!, packaged);
   const ports = config.plugins.map(({ plugin, config }) => plugin.listens?.(config)?.port ?? 0);
   visible("the program", program);
   const file = config.file && visible("--config", resolve(cwd, config.file));
@@ -119,6 +130,7 @@ function unitText(
     capabilities: config.plugins.flatMap(({ plugin, config }) =>
       (plugin.capabilities?.(config) ?? []).map((capability) => ({ plugin: plugin.name, ...capability }))
     ),
+    packaged,
     lowPort: ports.some((port) => port > 0 && port < 1024),
   });
 }

@@ -28,12 +28,23 @@ export interface ServiceOptions {
   readonly capabilities: readonly PluginCapability[];
   /** It listens on a port below 1024. */
   readonly lowPort: boolean;
+  /**
+   * The package is installed, with the user {@linkcode PACKAGE_USER} and the manual page. Otherwise the user exists as
+   * long as the process, and only root can read what it stores.
+   */
+  readonly packaged: boolean;
 }
 
 /** A capability, and the plugin that needs it. */
 export interface PluginCapability extends Capability {
   readonly plugin: string;
 }
+
+/** The user of services, and the group that may read what they store, where a package made them. */
+export const PACKAGE_USER = "alumet-relay";
+/** The file with which a package makes them. */
+export const PACKAGE_USER_FILE = "/usr/lib/sysusers.d/alumet-relay.conf";
+const MANUAL_PAGE = "Documentation=man:alumet-relay(1)";
 
 /** The directory of the configuration, below /etc. */
 export const CONFIGURATION_DIRECTORY = "alumet-relay";
@@ -57,7 +68,7 @@ export function unitName(kind: UnitKind): string {
 }
 
 /** What the process needs of the system: everything else is taken from it. */
-function sandbox({ measures, capabilities: wanted, lowPort }: ServiceOptions): string[] {
+function sandbox({ measures, capabilities: wanted, lowPort, packaged }: ServiceOptions): string[] {
   const capabilities = [
     ...new Set([...wanted.map(({ name }) => name), ...(lowPort ? ["CAP_NET_BIND_SERVICE"] : [])]),
   ];
@@ -108,20 +119,21 @@ function sandbox({ measures, capabilities: wanted, lowPort }: ServiceOptions): s
     "SystemCallFilter=@system-service",
     "SystemCallFilter=~@privileged @resources",
     "SystemCallErrorNumber=EPERM",
-    "UMask=0077",
+    `UMask=${packaged ? "0027" : "0077"}`,
+    ...(packaged ? ["RemoveIPC=yes"] : []),
   );
   return lines;
 }
 
 /** The text of the service. */
 export function serviceUnit(options: ServiceOptions): string {
-  const { role, program, args, checkArgs } = options;
+  const { role, program, args, checkArgs, packaged } = options;
   const name = unitName(role);
   const command = (args: readonly string[]) => [quoteProgram(program), ...args.map(quoteArgument)].join(" ");
   return [
     "[Unit]",
     `Description=${PURPOSES[role]}`,
-    "Documentation=man:alumet-relay(1)",
+    ...(packaged ? [MANUAL_PAGE] : []),
     ...(role === "server"
       ? [
         "# The server can listen on an address of one interface only when the interface has it.",
@@ -152,7 +164,13 @@ export function serviceUnit(options: ServiceOptions): string {
     "KillMode=mixed",
     "LimitNOFILE=524288",
     "",
-    "DynamicUser=yes",
+    ...(packaged
+      ? [
+        `# Members of the group ${PACKAGE_USER} may read what it stores.`,
+        `User=${PACKAGE_USER}`,
+        `Group=${PACKAGE_USER}`,
+      ]
+      : ["DynamicUser=yes"]),
     `StateDirectory=${name}`,
     "StateDirectoryMode=0750",
     `RuntimeDirectory=${name}`,
@@ -175,14 +193,14 @@ export function serviceUnit(options: ServiceOptions): string {
 }
 
 /** The text of the server's socket, which takes connections while the server restarts. */
-export function socketUnit(address: Address): string {
+export function socketUnit(address: Address, packaged: boolean): string {
   const { hostname, port } = address;
   // systemd has no word for an interface in an address; BindToDevice= says the same for a link-local one.
   const [host, scope] = hostname.split("%");
   return [
     "[Unit]",
     "Description=alumet-relay server, socket for relay clients",
-    "Documentation=man:alumet-relay(1)",
+    ...(packaged ? [MANUAL_PAGE] : []),
     "",
     "[Socket]",
     `ListenStream=${host === "::" ? port : escapeSpecifiers(formatAddress({ hostname: host, port }))}`,

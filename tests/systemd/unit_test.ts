@@ -5,7 +5,7 @@ import { INSTALLED_PROGRAM } from "../../lib/cli/systemd_unit.ts";
 import { canAdopt } from "../../lib/net/activation.ts";
 import { quoteArgument, quoteProgram } from "../../lib/systemd/quoting.ts";
 import { serviceUnit, socketUnit } from "../../lib/systemd/unit.ts";
-import { PACKAGED_UNITS } from "../../tools/packaged_units.ts";
+import { PACKAGED_UNITS, PACKAGED_USER } from "../../tools/packaged_units.ts";
 import { linux, needs, systemd } from "../kit/needs.ts";
 import { runProgram } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
@@ -170,15 +170,17 @@ Deno.test("a socket has the server's address, or an error says that this Deno ca
     assert.equal(out, "");
     assert.match(err, /made with Deno [\d.]+, which cannot take one from systemd; the server listens itself/);
   }
-  const stream = (hostname: string) => values(socketUnit({ hostname, port: 7 }), "ListenStream");
+  const stream = (hostname: string) => values(socketUnit({ hostname, port: 7 }, false), "ListenStream");
   assert.deepEqual(stream("::"), ["7"]);
   assert.deepEqual(stream("0.0.0.0"), ["0.0.0.0:7"]);
   assert.deepEqual(stream("fe80::1%eth0"), ["[fe80::1]:7"]);
-  assert.deepEqual(values(socketUnit({ hostname: "fe80::1%eth0", port: 7 }), "BindToDevice"), ["eth0"]);
+  assert.deepEqual(values(socketUnit({ hostname: "fe80::1%eth0", port: 7 }, false), "BindToDevice"), [
+    "eth0",
+  ]);
 });
 
 /** Writes the units into a directory, with a program that is there: systemd looks for it. */
-async function write(dir: TempDir): Promise<string[]> {
+async function write(dir: TempDir, packaged: boolean): Promise<string[]> {
   const services = [true, false].flatMap((lowPort) =>
     (["client", "server"] as const).map((role): [string, string] => [
       `alumet-relay-${role}${lowPort ? "-low" : ""}.service`,
@@ -192,24 +194,44 @@ async function write(dir: TempDir): Promise<string[]> {
           ? [{ plugin: "rapl", name: "CAP_DAC_READ_SEARCH", reason: "only root may read them" }]
           : [],
         lowPort,
+        packaged,
       }),
     ])
   );
-  const units = [...services, ["alumet-relay-server.socket", socketUnit({ hostname: "::", port: 50051 })]];
+  const units = [...services, [
+    "alumet-relay-server.socket",
+    socketUnit({ hostname: "::", port: 50051 }, packaged),
+  ]];
   for (const [name, text] of units) await Deno.writeTextFile(dir.file(name), text);
   return units.map(([name]) => dir.file(name));
 }
+
+Deno.test("only a package has a user that outlives the process, a group of readers, and a manual page", async () => {
+  const printed = (await print(["server", "--relay-in", "[::]:50051"])).out;
+  assert.deepEqual([values(printed, "DynamicUser"), values(printed, "UMask")], [["yes"], ["0077"]]);
+  assert.deepEqual([...values(printed, "User"), ...values(printed, "Documentation")], []);
+  const packaged = PACKAGED_UNITS["alumet-relay-server.service"];
+  assert.deepEqual(values(packaged, "DynamicUser"), []);
+  assert.deepEqual(values(packaged, "User"), values(packaged, "Group"));
+  assert.match(PACKAGED_USER, new RegExp(`^u ${values(packaged, "User")[0]} -`));
+  assert.deepEqual([values(packaged, "UMask"), values(packaged, "StateDirectoryMode")], [["0027"], ["0750"]]);
+  assert.deepEqual(values(packaged, "Documentation"), ["man:alumet-relay(1)"]);
+});
 
 Deno.test({
   name: "systemd-analyze verify has nothing to say of the units",
   ...needs(linux, systemd),
   async fn() {
-    await using dir = new TempDir();
-    for (const unit of await write(dir)) {
-      const { code, stdout, stderr } = await runProgram(["verify", "--man=no", unit], {
-        program: ["systemd-analyze"],
-      });
-      assert.deepEqual([code, stdout, stderr], [0, "", ""], unit);
+    for (const packaged of [true, false]) {
+      await using dir = new TempDir();
+      for (const unit of await write(dir, packaged)) {
+        // The manual page is in the package. Nor does this machine have its user.
+        const man = packaged ? ["--man=no"] : [];
+        const { code, stdout, stderr } = await runProgram(["verify", ...man, unit], {
+          program: ["systemd-analyze"],
+        });
+        assert.deepEqual([code, stdout, stderr], [0, "", ""], unit);
+      }
     }
   },
 });
@@ -218,16 +240,21 @@ Deno.test({
   name: "systemd-analyze security finds an exposure of 2.0 at most, 1.3 for a server without a low port",
   ...needs(linux, systemd),
   async fn() {
-    await using dir = new TempDir();
-    for (const unit of await write(dir)) {
-      if (!unit.endsWith(".service")) continue;
-      const { code, stdout } = await runProgram(
-        ["security", "--no-pager", "--offline=true", "--threshold=20", unit],
-        { program: ["systemd-analyze"] },
-      );
-      const [, level] = /Overall exposure level for .*: ([\d.]+)/.exec(stdout)!;
-      assert.equal(code, 0, stdout);
-      assert.ok(Number(level) <= (unit.endsWith("server.service") ? 1.3 : 2), `${unit}: ${level}\n${stdout}`);
+    for (const packaged of [true, false]) {
+      await using dir = new TempDir();
+      for (const unit of await write(dir, packaged)) {
+        if (!unit.endsWith(".service")) continue;
+        const { code, stdout } = await runProgram(
+          ["security", "--no-pager", "--offline=true", "--threshold=20", unit],
+          { program: ["systemd-analyze"] },
+        );
+        const [, level] = /Overall exposure level for .*: ([\d.]+)/.exec(stdout)!;
+        assert.equal(code, 0, stdout);
+        assert.ok(
+          Number(level) <= (unit.endsWith("server.service") ? 1.3 : 2),
+          `${unit}: ${level}\n${stdout}`,
+        );
+      }
     }
   },
 });

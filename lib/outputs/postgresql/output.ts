@@ -5,8 +5,10 @@ import type { Output, PluginContext } from "../../plugin.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { onAbort } from "../../base/waiting.ts";
 import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
+import { Changes } from "./changes.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Lookups } from "./lookups.ts";
+import { quoteIdentifier } from "./names.ts";
 import { Partitions } from "./partitions.ts";
 import { Pending } from "./pending.ts";
 import { type JournalRow, Positions, Sequences } from "./positions.ts";
@@ -15,7 +17,7 @@ import { SeriesIds } from "./series_ids.ts";
 import { Session } from "./session.ts";
 import { resolveSettings, type Settings } from "./settings.ts";
 import { describe, judge, QUERY_CANCELED, sqlstateOf } from "./sqlstate.ts";
-import { prepareTables, quoteIdentifier, type Tables } from "./tables.ts";
+import { prepareTables, type Tables } from "./tables.ts";
 import { Writer } from "./writer.ts";
 
 const DAY_MS = 86_400_000;
@@ -145,6 +147,8 @@ export class PostgresOutput implements Output {
     this.#abandoned = { pid, started };
     const tables = await prepareTables(session, { name, timescaledb, log });
     // The database may have been restored, or another one may have taken its place.
+    const changes = new Changes(this.#schema);
+    await changes.note(session);
     this.#ids.forget();
     this.#sequences?.forget();
     const partitions = new Partitions(tables, log);
@@ -160,6 +164,7 @@ export class PostgresOutput implements Output {
     const writer = new Writer({
       schema: this.#schema,
       ids: this.#ids,
+      changes,
       partitions,
       positions: this.#positions,
       sequences: this.#sequences,

@@ -6,7 +6,8 @@
 import type { Logger } from "../../base/log.ts";
 import type { Session } from "./session.ts";
 import { describe, INSUFFICIENT_PRIVILEGE, sqlstateOf } from "./sqlstate.ts";
-import { quoteLiteral, type Tables } from "./tables.ts";
+import { quoteLiteral } from "./names.ts";
+import type { Tables } from "./tables.ts";
 
 /** Days before today, and after, that get partitions. */
 const DAYS_BEFORE = 366;

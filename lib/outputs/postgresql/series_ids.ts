@@ -87,15 +87,17 @@ export class SeriesIds {
 
   /** Those that are in the database are marked as used today: nobody deletes them then. */
   async #find(session: Session, list: readonly Unknown[]): Promise<void> {
+    // One whose metric was deleted is made again, with its id.
     const { rows } = await session.query<{ id: number; key: string; stale: boolean }>(
-      `SELECT id, key::text AS key, used_on < (now() AT TIME ZONE 'UTC')::date AS stale
-       FROM ${this.schema}.series WHERE key = ANY($1::uuid[])`,
+      `SELECT s.id, s.key::text AS key, s.used_on < (now() AT TIME ZONE 'UTC')::date AS stale
+       FROM ${this.schema}.series s JOIN ${this.schema}.metrics m ON m.id = s.metric_id
+       WHERE s.key = ANY($1::uuid[])`,
       [list.map(({ key }) => key)],
     );
     const found = new Map(rows.map(({ id, key }) => [key.replaceAll("-", ""), id]));
     const stale = rows.filter(({ stale }) => stale).map(({ id }) => id);
     if (stale.length > 0) {
-      // Somebody may have deleted some meanwhile: those are made anew.
+      // Somebody may have deleted some meanwhile: those are made again.
       const { rows: used } = await session.query<{ id: number }>(
         `UPDATE ${this.schema}.series SET used_on = (now() AT TIME ZONE 'UTC')::date
          WHERE id IN (SELECT id FROM ${this.schema}.series WHERE id = ANY($1) ORDER BY key FOR UPDATE) RETURNING id`,
@@ -164,7 +166,8 @@ export class SeriesIds {
            (key, metric_id, resource_kind, resource_id, consumer_kind, consumer_id, relay_client, attributes, used_on)
          SELECT u.*, (now() AT TIME ZONE 'UTC')::date FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[],
            $5::text[], $6::text[], $7::text[], $8::text[]::jsonb[]) u
-         ON CONFLICT (key) DO UPDATE SET used_on = greatest(series.used_on, excluded.used_on)
+         ON CONFLICT (key) DO UPDATE SET metric_id = excluded.metric_id,
+           used_on = greatest(series.used_on, excluded.used_on)
          RETURNING id, key::text AS key`,
         values,
       );

@@ -24,9 +24,18 @@ export function sqlstateOf(error: unknown): string {
   return typeof code === "string" && code.length === 5 && severity !== undefined ? code : "";
 }
 
+/** A value is not in another table: of our own key, a metric that was deleted meanwhile. */
+const FOREIGN_KEY_VIOLATION = "23503";
+const OWN_FOREIGN_KEY = "series_metric_id_fkey";
+/** A row breaks a CHECK, which is named then, or there is no partition for it, as without points_default. */
+const CHECK_VIOLATION = "23514";
+
 export function judge(error: unknown): Verdict {
   const code = sqlstateOf(error);
+  const { constraint } = (error ?? {}) as { constraint?: string };
   if (SCHEMA.includes(code)) return "schema";
+  if (code === FOREIGN_KEY_VIOLATION && constraint === OWN_FOREIGN_KEY) return "schema";
+  if (code === CHECK_VIOLATION && !constraint) return "schema";
   if (REFUSED_CLASSES.includes(code.slice(0, 2))) return "refused";
   return "later";
 }

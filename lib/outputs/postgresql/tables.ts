@@ -3,14 +3,19 @@
  * at once, and a table that somebody has dropped is there again.
  */
 import type { Logger } from "../../base/log.ts";
+import { changesTable, changeTriggers, lockOf, protectIds } from "./changes.ts";
+import { quoteIdentifier, quoteLiteral } from "./names.ts";
 import type { Session } from "./session.ts";
 import { describe, INSUFFICIENT_PRIVILEGE, sqlstateOf } from "./sqlstate.ts";
 
 /** Version of the tables. Raise it with a step in {@linkcode MIGRATIONS} that leads to it. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
-/** From each version to the next one, beginning with that behind version 1. */
-const MIGRATIONS: readonly ((schema: string) => string)[] = [];
+/**
+ * From each version to the next one, beginning with that after version 1. New tables need no step: all that are missing
+ * are created.
+ */
+const MIGRATIONS: readonly ((schema: string) => string)[] = [() => ""];
 
 /** The tables are of a version that this program does not know. */
 class SchemaVersionError extends Error {
@@ -23,15 +28,6 @@ export interface Tables {
   readonly schema: string;
   /** points is a hypertable of TimescaleDB; otherwise it is partitioned by days. */
   readonly hypertable: boolean;
-}
-
-export function quoteIdentifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function quoteLiteral(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''")}'`;
-  return text.includes("\\") ? ` E${quoted.replaceAll("\\", "\\\\")}` : quoted;
 }
 
 const tablesOf = (schema: string) => `
@@ -113,7 +109,10 @@ JOIN ${schema}.series s ON s.id = p.series_id
 JOIN ${schema}.metrics m ON m.id = s.metric_id;
 `;
 
-const NAMES = ["schema_version", "metrics", "series", "journals", "clients", "points", "measurements"];
+const NAMES = [
+  ...["schema_version", "changes", "metrics", "series", "journals", "clients", "points", "points_default"],
+  "measurements",
+];
 
 interface Found {
   version: number | null;
@@ -140,10 +139,16 @@ async function look(session: Session, name: string): Promise<Found> {
     `SELECT n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
      WHERE e.extname = 'timescaledb'`,
   );
+  const isPartitioned = kinds.get("points") === "p";
+  const missing = NAMES.filter((name) => !kinds.has(name) && (name !== "points_default" || isPartitioned));
+  if (kinds.has("changes")) {
+    const { rows } = await session.query(`SELECT FROM ${quoteIdentifier(name)}.changes`);
+    if (rows.length !== 1) missing.push("changes");
+  }
   return {
     version,
-    missing: NAMES.filter((name) => !kinds.has(name)),
-    // A plain table: ours are partitioned otherwise.
+    missing,
+    // A plain table: otherwise ours are partitioned.
     hypertable: kinds.get("points") === "r",
     extension: extension.rows[0]?.schema ?? null,
   };
@@ -173,7 +178,8 @@ export async function prepareTables(session: Session, options: TableOptions): Pr
     );
     try {
       found = await look(session, name);
-      await create(session, found, options);
+      // Another server may have created them meanwhile.
+      if (found.missing.length > 0 || found.version !== SCHEMA_VERSION) await create(session, found, options);
       await session.query("COMMIT");
     } catch (error) {
       if (!session.lost) await session.query("ROLLBACK");
@@ -190,7 +196,7 @@ export async function prepareTables(session: Session, options: TableOptions): Pr
       log.info("Tables created", { schema: name, version: SCHEMA_VERSION, tables: found.missing.join(",") });
     }
     found = await look(session, name);
-  }
+  } else await protectIds(session, schema);
   return { schema, hypertable: found.hypertable };
 }
 
@@ -213,7 +219,10 @@ async function create(session: Session, found: Found, options: TableOptions): Pr
   for (let from = Math.max(1, version ?? SCHEMA_VERSION); from < SCHEMA_VERSION; from++) {
     await session.query(MIGRATIONS[from - 1](schema));
   }
+  // Transactions that store points under ids that they know come to an end first.
+  await session.query(`SELECT ${lockOf(schema, "exclusive")}`);
   await session.query(tablesOf(schema));
+  await session.query(changesTable(schema));
   if (missing.includes("points")) {
     if (timescaledb && extension !== null) {
       await session.query(hypertablePoints(schema));
@@ -223,13 +232,9 @@ async function create(session: Session, found: Found, options: TableOptions): Pr
       );
       log.info("The table points is a hypertable of TimescaleDB", { schema: name });
     } else await session.query(partitionedPoints(schema));
-  } else if (missing.includes("series")) {
-    // Numbers of series that are gone stand in points: they must not be given to others.
-    await session.query(
-      `SELECT setval(pg_get_serial_sequence(${quoteLiteral(`${schema}.series`)}, 'id'), max(series_id))
-       FROM ${schema}.points HAVING max(series_id) IS NOT NULL`,
-    );
-  }
+  } else if (missing.includes("points_default")) await session.query(partitionedPoints(schema));
+  await session.query(changeTriggers(schema));
+  await protectIds(session, schema);
   await session.query(viewOf(schema));
   if (version !== SCHEMA_VERSION) {
     await session.query(`INSERT INTO ${schema}.schema_version (version) VALUES (${SCHEMA_VERSION})`);

@@ -2,6 +2,7 @@
 import type { ClientIdentity, ClientRecord } from "../../points/origins.ts";
 import type { DeadLetters } from "../../plugin.ts";
 import type { Batch } from "../../points/measurement.ts";
+import { type Changes, IdsChanged } from "./changes.ts";
 import { clientKey } from "./identity.ts";
 import type { Partitions } from "./partitions.ts";
 import { type JournalRow, PositionChanged, type Positions, type Sequences } from "./positions.ts";
@@ -20,6 +21,7 @@ interface Slice {
 export interface WriterOptions {
   readonly schema: string;
   readonly ids: SeriesIds;
+  readonly changes: Changes;
   readonly partitions: Partitions;
   readonly positions: Positions;
   /** `null`: batches of clients are not told apart by their numbers. */
@@ -28,6 +30,9 @@ export interface WriterOptions {
   /** The longest that a statement may take, in ms. */
   readonly timeoutMs: number;
 }
+
+/** How often series are looked up again for one transaction, because somebody goes on deleting them. */
+const MAX_LOOKUPS = 10;
 
 /** What a transaction has done. */
 export interface Written {
@@ -54,6 +59,24 @@ export class Writer {
    * @throws {PositionChanged} and whatever the database says; the session must not be used again then.
    */
   async write(
+    session: Session,
+    batches: readonly Batch[],
+    from: JournalRow,
+    to: JournalRow,
+  ): Promise<Written> {
+    for (let tries = 1;; tries++) {
+      try {
+        return await this.#write(session, batches, from, to);
+      } catch (error) {
+        if (!(error instanceof IdsChanged) || tries === MAX_LOOKUPS) throw error;
+        await session.query("ROLLBACK");
+        await this.#options.changes.note(session);
+        this.#options.ids.forget();
+      }
+    }
+  }
+
+  async #write(
     session: Session,
     batches: readonly Batch[],
     from: JournalRow,
@@ -89,7 +112,7 @@ export class Writer {
     to: JournalRow,
     careful: boolean,
   ): Promise<Written> {
-    const { schema, positions, sequences, timeoutMs } = this.#options;
+    const { schema, changes, positions, sequences, timeoutMs } = this.#options;
     const limit = Math.ceil(timeoutMs);
     const begin = [
       "BEGIN",
@@ -99,11 +122,14 @@ export class Writer {
       ...(session.backend.asynchronous ? ["SET LOCAL synchronous_commit = on"] : []),
       // What somebody's constraint has to say is said with the row.
       ...(careful ? ["SET CONSTRAINTS ALL IMMEDIATE"] : []),
+      ...changes.statements,
       positions.move(from, to),
       ...(clients.size > 0 ? [sequences!.lock(clients.keys())] : []),
     ];
     const results = await session.statements(begin.join(";\n"));
-    const moved = results.find(({ command }) => command === "UPDATE");
+    const at = results.findIndex(({ command }) => command === "UPDATE");
+    const moved = at < 0 ? undefined : results[at];
+    changes.check(results[at - 1]?.rows ?? []);
     if (moved?.rowCount !== 1) throw new PositionChanged("another transaction came between");
 
     const written: Written = { points: 0, duplicates: 0, refused: 0 };

@@ -347,10 +347,15 @@ Deno.test("Partitions are called by their day", () => {
 });
 
 Deno.test("What an error means is decided by its code", () => {
-  const error = (code: string) => Object.assign(new Error("text"), { code, severity: "ERROR" });
-  for (const code of ["22003", "22P05", "23505", "23514", "54000", "P0001"]) {
+  const error = (code: string, constraint?: string) =>
+    Object.assign(new Error("text"), { code, severity: "ERROR", constraint });
+  for (const code of ["22003", "22P05", "23505", "54000", "P0001"]) {
     assert.equal(judge(error(code)), "refused", code);
   }
+  assert.equal(judge(error("23514", "owners_check")), "refused");
+  assert.equal(judge(error("23514")), "schema", "there is no partition for the row");
+  assert.equal(judge(error("23503", "owners_key")), "refused");
+  assert.equal(judge(error("23503", "series_metric_id_fkey")), "schema");
   for (const code of ["42P01", "42703", "3F000", "22P03"]) assert.equal(judge(error(code)), "schema", code);
   for (
     const code of ["08006", "25006", "28P01", "40P01", "42501", "53100", "53300", "55P03", "57014", "57P01"]

@@ -1,0 +1,111 @@
+/**
+ * Whether somebody has deleted metrics or series, or the tables, while this process remembers their ids. Points must not
+ * be stored under an id that is gone, or that another series has by now.
+ *
+ * Triggers of the tables count deletions, under a lock that each transaction with points holds shared: so a deletion is
+ * either seen by the transaction, or comes after it. The triggers also keep ids from being given again.
+ */
+import { IDS_LOCK_CLASS, quoteLiteral } from "./names.ts";
+import type { Session } from "./session.ts";
+
+/** Ids that this process remembers may be gone. */
+export class IdsChanged extends Error {
+  override readonly name = "IdsChanged";
+}
+
+export class Changes {
+  readonly #schema: string;
+  #state = "";
+
+  /** @param schema Quoted. */
+  constructor(schema: string) {
+    this.#schema = schema;
+  }
+
+  /** Notes what there is now: what is learnt of ids from now on is valid until something changes. */
+  async note(session: Session): Promise<void> {
+    const { rows: [row] } = await session.query<{ state: string | null }>(this.#select);
+    this.#state = row?.state ?? "";
+  }
+
+  /** What a transaction with points begins with, as statements: the last one shows the state. */
+  get statements(): string[] {
+    return [`SELECT ${lockOf(this.#schema, "shared")}`, this.#select];
+  }
+
+  /** @param rows What the last of these statements returned. @throws {IdsChanged} */
+  check(rows: readonly unknown[]): void {
+    const [row] = rows as { state: string | null }[];
+    if ((row?.state ?? "") !== this.#state) throw new IdsChanged("metrics or series were deleted meanwhile");
+  }
+
+  get #select(): string {
+    const oid = (table: string) =>
+      `coalesce(to_regclass(${quoteLiteral(`${this.#schema}.${table}`)})::oid::text, '')`;
+    return `SELECT concat_ws(',', number, ${oid("metrics")}, ${
+      oid("series")
+    }) AS state FROM ${this.#schema}.changes`;
+  }
+}
+
+/** A call that takes the lock which protects ids until the end of the transaction. */
+export function lockOf(schema: string, how: "shared" | "exclusive"): string {
+  const suffix = how === "shared" ? "_shared" : "";
+  return `pg_advisory_xact_lock${suffix}(hashtext('${IDS_LOCK_CLASS}'), hashtext(${quoteLiteral(schema)}))`;
+}
+
+/** Raises the next id of a table above those that another one refers to, as an expression of SQL. */
+function raiseIds(schema: string, table: string, referring: string, column: string): string {
+  const sequence = `pg_get_serial_sequence(${quoteLiteral(`${schema}.${table}`)}, 'id')::regclass`;
+  return `setval(${sequence}, highest) FROM (SELECT max(${column}) AS highest FROM ${schema}.${referring}) r ` +
+    `WHERE highest > coalesce(pg_sequence_last_value(${sequence}), 0)`;
+}
+
+/**
+ * Keeps ids that points and series refer to from being given to others, though the rows that had them are gone.
+ *
+ * @param schema Quoted.
+ */
+export async function protectIds(session: Session, schema: string): Promise<void> {
+  await session.query(`SELECT ${schema}.protect_ids()`);
+}
+
+/** The table that counts deletions. */
+export const changesTable = (schema: string): string => `
+CREATE TABLE IF NOT EXISTS ${schema}.changes (
+  number bigint NOT NULL
+);
+INSERT INTO ${schema}.changes (number)
+  SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint WHERE NOT EXISTS (SELECT FROM ${schema}.changes);
+`;
+
+/** The triggers that count them; all tables must be there. A role without rights to sequences may call the functions. */
+export const changeTriggers = (schema: string): string => `
+CREATE OR REPLACE FUNCTION ${schema}.protect_ids() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $body$
+BEGIN
+  PERFORM ${raiseIds(schema, "series", "points", "series_id")};
+  PERFORM ${raiseIds(schema, "metrics", "series", "metric_id")};
+END
+$body$;
+CREATE OR REPLACE FUNCTION ${schema}.note_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $body$
+BEGIN
+  PERFORM ${lockOf(schema, "exclusive")};
+  UPDATE ${schema}.changes SET number = number + 1;
+  IF TG_OP = 'TRUNCATE' THEN PERFORM ${schema}.protect_ids(); END IF;
+  RETURN NULL;
+END
+$body$;
+DO $body$
+BEGIN${
+  ["metrics", "series"].map((table) => `
+  IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'note_change'
+      AND tgrelid = ${quoteLiteral(`${schema}.${table}`)}::regclass) THEN
+    CREATE TRIGGER note_change AFTER DELETE OR TRUNCATE OR UPDATE OF id, key ON ${schema}.${table}
+      FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.note_change();
+  END IF;`).join("")
+}
+END
+$body$;
+`;

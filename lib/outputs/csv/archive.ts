@@ -6,6 +6,7 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { Complaint } from "../../base/complaint.ts";
+import { RetentionClock } from "../../base/retention_clock.ts";
 import type { GzipAnswer, GzipRequest } from "./gzip_worker.ts";
 import { type PathPattern, rotatedPath } from "./path.ts";
 import { syncFolder } from "./position.ts";
@@ -39,6 +40,8 @@ export class Archive {
   /** Whether a file is being written, or about to be: it is not finished. */
   isOpen: (path: string) => boolean = () => false;
   readonly #complaint: Complaint;
+  readonly #retention: RetentionClock;
+  readonly #clockComplaint: Complaint;
   #sweeping: Promise<void> | null = null;
   #again = false;
   #closed = false;
@@ -50,6 +53,8 @@ export class Archive {
     this.#log = context.log;
     this.#clock = context.clock;
     this.#complaint = new Complaint(context.clock);
+    this.#clockComplaint = new Complaint(context.clock);
+    this.#retention = new RetentionClock(context.clock.now().seconds * 1000, context.clock.monotonicMs());
   }
 
   /** Looks for finished files, in the background. */
@@ -67,7 +72,7 @@ export class Archive {
         if (this.#remove(files)) files = await this.#list();
         if (this.#options.gzip) {
           for (const file of files) if (!file.isCompressed && !this.#closed) await this.#compress(file);
-          // Compressed ones take less, and are counted anew.
+          // Compressed ones take less, and are counted again.
           this.#remove(await this.#list());
         }
         this.#complaint.end(() => this.#log.info("Finished files are tidied up again"));
@@ -123,7 +128,7 @@ export class Archive {
   /** Removes what is not to be kept. @returns whether there was anything. */
   #remove(files: readonly FinishedFile[]): boolean {
     const { keepFiles, keepAgeMs, keepBytes } = this.#options;
-    const oldest = this.#clock.now().seconds * 1000 - keepAgeMs;
+    const oldest = this.#nowMs(keepAgeMs) - keepAgeMs;
     const counts = new Map<string, number>();
     let bytes = 0;
     let removed = false;
@@ -148,6 +153,22 @@ export class Archive {
       }
     }
     return removed;
+  }
+
+  /** The time by which files are too old. */
+  #nowMs(keepAgeMs: number): number {
+    const { seconds } = this.#clock.now();
+    const believed = this.#retention.now(seconds * 1000, this.#clock.monotonicMs(), keepAgeMs);
+    const { aheadMs } = this.#retention;
+    if (aheadMs === 0 || keepAgeMs === Infinity) this.#clockComplaint.end(() => {});
+    else {
+      this.#clockComplaint.add(() => {
+        this.#log.warn("The clock has jumped ahead: no file is too old by it until it shows that for a day", {
+          ahead_s: Math.round(aheadMs / 1000),
+        });
+      });
+    }
+    return believed;
   }
 
   async #compress({ path, modifiedMs, size }: FinishedFile): Promise<void> {
@@ -210,7 +231,7 @@ export class Archive {
     }
   }
 
-  /** Stops in the middle of a file, if need be: the next process begins it anew. */
+  /** Stops in the middle of a file, if need be: the next process begins it again. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopWorker?.();

@@ -2,11 +2,14 @@
 import { onAbort } from "../../base/waiting.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Clock } from "../../base/clock.ts";
+import { Complaint } from "../../base/complaint.ts";
+import { RetentionClock } from "../../base/retention_clock.ts";
 import { partitionName, partitionsOf } from "./partitions.ts";
 import { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";
 import { describe } from "./sqlstate.ts";
-import { quoteLiteral, type Tables } from "./tables.ts";
+import { quoteLiteral } from "./names.ts";
+import type { Tables } from "./tables.ts";
 
 const INTERVAL_MS = 3_600_000;
 /** After a failure. */
@@ -39,9 +42,14 @@ export interface Deleted {
 }
 
 /** Deletes once. @throws what the database says. */
-export async function deleteOld(session: Session, tables: Tables, keepMs: number): Promise<Deleted> {
+export async function deleteOld(
+  session: Session,
+  tables: Tables,
+  keepMs: number,
+  nowMs = Date.now(),
+): Promise<Deleted> {
   const { schema, hypertable } = tables;
-  const before = Date.now() - keepMs;
+  const before = nowMs - keepMs;
   // The last day that ends before.
   const firstKept = Math.floor(before / DAY_MS);
   const cutoff = `'${new Date(firstKept * DAY_MS).toISOString()}'::timestamptz`;
@@ -80,25 +88,43 @@ export async function deleteOld(session: Session, tables: Tables, keepMs: number
   }
 }
 
+/** The time now, in ms since the epoch: of two clocks, that of this host and that of the database, the one behind. */
+async function earlierClock(session: Session): Promise<number> {
+  const { rows: [{ ms }] } = await session.query<{ ms: string }>(
+    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS ms",
+  );
+  return Math.min(Date.now(), Number(ms));
+}
+
 /** Deletes now and then, in a connection of its own, until the signal is aborted. */
 export async function keepDeleting(
   tables: Tables,
   { settings, keepMs, log, clock }: RetentionOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const retention = new RetentionClock(Date.now(), clock.monotonicMs());
+  const jump = new Complaint(clock);
   while (!signal.aborted) {
     let waitMs = INTERVAL_MS;
     try {
       await using session = await Session.open(settings, TIMEOUT_MS, signal);
       using _cutting = onAbort(signal, () => session.destroy());
-      const deleted = await deleteOld(session, tables, keepMs);
+      const nowMs = retention.now(await earlierClock(session), clock.monotonicMs(), keepMs);
+      if (retention.aheadMs > 0) {
+        jump.add(() =>
+          log.warn("The clock has jumped ahead: nothing is too old by it until it shows that for a day", {
+            ahead_s: Math.round(retention.aheadMs / 1000),
+          })
+        );
+      }
+      const deleted = await deleteOld(session, tables, keepMs, nowMs);
       if (deleted.days + deleted.points + deleted.series > 0) {
-        log.info("Deleted what is not to be kept", { ...deleted });
+        log.info("Deleted what is older than keep", { ...deleted });
       }
     } catch (error) {
       if (signal.aborted) return;
       waitMs = RETRY_MS;
-      log.warn("Cannot delete what is not to be kept, trying again later", { reason: describe(error) });
+      log.warn("Cannot delete what is older than keep, trying again later", { reason: describe(error) });
     }
     await clock.sleep(waitMs, signal);
   }

@@ -128,6 +128,12 @@ export class Housekeeping {
     };
   }
 
+  /** The latest time at which something can have been written, in ms since the Unix epoch; `undefined`: nothing was. */
+  get latestMs(): number | undefined {
+    const { day } = this.#db.prepare("SELECT max(written) AS day FROM parts").get() as { day: number | null };
+    return day === null ? undefined : (day + 1) * SECONDS_PER_DAY * 1000;
+  }
+
   /** A transaction has added parts. */
   noticeParts(count: number): void {
     this.parts += count;

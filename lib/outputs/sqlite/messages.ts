@@ -84,6 +84,8 @@ export interface StoreStats {
   expiredPoints: number;
   /** Series that nothing refers to any more and that were deleted since the start. */
   expiredSeries: number;
+  /** How far the wall clock is ahead of the one that retention believes, in ms; 0 where it believes it. */
+  clockAheadMs: number;
 }
 
 export type Request =

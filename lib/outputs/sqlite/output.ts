@@ -58,6 +58,7 @@ export class SqliteOutput implements Output {
   readonly #queue: Promise<void>[] = [];
   #failures = 0;
   readonly #complaint: Complaint;
+  readonly #clockComplaint: Complaint;
 
   private constructor(config: SqliteConfig, path: string, { log, clock, clients }: SqliteContext) {
     this.#config = config;
@@ -65,6 +66,7 @@ export class SqliteOutput implements Output {
     this.#log = log;
     this.#clock = clock;
     this.#complaint = new Complaint(clock);
+    this.#clockComplaint = new Complaint(clock);
     clients.sources.push(({ instance }) => this.#writer.sequence(instance));
   }
 
@@ -200,8 +202,14 @@ export class SqliteOutput implements Output {
     }
   }
 
-  #takeStats({ bytes, parts, expiredPoints, expiredSeries }: StoreStats): void {
+  #takeStats({ bytes, parts, expiredPoints, expiredSeries, clockAheadMs }: StoreStats): void {
     Object.assign(this.stats, { bytes, parts, expiredPoints, expiredSeries });
+    if (clockAheadMs === 0) return this.#clockComplaint.end(() => {});
+    this.#clockComplaint.add(() => {
+      this.#log.warn("The clock has jumped ahead: no point is too old by it until it shows that for a day", {
+        ahead_s: Math.round(clockAheadMs / 1000),
+      });
+    });
   }
 
   /** Waits before the next try; what no try can mend is thrown. */
@@ -213,7 +221,7 @@ export class SqliteOutput implements Output {
 
   #complain(error: StoreError): void {
     this.#complaint.add(() => {
-      this.#log.error("Cannot write to the database, trying on", {
+      this.#log.error("Cannot write to the database, trying again", {
         file: this.#path,
         reason: error.message,
       });

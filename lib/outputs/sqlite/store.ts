@@ -1,5 +1,6 @@
 /** A database that is open for writing. All of it is synchronous: it belongs into a thread of its own. */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { RetentionClock } from "../../base/retention_clock.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Identities } from "./identities.ts";
 import type { PointGroup, StoreOptions, StoreStats } from "./messages.ts";
@@ -43,6 +44,8 @@ export class Store implements Disposable {
       StatementSync
     >
   >;
+  #retention: RetentionClock | null = null;
+  #clockAheadMs = 0;
   readonly #pages: StatementSync;
   readonly #pageSize: number;
 
@@ -171,15 +174,29 @@ export class Store implements Disposable {
    * One step of what keeps the file in shape: deletes what is too old, merges small parts.
    *
    * @param busy Only what cannot wait.
+   * @param monotonicMs A clock that is never set, by which a jump of the wall clock is seen. @default none is seen
    * @returns whether there is more to do at once.
    */
-  keepHouse(nowMs: number, busy: boolean): boolean {
-    return this.#housekeeping.step(nowMs, busy);
+  keepHouse(nowMs: number, busy: boolean, monotonicMs?: number): boolean {
+    return this.#housekeeping.step(
+      monotonicMs === undefined ? nowMs : this.#believed(nowMs, monotonicMs),
+      busy,
+    );
+  }
+
+  #believed(nowMs: number, monotonicMs: number): number {
+    const { keepMs } = this.#housekeeping;
+    if (keepMs === Infinity) return nowMs;
+    this.#retention ??= new RetentionClock(nowMs, monotonicMs, this.#housekeeping.latestMs);
+    const believedMs = this.#retention.now(nowMs, monotonicMs, keepMs);
+    this.#clockAheadMs = this.#retention.aheadMs;
+    return believedMs;
   }
 
   get stats(): StoreStats {
     const { expiredPoints, expiredSeries, parts } = this.#housekeeping;
-    return { bytes: this.#bytes(), parts, expiredPoints, expiredSeries };
+    const clockAheadMs = this.#clockAheadMs;
+    return { bytes: this.#bytes(), parts, expiredPoints, expiredSeries, clockAheadMs };
   }
 
   #bytes(): number {

@@ -51,7 +51,7 @@ function answerTo(request: Request): unknown {
 /** What fails here is tried again with the next step; whatever is wrong shows itself in a write. */
 function tryToKeepHouse(busy: boolean): boolean {
   try {
-    return store?.keepHouse(Date.now(), busy) ?? false;
+    return store?.keepHouse(Date.now(), busy, performance.now()) ?? false;
   } catch {
     return false;
   }

@@ -257,6 +257,36 @@ Deno.test("no more finished files are kept than is said, by number, age and size
   }
 });
 
+Deno.test("a clock that jumps ahead by 40 days makes no file too old, until it shows that for a day", async () => {
+  await using directory = new TempDir();
+  const clock = new SetClock();
+  let aheadMs = 0;
+  clock.monotonicMs = () => performance.now() + aheadMs;
+  const config = {
+    output_path: directory.file("out.csv"),
+    rotate_size: 1024,
+    keep_age: 30 * 86_400_000,
+  };
+  await using output = await Running.start(config, new LogLines(), clock);
+  const fill = (n: number) => output.put(numbered(20, 20 * n));
+  for (let n = 0; n < 5; n++) {
+    await fill(n);
+    clock.ms += 1000;
+  }
+  const before = namesIn(directory.path);
+  assert.ok(before.length > 3, before.join());
+  for (const name of before) await Deno.utime(directory.file(name), clock.ms / 1000, clock.ms / 1000);
+  clock.ms += 40 * 86_400_000;
+  for (let n = 5; n < 10; n++) await fill(n);
+  assert.ok(before.every((name) => namesIn(directory.path).includes(name)), namesIn(directory.path).join());
+  aheadMs += 86_400_000;
+  clock.ms += 86_400_000;
+  for (let n = 10; n < 15; n++) await fill(n);
+  const finished = before.filter((name) => name !== "out.csv");
+  await until(() => !finished.some((name) => namesIn(directory.path).includes(name)));
+  await output.end();
+});
+
 Deno.test("each client has a file of its own, whatever it is called, and all are in the folder", async () => {
   await using directory = new TempDir();
   const names = ["node-1", "node-2", "../../escape", "..", "a/b", "", "x".repeat(300), "日本", undefined];

@@ -4,7 +4,7 @@ import { Batch, type Series, seriesOf } from "../../../lib/points/measurement.ts
 import { SeriesStore } from "../../../lib/points/series_store.ts";
 import { Chance } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";
-import { batchOf } from "../../kit/points.ts";
+import { batchOf, numbered } from "../../kit/points.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { Database, DAY_MS, HOUR_MS, rowsOf, START_MS, valueOf } from "./database.ts";
 
@@ -117,6 +117,33 @@ Deno.test("what is older than keep is deleted in steps, with the series that not
   // One that comes back is made anew.
   database.write([batchOf([[old, 4, laterMs / 1000 + 1]])], laterMs + DAY_MS);
   assert.equal(valueOf(database.path, "SELECT value FROM measurements WHERE consumer_id = 'old'"), 4n);
+});
+
+Deno.test("a clock that jumps ahead by 40 days deletes nothing, until it shows that for a day", async () => {
+  await using dir = new TempDir();
+  using database = new Database(dir.file("m.sqlite"), 30 * DAY_MS);
+  database.write([numbered(100)]);
+  const tidy = (wallMs: number, monotonicMs: number) => {
+    while (database.store.keepHouse(wallMs, false, monotonicMs));
+    return Number(valueOf(database.path, "SELECT count(*) FROM points"));
+  };
+  assert.equal(tidy(START_MS + 1000, 1000), 100);
+  const jumpMs = 40 * DAY_MS;
+  for (let ms = HOUR_MS; ms < DAY_MS; ms += HOUR_MS) assert.equal(tidy(START_MS + jumpMs + ms, ms), 100);
+  assert.equal(database.store.stats.clockAheadMs, jumpMs);
+  assert.equal(tidy(START_MS + jumpMs + DAY_MS + HOUR_MS, DAY_MS + HOUR_MS), 0);
+  assert.equal(database.store.stats.clockAheadMs, 0);
+});
+
+Deno.test("a process that starts while the clock is ahead deletes nothing for a day", async () => {
+  await using dir = new TempDir();
+  {
+    using database = new Database(dir.file("m.sqlite"), 30 * DAY_MS);
+    database.write([numbered(100)]);
+  }
+  using database = new Database(dir.file("m.sqlite"), 30 * DAY_MS);
+  while (database.store.keepHouse(START_MS + 40 * DAY_MS, false, 0));
+  assert.equal(valueOf(database.path, "SELECT count(*) FROM points"), 100n);
 });
 
 Deno.test("a series that goes on keeps its row, however long ago it began", async () => {

@@ -195,7 +195,7 @@ Deno.test({
     const writing = (async () => {
       for (let n = 1; n < 50; n++) await journal.append(numbered(10_000, n * 10_000));
     })();
-    await until(() => logs.matching(/Cannot write to the database, trying on/).length > 0);
+    await until(() => logs.matching(/Cannot write to the database, trying again/).length > 0);
     assert.match(logs.matching(/Cannot write/)[0], /database or disk is full|disk I\/O error/);
     assert.ok(Number(valueOf(path, "SELECT count(*) FROM points")) >= 10_000, "it can be read meanwhile");
     await pause(100);
@@ -224,7 +224,7 @@ Deno.test({
     const journal = new MemoryJournal({ limitBytes: 4e6 });
     const running = output.run(journal.reader("sqlite"), new AbortController().signal);
     await journal.append(numbered(100));
-    await until(() => logs.matching(/Cannot write to the database, trying on/).length > 0);
+    await until(() => logs.matching(/Cannot write to the database, trying again/).length > 0);
     await disk.empty();
     journal.end();
     await running;
@@ -255,7 +255,7 @@ Deno.test("another writer is waited for, which is said once, and then everything
   const other = new DatabaseSync(path);
   other.exec("BEGIN IMMEDIATE");
   await journal.append(numbered(100));
-  await until(() => logs.matching(/Cannot write to the database, trying on/).length > 0);
+  await until(() => logs.matching(/Cannot write to the database, trying again/).length > 0);
   await journal.append(numbered(100, 100));
   await pause(100);
   const [line, ...more] = logs.matching(/Cannot write/);

@@ -7,7 +7,7 @@
 import { deadline } from "@std/async/deadline";
 import { RetryError } from "@std/async/retry";
 import { isLoopback } from "./net/address.ts";
-import { greet, readMessage, Refused } from "./client/handshake.ts";
+import { greet, readMessage, Refused, type Welcomed } from "./client/handshake.ts";
 import { AcknowledgedSender } from "./client/acknowledged.ts";
 import { dial, type Dialled } from "./client/dial.ts";
 import { formatDuration } from "./base/duration.ts";
@@ -20,7 +20,6 @@ import { closeQuietly, onAbort } from "./base/waiting.ts";
 import { Outbox, type SenderStats } from "./client/outbox.ts";
 import type { Output, PluginContext } from "./plugin.ts";
 import { PointEncoder } from "./wire/point_encoder.ts";
-import type { Welcome } from "./wire/protocol.ts";
 import { type RelayClientConfig, TLS_KEYS } from "./client/config.ts";
 import { retrying } from "./client/retrying.ts";
 import { Secret } from "./base/secrets.ts";
@@ -276,7 +275,7 @@ export class RelayClient implements Output {
     server: string,
     conn: Dialled,
     reader: BatchReader,
-  ): Promise<{ frames: FrameReader; welcome: Welcome | null }> {
+  ): Promise<{ frames: FrameReader; welcome: Welcomed | null }> {
     const { frames, answer, welcome } = await greet(conn, {
       clientName: this.#config.client_name,
       instance: this.#identity.id,

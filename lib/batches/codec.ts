@@ -7,8 +7,8 @@
  *
  *     varint  rows of the chunk × 2, + 1 if all state is forgotten first
  *     series  varint hits: so many rows whose series is the one that followed last time,
- *             then (unless the chunk is complete) varint number + 1 of a series, or 0 and the definition of a new one;
- *             and again
+ *             then (unless the chunk is complete) varint number + 1 of a series, or 0 and the definition of a new one
+ *             (./dictionary.ts), which has the next number, or that of a series which will not come again; and again
  *     times   varint rows × 2, + 1 if the seconds change; zigzag change of the seconds if so, and of the nanoseconds;
  *             and again
  *     codes   a nibble for each row, low nibble first

@@ -214,15 +214,23 @@ export class BatchDecoder {
 
   #define(reader: PostcardReader): number {
     const state = this.#state;
-    if (state.size >= this.#maxSeries) {
-      throw new BatchCodecError("limit", `it has more than ${this.#maxSeries} series`);
-    }
     const from = reader.offset;
     const definition = this.#definitions.read(reader);
+    const { place } = this.#definitions;
+    const isF64 = definition.metric.type === "f64";
+    if (place >= state.size || place >= 0 && (state.isF64[place] === 1) !== isF64) {
+      throw new BatchCodecError("bad_reference", `a series cannot take the place of series ${place}`);
+    }
+    if (place < 0 && state.size >= this.#maxSeries) {
+      throw new BatchCodecError("limit", `it has more than ${this.#maxSeries} series`);
+    }
     state.dictionaryBytes += reader.offset - from;
     const series = this.#intern(definition);
     if (series >= FIRST_SERIES) this.#store.pin(series);
-    return state.add(series, definition.metric.type === "f64");
+    if (place < 0) return state.add(series, isF64);
+    if (state.series[place] >= FIRST_SERIES) this.#store.unpin(state.series[place]);
+    state.replace(place, series);
+    return place;
   }
 
   #readTimes(batch: Batch, start: number, rows: number, reader: PostcardReader): void {

@@ -23,6 +23,8 @@ const DIFFERS = {
   attributes: 32,
 } as const;
 const ALL_DIFFER = 63;
+/** Another bit: behind the flags is the number whose place the series takes. */
+const TAKES_PLACE = 64;
 const TYPES: readonly ValueType[] = ["f64", "u64"];
 
 function sameValue(a: AttributeValue, b: AttributeValue): boolean {
@@ -47,7 +49,8 @@ export class DefinitionWriter {
     this.#before = null;
   }
 
-  write(writer: PostcardWriter, series: SeriesDefinition): void {
+  /** @param place The number of a series that will not come again, whose place this one takes; -1 for a new number. */
+  write(writer: PostcardWriter, series: SeriesDefinition, place = -1): void {
     const before = this.#before;
     const flags = before === null ? ALL_DIFFER : (series.metric === before.metric ? 0 : DIFFERS.metric) |
       (series.resourceKind === before.resourceKind ? 0 : DIFFERS.resourceKind) |
@@ -56,7 +59,8 @@ export class DefinitionWriter {
       (series.consumerId === before.consumerId ? 0 : DIFFERS.consumerId) |
       (sameAttributes(series.attributes, before.attributes) ? 0 : DIFFERS.attributes);
     this.#before = series;
-    writer.u8(flags);
+    if (place < 0) writer.u8(flags);
+    else writer.u8(flags | TAKES_PLACE).u32(place);
     if (flags & DIFFERS.metric) this.#metric(writer, series.metric);
     if (flags & DIFFERS.resourceKind) this.#text(writer, series.resourceKind);
     if (flags & DIFFERS.resourceId) this.#text(writer, series.resourceId);
@@ -98,6 +102,8 @@ export class DefinitionReader {
   readonly #metrics: Metric[] = [];
   #before: SeriesDefinition | null = null;
   readonly #makeMetric: (metric: Metric) => Metric;
+  /** The number whose place the series takes that was read last; -1 where it has a new one. */
+  place = -1;
 
   constructor(makeMetric: (metric: Metric) => Metric) {
     this.#makeMetric = makeMetric;
@@ -110,7 +116,12 @@ export class DefinitionReader {
   }
 
   read(reader: PostcardReader): SeriesDefinition {
-    const flags = reader.u8();
+    let flags = reader.u8();
+    this.place = -1;
+    if ((flags & TAKES_PLACE) !== 0) {
+      flags -= TAKES_PLACE;
+      this.place = reader.u32();
+    }
     if (flags > ALL_DIFFER) {
       throw new PostcardError("bad_discriminant", reader.offset - 1, `a series has the flags ${flags}`);
     }

@@ -6,13 +6,14 @@ import {
   DEFAULT_MAX_DICTIONARY_BYTES,
   DEFAULT_MAX_SERIES,
   MAX_SAFE,
+  OLD_MAX_DICTIONARY_BYTES,
   SHIFTED_CODE,
   StreamState,
   XOR_CODE,
 } from "./stream.ts";
-import { type Batch, MAX_SECONDS } from "../points/measurement.ts";
+import { type Batch, MAX_SECONDS, type ValueType } from "../points/measurement.ts";
 import { SeriesColumn } from "../points/series_column.ts";
-import { type SeriesStore, seriesStore } from "../points/series_store.ts";
+import { SERIES_FLAGS, type SeriesStore, seriesStore } from "../points/series_store.ts";
 import { enlarged } from "../base/bytes.ts";
 import { PostcardWriter, putVarint } from "../postcard.ts";
 
@@ -22,11 +23,13 @@ const MAX_U64 = (1n << 64n) - 1n;
 const MAX_VALUE_BYTES = 9;
 const MAX_VARINT_BYTES = 10;
 
-/** With so many series in the dictionary that were given back, and as many as others, it is begun again. */
-const MANY_FORGOTTEN = 65_536;
-
 function zigzag(difference: number): number {
   return difference >= 0 ? difference * 2 : difference * -2 - 1;
+}
+
+export interface BatchEncoderOptions extends BatchCodecLimits {
+  /** Whether new series take the places of those that were given back; decoders of earlier versions do not know that. */
+  reusesPlaces?: boolean;
 }
 
 /** Encodes the records of one stream. */
@@ -38,28 +41,35 @@ export class BatchEncoder {
   readonly #definitions = new DefinitionWriter();
   /** By the numbers of the store: those of the stream, + 1. */
   readonly #column: SeriesColumn;
-  /** Series of the dictionary that were given back. */
-  #forgotten = 0;
+  /** Numbers of the stream whose series were given back: others with the same type of values take their places. */
+  readonly #places: Readonly<Record<ValueType, number[]>> = { f64: [], u64: [] };
   /** The next chunk says that the state is forgotten. */
   #begins = false;
   #numbers = new Int32Array(256);
   #bytes = new Uint8Array(4096);
   #length = 0;
 
-  constructor(limits: BatchCodecLimits = {}, store: SeriesStore = seriesStore) {
-    this.#maxSeries = limits.maxSeries ?? DEFAULT_MAX_SERIES;
-    this.#maxDictionaryBytes = limits.maxDictionaryBytes ?? DEFAULT_MAX_DICTIONARY_BYTES;
+  constructor(options: BatchEncoderOptions = {}, store: SeriesStore = seriesStore) {
+    const { reusesPlaces = true } = options;
+    this.#maxSeries = options.maxSeries ?? DEFAULT_MAX_SERIES;
+    this.#maxDictionaryBytes = options.maxDictionaryBytes ??
+      (reusesPlaces ? DEFAULT_MAX_DICTIONARY_BYTES : OLD_MAX_DICTIONARY_BYTES);
     this.#store = store;
     this.#column = new SeriesColumn(store, (_, value) => {
       // The number in the store may become that of another series.
       this.#state.series[value - 1] = 0;
-      this.#forgotten++;
+      if (reusesPlaces) this.#places[this.#state.isF64[value - 1] === 1 ? "f64" : "u64"].push(value - 1);
     });
   }
 
   /** Series in the dictionary. */
   get seriesCount(): number {
-    return this.#state.size;
+    return this.#state.size - this.#places.f64.length - this.#places.u64.length;
+  }
+
+  /** What the definitions of the dictionary have taken, in bytes. */
+  get dictionaryBytes(): number {
+    return this.#state.dictionaryBytes;
   }
 
   /** Forgets the stream so far, and tells the decoder to: a record will not reach it. */
@@ -102,7 +112,7 @@ export class BatchEncoder {
     this.#state.clear();
     this.#definitions.clear();
     this.#column.clear();
-    this.#forgotten = 0;
+    this.#places.f64.length = this.#places.u64.length = 0;
   }
 
   #reset(): void {
@@ -113,16 +123,17 @@ export class BatchEncoder {
   /** Where a chunk from `start` on must end for the dictionary to hold its series; makes room if there is none. */
   #chunkEnd(batch: Batch, start: number): number {
     const state = this.#state;
-    const isOutdated = this.#forgotten > MANY_FORGOTTEN && this.#forgotten > state.size / 2;
-    if (isOutdated || state.dictionaryBytes > this.#maxDictionaryBytes) this.#reset();
+    if (state.dictionaryBytes > this.#maxDictionaryBytes) this.#reset();
     let room = this.#maxSeries - state.size;
     if (batch.length - start <= room) return batch.length;
     const { values } = this.#column;
+    const { flags } = this.#store;
+    const places = [this.#places.f64.length, this.#places.u64.length];
     for (let row = start; row < batch.length; row++) {
-      if (values[batch.series[row]] === 0 && --room < 0) {
-        this.#reset();
-        return Math.min(batch.length, start + this.#maxSeries);
-      }
+      const series = batch.series[row];
+      if (values[series] !== 0 || --places[flags[series] & SERIES_FLAGS.u64] >= 0 || --room >= 0) continue;
+      this.#reset();
+      return Math.min(batch.length, start + this.#maxSeries);
     }
     return batch.length;
   }
@@ -171,10 +182,14 @@ export class BatchEncoder {
 
   #define(series: number): number {
     const definition = this.#store.definitionOf(series);
-    const number = this.#state.add(series, definition.metric.type === "f64");
+    const { type } = definition.metric;
+    const place = this.#places[type].pop() ?? -1;
+    let number = place;
+    if (place >= 0) this.#state.replace(place, series);
+    else number = this.#state.add(series, type === "f64");
     this.#column.values[series] = number + 1;
     const writer = new PostcardWriter(64);
-    this.#definitions.write(writer, definition);
+    this.#definitions.write(writer, definition, place);
     this.#varint(0);
     const { written } = writer;
     this.#state.dictionaryBytes += written.length;

@@ -5,14 +5,16 @@
 
 /** When a stream forgets its dictionary. The decoder's limits must not be below the encoder's. */
 export interface BatchCodecLimits {
-  /** Most series in the dictionary. @default {65_536} */
+  /** Most series in the dictionary at one time. @default {4_194_304} */
   maxSeries?: number;
-  /** No further record is added to a dictionary whose definitions take more bytes. @default {16 MiB} */
+  /** No further record is added to a dictionary whose definitions have taken more bytes. @default {64 MiB} */
   maxDictionaryBytes?: number;
 }
 
-export const DEFAULT_MAX_SERIES = 65_536;
-export const DEFAULT_MAX_DICTIONARY_BYTES = 16 * 1024 * 1024;
+export const DEFAULT_MAX_SERIES = 4_194_304;
+export const DEFAULT_MAX_DICTIONARY_BYTES = 64 * 1024 * 1024;
+/** What decoders take that do not know places that are used again: see {@linkcode ./codec.ts}. */
+export const OLD_MAX_DICTIONARY_BYTES = 16 * 1024 * 1024;
 /** 2^53: up to this, floating point has every whole number. */
 export const MAX_SAFE = 9007199254740992;
 /** Codes of f64 above this are the XOR of the bits, in (code - this) bytes. */
@@ -54,6 +56,13 @@ export class StreamState {
     this.series[number] = series;
     this.isF64[number] = isF64 ? 1 : 0;
     return number;
+  }
+
+  /** Puts a series into the place of one that is no longer in the dictionary, and whose values have the same type. */
+  replace(number: number, series: number): void {
+    this.series[number] = series;
+    this.lastValues[number] = 0;
+    this.lastExact.delete(number);
   }
 
   #grow(capacity: number): void {

@@ -3,6 +3,7 @@
  * its number, in the codec of {@linkcode ../batches/codec.ts}, and is committed when the server acknowledges it.
  */
 import type { Dialled } from "./dial.ts";
+import type { Welcomed } from "./handshake.ts";
 import { BatchEncoder } from "../batches/codec.ts";
 import { enlarged } from "../base/bytes.ts";
 import type { Logger } from "../base/log.ts";
@@ -10,7 +11,7 @@ import { messageOf } from "../base/errors.ts";
 import { Batch } from "../points/measurement.ts";
 import type { BufferOptions, Outbox, Parcel, SenderStats } from "./outbox.ts";
 import { putVarint } from "../postcard.ts";
-import { FRAME_HEADER_BYTES, MAX_BODY_BYTES, MESSAGE, type Welcome } from "../wire/protocol.ts";
+import { FRAME_HEADER_BYTES, MAX_BODY_BYTES, MESSAGE } from "../wire/protocol.ts";
 import { writeAll } from "../net/transport.ts";
 import { Wakeup } from "../base/waiting.ts";
 
@@ -70,9 +71,13 @@ export class AcknowledgedSender {
    *
    * @throws when writing fails or the signal is aborted.
    */
-  async run(conn: Dialled, { sequence, maxSeries }: Welcome, signal: AbortSignal): Promise<void> {
+  async run(
+    conn: Dialled,
+    { sequence, maxSeries, reusesPlaces }: Welcomed,
+    signal: AbortSignal,
+  ): Promise<void> {
     const outbox = this.#outbox;
-    this.#encoder = new BatchEncoder({ maxSeries });
+    this.#encoder = new BatchEncoder({ maxSeries, reusesPlaces });
     this.#length = 0;
     this.#last = this.#written = 0;
     this.acknowledge(sequence);

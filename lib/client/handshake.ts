@@ -19,6 +19,7 @@ import {
   OUR_RELAY_VERSION,
   PROTOCOL_VERSION,
   readControlMessage,
+  reusesPlaces,
   type Welcome,
 } from "../wire/protocol.ts";
 import { writeAll } from "../net/transport.ts";
@@ -47,6 +48,12 @@ export interface Introduction {
   timeoutMs: number;
 }
 
+/** A server of ours. */
+export interface Welcomed extends Welcome {
+  /** Series in this client's stream may take the places of others. */
+  readonly reusesPlaces: boolean;
+}
+
 /** A server that accepts this client. */
 export interface Greeted {
   /** Reads what the server says next. */
@@ -54,7 +61,7 @@ export interface Greeted {
   /** The versions of the server. */
   answer: GreetResponse;
   /** What a server of ours has of this client; `null` for a real Alumet agent, which acknowledges nothing. */
-  welcome: Welcome | null;
+  welcome: Welcomed | null;
 }
 
 /**
@@ -72,7 +79,7 @@ export async function greet(conn: Dialled, introduction: Introduction): Promise<
     closeQuietly(conn);
   }, timeoutMs);
   let answer: GreetResponse;
-  let welcome: Welcome | null = null;
+  let welcome: Welcomed | null = null;
   try {
     const greeting = encodeFrame(clientName, {
       type: "greet",
@@ -83,7 +90,10 @@ export async function greet(conn: Dialled, introduction: Introduction): Promise<
     await writeAll(conn, greeting);
     answer = await readAnswer(conn, frames, "greetResponse");
     if (answer.accept && acknowledges(answer.relayVersion)) {
-      welcome = await introduce(conn, frames, introduction);
+      welcome = {
+        ...await introduce(conn, frames, introduction),
+        reusesPlaces: reusesPlaces(answer.relayVersion),
+      };
     }
   } catch (error) {
     if (late) {

@@ -15,10 +15,11 @@ export const FRAME_HEADER_BYTES = 4;
 export const ALUMET_VERSION = "0.9.5";
 const RELAY_PLUGIN_VERSION = "0.6.0";
 /**
- * What this program is compatible with, and that it speaks version 1 of acknowledged delivery. Peers of ours look for
- * the mark, in the build metadata of the version (https://semver.org/#spec-item-10); real agents only log it.
+ * What this program is compatible with, that it speaks version 1 of acknowledged delivery, and that series in the stream
+ * of a client may take the places of others. Peers of ours look for the marks, in the build metadata of the version
+ * (https://semver.org/#spec-item-10); real agents only log it.
  */
-export const OUR_RELAY_VERSION = `${RELAY_PLUGIN_VERSION}+ack.1`;
+export const OUR_RELAY_VERSION = `${RELAY_PLUGIN_VERSION}+ack.1.reuse.1`;
 
 /** The peer says what it may not say; its connection cannot go on. */
 export class ProtocolViolation extends Error {
@@ -28,6 +29,11 @@ export class ProtocolViolation extends Error {
 /** Whether a peer of that version speaks acknowledged delivery. */
 export function acknowledges(relayVersion: string): boolean {
   return /^[^+]*\+(?:.*\.)?ack\.1(?:\.|$)/.test(relayVersion);
+}
+
+/** Whether a peer of that version knows series that take the places of others. */
+export function reusesPlaces(relayVersion: string): boolean {
+  return /^[^+]*\+(?:.*\.)?reuse\.1(?:\.|$)/.test(relayVersion);
 }
 
 /** Clients number their metrics from 0 to this. */
@@ -91,7 +97,7 @@ export interface Welcome {
   readonly type: "welcome";
   /** The client's last batch that is safe at the server; 0 for none. */
   readonly sequence: number;
-  /** The client's stream must not have more series than this. */
+  /** The dictionary of the client's stream must not have more series than this at one time. */
   readonly maxSeries: number;
 }
 

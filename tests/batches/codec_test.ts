@@ -8,7 +8,9 @@ import {
   type SeriesDefinition,
   seriesOf,
 } from "../../lib/points/measurement.ts";
-import { seriesStore } from "../../lib/points/series_store.ts";
+import { SeriesStore, seriesStore } from "../../lib/points/series_store.ts";
+import { DefinitionWriter } from "../../lib/batches/dictionary.ts";
+import { PostcardWriter } from "../../lib/postcard.ts";
 import { cases, Chance } from "../kit/bytes.ts";
 import { metricOf } from "../kit/decode.ts";
 import { batchOf, numbered } from "../kit/points.ts";
@@ -288,5 +290,64 @@ Deno.test("random damage never causes another error than BatchCodecError, nor la
         assert.ok(error instanceof BatchCodecError, `seed ${seed}: ${error}`);
       }
     }
+  }
+});
+
+Deno.test("a new series takes the place of one that was given back, at both ends, and all values are right", () => {
+  for (const reusesPlaces of [true, false]) {
+    const [here, there] = [new SeriesStore(), new SeriesStore()];
+    here.debug = there.debug = true;
+    const encoder = new BatchEncoder({ reusesPlaces }, here);
+    const decoder = new BatchDecoder({ store: there });
+    const chance = new Chance(11);
+    for (let round = 0; round < 2000; round++) {
+      const batch = new Batch(16, null, here);
+      for (let n = 0; n < 5; n++) {
+        const id = Math.floor(round / 20) * 3 + chance.int(6);
+        const metric = id % 2 === 0 ? GAUGE.metric : COUNTER.metric;
+        batch.push(
+          seriesOf(metric, { consumerId: `${id}` }),
+          1_700_000_000 + round,
+          n,
+          id * 1000 + chance.int(9),
+        );
+      }
+      const decoded = decoder.decode(
+        encoder.encode(batch),
+        0,
+        undefined,
+        (points) => new Batch(points, null, there),
+      );
+      assert.deepEqual(contentOf(decoded), contentOf(batch));
+      batch.release();
+      decoded.release();
+      for (let n = 0; n < 20; n++) {
+        here.tick();
+        there.tick();
+      }
+    }
+    assert.ok(here.forgotten > 200, `${here.forgotten} were given back`);
+    if (!reusesPlaces) assert.ok(decoder.seriesCount > 290);
+    else {
+      assert.ok(decoder.seriesCount < 200, `${decoder.seriesCount} in the dictionary`);
+      assert.ok(there.size < 200, `${there.size} in the store`);
+    }
+    decoder.close();
+  }
+});
+
+Deno.test("a series cannot take the place of an unknown one, nor of one with another type of values", () => {
+  const record = (place: number, type: "f64" | "u64") => {
+    const writer = new PostcardWriter();
+    writer.u64(2).u64(4).u64(0).u32(0);
+    const definitions = new DefinitionWriter();
+    definitions.write(writer, GAUGE);
+    writer.u64(0).u32(0);
+    definitions.write(writer, seriesOf(metricOf("other", type)), place);
+    return writer.u64(2 * 2 + 1).u64(2).u64(0).u8(0).written;
+  };
+  assert.equal(new BatchDecoder().decode(record(0, "f64")).length, 2);
+  for (const bad of [record(1, "f64"), record(2 ** 32 - 1, "f64"), record(0, "u64")]) {
+    assert.throws(() => new BatchDecoder().decode(bad), { code: "bad_reference" });
   }
 });

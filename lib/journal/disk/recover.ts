@@ -8,7 +8,7 @@ import { MAX_NUMBER } from "./format/identity.ts";
 import type { DiskJournalStats, Times } from "./options.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { scanSegment } from "./format/scan.ts";
-import { FORMAT, HEADER_BYTES, numberOfName, type Segment } from "./format/segment.ts";
+import { HEADER_BYTES, numberOfName, READABLE_FORMATS, type Segment } from "./format/segment.ts";
 import { SegmentWriter } from "./format/segment_writer.ts";
 
 export interface RecoverOptions {
@@ -88,7 +88,7 @@ function otherVersion(directory: string, path: string, format: string): ExitErro
   return new ExitError(
     EXIT.data,
     `Cannot use the journal in ${directory}: another version of this program wrote ${path} (its format is ${format}, ` +
-      `this version reads ${FORMAT}). Run that version again until journal status shows no waiting points, or move ` +
+      `this version reads ${READABLE_FORMATS}). Run that version again until journal status shows no waiting points, or move ` +
       "the directory away to begin with an empty journal: then nothing stores the points in it",
   );
 }

@@ -20,7 +20,7 @@ const QUIET_MS = 5;
 const AGE_INTERVAL_MS = 60_000;
 /** The same when the journal has just been opened, and its outputs are about to read. */
 const FIRST_AGE_MS = 100;
-/** A segment has so many times more data than table of clients, however small it should be. */
+/** A segment has so many times more data than table of clients and definitions of series, however small it should be. */
 const MIN_DATA_RATIO = 2;
 
 export class Writer {
@@ -132,14 +132,15 @@ export class Writer {
     // From here on nobody takes them out.
     tail.inFlight = entries.at(-1)!.number + 1;
     try {
-      const isOver = ({ segment, startBytes }: SegmentWriter) =>
-        segment.length - startBytes >= Math.max(segmentBytes, MIN_DATA_RATIO * startBytes) ||
-        segment.begunMs < times.monotonicMs() - this.#retention.maxSpanMs;
+      const dataBytes = ({ repeatedBytes }: SegmentWriter) =>
+        Math.max(segmentBytes, MIN_DATA_RATIO * repeatedBytes);
+      const isOver = (active: SegmentWriter) =>
+        active.segment.length - active.startBytes >= dataBytes(active) ||
+        active.segment.begunMs < times.monotonicMs() - this.#retention.maxSpanMs;
       if (this.#active && (this.#active.next !== entries[0].number || isOver(this.#active))) this.#seal();
       if (!this.#active) await this.#begin(entries[0].number);
       const active = this.#active!;
-      const room = Math.max(segmentBytes, MIN_DATA_RATIO * active.startBytes) - active.segment.length +
-        active.startBytes;
+      const room = dataBytes(active) - active.segment.length + active.startBytes;
       const { count, error } = active.encode(entries, room);
       if (count > 0) {
         tail.inFlight = entries[count - 1].number + 1;

@@ -40,7 +40,7 @@ async function refusal(work: () => Promise<unknown>): Promise<ExitError> {
   throw new Error("It was not refused");
 }
 
-for (const format of ["ALRJRNL1", "ALRJRNL3"]) {
+for (const format of ["ALRJRNL1", "ALRJRNL4"]) {
   Deno.test(`a journal with a segment of format ${format} is refused with exit code 65, and nothing in it changes`, async () => {
     await using dir = new TempDir();
     const segments = await twoSegments(dir.path);
@@ -77,7 +77,7 @@ Deno.test("one damaged letter of a format is damage, and no reason to refuse the
 Deno.test("an agent whose journal is of another version does not run in memory instead", async () => {
   await using dir = new TempDir();
   const [segment] = await twoSegments(dir.file("client/journal"));
-  setFormat(segment, "ALRJRNL3", true);
+  setFormat(segment, "ALRJRNL4", true);
   const error = await refusal(() =>
     openKept(general.defaultValue().journal, { path: dir.path, from: "HOME" }, "client", {
       log: new LogLines().log,

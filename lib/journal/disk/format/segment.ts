@@ -1,27 +1,24 @@
 /**
  * Segment files: a header, a snapshot of the clients, and records. All numbers are little-endian.
  *
- *     header    8 bytes "ALRJRNL2", u64 number of the first record, u64 points that were written to the journal before
+ *     header    8 bytes "ALRJRNL3", u64 number of the first record, u64 points that were written to the journal before
  *               it, u64 points before it that are known to be missing, u32 0, u32 CRC-32C of the bytes before
  *     records   u32 length, u32 CRC-32C of the payload, payload. The first one is the snapshot, see ./snapshot.ts; the
  *               others have consecutive numbers, see ./record.ts
  *
- * A segment is decoded from its beginning and without any other.
+ * A segment is decoded from its beginning and without any other. Those that an earlier version wrote, "ALRJRNL2", never
+ * put a series into the place of another, and have 131,072 at most; they are read in the same way.
  */
 import { crc32c } from "../../../base/crc32c.ts";
 import type { Files } from "./files.ts";
 
 export const HEADER_BYTES = 40;
 export const RECORD_HEAD_BYTES = 8;
-/**
- * Series in the dictionary of a segment, after which it begins anew: more than a large server has, and no more than
- * whoever reads the segment should have to keep in memory.
- */
-export const MAX_SERIES = 131_072;
-
-/** The format that this version reads and writes. */
-export const FORMAT = "ALRJRNL2";
-const MAGIC = new TextEncoder().encode(FORMAT);
+/** The formats that this version reads; it writes the last one. */
+const FORMATS = ["ALRJRNL2", "ALRJRNL3"] as const;
+export const READABLE_FORMATS = FORMATS.join(" and ");
+const MAGICS = FORMATS.map((format) => new TextEncoder().encode(format));
+const MAGIC = MAGICS.at(-1)!;
 /** What the formats of all versions begin with. */
 const FAMILY_LENGTH = 7;
 
@@ -88,17 +85,20 @@ function decodeHeader(bytes: Uint8Array): SegmentHeader | HeaderProblem {
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const checksum = view.getUint32(36, true);
-  if (MAGIC.some((byte, i) => bytes[i] !== byte)) {
+  if (!MAGICS.some((magic) => magic.every((byte, i) => bytes[i] === byte))) {
     const isFamily = MAGIC.subarray(0, FAMILY_LENGTH).every((byte, i) => bytes[i] === byte);
     const otherFormat = new TextDecoder().decode(bytes.subarray(0, MAGIC.length));
-    const repaired = Uint8Array.from(bytes.subarray(0, HEADER_BYTES));
-    repaired.set(MAGIC);
-    // A header that is valid with the format of this version has a damaged letter, and no other version.
-    if (!isFamily || !/^\w+$/.test(otherFormat) || checksum === crc32c(repaired, 0, 36)) {
+    const isValidWith = (magic: Uint8Array) => {
+      const repaired = Uint8Array.from(bytes.subarray(0, HEADER_BYTES));
+      repaired.set(magic);
+      return checksum === crc32c(repaired, 0, 36);
+    };
+    // A header that is valid with a format of this version has a damaged letter, and no other version.
+    if (!isFamily || !/^\w+$/.test(otherFormat) || MAGICS.some(isValidWith)) {
       return { problem: "it does not begin as a segment does" };
     }
     const problem =
-      `its format is ${otherFormat}, of another version of this program; this one reads ${FORMAT}`;
+      `its format is ${otherFormat}, of another version of this program; this one reads ${READABLE_FORMATS}`;
     return { problem, otherFormat };
   }
   if (checksum !== crc32c(bytes, 0, 36)) return { problem: "the checksum of its header is wrong" };

@@ -7,7 +7,7 @@ import { PostcardReader } from "../../../postcard.ts";
 import type { Files } from "./files.ts";
 import { OriginReader } from "./record.ts";
 import { RecordReader, type RecordStop } from "./record_reader.ts";
-import { MAX_SERIES, type Segment } from "./segment.ts";
+import type { Segment } from "./segment.ts";
 
 export interface SourceOptions {
   readonly files: Files;
@@ -39,7 +39,7 @@ export class SegmentSource implements Disposable {
     this.#records = records;
     const { clients, makeMetric, pool, onBadSnapshot = () => Promise.resolve() } = options;
     this.#onBadSnapshot = onBadSnapshot;
-    this.#decoder = new BatchDecoder({ pool, makeMetric, maxSeries: MAX_SERIES });
+    this.#decoder = new BatchDecoder({ pool, makeMetric });
     this.#reader = new OriginReader({
       client: ({ name, instance }) => clients.get(name, instance),
       origin: (client, points, sequence) => {

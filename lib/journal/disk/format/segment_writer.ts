@@ -6,7 +6,6 @@ import { OriginWriter } from "./record.ts";
 import {
   encodeHeader,
   HEADER_BYTES,
-  MAX_SERIES,
   putRecordHead,
   RECORD_HEAD_BYTES,
   type Segment,
@@ -27,11 +26,16 @@ export class SegmentWriter {
   /** Bytes of its header and snapshot. */
   readonly startBytes: number;
   readonly #file: JournalFile;
-  readonly #encoder = new BatchEncoder({ maxSeries: MAX_SERIES });
+  readonly #encoder = new BatchEncoder();
   readonly #origins = new OriginWriter();
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(64 * 1024);
   #length = 0;
   #encoded = 0;
+
+  /** Bytes that it begins with, or that define series: other segments have them again. */
+  get repeatedBytes(): number {
+    return this.startBytes + this.#encoder.dictionaryBytes;
+  }
 
   private constructor(segment: Segment, file: JournalFile) {
     this.segment = segment;

@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import { Batch, type Series, seriesOf } from "../../lib/points/measurement.ts";
+import { SeriesColumn } from "../../lib/points/series_column.ts";
+import { FIRST_SERIES, SeriesStore } from "../../lib/points/series_store.ts";
+import { cases, Chance } from "../kit/bytes.ts";
+import { metricOf } from "../kit/decode.ts";
+
+const POWER = metricOf("power", "f64");
+const COUNT = metricOf("count");
+const TICKS = 310;
+
+const named = (name: string) => seriesOf(COUNT, { consumerId: name });
+
+function idle(store: SeriesStore): void {
+  for (let n = 0; n < 2 * TICKS; n++) store.tick();
+}
+
+/** Puts one point of each series into a batch. */
+function batchOf(store: SeriesStore, ...all: Series[]): Batch {
+  const batch = new Batch(all.length, null, store);
+  for (const series of all) batch.push(series, 1, 0, 0);
+  return batch;
+}
+
+Deno.test("a series has one number, however it comes, and its definition comes back", () => {
+  const store = new SeriesStore();
+  const chance = new Chance(1);
+  const numbers = new Map<string, number>();
+  for (let n = 0; n < 2000; n++) {
+    const definition = {
+      resourceKind: chance.text(),
+      resourceId: `${chance.int(20)}`,
+      consumerKind: chance.pick(["process", "x".repeat(300)]),
+      consumerId: `${chance.int(20)}`,
+      attributes: [
+        ["u", BigInt(chance.int(3))],
+        ["list", [1n, 2n ** 64n - 1n]],
+        ["relay_client", `node-${chance.int(3)}`],
+      ] as [string, bigint | bigint[] | string][],
+    };
+    const series = seriesOf(chance.pick([POWER, COUNT]), definition);
+    const number = store.numberOf(series);
+    assert.ok(number >= FIRST_SERIES);
+    const { metric, ...rest } = store.definitionOf(number);
+    assert.equal(metric, series.metric);
+    assert.deepEqual(rest, definition);
+    const key = JSON.stringify([metric.name, definition], (_, v) => typeof v === "bigint" ? `${v}n` : v);
+    assert.equal(numbers.get(key) ?? number, number);
+    numbers.set(key, number);
+  }
+  assert.equal(new Set(numbers.values()).size, store.size);
+});
+
+Deno.test("the name of a client is not in the tail, unless another attribute comes after it", () => {
+  const store = new SeriesStore();
+  const last = store.numberOf(seriesOf(COUNT, { attributes: [["a", 1n], ["relay_client", "x"]] }));
+  const first = store.numberOf(seriesOf(COUNT, { attributes: [["relay_client", "x"], ["a", 1n]] }));
+  assert.equal(store.names.nameOf(store.clients[last]), "x");
+  assert.equal(store.clients[first], 0);
+  for (const number of [last, first]) {
+    assert.deepEqual(store.clientAttributeOf(number), ["relay_client", "x"]);
+  }
+  assert.equal(store.clientAttributeOf(store.numberOf(named("local"))), undefined);
+});
+
+Deno.test("a series of which nothing comes is given back, and its next point has another number", () => {
+  const store = new SeriesStore();
+  store.debug = true;
+  const [quiet, busy] = [named("quiet"), named("busy")];
+  batchOf(store, quiet, busy).release();
+  const [first, kept] = [quiet.number, busy.number];
+  for (let n = 0; n < 2 * TICKS; n++) {
+    batchOf(store, busy).release();
+    store.tick();
+  }
+  assert.deepEqual([store.size, store.isLive(first), store.isLive(kept)], [1, false, true]);
+  const batch = batchOf(store, quiet);
+  assert.notEqual(quiet.number, first);
+  assert.equal(batch.seriesAt(0).consumerId, "quiet");
+});
+
+Deno.test("what is in a batch stays until the batch is released, however long that takes", () => {
+  const store = new SeriesStore();
+  const [early, late] = [named("early"), named("late")];
+  const held = batchOf(store, early);
+  batchOf(store, late).release();
+  idle(store);
+  assert.equal(held.seriesAt(0).consumerId, "early");
+  // What was seen after the batch was begun may be in it, for all the store knows.
+  assert.equal(store.size, 2);
+  held.release();
+  idle(store);
+  assert.equal(store.size, 0);
+});
+
+Deno.test("a batch that is cleared or truncated to nothing holds nothing, and holds again with the next point", () => {
+  const store = new SeriesStore();
+  const batch = batchOf(store, named("a"));
+  batch.truncate(0);
+  idle(store);
+  assert.equal(store.size, 0);
+  batch.push(named("b"), 1, 0, 0);
+  idle(store);
+  assert.equal(batch.seriesAt(0).consumerId, "b");
+});
+
+Deno.test("a pinned series stays until it is unpinned as often", () => {
+  const store = new SeriesStore();
+  const number = store.numberOf(named("a"));
+  store.pin(number);
+  store.pin(number);
+  idle(store);
+  store.unpin(number);
+  idle(store);
+  assert.equal(store.size, 1);
+  store.unpin(number);
+  idle(store);
+  assert.equal(store.size, 0);
+});
+
+Deno.test("a column forgets what a number was when it is given back, and says so", () => {
+  const store = new SeriesStore();
+  const told: [number, number][] = [];
+  const column = new SeriesColumn(store, (number, value) => told.push([number, value]));
+  const numbers = Array.from({ length: 5000 }, (_, i) => store.numberOf(named(`${i}`)));
+  assert.ok(column.values.length >= store.capacity);
+  column.values[numbers[7]] = 70;
+  column.values[numbers[4999]] = 71;
+  idle(store);
+  assert.deepEqual(told.sort(), [[numbers[7], 70], [numbers[4999], 71]].sort());
+  assert.ok(column.values.every((value) => value === 0));
+});
+
+Deno.test("with a limit, those seen least recently go first, and what is in use stays", () => {
+  const store = new SeriesStore({ limitBytes: 200_000 });
+  const steady = Array.from({ length: 200 }, (_, i) => named(`steady-${i}`));
+  const numbers = () => steady.map((series) => store.numberOf(series));
+  batchOf(store, ...steady).release();
+  const before = numbers();
+  for (let n = 0; n < 300; n++) {
+    batchOf(store, ...Array.from({ length: 100 }, (_, i) => named(`passing-${n}-${i}`))).release();
+    batchOf(store, ...steady).release();
+    store.tick();
+  }
+  assert.deepEqual(numbers(), before);
+  assert.ok(store.bytes < 250_000, `${store.bytes} bytes`);
+  assert.ok(store.forgotten > 20_000);
+});
+
+Deno.test("a client with a million series forgets its own, and nobody else's", () => {
+  const store = new SeriesStore({ limitBytes: 4_000_000, shareBytes: 1_000_000 });
+  const [stranger, other] = [store.names.hold("stranger"), store.names.hold("other")];
+  const own = Array.from({ length: 5000 }, (_, i) => store.internDefinition(named(`other-${i}`), other));
+  let most = 0;
+  for (let n = 0; n < cases(1000); n++) {
+    for (let i = 0; i < 1000; i++) store.internDefinition(named(`stranger-${n}-${i}`), stranger);
+    most = Math.max(most, store.bytes);
+  }
+  assert.deepEqual(
+    own.map((number, i) => store.isLive(number) && store.definitionOf(number).consumerId === `other-${i}`),
+    own.map(() => true),
+  );
+  assert.ok(most < 2_800_000, `${most} bytes`);
+  assert.equal(store.forgotten, 1000 * cases(1000) + 5000 - store.size);
+});
+
+Deno.test("memory of texts that come and go is used again", () => {
+  const store = new SeriesStore();
+  const chance = new Chance(9);
+  const wave = (n: number) => {
+    for (let i = 0; i < 2000; i++) store.numberOf(named(`${n}-${i}-${"x".repeat(chance.int(40))}`));
+    idle(store);
+  };
+  for (let n = 0; n < 3; n++) wave(n);
+  const { length } = store.arena.bytes;
+  for (let n = 3; n < 30; n++) wave(n);
+  assert.equal(store.arena.bytes.length, length);
+  assert.equal(store.arena.usedBytes, 0);
+  assert.equal(store.bytes, 0);
+});
+
+Deno.test("whatever is done in whatever order, a held batch reads as it was filled", () => {
+  for (let seed = 0; seed < cases(40); seed++) {
+    const chance = new Chance(seed);
+    const store = new SeriesStore({ limitBytes: 20_000 + chance.int(60_000), shareBytes: 15_000 });
+    store.debug = chance.int(2) === 0;
+    const owners = ["a", "b"].map((name) => store.names.hold(name));
+    const held: { batch: Batch; names: string[] }[] = [];
+    const pinned: { number: number; name: string }[] = [];
+    const local = Array.from({ length: 50 }, (_, i) => named(`local-${i}`));
+    let next = 0;
+    for (let step = 0; step < 400; step++) {
+      const what = chance.int(10);
+      if (what < 5) {
+        const batch = new Batch(8, null, store);
+        const names: string[] = [];
+        for (let n = chance.int(60); n > 0; n--) {
+          if (chance.int(2) === 0) {
+            const series = chance.pick(local);
+            batch.push(series, 1, 0, 0);
+            names.push(series.consumerId);
+          } else {
+            const name = chance.int(3) === 0 ? `${chance.int(100)}` : `new-${next++}`;
+            batch.pushNumber(store.internDefinition(named(name), chance.pick(owners)), 1, 0, 0);
+            names.push(name);
+          }
+        }
+        held.push({ batch, names });
+      } else if (what < 8 && held.length > 0) {
+        const [{ batch }] = held.splice(chance.int(held.length), 1);
+        batch.release();
+      } else if (what === 8) {
+        for (let n = chance.int(40); n > 0; n--) store.tick();
+      } else if (pinned.length > 5) store.unpin(pinned.shift()!.number);
+      else {
+        const name = `pinned-${step}`;
+        const number = store.internDefinition(named(name), owners[0]);
+        store.pin(number);
+        pinned.push({ number, name });
+      }
+      for (const { batch, names } of held) {
+        const found = names.map((_, row) => batch.seriesAt(row).consumerId);
+        assert.deepEqual(found, names, `seed ${seed}, step ${step}`);
+      }
+      for (const { number, name } of pinned) assert.equal(store.definitionOf(number).consumerId, name);
+    }
+  }
+});
+
+Deno.test("in debug, a batch whose series were given back cannot be released unnoticed", () => {
+  const store = new SeriesStore();
+  store.debug = true;
+  const batch = batchOf(store, named("a"));
+  // As if it had been released too early.
+  batch.release();
+  idle(store);
+  assert.throws(() => batch.release(), /Series \d+ is read after it was given back/);
+});

@@ -155,6 +155,12 @@ interface PluginDeclaration<C> {
   advise?(config: C): readonly Advice[];
   /** What it must have of the kernel, for a unit of systemd. @default none */
   capabilities?(config: C): readonly Capability[];
+  /**
+   * What a process uses for keys that its configuration leaves open, by their names: for `config show`.
+   *
+   * @param stateDirectory Of the process, if it has one.
+   */
+  resolve?(config: C, stateDirectory: string | null): Readonly<Record<string, unknown>>;
   /** The address that it listens on, if it does. */
   listens?(config: C): Address | undefined;
 }

@@ -27,7 +27,10 @@ export async function configShow(line: CommandLine, world: Surroundings): Promis
   const { config, options } = await load(line, world, { requirePipeline: false });
   const { printEffectiveConfig } = await import("../config/print.ts");
   for (const note of config.notes) world.stderr(`Note: ${note}\n`);
-  world.stdout(printEffectiveConfig({ ...options, config }));
+  const { resolver } = await import("../agent/resolve.ts");
+  const { findStateBase } = await import("../agent/state_directory.ts");
+  const resolved = resolver(config, findStateBase(line.value("state-dir"), world.env));
+  world.stdout(printEffectiveConfig({ ...options, config, resolved }));
   return EXIT.ok;
 }
 

@@ -34,14 +34,14 @@ function adviseSecrets(key: AnyKey, value: unknown, path: Path, source: (path: P
     );
   }
   if (key.secret && Array.isArray(value)) {
-    return value.flatMap((item, i) => adviseSecret(item, [...path, i], source));
+    return value.flatMap((item, i) => adviseSecret(key, item, [...path, i], source));
   }
-  if (key.secret) return adviseSecret(value, path, source);
+  if (key.secret) return adviseSecret(key, value, path, source);
   return key.secretFile && typeof value === "string" ? adviseFile(value, path) : [];
 }
 
-function adviseSecret(value: unknown, path: Path, source: (path: Path) => Source): Advice[] {
-  if (value === undefined || value === "") return [];
+function adviseSecret(key: AnyKey, value: unknown, path: Path, source: (path: Path) => Source): Advice[] {
+  if (value === undefined || value === "" || key.isSecret?.(value) === false) return [];
   const from = source(path);
   if (from.kind === "flag") {
     return [{ path, problem: "a secret on the command line, which every user of this machine can see" }];

@@ -22,6 +22,7 @@ export const general = table({
   })),
   log_level: optional(live(choice(LOG_LEVELS, {
     doc: "The least important messages to log, where --log-level does not say it.",
+    unset: "info",
     default: "info",
   }))),
   journal,

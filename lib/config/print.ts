@@ -98,6 +98,12 @@ export interface RegenOptions {
   config: Configuration<unknown>;
 }
 
+/** What is needed to print effective values. */
+export interface EffectiveOptions extends RegenOptions {
+  /** The value at a path that a process uses where the configuration leaves it open. */
+  resolved(path: Path): unknown;
+}
+
 /** A commented file with every key of every plugin, at its default or at what the flags say. */
 export function printDefaultConfig({ general, plugins, config }: RegenOptions): string {
   const relays = (kind: string) =>
@@ -129,16 +135,20 @@ export function printDefaultConfig({ general, plugins, config }: RegenOptions): 
 }
 
 /** The effective values, each with its source; secrets are masked. */
-export function printEffectiveConfig({ general, plugins, config }: RegenOptions): string {
+export function printEffectiveConfig({ general, plugins, config, resolved }: EffectiveOptions): string {
   const withSource = (line: string, source: Source) => `${line} # ${describeSource(source)}`;
   const style: Style = {
     isExample: () => false,
     above: () => [],
     line(name, key, value, path) {
       const source = config.source(path);
-      if (value === undefined) return [`# ${name} is not set`];
-      if (key.secret && value !== "") return [withSource(`${name} = "***"`, source)];
-      return [withSource(`${name} = ${key.literal(value)}`, source)];
+      const inEffect = resolved(path);
+      const effect = inEffect === undefined ? key.unset : key.literal(inEffect);
+      if (value === undefined) return [`# ${name} is not set${effect === undefined ? "" : `: ${effect}`}`];
+      const isShown = !key.secret || value === "" || key.isSecret?.(value) === false;
+      if (!isShown) return [withSource(`${name} = "***"`, source)];
+      const line = withSource(`${name} = ${key.literal(value)}`, source);
+      return [inEffect === undefined ? line : `${line}: ${effect}`];
     },
   };
   const lines = printTable(general.keys ?? {}, config.general as Record<string, unknown>, [], style);

@@ -27,12 +27,18 @@ export const journal = table({
     default: "64MiB",
   }),
   max_age: optional(
-    duration({ doc: "What is older is dropped, and counted.", default: "30days", min: "1s" }),
+    duration({
+      doc: "What is older is dropped, and counted.",
+      unset: "points of any age are kept",
+      default: "30days",
+      min: "1s",
+    }),
   ),
   catch_up_rate: optional(size({
     doc:
       "Most bytes a second that an output which is behind gets from disk, so that an hour that is sent afterwards does " +
       "not crowd out everything else. It must be more than what comes in.",
+    unset: "no limit",
     default: "4MiB",
     min: "16KiB",
   })),

@@ -7,6 +7,8 @@ export const sqlite = definePlugin({
   kind: "output",
   description: "Writes measurements to an SQLite database",
   config,
+  resolve: ({ path }: SqliteConfig, stateDirectory) =>
+    path === "" ? { path: databasePath(path, stateDirectory) } : {},
   database: ({ path }: SqliteConfig) => path === "" ? { name: DEFAULT_FILE } : { path },
   async open(options: SqliteConfig, context: PluginContext) {
     // Only those who need it load it: it takes memory.

@@ -20,10 +20,14 @@ export interface Key<T> {
   readonly limits?: string;
   /** Must not be shown. */
   readonly secret: boolean;
+  /** Of a key that is {@linkcode secret}: whether there is a secret in this value. @default {true} */
+  readonly isSecret?: (value: unknown) => boolean;
   /** The path of a file with a secret. */
   readonly secretFile?: boolean;
   /** The key has no value where it is not given. */
   readonly optional: boolean;
+  /** Of a key that is {@linkcode optional}: what holds where it is not given, such as `no limit`. */
+  readonly unset?: string;
   /** A new value is taken over by SIGHUP: see `live`. */
   readonly live?: boolean;
   /** Where the default is found when the program runs, what it is in words (`the name of this host`). */
@@ -61,6 +65,8 @@ export class LooseText {
 export interface Described {
   /** What the key is for, in one or a few sentences. */
   doc: string;
+  /** Of an optional key: what holds where it is not given, such as `no limit`. */
+  unset?: string;
 }
 
 /** What was found, for a message. */

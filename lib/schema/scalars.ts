@@ -8,8 +8,10 @@ import { type Described, expected, type Key, LooseText } from "./key.ts";
 /** Declares a scalar from the three functions in which scalars differ. */
 function scalar<T>(spec: {
   doc: string;
+  unset?: string;
   limits?: string;
   secret?: boolean;
+  isSecret?: (value: unknown) => boolean;
   secretFile?: boolean;
   defaultDoc?: string;
   defaultValue: () => T;
@@ -20,8 +22,10 @@ function scalar<T>(spec: {
   return {
     kind: "scalar",
     doc: spec.doc,
+    unset: spec.unset,
     limits: spec.limits,
     secret: spec.secret ?? false,
+    isSecret: spec.isSecret,
     secretFile: spec.secretFile,
     optional: false,
     defaultDoc: spec.defaultDoc,
@@ -44,19 +48,23 @@ export interface TextOptions extends Described {
   defaultDoc?: string;
   /** Returns what is wrong with a text, or `undefined`. */
   check?: (value: string) => string | undefined;
-  /** Never show the value. @default {false} */
-  secret?: boolean;
+  /** Never show the value; a function says which values have a secret in them. @default {false} */
+  secret?: boolean | ((value: string) => boolean);
   /** The path of a file that only we should read. @default {false} */
   secretFile?: boolean;
 }
 
 /** A text. The default is not checked, so that it may be empty where a text that is given may not. */
 export function text(options: TextOptions): Key<string> {
-  const { doc, default: fallback, check, secret = false } = options;
+  const { doc, default: fallback, check } = options;
+  const secret = options.secret !== undefined && options.secret !== false;
+  const isSecret = typeof options.secret === "function" ? options.secret : undefined;
   const computed = typeof fallback === "function";
   return scalar({
     doc,
+    unset: options.unset,
     secret,
+    isSecret: isSecret && ((value) => typeof value !== "string" || isSecret(value)),
     secretFile: options.secretFile,
     defaultDoc: options.defaultDoc ?? (computed ? "found when the program starts" : undefined),
     defaultValue: computed ? fallback : () => fallback,
@@ -113,6 +121,7 @@ function readNumber(
 export function integer(options: NumberOptions): Key<number> {
   return scalar({
     doc: options.doc,
+    unset: options.unset,
     limits: range(options.min?.toString(), options.max?.toString()),
     defaultValue: () => options.default,
     read: readNumber("an integer", options, Number.isSafeInteger, /^[+-]?[0-9]+$/),
@@ -124,6 +133,7 @@ export function integer(options: NumberOptions): Key<number> {
 export function number(options: NumberOptions): Key<number> {
   return scalar({
     doc: options.doc,
+    unset: options.unset,
     limits: range(options.min?.toString(), options.max?.toString()),
     defaultValue: () => options.default,
     read: readNumber("a number", options, Number.isFinite, /^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$/),
@@ -135,6 +145,7 @@ export function number(options: NumberOptions): Key<number> {
 export function flag(options: Described & { default: boolean }): Key<boolean> {
   return scalar({
     doc: options.doc,
+    unset: options.unset,
     defaultValue: () => options.default,
     read(value) {
       if (typeof value === "boolean") return { value };
@@ -164,6 +175,7 @@ export function duration(options: DurationOptions): Key<number> {
   const wanted = `a duration such as ${quote(options.default)}`;
   return scalar({
     doc: options.doc,
+    unset: options.unset,
     limits,
     defaultValue: () => fallback,
     read(value) {
@@ -197,6 +209,7 @@ export function size(options: Described & { default: string; min?: string }): Ke
   const wanted = `a size such as ${quote(options.default)}`;
   return scalar({
     doc: options.doc,
+    unset: options.unset,
     limits,
     defaultValue: () => fallback,
     read(value) {
@@ -222,6 +235,7 @@ export function choice<const V extends string>(
   const limits = all.length < 2 ? all.join() : `${all.slice(0, -1).join(", ")} or ${all.at(-1)}`;
   return scalar<V>({
     doc: options.doc,
+    unset: options.unset,
     limits,
     defaultValue: () => options.default,
     read(value) {

@@ -18,6 +18,7 @@ export function list<T>(item: Key<T>, options: Described & { default: readonly T
     doc: options.doc,
     limits: item.limits && `each ${item.limits}`,
     secret: item.secret,
+    isSecret: item.isSecret,
     optional: false,
     defaultValue: () => [...options.default],
     check(value, path, report) {

@@ -82,6 +82,26 @@ const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
     '[plugins.procfs]\n[plugins.opentelemetry]\nheaders = ["X-Key: alumet_secret"]\n',
     /headers\[0\]: a secret in clear/,
   ],
+  [
+    "the tenant in a header",
+    '[plugins.procfs]\n[plugins.opentelemetry]\nheaders = ["X-Scope-OrgID: physics"]\n',
+    undefined,
+  ],
+  [
+    "a URL without a password",
+    '[plugins.procfs]\n[plugins.postgresql]\nurl = "postgresql://alumet@db.test/alumet?sslmode=verify-full"\n',
+    undefined,
+  ],
+  [
+    "a URL with a password",
+    '[plugins.procfs]\n[plugins.postgresql]\nurl = "postgresql://alumet:alumet_secret@db.test/alumet"\n',
+    /url: a secret in clear/,
+  ],
+  [
+    "a URL with a password among its parameters",
+    '[plugins.procfs]\n[plugins.postgresql]\nurl = "postgresql://db.test/alumet?password=alumet_secret"\n',
+    /url: a secret in clear/,
+  ],
 ];
 
 for (const [name, text, problem] of CASES) {
@@ -123,6 +143,11 @@ Deno.test("config check --strict: a key or token that others can read, or tokens
   const keys = server(`tokens = "${file}"`, `cert = "${file}"\nkey = "${file}"`);
   const { said } = await check(keys, {}, "--strict");
   assert.equal(said.match(/every user of this machine can read/g)?.length, 2, said);
+  const database =
+    `[plugins.procfs]\n[plugins.postgresql]\npassword_file = "${file}"\nkey_file = "${file}"\n` +
+    `cert_file = "${file}"\n`;
+  const strict = await check(database, {}, "--strict");
+  assert.equal(strict.said.match(/every user of this machine can read/g)?.length, 2, strict.said);
 });
 
 Deno.test("config check --strict: a secret on the command line is named by its flag", async () => {

@@ -6,6 +6,7 @@ import type { Logger } from "../../lib/base/log.ts";
 import type { Plugin } from "../../lib/plugin.ts";
 import type { Reload } from "../../lib/service.ts";
 import { duration, optional, table, text } from "../../lib/schema.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import denoConfig from "../../deno.json" with { type: "json" };
 
 const doc = "A key.";
@@ -338,6 +339,61 @@ Deno.test("config check says that all is right, or all that is wrong", async () 
     "Cannot read f:2: plugins.procfs.a: unknown key; known are poll_interval\n" +
       'Cannot read f:3: plugins.procfs.b: expected a value, found x; write a text in quotes: "x"\n',
   );
+});
+
+Deno.test("config show says what a process uses where the configuration leaves it open", async () => {
+  const show = async (args: string[], file = "") => {
+    await using dir = new TempDir();
+    await Deno.writeTextFile(dir.file("c.toml"), file);
+    let out = "";
+    const code = await main(["config", "show", "--config", dir.file("c.toml"), ...args], {
+      stdout: (text) => out += text,
+      env: (name) => name === "HOME" ? "/home/me" : undefined,
+    });
+    assert.equal(code, 0);
+    return out.split("\n");
+  };
+  const state = "/home/me/.local/state/alumet-relay";
+  const server = await show(["--relay-in", ":50051"], "[plugins.sqlite]\n");
+  for (
+    const line of [
+      "# log_level is not set: info",
+      "# enable is not set: true",
+      `path = "" # default: "${state}/server/journal"`,
+      '# on_full is not set: "block"',
+      `path = "" # default: "${state}/server/measurements.sqlite"`,
+      "# keep is not set: all points are kept",
+    ]
+  ) assert.ok(server.includes(line), `${line}\n${server.join("\n")}`);
+  const local = await show(["--state-dir", "/x"], "[plugins.procfs]\n[plugins.sqlite]\npath = 'a.sqlite'\n");
+  for (
+    const line of ["# enable is not set: false", 'path = "" # default', '# on_full is not set: "drop_oldest"']
+  ) {
+    assert.ok(local.includes(line), `${line}\n${local.join("\n")}`);
+  }
+  assert.ok(local.some((line) => /^path = "a.sqlite" # .*c\.toml:3$/.test(line)));
+});
+
+Deno.test("config show masks a URL only if there is a password in it", async () => {
+  for (
+    const [url, isShown] of [["postgresql://me@h/d", true], ["postgresql://me:hunter2@h/d", false]] as const
+  ) {
+    let out = "";
+    await main([
+      "config",
+      "show",
+      "--no-default-config",
+      "--config-override",
+      `plugins.postgresql.url=${url}`,
+      "--config",
+      "/dev/null",
+    ], {
+      stdout: (text) => out += text,
+      env: () => undefined,
+    });
+    assert.equal(out.includes(`url = "${url}"`), isShown, out);
+    assert.equal(out.includes('url = "***"'), !isShown, out);
+  }
 });
 
 Deno.test("config show prints effective values with their sources to standard output", async () => {

@@ -497,11 +497,11 @@ Deno.test("the effective values are TOML, each with its source, secrets masked",
     CLIENT + 'token = "hunter2"\nclient_name = "${N:-x}"\n[plugins.procfs.kernel]\npoll_interval = "1s"\n',
     { relayOut: "h:1", overrides: ["plugins.procfs.groups=[]"] },
   );
-  const printed = printEffectiveConfig({ general, plugins, config });
+  const printed = printEffectiveConfig({ general, plugins, config, resolved: () => undefined });
   assert.equal(
     printed,
     `shutdown_timeout = "5s" # default
-# log_level is not set
+# log_level is not set: info
 
 [journal]
 # enable is not set
@@ -509,8 +509,8 @@ path = "" # default
 max_size = "1GiB" # default
 segment_size = "16MiB" # default
 min_free = "64MiB" # default
-# max_age is not set
-# catch_up_rate is not set
+# max_age is not set: points of any age are kept
+# catch_up_rate is not set: no limit
 sync = "50ms" # default
 # on_full is not set
 new_outputs = "now" # default
@@ -546,7 +546,10 @@ max_delay = "4s" # default
 
 Deno.test("a secret is in no error and no source that is shown", () => {
   const config = load(CLIENT, { overrides: ["plugins.relay-client.token=hunter2"] });
-  assert.doesNotMatch(printEffectiveConfig({ general, plugins, config }), /hunter2/);
+  assert.doesNotMatch(
+    printEffectiveConfig({ general, plugins, config, resolved: () => undefined }),
+    /hunter2/,
+  );
   for (const value of ["{ x = 'hunter2' }", "'hunter2", "['hunter2'"]) {
     const { message } = failure(CLIENT, { overrides: [`plugins.relay-client.token=${value}`] });
     assert.doesNotMatch(message, /hunter2/);

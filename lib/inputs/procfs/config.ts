@@ -35,9 +35,17 @@ const memoryMode = choice(["quick", "slow_but_accurate"], {
 const MAX_PID = 2 ** 32 - 1;
 
 const group = table({
-  pid: optional(integer({ doc: "Only the process with this pid.", default: 1, min: 0, max: MAX_PID })),
+  pid: optional(
+    integer({ doc: "Only the process with this pid.", unset: "any", default: 1, min: 0, max: MAX_PID }),
+  ),
   ppid: optional(
-    integer({ doc: "Only the processes whose parent has this pid.", default: 1, min: 0, max: MAX_PID }),
+    integer({
+      doc: "Only the processes whose parent has this pid.",
+      unset: "any",
+      default: 1,
+      min: 0,
+      max: MAX_PID,
+    }),
   ),
   exe_regex: text({
     doc:

@@ -42,28 +42,33 @@ export const config = table({
   }),
   rotate_size: optional(size({
     doc: "A file that has become so large is renamed, and another one begun.",
+    unset: "no rotation by this",
     default: "1GiB",
     min: "1KiB",
   })),
   rotate_interval: optional(duration({
     doc:
       "A file is renamed, and another one begun, at every multiple of this in UTC: `1 day` is at midnight.",
+    unset: "no rotation by this",
     default: "1 day",
     min: "1s",
   })),
   rotate_gzip: flag({ doc: "Compress finished files.", default: false }),
   keep_files: optional(integer({
     doc: "Finished files that are kept, of each client; older ones are removed.",
+    unset: "no file is removed by this",
     default: 100,
     min: 1,
   })),
   keep_age: optional(duration({
     doc: "Finished files that were last written so long ago are removed.",
+    unset: "no file is removed by this",
     default: "30 days",
     min: "1s",
   })),
   keep_size: optional(size({
     doc: "What all finished files may take; the oldest are removed.",
+    unset: "no file is removed by this",
     default: "100GiB",
   })),
   max_open_files: integer({

@@ -11,6 +11,8 @@ const urlProblem = (value: string) => {
   }
 };
 
+const hasPassword = (url: string) => urlProblem(url) !== undefined || parseUrl(url).password !== undefined;
+
 /** What a schema, which we create, may be called. */
 const nameProblem = (value: string) => {
   if (value === "" || value.includes("\0")) return "must not be empty";
@@ -23,41 +25,65 @@ export const config = table({
     doc:
       "The database, as libpq has it: postgresql://user@host:5432/database?sslmode=verify-full. The keys below " +
       "go before its parts, and its parts before the PG* environment variables (PGHOST, PGUSER, …).",
+    unset: "the keys below, and the PG* environment variables",
     default: "postgresql://alumet@localhost/alumet",
     check: urlProblem,
-    secret: true,
+    secret: hasPassword,
   })),
   host: optional(text({
     doc:
       "Name or address of the server, or the directory of its socket (/var/run/postgresql). Several, separated " +
       "by commas, are tried in this order; one that only can be read from is passed over. Default: the local " +
       "socket where there is one, else localhost.",
+    unset: "the local socket where there is one, else localhost",
     default: "localhost",
   })),
-  port: optional(integer({ doc: "Default: 5432.", default: 5432, min: 1, max: 65535 })),
-  database: optional(text({ doc: "Default: the name of the user.", default: "alumet" })),
-  user: optional(text({ doc: "Default: the user that this process runs as.", default: "alumet" })),
+  port: optional(integer({ doc: "Default: 5432.", unset: "5432", default: 5432, min: 1, max: 65535 })),
+  database: optional(
+    text({ doc: "Default: the name of the user.", unset: "the name of the user", default: "alumet" }),
+  ),
+  user: optional(
+    text({
+      doc: "Default: the user that this process runs as.",
+      unset: "the user of this process",
+      default: "alumet",
+    }),
+  ),
   password: live(optional(text({
     doc: "Better in password_file, in PGPASSWORD or in ~/.pgpass (PGPASSFILE).",
+    unset: "none, or from password_file, PGPASSWORD or PGPASSFILE",
     default: "",
     secret: true,
   }))),
   password_file: live(optional(text({
     doc: "A file whose first line is the password; read again with each new connection.",
+    unset: "no file",
     default: "/run/secrets/postgresql",
+    secretFile: true,
   }))),
   sslmode: optional(choice(SSL_MODES, {
     doc: "Encryption, as libpq has it: verify-full also checks who the server is. Default: prefer.",
+    unset: "prefer",
     default: "prefer",
   })),
   ca_file: optional(text({
     doc:
       "File with the certificates of the authorities that sign the server's. Default: those that this system " +
       "trusts.",
+    unset: "the certificates of the system",
     default: "/etc/ssl/certs/postgresql-ca.pem",
   })),
-  cert_file: optional(text({ doc: "File with a certificate to log in with.", default: "client.crt" })),
-  key_file: optional(text({ doc: "File with the key of that certificate.", default: "client.key" })),
+  cert_file: optional(
+    text({ doc: "File with a certificate to log in with.", unset: "no certificate", default: "client.crt" }),
+  ),
+  key_file: optional(
+    text({
+      doc: "File with the key of that certificate.",
+      unset: "no key",
+      default: "client.key",
+      secretFile: true,
+    }),
+  ),
   schema: text({
     doc: "Where the tables are. The schema and the tables are created where they are missing.",
     default: "alumet",
@@ -71,6 +97,7 @@ export const config = table({
   }),
   keep: optional(duration({
     doc: "Delete what is older, once an hour, in whole days. Default: nothing is deleted.",
+    unset: "all points are kept",
     default: "90d",
     min: "1h",
   })),
@@ -85,7 +112,7 @@ export const config = table({
     default: "100ms",
     min: "0s",
   })),
-  connect_timeout: optional(duration({ doc: "Default: 10s.", default: "10s", min: "1s" })),
+  connect_timeout: optional(duration({ doc: "Default: 10s.", unset: "10s", default: "10s", min: "1s" })),
   timeout: duration({
     doc: "The longest that a transaction may take. It is tried again then, with fewer points.",
     default: "1m",

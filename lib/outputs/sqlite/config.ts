@@ -12,6 +12,7 @@ export const config = table({
   keep: live(optional(duration({
     doc:
       "Points that are older are deleted, a part of the file at a time. Where it is not set, all are kept.",
+    unset: "all points are kept",
     default: "30days",
     min: "1s",
   }))),

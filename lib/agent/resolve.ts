@@ -1,0 +1,32 @@
+/** What a process uses for the keys that its configuration leaves open. */
+import type { Plugin } from "../plugin.ts";
+import type { Path } from "../schema/path.ts";
+import type { JournalConfig } from "./kept.ts";
+import { JOURNAL_FOLDER, roleOf, type StateBase } from "./state_directory.ts";
+
+interface Configured {
+  readonly general: { readonly journal: JournalConfig };
+  readonly plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[];
+}
+
+/** The value at a path that is not in the configuration, or is empty there; `undefined` for all others. */
+export function resolver({ general, plugins }: Configured, base: StateBase | null): (path: Path) => unknown {
+  const role = roleOf(plugins.map(({ plugin }) => plugin));
+  const stateDirectory = base && `${base.path}/${role}`;
+  const receives = role === "server" || role === "hop";
+  const { enable, path, on_full } = general.journal;
+  const values = new Map<string, unknown>();
+  const set = (path: Path, value: unknown) => values.set(JSON.stringify(path), value);
+  const isOnDisk = enable ?? (role !== "local" && (path !== "" || stateDirectory !== null));
+  if (enable === undefined) set(["journal", "enable"], isOnDisk);
+  if (path === "" && isOnDisk && stateDirectory) {
+    set(["journal", "path"], `${stateDirectory}/${JOURNAL_FOLDER}`);
+  }
+  if (on_full === undefined) set(["journal", "on_full"], receives ? "block" : "drop_oldest");
+  for (const { plugin, config } of plugins) {
+    for (const [key, value] of Object.entries(plugin.resolve?.(config, stateDirectory) ?? {})) {
+      set(["plugins", plugin.name, key], value);
+    }
+  }
+  return (path) => values.get(JSON.stringify(path));
+}

@@ -1,4 +1,4 @@
 /** The program. @module */
-import { main } from "./lib/cli.ts";
+import { runProcess } from "./lib/cli.ts";
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) await runProcess(Deno.args);

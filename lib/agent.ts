@@ -29,6 +29,8 @@ export interface AgentOptions {
    * from a network is read. @default {false}
    */
   readonly dropPermissions?: boolean;
+  /** Ends the process at once, for a second signal. @default {Deno.exit} */
+  readonly exit?: (code: number) => Promise<never> | never;
   /** Told when it stops, whatever the reason is. */
   readonly onStopping?: () => void;
 }
@@ -62,7 +64,7 @@ export async function runAgent(
       log.error(error.message);
       return error.exitCode;
     }
-    log.error("An error in this program", { error: String((error as Error)?.stack ?? error) });
+    log.error("Internal error", { error: String((error as Error)?.stack ?? error) });
     return EXIT.software;
   }
 }
@@ -100,7 +102,7 @@ class Agent {
     using _stopping = stop && onAbort(stop, () => this.#stop.abort());
     const listener = (name: Deno.Signal, code: number) => () => {
       if (this.#stop.signal.aborted) {
-        if (this.#ending) Deno.exit(128 + code);
+        if (this.#ending) return void this.#exit(128 + code);
         this.#ending = this.#endAtOnce(name, 128 + code);
         return;
       }
@@ -374,12 +376,16 @@ class Agent {
     this.#abandon.abort();
     if (!this.#journal) {
       this.#log.warn("Stopping at once", { signal });
-      Deno.exit(code);
+      return await this.#exit(code);
     }
     for (const { input } of this.#inputs) input.handOver?.();
     const { lost, fields } = await this.#closeJournal(LAST_SYNC_MS);
     if (lost > 0) this.#log.error(`Stopping at once, ${lost} points are given up`, { signal, ...fields });
     else this.#log.warn("Stopping at once", { signal, ...fields });
-    Deno.exit(code);
+    return await this.#exit(code);
+  }
+
+  async #exit(code: number): Promise<never> {
+    return await (this.#options.exit ?? Deno.exit)(code);
   }
 }

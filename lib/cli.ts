@@ -3,29 +3,66 @@ import { PROGRAM, VERSION } from "./cli/declarations.ts";
 import { type CommandLine, parseCommandLine } from "./cli/parse.ts";
 import type { Surroundings } from "./cli/world.ts";
 export type { Surroundings };
-import { EXIT, ExitError } from "./base/errors.ts";
+import { EXIT, ExitError, messageOf } from "./base/errors.ts";
+import { STDERR } from "./base/stderr.ts";
 import { ERROR_PRIORITY } from "./base/log.ts";
 import { isJournalStream } from "./systemd/journal_stream.ts";
 
+/** How long the last lines of a log have to be written, in ms. */
+const LAST_LINES_MS = 500;
+
 /**
- * Writes all of a text, and gives up in silence when nobody reads it (a pipe into `head`).
+ * Writes all of a text to standard output, and gives up in silence when nobody reads it (a pipe into `head`).
  *
  * @returns whether somebody does.
+ * @throws {ExitError} if it cannot be written.
  */
-function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): boolean {
+function print(text: string): boolean {
   const bytes = new TextEncoder().encode(text);
   try {
-    for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
+    for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return false;
-    throw error;
+    throw new ExitError(EXIT.unavailable, `Cannot write to standard output: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
+/** Ends the process, when the last lines of its log are written or standard error does not take them. */
+async function exit(code: number): Promise<never> {
+  await STDERR.flush(LAST_LINES_MS);
+  Deno.exit(code);
+}
+
+/** Runs the program as this process: what nobody catches is logged, and ends it, however standard error does. */
+export async function runProcess(args: readonly string[]): Promise<never> {
+  const onUncaught = (error: unknown) => {
+    STDERR.queue();
+    STDERR.write(internalError(error) + "\n");
+    void exit(EXIT.software);
+  };
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    onUncaught(event.error);
+  });
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    onUncaught(event.reason);
+  });
+  return await exit(await main(args));
+}
+
+function internalError(error: unknown): string {
+  return `${PROGRAM}: internal error: ${error instanceof Error ? error.stack : error}`;
+}
+
 const PROCESS: Surroundings = {
-  stdout: (text) => write(Deno.stdout, text),
-  stderr: (text) => void write(Deno.stderr, text),
+  stdout: print,
+  stderr: STDERR.write,
+  queueStderr: () => STDERR.queue(),
+  takeLostLines: STDERR.takeLost,
   terminal: () => Deno.stdout.isTerminal(),
   stdin: () => new Response(Deno.stdin.readable).text(),
   color: () => Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
@@ -37,7 +74,10 @@ const PROCESS: Surroundings = {
       .filter(({ path }) => isThere(path)),
   plugins: async () => (await import("./plugins.ts")).plugins,
   run: async (settings, log, reload) =>
-    await (await import("./service.ts")).runService(settings, log, reload, (name) => Deno.env.get(name)),
+    await (await import("./service.ts")).runService(settings, log, reload, {
+      env: (name) => Deno.env.get(name),
+      exit,
+    }),
 };
 
 /** Whether there is a file, readable or not. */
@@ -66,9 +106,7 @@ export async function main(
     return await command(line, world);
   } catch (error) {
     const known = error instanceof ExitError;
-    const text = known
-      ? error.message
-      : `${PROGRAM}: an error in this program: ${error instanceof Error ? error.stack : error}`;
+    const text = known ? error.message : internalError(error);
     world.stderr((world.journal() ? text.replace(/^/gm, ERROR_PRIORITY) : text) + "\n");
     return known ? error.exitCode : EXIT.software;
   }

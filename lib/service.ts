@@ -1,5 +1,5 @@
 /** The agent as a service: SIGHUP makes it read its configuration again, and a service manager is told how it does. */
-import { runAgent } from "./agent.ts";
+import { type AgentOptions, runAgent } from "./agent.ts";
 import type { AgentSettings, RunningAgent } from "./agent/settings.ts";
 import { ExitError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
@@ -13,6 +13,13 @@ export interface Reload {
   taken(settings: AgentSettings): void;
 }
 
+/** What a service needs of its process. */
+export interface ServiceProcess {
+  env: (name: string) => string | undefined;
+  /** Ends it, with the last lines of its log. */
+  exit: NonNullable<AgentOptions["exit"]>;
+}
+
 /**
  * Runs until it is stopped.
  *
@@ -22,7 +29,7 @@ export async function runService(
   settings: AgentSettings,
   log: Logger,
   reload: Reload,
-  env: (name: string) => string | undefined,
+  { env, exit }: ServiceProcess,
 ): Promise<number> {
   using stack = new DisposableStack();
   const manager = env("NOTIFY_SOCKET")
@@ -61,6 +68,7 @@ export async function runService(
   return await runAgent(settings, log, {
     stop: stop.signal,
     dropPermissions: true,
+    exit,
     onRunning: (running) => {
       agent = running;
       manager?.running(running);

@@ -7,7 +7,7 @@ export const EXIT = {
   data: 65,
   /** A service, address or file that is needed cannot be had. */
   unavailable: 69,
-  /** An error in this program. */
+  /** Internal error. */
   software: 70,
   /** The configuration is wrong. */
   config: 78,

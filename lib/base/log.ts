@@ -1,4 +1,5 @@
 /** The log: standard error, one line an event, as text or JSON. */
+import { STDERR } from "./stderr.ts";
 
 export const LOG_LEVELS = ["error", "warn", "info", "debug", "trace"] as const;
 export type LogLevel = typeof LOG_LEVELS[number];
@@ -27,6 +28,8 @@ export interface LogOptions {
   journal?: boolean;
   /** Takes the finished lines. @default standard error */
   write?: (line: string) => void;
+  /** How many lines `write` has lost since this was last asked: the log says so before its next line. */
+  takeLost?: () => number;
   /** @default the system's clock */
   now?: () => Date;
 }
@@ -42,16 +45,6 @@ const PRIORITIES: Record<LogLevel, string> = {
 };
 /** What a line that is an error begins with where the journal of systemd takes it. */
 export const ERROR_PRIORITY = PRIORITIES.error;
-const encoder = new TextEncoder();
-
-function writeToStderr(line: string): void {
-  try {
-    const bytes = encoder.encode(line);
-    for (let done = 0; done < bytes.length;) done += Deno.stderr.writeSync(bytes.subarray(done));
-  } catch {
-    // Standard error is closed: there is nowhere left to say so.
-  }
-}
 
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
@@ -83,33 +76,21 @@ function fieldText(value: string | number | bigint | boolean): string {
 
 /** Makes a log for the part `part`. */
 export function createLogger(part: string, options: LogOptions = {}): Logger {
-  const { level: least = "info", format = "text", write = writeToStderr, now = () => new Date() } = options;
-  const { journal = false } = options;
+  const { level: least = "info", format = "text", write = STDERR.write, now = () => new Date() } = options;
+  const { journal = false, takeLost = () => 0 } = options;
   const color = options.color && !journal;
   const threshold = typeof least === "function"
     ? () => LOG_LEVELS.indexOf(least())
     : ((index) => () => index)(LOG_LEVELS.indexOf(least));
 
   const make = (part: string): Logger => {
-    const line = (level: LogLevel) => (message: string, fields: LogFields = {}) => {
+    const line = (level: LogLevel) => (message: string, fields?: LogFields) => {
       if (LOG_LEVELS.indexOf(level) > threshold()) return;
-      const time = journal ? undefined : now().toISOString();
-      const priority = journal ? PRIORITIES[level] : "";
-      if (format === "json") {
-        const object: Record<string, unknown> = { time, level, part, message };
-        for (const [key, value] of Object.entries(fields)) {
-          if (value !== undefined) object[key] = typeof value === "bigint" ? value.toString() : value;
-        }
-        write(`${priority}${printableJson(object)}\n`);
-        return;
+      const lines = takeLost();
+      if (lines > 0) {
+        put(part, "warn", "Lines of the log were lost: standard error did not take them", { lines });
       }
-      const name = level.toUpperCase().padEnd(5);
-      const before = journal ? priority : `${time} ${color ? `\x1b[${COLORS[level]}m${name}\x1b[0m` : name} `;
-      let text = `${before}${part}: ${printable(message)}`;
-      for (const [key, value] of Object.entries(fields)) {
-        if (value !== undefined) text += ` ${key}=${fieldText(value)}`;
-      }
-      write(text + "\n");
+      put(part, level, message, fields);
     };
     return {
       error: line("error"),
@@ -119,6 +100,25 @@ export function createLogger(part: string, options: LogOptions = {}): Logger {
       trace: line("trace"),
       for: make,
     };
+  };
+  const put = (part: string, level: LogLevel, message: string, fields: LogFields = {}): void => {
+    const time = journal ? undefined : now().toISOString();
+    const priority = journal ? PRIORITIES[level] : "";
+    if (format === "json") {
+      const object: Record<string, unknown> = { time, level, part, message };
+      for (const [key, value] of Object.entries(fields)) {
+        if (value !== undefined) object[key] = typeof value === "bigint" ? value.toString() : value;
+      }
+      write(`${priority}${printableJson(object)}\n`);
+      return;
+    }
+    const name = level.toUpperCase().padEnd(5);
+    const before = journal ? priority : `${time} ${color ? `\x1b[${COLORS[level]}m${name}\x1b[0m` : name} `;
+    let text = `${before}${part}: ${printable(message)}`;
+    for (const [key, value] of Object.entries(fields)) {
+      if (value !== undefined) text += ` ${key}=${fieldText(value)}`;
+    }
+    write(text + "\n");
   };
   return make(part);
 }

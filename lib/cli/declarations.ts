@@ -280,7 +280,7 @@ export const EXIT_CODES: readonly { readonly code: number; readonly doc: string 
   { code: 64, doc: "the command line is wrong" },
   { code: 65, doc: "the journal is damaged, or another version of this program wrote it" },
   { code: 69, doc: "a server, an address or a file that is needed cannot be had" },
-  { code: 70, doc: "an error in this program" },
+  { code: 70, doc: "internal error" },
   { code: 78, doc: "the configuration is wrong" },
 ];
 

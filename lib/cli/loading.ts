@@ -68,5 +68,6 @@ export function logFor(line: CommandLine, world: Surroundings, level?: () => Log
     color: world.color(),
     journal: world.journal(),
     write: world.stderr,
+    takeLost: world.takeLostLines,
   });
 }

@@ -8,6 +8,7 @@ import type { Surroundings } from "./world.ts";
 
 /** @returns The exit code of the agent. */
 export async function run(line: CommandLine, world: Surroundings): Promise<number> {
+  world.queueStderr();
   let general: General | undefined;
   const log = logFor(line, world, () => general?.log_level);
   const { findStateBase } = await import("../agent/state_directory.ts");

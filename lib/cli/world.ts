@@ -11,6 +11,10 @@ export interface Surroundings {
   stdout: (text: string) => unknown;
   /** Writes to standard error. */
   stderr: (text: string) => void;
+  /** From now on nothing waits for standard error: what it does not take is lost, and counted. */
+  queueStderr: () => void;
+  /** How many lines standard error has lost since this was last asked. */
+  takeLostLines: () => number;
   /** Whether log lines have colours. */
   color: () => boolean;
   /** Whether standard output is a terminal. */

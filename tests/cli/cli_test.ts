@@ -65,6 +65,8 @@ async function run(
     terminal: () => false,
     stdin: () => Promise.resolve(""),
     journal: () => journal,
+    queueStderr: () => {},
+    takeLostLines: () => 0,
     env: (name) => variables[name],
     services: () => [],
     plugins: () => Promise.resolve(PLUGINS),
@@ -473,7 +475,7 @@ Deno.test("an error in the program itself is told apart, exit code 70", async ()
     plugins: () => Promise.reject(new Error("boom")),
   });
   assert.equal(code, 70);
-  assert.match(err, /^alumet-relay: an error in this program: Error: boom/);
+  assert.match(err, /^alumet-relay: internal error: Error: boom/);
 });
 
 /** Runs main.ts in a process of its own. */
@@ -539,7 +541,9 @@ Deno.test("--help and --version load neither plugins nor the configuration", asy
   assert.deepEqual(local, [
     "base/errors.ts",
     "base/log.ts",
+    "base/stderr.ts",
     "base/suggest.ts",
+    "base/waiting.ts",
     "cli.ts",
     "cli/declarations.ts",
     "cli/parse.ts",

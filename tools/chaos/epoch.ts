@@ -152,7 +152,7 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
   const onEnded = (name: string) => (lines: readonly LogLine[], orderly: boolean) => {
     const text = lines.map(({ text }) => text).join("\n") + "\n";
     Deno.writeTextFileSync(dir.file(`logs/${String(++processes).padStart(4, "0")}-${name}.log`), text);
-    const unexpected = lines.find(({ message }) => message.includes("An error in this program"));
+    const unexpected = lines.find(({ message }) => message.includes("Internal error"));
     if (unexpected) problems.push(`${name}, process ${processes}: ${unexpected.text}`);
     damaged += damagedIn(lines);
     if (!orderly) return;

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { createLogger } from "../../lib/base/log.ts";
+import { LineWriter } from "../../lib/base/stderr.ts";
+import { pause, until } from "../kit/waiting.ts";
+
+/** Standard error that takes what a test lets it take. */
+class Target {
+  text = "";
+  /** What the next writes do. */
+  next: (bytes: Uint8Array) => number | Promise<number> = (bytes) => bytes.length;
+
+  async write(bytes: Uint8Array): Promise<number> {
+    const count = await this.next(bytes);
+    this.text += new TextDecoder().decode(bytes.subarray(0, count));
+    return count;
+  }
+
+  writeSync(bytes: Uint8Array): number {
+    const count = this.next(bytes) as number;
+    this.text += new TextDecoder().decode(bytes.subarray(0, count));
+    return count;
+  }
+}
+
+function fail(error: Error): () => never {
+  return () => {
+    throw error;
+  };
+}
+
+const FULL = new Error("No space left on device (os error 28)");
+
+Deno.test("at first lines are written at once, also by a target that takes a few bytes at a time", () => {
+  const target = new Target();
+  const writer = new LineWriter(target);
+  target.next = (bytes) => Math.min(3, bytes.length);
+  writer.write("one line\n");
+  assert.equal(target.text, "one line\n");
+  target.next = fail(FULL);
+  writer.write("lost\n");
+  assert.equal(writer.takeLost(), 1);
+});
+
+Deno.test("queued lines are written in order, and whole", async () => {
+  const target = new Target();
+  const writer = new LineWriter(target);
+  writer.queue();
+  target.next = (bytes) => Math.min(7, bytes.length);
+  const lines = Array.from({ length: 100 }, (_, n) => `line ${n}\n`);
+  for (const line of lines) writer.write(line);
+  assert.equal(await writer.flush(60_000), true);
+  assert.equal(target.text, lines.join(""));
+  assert.equal(writer.takeLost(), 0);
+});
+
+Deno.test("a target that takes nothing for long costs lines beyond a bound, which are counted, and never a wait", async () => {
+  const target = new Target();
+  const writer = new LineWriter(target);
+  writer.queue();
+  const { promise: stuck, resolve: goOn } = Promise.withResolvers<void>();
+  target.next = async (bytes) => {
+    await stuck;
+    return bytes.length;
+  };
+  const line = "x".repeat(1023) + "\n";
+  for (let n = 0; n < 1000; n++) writer.write(line);
+  assert.equal(await writer.flush(1), false);
+  assert.equal(writer.takeLost(), 0, "not yet: this line would be lost, too");
+  goOn();
+  assert.equal(await writer.flush(60_000), true);
+  assert.equal(target.text.length, 256 * 1024);
+  assert.equal(writer.takeLost(), 1000 - 256);
+  assert.equal(writer.takeLost(), 0);
+});
+
+Deno.test("a line that fails is lost alone; half a line is ended before the next one", async () => {
+  const target = new Target();
+  const writer = new LineWriter(target);
+  writer.queue();
+  const write = async (line: string, next: Target["next"]) => {
+    target.next = next;
+    writer.write(line);
+    await writer.flush(60_000);
+  };
+  await write("one\n", (bytes) => bytes.length);
+  await write("two\n", fail(FULL));
+  assert.equal(writer.takeLost(), 0, "not yet: this line would be lost, too");
+  let calls = 0;
+  await write("half\n", () => calls++ === 0 ? 2 : fail(FULL)());
+  await write("three\n", (bytes) => bytes.length);
+  assert.equal(target.text, "one\nha\nthree\n");
+  assert.equal(writer.takeLost(), 2);
+});
+
+Deno.test("a pipe that is full and does not make the writer wait is tried again", async () => {
+  const target = new Target();
+  const writer = new LineWriter(target);
+  writer.queue();
+  let tries = 0;
+  target.next = (bytes) => tries++ === 0 ? fail(new Deno.errors.WouldBlock("EAGAIN"))() : bytes.length;
+  writer.write("a line\n");
+  assert.equal(await writer.flush(60_000), true);
+  assert.deepEqual([target.text, tries, writer.takeLost()], ["a line\n", 2, 0]);
+});
+
+Deno.test("the log says how many lines were lost before its next line", async () => {
+  const target = new Target();
+  const writer = new LineWriter(target);
+  writer.queue();
+  const log = createLogger("agent", { write: writer.write, takeLost: writer.takeLost, journal: true });
+  target.next = fail(FULL);
+  log.info("one");
+  log.for("csv").info("two");
+  await until(() => writer.flush(0));
+  await pause(0);
+  target.next = (bytes) => bytes.length;
+  log.info("three");
+  await writer.flush(60_000);
+  log.info("four");
+  log.info("five");
+  await writer.flush(60_000);
+  assert.equal(
+    target.text,
+    "<6>agent: three\n" +
+      "<4>agent: Lines of the log were lost: standard error did not take them lines=2\n" +
+      "<6>agent: four\n<6>agent: five\n",
+  );
+});

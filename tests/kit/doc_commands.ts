@@ -99,6 +99,21 @@ export function unknownFlags(text: string): string[] {
     .filter((name) => !known.has(name));
 }
 
+/** What the comments of a configuration or a package name, and the program does not have: commands and flags. */
+export function unknownInComments(text: string): string[] {
+  const names = new Set(COMMANDS.map(({ name }) => name));
+  const flags = new Set(FLAGS.map(({ name }) => name));
+  return [...text.matchAll(/alumet-relay(?: ([a-z][a-z-]*)(?: ([a-z]+))?)?((?: --[a-z-]+(?: [^\s-]\S*)?)*)/g)]
+    .flatMap(([line, first, second, rest]) => {
+      const unknown = [...rest.matchAll(/--([a-z-]+)/g)].filter(([, name]) => !flags.has(name));
+      // "alumet-relay may read" is no command line.
+      const isCommand = [...names].some((name) => name.split(" ")[0] === first) || rest !== "";
+      const isKnown = !isCommand || first === undefined || names.has(first) ||
+        names.has(`${first} ${second}`);
+      return isKnown && unknown.length === 0 ? [] : [line];
+    });
+}
+
 /** `list|show` stands for either. */
 function expandChoices(word: string): string[] {
   return /^[a-z]+(\|[a-z]+)+$/.test(word) ? [word.split("|")[0]] : [word];

@@ -4,6 +4,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { parse } from "@std/toml";
 import denoConfig from "../../deno.json" with { type: "json" };
 import { main } from "../../lib/cli.ts";
+import { EXAMPLES, PROGRAM } from "../../lib/cli/declarations.ts";
 import {
   blocks,
   brokenSpans,
@@ -17,6 +18,7 @@ import {
   projectFiles,
   ROOT,
   unknownFlags,
+  unknownInComments,
   wordsOf,
 } from "../kit/doc_commands.ts";
 import { freePort } from "../kit/ports.ts";
@@ -194,6 +196,19 @@ Deno.test("every command line of the program in the documents has commands and f
   );
   const flags = [...pages].flatMap(([path, text]) => unknownFlags(text).map((flag) => `${path}: --${flag}`));
   assert.deepEqual(flags, []);
+});
+
+Deno.test("the comments of packages, and the examples of the help, have commands and flags that exist", () => {
+  const paths = projectFiles().filter((path) => /^packaging\/(config|systemd|kubernetes)\//.test(path));
+  assert.ok(paths.length > 8);
+  for (const path of [...paths, "config.example.toml"]) {
+    assert.deepEqual(unknownInComments(Deno.readTextFileSync(new URL(path, ROOT))), [], path);
+  }
+  assert.deepEqual(unknownInComments("# alumet-relay config chek --strict\n# alumet-relay --relay-inn :1"), [
+    "alumet-relay config chek --strict",
+    "alumet-relay --relay-inn :1",
+  ]);
+  for (const { line } of EXAMPLES) assert.equal(commandProblem(`${PROGRAM} ${line}`), undefined);
 });
 
 Deno.test("every task and script that the documents run is there", () => {

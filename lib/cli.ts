@@ -64,7 +64,7 @@ const PROCESS: Surroundings = {
   queueStderr: () => STDERR.queue(),
   takeLostLines: STDERR.takeLost,
   terminal: () => Deno.stdout.isTerminal(),
-  stdin: () => new Response(Deno.stdin.readable).text(),
+  stdin: async () => new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer()),
   color: () => Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
   journal: () => isJournalStream((name) => Deno.env.get(name)),
   env: (name) => Deno.env.get(name),

@@ -12,6 +12,7 @@ import { pluginValues, readSections } from "./config/sections.ts";
 import { missingParts, type Selection, selectPlugins } from "./config/select.ts";
 import { ConfigError, type ConfigProblem, describeSource, type Source } from "./config/source.ts";
 import { EXIT, ExitError } from "./base/errors.ts";
+import { formatPath } from "./schema/path.ts";
 import { isRelay, type Plugin } from "./plugin.ts";
 import { type AnyKey, type Infer, isTable, type Report, unknownKey } from "./schema.ts";
 
@@ -68,8 +69,11 @@ export function loadConfig<G extends AnyKey>(options: ConfigOptions<G>): Configu
   const values = new LayeredValues(file, overrides);
   const problems: ConfigProblem[] = [];
   const notes: string[] = [];
-  const report: Report = ({ path, message }) =>
-    problems.push({ source: values.nearestSource(path), path, problem: message });
+  const report: Report = ({ path, message, isNote }) => {
+    const source = values.nearestSource(path);
+    if (isNote) notes.push(`${describeSource(source)}: ${formatPath(path)}: ${message}`);
+    else problems.push({ source, path, problem: message });
+  };
 
   const sections = readSections(values, options, report);
   const implied = impliedPlugins(options);

@@ -82,6 +82,13 @@ export function parseDuration(text: string): bigint {
   return total;
 }
 
+/** What somebody may not expect of a duration, or `undefined`. */
+export function durationNote(text: string): string | undefined {
+  const [, months] = /(\d+)\s*M(?![A-Za-z])/.exec(text) ?? [];
+  if (months === undefined) return undefined;
+  return `${months}M is ${months} ${months === "1" ? "month" : "months"}; write ${months}min for minutes`;
+}
+
 /** What is wrong with a duration, or `undefined`: for the `check` of a key. */
 export function durationProblem(text: string): string | undefined {
   try {

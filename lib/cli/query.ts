@@ -2,6 +2,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { printable } from "../base/log.ts";
+import { decodeUtf8 } from "../base/utf8.ts";
 import { formatSize } from "../base/size.ts";
 import { PROGRAM } from "./declarations.ts";
 import type { CommandLine } from "./parse.ts";
@@ -18,7 +19,7 @@ const MAX_NAMED = 20;
  * @throws {ExitError} 64 when the statement is wrong, 69 when there is no database to read.
  */
 export async function query(line: CommandLine, world: Surroundings): Promise<number> {
-  const sql = line.argument === "-" ? await world.stdin() : line.argument;
+  const sql = line.argument === "-" ? statementOf(await world.stdin()) : line.argument;
   const format = line.value("format") as Format | undefined;
   const path = await findDatabase(line, world);
   const db = await openDatabase(path);
@@ -40,6 +41,14 @@ export async function query(line: CommandLine, world: Surroundings): Promise<num
     return EXIT.ok;
   } finally {
     db.close();
+  }
+}
+
+function statementOf(bytes: Uint8Array): string {
+  try {
+    return decodeUtf8(bytes).replace(/^\ufeff/, "");
+  } catch (error) {
+    throw new ExitError(EXIT.usage, `Cannot read the statement: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -1,6 +1,7 @@
 /** `alumet-relay token new NAME`: a token for a client, and its line for the server. */
 import { makeToken, nameProblem, parseTokens } from "../server/admission/tokens.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
+import { decodeUtf8 } from "../base/utf8.ts";
 import type { CommandLine } from "./parse.ts";
 import type { Surroundings } from "./world.ts";
 
@@ -30,7 +31,7 @@ function add(path: string, entry: string): void {
   try {
     let text = "";
     try {
-      text = Deno.readTextFileSync(path);
+      text = decodeUtf8(Deno.readFileSync(path));
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }

@@ -20,7 +20,7 @@ export interface Surroundings {
   /** Whether standard output is a terminal. */
   terminal: () => boolean;
   /** All of standard input. */
-  stdin: () => Promise<string>;
+  stdin: () => Promise<Uint8Array>;
   /** Whether the journal of systemd takes what is written to standard error. */
   journal: () => boolean;
   env: (name: string) => string | undefined;

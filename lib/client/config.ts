@@ -3,13 +3,19 @@ import { addressProblem } from "../net/address.ts";
 import { duration, flag, type Infer, integer, live, oneOrMore, table, text } from "../schema.ts";
 import { retryKeys } from "./retrying.ts";
 import type { TlsKeys } from "./tls_problem.ts";
+import { DEFAULT_NAME_BYTES, isLonger } from "../wire/names.ts";
+
+const nameProblem = (name: string) => {
+  if (name === "") return "must not be empty";
+  if (isLonger(name, DEFAULT_NAME_BYTES)) return `is too long: servers accept ${DEFAULT_NAME_BYTES} bytes`;
+};
 
 export const config = table({
   client_name: text({
     doc: "The name of this client: the attribute relay_client of its points.",
     default: () => Deno.hostname(),
     defaultDoc: "the name of this host",
-    check: (value) => value === "" ? "must not be empty" : undefined,
+    check: nameProblem,
   }),
   relay_server: oneOrMore(text({
     doc: "The server, by IP address or name, and its port; or a list of servers, which are tried in order.",

@@ -1,10 +1,11 @@
 /** A configuration file as a tree of values that know their lines. */
 import { parse } from "@std/toml";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
+import { decodeUtf8, Utf8Error } from "../base/utf8.ts";
 import type { Path } from "../schema/path.ts";
 import { scanToml, type TomlMistake, type TomlScan } from "./toml_lines.ts";
 import { type Environment, substituteTree } from "./env.ts";
-import type { ConfigProblem, Source } from "./source.ts";
+import { ConfigError, type ConfigProblem, type Source } from "./source.ts";
 
 /** What was read from a file. */
 export interface ConfigFile {
@@ -19,11 +20,15 @@ export interface ConfigFile {
   source(path: Path): Source;
 }
 
-/** Reads a file whole, or gives `undefined` if there is none. */
+/** The text of a file, or `undefined` if there is none. @throws {ExitError} if it cannot be read, or is not UTF-8. */
 export function readText(path: string): string | undefined {
   try {
-    return Deno.readTextFileSync(path);
+    return decodeUtf8(Deno.readFileSync(path));
   } catch (error) {
+    if (error instanceof Utf8Error) {
+      const source: Source = { kind: "file", file: path, line: error.line, variables: [] };
+      throw new ConfigError([{ source, path: [], problem: error.message }]);
+    }
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new ExitError(EXIT.config, `Cannot read ${path}: ${messageOf(error)}`, { cause: error });
   }

@@ -85,6 +85,10 @@ function bracketed(text: string, options: AddressOptions): Address {
     return { hostname: ip, port, family: "IPv6" };
   }
   if (scope === "") throw new AddressError("the interface is missing after %");
+  const encoded = /^25([A-Za-z].*)$/.exec(scope);
+  if (encoded) {
+    throw new AddressError(`%${scope} is the interface ${encoded[1]} as in a URL; write %${encoded[1]}`);
+  }
   if (!/^[0-9]+$/.test(scope)) {
     // The kernel's limit is 15 bytes; / and control characters cannot be in a name.
     if (scope.length > 15 || !/^[!-~]+$/.test(scope) || scope.includes("/")) {

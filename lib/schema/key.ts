@@ -6,6 +6,8 @@ export interface Problem {
   readonly path: Path;
   /** What was expected and what was found, without the path. */
   readonly message: string;
+  /** The value is valid, and is perhaps not what is meant. @default {false} */
+  readonly isNote?: boolean;
 }
 
 /** Takes the problems of a check as they are found. */

@@ -1,5 +1,5 @@
 /** Keys with one value: texts, numbers, flags, durations, sizes, choices. */
-import { DurationError, formatDuration, parseDuration } from "../base/duration.ts";
+import { DurationError, durationNote, formatDuration, parseDuration } from "../base/duration.ts";
 import { formatSize, parseSize } from "../base/size.ts";
 import { quote } from "./path.ts";
 import { didYouMean } from "../base/suggest.ts";
@@ -15,8 +15,8 @@ function scalar<T>(spec: {
   secretFile?: boolean;
   defaultDoc?: string;
   defaultValue: () => T;
-  /** Returns the value, or what is wrong with it. */
-  read: (value: unknown) => { value: T } | string;
+  /** Returns the value, and what somebody may not expect of it; or what is wrong with it. */
+  read: (value: unknown) => { value: T; note?: string } | string;
   literal: (value: T) => string;
 }): Key<T> {
   return {
@@ -33,7 +33,10 @@ function scalar<T>(spec: {
     check(value, path, report) {
       if (value === undefined) return spec.defaultValue();
       const result = spec.read(value);
-      if (typeof result === "object") return result.value;
+      if (typeof result === "object") {
+        if (result.note) report({ path, message: result.note, isNote: true });
+        return result.value;
+      }
       report({ path, message: result });
       return spec.defaultValue();
     },
@@ -48,6 +51,8 @@ export interface TextOptions extends Described {
   defaultDoc?: string;
   /** Returns what is wrong with a text, or `undefined`. */
   check?: (value: string) => string | undefined;
+  /** Returns what somebody may not expect of a valid text, or `undefined`. */
+  note?: (value: string) => string | undefined;
   /** Never show the value; a function says which values have a secret in them. @default {false} */
   secret?: boolean | ((value: string) => boolean);
   /** The path of a file that only we should read. @default {false} */
@@ -75,7 +80,7 @@ export function text(options: TextOptions): Key<string> {
         return expected("a text", value, secret, bare && !secret ? `; write ${quote(String(value))}` : "");
       }
       const problem = check?.(value);
-      if (problem === undefined) return { value };
+      if (problem === undefined) return { value, note: options.note?.(value) };
       return `cannot use ${secret ? "the value (not shown)" : quote(value)}: ${problem}`;
     },
     literal: quote,
@@ -190,7 +195,7 @@ export function duration(options: DurationOptions): Key<number> {
       }
       try {
         const result = ms(value);
-        if (result >= min && result <= max) return { value: result };
+        if (result >= min && result <= max) return { value: result, note: durationNote(value) };
         return expected(`a duration (${limits})`, value);
       } catch (error) {
         if (!(error instanceof DurationError)) throw error;

@@ -122,7 +122,7 @@ export function table<K extends Record<string, AnyKey>>(
       }
       let problems = 0;
       const count: Report = (problem) => {
-        problems++;
+        if (!problem.isNote) problems++;
         report(problem);
       };
       for (const name of Object.keys(value)) {

@@ -63,7 +63,7 @@ async function run(
     stderr: (text) => outcome.err += text,
     color: () => false,
     terminal: () => false,
-    stdin: () => Promise.resolve(""),
+    stdin: () => Promise.resolve(new Uint8Array()),
     journal: () => journal,
     queueStderr: () => {},
     takeLostLines: () => 0,
@@ -549,4 +549,74 @@ Deno.test("--help and --version load neither plugins nor the configuration", asy
     "cli/parse.ts",
     "systemd/journal_stream.ts",
   ]);
+});
+
+Deno.test("a configuration that is not UTF-8 is refused with the line that is wrong", async () => {
+  const cases: [Uint8Array<ArrayBuffer>, RegExp][] = [
+    [
+      new Uint8Array([...new TextEncoder().encode("[plugins.csv]\noutput_path = 'm"), 0xfc, 0x27, 0x0a]),
+      /c\.toml:2: byte 0xfc is not UTF-8/,
+    ],
+    [new Uint8Array([0xff, 0xfe, 0x5b, 0x00]), /c\.toml: it is in UTF-16; save the file as UTF-8/],
+  ];
+  for (const [bytes, message] of cases) {
+    await using dir = new TempDir();
+    await Deno.writeFile(dir.file("c.toml"), bytes);
+    let err = "";
+    const code = await main(["config", "check", "--config", dir.file("c.toml")], {
+      stderr: (text) => void (err += text),
+    });
+    assert.equal(code, 78);
+    assert.match(err, message);
+  }
+});
+
+Deno.test("config check remarks on values that are valid and perhaps not meant", async () => {
+  await using dir = new TempDir();
+  await Deno.writeTextFile(
+    dir.file("c.toml"),
+    "[plugins.procfs]\nmemory.metrics = ['MemTotl', 'MemFree', 'Active(file)', 'Weird']\n[plugins.relay-client]\nbuffer_timeout = '1M'\n",
+  );
+  let err = "";
+  const code = await main(["config", "check", "--config", dir.file("c.toml")], {
+    stderr: (text) => void (err += text),
+  });
+  assert.equal(code, 0, err);
+  const notes = err.split("\n").filter((line) => /^Note: .*c\.toml/.test(line));
+  assert.match(
+    notes[0],
+    /c\.toml:2: plugins.procfs.memory.metrics\[0\]: Linux has no entry MemTotl .*; did you mean MemTotal\?$/,
+  );
+  assert.match(
+    notes[1],
+    /metrics\[3\]: Linux has no entry Weird in \/proc\/meminfo that this program knows$/,
+  );
+  assert.match(
+    notes[2],
+    /c\.toml:4: plugins.relay-client.buffer_timeout: 1M is 1 month; write 1min for minutes$/,
+  );
+  assert.equal(notes.length, 3, err);
+});
+
+Deno.test("a client's name that no server accepts is refused", async () => {
+  const check = async (name: string) => {
+    let err = "";
+    const args = ["--relay-out", "[::1]:1", "--config-override", `plugins.relay-client.client_name=${name}`];
+    const code = await main([
+      "config",
+      "check",
+      "--config",
+      "/dev/null",
+      "--plugins",
+      "procfs,relay-client",
+      ...args,
+    ], {
+      stderr: (text) => void (err += text),
+    });
+    return { code, err };
+  };
+  assert.equal((await check("é".repeat(127))).code, 0);
+  const { code, err } = await check("é".repeat(128));
+  assert.notEqual(code, 0);
+  assert.match(err, /client_name: .*is too long: servers accept 255 bytes/);
 });

@@ -34,7 +34,7 @@ async function query(
   { terminal = false, env = {}, stdin = "", services = [] }: {
     terminal?: boolean;
     env?: Record<string, string>;
-    stdin?: string;
+    stdin?: string | Uint8Array;
     services?: StateBase[];
   } = {},
 ): Promise<Outcome> {
@@ -43,7 +43,7 @@ async function query(
     stdout: (text) => void (outcome.out += text),
     stderr: (text) => void (outcome.err += text),
     terminal: () => terminal,
-    stdin: () => Promise.resolve(stdin),
+    stdin: () => Promise.resolve(typeof stdin === "string" ? new TextEncoder().encode(stdin) : stdin),
     env: (name) => env[name],
     services: () => services,
   });
@@ -372,4 +372,14 @@ Deno.test({
     });
     assert.deepEqual([code, stdout], [0, "count(*)\n4712\n"], stderr);
   },
+});
+
+Deno.test("a statement from standard input must be UTF-8", async () => {
+  await using dir = new TempDir();
+  storeSession(dir.file("m.sqlite"));
+  const { code, err } = await query(["-", "--database", dir.file("m.sqlite")], {
+    stdin: Uint8Array.of(0x53, 0xe9),
+  });
+  assert.equal(code, 64);
+  assert.match(err, /^Cannot read the statement: byte 0xe9 is not UTF-8/);
 });

@@ -91,6 +91,7 @@ Deno.test("addressProblem names the problem of an address", () => {
     "[fe80::1]:1": /link-local .* add %INTERFACE/,
     "[febf::1]:1": /link-local/,
     "[fe80::1%]:1": /the interface is missing after %/,
+    "[fe80::1%25eth0]:1": /%25eth0 is the interface eth0 as in a URL; write %eth0/,
     "[fe80::1%a%b]:1": /more than one %/,
     "[fe80::1%0]:1": /0 cannot be the number of an interface/,
     "[fe80::1%4294967296]:1": /cannot be the number/,

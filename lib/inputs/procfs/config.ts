@@ -13,6 +13,7 @@ import {
   text,
 } from "../../schema.ts";
 import type { Capability } from "../../plugin.ts";
+import { entryNote } from "./meminfo_entries.ts";
 import { rustRegexProblem } from "./regex.ts";
 
 const enabled = (what: string) => flag({ doc: `Whether to measure ${what}.`, default: true });
@@ -71,6 +72,7 @@ export const config = table({
         doc: "An entry.",
         default: "",
         check: (entry) => /^[!-9;-~]+$/.test(entry) ? undefined : "not the name of an entry",
+        note: entryNote,
       }),
       {
         doc: "Entries of /proc/meminfo. The metric of MemTotal is called mem_total.",

@@ -7,6 +7,7 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { PROCESS_CLOCK } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
+import { decodeUtf8 } from "../../base/utf8.ts";
 import type { Logger } from "../../base/log.ts";
 
 const PREFIX = "alumet_";
@@ -47,7 +48,7 @@ export function nameProblem(name: string): string | undefined {
 /** @throws {SyntaxError} with the number of a malformed line. */
 export function parseTokens(text: string): Map<string, Entry[]> {
   const entries = new Map<string, Entry[]>();
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
+  for (const [index, line] of text.replace(/^\ufeff/, "").split(/\r?\n/).entries()) {
     if (/^\s*(#|$)/.test(line)) continue;
     const [, name, hex, forward] = /^\s*(\S+)\s+sha256:([0-9a-f]{64})(\s+forward)?\s*$/i.exec(line) ?? [];
     if (name === undefined) {
@@ -142,5 +143,5 @@ function stampOf(path: string): string {
 function read(path: string): string {
   const { size } = Deno.statSync(path);
   if (size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_FILE_BYTES} are allowed`);
-  return Deno.readTextFileSync(path);
+  return decodeUtf8(Deno.readFileSync(path));
 }

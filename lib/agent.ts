@@ -11,6 +11,7 @@ import type { LogFields, Logger } from "./base/log.ts";
 import type { Input, InputPlugin, Output, OutputPlugin, Part, PluginContext, Transform } from "./plugin.ts";
 import { Pipeline } from "./transforms/pipeline.ts";
 import type { AgentSettings, Change, RunningAgent, Stall } from "./agent/settings.ts";
+import { usableMemoryBytes } from "./base/memory.ts";
 import { MetricRegistry } from "./points/registry.ts";
 import { seriesStore, TICK_MS } from "./points/series_store.ts";
 import { roleOf } from "./agent/state_directory.ts";
@@ -43,6 +44,8 @@ const LOCAL_BUFFER_BYTES = 64 * 1024 * 1024;
 const LAST_WORDS_MS = 500;
 /** How long what is in memory may take to get into the journal when a second signal ends the process, in ms. */
 const LAST_SYNC_MS = 500;
+/** What is known of series takes one part in so many of the memory, where nothing is said. */
+const SERIES_SHARE = 4;
 /** Of the time for a stop, inputs get at most this share; the rest is for the outputs. */
 const INPUT_SHARE = 0.5;
 
@@ -95,6 +98,8 @@ class Agent {
     this.#settings = settings;
     this.#log = log;
     this.#options = options;
+    const { memory, memory_per_client: shareBytes } = settings.general.series ?? {};
+    seriesStore.limit({ limitBytes: memory ?? usableMemoryBytes() / SERIES_SHARE, shareBytes });
   }
 
   async run(): Promise<number> {

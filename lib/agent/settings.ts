@@ -15,6 +15,8 @@ export interface AgentSettings {
     readonly journal?: JournalConfig;
     /** The most bytes that dead letters of one output may take. */
     readonly dead_letters?: { readonly max_size: number };
+    /** What may be known of series, in bytes: of all, and of one client. */
+    readonly series?: { readonly memory?: number; readonly memory_per_client?: number };
   };
   /** Where what outlives the process is kept, by the roles of processes. @default {null}, nowhere */
   readonly stateBase?: StateBase | null;

@@ -15,6 +15,26 @@ const deadLetters = table({
     "replay or purge.",
 });
 
+const series = table({
+  memory: optional(size({
+    doc:
+      "Most memory for what is known of all series. Where it is not set, a quarter of the memory that this process may " +
+      "use: that of its cgroup, or of the machine. With more series, those that were silent for longest are forgotten " +
+      "and learned again, which costs time and no point.",
+    default: "256MiB",
+    min: "4MiB",
+  })),
+  memory_per_client: optional(size({
+    doc:
+      "Most of it for one client: with more series, it forgets its own first. Where it is not set, a quarter of memory.",
+    default: "64MiB",
+    min: "1MiB",
+  })),
+}, {
+  doc:
+    "What is known of a series, that is of the points that differ in time and value alone: about 130 bytes each.",
+});
+
 export const general = table({
   shutdown_timeout: live(duration({
     doc: "The longest that an orderly stop may take: a last poll, sending and writing what is there.",
@@ -27,4 +47,5 @@ export const general = table({
   }))),
   journal,
   dead_letters: deadLetters,
+  series,
 }, { doc: "Keys of the process as a whole." });

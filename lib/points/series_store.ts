@@ -35,6 +35,10 @@ const FREE = 0xffffffff;
 
 /** What a series takes beside its tail, with some columns of users: an estimate. */
 const SERIES_BYTES = 80;
+/** The same with a tail of usual length. */
+const USUAL_BYTES = 140;
+/** A client may have so many, however small its share. */
+const MIN_SERIES = 1024;
 const INITIAL_CAPACITY = 1024;
 
 /** How often {@linkcode SeriesStore.tick} is to be called, in ms. */
@@ -51,9 +55,9 @@ const RELIEF_STEPS = 64;
 
 export interface SeriesLimits {
   /** What all series may take in memory, in bytes. @default {256 MiB} */
-  limitBytes?: number;
+  limitBytes?: number | undefined;
   /** What the series of one client may take, in bytes. @default a quarter of the limit */
-  shareBytes?: number;
+  shareBytes?: number | undefined;
 }
 
 const DEFAULT_LIMIT_BYTES = 256 * 1024 * 1024;
@@ -96,12 +100,13 @@ export class SeriesStore {
    */
   debug = false;
 
-  #limitBytes!: number;
-  #shareBytes!: number;
+  /** What all series may take, in bytes. */
+  limitBytes = DEFAULT_LIMIT_BYTES;
+  #shareBytes = DEFAULT_LIMIT_BYTES / 4;
   readonly #index = new SeriesIndex();
   readonly #metricList: Metric[] = [];
   readonly #metricNumbers = new Map<Metric, number>();
-  /** By the number of a client. */
+  /** By the number of a client: what its series take, in bytes. */
   readonly #ownedBytes: number[] = [];
   readonly #columns = new Set<WeakRef<SeriesColumn>>();
   /** The first free number below {@linkcode #end}, linked by {@linkcode tailStart}; 0 for none. */
@@ -123,10 +128,18 @@ export class SeriesStore {
     this.limit(limits);
   }
 
-  /** Sets the limits. Where there are too many series already, they go as others come. */
-  limit({ limitBytes = DEFAULT_LIMIT_BYTES, shareBytes = limitBytes / 4 }: SeriesLimits): void {
-    this.#limitBytes = limitBytes;
-    this.#shareBytes = shareBytes;
+  /** Sets the limits that are given. Where there are too many series already, they go as others come. */
+  limit({ limitBytes, shareBytes }: SeriesLimits): void {
+    if (limitBytes !== undefined) {
+      this.limitBytes = limitBytes;
+      this.#shareBytes = limitBytes / 4;
+    }
+    if (shareBytes !== undefined) this.#shareBytes = shareBytes;
+  }
+
+  /** How many series one client may have, about. */
+  get maxSeriesOfClient(): number {
+    return Math.max(MIN_SERIES, Math.floor(this.#shareBytes / USUAL_BYTES));
   }
 
   /** Numbers are below this. */
@@ -237,7 +250,7 @@ export class SeriesStore {
     if (++this.#newSeries % EPOCH_SERIES === 0) this.epoch++;
     const owned = this.#ownedBytes[owner] ?? 0;
     if (owner !== NO_CLIENT && owned + cost > this.#shareBytes) this.#relieve(owner);
-    if (this.bytes + cost > this.#limitBytes) this.#relieve(null);
+    if (this.bytes + cost > this.limitBytes) this.#relieve(null);
     const start = this.arena.take(tail.length);
     this.arena.bytes.set(tail, start);
     let number = this.#free;
@@ -360,7 +373,7 @@ export class SeriesStore {
       const idle = this.#ticks.shift()!;
       this.#sweep(Math.max(MIN_SWEEP, Math.ceil(this.#end / SWEEP_TICKS)), idle, null);
     }
-    if (this.bytes <= this.#limitBytes * 0.9) this.#pressure = 0;
+    if (this.bytes <= this.limitBytes * 0.9) this.#pressure = 0;
   }
 
   /** There are too many series of a client, or of all. */

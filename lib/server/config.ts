@@ -79,10 +79,11 @@ export const config = table({
     }),
     series_per_client: integer({
       doc:
-        "Series of one client to keep in memory; with more, the server forgets them and learns them again.",
-      default: 65_536,
+        "Series that the stream of one alumet-relay client may have at a time, if its share of memory allows as many " +
+        "(series.memory_per_client). With more, the client begins its stream again.",
+      default: 4_194_304,
       min: 256,
-      max: 1_000_000,
+      max: 16_777_216,
     }),
     metrics_per_client: integer({
       doc: "Metrics that one client may define; further ones are refused, and their points are counted.",

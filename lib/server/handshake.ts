@@ -151,7 +151,8 @@ export class ServerHandshake {
       await writeAll(conn, encodeFrame("", { type: "refuse", reason: grant }));
       return null;
     }
-    const { clients, safety, metrics, gatherer, stats, limits: { maxSeries, maxNameBytes } } = this.#shared;
+    const { clients, safety, metrics, gatherer, stats, limits } = this.#shared;
+    const maxSeries = Math.min(limits.maxSeries, gatherer.builder.store.maxSeriesOfClient);
     const client = clients.get(name, instance);
     if (client.lastContactMs === 0) this.#noticeNewName(client);
     client.lastContactMs = Date.now();
@@ -164,7 +165,7 @@ export class ServerHandshake {
       safety,
       forward: grant.forward,
       maxSeries,
-      maxNameBytes,
+      maxNameBytes: limits.maxNameBytes,
       stats,
       onRefusedMetric,
     }, sequence);

@@ -25,7 +25,7 @@ export interface ServerLimits {
   idleMs: number;
   /** What one connection may send per second. @default {Infinity} */
   bytesPerSecond: number;
-  /** Series of one client that are kept in memory. @default {65536} */
+  /** Series of one client that are kept in memory. @default {4194304} */
   maxSeries: number;
   /** Metrics that one client may define. @default {4096} */
   maxMetrics: number;
@@ -41,7 +41,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   signOfLifeMs: 5000,
   idleMs: Infinity,
   bytesPerSecond: Infinity,
-  maxSeries: 65_536,
+  maxSeries: 4_194_304,
   maxMetrics: 4096,
   maxNameBytes: DEFAULT_NAME_BYTES,
 };

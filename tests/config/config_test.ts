@@ -518,6 +518,10 @@ new_outputs = "now" # default
 [dead_letters]
 max_size = "64MiB" # default
 
+[series]
+# memory is not set
+# memory_per_client is not set
+
 [plugins.procfs]
 enable = true # alumet-config.toml:1
 groups = [] # --config-override plugins.procfs.groups

@@ -127,13 +127,17 @@ export class Writer {
   }
 
   async #writeGroup(): Promise<void> {
-    const { tail, ledger, segments, settings: { segmentBytes, times } } = this.#core;
+    const { tail, ledger, segments, settings: { segmentBytes, maxBytes, times } } = this.#core;
     const entries = tail.from(tail.written);
     // From here on nobody takes them out.
     tail.inFlight = entries.at(-1)!.number + 1;
     try {
-      const dataBytes = ({ repeatedBytes }: SegmentWriter) =>
-        Math.max(segmentBytes, MIN_DATA_RATIO * repeatedBytes);
+      const dataBytes = ({ startBytes, dictionaryBytes }: SegmentWriter) =>
+        Math.max(
+          segmentBytes,
+          MIN_DATA_RATIO * startBytes,
+          Math.min(MIN_DATA_RATIO * dictionaryBytes, maxBytes / 4),
+        );
       const isOver = (active: SegmentWriter) =>
         active.segment.length - active.startBytes >= dataBytes(active) ||
         active.segment.begunMs < times.monotonicMs() - this.#retention.maxSpanMs;

@@ -3,7 +3,6 @@
  * the array is full, what is there stays, and other series are rendered each time: points come in the same order again
  * and again, so whatever gave way would be needed before what it gave way to.
  */
-import { enlarged } from "../../base/bytes.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 
@@ -11,7 +10,9 @@ import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 const HEAD_BYTES = 8;
 /** How much longer the array becomes: less of it is empty than of a buffer that is used for a moment. */
 const GROWTH = 1.5;
-const LIMIT_BYTES = 16 * 1024 * 1024;
+/** The texts of one output take at most this part of what all series may take, but not less than some MiB. */
+const SHARE = 1 / 8;
+const MIN_LIMIT_BYTES = 16 * 1024 * 1024;
 /** Texts are copied by words. */
 const SLACK = 4;
 /** Of a full array, the part that no series refers to any more, after which it is begun again. */
@@ -29,10 +30,12 @@ export class SeriesTexts {
   #length = HEAD_BYTES;
   #wasted = 0;
   #start = 0;
+  readonly #limitBytes: number | undefined;
 
-  /** @param limitBytes What the texts may take. */
-  constructor(store: SeriesStore = seriesStore, readonly limitBytes: number = LIMIT_BYTES) {
+  /** @param limitBytes What the texts may take. @default a share of what series may take */
+  constructor(store: SeriesStore = seriesStore, limitBytes?: number) {
     this.store = store;
+    this.#limitBytes = limitBytes;
     this.#places = new SeriesColumn(store, (_, place) => this.#wasted += this.lengthAt(place) + HEAD_BYTES);
   }
 
@@ -58,7 +61,8 @@ export class SeriesTexts {
 
   /** There is no room for more. */
   get isFull(): boolean {
-    return this.#length > this.limitBytes;
+    const limitBytes = this.#limitBytes ?? Math.max(MIN_LIMIT_BYTES, this.store.limitBytes * SHARE);
+    return this.#length > limitBytes;
   }
 
   /** Forgets everything. */
@@ -78,7 +82,9 @@ export class SeriesTexts {
     this.#start = this.#length + HEAD_BYTES;
     const needed = this.#start + maxBytes + SLACK;
     if (needed > this.bytes.length) {
-      this.bytes = enlarged(this.bytes, this.#length, needed, GROWTH);
+      const capacity = Math.max(needed, Math.floor(this.bytes.length * GROWTH));
+      // The old array is freed at once.
+      this.bytes = new Uint8Array(this.bytes.buffer.transfer(capacity));
       this.view = new DataView(this.bytes.buffer);
     }
     return this.#start;

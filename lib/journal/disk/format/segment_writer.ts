@@ -32,9 +32,9 @@ export class SegmentWriter {
   #length = 0;
   #encoded = 0;
 
-  /** Bytes that it begins with, or that define series: other segments have them again. */
-  get repeatedBytes(): number {
-    return this.startBytes + this.#encoder.dictionaryBytes;
+  /** Bytes of its records that define series: other segments have them again. */
+  get dictionaryBytes(): number {
+    return this.#encoder.dictionaryBytes;
   }
 
   private constructor(segment: Segment, file: JournalFile) {

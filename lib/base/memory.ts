@@ -1,0 +1,48 @@
+/** How much memory this process may use: that of the machine, or less where its cgroup says so. */
+
+const PROC = "/proc";
+const CGROUPS = "/sys/fs/cgroup";
+/** What is taken for the memory of a machine that does not tell. */
+const UNKNOWN_BYTES = 1024 * 1024 * 1024;
+
+function read(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}
+
+/** The limit in a file of a cgroup, in bytes; `Infinity` for none. */
+function limitIn(path: string): number {
+  const text = read(path).trim();
+  return /^\d+$/.test(text) ? Number(text) : Infinity;
+}
+
+/** The least limit of a cgroup and of those around it. */
+function limitOf(root: string, cgroup: string, file: string): number {
+  const parts = cgroup.split("/").filter((part) => part !== "" && part !== "..");
+  let limit = limitIn(`${root}/${file}`);
+  for (let n = 1; n <= parts.length; n++) {
+    limit = Math.min(limit, limitIn(`${root}/${parts.slice(0, n).join("/")}/${file}`));
+  }
+  return limit;
+}
+
+/**
+ * Bytes of memory that this process may use.
+ *
+ * @param proc Where /proc is, and @param cgroups where the file systems of cgroups are.
+ */
+export function usableMemoryBytes(proc = PROC, cgroups = CGROUPS): number {
+  const total = Number(/^MemTotal:\s+(\d+) kB$/m.exec(read(`${proc}/meminfo`))?.[1] ?? NaN) * 1024;
+  let limit = Number.isNaN(total) ? UNKNOWN_BYTES : total;
+  for (const line of read(`${proc}/self/cgroup`).split("\n")) {
+    const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (controllers === "") limit = Math.min(limit, limitOf(cgroups, path, "memory.max"));
+    else if (controllers?.split(",").includes("memory")) {
+      limit = Math.min(limit, limitOf(`${cgroups}/memory`, path, "memory.limit_in_bytes"));
+    }
+  }
+  return limit;
+}

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { usableMemoryBytes } from "../../lib/base/memory.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+
+const GIB = 1024 ** 3;
+
+/** What a process reads that is in these cgroups, on a machine with 8 GiB. */
+async function bytesIn(cgroup: string, limits: Record<string, string>): Promise<number> {
+  await using dir = new TempDir();
+  const write = (path: string, text: string) => {
+    const file = dir.file(path);
+    Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
+    Deno.writeTextFileSync(file, text);
+  };
+  write("proc/meminfo", "MemTotal:        8388608 kB\nMemFree:          123456 kB\n");
+  write("proc/self/cgroup", cgroup);
+  for (const [path, text] of Object.entries(limits)) write(`cgroup/${path}`, text);
+  return usableMemoryBytes(dir.file("proc"), dir.file("cgroup"));
+}
+
+Deno.test("without limits, a process may use the memory of the machine", async () => {
+  assert.equal(
+    await bytesIn("0::/system.slice/relay.service\n", { "system.slice/memory.max": "max\n" }),
+    8 * GIB,
+  );
+  assert.equal(
+    await bytesIn("4:memory:/a\n", { "memory/a/memory.limit_in_bytes": "9223372036854771712\n" }),
+    8 * GIB,
+  );
+});
+
+Deno.test("the smallest limit of the cgroup and of those around it counts, in both versions of cgroups", async () => {
+  const unified = {
+    "a/memory.max": `${2 * GIB}\n`,
+    "a/b/memory.max": `${3 * GIB}\n`,
+    "a/b/c/memory.max": "max\n",
+  };
+  assert.equal(await bytesIn("0::/a/b/c\n", unified), 2 * GIB);
+  const old = { "memory/x/memory.limit_in_bytes": `${GIB}\n` };
+  assert.equal(await bytesIn("5:cpu,memory:/x/y\n3:pids:/\n0::/\n", old), GIB);
+  // In a container its own cgroup is the root.
+  assert.equal(await bytesIn("0::/\n", { "memory.max": "419430400\n" }), 400 * 1024 ** 2);
+});
+
+Deno.test("where nothing can be read, it is a gibibyte", () => {
+  assert.equal(usableMemoryBytes("/nowhere", "/nowhere"), GIB);
+});

@@ -1,6 +1,7 @@
 /**
  * Gathers the points of all connections of a server into batches and passes these on: full ones at once, others after
- * a few milliseconds. So many clients that send little do not make many small batches.
+ * a short wait, which grows with the load. Each batch costs the journal and every output something, whatever is in it: so
+ * many clients that send little make few batches, and a client that is alone waits for nobody.
  */
 import { BatchBuilder } from "../points/batch_builder.ts";
 import { type Batch, BatchPool } from "../points/measurement.ts";
@@ -10,8 +11,14 @@ import type { BatchSink } from "../plugin.ts";
 const BATCH_POINTS = 4096;
 /** Unused batches that are kept: about what the pipe holds when it is full, so that a busy server allocates none. */
 const POOLED_BATCHES = 36;
-/** How long points may wait for others before they are passed on, in ms. */
+/** How long points wait for others before they are passed on: without any load, and how much longer at most, in ms. */
 const GATHER_MS = 2;
+const MAX_LONGER_MS = 50;
+/** How much longer they wait for each read from a client, and each point, that came in the last second, in ms. */
+const MS_PER_READ = 0.04;
+const MS_PER_POINT = 0.0004;
+/** What came counts for about this long, in ms. */
+const MEMORY_MS = 1000;
 
 export class Gatherer implements Disposable {
   /** Where connections put their points, before they call {@linkcode Gatherer.gathered}. */
@@ -22,6 +29,16 @@ export class Gatherer implements Disposable {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isFirst = true;
   #isClosed = false;
+  /** How much longer points wait for the load of late, in ms, and when that was, in ms of `#nowMs`. */
+  #longerMs = 0;
+  #weighedMs: number;
+  readonly #nowMs: () => number;
+
+  /** @param nowMs The monotonic clock. */
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
+    this.#weighedMs = nowMs();
+  }
 
   /** Says where batches go; to be called before the first point comes. */
   start(sink: BatchSink): void {
@@ -45,6 +62,7 @@ export class Gatherer implements Disposable {
    */
   gathered(): Promise<void> | void {
     const { builder } = this;
+    this.#longerMs += MS_PER_READ;
     if (this.#blocked) return this.#blocked;
     // The first message is a batch of its own, like the first buffer of a real server: outputs such as CSV take
     // their columns from it.
@@ -56,9 +74,17 @@ export class Gatherer implements Disposable {
       this.#timer ??= setTimeout(() => {
         this.#timer = undefined;
         void (this.#blocked ?? this.#push(builder.take()));
-      }, GATHER_MS);
+      }, this.waitMs);
     }
     if (builder.full.length > 0) return this.#push(builder.takeFull());
+  }
+
+  /** How long points wait for others now, in ms. */
+  get waitMs(): number {
+    const now = this.#nowMs();
+    this.#longerMs *= Math.exp((this.#weighedMs - now) / MEMORY_MS);
+    this.#weighedMs = now;
+    return GATHER_MS + Math.min(MAX_LONGER_MS, this.#longerMs);
   }
 
   /** Passes everything on, when the sink has room for it. */
@@ -85,7 +111,10 @@ export class Gatherer implements Disposable {
     // Points that come after the end are never acknowledged.
     if (this.#isClosed) return;
     let room: Promise<void> | void = undefined;
-    for (const batch of batches) room = this.#sink!.push(batch) ?? room;
+    for (const batch of batches) {
+      this.#longerMs += batch.length * MS_PER_POINT;
+      room = this.#sink!.push(batch) ?? room;
+    }
     if (!room) return;
     return this.#blocked = room.then(() => {
       this.#blocked = null;

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import type { Batch } from "../../lib/points/measurement.ts";
+import { Gatherer } from "../../lib/server/gatherer.ts";
+import { NUMBERS } from "../kit/points.ts";
+import { until } from "../kit/waiting.ts";
+
+/** A gatherer with a clock of its own, and what it has passed on. */
+class Gathering implements Disposable {
+  nowMs = 0;
+  readonly gatherer = new Gatherer(() => this.nowMs);
+  readonly batches: Batch[] = [];
+
+  constructor() {
+    this.gatherer.start({ push: (batch) => void this.batches.push(batch) });
+  }
+
+  /** A read of a client has brought points. */
+  read(points: number): void {
+    const { builder } = this.gatherer;
+    for (let i = 0; i < points; i++) {
+      if (builder.current.length === 4096) builder.rotate();
+      builder.current.push(NUMBERS, 1_700_000_000, i, i);
+    }
+    void this.gatherer.gathered();
+  }
+
+  /** So many reads a second, for two seconds. */
+  load(readsPerSecond: number, points: number): number {
+    for (let n = 0; n < 2 * readsPerSecond; n++) {
+      this.nowMs += 1000 / readsPerSecond;
+      this.read(points);
+      void this.gatherer.waitMs;
+    }
+    return this.gatherer.waitMs;
+  }
+
+  [Symbol.dispose](): void {
+    this.gatherer[Symbol.dispose]();
+  }
+}
+
+Deno.test("points wait 2 ms where little comes, up to 50 ms more the more comes, and 2 ms again afterwards", () => {
+  using gathering = new Gathering();
+  assert.equal(gathering.gatherer.waitMs, 2);
+  assert.ok(gathering.load(1, 740) < 3);
+  const small = gathering.load(600, 10);
+  assert.ok(small > 15 && small < 35, `${small} ms with 600 reads a second`);
+  assert.equal(gathering.load(5000, 10), 52);
+  assert.equal(gathering.load(500, 740), 52);
+  gathering.nowMs += 20_000;
+  assert.ok(gathering.gatherer.waitMs < 2.01);
+});
+
+Deno.test("the first message goes alone, full batches go at once, and the rest after the wait", async () => {
+  using gathering = new Gathering();
+  const lengths = () => gathering.batches.map(({ length }) => length);
+  gathering.read(3);
+  assert.deepEqual(lengths(), [3]);
+  gathering.read(4090);
+  gathering.read(10);
+  assert.deepEqual(lengths(), [3, 4096]);
+  await until(() => gathering.batches.length === 3);
+  assert.deepEqual(lengths(), [3, 4096, 4]);
+});

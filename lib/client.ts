@@ -88,6 +88,8 @@ export class RelayClient implements Output {
   /** The retries are exhausted, and the journal on disk keeps the points: it retries every max_delay. */
   #patient = false;
   readonly #identity: ClientContext["identity"];
+  /** The id before, until a server has been told that it has changed. */
+  #previousId: string | undefined;
   readonly #token: Secret;
   readonly #stats: SenderStats = {
     sentPoints: 0,
@@ -238,7 +240,7 @@ export class RelayClient implements Output {
     const lost = new AbortController();
     let began = Infinity;
     try {
-      const { frames, welcome } = await this.#handshake(server, conn, ways.outbox.reader);
+      const { frames, welcome } = await this.#handshake(server, conn, ways, signal);
       began = performance.now();
       this.#connections++;
       const { plain, acknowledged } = ways;
@@ -270,32 +272,27 @@ export class RelayClient implements Output {
     }
   }
 
-  /** @throws when the server does not accept this client, or not under its instance id. */
+  /** @throws when the server does not accept this client. */
   async #handshake(
     server: string,
     conn: Dialled,
-    reader: BatchReader,
+    ways: Ways,
+    signal: AbortSignal,
   ): Promise<{ frames: FrameReader; welcome: Welcomed | null }> {
     const { frames, answer, welcome } = await greet(conn, {
       clientName: this.#config.client_name,
       instance: this.#identity.id,
+      previous: this.#previousId,
       token: () => this.#tokenFor(server, conn),
       server,
       tlsKeys: TLS_KEYS,
       timeoutMs: this.#limits.handshakeMs,
     });
-    if (welcome && welcome.sequence > reader.lastPosition + 1) {
-      // Its numbers would be used for other points, which the server would take for duplicates.
-      // What the journal kept from before is the same.
-      if (reader.position < 0) reader.resumeAfter(welcome.sequence - 1);
-      const instance = this.#identity.id;
-      await this.#identity.renewId();
-      this.#log.error(
-        "The server has more of this client than its journal ever had: was the state directory restored or copied? " +
-          "It goes on under a new instance id",
-        { server, instance },
-      );
-      throw new Error("the instance id has been renewed");
+    const { reader } = ways.outbox;
+    if (welcome) {
+      this.#previousId = undefined;
+      const isOwn = welcome.sequence === 0 || reader.isOwn(welcome.sequence - 1);
+      if (!isOwn || !await ways.acknowledged.isSame(welcome, signal)) await this.#renewId(server, reader);
     }
     const kept = reader.pendingPoints;
     this.#log.info("Connected to the relay server", {
@@ -307,6 +304,24 @@ export class RelayClient implements Output {
       this.#log.info("The relay server is back, sending what was kept", { points: kept });
     }
     return { frames, welcome };
+  }
+
+  /**
+   * The server has batches under this client's id that are not this client's: its numbers would be taken for those of
+   * the other one. Nothing is forgotten, everything that is kept is sent under a new id.
+   *
+   * @throws always: a new connection has to introduce the client again.
+   */
+  async #renewId(server: string, { pendingPoints }: BatchReader): Promise<never> {
+    const instance = this.#identity.id;
+    await this.#identity.renewId();
+    this.#previousId = instance;
+    this.#log.error(
+      "The server has points of another client with the instance id of this one: was a machine cloned, or a state " +
+        "directory copied or restored? Continuing under a new instance id",
+      { server, instance, new_instance: this.#identity.id, kept_points: pendingPoints },
+    );
+    throw new Error("the instance id has been renewed");
   }
 
   /** The token, if the connection protects it. @throws if others on the network could read it. */

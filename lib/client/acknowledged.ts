@@ -8,6 +8,7 @@ import { BatchEncoder } from "../batches/codec.ts";
 import { enlarged } from "../base/bytes.ts";
 import type { Logger } from "../base/log.ts";
 import { messageOf } from "../base/errors.ts";
+import { checkOf, EMPTY_CHECK } from "../points/batch_check.ts";
 import { Batch } from "../points/measurement.ts";
 import type { BufferOptions, Outbox, Parcel, SenderStats } from "./outbox.ts";
 import { putVarint } from "../postcard.ts";
@@ -19,6 +20,8 @@ import { Wakeup } from "../base/waiting.ts";
 const WINDOW_POINTS = 256 * 1024;
 /** Batches that may wait for one. */
 const WINDOW_BATCHES = 8192;
+/** How long a batch of an earlier run of the process may take to be read from the journal, in ms. */
+const READ_MS = 1000;
 /** How long a hop gathers points of its clients, at most, in ms. */
 const PASSING_MS = 50;
 /** Bytes of sender, discriminant and number before a batch, at most. */
@@ -66,6 +69,32 @@ export class AcknowledgedSender {
   }
 
   /**
+   * Compares the last batch that the server has with the one that this journal has under its number, where it is still
+   * here: another client may use the same instance id.
+   *
+   * @returns `false` if they differ. @throws if the signal is aborted.
+   */
+  async isSame({ last }: Welcomed, signal: AbortSignal): Promise<boolean> {
+    const outbox = this.#outbox;
+    const { reader } = outbox;
+    if (!last) return true;
+    // After a restart it may have been acknowledged, and still be in the journal.
+    while (reader.position + 1 < last.sequence && reader.pendingPoints > outbox.points && !this.#isFull) {
+      const state = await reader.wait(READ_MS, signal);
+      signal.throwIfAborted();
+      if (state !== "ready") break;
+      outbox.take();
+    }
+    const parcel = outbox.find(last.sequence);
+    return !parcel || last.check === EMPTY_CHECK || last.check === checkOf(parcel.batch);
+  }
+
+  /** No more batches may be under way. */
+  get #isFull(): boolean {
+    return this.#outbox.points >= WINDOW_POINTS || this.#outbox.parcels.length >= WINDOW_BATCHES;
+  }
+
+  /**
    * Sends the batches that are not acknowledged again, then new ones, until the journal has ended and all are
    * acknowledged.
    *
@@ -91,7 +120,7 @@ export class AcknowledgedSender {
 
     while (true) {
       signal.throwIfAborted();
-      if (outbox.points >= WINDOW_POINTS || outbox.parcels.length >= WINDOW_BATCHES) {
+      if (this.#isFull) {
         // Acknowledgements may arrive while this waits for the socket.
         if (this.#length > 0) await this.#flush(conn);
         else await this.#wakeup.wait(Infinity, signal);

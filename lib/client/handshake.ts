@@ -38,6 +38,8 @@ export interface Introduction {
   clientName: string;
   /** The instance id, by which a server of ours identifies this client. */
   instance: string;
+  /** The instance id before, if another client uses it as well. */
+  previous: string | undefined;
   /** The token, `""` for none; only a server of ours gets it. @throws if it must not be sent on this connection */
   token: () => string;
   /** The address of the server, for messages. */
@@ -122,9 +124,9 @@ export async function greet(conn: Dialled, introduction: Introduction): Promise<
 async function introduce(
   conn: Dialled,
   frames: FrameReader,
-  { clientName, instance, token }: Introduction,
+  { clientName, instance, previous, token }: Introduction,
 ): Promise<Welcome> {
-  await writeAll(conn, encodeFrame(clientName, { type: "hello", instance, token: token() }));
+  await writeAll(conn, encodeFrame(clientName, { type: "hello", instance, token: token(), previous }));
   const reply = await readAnswer(conn, frames, "welcome", "refuse");
   if (reply.type === "refuse") throw new Error(`the server refuses this client: ${reply.reason}`);
   return reply;

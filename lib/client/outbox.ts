@@ -59,6 +59,12 @@ export class Outbox {
     return parcels[low];
   }
 
+  /** The parcel with this number, if it is here. */
+  find(sequence: number): Parcel | undefined {
+    const parcel = this.after(sequence - 1);
+    return parcel?.sequence === sequence ? parcel : undefined;
+  }
+
   /** The oldest `count` parcels are safe. @returns their points */
   commit(count: number): number {
     let points = 0;

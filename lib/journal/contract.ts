@@ -33,6 +33,11 @@ export interface BatchReader {
   /** Number of the batch that the journal took last. No batch that was ever read has a larger one. */
   readonly lastPosition: number;
   /**
+   * Whether this journal may have given a batch that number, in this process or in an earlier one. A number that it
+   * cannot have used is of a copy of the journal.
+   */
+  isOwn(number: number): boolean;
+  /**
    * Id of the journal that the numbers belong to, 32 hexadecimal digits; `null` where they mean nothing after the end
    * of the process. An output that stores its position stores both.
    */

@@ -52,6 +52,10 @@ class MemoryReader implements BatchReader {
     return this.#journal.lastPosition;
   }
 
+  isOwn(number: number): boolean {
+    return number <= this.lastPosition;
+  }
+
   get pendingPoints(): number {
     return this.#journal.pointsFrom(this.committed);
   }

@@ -6,6 +6,7 @@
  * A client of ours numbers its batches, and presents an instance id with which the numbers go; real agents do neither.
  */
 import { deadline } from "@std/async/deadline";
+import { RecentChecks } from "./batch_check.ts";
 
 /** How long outputs may take to say what they have of a client. */
 const SOURCE_MS = 5000;
@@ -47,6 +48,8 @@ class Numbering {
   accepted = 0;
   /** The last batch that a crash of this process cannot take away. */
   durable = 0;
+  /** What the last batches were. */
+  readonly checks = new RecentChecks();
   /** The records of the names that the instance has used. */
   readonly records = new Set<ClientRecord>();
 

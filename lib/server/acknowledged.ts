@@ -4,6 +4,7 @@
  */
 import type { BatchBuilder } from "../points/batch_builder.ts";
 import { BatchCodecError, BatchDecoder } from "../batches/codec.ts";
+import { checkOf } from "../points/batch_check.ts";
 import type { ClientRecord } from "../points/origins.ts";
 import type { ClientMetrics } from "./client_metrics.ts";
 import type { FrameReader } from "../wire/frames.ts";
@@ -64,13 +65,15 @@ export class AcknowledgedReceiver implements Disposable {
   longNames = 0;
   /** Number of the last batch on this connection. */
   #sequence = 0;
+  readonly #welcomed: number;
   #acknowledged: number;
   #saidMs = performance.now();
   #saying = false;
 
+  /** @param welcomed The last batch that the client has been told is safe. */
   constructor(options: AcknowledgedReceiverOptions, welcomed: number) {
     this.#options = options;
-    this.#acknowledged = welcomed;
+    this.#acknowledged = this.#welcomed = welcomed;
     const { client, metrics, builder } = options;
     this.#store = builder.store;
     this.#decoder = new BatchDecoder({
@@ -121,7 +124,7 @@ export class AcknowledgedReceiver implements Disposable {
    * Takes the message that `frames` has found.
    *
    * @returns how many points of it are kept; 0 for a batch that was taken before.
-   * @throws {ProtocolViolation} if it is not a batch.
+   * @throws {ProtocolViolation} if it is not a batch, or is another one than the batch that had its number.
    * @throws {PostcardError | BatchCodecError} if it is malformed; nothing of it is kept then.
    */
   take(frames: FrameReader): number {
@@ -142,11 +145,15 @@ export class AcknowledgedReceiver implements Disposable {
     if (sequence <= client.accepted) {
       const discarded = this.#discarded ??= new Batch();
       this.#decoder.decode(bytes, reader.offset, reader.end, () => discarded);
+      // It was told about what came before.
+      if (sequence > this.#welcomed) this.#compare(sequence, discarded);
       client.receivedPoints += discarded.length;
       client.duplicatePoints += discarded.length;
       stats.duplicatePoints += discarded.length;
       discarded.clear();
       this.#sequence = sequence;
+      // It may be safe already.
+      this.acknowledge();
       return 0;
     }
     let before = 0;
@@ -156,16 +163,29 @@ export class AcknowledgedReceiver implements Disposable {
       return room;
     });
     const received = batch.length - before;
+    const check = checkOf(batch, before);
     if (this.#hasRefused) batch.retain(before, (series) => this.#isTaken(series));
     const points = batch.length - before;
     batch.credit(client, sequence);
     builder.add(batch);
     this.#sequence = client.numbers.accepted = sequence;
+    client.numbers.checks.add(sequence, check);
     client.receivedPoints += received;
     client.rejectedPoints += received - points;
     stats.points += points;
     stats.rejectedPoints += received - points;
     return points;
+  }
+
+  /** @throws {ProtocolViolation} if another connection has brought another batch under this number. */
+  #compare(sequence: number, batch: Batch): void {
+    const { numbers, instance } = this.#options.client;
+    if (numbers.checks.of(sequence) === checkOf(batch)) return;
+    batch.clear();
+    throw new ProtocolViolation(
+      `its batch ${sequence} is not the batch ${sequence} that the server has: two clients use the instance id ` +
+        `${instance} (was a machine cloned, or a state directory copied?)`,
+    );
   }
 
   #isTaken(series: number): boolean {

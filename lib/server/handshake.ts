@@ -145,7 +145,7 @@ export class ServerHandshake {
     if (discriminant !== MESSAGE.hello) {
       throw new ProtocolViolation(`message number ${discriminant} instead of an introduction`);
     }
-    const { instance, token } = readControlMessage(reader, discriminant) as Hello;
+    const { instance, token, previous } = readControlMessage(reader, discriminant) as Hello;
     const grant = this.#admit(name, token);
     if (typeof grant === "string") {
       await writeAll(conn, encodeFrame("", { type: "refuse", reason: grant }));
@@ -169,7 +169,15 @@ export class ServerHandshake {
       stats,
       onRefusedMetric,
     }, sequence);
-    await writeAll(conn, encodeFrame("", { type: "welcome", sequence, maxSeries }));
+    if (previous !== undefined) {
+      const fields = { client: name, address: this.#address, instance, previous };
+      this.#shared.log.warn(
+        "A client changed its instance id, because another client uses it as well",
+        fields,
+      );
+    }
+    const last = client.numbers.checks.upTo(sequence);
+    await writeAll(conn, encodeFrame("", { type: "welcome", sequence, maxSeries, last }));
     return receiver;
   }
 

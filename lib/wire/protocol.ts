@@ -2,6 +2,7 @@
  * The messages of the relay protocol, version 2, and their frames: see docs/protocol.md. Measurements have a codec of
  * their own, on columns: {@linkcode ./point_decoder.ts} and {@linkcode ./point_encoder.ts}.
  */
+import type { BatchCheck } from "../points/batch_check.ts";
 import type { Metric, ValueType } from "../points/measurement.ts";
 import { PostcardError, type PostcardReader, PostcardWriter } from "../postcard.ts";
 
@@ -90,6 +91,8 @@ export interface Hello {
   readonly instance: string;
   /** Shows that the client may use its name; `""` where it has none. */
   readonly token: string;
+  /** The instance id that the client had before, if it found that another client uses that one as well. */
+  readonly previous?: string | undefined;
 }
 
 /** The server's answer to {@linkcode Hello}. */
@@ -99,6 +102,8 @@ export interface Welcome {
   readonly sequence: number;
   /** The dictionary of the client's stream must not have more series than this at one time. */
   readonly maxSeries: number;
+  /** What the server took for the client's last batch up to `sequence`, if it remembers that. */
+  readonly last?: BatchCheck | undefined;
 }
 
 /** Instead of {@linkcode Welcome}: the server does not take this client, and closes. */
@@ -149,9 +154,19 @@ export function readControlMessage(reader: PostcardReader, discriminant: number)
         })),
       };
     case MESSAGE.hello:
-      return { type: "hello", instance: readInstance(reader), token: reader.string() };
+      return {
+        type: "hello",
+        instance: readInstance(reader),
+        token: reader.string(),
+        previous: isMore(reader) && reader.bool() ? readInstance(reader) : undefined,
+      };
     case MESSAGE.welcome:
-      return { type: "welcome", sequence: readSequence(reader), maxSeries: reader.u32() };
+      return {
+        type: "welcome",
+        sequence: readSequence(reader),
+        maxSeries: reader.u32(),
+        last: isMore(reader) ? readCheck(reader) : undefined,
+      };
     case MESSAGE.refuse:
       return { type: "refuse", reason: reader.string() };
     case MESSAGE.acknowledge:
@@ -163,6 +178,18 @@ export function readControlMessage(reader: PostcardReader, discriminant: number)
         `message ${discriminant} is not a control message`,
       );
   }
+}
+
+/** Whether a field follows that earlier versions do not send. They ignore what later ones append. */
+function isMore(reader: PostcardReader): boolean {
+  return reader.remaining > 0;
+}
+
+/** Number 0 stands for none. */
+function readCheck(reader: PostcardReader): BatchCheck | undefined {
+  const sequence = readSequence(reader);
+  const check = reader.u32();
+  return sequence > 0 ? { sequence, check } : undefined;
 }
 
 function readInstance(reader: PostcardReader): string {
@@ -205,9 +232,12 @@ function writeControlMessage(writer: PostcardWriter, message: ControlMessage): v
       break;
     case "hello":
       writer.discriminant(MESSAGE.hello).raw(instanceBytes(message.instance)).string(message.token);
+      writer.bool(message.previous !== undefined);
+      if (message.previous !== undefined) writer.raw(instanceBytes(message.previous));
       break;
     case "welcome":
       writer.discriminant(MESSAGE.welcome).u64(message.sequence).u32(message.maxSeries);
+      writer.u64(message.last?.sequence ?? 0).u32(message.last?.check ?? 0);
       break;
     case "refuse":
       writer.discriminant(MESSAGE.refuse).string(message.reason);

@@ -384,7 +384,7 @@ Deno.test("a client whose server has more than its journal continues under a new
   await using server = await AcknowledgingServer.accept(listener, 0);
   assert.notEqual(server.hello.instance, id);
   assert.deepEqual((await server.receive())!.values, upTo(3));
-  assert.equal(client.logs.matching(/ERROR.*restored or copied/).length, 1);
+  assert.equal(client.logs.matching(/ERROR.*was a machine cloned/).length, 1);
 });
 
 Deno.test("a client changes from a server of ours to a real one and back, and loses nothing", async () => {

@@ -1,6 +1,7 @@
 /** What the parts of an open journal share. */
 import { messageOf } from "../../base/errors.ts";
 import type { ClientTable } from "../../points/origins.ts";
+import { type Identity, mayHaveUsed } from "./format/identity.ts";
 import type { Ledger } from "./ledger.ts";
 import type { DiskJournalStats, Settings } from "./options.ts";
 import type { Quarantine } from "./quarantine.ts";
@@ -46,6 +47,8 @@ export class Core implements CoreParts {
   readonly firstOfSession: number;
   /** The journal's id. */
   id: string;
+  /** Whether this journal may have used a number, see {@linkcode mayHaveUsed}. */
+  readonly isOwn: (number: number) => boolean;
   /** No more batches will come. */
   ended = false;
   /** Nothing is read any more. */
@@ -55,8 +58,9 @@ export class Core implements CoreParts {
   /** Has a segment no longer written to, if it was. */
   seal: (segment: Segment) => Promise<void> = () => Promise.resolve();
 
-  constructor(id: string, parts: CoreParts) {
-    this.id = id;
+  constructor(identity: Identity, parts: CoreParts) {
+    this.id = identity.id;
+    this.isOwn = (number) => mayHaveUsed(identity, number);
     this.settings = parts.settings;
     this.stats = parts.stats;
     this.ledger = parts.ledger;

@@ -82,12 +82,15 @@ export class DiskJournal implements Journal, AsyncDisposable {
       const known = Math.max(found.next, ...[...cursors.values()].map((position) => position ?? 0));
       const opening = { ...settings, identity: readIdentity(files, directory), cursors, found, known };
       const beginnings = await beginNewOutputs(opening);
-      const identity = await identify(files, directory, settings.host, known, log, outputsOf(opening));
+      const identity = await identify(files, directory, settings.host, known, log, {
+        outputs: outputsOf(opening),
+        random: settings.random,
+      });
       await settleDamage(found, identity.numbers, { directory, files, log, times });
       const segments = new Segments(found.segments, stats, files, log);
       const ledger = new Ledger(found.end, () => times.wallMs(), settings.maxClients);
       const tail = new Tail(identity.numbers);
-      const core = new Core(identity.id, { settings, stats, ledger, segments, tail, quarantine });
+      const core = new Core(identity, { settings, stats, ledger, segments, tail, quarantine });
       return new DiskJournal(core, identity, lock, cursors, found, beginnings);
     } catch (error) {
       lock.close();

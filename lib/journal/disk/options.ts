@@ -47,6 +47,8 @@ export interface DiskJournalOptions {
   newOutputs?: "now" | "oldest";
   /** Told of points that were dropped. */
   onDrop?: (points: number) => void;
+  /** At least 0, less than 1: how many more numbers than necessary a start leaves out. @default {Math.random} */
+  random?: () => number;
   /** @default the system's */
   files?: Files;
   /** @default the system's */
@@ -76,6 +78,7 @@ export function complete(options: DiskJournalOptions): Settings {
     quarantineBytes: 256 * 1024 ** 2,
     newOutputs: "now",
     onDrop: () => {},
+    random: Math.random,
     files: SYSTEM_FILES,
     ...Object.fromEntries(
       Object.entries(options).filter(([, value]) => value !== undefined),

@@ -74,6 +74,10 @@ export class DiskReader implements BatchReader {
     return this.#core.tail.next - 1;
   }
 
+  isOwn(number: number): boolean {
+    return number <= this.lastPosition && this.#core.isOwn(number);
+  }
+
   /** Everything before this number is committed, or will never come. */
   get committed(): number {
     return this.#read[0]?.entry.number ?? this.#ahead[0]?.number ?? this.nextNumber;

@@ -98,6 +98,10 @@ export class ReplayReader implements BatchReader {
     return this.#journal.entries.at(-1)?.number ?? -1;
   }
 
+  isOwn(number: number): boolean {
+    return number <= this.lastPosition;
+  }
+
   get pendingPoints(): number {
     return this.#journal.entries.slice(this.committed).reduce((sum, { points }) => sum + points().length, 0);
   }

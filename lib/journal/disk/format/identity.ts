@@ -13,7 +13,12 @@ export interface Identity {
   readonly numbers: number;
   /** The outputs that the journal has had; absent where a version that did not write them down made the file. */
   readonly outputs?: readonly string[];
+  /** Earlier starts, the last one first; nothing is known of those before. */
+  readonly runs: readonly Run[];
 }
+
+/** The numbers of one start: from its first one to before the end of what any file knew of at the next start. */
+type Run = readonly [first: number, end: number];
 
 /** Numbers above this are of no journal. */
 export const MAX_NUMBER = 2 ** 52;
@@ -23,8 +28,15 @@ export const MAX_NUMBER = 2 ** 52;
  * number may stand for two batches. At a million records a second, these are the records of a quarter of an hour.
  */
 export const SPARE_NUMBERS = 1_000_000_000;
+/**
+ * Up to this many more numbers are left out, at random: two journals that are copies of each other use other numbers
+ * from their next starts on.
+ */
+const RANDOM_NUMBERS = 100 * SPARE_NUMBERS;
+/** Starts that the file remembers. */
+const MAX_RUNS = 12;
 /** So much that the next one is not longer. */
-const FILE_BYTES = 512;
+const FILE_BYTES = 1024;
 /** More than the file has. */
 const MAX_BYTES = 4096;
 
@@ -32,12 +44,15 @@ const pathOf = (directory: string) => `${directory}/journal.id`;
 
 function parse(text: string): Identity | null {
   try {
-    const { id, host, numbers, outputs } = JSON.parse(text);
-    const good = /^[0-9a-f]{32}$/.test(id) && typeof host === "string" && Number.isSafeInteger(numbers) &&
-      numbers >= 0 && numbers <= MAX_NUMBER;
-    if (!good) return null;
+    const { id, host, numbers, outputs, runs } = JSON.parse(text);
+    const isNumber = (value: unknown) =>
+      Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= MAX_NUMBER;
+    if (!/^[0-9a-f]{32}$/.test(id) || typeof host !== "string" || !isNumber(numbers)) return null;
+    const isRun = (run: unknown) => Array.isArray(run) && run.length === 2 && run.every(isNumber);
+    const areRuns = Array.isArray(runs) && runs.every(isRun);
+    const identity = { id, host, numbers, runs: areRuns ? runs : [] };
     const areNames = Array.isArray(outputs) && outputs.every((name) => typeof name === "string");
-    return areNames ? { id, host, numbers, outputs } : { id, host, numbers };
+    return areNames ? { ...identity, outputs } : identity;
   } catch {
     return null;
   }
@@ -64,7 +79,8 @@ export async function saveIdentity(files: Files, directory: string, identity: Id
  * processes with one id would have their data taken for duplicates of each other's.
  *
  * @param known Behind every record number that other files know of.
- * @param outputs The outputs from now on. @default those that it has had
+ * @param options `outputs`: the outputs from now on, those that it has had by default; `random`: at least 0 and less
+ * than 1.
  */
 export async function identify(
   files: Files,
@@ -72,7 +88,7 @@ export async function identify(
   host: string,
   known: number,
   log: Logger,
-  outputs?: readonly string[],
+  { outputs, random = Math.random }: { outputs?: readonly string[] | undefined; random?: () => number } = {},
 ): Promise<Identity> {
   const before = readIdentity(files, directory);
   const id = before?.host === host ? before.id : newJournalId();
@@ -83,8 +99,12 @@ export async function identify(
   }
   // A directory that never was a journal has no numbers that anybody could know.
   const isNew = before === undefined && known === 0;
-  const numbers = isNew ? 0 : Math.max(known, before?.numbers ?? 0) + SPARE_NUMBERS;
-  const identity: Identity = { id, host, numbers, outputs: outputs ?? before?.outputs };
+  const numbers = isNew
+    ? 0
+    : Math.max(known, before?.numbers ?? 0) + SPARE_NUMBERS + Math.floor(random() * RANDOM_NUMBERS);
+  const last: Run[] = before ? [[before.numbers, Math.max(known, before.numbers)]] : [];
+  const runs = [...last, ...before?.runs ?? []].slice(0, MAX_RUNS);
+  const identity: Identity = { id, host, numbers, outputs: outputs ?? before?.outputs, runs };
   try {
     await saveIdentity(files, directory, identity);
   } catch (error) {
@@ -93,4 +113,14 @@ export async function identify(
     return { ...identity, numbers: numbers + SPARE_NUMBERS * (1 + Math.floor(Math.random() * 1000)) };
   }
   return identity;
+}
+
+/**
+ * Whether a journal may have given a batch that number. What it sent and did not write to disk before it was killed has
+ * numbers that no file knows of; they are less than {@linkcode SPARE_NUMBERS}.
+ */
+export function mayHaveUsed({ numbers, runs }: Identity, number: number): boolean {
+  if (number >= numbers) return true;
+  for (const [first, end] of runs) if (number >= first) return number < end + SPARE_NUMBERS;
+  return true;
 }

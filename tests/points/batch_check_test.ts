@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { BatchDecoder, BatchEncoder } from "../../lib/batches/codec.ts";
+import { checkOf, EMPTY_CHECK, RecentChecks } from "../../lib/points/batch_check.ts";
+import { Batch } from "../../lib/points/measurement.ts";
+import { numbered, NUMBERS } from "../kit/points.ts";
+
+function batchOf(...rows: [seconds: number, nanos: number, value: number][]): Batch {
+  const batch = new Batch();
+  for (const [seconds, nanos, value] of rows) batch.push(NUMBERS, seconds, nanos, value);
+  return batch;
+}
+
+Deno.test("the check of a batch differs with any time, value, order or number of points", () => {
+  const rows: [number, number, number][] = [[1_700_000_000, 1, 1.5], [1_700_000_001, 2, 2.5]];
+  const [a, b] = rows;
+  const checks = [
+    checkOf(batchOf(...rows)),
+    checkOf(batchOf(b, a)),
+    checkOf(batchOf(a)),
+    checkOf(batchOf(a, [1_700_000_002, 2, 2.5])),
+    checkOf(batchOf(a, [1_700_000_001, 3, 2.5])),
+    checkOf(batchOf(a, [1_700_000_001, 2, 2.500001])),
+    checkOf(batchOf()),
+  ];
+  assert.equal(new Set(checks).size, checks.length);
+  assert.equal(checks.at(-1), EMPTY_CHECK);
+  assert.equal(checks[0], checkOf(batchOf(...rows)));
+});
+
+Deno.test("a batch has the same check at both ends of a connection, and as rows of a larger batch", () => {
+  const batch = numbered(100, 7);
+  const decoded = new BatchDecoder().decode(new BatchEncoder().encode(batch).slice());
+  assert.equal(checkOf(decoded), checkOf(batch));
+  const larger = numbered(3);
+  for (let row = 0; row < batch.length; row++) larger.pushFrom(batch, row);
+  assert.equal(checkOf(larger, 3), checkOf(batch));
+});
+
+Deno.test("recent checks are found by number, and those long ago are forgotten", () => {
+  const checks = new RecentChecks();
+  assert.equal(checks.upTo(1000), undefined);
+  for (let n = 1; n <= 2000; n++) checks.add(2 * n, n);
+  assert.equal(checks.of(4000), 2000);
+  assert.equal(checks.of(3999), undefined);
+  assert.deepEqual(checks.upTo(3999), { sequence: 3998, check: 1999 });
+  assert.equal(checks.of(3600), 1800, "at least 256 are kept");
+  assert.equal(checks.of(2000), undefined);
+});

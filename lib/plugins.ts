@@ -1,4 +1,5 @@
 /** Every plugin of the product, in the order in which `config regen` shows them. */
+import { cgroups } from "./inputs/cgroups.ts";
 import { graceHopper } from "./inputs/grace_hopper.ts";
 import { hwmon } from "./inputs/hwmon.ts";
 import { jetson } from "./inputs/jetson.ts";
@@ -22,6 +23,7 @@ export const plugins: readonly Plugin[] = [
   graceHopper,
   jetson,
   powerSupply,
+  cgroups,
   relayServer,
   relayClient,
   csv,

@@ -4,9 +4,19 @@ import assert from "node:assert/strict";
 /** Folders of testcases: `INPUT/CASE/STATE/{proc,sys}`. */
 export const CASES: string = new URL("../testdata/inputs/", import.meta.url).pathname;
 
+/** Thousands of small files: in memory, where there is a place for it. */
+function makeFolder(): string {
+  const prefix = "alumet-relay-tree-";
+  try {
+    return Deno.makeTempDirSync({ dir: "/dev/shm", prefix });
+  } catch {
+    return Deno.realPathSync(Deno.makeTempDirSync({ prefix }));
+  }
+}
+
 /** A temporary folder with proc/, sys/ and dev/. Paths in it are relative to the folder. */
 export class Tree implements Disposable {
-  readonly root: string = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "alumet-relay-tree-" }));
+  readonly root: string = makeFolder();
   readonly proc = `${this.root}/proc`;
   readonly sys = `${this.root}/sys`;
   readonly dev = `${this.root}/dev`;

@@ -28,6 +28,8 @@ export const GONE = 0;
 export const DENIED = -1;
 /** This process has too many open files. */
 export const TOO_MANY_OPEN = -2;
+/** Any other error: a driver may answer with whatever it likes. */
+const FAILED = -3;
 
 /** Enough for any file of a process; larger files enlarge the buffer. */
 const BUFFER_BYTES = 64 * 1024;
@@ -199,9 +201,19 @@ export class ProcFile {
     return length;
   }
 
+  /** {@linkcode ProcFile.read}, with {@linkcode FAILED} for whatever else goes wrong. */
+  tryRead(whole = false): number {
+    try {
+      return this.read(whole);
+    } catch {
+      this.#files.scanner.start(this.#files.buffer, 0);
+      return FAILED;
+    }
+  }
+
   /** The whole file as text, read again; `undefined` where it cannot be read. */
   text(): string | undefined {
-    const length = this.read(true);
+    const length = this.tryRead(true);
     return length > 0 ? textOf(this.#files.buffer.subarray(0, length)) : undefined;
   }
 

@@ -40,19 +40,9 @@ export class NumberFile {
   }
 
   #read(): boolean {
-    try {
-      const length = this.#file.read();
-      this.failure = length > 0
-        ? undefined
-        : length === DENIED
-        ? "denied"
-        : length === GONE
-        ? "gone"
-        : "failed";
-    } catch {
-      // A driver may answer a read with any error: EIO, ENODATA, EAGAIN.
-      this.failure = "failed";
-    }
+    const length = this.#file.tryRead();
+    if (length > 0) this.failure = undefined;
+    else this.failure = length === DENIED ? "denied" : length === GONE ? "gone" : "failed";
     return this.failure === undefined;
   }
 

@@ -17,6 +17,7 @@ export const BYTE = { base: "By", prefix: "" };
 export const JOULE = { base: "J", prefix: "" };
 export const WATT = { base: "W", prefix: "" };
 export const PERCENT = { base: "%", prefix: "" };
+export const MICROSECOND = { base: "s", prefix: "micro" };
 export const MILLISECOND = { base: "s", prefix: "milli" };
 export const NANOSECOND = { base: "s", prefix: "nano" };
 

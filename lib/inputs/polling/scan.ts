@@ -102,6 +102,18 @@ export class Scanner {
     return true;
   }
 
+  /** Goes behind the text, if it is in this line. */
+  skipTo(text: Uint8Array): boolean {
+    const before = this.position;
+    for (; this.position < this.end && this.bytes[this.position] !== NEWLINE; this.position++) {
+      if (!this.startsWith(text)) continue;
+      this.position += text.length;
+      return true;
+    }
+    this.position = before;
+    return false;
+  }
+
   /** Goes to the start of the next line; false at the end. */
   nextLine(): boolean {
     const newline = this.bytes.indexOf(NEWLINE, this.position);

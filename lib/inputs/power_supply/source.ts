@@ -104,13 +104,8 @@ class Supply {
   }
 
   #powerSeries(): Series {
-    let status = "Unknown";
-    try {
-      status = this.#status.text()?.trim() ?? status;
-    } catch {
-      // A driver may answer with any error.
-    }
-    if (!STATUSES.has(status)) status = "Unknown";
+    const text = this.#status.text()?.trim() ?? "";
+    const status = STATUSES.has(text) ? text : "Unknown";
     let series = this.#power.get(status);
     if (!series) {
       const attributes: Attribute[] = [...this.#attributes, ["status", status]];

@@ -197,6 +197,14 @@ class Agent {
   /** A process that does not measure its own machine has no use for other programs and foreign code. */
   async #dropPermissions(): Promise<void> {
     if (this.#settings.plugins.some(({ plugin }) => plugin.isLocal)) return;
+    const { specialPath } = await import("./agent/special_paths.ts");
+    const path = specialPath([this.#stateDirectory, this.#settings.plugins.map(({ config }) => config)]);
+    if (path !== undefined) {
+      return this.#log.warn(
+        "Permissions to start programs and to load code are kept: without them Deno opens nothing below /dev, /proc and /sys",
+        { path },
+      );
+    }
     for (const name of ["run", "ffi", "import"] as const) await Deno.permissions.revoke({ name });
     this.#log.debug("Permissions are given up", { permissions: "run,ffi,import" });
   }
@@ -294,7 +302,9 @@ class Agent {
     const settle = (name: string, work: Promise<void>) =>
       work.catch((error) => {
         if (this.#abandon.signal.aborted) return;
-        this.#log.error(`${name} failed`, { error: String(error?.stack ?? error) });
+        if (!(error instanceof ExitError)) {
+          this.#log.error(`${name} failed`, { error: String(error?.stack ?? error) });
+        }
         this.#fail(error);
       });
 

@@ -181,7 +181,7 @@ export const FLAGS: readonly FlagDeclaration[] = [
   {
     name: "output-file",
     value: "PATH",
-    doc: "Write measurements to this CSV file (plugins.csv.output_path).",
+    doc: "Write measurements to this CSV file, or with - to standard output (plugins.csv.output_path).",
   },
   {
     name: "state-dir",

@@ -21,7 +21,7 @@ function rotates({ output_path, rotate_size, rotate_interval }: Rotating): boole
 export const config = table({
   output_path: text({
     doc:
-      "The file, absolute or relative to the working directory. `%Y %m %d %H %M %S %F %j` stand for the time of " +
+      "The file, absolute or relative to the working directory; `-` is standard output. `%Y %m %d %H %M %S %F %j` stand for the time of " +
       "writing in UTC, `%%` for a percent sign, `{client}` for the client that points come from.",
     default: "alumet-output.csv",
     check: (value) => PathPattern.problem(value),

@@ -1,6 +1,6 @@
 /** One file that rows are appended to: how it is begun or found again, and written. */
 import type { Clock } from "../../base/clock.ts";
-import { messageOf } from "../../base/errors.ts";
+import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { Complaint } from "../../base/complaint.ts";
@@ -8,6 +8,7 @@ import { closeQuietly } from "../../base/waiting.ts";
 import { type CsvFormat, CsvRenderer } from "./format.ts";
 import { RowBuffer } from "../rendering/numbers.ts";
 import { columnsOf, MAX_HEADER_BYTES } from "./header.ts";
+import { type Opened, openForAppending } from "./opening.ts";
 import type { PathPattern } from "./path.ts";
 import type { SeriesTexts } from "../rendering/series_texts.ts";
 
@@ -57,13 +58,7 @@ export class BufferPool {
   }
 }
 
-export function openForAppending(path: string): Promise<Deno.FsFile> {
-  return Deno.open(path, { append: true, create: true, read: true });
-}
-
 export class CsvFile {
-  /** A regular file, and no pipe or device: it can be found again, and cut. */
-  readonly isRegular: boolean;
   readonly inode: number;
   readonly born: number | null;
   /** It was empty when it was opened. */
@@ -75,7 +70,9 @@ export class CsvFile {
   /** When the file was last written to before it was opened, in ms. */
   readonly modifiedMs: number;
   readonly #context: FileContext;
-  readonly #handle: Deno.FsFile;
+  readonly #handle: Opened["handle"];
+  /** The same, if it is a regular file: it can be found again, and cut. */
+  readonly #file: Deno.FsFile | null;
   /** Syncing through another one does not keep writes waiting. */
   #syncHandle: Deno.FsFile | null = null;
   #buffer: RowBuffer | null = null;
@@ -91,17 +88,17 @@ export class CsvFile {
   private constructor(
     readonly path: string,
     readonly renderer: CsvRenderer,
-    handle: Deno.FsFile,
-    info: Deno.FileInfo,
+    { handle, file }: Opened,
+    info: Deno.FileInfo | null,
     context: FileContext,
   ) {
     this.#handle = handle;
+    this.#file = file;
     this.#context = context;
-    this.isRegular = info.isFile;
-    this.inode = info.ino ?? 0;
-    this.born = info.birthtime?.getTime() ?? null;
-    this.modifiedMs = info.mtime?.getTime() ?? 0;
-    this.size = this.safeSize = this.#written = info.isFile ? info.size : 0;
+    this.inode = info?.ino ?? 0;
+    this.born = info?.birthtime?.getTime() ?? null;
+    this.modifiedMs = info?.mtime?.getTime() ?? 0;
+    this.size = this.safeSize = this.#written = info?.size ?? 0;
     this.#complaint = new Complaint(context.clock);
   }
 
@@ -110,27 +107,27 @@ export class CsvFile {
    * first such file beside it.
    *
    * @param columns Of attributes, for a new file.
-   * @param handle Of `path`, if it is open already. It is closed where another file is taken, or on an error.
+   * @param opened `path`, if it is open already. It is closed where another file is taken, or on an error.
    * @throws what the file system throws.
    */
   static async open(
     path: string,
     columns: () => readonly string[],
     context: FileContext,
-    handle: Deno.FsFile | null = null,
+    opened: Opened | null = null,
   ): Promise<CsvFile> {
     const { log, format, texts, pattern } = context;
     for (let n = 0; n <= MAX_SIBLINGS; n++) {
       const candidate = n === 0 ? path : pattern.sibling(path, n);
-      handle ??= await openForAppending(candidate);
+      opened ??= await openForAppending(candidate);
       try {
-        const info = await handle.stat();
-        const isNew = !info.isFile || info.size === 0;
-        const found = isNew ? columns() : columnsOf(await readStart(handle, MAX_HEADER_BYTES), format);
+        const info = opened.file && await opened.file.stat();
+        const isNew = !info || info.size === 0;
+        const found = isNew ? columns() : columnsOf(await readStart(opened.file!, MAX_HEADER_BYTES), format);
         if (found) {
           const renderer = new CsvRenderer(found, format, texts);
-          const file = new CsvFile(candidate, renderer, handle, info, context);
-          handle = null;
+          const file = new CsvFile(candidate, renderer, opened, info, context);
+          opened = null;
           file.isNew = isNew;
           if (isNew) file.#begin();
           else await file.#continue(info.size);
@@ -140,8 +137,8 @@ export class CsvFile {
           return file;
         }
       } finally {
-        handle?.close();
-        handle = null;
+        opened?.handle.close();
+        opened = null;
       }
     }
     throw new Error(`there are ${MAX_SIBLINGS} files beside it already`);
@@ -159,9 +156,9 @@ export class CsvFile {
       file: this.path,
       bytes: size,
     });
-    await this.#handle.seek(size - 1, Deno.SeekMode.Start);
+    await this.#file!.seek(size - 1, Deno.SeekMode.Start);
     const last = new Uint8Array(1);
-    await this.#handle.read(last);
+    await this.#file!.read(last);
     if (last[0] === 10) return;
     log.warn("The file ends in half a row, which is left as it is", { file: this.path });
     this.#put(new Uint8Array([10]));
@@ -226,6 +223,15 @@ export class CsvFile {
         this.#written += count;
         stats.bytes += count;
       } catch (error) {
+        if (error instanceof Deno.errors.BrokenPipe) {
+          throw new ExitError(
+            EXIT.unavailable,
+            `Nobody reads ${this.path} any more (plugins.csv.output_path)`,
+            {
+              cause: error,
+            },
+          );
+        }
         this.#complaint.add(() => {
           log.error("Cannot write, keeping the rows and trying again", {
             file: this.path,
@@ -244,26 +250,30 @@ export class CsvFile {
   /** Takes back the row of which only the beginning could be written. */
   async #cutHalfRow(written: Uint8Array): Promise<void> {
     const half = written.length - (written.lastIndexOf(10) + 1);
-    if (half === 0) return;
+    if (half === 0 || !this.#file) return;
     try {
-      const { isFile, size } = await this.#handle.stat();
-      if (isFile) await this.#handle.truncate(size - half);
+      await this.#file.truncate((await this.#file.stat()).size - half);
     } catch { /* whoever appends to the file next sees it */ }
   }
 
   /** Somebody else may write to the file too, or cut it. */
   async #compare(): Promise<void> {
     const now = performance.now();
-    if (!this.isRegular || now - this.#comparedMs < COMPARE_MS) return;
+    if (!this.#file || now - this.#comparedMs < COMPARE_MS) return;
     this.#comparedMs = now;
     try {
-      const { size } = await this.#handle.stat();
+      const { size } = await this.#file.stat();
       if (size === this.#written + this.#shift) return;
       if (this.#shift === 0) {
         this.#context.log.warn("Another program has changed the file", { file: this.path });
       }
       this.#shift = size - this.#written;
     } catch { /* the next one tells */ }
+  }
+
+  /** A regular file, not a pipe or a device. */
+  get isRegular(): boolean {
+    return this.#file !== null;
   }
 
   /** There are no rows in it. */
@@ -288,7 +298,7 @@ export class CsvFile {
 
   /** What is written cannot be lost any more. @throws what the file system throws; then it may be. */
   async sync(): Promise<void> {
-    if (!this.isRegular) return;
+    if (!this.#file) return;
     if (!this.#syncHandle) {
       const handle = await Deno.open(this.path).catch(() => null);
       const info = await handle?.stat();
@@ -297,7 +307,7 @@ export class CsvFile {
     }
     this.#syncingSince = performance.now();
     try {
-      await (this.#syncHandle ?? this.#handle).syncData();
+      await (this.#syncHandle ?? this.#file).syncData();
     } finally {
       this.#syncingSince = undefined;
     }
@@ -313,8 +323,9 @@ export class CsvFile {
   async cut(): Promise<void> {
     if (this.#buffer) this.#context.buffers.give(this.#buffer);
     this.#buffer = null;
-    const { size } = await this.#handle.stat();
-    if (size > this.safeSize) await this.#handle.truncate(this.safeSize);
+    if (this.#file && (await this.#file.stat()).size > this.safeSize) {
+      await this.#file.truncate(this.safeSize);
+    }
     this.#shift = 0;
     this.size = this.#written = this.safeSize;
     if (this.safeSize === 0) this.#begin();

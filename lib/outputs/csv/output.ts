@@ -7,7 +7,8 @@ import type { Output, PluginContext } from "../../plugin.ts";
 import { Archive } from "./archive.ts";
 import { CommitByPosition, CommitWhenWritten } from "./commit.ts";
 import type { CsvConfig } from "./config.ts";
-import { BufferPool, type FileContext, openForAppending } from "./file.ts";
+import { BufferPool, type FileContext } from "./file.ts";
+import { type Opened, openForAppending, pathOf } from "./opening.ts";
 import { type FilePosition, PositionFile, PositionInUse } from "./position.ts";
 import { PathPattern } from "./path.ts";
 import { SeriesTexts } from "../rendering/series_texts.ts";
@@ -34,42 +35,40 @@ export class CsvOutput implements Output {
   #config: CsvConfig;
   readonly #pattern: PathPattern;
   readonly #positions: PositionFile | null;
-  #handle: Deno.FsFile | null;
+  #opened: Opened | null;
   #writer: CsvWriter | null = null;
   #archive: Archive | null = null;
 
   private constructor(
     config: CsvConfig,
-    handle: Deno.FsFile | null,
+    opened: Opened | null,
     positions: PositionFile | null,
     context: CsvContext,
   ) {
     this.#config = config;
-    this.#pattern = new PathPattern(config.output_path);
-    this.#handle = handle;
+    this.#pattern = new PathPattern(pathOf(config.output_path));
+    this.#opened = opened;
     this.#positions = positions;
     this.#context = context;
   }
 
   /** @throws {ExitError} when the file cannot be opened for writing, or another process writes it. */
   static async open(config: CsvConfig, context: CsvContext): Promise<CsvOutput> {
-    const pattern = new PathPattern(config.output_path);
+    const pattern = new PathPattern(pathOf(config.output_path));
     const where = `Cannot open ${config.output_path} for writing (plugins.csv.output_path)`;
-    let handle: Deno.FsFile | null = null;
+    let opened: Opened | null = null;
     try {
-      if (pattern.isFixed) handle = await openForAppending(pattern.path("", new Date(0)));
+      if (pattern.isFixed) opened = await openForAppending(pattern.path("", new Date(0)));
       // Reading one entry would leave the folder open.
       else Deno.readDirSync(pattern.root.folder || ".");
     } catch (error) {
       throw new ExitError(EXIT.unavailable, `${where}: ${messageOf(error)}`, { cause: error });
     }
     try {
-      const isFile = handle === null || (await handle.stat()).isFile;
-      const hasPosition = isFile && !/^\/(dev|proc)\//.test(config.output_path);
-      const positions = hasPosition ? await openPosition(pattern.positionPath, context) : null;
-      return new CsvOutput(config, handle, positions, context);
+      const positions = !opened || opened.file ? await openPosition(pattern.positionPath, context) : null;
+      return new CsvOutput(config, opened, positions, context);
     } catch (error) {
-      handle?.close();
+      opened?.handle.close();
       if (!(error instanceof PositionInUse)) throw error;
       throw new ExitError(
         EXIT.unavailable,
@@ -118,8 +117,8 @@ export class CsvOutput implements Output {
       maxOpenFiles: config.max_open_files,
     };
     const streams = new Streams(files, rotation, archive);
-    const writer = this.#writer = new CsvWriter(reader, files, { streams, forceFlush, handle: this.#handle });
-    this.#handle = null;
+    const writer = this.#writer = new CsvWriter(reader, files, { streams, forceFlush, opened: this.#opened });
+    this.#opened = null;
     const { commit, fail, onLoss } = writer;
     if (this.#positions && reader.journalId !== null) {
       const position = await this.#resume(this.#positions, reader);
@@ -199,7 +198,7 @@ export class CsvOutput implements Output {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#archive?.close();
     this.#writer?.close();
-    for (const closable of [this.#handle, this.#positions]) closeQuietly(closable);
+    for (const closable of [this.#opened?.handle, this.#positions]) closeQuietly(closable);
   }
 }
 

@@ -9,6 +9,7 @@ import { compareBytes } from "../rendering/numbers.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import { CsvFile, type FileContext } from "./file.ts";
+import type { Opened } from "./opening.ts";
 import { clientFileName, LOCAL_NAME, type PathPattern, rotatedPath } from "./path.ts";
 import { syncFolder } from "./position.ts";
 
@@ -136,7 +137,7 @@ export class Streams {
   async begin(
     stream: Stream,
     columns: () => readonly string[],
-    handle: Deno.FsFile | null,
+    opened: Opened | null,
   ): Promise<CsvFile> {
     const { pattern } = this.#options;
     const now = this.#now;
@@ -149,9 +150,9 @@ export class Streams {
           stream.path,
           () => stream.columns ?? columns(),
           this.#context,
-          handle,
+          opened,
         );
-        handle = null;
+        opened = null;
         const isOld = this.#intervalOf(file.modifiedMs) < stream.interval;
         if (this.#isBlocked || !file.isRegular || file.isEmpty || !(isOld || this.#isFull(file))) {
           stream.columns = null;

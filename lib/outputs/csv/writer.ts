@@ -7,6 +7,7 @@ import { messageOf } from "../../base/errors.ts";
 import { closeQuietly, onAbort } from "../../base/waiting.ts";
 import { attributeColumns } from "./format.ts";
 import type { CsvFile, FileContext } from "./file.ts";
+import type { Opened } from "./opening.ts";
 import type { Stream, Streams } from "./streams.ts";
 
 /** Without `force_flush`, rows wait for others for at most this long, in ms. */
@@ -32,7 +33,7 @@ export interface WriterOptions {
   /** Whether to write at once what has arrived; may change. */
   readonly forceFlush: () => boolean;
   /** Of the path, open already. */
-  readonly handle: Deno.FsFile | null;
+  readonly opened: Opened | null;
 }
 
 export class CsvWriter {
@@ -41,7 +42,8 @@ export class CsvWriter {
   readonly #options: WriterOptions;
   readonly #streams: Streams;
   #committer!: Committer;
-  #handle: Deno.FsFile | null;
+  /** The first file, which is open already. */
+  #first: Opened | null;
   /** The first row of the batch being taken that is in no buffer. */
   #row = 0;
   /** A file is to be finished. */
@@ -71,7 +73,7 @@ export class CsvWriter {
     this.#context = context;
     this.#options = options;
     this.#streams = options.streams;
-    this.#handle = options.handle;
+    this.#first = options.opened;
     this.#losses = new Complaint(context.clock);
   }
 
@@ -240,9 +242,9 @@ export class CsvWriter {
       attributeColumns(batch, (series) => only !== null || this.#streams.of(series) === stream);
     while (true) {
       try {
-        const handle = this.#handle;
-        this.#handle = null;
-        const file = await this.#streams.begin(stream, columns, handle);
+        const opened = this.#first;
+        this.#first = null;
+        const file = await this.#streams.begin(stream, columns, opened);
         this.#opened.add(file);
         return complaint.end(() => log.info("The file is begun", { file: file.path }));
       } catch (error) {
@@ -329,6 +331,6 @@ export class CsvWriter {
 
   close(): void {
     this.#streams.close();
-    closeQuietly(this.#handle);
+    closeQuietly(this.#first?.handle);
   }
 }

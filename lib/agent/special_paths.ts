@@ -1,0 +1,39 @@
+/** Paths that Deno opens only for a process that has all permissions. */
+import { dirname, resolve } from "node:path";
+
+const SPECIAL = /^\/(?:dev|proc|sys)(?:\/|$)/;
+/** What the process has been given open, and what Deno opens for everybody. Outputs open the former before they run. */
+const OPEN =
+  /^\/(?:dev\/(?:stdin|stdout|stderr|fd\/\d+|null|zero|full|u?random)|proc\/(?:self|\d+)\/fd\/\d+)$/;
+const MAX_PATH = 4096;
+
+/** The first text of a configuration, whatever its depth, that as a path leads below `/dev`, `/proc` or `/sys`. */
+export function specialPath(configuration: unknown): string | undefined {
+  if (typeof configuration === "string") {
+    return isSpecial(configuration) ? configuration : undefined;
+  }
+  if (typeof configuration !== "object" || configuration === null) return undefined;
+  for (const value of Object.values(configuration)) {
+    const found = specialPath(value);
+    if (found !== undefined) return found;
+  }
+}
+
+function isSpecial(text: string): boolean {
+  if (text.length > MAX_PATH || text.includes("\0")) return false;
+  const path = resolve(text);
+  return !OPEN.test(path) && SPECIAL.test(realPath(path));
+}
+
+/** Where a path leads, whether there is something or not. */
+function realPath(path: string): string {
+  for (let known = path;;) {
+    try {
+      return Deno.realPathSync(known) + path.slice(known.length);
+    } catch {
+      const above = dirname(known);
+      if (above === known) return path;
+      known = above;
+    }
+  }
+}

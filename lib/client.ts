@@ -47,6 +47,8 @@ export interface ClientLimits {
   handshakeMs: number;
   /** Silence after which a server that owes an acknowledgement counts as gone. @default {20000} */
   silenceMs: number;
+  /** Time without a new acknowledgement after which the log says that a server takes nothing. @default {30000} */
+  stalledMs: number;
 }
 
 export const DEFAULT_LIMITS: ClientLimits = {
@@ -54,6 +56,7 @@ export const DEFAULT_LIMITS: ClientLimits = {
   resolveMs: 10_000,
   handshakeMs: 10_000,
   silenceMs: 20_000,
+  stalledMs: 30_000,
 };
 
 /** The two ways of sending, and what they share. */
@@ -244,7 +247,7 @@ export class RelayClient implements Output {
       began = performance.now();
       this.#connections++;
       const { plain, acknowledged } = ways;
-      const watch = this.#watch(conn, frames, welcome ? acknowledged : null, lost);
+      const watch = this.#watch(server, conn, frames, welcome ? acknowledged : null, lost);
       const either = AbortSignal.any([signal, lost.signal]);
       try {
         if (welcome) {
@@ -340,6 +343,7 @@ export class RelayClient implements Output {
 
   /** Reads acknowledgements until the server closes the connection, then aborts `lost`. Never rejects. */
   async #watch(
+    server: string,
     conn: Dialled,
     frames: FrameReader,
     sender: AcknowledgedSender | null,
@@ -347,14 +351,27 @@ export class RelayClient implements Output {
   ): Promise<void> {
     let reason = "the server closed the connection";
     let heard = performance.now();
-    const { silenceMs } = this.#limits;
+    // When the server last acknowledged something, or owed nothing.
+    let moved = heard;
+    let isStalled = false;
+    const { silenceMs, stalledMs } = this.#limits;
     const timer = setInterval(() => {
-      if (!sender?.isUnanswered) heard = performance.now();
-      else if (performance.now() - heard > silenceMs) {
+      const now = performance.now();
+      if (!sender?.isUnanswered) heard = moved = now;
+      else if (now - heard > silenceMs) {
         reason = `the server has been silent for ${formatDuration(silenceMs)}`;
         this.#close();
       }
-    }, silenceMs / 4);
+      if (now - moved > stalledMs) {
+        isStalled = true;
+        this.#log.warn("The server takes no more points: its journal is full, or its outputs are behind", {
+          server,
+        });
+      } else if (isStalled) {
+        isStalled = false;
+        this.#log.info("The server takes points again", { server });
+      }
+    }, Math.min(silenceMs, stalledMs) / 4);
     try {
       while (true) {
         const count = await conn.read(frames.space());
@@ -363,7 +380,7 @@ export class RelayClient implements Output {
         frames.received(count);
         while (frames.next()) {
           if (!sender) continue;
-          sender.acknowledge(readMessage(frames, "acknowledge").sequence);
+          if (sender.acknowledge(readMessage(frames, "acknowledge").sequence)) moved = heard;
         }
       }
     } catch (error) {

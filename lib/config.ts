@@ -59,7 +59,7 @@ const IGNORED_KEYS = ["max_update_interval", "source_channel_size"];
 /**
  * Loads the configuration.
  *
- * @throws {ConfigError} with all problems of the file and the values (exit code 78).
+ * @throws {ConfigError} with all problems of the file (78) and of the values of flags (64, if there are no others).
  * @throws {ExitError} for a file that is not there (78) or a command line that says too little or contradicts itself (64).
  */
 export function loadConfig<G extends AnyKey>(options: ConfigOptions<G>): Configuration<Infer<G>> {

@@ -267,6 +267,12 @@ export const FLAGS: readonly FlagDeclaration[] = [
   { name: "version", short: "V", doc: "Print the version." },
 ];
 
+/** Commands of Alumet's agent that this program does not have, and what to do instead. */
+export const FOREIGN_COMMANDS: Readonly<Record<string, string>> = {
+  exec: "it measures running processes (plugins.procfs.processes); start the command yourself",
+  watch: "it measures running processes: name them in plugins.procfs.processes.groups",
+};
+
 export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[] = [
   { line: "--relay-in :50051", doc: "a server: receives, and stores in a database" },
   { line: "--relay-out server:50051", doc: "a client: measures this machine, and sends" },
@@ -282,6 +288,8 @@ export const EXIT_CODES: readonly { readonly code: number; readonly doc: string 
   { code: 69, doc: "a server, an address or a file that is needed cannot be had" },
   { code: 70, doc: "internal error" },
   { code: 78, doc: "the configuration is wrong" },
+  { code: 130, doc: "a second Ctrl-C (SIGINT) stopped it at once" },
+  { code: 143, doc: "a second SIGTERM stopped it at once" },
 ];
 
 export const SIGNALS: readonly { readonly name: string; readonly doc: string }[] = [

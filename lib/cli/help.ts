@@ -1,5 +1,13 @@
 /** Help texts, from the declarations. */
-import { type CommandDeclaration, COMMANDS, EXAMPLES, EXIT_CODES, FLAGS, PROGRAM } from "./declarations.ts";
+import {
+  type CommandDeclaration,
+  COMMANDS,
+  EXAMPLES,
+  EXIT_CODES,
+  type FlagDeclaration,
+  FLAGS,
+  PROGRAM,
+} from "./declarations.ts";
 
 const WIDTH = 100;
 
@@ -20,13 +28,18 @@ function columns(rows: readonly (readonly [string, string])[], width = WIDTH): s
   });
 }
 
-function flagRows(command?: string): [string, string][] {
-  return FLAGS
-    .filter(({ commands }) => !commands || (command !== undefined && commands.includes(command)))
-    .map(({ name, short, value, choices, doc }) => [
-      `${short ? `-${short}, ` : "    "}--${name}${value ? ` ${value}` : ""}`,
-      choices ? `${doc} One of ${choices.join(", ")}.` : doc,
-    ]);
+function flagRows(flags: readonly FlagDeclaration[]): [string, string][] {
+  return flags.map(({ name, short, value, choices, doc }) => [
+    `${short ? `-${short}, ` : "    "}--${name}${value ? ` ${value}` : ""}`,
+    choices ? `${doc} One of ${choices.join(", ")}.` : doc,
+  ]);
+}
+
+const COMMON = FLAGS.filter(({ commands }) => !commands);
+const ownFlags = (command: string) => FLAGS.filter(({ commands }) => commands?.includes(command));
+
+function flagSection(title: string, flags: readonly FlagDeclaration[]): string[] {
+  return flags.length > 0 ? [title, ...columns(flagRows(flags)), ""] : [];
 }
 
 /** The help of the whole program. */
@@ -40,7 +53,7 @@ export function programHelp(version: string): string {
     ...columns(COMMANDS.map(({ name, summary }) => [name, summary])),
     "",
     "Flags:",
-    ...columns(flagRows()),
+    ...columns(flagRows(COMMON)),
     "",
     "Examples:",
     ...columns(EXAMPLES.map(({ line, doc }) => [`${PROGRAM} ${line}`, doc]), Infinity),
@@ -62,9 +75,8 @@ export function commandHelp(commands: readonly CommandDeclaration[]): string {
       "",
       `Usage: ${PROGRAM} ${name}${argument ? ` [${argument}]` : ""} [FLAGS]`,
       "",
-      "Flags:",
-      ...columns(flagRows(name)),
-      "",
+      ...flagSection("Flags of this command:", ownFlags(name)),
+      ...flagSection("Flags of all commands:", COMMON),
     ].join("\n")
   ).join("\n");
 }

@@ -62,10 +62,12 @@ export class AcknowledgedSender {
     return parcels.length > 0 && parcels[0].sequence <= this.#written;
   }
 
-  /** The server has everything up to this number. */
-  acknowledge(sequence: number): void {
+  /** The server has everything up to this number. @returns whether that is new. */
+  acknowledge(sequence: number): boolean {
+    const before = this.#outbox.parcels.length;
     this.#stats.acknowledgedPoints += this.#outbox.commitUpTo(sequence);
     this.#wakeup.wake();
+    return this.#outbox.parcels.length < before;
   }
 
   /**

@@ -2,19 +2,8 @@
 import { isTable } from "../schema.ts";
 import type { Path } from "../schema/path.ts";
 import type { ConfigFile } from "./file.ts";
-import { mergeTree, type Override } from "./overrides.ts";
+import { applyOverride, isPartial, type Override, valueAt } from "./overrides.ts";
 import type { Source } from "./source.ts";
-
-/** The value at a path of a tree, or `undefined`. */
-function valueAt(tree: unknown, path: Path): unknown {
-  let value = tree;
-  for (const step of path) {
-    if (Array.isArray(value) && typeof step === "number") value = value[step];
-    else if (isTable(value) && Object.hasOwn(value, step)) value = value[step];
-    else return undefined;
-  }
-  return value;
-}
 
 /** The file with the command line laid over it. */
 export class LayeredValues {
@@ -25,7 +14,7 @@ export class LayeredValues {
   constructor(file: ConfigFile | undefined, overrides: readonly Override[]) {
     this.#file = file;
     this.#overrides = overrides;
-    this.tree = overrides.reduce((tree, override) => mergeTree(tree, override.tree), file?.tree ?? {});
+    this.tree = overrides.reduce(applyOverride, file?.tree ?? {});
   }
 
   at(path: Path): unknown {
@@ -37,7 +26,7 @@ export class LayeredValues {
     return this.#overrides.findLast(({ tree }) => {
       for (let length = path.length; length > 0; length--) {
         const value = valueAt(tree, path.slice(0, length));
-        if (value !== undefined) return length === path.length || !isTable(value);
+        if (value !== undefined) return length === path.length || !isPartial(value);
       }
       return false;
     });

@@ -2,6 +2,7 @@
 import { parse } from "@std/toml";
 import { EXIT, ExitError } from "../base/errors.ts";
 import { isTable, LooseText } from "../schema.ts";
+import type { Path } from "../schema/path.ts";
 
 /** A tree of values, and the flag that gave it. */
 export interface Override {
@@ -14,6 +15,28 @@ export function pluginOverride(flag: string, plugin: string, key: string, value:
   return { flag, tree: { plugins: { [plugin]: { [key]: new LooseText(value) } } } };
 }
 
+/** Elements of a list that an override reaches into; the others stay. */
+class ListPatch {
+  constructor(readonly index: number, readonly value: unknown) {}
+}
+
+/** Whether a value of an override leaves something of what it is laid over. */
+export function isPartial(value: unknown): value is Record<string, unknown> | ListPatch {
+  return isTable(value) || value instanceof ListPatch;
+}
+
+/** The value at a path of a tree, or `undefined`. */
+export function valueAt(tree: unknown, path: Path): unknown {
+  let value = tree;
+  for (const step of path) {
+    if (Array.isArray(value) && typeof step === "number") value = value[step];
+    else if (value instanceof ListPatch) value = step === value.index ? value.value : undefined;
+    else if (isTable(value) && Object.hasOwn(value, step)) value = value[step];
+    else return undefined;
+  }
+  return value;
+}
+
 function parseToml(text: string): Record<string, unknown> | undefined {
   try {
     return parse(text);
@@ -22,11 +45,41 @@ function parseToml(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Puts a value where a parsed `key = 0` has its 0. */
-function withValue(tree: Record<string, unknown>, value: unknown): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(tree).map(([key, inner]) => [key, isTable(inner) ? withValue(inner, value) : value]),
-  );
+/** The path that a key means, such as `plugins.procfs.processes.groups[0].poll_interval`. */
+function keyPath(key: string): Path | undefined {
+  const path: (string | number)[] = [];
+  // The parts between the indexes, and the indexes. Quoted names have no indexes behind them.
+  const parts = /["']/.test(key) ? [key] : key.trim().split(/\[(\d{1,9})\](?=\.|\[|$)/);
+  for (const [i, part] of parts.entries()) {
+    if (i % 2 === 1) path.push(Number(part));
+    else if (i === 0 || part !== "") {
+      if (i > 0 && !part.startsWith(".")) return undefined;
+      const names = namesOf(i > 0 ? part.slice(1) : part);
+      if (!names) return undefined;
+      path.push(...names);
+    }
+  }
+  return path;
+}
+
+/** The names of a dotted key of TOML. */
+function namesOf(key: string): string[] | undefined {
+  const names: string[] = [];
+  for (let value: unknown = parseToml(`${key} = 0`); isTable(value);) {
+    const [name, ...more] = Object.keys(value);
+    if (name === undefined || more.length > 0) return undefined;
+    names.push(name);
+    value = value[name];
+  }
+  return names.length > 0 ? names : undefined;
+}
+
+/** A tree with one value, at that path. */
+function treeWith(path: Path, value: unknown): Record<string, unknown> {
+  return path.reduceRight<unknown>(
+    (inner, step) => typeof step === "number" ? new ListPatch(step, inner) : { [step]: inner },
+    value,
+  ) as Record<string, unknown>;
 }
 
 /**
@@ -39,13 +92,13 @@ export function parseOverride(text: string): Override {
   const [, key, raw] = /^((?:[^"'=]|"(?:[^"\\]|\\.)*"|'[^']*')*)=(.*)$/s.exec(text) ?? [];
   // The value is not shown anywhere: it may be a secret.
   const flag = `--config-override ${(key ?? text).trim()}`;
-  const keyTree = key === undefined || key.trim() === "" ? undefined : parseToml(`${key} = 0`);
-  if (keyTree === undefined || text.includes("\n")) {
+  const path = key === undefined || key.trim() === "" ? undefined : keyPath(key);
+  if (path === undefined || text.includes("\n")) {
     const tree = parseToml(text);
     if (tree && Object.keys(tree).length > 0) return { flag, tree };
     throw new ExitError(
       EXIT.usage,
-      `Cannot use ${flag}: expected KEY=VALUE, for example plugins.csv.output_path=out.csv`,
+      `Cannot use ${flag}: expected KEY=VALUE, for example plugins.csv.output_path=out.csv or plugins.procfs.processes.groups[0].pid=1`,
     );
   }
   const value = raw.trim();
@@ -56,26 +109,42 @@ export function parseOverride(text: string): Override {
     );
   }
   // Words, numbers and dates without quotes are for the key to judge: a client may be called 1234.
-  if (!/^["'[{]/.test(value)) return { flag, tree: withValue(keyTree, new LooseText(value)) };
-  const tree = parseToml(text);
-  if (tree) return { flag, tree };
+  if (!/^["'[{]/.test(value)) return { flag, tree: treeWith(path, new LooseText(value)) };
+  const parsed = parseToml(`value = ${value}`);
+  if (parsed && Object.keys(parsed).length === 1) return { flag, tree: treeWith(path, parsed.value) };
   // [::]:50051 is a text; a list or a text that is not closed is a mistake.
-  if (/^\[.*\]./.test(value)) return { flag, tree: withValue(keyTree, new LooseText(value)) };
+  if (/^\[.*\]./.test(value)) return { flag, tree: treeWith(path, new LooseText(value)) };
   throw new ExitError(
     EXIT.usage,
     `Cannot use ${flag}: the value is not TOML; is it closed by what it opens with?`,
   );
 }
 
-/** Lays a tree over another one: tables are merged, everything else is replaced. */
-export function mergeTree(
+/**
+ * Lays an override over a tree: tables are merged, elements of lists that are named are, everything else is replaced.
+ *
+ * @throws {ExitError} for an element of a list that is not there, and would not be the next one.
+ */
+export function applyOverride(
   under: Record<string, unknown>,
-  over: Record<string, unknown>,
+  { flag, tree }: Override,
 ): Record<string, unknown> {
-  const result: Record<string, unknown> = Object.assign(Object.create(null), under);
-  for (const [key, value] of Object.entries(over)) {
-    const before = result[key];
-    result[key] = isTable(value) ? mergeTree(isTable(before) ? before : {}, value) : value;
-  }
-  return result;
+  const merge = (before: unknown, value: unknown): unknown => {
+    if (value instanceof ListPatch) {
+      const list = Array.isArray(before) ? [...before] : [];
+      if (value.index > list.length) {
+        throw new ExitError(
+          EXIT.usage,
+          `Cannot use ${flag}: there is no element ${value.index}; the list has ${list.length}, counted from 0`,
+        );
+      }
+      list[value.index] = merge(list[value.index], value.value);
+      return list;
+    }
+    if (!isTable(value)) return value;
+    const result: Record<string, unknown> = Object.assign(Object.create(null), isTable(before) ? before : {});
+    for (const [key, inner] of Object.entries(value)) result[key] = merge(result[key], inner);
+    return result;
+  };
+  return merge(under, tree) as Record<string, unknown>;
 }

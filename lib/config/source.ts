@@ -44,9 +44,10 @@ export function describeProblem({ source, path, problem }: ConfigProblem): strin
   return `Cannot read ${line === undefined ? file : `${file}:${line}`}: ${key}${problem}`;
 }
 
-/** The configuration is wrong: all that is wrong with it, one line of the message each. */
+/** The configuration is wrong: each problem is a line of the message. Where all come from flags, the command line is. */
 export class ConfigError extends ExitError {
   constructor(readonly problems: readonly ConfigProblem[]) {
-    super(EXIT.config, problems.map(describeProblem).join("\n"));
+    const isUsage = problems.every(({ source }) => source.kind === "flag");
+    super(isUsage ? EXIT.usage : EXIT.config, problems.map(describeProblem).join("\n"));
   }
 }

@@ -177,6 +177,19 @@ Deno.test("ALUMET_CONFIG names the file, --config goes before it", async () => {
   assert.equal((await run(["--no-default-config", "--relay-in", "[::]:1"])).code, 78);
 });
 
+Deno.test("the help of a command has its own flags first", async () => {
+  const { out } = await run(["help", "query"]);
+  const own = out.indexOf("Flags of this command:\n      --database PATH");
+  assert.ok(own > 0 && own < out.indexOf("Flags of all commands:\n      --config PATH"), out);
+  assert.doesNotMatch((await run(["help", "version"])).out, /Flags of this command/);
+});
+
+Deno.test("the list of exit codes has those of a second signal", async () => {
+  const { out } = await run(["--help"]);
+  assert.match(out, /^ {2}130 {2}a second Ctrl-C/m);
+  assert.match(out, /^ {2}143 {2}a second SIGTERM/m);
+});
+
 Deno.test("flags that may be given several times keep their order, and values may hold = and commas", async () => {
   const { settings } = await run([
     "--plugins",
@@ -197,6 +210,10 @@ Deno.test("usage errors name what is wrong and the nearest that is right, all of
   await usageError(["-x"], "Unknown flag -x");
   await usageError(["--zzzzzz=1"], "Unknown flag --zzzzzz");
   await usageError(["--no-config"], /^Unknown flag --no-config/);
+  await usageError(
+    ["exec", "sleep", "1"],
+    /^Cannot run exec: Alumet's agent has that command, alumet-relay does not; it measures running processes/,
+  );
   await usageError(["rum"], "Unknown command rum; did you mean run?");
   await usageError(["config", "chekc"], "Unknown command config chekc; did you mean config check?");
   await usageError(

@@ -322,6 +322,23 @@ Deno.test("a server that stays silent while it owes an acknowledgement is given 
   assert.equal(client.logs.matching(/silent for 120ms/).length, 1);
 });
 
+Deno.test("the log says when a server that lives takes no more points, and when it takes some again", async () => {
+  await using listener = new HandServer();
+  const limits = { ...DEFAULT_LIMITS, stalledMs: 100 };
+  await using client = new TestClient(configOf(listener.port, quick), journalOf(), limits);
+  await using server = await AcknowledgingServer.accept(listener);
+  client.push(numbered(1));
+  await server.receive();
+  // Signs of life, as a server gives them whose journal is full.
+  await until(async () => {
+    await server.acknowledge(0);
+    return client.logs.matching(/WARN.*takes no more points: its journal is full/).length > 0;
+  });
+  await server.acknowledge(1);
+  await until(() => client.logs.matching(/INFO.*takes points again/).length === 1);
+  assert.equal(client.client.stats.connections, 1);
+});
+
 Deno.test("a server that owes nothing may be silent as long as the client gathers points", async () => {
   await using listener = new HandServer();
   const limits = { ...DEFAULT_LIMITS, silenceMs: 60 };

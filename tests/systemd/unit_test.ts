@@ -85,7 +85,7 @@ Deno.test("the flags are checked first, and so is the file that they name", asyn
   const file = "[plugins.procfs]\n[plugins.relay-client]\nrelay_server = 'server:1'\n";
   const cases: [string[], number, RegExp][] = [
     [["client", "--rely-out", "x"], 64, /Unknown flag --rely-out; did you mean --relay-out/],
-    [["client", "--relay-out", "nonsense"], 78, /--relay-out: plugins.relay-client.relay_server/],
+    [["client", "--relay-out", "nonsense"], 64, /--relay-out: plugins.relay-client.relay_server/],
     [["client", "--config", "missing.toml"], 78, /there is no such file/],
     [["client"], 64, /Nothing to do/],
     [[], 64, /Say which unit: alumet-relay systemd-unit client or /],

@@ -16,7 +16,7 @@ function countProcesses(): number {
   return [...Deno.readDirSync("/proc")].filter(({ name }) => /^\d+$/.test(name)).length;
 }
 
-/** @param processes Sleeping ones are started until there are so many; all that run on the machine are measured. */
+/** @param processes Sleeping ones are started until there are this many; all that run on the machine are measured. */
 export async function benchClient(directory: string, processes = 370, seconds = 10): Promise<ClientRun> {
   const missing = Math.max(0, processes - countProcesses() - 3);
   const sleepers = new Deno.Command("sh", {

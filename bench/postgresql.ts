@@ -22,7 +22,7 @@ const COLUMNS = "series_id, time, nanos, value, exact";
 
 const rate = (points: number, seconds: number) => `${Math.round(points / seconds / 1000)} thousand points/s`;
 
-/** When the last transaction was committed, in ms since the epoch, once there are so many points. */
+/** When the last transaction was committed, in ms since the epoch, once there are that many points. */
 async function stored(server: Postgres, points: number): Promise<number> {
   const deadline = performance.now() + 300_000;
   let before = "";

@@ -39,7 +39,7 @@ async function measure(
   }
 }
 
-/** Bytes of a file with the session so many times. */
+/** Bytes of a file that repeats the session. */
 export async function csvSize(repeats: number): Promise<number> {
   const expected = await Deno.readTextFile(SESSION + "expected.csv");
   const header = expected.indexOf("\n") + 1;

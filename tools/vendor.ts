@@ -13,7 +13,7 @@
 const DEFAULT_FOLDER = "vendor/jsr.io";
 /** Lists the packages in `vendor/` that are stand-ins. */
 const STAMP = "vendor/.stand-ins";
-/** How long JSR may take to answer before it counts as out of reach. */
+/** How long JSR may take to answer before it counts as unreachable. */
 const PROBE_TIMEOUT_MS = 3000;
 
 export interface Package {

@@ -64,7 +64,7 @@ async function failure(namespace: Namespace, address: string): Promise<Ran> {
 }
 
 Deno.test({
-  name: "[::] takes clients over IPv4, IPv6 and a link-local address, whose interface is a name or a number",
+  name: "[::] accepts clients over IPv4, IPv6 and a link-local address with the interface's name or number",
   ...requirements,
   async fn() {
     await using cable = await Cable.create();
@@ -80,7 +80,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a server on a link-local address of an interface, by name or by number, is reached over the cable",
+  name: "a server listens on the link-local address of an interface, given by name or by number",
   ...requirements,
   async fn() {
     await using cable = await Cable.create();
@@ -121,7 +121,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "of the addresses of a name all are tried, until one answers; one that swallows everything is left in time",
+    "a client tries all addresses of a name until one answers, and gives up an address that swallows packets",
   ...requirements,
   async fn() {
     await using cable = await Cable.create();
@@ -139,7 +139,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "an address that is none is refused with its key, exit code 78",
+  name: "an invalid address is an error that names its key, exit code 78",
   async fn() {
     for (
       const [flag, address, key] of [
@@ -159,7 +159,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a port in use, an interface or an address that this machine has not: exit code 69, with address, key and reason",
+    "a port in use, or an interface or address that this machine lacks: exit code 69 with address, key and reason",
   ...requirements,
   async fn() {
     await using namespace = await Namespace.create();
@@ -200,7 +200,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Ctrl-C ends a client whose server swallows everything, within its shutdown_timeout",
+  name: "Ctrl-C ends a client whose server swallows packets within shutdown_timeout",
   ...requirements,
   async fn() {
     await using cable = await Cable.create();
@@ -224,7 +224,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "where IPv6 is switched off, [::] takes IPv4",
+  name: "where IPv6 is off, [::] accepts IPv4",
   ...requirements,
   async fn() {
     await using cable = await Cable.create();
@@ -236,7 +236,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a client on a name goes on when the name gets another address",
+  name: "a client follows a name that gets another address",
   ...requirements,
   async fn() {
     await using cable = await Cable.create();

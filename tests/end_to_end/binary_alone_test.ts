@@ -13,7 +13,7 @@ async function alone(dir: TempDir, name: string): Promise<StartOptions> {
 }
 
 if (binary) {
-  Deno.test("the binary alone, in an empty folder and with no environment, is a server, a hop and a client", async () => {
+  Deno.test("the executable alone, in an empty folder without an environment, runs as server, hop and client", async () => {
     await using dir = new TempDir();
     const places = await Promise.all(["server", "hop", "client"].map((name) => alone(dir, name)));
     await using server = new Program(["--relay-in", "[::]:0"], places[0]);
@@ -37,7 +37,7 @@ if (binary) {
     assert.deepEqual(JSON.parse(stdout), [{ relay_client: Deno.hostname(), points }]);
   });
 
-  Deno.test("the binary alone writes a configuration file, and finds it right", async () => {
+  Deno.test("the executable alone writes a configuration file, and accepts it", async () => {
     await using dir = new TempDir();
     const place = await alone(dir, "place");
     const regen = await runProgram(["config", "regen"], place);

@@ -10,8 +10,7 @@ import { clientKeys, connected, grown, POLL_FAST, portOf, readRows, startServer 
 const PARTS = ["kernel_cpu_time_ms", "mem_total_B", "network_bytes_B", "memory_usage_B"];
 
 Deno.test({
-  name:
-    "with flags alone a client measures this machine, and each point that it sends is a row of the server's file",
+  name: "with flags alone a client measures this machine, and each point becomes a row of the server's file",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -44,7 +43,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "through hops nothing is lost, and relay_client stays the name of the client that measured",
+  name: "hops lose nothing, and relay_client stays the name of the client that measured",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -88,7 +87,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a real agent's configuration file makes a client whose name comes from the environment",
+  name: "a real agent's configuration file works, with the client's name from the environment",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -116,7 +115,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a client that is stopped while it connects has measured, and sends, when its server comes in time",
+  name: "a client that is stopped while it connects sends what it measured if its server comes in time",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();

@@ -34,7 +34,7 @@ const RUNS: readonly Run[] = [
   {
     ...{ output: "csv", kind: "damage", minutes: 0.4, seed: 77 },
     name:
-      "bits of their journals flipped beside: what is missing was counted as damaged, and nothing is there twice",
+      "with bits of their journals flipped, all that is missing is counted as damaged, and nothing is stored twice",
   },
 ];
 

@@ -61,7 +61,7 @@ const polls = (rows: Row[]) =>
   rows.filter(({ metric }) => metric === "mem_total_B").map(({ timestamp }) => Date.parse(timestamp));
 
 Deno.test({
-  name: "wall clocks that are set back by an hour, while both run and while the server is away, cost nothing",
+  name: "wall clocks set back by an hour, while both run and while the server is down, cost no point",
   ...needs(linux, faketime),
   async fn() {
     await using dir = new TempDir();

@@ -15,7 +15,7 @@ const KEEP_TRYING = clientKeys({
   "retry.max_times": 1000,
 });
 
-Deno.test("without arguments and without a file it says what to type, exit code 64", async () => {
+Deno.test("without arguments and without a file the program says what to type, exit code 64", async () => {
   await using dir = new TempDir();
   const { code, stdout, stderr } = await runProgram([], { cwd: dir.path, env: { ALUMET_CONFIG: "" } });
   assert.equal(code, 64);
@@ -26,13 +26,13 @@ Deno.test("without arguments and without a file it says what to type, exit code 
   }
 });
 
-Deno.test("a flag that does not exist is answered with the nearest one, exit code 64", async () => {
+Deno.test("an unknown flag is answered with the nearest one, exit code 64", async () => {
   const { code, stderr } = await runProgram(["--relay-inn", "[::]:50051"]);
   assert.equal(code, 64);
   assert.match(stderr, /Unknown flag --relay-inn; did you mean --relay-in\?/);
 });
 
-Deno.test("mistakes in the file are all said, each with file, line, key and the nearest known one, exit code 78", async () => {
+Deno.test("all mistakes in the file are reported, each with file, line, key and the nearest known key, exit code 78", async () => {
   await using dir = new TempDir();
   await Deno.writeTextFile(
     dir.file("alumet-config.toml"),
@@ -46,7 +46,7 @@ Deno.test("mistakes in the file are all said, each with file, line, key and the 
 
 Deno.test({
   name:
-    "a server that is down, without a journal on disk: the address, the number of tries and that of the points given up, exit code 69",
+    "a server that is down, without a journal on disk: exit code 69 with the address, the tries and the lost points",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -67,7 +67,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a server of another protocol version: both versions, at once, exit code 69",
+  name: "a server with another protocol version: exit code 69 at once, with both versions",
   ...needs(linux),
   async fn() {
     await using server = new HandServer();
@@ -113,7 +113,7 @@ for (const where of ["between two tries", "before the server has answered"] as c
 
 Deno.test({
   name:
-    "Ctrl-C of a client whose server is away keeps what it has measured on disk, and says how much, exit code 0",
+    "Ctrl-C of a client whose server is down keeps its measurements on disk and says how many, exit code 0",
   ...needs(linux),
   async fn() {
     await using client = new Program([

@@ -59,8 +59,7 @@ exec setpriv --no-new-privs chroot --userspec="$user" --groups= "$root" "$@"
 
 if (binary) {
   Deno.test({
-    name:
-      "the program runs where there is nothing but its libraries, read-only, without rights, as client and server",
+    name: "client and server run with nothing but their libraries, read-only and without privileges",
     ...needs(linux, namespaces),
     async fn() {
       await using dir = new TempDir();

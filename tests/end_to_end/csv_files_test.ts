@@ -15,7 +15,7 @@ async function valuesIn(path: string): Promise<number[]> {
   return parseCsv(text).slice(1).map((row) => Number(row[2]));
 }
 
-Deno.test("files of clients are finished by size and compressed while the server runs, and have every point", async () => {
+Deno.test("the files of clients are finished by size and compressed while the server runs, and hold every point", async () => {
   await using directory = new TempDir();
   const keys = { rotate_size: "50KiB", rotate_gzip: true };
   await using server = await startServer(directory.file("{client}.csv"), {

@@ -44,7 +44,7 @@ function numbersIn(text: string): number[] {
 }
 
 Deno.test({
-  name: "a server that is killed again and again has every row once, in order, in one file",
+  name: "a server that is killed repeatedly has every row once, in order, in one file",
   ...needs(linux),
   async fn() {
     const chance = new Chance(20_240);

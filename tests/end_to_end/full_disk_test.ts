@@ -22,7 +22,7 @@ async function startOnSmallDisk(namespace: Namespace, args: readonly string[] = 
 
 Deno.test({
   name:
-    "a full disk is an error that names the file; clients wait, and when there is room every point is in the file",
+    "a full disk is an error that names the file; clients wait, and once there is room every point is written",
   ...needs(linux, namespaces),
   async fn() {
     await using disk = await Namespace.create();
@@ -65,8 +65,7 @@ Deno.test({
 });
 
 Deno.test({
-  name:
-    "a server that is stopped while its disk is full says how many points it gives up, and leaves no torn row",
+  name: "a server stopped while its disk is full says how many points it loses, and leaves no torn row",
   ...needs(linux, namespaces),
   async fn() {
     await using disk = await Namespace.create();
@@ -102,7 +101,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "with its journal on another disk a server whose file's disk is full takes on, stops in good order, and its next start writes all",
+    "a server whose output disk is full goes on with a journal on another disk, and its next start writes all",
   ...needs(linux, namespaces),
   async fn() {
     await using disk = await Namespace.create();

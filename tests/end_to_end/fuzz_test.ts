@@ -6,7 +6,7 @@ import { linux, needs, openssl } from "../kit/needs.ts";
 
 Deno.test({
   name:
-    "20,000 changed messages end no server, grow none, write nothing raw into its log, and cost other clients no point",
+    "20,000 malformed messages neither end a server nor make it grow, put no raw bytes into its log, and cost other clients no point",
   ...needs(linux, openssl),
   async fn() {
     const said: string[] = [];

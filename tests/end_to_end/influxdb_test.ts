@@ -53,7 +53,7 @@ async function sendSession(server: Program): Promise<void> {
   peer.conn.close();
 }
 
-/** Waits until the database has so many points, and no more. */
+/** Waits until the database has exactly `points` points. */
 async function stored(database: InfluxDb, points: number, server: Program): Promise<void> {
   const count = async () => (await database.rows("relay")).length;
   const deadline = performance.now() + PATIENCE_MS;
@@ -65,7 +65,7 @@ async function stored(database: InfluxDb, points: number, server: Program): Prom
 }
 
 Deno.test({
-  name: "a database that is down at the start, and a server that is killed, cost nothing",
+  name: "a database that is down at the start and a server that is killed cost no point",
   ...needs(influxd),
   async fn() {
     await using dir = new TempDir();
@@ -118,7 +118,7 @@ flush_interval = "50ms"
 
 Deno.test({
   name:
-    "what the database refuses is set aside with the server's state, and written again while the server runs",
+    "points that the database refuses are dead letters, and dead-letters replay writes them while the server runs",
   ...needs(influxd),
   async fn() {
     await using dir = new TempDir();

@@ -43,7 +43,7 @@ function pollsInOrder(rows: Row[]): number[] {
 
 Deno.test({
   name:
-    "a server that is away longer than all retries costs nothing: the client measures from the first second",
+    "a server that is down longer than all retries costs no point: the client measures from the first second",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -73,7 +73,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "what a client had measured when it was killed, its next start sends first, with its original times",
+  name:
+    "a client that was killed sends what it had measured at its next start, first and with the original times",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -107,7 +108,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a second SIGTERM ends a client at once, and what it had in memory alone is sent by the next start",
+  name: "a second SIGTERM ends a client at once, and its next start sends what was only in memory",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -147,7 +148,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a second SIGTERM ends a server at once, and what it had just read of a real agent is written by its next start",
+    "a second SIGTERM ends a server at once, and its next start writes what it had just read from a real agent",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();

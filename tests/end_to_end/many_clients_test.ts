@@ -13,7 +13,7 @@ const CLIENTS = 1000;
 const MEMORY_LIMIT = 200e6;
 
 Deno.test({
-  name: "1,000 clients at once, each with its own metric ids, are all served, in less than 200 MB",
+  name: "1,000 clients at once, each with metric ids of its own, are served in less than 200 MB",
   ...needs(linux, manyFiles(CLIENTS)),
   async fn() {
     const FRAMES = 5;
@@ -77,7 +77,7 @@ async function rest(read: () => number): Promise<number> {
 
 Deno.test({
   name:
-    "out of file descriptors a server serves the clients that it has, rests, and takes others when some leave",
+    "without free file descriptors a server serves its clients, idles, and accepts others when some leave",
   ...needs(linux),
   async fn() {
     const CLIENTS = 100;

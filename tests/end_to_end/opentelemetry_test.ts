@@ -19,7 +19,8 @@ function keys(values: Record<string, string>): string[] {
 const SERVER = ["--relay-in", "127.0.0.1:0", "--plugins", "relay-server,opentelemetry"];
 
 Deno.test({
-  name: "VictoriaMetrics has the values, at their times, under the names of metrics, attributes and clients",
+  name:
+    "VictoriaMetrics stores the values at their times, under the names of metrics, attributes and clients",
   ...needs(otlpDatabase),
   async fn() {
     await using database = await OtlpDatabase.start();
@@ -89,7 +90,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a receiver that is away costs no points: they are kept, and sent by the next process",
+  name: "a receiver that is down costs no point: the next process sends what was kept",
   ...needs(otlpPython),
   async fn() {
     await using receiver = await OtlpReceiver.start();
@@ -118,7 +119,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "what the receiver refuses is set aside, and written again by dead-letters replay",
+  name: "points that the receiver refuses are dead letters, and dead-letters replay writes them",
   ...needs(otlpPython),
   async fn() {
     await using receiver = await OtlpReceiver.start();
@@ -162,7 +163,7 @@ flush_interval = "20ms"
   },
 });
 
-Deno.test("config show does not show tokens and headers", async () => {
+Deno.test("config show hides tokens and headers", async () => {
   const { code, stdout } = await runProgram([
     ...["config", "show", ...SERVER, ...keys({ token: "secret-1" })],
     ...["--config-override", 'plugins.opentelemetry.headers=["a: secret-2"]'],

@@ -57,7 +57,7 @@ const rows = async (machine: Machine) => {
 
 if (binary) {
   Deno.test({
-    name: "the packages are the same bytes when they are made again, and have what their sums say",
+    name: "packages built twice are the same bytes, and match their checksums",
     ...needs(...tools),
     async fn() {
       await using dir = new TempDir();
@@ -79,7 +79,7 @@ if (binary) {
   });
 
   Deno.test({
-    name: "the package names the libraries that the program needs, and no newer ones",
+    name: "the package depends on the libraries that the program needs, and on no newer ones",
     ...needs(...tools, has("objdump", "binutils")),
     async fn() {
       const needed = (await shell("objdump", "-p", binary!)).matchAll(/NEEDED +(\S+)/g);
@@ -93,7 +93,7 @@ if (binary) {
   });
 
   Deno.test({
-    name: "lintian finds no error and nothing to warn of in the Debian package",
+    name: "lintian reports no error and no warning for the Debian package",
     ...needs(...tools, has("lintian")),
     async fn() {
       await using dir = new TempDir();
@@ -108,7 +108,7 @@ if (binary) {
   });
 
   Deno.test({
-    name: "the package installs, runs under systemd, upgrades and purges on a Debian of its own",
+    name: "the package installs, runs under systemd, upgrades and purges on a fresh Debian",
     ...needs(...tools, namespaces, debootstrap),
     async fn(t) {
       await using dir = new TempDir();
@@ -171,7 +171,7 @@ if (binary) {
         },
       );
 
-      await step("a client reads counters that are root's, and not what its unit hides", async () => {
+      await step("a client reads counters of root, and nothing that its unit hides", async () => {
         const pid = await machine.show(CLIENT, "MainPID");
         // Within the mounts of the client, as its user and with its capability alone.
         const uid = (await machine.run("stat", "-c", "%u", `/proc/${pid}`)).trim();
@@ -207,7 +207,7 @@ if (binary) {
       });
 
       await step(
-        "a secret from the store of credentials is there for the process, and for nobody else",
+        "a secret from the credential store is readable for the process, and for nobody else",
         async () => {
           await machine.run("sh", "-c", "umask 077; echo sesame > /etc/credstore/alumet-relay-client.token");
           await machine.run(
@@ -230,7 +230,7 @@ if (binary) {
       );
 
       await step(
-        "a process that hangs is ended by the watchdog, started anew, and takes points again",
+        "the watchdog ends a process that hangs; the next one takes points again",
         async () => {
           const drop = "/etc/systemd/system/alumet-relay-server.service.d";
           await machine.run("mkdir", "-p", drop);
@@ -258,7 +258,7 @@ if (binary) {
         },
       );
 
-      await step("a wrong configuration is not tried again and again", async () => {
+      await step("a wrong configuration is not retried", async () => {
         const config = "/etc/alumet-relay/server.toml";
         await machine.run("sed", "-i", "1i oops = 1", config);
         assert.equal((await machine.try("systemctl", "restart", SERVER)).code, 1);

@@ -15,7 +15,7 @@ const SERIES = seriesOf(metricOf("counter"));
 
 Deno.test({
   name:
-    "from the wire into PostgreSQL, what it refuses into the dead letters, and from there into it after all",
+    "points go from the wire into PostgreSQL, refused ones into the dead letters, and a replay stores them",
   ...needs(postgres),
   async fn() {
     await using directory = new TempDir();
@@ -38,7 +38,7 @@ Deno.test({
         "SELECT concat(count(*), ' ', count(DISTINCT value), ' ', max(value)) FROM alumet.measurements " +
           "WHERE metric = 'counter' AND relay_client = 'node'",
       );
-    /** A client of ours: it has sent when the server's journal has all of it. */
+    /** This client has finished once the server's journal has all points. */
     const send = async (first: number, count: number) => {
       await using client = new TestClient(configOf(port, { client_name: "node" }));
       for (let n = first; n < first + count; n += 5000) client.push(numbered(5000, n, SERIES));

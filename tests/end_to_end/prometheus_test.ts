@@ -28,7 +28,7 @@ const UNIT = { base: "1", prefix: "" };
 
 Deno.test({
   name:
-    "a real Prometheus has the exact values, under names and labels that PromQL finds, and the end of a series",
+    "a real Prometheus stores the exact values under names and labels that PromQL finds, and sees a series end",
   ...needs(prometheus),
   async fn() {
     await using dir = new TempDir();
@@ -113,7 +113,7 @@ Deno.test({
   },
 });
 
-Deno.test("a port that is taken ends the program at once, with the address and the keys", async () => {
+Deno.test("a port in use ends the program at once, with the address and the keys", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await using server = startServer({ port: taken.addr.port });
   assert.equal(await server.exit(), 69);
@@ -124,7 +124,7 @@ Deno.test("a port that is taken ends the program at once, with the address and t
   );
 });
 
-Deno.test("a client can show its own measurements, without a server", async () => {
+Deno.test("a client exposes its own measurements without a server", async () => {
   const port = freePort();
   await using program = new Program([
     ...["--plugins", "procfs,prometheus-exporter"],

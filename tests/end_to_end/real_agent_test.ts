@@ -18,7 +18,7 @@ const HEAD = 3;
 
 Deno.test({
   name:
-    "of a real agent everything that the journal has is stored once, whatever is killed; what the kernel had not handed over dies with the server",
+    "everything of a real agent that reached the journal is stored once, whatever is killed; what was still in the kernel dies with the server",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();

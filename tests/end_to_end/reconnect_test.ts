@@ -12,8 +12,7 @@ const CLIENTS = 1000;
 const MEMORY_LIMIT = 250e6;
 
 Deno.test({
-  name:
-    "1,000 clients of a server that is killed are back within 30 s of its return, and each point is there once",
+  name: "1,000 clients are back within 30 s after their killed server returns, and each point is stored once",
   ...needs(linux, manyFiles(CLIENTS)),
   async fn() {
     await using dir = new TempDir();

@@ -106,7 +106,7 @@ export async function grown(file: string, bytes = 0): Promise<void> {
   await until(() => size() > bytes, PATIENCE_MS, `more than ${bytes} bytes in ${file}`);
 }
 
-/** Waits until a journal has been written to on disk, so many times. */
+/** Waits until a journal on disk has been written to `times` times. */
 export async function written(directory: string, times: number): Promise<void> {
   let last = -1;
   let changes = -1;

@@ -16,7 +16,7 @@ import {
 
 Deno.test({
   name:
-    "when a server is killed and restarted, the client comes back by itself with what it has measured meanwhile",
+    "when a server is killed and restarted, the client reconnects by itself and sends what it measured meanwhile",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();

@@ -247,7 +247,7 @@ for (
 }
 
 Deno.test({
-  name: "what is stored is acknowledged at once, also where nothing else comes",
+  name: "stored points are acknowledged at once, also where nothing else comes",
   ...needs(postgres),
   async fn() {
     await using database = await Postgres.create();

@@ -127,7 +127,7 @@ class Site implements AsyncDisposable {
 
 Deno.test({
   name:
-    "server and client from printed units, in TLS with a token: nothing on the wire can be read; a wrong token and a stranger are refused and told why",
+    "server and client run from printed units in TLS with a token: nothing on the wire is readable; a wrong token and a stranger are refused and told why",
   ...requirements,
   async fn() {
     await using site = await Site.open();
@@ -165,7 +165,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "what is looked for on the wire is found where nothing hides it",
+  name: "the search on the wire finds what is not encrypted",
   ...requirements,
   async fn() {
     await using site = await Site.open();
@@ -185,7 +185,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a real agent's session is taken where the lists say so, and nowhere else",
+  name: "a real agent's session is accepted where the lists allow it, and nowhere else",
   ...requirements,
   async fn() {
     await using site = await Site.open();
@@ -217,7 +217,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a list with an interface lets in who comes over it",
+  name: "a list with an interface admits clients that come over it",
   ...requirements,
   async fn() {
     await using site = await Site.open();

@@ -44,7 +44,8 @@ class Numbers {
 }
 
 Deno.test({
-  name: "a server is ready when it listens, tells figures and that it is alive, and says when it stops",
+  name:
+    "a server notifies that it is ready once it listens, reports figures and watchdog beats, and says that it stops",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -70,7 +71,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a client is ready when its journal is open and it has measured, whether its server is there or not",
+  name: "a client is ready once its journal is open and it has measured, whether its server is up or not",
   ...needs(linux),
   async fn() {
     await using state = new TempDir();
@@ -91,7 +92,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a journal that cannot be written stops the watchdog after its period, and the log and the status say why",
+    "a journal that cannot be written stops the watchdog beats after a period, and log and status say why",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -121,7 +122,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a full disk under the journal is no hang: a process that was started anew would have no more room",
+  name: "a full disk under the journal is not a hang: a new process would have no more room",
   ...needs(linux, namespaces),
   async fn() {
     await using disk = await Namespace.create();
@@ -156,7 +157,7 @@ function serverFile(file: string, { flush = true, port = 0, more = "" } = {}): s
 }
 
 Deno.test({
-  name: "SIGHUP: what can change does, the rest is named, a bad file changes nothing, and no point is lost",
+  name: "SIGHUP applies what can change, names the rest, changes nothing for a bad file, and loses no point",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -212,7 +213,7 @@ Deno.test({
     );
     assert.deepEqual(journal(), files, "the journal is as it was");
     await numbers.stop();
-    assert.equal(server.matching(/Client connected/).length, 1, "nobody had to connect anew");
+    assert.equal(server.matching(/Client connected/).length, 1, "nobody had to connect again");
     assert.equal(await server.stop(), 0, server.log);
     const rows = await readRows(file);
     assert.deepEqual(
@@ -292,7 +293,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a hangup stops a process whose terminal is gone, and in a terminal that is there it is a reload",
+  name: "SIGHUP stops a process whose terminal is gone, and reloads one whose terminal is still open",
   ...needs(linux, python3),
   async fn() {
     await using dir = new TempDir();
@@ -329,7 +330,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 });
 
 Deno.test({
-  name: "where standard error is the journal of systemd, lines have a priority and no time",
+  name: "where standard error is systemd's journal, lines have a priority and no time",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -350,7 +351,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "an abstract notify socket is used, or the log says that this Deno cannot",
+  name: "an abstract notify socket is used, or the log says that this Deno does not support it",
   ...needs(linux, python3),
   async fn() {
     await using dir = new TempDir();

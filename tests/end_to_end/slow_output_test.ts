@@ -23,7 +23,7 @@ class Throttle {
   #taken = 0;
   #open = false;
 
-  /** To be awaited after so many bytes have been taken. */
+  /** Wait for this after `bytes` have been taken. */
   async took(bytes: number): Promise<void> {
     this.#taken += bytes;
     const ahead = this.#taken / RATE * 1000 - (performance.now() - this.#began);
@@ -118,7 +118,7 @@ function readValues(body: Uint8Array, values: Sequence): void {
 
 Deno.test({
   name:
-    "a file that takes 1 MB/s makes the client wait, the server stays below 200 MB, and every point is in the file",
+    "an output file that accepts 1 MB/s slows the client; the server stays below 200 MB, and every point is written",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -136,7 +136,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a server that takes 1 MB/s makes the client of a hop wait, the hop stays below 200 MB, and every point goes on",
+    "a server that accepts 1 MB/s slows the client of a hop; the hop stays below 200 MB, and every point goes on",
   ...needs(linux),
   async fn() {
     await using slow = new HandServer();

@@ -9,7 +9,7 @@ const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => na
 
 Deno.test({
   name:
-    "a client and a server of one user both have a journal; a second client says that it has none, and how to give it one",
+    "a client and a server of one user each have a journal; a second client says that it has none, and how to give it one",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -55,7 +55,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a client that was told --state-dir does not start where another one has it, exit code 69",
+  name: "a client with --state-dir does not start while another process uses that directory, exit code 69",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();

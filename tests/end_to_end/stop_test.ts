@@ -56,7 +56,7 @@ Deno.test("a server stopped under load writes all that had arrived, in whole row
 });
 
 Deno.test({
-  name: "a server stopped while its output is stuck goes on reading what had arrived when the output goes on",
+  name: "a server stopped while its output is stuck reads what had arrived once the output continues",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();

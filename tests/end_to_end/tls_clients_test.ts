@@ -12,7 +12,7 @@ import { manyFiles, portOf, readRows, startServer } from "./relay.ts";
 const CLIENTS = 1000;
 
 Deno.test({
-  name: "1,000 clients that connect in TLS at once are all in within 30 s, and each point is there once",
+  name: "1,000 clients that connect in TLS at once are served within 30 s, and each point is stored once",
   // A connection in TLS is three sockets of the server.
   ...needs(linux, openssl, manyFiles(3 * CLIENTS)),
   async fn() {

@@ -22,7 +22,7 @@ function framed(writer: PostcardWriter): Uint8Array<ArrayBuffer> {
   return frame;
 }
 
-/** A client of ours, by hand. */
+/** An acknowledged client that a test drives by hand. */
 export class AcknowledgedClient implements AsyncDisposable {
   readonly encoder = new BatchEncoder();
   #last = 0;
@@ -69,7 +69,7 @@ export class AcknowledgedClient implements AsyncDisposable {
   }
 }
 
-/** A server of ours, by hand. */
+/** An acknowledging server that a test drives by hand. */
 export class AcknowledgingServer implements AsyncDisposable {
   readonly decoder = new BatchDecoder();
   #last = 0;

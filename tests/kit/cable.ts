@@ -1,4 +1,4 @@
-/** A way to the database that can be lost without the database knowing. */
+/** A connection to the database that can be cut without the database knowing. */
 export class Cable implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly port = this.#listener.addr.port;

@@ -1,4 +1,4 @@
-/** Certificates for tests, made by the openssl program. */
+/** Certificates for tests, made by openssl. */
 import { needs, openssl } from "./needs.ts";
 import { shell } from "./process.ts";
 import { TempDir } from "./temp_dir.ts";
@@ -15,7 +15,7 @@ export interface IssueOptions {
   files?: Issued;
 }
 
-/** A CA of its own, and what it signs. */
+/** A CA, and what it signs. */
 export interface Authority {
   /** The file with its certificate. */
   readonly ca: string;
@@ -23,7 +23,7 @@ export interface Authority {
   readonly issue: (host: string, options?: IssueOptions) => Promise<Issued>;
 }
 
-/** A test with a CA of its own in a folder, which is skipped where there is no openssl. */
+/** Registers a test with its own CA in a folder; it is skipped where openssl is missing. */
 export function onAuthority(
   name: string,
   test: (authority: Authority & { dir: TempDir }) => Promise<void>,

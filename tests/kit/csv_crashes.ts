@@ -1,4 +1,4 @@
-/** Kills a process that writes, again and again, and knows which rows must be there. */
+/** Kills a writing process repeatedly, and knows which rows must exist. */
 import assert from "node:assert/strict";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { Chance } from "./bytes.ts";

@@ -65,7 +65,7 @@ export async function copyOf(from: string, to: string): Promise<void> {
   }
 }
 
-/** Resolves when all that was appended is on disk, or given up. */
+/** Resolves when everything appended is on disk, or dropped. */
 export function synced(journal: DiskJournal): Promise<void> {
   const last = journal.lastPosition;
   return until(() => journal.writtenPosition > last);

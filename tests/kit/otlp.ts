@@ -46,7 +46,7 @@ export interface Mode {
   bad?: string;
 }
 
-/** What is to be had of a request beside its points. */
+/** What a request has besides its points. */
 export type RequestSeen = Readonly<Record<string, string>> & { readonly bytes: number };
 
 /** A double as its 64 bits. */

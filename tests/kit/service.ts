@@ -1,4 +1,4 @@
-/** Servers of other people, from Debian's packages: each is started by a test, on loopback, and does not outlive it. */
+/** Third-party servers from Debian's packages: a test starts each on loopback, and none outlives it. */
 import { atMost, PATIENCE_MS, pause } from "./waiting.ts";
 
 /** A service that is older than this is killed, in ms. */

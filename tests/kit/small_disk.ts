@@ -1,4 +1,4 @@
-/** A disk of a test's own, that is full when the test says so. */
+/** A small disk of a test's own, which the test can fill. */
 import { shell } from "./process.ts";
 import { TempDir } from "./temp_dir.ts";
 

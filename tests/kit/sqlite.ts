@@ -1,4 +1,4 @@
-/** Databases as others see them: through the tools that users have. */
+/** SQLite databases as users read them: through sqlite3 and Python. */
 import { type Need, succeeds } from "./needs.ts";
 import { shell } from "./process.ts";
 

@@ -74,7 +74,7 @@ export function greeting(
   return encodeFrame(name, { type: "greet", alumetVersion: "0.9.5", relayVersion, protocolVersion });
 }
 
-/** What a server of ours, or a real one, answers to a greeting. */
+/** What a server answers to a greeting. */
 export function acceptance(relayVersion: string): Uint8Array<ArrayBuffer> {
   return encodeFrame("", {
     type: "greetResponse",

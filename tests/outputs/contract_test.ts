@@ -270,17 +270,17 @@ function targetWith(defect?: Defect): Target {
 contract(targetWith());
 
 const TYPES = "every type of value and attribute is stored";
-const ODD = "odd names are stored as they are, or refused and counted, and cost no other point";
+const ODD = "odd names are stored unchanged, or refused and counted, and cost no other point";
 const SERIES = "10,000 series are stored";
-const EMPTY = "batches are committed as they come, without a stop, and those without points too";
+const EMPTY = "batches are committed as they come, those without points too";
 const DOWN = "a target that is down at the start is waited for";
-const DIES = "a target that dies in the middle of a batch and comes back has everything";
+const DIES = "a target that dies in the middle of a batch and comes back gets everything";
 const NAN = "NaN and infinities are stored, or refused and counted, and cost no other point";
-const BOUND = "what an output reads before its target has it is bounded, however much there is";
+const BOUND = "what an output reads ahead of its target is bounded, however much there is";
 const ABORT = "an abort while the target is down ends the output, and the next process stores the rest";
-const OTHER = "a position of another journal is not taken for one's own";
-const KILLS = "aborts and deaths in the commit lose nothing, and where it is promised nothing is there twice";
-const AGAIN = "a client's batch that comes again by another server is stored once";
+const OTHER = "an output does not take the position of another journal for its own";
+const KILLS = "aborts and kills during the commit lose nothing, and duplicate nothing where that is promised";
+const AGAIN = "a client's batch that comes again through another server is stored once";
 
 /** What is wrong, the case that finds it, and what that says. */
 const CAUGHT: readonly [Defect, CaseName, RegExp][] = [

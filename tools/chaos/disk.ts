@@ -1,4 +1,4 @@
-/** Where one end keeps its state: a small disk of its own where that can be had, which can be filled. */
+/** Where one end keeps its state: a small disk of its own, which can be filled, where the machine allows that. */
 import { namespaces } from "../../tests/kit/needs.ts";
 import { Namespace } from "../../tests/kit/netns.ts";
 import { TempDir } from "../../tests/kit/temp_dir.ts";
@@ -35,7 +35,7 @@ export class ChaosDisk implements AsyncDisposable {
     return new ChaosDisk(stack.move(), MOUNT, namespace.path(MOUNT), wrapper);
   }
 
-  /** Leaves no room at all. */
+  /** Fills it completely. */
   fill(): void {
     using file = Deno.openSync(`${this.outside}/filler`, { create: true, append: true });
     for (let size = 1024 * 1024; size > 0;) {

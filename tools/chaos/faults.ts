@@ -19,7 +19,7 @@ export interface Stage {
 
 export interface Fault {
   readonly name: string;
-  /** How often it happens, beside others. */
+  /** Its weight among the others. */
   readonly weight: number;
   /** Parts of journals are destroyed by it. */
   readonly damages?: true;

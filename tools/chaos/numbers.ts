@@ -19,7 +19,7 @@ import { pause } from "../../tests/kit/waiting.ts";
 
 /** How often something is produced, in ms. */
 const TICK_MS = 20;
-/** After so many batches one says of which client it is, so that the journal tells when it is durable. */
+/** Every how many batches one names its client, so that the journal tells when it is durable. */
 const MARKED_EVERY = 5;
 
 const config = table({

@@ -15,7 +15,7 @@ export class ChaosProxy implements AsyncDisposable {
   readonly #work = new Set<Promise<void>>();
   /** Resolve when bytes of that direction may go on. */
   readonly #gates: Record<Direction, PromiseWithResolvers<void> | null> = { toServer: null, toClient: null };
-  /** After so many more bytes of that direction the connection is cut. */
+  /** How many more bytes of that direction pass before the connection is cut. */
   readonly #cuts: Record<Direction, number> = { toServer: Infinity, toClient: Infinity };
   /** Connections that were cut in the middle of what came. */
   cut = 0;
@@ -38,7 +38,7 @@ export class ChaosProxy implements AsyncDisposable {
     }
   }
 
-  /** Lets so many more bytes pass in that direction, and no more: both ends see the connection end. */
+  /** Lets `bytes` more pass in that direction, and no more: both ends see the connection end. */
   cutAfter(direction: Direction, bytes: number): void {
     this.#cuts[direction] = bytes;
   }

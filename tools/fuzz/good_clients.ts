@@ -34,7 +34,7 @@ export class GoodClients implements AsyncDisposable {
     return new GoodClients(port, await Peer.client(port, "good-2", [metric]));
   }
 
-  /** Connections that it took the client of ours. */
+  /** Connections that our own client needed. */
   get connections(): number {
     return this.#ours.client.stats.connections;
   }

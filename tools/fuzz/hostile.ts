@@ -64,7 +64,7 @@ export class Stock {
     return parts;
   }
 
-  /** A session with acknowledgements, as one of ours speaks. */
+  /** A session with acknowledgements, as alumet-relay speaks it. */
   #acknowledged(chance: Chance): Script["parts"] {
     const name = `hostile-${chance.int(50)}`;
     const instance = Array.from({ length: 32 }, () => chance.int(16).toString(16)).join("");
@@ -82,7 +82,7 @@ export class Stock {
     return parts;
   }
 
-  /** A TLS handshake that is none. */
+  /** Bytes that begin like a TLS handshake and are not one. */
   #handshake(chance: Chance): Script["parts"] {
     const bytes = chance.int(2) === 0
       ? chance.mutate(this.#hello)
@@ -128,7 +128,7 @@ function oneByte(chance: Chance, frame: Bytes): Bytes {
   return bytes;
 }
 
-/** The message, changed once in so many times. The length in front is mostly made right again. */
+/** Changes the message once in a given number of times. The length in front is mostly corrected. */
 function maybe(chance: Chance, frame: Bytes, once: number): { bytes: Bytes; mutated: boolean } {
   if (chance.int(once) > 0) return { bytes: frame, mutated: false };
   const bytes = chance.int(3) === 0 ? oneByte(chance, frame) : chance.mutate(frame);

@@ -157,7 +157,7 @@ export async function fuzz({ cases, seed, say }: FuzzOptions): Promise<FuzzResul
     if (twice > 0) findings.push(`${twice} points of ${metric} are there twice`);
   }
   if (good.failure) findings.push(`a good client failed: ${good.failure}`);
-  if (good.connections !== 1) findings.push(`the good client of ours needed ${good.connections} connections`);
+  if (good.connections !== 1) findings.push(`our own client needed ${good.connections} connections`);
   findings.push(...target.findings);
   const rss = target.samples.map(({ rssBytes }) => rssBytes);
   const peak = (from: number, to: number) =>

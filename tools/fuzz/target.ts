@@ -18,7 +18,7 @@ export interface Sample {
 }
 
 export class Target implements AsyncDisposable {
-  /** Lines of the log that should not be there. */
+  /** Lines of the log that should not occur. */
   readonly findings: string[] = [];
   /** How often each value of the good clients has arrived, by metric. */
   readonly arrived = new Map<string, Map<number, number>>(GOOD.map((metric) => [metric, new Map()]));
@@ -62,7 +62,7 @@ export class Target implements AsyncDisposable {
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    // Opening a pipe for both waits for nobody.
+    // Opening a pipe for reading and writing does not block.
     const target = new Target(port, child, await Deno.open(pipe, { read: true, write: true }), dir);
     try {
       await until(() => target.messages.has("Running"), PATIENCE_MS, "the server runs");
@@ -153,5 +153,5 @@ export class Target implements AsyncDisposable {
   }
 }
 
-/** A line that no row is. */
+/** A line that is not a row. */
 const END = "the end of the rows";

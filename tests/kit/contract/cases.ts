@@ -26,12 +26,12 @@ interface Case<N extends string> {
 }
 
 const DEFAULT_MOST_UNCOMMITTED = 131_072;
-/** Lines of a log about a target that is away for a moment: one when it goes, and what belongs to it. */
+/** The most lines that a log may have about a target that is down for a moment. */
 const MOST_COMPLAINTS = 3;
 
 const lives = (target: Target) => target.delivers !== "latest";
 
-/** One process takes these batches, and stops in good order. */
+/** One process stores these batches, and stops cleanly. */
 async function store(target: Target, ...batches: (readonly Point[])[]): Promise<void> {
   await using rig = await Rig.of(target, false);
   for (const batch of batches) rig.give(batch);
@@ -45,12 +45,12 @@ function* batchesOf(points: readonly Point[], size: number): Generator<readonly 
   for (let at = 0; at < points.length; at += size) yield points.slice(at, at + size);
 }
 
-/** The output has noticed that its target is not there: it says so, and goes on trying without saying it each time. */
+/** The output has noticed that its target is down: it says so once, and retries quietly. */
 async function complains(run: Run): Promise<void> {
   await run.until("a complaint in the log", () => run.complaints.length > 0);
   await pause(100);
-  assert.equal(run.error, null, `a target that is away is no error of the output: ${run.error}`);
-  assert.deepEqual(run.failures, [], "a target that is away does not end the process");
+  assert.equal(run.error, null, `a target that is down is not an error of the output: ${run.error}`);
+  assert.deepEqual(run.failures, [], "a target that is down does not end the process");
   assert.ok(!run.over, "the output waits for its target");
   assert.ok(
     run.complaints.length <= MOST_COMPLAINTS,
@@ -58,7 +58,7 @@ async function complains(run: Run): Promise<void> {
   );
 }
 
-/** While `trouble` is on, points come and the output keeps calm; then it is off, and all is stored. */
+/** Points come while `trouble` is on, and the output retries; once it is off, all is stored. */
 async function through(
   target: Target,
   trouble: (rig: Rig, on: boolean) => Promise<void> | void,
@@ -100,7 +100,7 @@ export const CASES = cases(
     run: (target) => store(target, typedPoints()),
   },
   {
-    name: "odd names are stored as they are, or refused and counted, and cost no other point",
+    name: "odd names are stored unchanged, or refused and counted, and cost no other point",
     run: (target) => store(target, oddPoints().slice(0, 20), oddPoints().slice(20)),
   },
   {
@@ -117,11 +117,11 @@ export const CASES = cases(
     run: (target) => store(target, timedPoints()),
   },
   {
-    name: "points of one series and one time are treated as the output says",
+    name: "points of one series and one time are treated as the output declares",
     run: (target) => store(target, [1, 2, 3].map((value) => point({ value })), [point({ value: 4 })]),
   },
   {
-    name: "attributes that come later than the first batch are stored",
+    name: "attributes that first come after the first batch are stored",
     run: (target) =>
       store(
         target,
@@ -133,7 +133,7 @@ export const CASES = cases(
       ),
   },
   {
-    name: "metrics that come later than the first batch are stored",
+    name: "metrics that first come after the first batch are stored",
     run: (target) =>
       store(
         target,
@@ -168,7 +168,7 @@ export const CASES = cases(
     },
   },
   {
-    name: "batches are committed as they come, without a stop, and those without points too",
+    name: "batches are committed as they come, those without points too",
     async run(target) {
       await using rig = await Rig.of(target);
       const run = await rig.run();
@@ -188,17 +188,17 @@ export const CASES = cases(
     run: (target) => through(target, ({ instance }, on) => on ? instance.stop!() : instance.start!(), true),
   },
   {
-    name: "a target that dies in the middle of a batch and comes back has everything",
+    name: "a target that dies in the middle of a batch and comes back gets everything",
     applies: lives,
     run: (target) => through(target, ({ instance }, on) => on ? instance.stop!() : instance.start!()),
   },
   {
-    name: "a target that refuses for a while has everything afterwards",
+    name: "a target that refuses for a while gets everything afterwards",
     applies: lives,
     run: (target) => through(target, ({ instance }, on) => instance.refuse!(on)),
   },
   {
-    name: "a target that says nothing for a while has everything afterwards",
+    name: "a target that stays silent for a while gets everything afterwards",
     applies: lives,
     run: (target) => through(target, ({ instance }, on) => instance.hang!(on)),
   },
@@ -219,7 +219,7 @@ export const CASES = cases(
     },
   },
   {
-    name: "what an output reads before its target has it is bounded, however much there is",
+    name: "what an output reads ahead of its target is bounded, however much there is",
     applies: lives,
     async run(target) {
       await using rig = await Rig.of(target);
@@ -262,7 +262,7 @@ export const CASES = cases(
     },
   },
   {
-    name: "a position of another journal is not taken for one's own",
+    name: "an output does not take the position of another journal for its own",
     applies: lives,
     async run(target) {
       await using rig = await Rig.of(target);
@@ -273,7 +273,7 @@ export const CASES = cases(
       for (const batch of batchesOf(numberedPoints(1000, 1000), 100)) rig.give(batch);
       const second = await rig.run();
       await second.finish();
-      // A journal in memory begins anew with each process.
+      // A journal in memory is empty in each new process.
       rig.journal = new ReplayJournal({ durable: false });
       for (const batch of batchesOf(numberedPoints(1000, 2000), 100)) rig.give(batch);
       const third = await rig.run();
@@ -282,7 +282,7 @@ export const CASES = cases(
     },
   },
   {
-    name: "aborts and deaths in the commit lose nothing, and where it is promised nothing is there twice",
+    name: "aborts and kills during the commit lose nothing, and duplicate nothing where that is promised",
     applies: lives,
     async run(target) {
       await using rig = await Rig.of(target);
@@ -310,7 +310,7 @@ export const CASES = cases(
     },
   },
   {
-    name: "a client's batch that comes again by another server is stored once",
+    name: "a client's batch that comes again through another server is stored once",
     applies: ({ remembersClients = false }) => remembersClients,
     async run(target) {
       await using rig = await Rig.of(target);

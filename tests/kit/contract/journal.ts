@@ -131,7 +131,7 @@ export class ReplayReader implements BatchReader {
 
   #batchOf(points: readonly Point[], sender?: Sender): Batch {
     const batch = new Batch(Math.max(1, points.length));
-    // Two equal series may be two objects: now and then they are learnt anew.
+    // Two equal series may be two objects: now and then they are registered again.
     if (this.#next % 5 === 4) this.#series.clear();
     for (const point of points) {
       const key = seriesKey(point);

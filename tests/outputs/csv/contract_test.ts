@@ -81,9 +81,9 @@ contract({
   ordered: true,
   needs: [linux, namespaces],
   except: {
-    "a target that refuses for a while has everything afterwards":
+    "a target that refuses for a while gets everything afterwards":
       "a file that is open takes what it is given",
-    "a target that says nothing for a while has everything afterwards": "a file answers",
+    "a target that stays silent for a while gets everything afterwards": "a file answers",
     "a slow target gets everything, and what waits for it is bounded": "see the pipe in csv_test.ts",
   },
   fresh: async () => new CsvInstance(await SmallDisk.mount()),

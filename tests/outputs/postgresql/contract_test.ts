@@ -120,16 +120,16 @@ class DatabaseInstance implements Instance {
 const SAME = Object.fromEntries(
   [
     "every type of value and attribute is stored",
-    "odd names are stored as they are, or refused and counted, and cost no other point",
+    "odd names are stored unchanged, or refused and counted, and cost no other point",
     "NaN and infinities are stored, or refused and counted, and cost no other point",
     "times of the whole calendar are stored, or refused and counted, and cost no other point",
-    "points of one series and one time are treated as the output says",
-    "attributes that come later than the first batch are stored",
-    "metrics that come later than the first batch are stored",
+    "points of one series and one time are treated as the output declares",
+    "attributes that first come after the first batch are stored",
+    "metrics that first come after the first batch are stored",
     "10,000 series are stored",
-    "a target that refuses for a while has everything afterwards",
+    "a target that refuses for a while gets everything afterwards",
     "a slow target gets everything, and what waits for it is bounded",
-    "what an output reads before its target has it is bounded, however much there is",
+    "what an output reads ahead of its target is bounded, however much there is",
   ].map((name) => [name, "is the same as with the other acknowledgement"]),
 ) as NonNullable<Target["except"]>;
 

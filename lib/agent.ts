@@ -330,6 +330,7 @@ class Agent {
     const { shutdown_timeout } = this.#settings.general;
     const began = performance.now();
     this.#stop.abort();
+    journal.beginStop();
     this.#options.onStopping?.();
     if (!await within(Promise.all(inputs), shutdown_timeout * INPUT_SHARE)) {
       this.#log.warn("An input did not stop in time, its connections are closed");
@@ -368,7 +369,7 @@ class Agent {
     const disk = this.#disk;
     if (disk) await within(disk.close(), ms);
     const { pendingPoints, stats: { droppedPoints } } = this.#journal;
-    const lost = disk ? disk.unwrittenPoints : pendingPoints;
+    const { lost, leftWithClients } = disk?.unwritten ?? { lost: pendingPoints, leftWithClients: 0 };
     for (const [name, stats] of Object.entries(this.#stats())) {
       this.#log.for(name).info("Summary", loggedCounters(stats));
     }
@@ -380,7 +381,8 @@ class Agent {
     }
     const fields = {
       given_up: lost || undefined,
-      kept_in_journal: pendingPoints - lost || undefined,
+      kept_in_journal: pendingPoints - lost - leftWithClients || undefined,
+      left_with_clients: leftWithClients || undefined,
       dropped: droppedPoints || undefined,
     };
     return { lost, fields };

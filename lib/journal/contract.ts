@@ -57,8 +57,9 @@ export interface BatchReader {
 
 export interface ReaderOptions {
   /**
-   * What came from clients is handed out when a crash of this process cannot take it away any more: until then they may
-   * send it again, under other numbers, and an output that remembers what it has could not see that it is the same.
+   * Batches that clients have numbered are handed out when a crash of this process cannot take them away any more: until
+   * then the clients may send them again, to get other numbers here, and an output that remembers what it has could not
+   * see that they are the same.
    *
    * @default {false}
    */
@@ -90,6 +91,11 @@ export interface Journal {
    * released.
    */
   append(batch: Batch): Promise<void> | void;
+  /**
+   * A stop has begun. If the journal cannot be written, readers get what is only in memory: no number will be used again,
+   * and clients are told what becomes of their batches as long as they are connected.
+   */
+  beginStop(): void;
   /** From now on nobody waits for room: for a stop, when what producers still have is bounded by other means. */
   unblock(): void;
   /** Readers get what is kept, and then the end. */

@@ -169,6 +169,8 @@ export class MemoryJournal implements Journal {
     }
   }
 
+  beginStop(): void {}
+
   /** From now on nobody waits for room: for a stop, when what producers still have is bounded by other means. */
   unblock(): void {
     this.#unblocked = true;

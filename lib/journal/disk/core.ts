@@ -49,10 +49,14 @@ export class Core implements CoreParts {
   id: string;
   /** Whether this journal may have used a number, see {@linkcode mayHaveUsed}. */
   readonly isOwn: (number: number) => boolean;
+  /** A stop has begun. */
+  stopping = false;
   /** No more batches will come. */
   ended = false;
   /** Nothing is read any more. */
   closed = false;
+  /** Whether nothing can be written for now. */
+  isStalled: () => boolean = () => false;
   /** Told when an output has come further. */
   onCommit: () => void = () => {};
   /** Has a segment no longer written to, if it was. */

@@ -30,6 +30,14 @@ import { Writer } from "./writer.ts";
 
 export type { DiskJournalOptions, DiskJournalStats } from "./options.ts";
 
+/** Points that are not on disk. */
+interface UnwrittenPoints {
+  /** Measured here, or sent by real agents. */
+  lost: number;
+  /** Sent by clients of ours, and not acknowledged: these still have them, and send them again. */
+  leftWithClients: number;
+}
+
 export class DiskJournal implements Journal, AsyncDisposable {
   readonly #core: Core;
   readonly #lock: Deno.FsFile;
@@ -115,6 +123,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
     this.#retention = new Retention(core);
     this.#pace = new Pace(core);
     this.#writer = new Writer(core, this.#retention, () => this.#wakeProducers());
+    core.isStalled = () => this.#retention.stalled;
     core.seal = (segment) => this.#writer.seal(segment);
     core.onCommit = () => {
       this.#retention.forgetCommitted();
@@ -160,10 +169,17 @@ export class DiskJournal implements Journal, AsyncDisposable {
     return kept + stats.appendedPoints;
   }
 
-  /** Points that are in memory alone, and that some output has not committed. */
-  get unwrittenPoints(): number {
+  /** Points that are only in memory, and that some output has not committed: what a stop gives up, and what it does not. */
+  get unwritten(): UnwrittenPoints {
     const { tail, committed } = this.#core;
-    return tail.from(Math.max(tail.written, committed)).reduce((sum, { batch }) => sum + batch.length, 0);
+    const points = { lost: 0, leftWithClients: 0 };
+    for (const { batch } of tail.from(Math.max(tail.written, committed))) {
+      let left = 0;
+      for (const { start, end, sequence } of batch.origins) if (sequence > 0) left += end - start;
+      points.leftWithClients += left;
+      points.lost += batch.length - left;
+    }
+    return points;
   }
 
   get stalledSince(): number | undefined {
@@ -209,6 +225,11 @@ export class DiskJournal implements Journal, AsyncDisposable {
     if (this.#retention.isFull) return new Promise((resolve) => this.#waiting.push(resolve));
     this.#pace.appended(batch.length);
     if (this.#pace.isAhead) return this.#pace.wait();
+  }
+
+  beginStop(): void {
+    this.#core.stopping = true;
+    for (const reader of this.#core.readers.values()) reader.wakeIfReady();
   }
 
   unblock(): void {

@@ -193,11 +193,15 @@ export class DiskReader implements BatchReader {
 
   /** The next batch, if it is in memory and may be handed out. */
   get #inMemory(): Entry | undefined {
-    const { tail } = this.#core;
-    const entry = tail.at(this.nextNumber);
-    const isHeldBack = this.#onlyDurable && entry !== undefined && entry.number >= tail.written &&
-      entry.batch.origins.length > 0;
-    return isHeldBack ? undefined : entry;
+    const entry = this.#core.tail.at(this.nextNumber);
+    return entry && this.#isHeldBack(entry) ? undefined : entry;
+  }
+
+  /** Real agents never send a batch again, and what this process has measured cannot come again. */
+  #isHeldBack({ number, batch }: Entry): boolean {
+    const core = this.#core;
+    if (!this.#onlyDurable || number < core.tail.written || core.stopping && core.isStalled()) return false;
+    return batch.origins.some(({ sequence }) => sequence > 0);
   }
 
   commit(count: number): void {

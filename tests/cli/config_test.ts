@@ -1,0 +1,273 @@
+/** The configuration on the command line: files, reloads, and the commands that check, show and write it. */
+import assert from "node:assert/strict";
+import { main } from "../../lib/cli.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { names, type Outcome, run } from "./running.ts";
+
+Deno.test("a bad file is logged, a line for each problem, as text or JSON, exit code 78", async () => {
+  const files = { "alumet-config.toml": "[plugins.procfs]\nx = 1\n[plugins.csv]\ny = 1\n" };
+  const text = await run([], { files });
+  assert.equal(text.code, 78);
+  assert.match(
+    text.err,
+    /^\S+Z ERROR alumet-relay: Cannot read alumet-config.toml:2: plugins.procfs.x: unknown key; .*\n\S+ ERROR .*:4: .*\n$/,
+  );
+  const json = await run(["--log-format", "json"], { files });
+  const events = json.err.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(events.map(({ level }) => level), ["error", "error"]);
+});
+
+Deno.test("log_level in the file is the level where no flag says it, and a reload changes it", async () => {
+  const files = { "a.toml": 'log_level = "error"\n[plugins.relay-server]\n[plugins.csv]\n' };
+  const whileRunning = async ({ log, reload }: Outcome) => {
+    log!.info("not heard");
+    await Deno.writeTextFile("a.toml", files["a.toml"].replace("error", "debug"));
+    const settings = await reload!.read();
+    log!.info("not yet");
+    reload!.taken(settings);
+    log!.debug("heard");
+  };
+  const { code, err } = await run(["--config", "a.toml"], { files, whileRunning });
+  assert.equal(code, 7);
+  assert.match(err, /^\S+ DEBUG alumet-relay: heard\n$/);
+  const flag = await run(["--config", "a.toml", "--log-level", "info"], { files, whileRunning });
+  assert.match(flag.err, /not heard\n.*not yet\n$/);
+});
+
+Deno.test("a reload reads the file with the flags of the start, and says all that is wrong with it", async () => {
+  const files = { "a.toml": "[plugins.relay-server]\n[plugins.csv]\n" };
+  await run(["--config", "a.toml", "--output-file", "x.csv"], {
+    files,
+    whileRunning: async ({ reload }) => {
+      await Deno.writeTextFile("a.toml", "oops = 1\n[plugins.relay-server]\naddres = 'x'\n[plugins.csv]\n");
+      await assert.rejects(
+        reload!.read(),
+        /a.toml:1: oops: unknown key.*\n.*a.toml:3: plugins.relay-server.addres/,
+      );
+      await Deno.writeTextFile("a.toml", "[plugins.relay-server]\naddress = '[::]:2'\n[plugins.csv]\n");
+      const { plugins } = await reload!.read();
+      assert.deepEqual(plugins.map(({ config }) => config), [{ address: "[::]:2" }, {
+        output_path: "x.csv",
+      }]);
+      await Deno.remove("a.toml");
+      await assert.rejects(reload!.read(), /Cannot read a.toml: there is no such file/);
+    },
+  });
+});
+
+Deno.test("config check says that all is right, or all that is wrong", async () => {
+  const right = await run(["config", "check", "--relay-in", "[::]:1", "--relay-out", "h:1"]);
+  assert.deepEqual([right.code, right.out, right.err], [
+    0,
+    "",
+    "The command line is right: relay-server → relay-client\n",
+  ]);
+  const file = await run(["config", "check"], {
+    files: { "alumet-config.toml": "[plugins.procfs]\n[plugins.csv]\n" },
+  });
+  assert.equal(file.err, "alumet-config.toml is right: procfs → csv\n");
+  const wrong = await run(["config", "check", "--config", "f"], {
+    files: { f: "[plugins.procfs]\na = 1\nb = x\n" },
+  });
+  assert.equal(wrong.code, 78);
+  assert.equal(
+    wrong.err,
+    "Cannot read f:2: plugins.procfs.a: unknown key; known are poll_interval\n" +
+      'Cannot read f:3: plugins.procfs.b: expected a value, found x; write a text in quotes: "x"\n',
+  );
+});
+
+Deno.test("config show says what a process uses where the configuration leaves it open", async () => {
+  const show = async (args: string[], file = "") => {
+    await using dir = new TempDir();
+    await Deno.writeTextFile(dir.file("c.toml"), file);
+    let out = "";
+    const code = await main(["config", "show", "--config", dir.file("c.toml"), ...args], {
+      stdout: (text) => out += text,
+      env: (name) => name === "HOME" ? "/home/me" : undefined,
+    });
+    assert.equal(code, 0);
+    return out.split("\n");
+  };
+  const state = "/home/me/.local/state/alumet-relay";
+  const server = await show(["--relay-in", ":50051"], "[plugins.sqlite]\n");
+  for (
+    const line of [
+      "# log_level is not set: info",
+      "# enable is not set: true",
+      `path = "" # default: "${state}/server/journal"`,
+      '# on_full is not set: "block"',
+      `path = "" # default: "${state}/server/measurements.sqlite"`,
+      "# keep is not set: all points are kept",
+    ]
+  ) assert.ok(server.includes(line), `${line}\n${server.join("\n")}`);
+  const local = await show(["--state-dir", "/x"], "[plugins.procfs]\n[plugins.sqlite]\npath = 'a.sqlite'\n");
+  for (
+    const line of ["# enable is not set: false", 'path = "" # default', '# on_full is not set: "drop_oldest"']
+  ) {
+    assert.ok(local.includes(line), `${line}\n${local.join("\n")}`);
+  }
+  assert.ok(local.some((line) => /^path = "a.sqlite" # .*c\.toml:3$/.test(line)));
+});
+
+Deno.test("config show masks a URL only if there is a password in it", async () => {
+  for (
+    const [url, isShown] of [["postgresql://me@h/d", true], ["postgresql://me:hunter2@h/d", false]] as const
+  ) {
+    let out = "";
+    await main([
+      "config",
+      "show",
+      "--no-default-config",
+      "--config-override",
+      `plugins.postgresql.url=${url}`,
+      "--config",
+      "/dev/null",
+    ], {
+      stdout: (text) => out += text,
+      env: () => undefined,
+    });
+    assert.equal(out.includes(`url = "${url}"`), isShown, out);
+    assert.equal(out.includes('url = "***"'), !isShown, out);
+  }
+});
+
+Deno.test("config show prints effective values with their sources to standard output", async () => {
+  const files = { "alumet-config.toml": "[plugins.relay-client]\ntoken = '${TOKEN}'\n" };
+  const { code, out } = await run(["config", "show", "--relay-out", "h:1"], {
+    files,
+    variables: { TOKEN: "hunter2" },
+  });
+  assert.equal(code, 0);
+  assert.match(out, /^relay_server = "h:1" # --relay-out$/m);
+  assert.match(out, /^token = "\*\*\*" # alumet-config.toml:2, environment variable TOKEN$/m);
+  assert.doesNotMatch(out, /hunter2/);
+});
+
+Deno.test("config regen writes a file that runs, and never over another one unless forced", async () => {
+  const printed = await run(["config", "regen", "--config", "-"]);
+  assert.equal(printed.code, 0);
+  assert.equal(printed.err, "");
+  const read = (name: string) => Deno.readTextFileSync(name);
+  const written = await run(["config", "regen"], {
+    after: () => assert.equal(read("alumet-config.toml"), printed.out),
+  });
+  assert.deepEqual([written.code, written.out, written.err], [0, "", "Wrote alumet-config.toml\n"]);
+  const files = { "my.toml": "# mine" };
+  const refused = await run(["config", "regen", "--config", "my.toml"], {
+    files,
+    after: () => assert.equal(read("my.toml"), "# mine"),
+  });
+  assert.equal(refused.code, 64);
+  assert.equal(refused.err, "Cannot write my.toml: it exists; --force replaces it\n");
+  const forced = await run(["config", "regen", "--force", "--config", "my.toml"], {
+    files,
+    after: () => assert.equal(read("my.toml"), printed.out),
+  });
+  assert.equal(forced.code, 0);
+  const nowhere = await run(["config", "regen", "--config", "no/such/directory"]);
+  assert.equal(nowhere.code, 69);
+  assert.match(nowhere.err, /^Cannot write no\/such\/directory: /);
+  assert.deepEqual(names(await run([], { files: { "alumet-config.toml": printed.out } })), [
+    "procfs",
+    "sqlite",
+  ]);
+});
+
+Deno.test("config regen enables what its flags ask for, with their values", async () => {
+  const client = await run(["config", "regen", "--config=-", "--relay-out", "server:50051"]);
+  assert.match(client.out, /^relay_server = "server:50051"$/m);
+  const running = await run([], { files: { "alumet-config.toml": client.out } });
+  assert.deepEqual(names(running), ["procfs", "relay-client"]);
+  const chosen = await run(["config", "regen", "--config=-", "--plugins", "relay-server,csv"]);
+  assert.deepEqual(names(await run([], { files: { "alumet-config.toml": chosen.out } })), [
+    "relay-server",
+    "csv",
+  ]);
+});
+
+Deno.test("plugins list tells kinds and purposes, with --status what is enabled and why", async () => {
+  const plain = await run(["plugins", "list"]);
+  assert.equal(
+    plain.out,
+    `procfs        input   Is the procfs.
+relay-server  input   Is the relay-server.
+relay-client  output  Is the relay-client.
+csv           output  Is the csv.
+sqlite        output  Is the sqlite.
+`,
+  );
+  const status = await run(["plugins", "list", "--status", "--relay-in", "[::]:1"]);
+  assert.match(status.out, /^relay-server {2}input {3}enabled \(--relay-in\)$/m);
+  assert.match(status.out, /^procfs {8}input {3}disabled$/m);
+});
+
+Deno.test("a configuration that is not UTF-8 is refused with the line that is wrong", async () => {
+  const cases: [Uint8Array<ArrayBuffer>, RegExp][] = [
+    [
+      new Uint8Array([...new TextEncoder().encode("[plugins.csv]\noutput_path = 'm"), 0xfc, 0x27, 0x0a]),
+      /c\.toml:2: byte 0xfc is not UTF-8/,
+    ],
+    [new Uint8Array([0xff, 0xfe, 0x5b, 0x00]), /c\.toml: it is in UTF-16; save the file as UTF-8/],
+  ];
+  for (const [bytes, message] of cases) {
+    await using dir = new TempDir();
+    await Deno.writeFile(dir.file("c.toml"), bytes);
+    let err = "";
+    const code = await main(["config", "check", "--config", dir.file("c.toml")], {
+      stderr: (text) => void (err += text),
+    });
+    assert.equal(code, 78);
+    assert.match(err, message);
+  }
+});
+
+Deno.test("config check remarks on values that are valid and perhaps not meant", async () => {
+  await using dir = new TempDir();
+  await Deno.writeTextFile(
+    dir.file("c.toml"),
+    "[plugins.procfs]\nmemory.metrics = ['MemTotl', 'MemFree', 'Active(file)', 'Weird']\n[plugins.relay-client]\nbuffer_timeout = '1M'\n",
+  );
+  let err = "";
+  const code = await main(["config", "check", "--config", dir.file("c.toml")], {
+    stderr: (text) => void (err += text),
+  });
+  assert.equal(code, 0, err);
+  const notes = err.split("\n").filter((line) => /^Note: .*c\.toml/.test(line));
+  assert.match(
+    notes[0],
+    /c\.toml:2: plugins.procfs.memory.metrics\[0\]: Linux has no entry MemTotl .*; did you mean MemTotal\?$/,
+  );
+  assert.match(
+    notes[1],
+    /metrics\[3\]: Linux has no entry Weird in \/proc\/meminfo that this program knows$/,
+  );
+  assert.match(
+    notes[2],
+    /c\.toml:4: plugins.relay-client.buffer_timeout: 1M is 1 month; write 1min for minutes$/,
+  );
+  assert.equal(notes.length, 3, err);
+});
+
+Deno.test("a client's name that no server accepts is refused", async () => {
+  const check = async (name: string) => {
+    let err = "";
+    const args = ["--relay-out", "[::1]:1", "--config-override", `plugins.relay-client.client_name=${name}`];
+    const code = await main([
+      "config",
+      "check",
+      "--config",
+      "/dev/null",
+      "--plugins",
+      "procfs,relay-client",
+      ...args,
+    ], {
+      stderr: (text) => void (err += text),
+    });
+    return { code, err };
+  };
+  assert.equal((await check("é".repeat(127))).code, 0);
+  const { code, err } = await check("é".repeat(128));
+  assert.notEqual(code, 0);
+  assert.match(err, /client_name: .*is too long: servers accept 255 bytes/);
+});

@@ -16,6 +16,13 @@ const PAGE = Deno.readTextFileSync(new URL("docs/recipes.md", ROOT));
 const NOW = Date.UTC(2026, 10, 20, 12, 0, 30) / 1000;
 const DAY = 86400;
 const GIB = 2 ** 30;
+const CGROUPS = [
+  "/",
+  "/system.slice",
+  "/system.slice/a.service",
+  "/system.slice/b.service",
+  "/system.slice/b.service/inner",
+];
 
 interface MadePoint {
   readonly host: string;
@@ -25,6 +32,8 @@ interface MadePoint {
   readonly value: number;
   readonly domain?: string;
   readonly pid?: string;
+  readonly cgroup?: string;
+  readonly kind?: string;
 }
 
 /** A week of three hosts, the third of which fell silent an hour and a half ago. */
@@ -48,7 +57,16 @@ function* madeUp(): Generator<MadePoint> {
       yield { host, metric: "mem_free", time, value: GIB * (4 + n) + wave };
       yield { host, metric: "mem_available", time, value: GIB * (8 + n) - wave };
       for (const pid of [100, 200 + n, 300]) {
-        yield { host, metric: "cpu_time_delta", time, pid: String(pid), value: pid * 1_000_000 + wave };
+        for (const [i, kind] of ["user", "system", "guest"].entries()) {
+          const value = pid * 1_000_000 + wave + i;
+          yield { host, metric: "cpu_time_delta", time, pid: String(pid), kind, value };
+        }
+      }
+      for (const [i, cgroup] of CGROUPS.entries()) {
+        for (const kind of ["total", "user"]) {
+          const value = (i + 1) * 1_000_000 + wave;
+          yield { host, metric: "cpu_time_delta", time, cgroup, kind, value };
+        }
       }
     }
   }
@@ -62,12 +80,14 @@ function batches(): Batch[] {
   );
   const series = new Map<string, Series>();
   const batch = new Batch();
-  for (const { host, metric, time, value, domain, pid } of week) {
-    const key = [host, metric, domain, pid].join();
+  for (const { host, metric, time, value, domain, pid, cgroup, kind } of week) {
+    const key = [host, metric, domain, pid, cgroup, kind].join();
     if (!series.has(key)) {
       const attributes: [string, string][] = [[CLIENT_ATTRIBUTE, host]];
       if (domain) attributes.push(["domain", domain]);
-      const consumer = pid ? { consumerKind: "process", consumerId: pid } : {};
+      if (kind) attributes.push(["kind", kind]);
+      const consumerId = pid ?? cgroup;
+      const consumer = consumerId ? { consumerKind: pid ? "process" : "cgroup", consumerId } : {};
       series.set(key, seriesOf(metrics.get(metric)!, { ...consumer, attributes }));
     }
     const seconds = Math.floor(time);
@@ -124,8 +144,18 @@ const ANSWERS: Readonly<Record<string, () => Row[]>> = {
     )),
   "The processes that used most CPU time": () =>
     descending(grouped(
-      week.filter((point) => point.pid !== undefined && point.host === "node-1" && lastHour(point)),
+      week.filter((point) =>
+        point.pid && point.kind !== "guest" && point.host === "node-1" && lastHour(point)
+      ),
       ({ pid }) => pid!,
+      (points) => [sum(values(points)) / 1e9],
+    )),
+  "CPU time of services and containers": () =>
+    descending(grouped(
+      week.filter((point) =>
+        point.kind === "total" && lastHour(point) && point.cgroup?.endsWith(".service") === true
+      ),
+      ({ cgroup }) => cgroup!,
       (points) => [sum(values(points)) / 1e9],
     )),
   "Who is silent": () => [[

@@ -1,5 +1,6 @@
 /** Connects to a server: to each address of its name, in order, until one answers. */
 import { deadline } from "@std/async/deadline";
+import { readCertificates, readPrivateKey } from "../net/pem.ts";
 import { formatAddress, interfaceProblem, parseAddress } from "../net/address.ts";
 import { formatDuration } from "../base/duration.ts";
 import { messageOf } from "../base/errors.ts";
@@ -87,7 +88,7 @@ async function secure(
   let secured: Deno.TlsConn | undefined;
   try {
     // Read for each connection, so that a new file is used at the next one.
-    const caCerts = ca === "" ? undefined : [Deno.readTextFileSync(ca)];
+    const caCerts = ca === "" ? undefined : [readCertificates(ca)];
     secured = await Deno.startTls(conn, { hostname: name, caCerts });
     await secured.handshake();
     return secured;
@@ -107,9 +108,12 @@ async function certified(
   signal: AbortSignal,
 ): Promise<Dialled> {
   const { connectCertified } = await import("../net/certified.ts");
-  const read = (path: string) => path === "" ? undefined : Deno.readTextFileSync(path);
   try {
-    const files = { ca: read(ca), cert: read(cert), key: read(key) };
+    const files = {
+      ca: ca === "" ? undefined : readCertificates(ca),
+      cert: cert === "" ? undefined : readCertificates(cert),
+      key: key === "" ? undefined : readPrivateKey(key),
+    };
     return await connectCertified({ ...address, ...files, serverName, signal });
   } catch (error) {
     throw new Error(explainTls(messageOf(error), keys), { cause: error });

@@ -10,6 +10,7 @@ import { Complaint } from "../base/complaint.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { closeQuietly } from "../base/waiting.ts";
+import { readCertificates, readPrivateKey } from "../net/pem.ts";
 import { type Transport, writeAll } from "../net/transport.ts";
 
 /** The first byte of a TLS handshake; a frame of the relay protocol never begins with it. */
@@ -40,12 +41,17 @@ class Generation {
   /** @throws if the files cannot be read, or are not a certificate and its key. */
   static async open(files: CertificateFiles): Promise<Generation> {
     const generation = new Generation();
-    const cert = Deno.readTextFileSync(files.cert);
-    const key = Deno.readTextFileSync(files.key);
-    if (files.client_ca) {
-      await generation.#listenCertified({ cert, key, ca: Deno.readTextFileSync(files.client_ca) });
-    } else generation.#listen(cert, key);
-    return generation;
+    const cert = readCertificates(files.cert);
+    const key = readPrivateKey(files.key);
+    try {
+      if (files.client_ca) {
+        await generation.#listenCertified({ cert, key, ca: readCertificates(files.client_ca) });
+      } else generation.#listen(cert, key);
+      return generation;
+    } catch (error) {
+      if (!/KeyMismatch|key values mismatch/i.test(messageOf(error))) throw error;
+      throw new Error(`${files.key} is not the key of the certificate in ${files.cert}`, { cause: error });
+    }
   }
 
   /**

@@ -6,6 +6,7 @@ import { configOf, TestClient } from "../kit/client.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { Peer } from "../kit/peer.ts";
 import { numbered } from "../kit/points.ts";
+import { shell } from "../kit/process.ts";
 import { TestServer } from "../kit/test_server.ts";
 import { pause, until } from "../kit/waiting.ts";
 import { COUNTER, countingFrame, greeting } from "../kit/wire.ts";
@@ -40,6 +41,31 @@ onAuthority(
     await using other = new TestClient(clientConfig(server.port, { ca, server_name: "other.test" }));
     await other.done;
     assert.match(other.failure!.message, /for another name.*server_name.*relay\.test/);
+  },
+);
+
+onAuthority("a server that shows a certificate of a CA is told so in plain words", async ({ dir }) => {
+  const { ca } = await certificates(dir, "itself");
+  const files = { cert: ca, key: dir.file("itself.key") };
+  await using server = new TestServer({ tls: await tlsOf(files) });
+  await using client = new TestClient(clientConfig(server.port, { ca, server_name: "itself" }));
+  await client.done;
+  assert.match(
+    client.failure!.message,
+    /shows the certificate of a CA as its own .* needs one that a CA has signed/,
+  );
+});
+
+onAuthority(
+  "a key of another certificate, and an encrypted one, are named as such",
+  async ({ issue, dir }) => {
+    const [one, two] = [await issue("a"), await issue("b")];
+    await assert.rejects(tlsOf({ cert: one.cert, key: two.key }), {
+      message: `${two.key} is not the key of the certificate in ${one.cert}`,
+    });
+    const key = dir.file("encrypted.key");
+    await shell("openssl", "pkcs8", "-topk8", "-in", one.key, "-out", key, "-passout", "pass:x");
+    await assert.rejects(tlsOf({ cert: one.cert, key }), /is encrypted; decrypt it: openssl pkey/);
   },
 );
 

@@ -1,4 +1,5 @@
 /** The configuration keys of outputs that post points over HTTP, and what is checked alike in each of them. */
+import { readCertificates } from "../../net/pem.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
 import { duration, flag, integer, live, text } from "../../schema.ts";
 
@@ -54,12 +55,12 @@ export function urlProblem(value: string, { example, login, query }: UrlAdvice):
  *
  * @param path Empty: none.
  * @param key The whole name of the key, for the message.
- * @throws {ExitError} 78 if the file cannot be read.
+ * @throws {ExitError} 78 if the file cannot be read, or has no certificate in it.
  */
 export function authoritiesIn(path: string, key: string): string[] {
   if (path === "") return [];
   try {
-    return [Deno.readTextFileSync(path)];
+    return [readCertificates(path)];
   } catch (error) {
     throw new ExitError(EXIT.config, `Cannot read ${path} (${key}): ${messageOf(error)}`, { cause: error });
   }

@@ -85,6 +85,19 @@ export class Known {
     });
   }
 
+  /** Series by their numbers, for a thread that may know none of them. */
+  describe(numbers: Iterable<number>): Pick<PointGroup, "metrics" | "series"> {
+    const [metrics, rows] = [this.#newMetrics, this.#newSeries];
+    const known = this.#metrics;
+    this.#newMetrics = [];
+    this.#newSeries = [];
+    this.#metrics = new Set();
+    for (const number of numbers) this.#tell(number);
+    const all = { metrics: this.#newMetrics, series: this.#newSeries };
+    [this.#newMetrics, this.#newSeries, this.#metrics] = [metrics, rows, known];
+    return all;
+  }
+
   /** The number of a series' metric, of which the thread is told. */
   #metric(series: number): number {
     const number = this.#store.metrics[series];
@@ -107,8 +120,8 @@ export class Known {
 
 /** One transaction's rows. */
 export class Gathering {
-  /** Batches of which all rows are in it. */
-  batches = 0;
+  /** Batches of which all rows are in it. They keep the numbers of their series in use. */
+  readonly batches: Batch[] = [];
   /** Of the last batch. */
   position = -1;
   readonly #known: Known;
@@ -148,12 +161,13 @@ export class Gathering {
     values.set(batch.values.subarray(0, length), from);
     if (batch.exact) { for (const [row, value] of batch.exact) this.#exact.push([from + row, value]); }
     for (const { client, start, end, sequence } of batch.origins) {
-      if (sequence === 0) continue;
       const { name, instance } = client;
+      // The inputs of this process are no client.
+      if (sequence === 0 && name === "") continue;
       this.#clients.push({ name, instance, sequence, start: from + start, end: from + end });
     }
     this.#columns.length = from + length;
-    this.batches++;
+    this.batches.push(batch);
     this.position = position;
   }
 

@@ -5,9 +5,19 @@ import type { MetricRow, PointGroup, SeriesRow } from "./messages.ts";
 const INITIAL_SERIES = 4096;
 
 export class Identities {
-  /** Ids of series, by their numbers. */
+  /** Ids of series, by their numbers; 0 where none is known. */
   ids = new Float64Array(INITIAL_SERIES);
+  /** Hosts of series, by their numbers: places in {@linkcode hostNames}. */
+  hosts = new Uint32Array(INITIAL_SERIES);
+  readonly hostNames: string[] = [];
+  readonly #hostNumbers = new Map<string, number>();
   readonly #metrics: number[] = [];
+  /** The highest ids that something refers to: the id of a row that was deleted is not given to another one. */
+  #highestMetric = 0;
+  #highestSeries = 0;
+  #version = -1;
+  readonly #readVersion: StatementSync;
+  readonly #readHighest: StatementSync;
   readonly #findMetric: StatementSync;
   readonly #addMetric: StatementSync;
   readonly #describe: StatementSync;
@@ -16,11 +26,16 @@ export class Identities {
   readonly #touchSeries: StatementSync;
 
   constructor(db: DatabaseSync) {
+    this.#readVersion = db.prepare("PRAGMA data_version");
+    this.#readHighest = db.prepare(
+      "SELECT max((SELECT coalesce(max(id), 0) FROM metrics), (SELECT coalesce(max(metric), 0) FROM series)) AS metric, " +
+        "(SELECT coalesce(max(id), 0) FROM series) AS series",
+    );
     this.#findMetric = db.prepare(
       "SELECT id, description FROM metrics WHERE name = ? AND type = ? AND unit_base = ? AND unit_prefix = ?",
     );
     this.#addMetric = db.prepare(
-      "INSERT INTO metrics (name, type, unit_base, unit_prefix, unit, description) VALUES (?, ?, ?, ?, ?, ?)",
+      "INSERT INTO metrics (id, name, type, unit_base, unit_prefix, unit, description) VALUES (?, ?, ?, ?, ?, ?, ?)",
     );
     this.#describe = db.prepare("UPDATE metrics SET description = ? WHERE id = ?");
     const columns =
@@ -29,25 +44,81 @@ export class Identities {
       `SELECT id, seen FROM series WHERE (${columns}) = (?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#addSeries = db.prepare(
-      `INSERT INTO series (${columns}, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO series (id, ${columns}, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#touchSeries = db.prepare("UPDATE series SET seen = ? WHERE id = ?");
+    const { id } = db.prepare(
+      "SELECT coalesce(max((SELECT max(series) FROM points p WHERE p.part = d.id)), 0) AS id FROM parts d",
+    ).get() as { id: number };
+    this.#highestSeries = id;
+  }
+
+  /** Nothing is known any more. */
+  forget(): void {
+    this.ids.fill(0);
+    this.#metrics.length = 0;
+  }
+
+  /** To be called in a transaction: forgets what another process may have changed since the last one. */
+  begin(): void {
+    const { data_version: version } = this.#readVersion.get() as { data_version: number };
+    if (version === this.#version) return;
+    this.#version = version;
+    this.forget();
+    const { metric, series } = this.#readHighest.get() as { metric: number; series: number };
+    this.#highestMetric = Math.max(this.#highestMetric, metric);
+    this.#highestSeries = Math.max(this.#highestSeries, series);
   }
 
   /**
    * Learns what the group brings. Within the group's transaction: where that fails, the same group comes again, and what
    * was learnt from it is replaced.
+   *
+   * @param refuse Told of a series that the database does not take. @default its error is thrown
    */
-  learn(group: PointGroup): void {
-    for (const metric of group.metrics) this.#metrics[metric.number] = this.#metric(metric);
-    for (const series of group.series) {
-      if (series.number >= this.ids.length) {
-        const larger = new Float64Array(Math.max(series.number + 1, this.ids.length * 2));
-        larger.set(this.ids);
-        this.ids = larger;
+  learn(group: PointGroup, refuse?: (series: SeriesRow, error: unknown) => void): void {
+    const failed = new Map<number, unknown>();
+    for (const metric of group.metrics) {
+      try {
+        this.#metrics[metric.number] = this.#metric(metric);
+      } catch (error) {
+        if (!refuse) throw error;
+        failed.set(metric.number, error);
       }
-      this.ids[series.number] = this.#series(series, group.day);
     }
+    for (const series of group.series) {
+      this.#reserve(series.number);
+      this.hosts[series.number] = this.#host(series.relayClient);
+      try {
+        if (failed.has(series.metric)) throw failed.get(series.metric);
+        // A series whose metric is not known comes again with it.
+        const metric = this.#metrics[series.metric];
+        this.ids[series.number] = metric === undefined ? 0 : this.#series(series, metric, group.day);
+      } catch (error) {
+        this.ids[series.number] = 0;
+        if (!refuse) throw error;
+        refuse(series, error);
+      }
+    }
+  }
+
+  #reserve(number: number): void {
+    if (number < this.ids.length) return;
+    const length = Math.max(number + 1, this.ids.length * 2);
+    const [ids, hosts] = [new Float64Array(length), new Uint32Array(length)];
+    ids.set(this.ids);
+    hosts.set(this.hosts);
+    this.ids = ids;
+    this.hosts = hosts;
+  }
+
+  #host(name: string): number {
+    let number = this.#hostNumbers.get(name);
+    if (number === undefined) {
+      this.#hostNumbers.set(name, number = this.hostNames.length);
+      this.hostNames.push(name);
+    }
+    return number;
   }
 
   #metric({ name, type, unitBase, unitPrefix, unit, description }: MetricRow): number {
@@ -55,15 +126,16 @@ export class Identities {
       | { id: number; description: string }
       | undefined;
     if (!known) {
-      return Number(this.#addMetric.run(name, type, unitBase, unitPrefix, unit, description).lastInsertRowid);
+      const id = ++this.#highestMetric;
+      this.#addMetric.run(id, name, type, unitBase, unitPrefix, unit, description);
+      return id;
     }
     if (description !== "" && description !== known.description) this.#describe.run(description, known.id);
     return known.id;
   }
 
-  #series(series: SeriesRow, day: number): number {
+  #series(series: SeriesRow, metric: number, day: number): number {
     const { relayClient, resourceKind, resourceId, consumerKind, consumerId, attributes } = series;
-    const metric = this.#metrics[series.metric];
     const content = [resourceKind, resourceId, consumerKind, consumerId, attributes] as const;
     const hash = hashOf(content);
     const known = this.#findSeries.get(metric, relayClient, hash, ...content) as
@@ -73,8 +145,9 @@ export class Identities {
       if (known.seen < day) this.#touchSeries.run(day, known.id);
       return known.id;
     }
-    const { lastInsertRowid } = this.#addSeries.run(metric, relayClient, hash, ...content, day);
-    return Number(lastInsertRowid);
+    const id = ++this.#highestSeries;
+    this.#addSeries.run(id, metric, relayClient, hash, ...content, day);
+    return id;
   }
 }
 

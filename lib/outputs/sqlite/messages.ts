@@ -63,8 +63,16 @@ export interface PointGroup {
   readonly clients: readonly ClientRows[];
   /** The journal's id and the number of the last batch, or `null`. */
   readonly position: { readonly journal: string; readonly number: number } | null;
+  /** Rows that the database refuses, in ascending order: they are left out. */
+  readonly leftOut?: Uint32Array<ArrayBuffer>;
   /** More is waiting: housekeeping is put off. */
   readonly busy: boolean;
+}
+
+/** A row that the database does not take, whatever is tried. */
+export interface RefusedRow {
+  readonly row: number;
+  readonly reason: string;
 }
 
 export interface StoreOptions {
@@ -101,6 +109,14 @@ export type Request =
 export type StoreProblem =
   /** It may pass by itself: another process writes, the disk is full, the disk fails. */
   | "later"
+  /** A constraint or a trigger of the owner's refuses rows. */
+  | "refused"
+  /** A table or a column is missing. */
+  | "schema"
+  /** The path does not lead to this file any more. */
+  | "moved"
+  /** The database does not have all series of a group: it has to come again with all of them. */
+  | "forgotten"
   /** Somebody must act: it is no database, or not ours, or damaged, or cannot be written to. */
   | "fatal"
   /** An error in this program. */
@@ -109,6 +125,8 @@ export type StoreProblem =
 export interface Failure {
   readonly problem: StoreProblem;
   readonly message: string;
+  /** Where the problem is `refused`: the rows. */
+  readonly refused?: readonly RefusedRow[];
 }
 
 export interface Answer {

@@ -5,11 +5,12 @@ import { EXIT, ExitError } from "../../base/errors.ts";
 import type { BatchReader } from "../../journal.ts";
 import type { Logger } from "../../base/log.ts";
 import { untilAborted } from "../../base/waiting.ts";
-import type { Output, PluginContext } from "../../plugin.ts";
+import type { DeadLetters, Output, PluginContext } from "../../plugin.ts";
+import type { Batch } from "../../points/measurement.ts";
 import type { SqliteConfig } from "./config.ts";
 import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import { Gathering, Known, newColumns } from "./gather.ts";
-import type { PointColumns, PointGroup, StoreStats } from "./messages.ts";
+import type { PointColumns, PointGroup, RefusedRow, StoreStats } from "./messages.ts";
 import { StoreError } from "./store_error.ts";
 import { Writer } from "./writer.ts";
 
@@ -25,13 +26,15 @@ export interface SqliteStats extends Record<string, number> {
   parts: number;
   expiredPoints: number;
   expiredSeries: number;
+  /** Points that a constraint or a trigger of the database's owner refuses. */
+  refusedPoints: number;
 }
 
-type SqliteContext = Pick<PluginContext, "log" | "clock" | "clients">;
+type SqliteContext = Pick<PluginContext, "log" | "clock" | "clients" | "deadLetters">;
 
 interface Queued {
   group: PointGroup;
-  readonly batches: number;
+  readonly batches: readonly Batch[];
 }
 
 export class SqliteOutput implements Output {
@@ -43,11 +46,13 @@ export class SqliteOutput implements Output {
     parts: 0,
     expiredPoints: 0,
     expiredSeries: 0,
+    refusedPoints: 0,
   };
   #config: SqliteConfig;
   readonly #path: string;
   readonly #log: Logger;
   readonly #clock: Clock;
+  readonly #deadLetters: DeadLetters;
   readonly #writer = new Writer();
   readonly #known = new Known();
   readonly #spare: PointColumns[] = [];
@@ -59,14 +64,21 @@ export class SqliteOutput implements Output {
   #failures = 0;
   readonly #complaint: Complaint;
   readonly #clockComplaint: Complaint;
+  readonly #changes: Complaint;
 
-  private constructor(config: SqliteConfig, path: string, { log, clock, clients }: SqliteContext) {
+  private constructor(
+    config: SqliteConfig,
+    path: string,
+    { log, clock, clients, deadLetters }: SqliteContext,
+  ) {
     this.#config = config;
     this.#path = path;
     this.#log = log;
     this.#clock = clock;
+    this.#deadLetters = deadLetters;
     this.#complaint = new Complaint(clock);
     this.#clockComplaint = new Complaint(clock);
+    this.#changes = new Complaint(clock);
     clients.sources.push(({ instance }) => this.#writer.sequence(instance));
   }
 
@@ -185,21 +197,71 @@ export class SqliteOutput implements Output {
   }
 
   async #store(queued: Queued, reader: BatchReader, stop: AbortSignal): Promise<void> {
+    let isComplete = false;
     while (!stop.aborted) {
       const { columns, ...rest } = await this.#writer.write(queued.group);
       if (stop.aborted) return;
       if (rest.error === undefined) {
-        this.stats.points += columns.length;
+        const refused = queued.group.leftOut?.length ?? 0;
+        this.stats.points += columns.length - refused;
+        this.stats.refusedPoints += refused;
         this.stats.transactions++;
         this.#takeStats(rest.stats);
         this.#recovered();
         if (columns.series.length === GROUP_POINTS) this.#spare.push(columns);
-        reader.commit(queued.batches);
+        reader.commit(queued.batches.length);
         return;
       }
       queued.group = { ...queued.group, columns };
-      await this.#failed(rest.error, stop);
+      const { problem } = rest.error;
+      if (problem === "forgotten" && !isComplete) {
+        // What the thread is told once more counts for this group alone: the next ones come here as well.
+        isComplete = true;
+        if (rest.error.message !== "") this.#noticeChange(rest.error);
+        queued.group = this.#complete(queued.group);
+      } else if (problem === "refused") {
+        isComplete = false;
+        await this.#setAside(queued, rest.error.refused);
+      } else {
+        isComplete = false;
+        await this.#failed(rest.error, stop);
+      }
     }
+  }
+
+  /** Says that somebody has changed the file, and that writing continues. */
+  #noticeChange({ message }: StoreError): void {
+    this.#changes.add(() => {
+      this.#log.error("The database was changed by somebody else, writing continues", {
+        file: this.#path,
+        reason: message,
+      });
+    });
+  }
+
+  /** Makes dead letters of rows that the database refuses, and leaves them out of the group. */
+  async #setAside(queued: Queued, refused: readonly RefusedRow[]): Promise<void> {
+    const before = [...queued.group.leftOut ?? []];
+    let batch = 0;
+    let start = 0;
+    for (const { row, reason } of refused) {
+      while (row >= start + queued.batches[batch].length) start += queued.batches[batch++].length;
+      this.#deadLetters.add(queued.batches[batch], row - start, reason);
+    }
+    await this.#deadLetters.sync();
+    const leftOut = Uint32Array.from([...before, ...refused.map(({ row }) => row)]).sort();
+    queued.group = this.#complete({ ...queued.group, leftOut });
+  }
+
+  /** The group with all its series, for a thread that may know none of them; without those that no row is left of. */
+  #complete(group: PointGroup): PointGroup {
+    const { columns: { series, length }, leftOut } = group;
+    const used = new Set<number>();
+    for (let row = 0, left = 0; row < length; row++) {
+      if (leftOut?.[left] === row) left++;
+      else used.add(series[row]);
+    }
+    return { ...group, ...this.#known.describe(used) };
   }
 
   #takeStats({ bytes, parts, expiredPoints, expiredSeries, clockAheadMs }: StoreStats): void {

@@ -62,6 +62,19 @@ export class PointInserter {
     this.#flush();
   }
 
+  /** Inserts one row, into a part with that id. @throws what SQLite throws; then nothing is inserted. */
+  insertOne(
+    part: number,
+    row: number,
+    columns: PointColumns,
+    ids: Float64Array,
+    exact: ReadonlyMap<number, bigint> | null,
+  ): void {
+    this.#length = 0;
+    this.#put(part, row, columns.seconds[row], columns, ids, exact);
+    this.#flush();
+  }
+
   #put(
     part: number,
     row: number,
@@ -98,12 +111,13 @@ export class PointInserter {
 
   #flush(): void {
     const all = this.#values;
+    const length = this.#length;
+    this.#length = 0;
     let done = 0;
     for (const { rows, statement } of this.#statements) {
-      for (const size = rows * COLUMNS; this.#length - done >= size; done += size) {
+      for (const size = rows * COLUMNS; length - done >= size; done += size) {
         statement.run(...all.slice(done, done + size));
       }
     }
-    this.#length = 0;
   }
 }

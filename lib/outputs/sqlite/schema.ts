@@ -10,7 +10,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "./store_error.ts";
 
 /** `PRAGMA user_version` of files that this program writes. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 /** `PRAGMA application_id`: "ALMR". */
 const APPLICATION_ID = 0x414c4d52;
 
@@ -22,6 +22,7 @@ export const secondOf = (start: string, offset: string): string =>
   `${start} - ${DAY} + (${offset} + ${DAY}000000000) / 1000000000`;
 const nanosOf = (offset: string) => `(${offset} + ${DAY}000000000) % 1000000000`;
 
+/** Tables and indexes, in the order in which they are created. */
 const TABLES = [
   `CREATE TABLE metrics (
   id INTEGER PRIMARY KEY,
@@ -75,6 +76,23 @@ const TABLES = [
   seen INTEGER NOT NULL,       -- day, in days since 1970
   PRIMARY KEY (instance, name)
 ) WITHOUT ROWID`,
+  `CREATE TABLE host_times (
+  name TEXT PRIMARY KEY,       -- relay_client of its series
+  first INTEGER NOT NULL,      -- time of its earliest point, in nanoseconds since 1970
+  last INTEGER NOT NULL,       -- time of its latest point
+  contact INTEGER NOT NULL     -- when its last points were stored, in seconds since 1970
+) WITHOUT ROWID`,
+];
+
+/** Nanoseconds since 1970 as text, with nine digits behind the seconds. */
+const timestampOf = (time: string) =>
+  `strftime('%Y-%m-%dT%H:%M:%S', ${time} / 1000000000, 'unixepoch') || printf('.%09dZ', ${time} % 1000000000)`;
+
+/** A group for each series in each part: in the order of the points, so nothing has to be sorted. */
+const PART_TOTALS = "count(*) AS points, total(p.value) AS sum, min(p.value) AS min, max(p.value) AS max";
+const SUMS = "sum(points) AS points, total(sum) AS sum, min(min) AS min, max(max) AS max";
+
+const VIEWS = [
   `CREATE VIEW measurements AS
 SELECT
   m.name AS metric,
@@ -89,11 +107,50 @@ SELECT
   s.attributes,
   m.unit,
   d.day,
-  d.start * 1000000000 + p.offset AS time
+  d.start * 1000000000 + p.offset AS time,
+  p.series AS series_id
 FROM points p
 JOIN parts d ON d.id = p.part
 JOIN series s ON s.id = p.series
 JOIN metrics m ON m.id = s.metric`,
+  `CREATE VIEW hosts AS
+SELECT
+  h.name,
+  ${timestampOf("h.first")} AS first_point,
+  ${timestampOf("h.last")} AS last_point,
+  coalesce(s.series, 0) AS series,
+  strftime('%Y-%m-%dT%H:%M:%SZ', h.contact, 'unixepoch') AS last_contact
+FROM host_times h
+LEFT JOIN (SELECT relay_client, count(*) AS series FROM series GROUP BY relay_client) s ON s.relay_client = h.name`,
+  `CREATE VIEW series_list AS
+SELECT
+  s.id AS series_id,
+  m.name AS metric,
+  m.type,
+  m.unit,
+  m.description,
+  s.resource_kind,
+  s.resource_id,
+  s.consumer_kind,
+  s.consumer_id,
+  s.relay_client,
+  s.attributes,
+  date(s.seen * ${DAY}, 'unixepoch') AS last_day
+FROM series s
+JOIN metrics m ON m.id = s.metric`,
+  `CREATE VIEW series_attributes AS
+SELECT s.id AS series_id, j.key AS name, j.value
+FROM series s, json_each(s.attributes) j`,
+  `CREATE VIEW totals AS
+SELECT series AS series_id, ${SUMS}
+FROM (SELECT part, series, ${PART_TOTALS} FROM points p GROUP BY part, series)
+GROUP BY series`,
+  `CREATE VIEW daily_totals AS
+SELECT day, series AS series_id, ${SUMS}
+FROM (
+  SELECT d.day, p.series, ${PART_TOTALS} FROM parts d CROSS JOIN points p ON p.part = d.id GROUP BY d.id, d.day, p.series
+)
+GROUP BY day, series`,
 ];
 
 /** Whether the tables are there; `false` for a new file. @throws {StoreError} if it is another program's, or newer. */
@@ -116,15 +173,39 @@ export function checkSchema(db: DatabaseSync): boolean {
   return true;
 }
 
-/** Makes the tables in a new file, in a transaction of the caller's. */
-export function createSchema(db: DatabaseSync): void {
-  for (const statement of TABLES) db.prepare(statement).run();
-  // Makes the table of statistics; what is in it comes from writeStatistics.
-  db.prepare("ANALYZE sqlite_schema").run();
-  writeStatistics(db);
-  db.prepare(`PRAGMA application_id = ${APPLICATION_ID}`).run();
-  db.prepare(`PRAGMA user_version = ${SCHEMA_VERSION}`).run();
+/** Creates what is missing, in a transaction of the caller's: in a new file, in an old one, or where it was dropped. */
+export function ensureSchema(db: DatabaseSync): void {
+  const run = (sql: string) => db.prepare(sql).run();
+  const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+  // Whoever has read the view before gets the same columns in the same places, and new ones at the end.
+  if (version < SCHEMA_VERSION) run("DROP VIEW IF EXISTS measurements");
+  const rows = db.prepare("SELECT name FROM sqlite_schema").all() as { name: string }[];
+  const present = new Set(rows.map(({ name }) => name));
+  const create = (statements: readonly string[]) => {
+    const missing = statements.filter((sql) => !present.has(/^CREATE \w+ (\w+)/.exec(sql)![1]));
+    for (const sql of missing) run(sql);
+  };
+  create(TABLES);
+  if (!present.has("points")) run("DELETE FROM parts");
+  if (!present.has("host_times")) run(FILL_HOSTS);
+  create(VIEWS);
+  if (!present.has("sqlite_stat1")) {
+    // Makes the table of statistics; what is in it comes from writeStatistics.
+    run("ANALYZE sqlite_schema");
+    writeStatistics(db);
+  }
+  if (version === SCHEMA_VERSION) return;
+  run(`PRAGMA application_id = ${APPLICATION_ID}`);
+  run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
 }
+
+/** What {@linkcode TABLES} says of hosts, out of the points that there are. */
+const FILL_HOSTS = `INSERT INTO host_times (name, first, last, contact)
+SELECT s.relay_client, min(d.start * 1000000000 + t.first), max(d.start * 1000000000 + t.last), max(d.written) * ${DAY}
+FROM (SELECT part, series, min(offset) AS first, max(offset) AS last FROM points GROUP BY part, series) t
+JOIN parts d ON d.id = t.part
+JOIN series s ON s.id = t.series
+GROUP BY s.relay_client`;
 
 /**
  * Tells SQLite's planner what the tables are like: without that, it would scan all points for one series. ANALYZE would

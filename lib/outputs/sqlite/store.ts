@@ -1,13 +1,15 @@
 /** A database that is open for writing. All of it is synchronous: it belongs into a thread of its own. */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { RetentionClock } from "../../base/retention_clock.ts";
+import { Hosts } from "./hosts.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Identities } from "./identities.ts";
-import type { PointGroup, StoreOptions, StoreStats } from "./messages.ts";
+import type { PointColumns, PointGroup, RefusedRow, StoreOptions, StoreStats } from "./messages.ts";
+import { Place } from "./place.ts";
 import { PointInserter } from "./point_inserter.ts";
-import { type PartPlan, RowOrder, SECONDS_PER_DAY } from "./row_order.ts";
-import { checkSchema, createSchema } from "./schema.ts";
-import { openingError, storeError } from "./store_error.ts";
+import { RowOrder, SECONDS_PER_DAY } from "./row_order.ts";
+import { checkSchema, ensureSchema } from "./schema.ts";
+import { openingError, StoreError, storeError } from "./store_error.ts";
 
 /** How long SQLite waits for another writer by itself, in ms. */
 const BUSY_MS = 250;
@@ -26,7 +28,9 @@ function dayText(day: number): string {
 export class Store implements Disposable {
   readonly #db: DatabaseSync;
   readonly #options: StoreOptions;
+  readonly #place: Place;
   readonly #identities: Identities;
+  readonly #hosts: Hosts;
   readonly #inserter: PointInserter;
   readonly #housekeeping: Housekeeping;
   readonly #order = new RowOrder();
@@ -40,7 +44,8 @@ export class Store implements Disposable {
       | "position"
       | "setPosition"
       | "sequence"
-      | "setSequence",
+      | "setSequence"
+      | "noteClient",
       StatementSync
     >
   >;
@@ -53,15 +58,20 @@ export class Store implements Disposable {
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#db = open(options.path);
+    let place: Place | null = null;
     try {
       setUp(this.#db, options);
+      this.#place = place = new Place(options.path);
       const db = this.#db;
       const prepare = (sql: string) => db.prepare(sql);
       this.#statements = {
         begin: prepare("BEGIN IMMEDIATE"),
         commit: prepare("COMMIT"),
         rollback: prepare("ROLLBACK"),
-        lastPart: prepare("SELECT coalesce(max(id), 0) AS id FROM parts"),
+        lastPart: prepare(
+          // Points whose part was deleted keep their number.
+          "SELECT max((SELECT coalesce(max(id), 0) FROM parts), (SELECT coalesce(max(part), 0) FROM points)) AS id",
+        ),
         addPart: prepare(
           "INSERT INTO parts (id, day, start, first, last, points, repeats, written) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         ),
@@ -75,14 +85,20 @@ export class Store implements Disposable {
           "INSERT INTO clients (instance, name, sequence, seen) VALUES (?, ?, ?, ?) " +
             "ON CONFLICT DO UPDATE SET sequence = excluded.sequence, seen = excluded.seen",
         ),
+        noteClient: prepare(
+          "INSERT INTO clients (instance, name, sequence, seen) VALUES (?, ?, 0, ?) " +
+            "ON CONFLICT DO UPDATE SET seen = excluded.seen WHERE seen < excluded.seen",
+        ),
       };
       this.#pages = prepare("PRAGMA page_count");
       this.#pageSize = Number(Object.values(prepare("PRAGMA page_size").get()!)[0]);
       this.#identities = new Identities(db);
+      this.#hosts = new Hosts(db);
       this.#inserter = new PointInserter(db);
       this.#housekeeping = new Housekeeping(db, (work) => this.#transaction(work), options.keepMs);
     } catch (error) {
       this.#db.close();
+      place?.[Symbol.dispose]();
       throw storeError(error);
     }
   }
@@ -99,33 +115,127 @@ export class Store implements Disposable {
     return row.sequence ?? 0;
   }
 
-  /** Stores a group, all of it or nothing. @throws {StoreError} */
+  /**
+   * Stores a group, all of it or nothing.
+   *
+   * @throws {StoreError} `refused` with the rows that the owner's constraints do not let in; `forgotten` where the group
+   *   has to come again with all its series, as after a change by another process; `moved` where the path leads to
+   *   another file.
+   */
   write(group: PointGroup): void {
+    this.#place.check();
+    let parts = 0;
+    try {
+      this.#transaction(() => parts = this.#insert(group));
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.problem !== "refused") throw error;
+      throw this.#refusal(group, error);
+    }
+    if (this.#place.isRemoved) throw this.#place.error();
+    this.#housekeeping.noticeParts(parts);
+  }
+
+  /** @returns the number of parts. */
+  #insert(group: PointGroup): number {
     const { columns } = group;
     const { lastPart, addPart, setPosition } = this.#statements;
-    let plans: PartPlan[] = [];
-    this.#transaction(() => {
-      this.#identities.learn(group);
-      const { ids } = this.#identities;
-      plans = this.#order.arrange(columns, ids, this.#newRows(group));
+    this.#identities.begin();
+    this.#identities.learn(group);
+    const { ids } = this.#identities;
+    const rows = this.#newRows(group);
+    this.#checkSeries(columns, rows);
+    const plans = this.#order.arrange(columns, ids, rows);
+    const { order } = this.#order;
+    const exact = group.exact.length > 0 ? new Map(group.exact) : null;
+    let { id } = lastPart.get() as { id: number };
+    for (const plan of plans) {
+      const { from, to, start, first, last, repeats } = plan;
+      addPart.run(++id, dayText(plan.day), start, first, last, to - from, Number(repeats), group.day);
+      this.#inserter.insert(id, plan, order, columns, ids, exact);
+      this.#hosts.note(plan, order, columns, this.#identities);
+    }
+    this.#hosts.save(this.#identities, Math.floor(Date.now() / 1000));
+    if (group.position) setPosition.run(group.position.journal, group.position.number);
+    return plans.length;
+  }
+
+  /** @throws {StoreError} where the database does not have the series of a row. */
+  #checkSeries({ series, length }: PointColumns, rows: Uint32Array | undefined): void {
+    const { ids } = this.#identities;
+    const count = rows?.length ?? length;
+    for (let k = 0; k < count; k++) {
+      const number = series[rows ? rows[k] : k];
+      if (!(ids[number] > 0)) throw new StoreError("forgotten", "");
+    }
+  }
+
+  /** Finds the rows because of which a group is refused. */
+  #refusal(group: PointGroup, error: StoreError): StoreError {
+    const { columns } = group;
+    const refused: RefusedRow[] = [];
+    const { begin, rollback, lastPart } = this.#statements;
+    const continueTransaction = () => {
+      // A trigger may have ended it.
+      try {
+        begin.run();
+      } catch { /* it has not */ }
+    };
+    try {
+      begin.run();
+      const reasons = new Map<number, string>();
+      this.#identities.learn(group, ({ number }, error) => {
+        const { problem, message } = storeError(error);
+        if (problem !== "refused") throw error;
+        reasons.set(number, message);
+        continueTransaction();
+      });
+      const rows = this.#newRows(group);
+      const { id } = lastPart.get() as { id: number };
       const exact = group.exact.length > 0 ? new Map(group.exact) : null;
-      let { id } = lastPart.get() as { id: number };
-      for (const plan of plans) {
-        const { from, to, start, first, last, repeats } = plan;
-        addPart.run(++id, dayText(plan.day), start, first, last, to - from, Number(repeats), group.day);
-        this.#inserter.insert(id, plan, this.#order.order, columns, ids, exact);
+      const count = rows?.length ?? columns.length;
+      for (let k = 0; k < count; k++) {
+        const row = rows ? rows[k] : k;
+        const reason = reasons.get(columns.series[row]);
+        if (reason !== undefined) {
+          refused.push({ row, reason });
+          continue;
+        }
+        try {
+          // Each in a part of its own: what is refused is not its place.
+          this.#inserter.insertOne(id + 1 + k, row, columns, this.#identities.ids, exact);
+        } catch (error) {
+          const { problem, message } = storeError(error);
+          if (problem !== "refused") throw error;
+          refused.push({ row, reason: message });
+          continueTransaction();
+        }
       }
-      if (group.position) setPosition.run(group.position.journal, group.position.number);
-    });
-    this.#housekeeping.noticeParts(plans.length);
+    } catch (error) {
+      return storeError(error);
+    } finally {
+      try {
+        rollback.run();
+      } catch { /* it has ended */ }
+      this.#identities.forget();
+    }
+    if (refused.length > 0) return new StoreError("refused", error.message, { cause: error }, refused);
+    return new StoreError(
+      "fatal",
+      `${error.message}; remove your constraint or trigger of that table, or name another file`,
+      { cause: error },
+    );
   }
 
   /** The rows that are not stored yet, and notes what is stored from now on; `undefined` for all rows. */
-  #newRows({ clients, columns, day }: PointGroup): Uint32Array | undefined {
-    const { setSequence } = this.#statements;
+  #newRows({ clients, columns, day, leftOut }: PointGroup): Uint32Array | undefined {
+    const { setSequence, noteClient } = this.#statements;
     const known = new Map<string, { name: string; instance: string; sequence: number; stored: number }>();
     const again: { start: number; end: number }[] = [];
     for (const { name, instance, sequence, start, end } of clients) {
+      if (sequence === 0) {
+        noteClient.run(instance, name, day);
+        continue;
+      }
       const key = `${instance}/${name}`;
       let client = known.get(key);
       if (!client) {
@@ -138,13 +248,16 @@ export class Store implements Disposable {
     for (const { name, instance, sequence, stored } of known.values()) {
       if (sequence > stored) setSequence.run(instance, name, sequence, day);
     }
-    if (again.length === 0) return undefined;
+    if (again.length === 0 && !leftOut) return undefined;
     const rows = new Uint32Array(columns.length);
     let count = 0;
     let next = 0;
+    let left = 0;
     for (let row = 0; row < columns.length; row++) {
       while (next < again.length && again[next].end <= row) next++;
       if (next < again.length && row >= again[next].start) continue;
+      while (leftOut && leftOut[left] < row) left++;
+      if (leftOut?.[left] === row) continue;
       rows[count++] = row;
     }
     return rows.subarray(0, count);
@@ -161,6 +274,7 @@ export class Store implements Disposable {
       try {
         rollback.run();
       } catch { /* as they have */ }
+      this.#hosts.forget();
       throw storeError(error);
     }
   }
@@ -208,8 +322,21 @@ export class Store implements Disposable {
     return Number(pages) * this.#pageSize + log;
   }
 
+  /**
+   * Closes a database that the path does not lead to any more: all that it has goes into its file, so that nothing is
+   * left in the write-ahead log, which stands beside the new file.
+   */
+  leave(): void {
+    try {
+      this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+    } catch { /* it is as good as it gets */ }
+    this[Symbol.dispose]();
+  }
+
   [Symbol.dispose](): void {
-    if (this.#db.isOpen) this.#db.close();
+    if (!this.#db.isOpen) return;
+    this.#db.close();
+    this.#place[Symbol.dispose]();
   }
 }
 
@@ -235,7 +362,8 @@ function setUp(db: DatabaseSync, { synchronous }: StoreOptions): void {
   // Where nothing has to be made, it shows at least that the file can be written to.
   run("BEGIN IMMEDIATE");
   try {
-    if (!checkSchema(db)) createSchema(db);
+    checkSchema(db);
+    ensureSchema(db);
     run("COMMIT");
   } catch (error) {
     try {

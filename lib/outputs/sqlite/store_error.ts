@@ -1,11 +1,17 @@
 /** What goes wrong with a database, by what must be done about it. */
 import { messageOf } from "../../base/errors.ts";
-import type { StoreProblem } from "./messages.ts";
+import type { RefusedRow, StoreProblem } from "./messages.ts";
 
 export class StoreError extends Error {
   override readonly name = "StoreError";
 
-  constructor(readonly problem: StoreProblem, message: string, options?: ErrorOptions) {
+  /** @param refused Rows, where the problem is `refused`. */
+  constructor(
+    readonly problem: StoreProblem,
+    message: string,
+    options?: ErrorOptions,
+    readonly refused: readonly RefusedRow[] = [],
+  ) {
     super(message, options);
   }
 }
@@ -24,6 +30,10 @@ const FATAL: Readonly<Record<number, string>> = {
 
 /** Result codes that pass: SQLITE_BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, PROTOCOL (of locks), SCHEMA. */
 const PASSING = [5, 6, 7, 9, 10, 13, 15, 17];
+/** SQLITE_TOOBIG, CONSTRAINT (RAISE of a trigger as well), MISMATCH: they speak of a row. */
+const REFUSED = [18, 19, 20];
+/** SQLITE_ERROR: a statement does not go with the tables. */
+const SCHEMA = 1;
 /** SQLITE_CANTOPEN: opening a file fails without a code. */
 const CANNOT_OPEN = 14;
 
@@ -40,7 +50,14 @@ export function storeError(error: unknown, code = (error as SqliteError)?.errcod
   if (advice !== undefined) {
     return new StoreError("fatal", `${messageOf(error)}; ${advice}`, { cause: error });
   }
-  return new StoreError(PASSING.includes(primary) ? "later" : "defect", messageOf(error), { cause: error });
+  const problem = PASSING.includes(primary)
+    ? "later"
+    : REFUSED.includes(primary)
+    ? "refused"
+    : primary === SCHEMA
+    ? "schema"
+    : "defect";
+  return new StoreError(problem, messageOf(error), { cause: error });
 }
 
 /** What the constructor of a database has thrown. */

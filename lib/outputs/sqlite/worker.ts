@@ -2,7 +2,7 @@
  * The thread that writes the database: SQLite's calls do not return before the disk has answered, and nothing else must
  * wait for that. Answers requests in order; in between it keeps house.
  */
-import type { Answer, Request } from "./messages.ts";
+import type { Answer, PointGroup, Request, StoreOptions } from "./messages.ts";
 import { Store } from "./store.ts";
 import { StoreError, storeError } from "./store_error.ts";
 
@@ -18,32 +18,65 @@ interface Port {
 const port = self as unknown as Port;
 
 let store: Store | null = null;
+let options: StoreOptions | null = null;
+/** The tables were just looked after, because something was missing. */
+let mended = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
+/** The database; one that was closed because of what somebody did to it is opened again. */
 function opened(): Store {
-  if (!store) throw new StoreError("later", "the database is not open");
-  return store;
+  if (store) return store;
+  if (!options) throw new StoreError("later", "the database is not open");
+  try {
+    return store = new Store(options);
+  } catch (error) {
+    throw withAdvice(storeError(error));
+  }
+}
+
+function withAdvice(error: StoreError): StoreError {
+  if (error.problem !== "schema") return error;
+  return new StoreError("fatal", `${error.message}; put it right, or move the file away (a new one is made)`);
+}
+
+function write(group: PointGroup): void {
+  const database = opened();
+  try {
+    database.write(group);
+    mended = false;
+  } catch (error) {
+    const { problem, message } = storeError(error);
+    if (problem !== "moved" && problem !== "schema") throw error;
+    if (problem === "schema" && mended) throw withAdvice(storeError(error));
+    mended = problem === "schema";
+    database.leave();
+    store = null;
+    opened();
+    // The new one knows no series.
+    throw new StoreError("forgotten", message);
+  }
 }
 
 function answerTo(request: Request): unknown {
   switch (request.type) {
     case "open":
-      store ??= new Store(request.options);
-      return store.stats;
+      options = request.options;
+      return opened().stats;
     case "position":
       return opened().position(request.journal);
     case "sequence":
       return opened().sequence(request.instance);
     case "write":
-      opened().write(request.group);
+      write(request.group);
       if (request.group.busy) tryToKeepHouse(true);
       return opened().stats;
     case "keep":
+      if (options) options = { ...options, keepMs: request.keepMs };
       store?.keep(request.keepMs);
       return undefined;
     case "close":
       store?.[Symbol.dispose]();
-      store = null;
+      store = options = null;
       return undefined;
   }
 }
@@ -74,8 +107,8 @@ port.onmessage = ({ data }) => {
   try {
     answer({ result: answerTo(data) });
   } catch (error) {
-    const { problem, message } = storeError(error);
-    answer({ failure: { problem, message } });
+    const { problem, message, refused } = storeError(error);
+    answer({ failure: { problem, message, refused } });
   }
   whenIdle(IDLE_MS);
 };

@@ -1,6 +1,14 @@
 /** The thread that writes the database, as seen from the output. */
 import { within } from "../../base/waiting.ts";
-import type { Answer, PointColumns, PointGroup, Request, StoreOptions, StoreStats } from "./messages.ts";
+import type {
+  Answer,
+  Failure,
+  PointColumns,
+  PointGroup,
+  Request,
+  StoreOptions,
+  StoreStats,
+} from "./messages.ts";
 import { StoreError } from "./store_error.ts";
 
 /** How long the thread may take to finish what it does and to close the database, in ms. */
@@ -53,7 +61,7 @@ export class Writer implements AsyncDisposable {
     const { series, seconds, nanos, values } = group.columns;
     const buffers = [series.buffer, seconds.buffer, nanos.buffer, values.buffer];
     const { result, failure, columns } = await this.#ask({ type: "write", group }, buffers);
-    if (failure) return { columns: columns!, error: new StoreError(failure.problem, failure.message) };
+    if (failure) return { columns: columns!, error: errorOf(failure) };
     return { columns: columns!, stats: result as StoreStats };
   }
 
@@ -70,7 +78,7 @@ export class Writer implements AsyncDisposable {
 
   async #result(request: Request): Promise<unknown> {
     const { result, failure } = await this.#ask(request);
-    if (failure) throw new StoreError(failure.problem, failure.message);
+    if (failure) throw errorOf(failure);
     return result;
   }
 
@@ -104,4 +112,8 @@ export class Writer implements AsyncDisposable {
     this.#worker.terminate();
     this.#end(new Error("The database is closed"));
   }
+}
+
+function errorOf({ problem, message, refused }: Failure): StoreError {
+  return new StoreError(problem, message, undefined, refused);
 }

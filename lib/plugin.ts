@@ -8,7 +8,7 @@ import type { Clock } from "./base/clock.ts";
 import type { Address } from "./net/address.ts";
 import type { BatchReader, Journal } from "./journal.ts";
 import type { Logger } from "./base/log.ts";
-import type { Batch } from "./points/measurement.ts";
+import type { Batch, Series } from "./points/measurement.ts";
 import type { MetricRegistry } from "./points/registry.ts";
 import type { Key } from "./schema.ts";
 
@@ -93,6 +93,19 @@ export interface Part {
   readonly stalledSince?: number | undefined;
 }
 
+/** One thing that an input has found on its machine. */
+export interface Finding {
+  /** What it is: `energy of the package, socket 0`. */
+  readonly what: string;
+  readonly file: string;
+  /** The series of its points, where it is measured. */
+  readonly series?: Series;
+  /** Why it is not measured. */
+  readonly problem?: string;
+  /** The command that would allow reading it. */
+  readonly allow?: string;
+}
+
 /** Produces points. Opened by {@linkcode InputPlugin.open}. */
 export interface Input extends Part, AsyncDisposable {
   /**
@@ -104,6 +117,8 @@ export interface Input extends Part, AsyncDisposable {
   handOver?(): void;
   /** Counters since the start, for the summary and the live line. */
   readonly stats?: Readonly<Record<string, number>>;
+  /** What it has found so far, where it measures its machine. */
+  readonly findings?: readonly Finding[];
   /** Clients that are connected now, where it {@linkcode InputPlugin.receives}. */
   readonly connectedClients?: number;
 }
@@ -175,6 +190,8 @@ export interface InputPlugin<C> extends PluginDeclaration<C> {
    * @default {false}
    */
   readonly receives?: boolean;
+  /** What a user can do where nothing is found, in one sentence without a full stop. @default nothing */
+  readonly absentHint?: string;
   /** When it tells its clients that a batch is safe: see {@linkcode PluginContext.acknowledges}. @default `durable` */
   acknowledges?(config: C): PluginContext["acknowledges"];
   open(config: C, context: PluginContext): Promise<Input>;

@@ -60,6 +60,14 @@ export const COMMANDS: readonly CommandDeclaration[] = [
       "It goes to the path of --config, or to standard output for --config -. The plugins in --plugins, " +
       "or those that --relay-in, --relay-out and --output-file need, are enabled in it.",
   },
+  {
+    name: "probe",
+    summary: "Measure this machine for a second, and print what there is to measure.",
+    description:
+      "A line for each thing that is found: which input measures it, in which file, its value, and what to do where it " +
+      "may not be read. Values of counters are those of one second. Takes the keys of a configuration file, and --plugins; " +
+      "sends and stores nothing.",
+  },
   { name: "plugins list", summary: "Print the plugins: their names, kinds and what they do." },
   {
     name: "token new",
@@ -211,8 +219,8 @@ export const FLAGS: readonly FlagDeclaration[] = [
   },
   {
     name: "json",
-    commands: ["journal status"],
-    doc: "Print JSON: an array with an object for each journal.",
+    commands: ["probe", "journal status"],
+    doc: "Print JSON: an array with an object for each line, or each journal.",
   },
   {
     name: "waiting-for",

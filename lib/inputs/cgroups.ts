@@ -6,6 +6,7 @@ export const cgroups = definePolledInput({
   name: "cgroups",
   description: "CPU time, memory and pressure of each control group (cgroup v1 and v2)",
   config,
+  absentHint: "control groups are not mounted: see man 7 cgroups",
   async load(_, measuring) {
     const { CgroupsSource } = await import("./cgroups/source.ts");
     return {

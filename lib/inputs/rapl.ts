@@ -7,6 +7,8 @@ export const rapl = definePolledInput({
   name: "rapl",
   description: "Energy of processors and their memory (RAPL), of Intel and AMD",
   config,
+  absentHint:
+    "virtual machines have no counters; elsewhere the module may be missing: sudo modprobe intel_rapl_msr",
   capabilities: () => [{
     name: "CAP_DAC_READ_SEARCH",
     reason: "only root may read the energy counters below /sys/class/powercap, since CVE-2020-8694",

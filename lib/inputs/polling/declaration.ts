@@ -1,11 +1,11 @@
 /** The declaration of an input that polls. What runs it is loaded when it is opened: an unused input costs nothing. */
 import { definePlugin, type Input, type InputPlugin, type PluginContext } from "../../plugin.ts";
 import type { ProcRoots } from "./files.ts";
-import type { Found, PolledInputDeclaration } from "./source.ts";
+import type { PolledInputDeclaration } from "./source.ts";
 
 /** An input that polls; it can be opened on other trees than /proc and /sys. */
 export interface PolledInputPlugin<C> extends InputPlugin<C> {
-  open(config: C, context: PluginContext, roots?: ProcRoots): Promise<Input & Found>;
+  open(config: C, context: PluginContext, roots?: ProcRoots): Promise<Input>;
 }
 
 /**
@@ -22,7 +22,7 @@ export interface PolledInputPlugin<C> extends InputPlugin<C> {
  *     });
  */
 export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): PolledInputPlugin<C> {
-  const { name, description, config, capabilities } = declaration;
+  const { name, description, config, capabilities, absentHint } = declaration;
   return definePlugin<C, PolledInputPlugin<C>>({
     name,
     kind: "input",
@@ -30,6 +30,7 @@ export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): Po
     description,
     config,
     capabilities,
+    absentHint,
     async open(config, context, roots) {
       const { openPolledInput } = await import("./polled_input.ts");
       return await openPolledInput(declaration, config, context, roots);

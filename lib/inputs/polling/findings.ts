@@ -1,19 +1,7 @@
 /** What an input has found on this machine, and what it may not read: said once, and listed by `probe`. */
 import type { Logger } from "../../base/log.ts";
+import type { Finding } from "../../plugin.ts";
 import type { Series } from "./points.ts";
-
-/** One thing that is there. */
-export interface Finding {
-  /** What it is: `package of socket 0`. */
-  readonly what: string;
-  readonly file: string;
-  /** The series of its points, where it is measured. */
-  readonly series?: Series;
-  /** Why it is not measured. */
-  readonly problem?: string;
-  /** The command that would allow reading it. */
-  readonly allow?: string;
-}
 
 /** The most findings that are kept and said: a machine has fewer. */
 const MOST_FINDINGS = 4096;
@@ -28,6 +16,11 @@ export class Findings {
 
   get list(): readonly Finding[] {
     return [...this.#found.values()];
+  }
+
+  /** It is there and is measured, on every machine: nothing to say in the log. */
+  usual(what: string, file: string, series?: Series): void {
+    this.#add({ what, file, series }, () => {});
   }
 
   /** It is there and is measured. */

@@ -3,19 +3,12 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { untilAborted } from "../../base/waiting.ts";
-import type { BatchSink, Input, PluginContext } from "../../plugin.ts";
+import type { BatchSink, Finding, Input, PluginContext } from "../../plugin.ts";
 import { ProcFiles, type ProcRoots } from "./files.ts";
-import { type Finding, Findings } from "./findings.ts";
+import { Findings } from "./findings.ts";
 import { pollLoop, type PollStats } from "./loop.ts";
 import { Points } from "./points.ts";
-import type {
-  Found,
-  Measuring,
-  PolledInputDeclaration,
-  PolledSource,
-  Sources,
-  WantedSource,
-} from "./source.ts";
+import type { Measuring, PolledInputDeclaration, PolledSource, Sources, WantedSource } from "./source.ts";
 
 /** A source that is open. */
 interface Open {
@@ -51,7 +44,7 @@ export async function openPolledInput<C>(
 }
 
 /** An input that polls. Opened by {@linkcode definePolledInput}. */
-export class PolledInput<C> implements Input, Found {
+export class PolledInput<C> implements Input {
   readonly #sources: Sources<C>;
   readonly #clock: Clock;
   readonly #log: Logger;

@@ -5,7 +5,7 @@ import type { MetricRegistry } from "../../points/registry.ts";
 import type { Capability } from "../../plugin.ts";
 import type { Key } from "../../schema.ts";
 import type { ProcFiles } from "./files.ts";
-import type { Finding, Findings } from "./findings.ts";
+import type { Findings } from "./findings.ts";
 import type { Points } from "./points.ts";
 
 /** What is polled. */
@@ -68,17 +68,14 @@ export interface Measuring {
   readonly findings: Findings;
 }
 
-/** An input that can say what it has found. */
-export interface Found {
-  readonly findings: readonly Finding[];
-}
-
 /** What an input that polls is declared by. */
 export interface PolledInputDeclaration<C> {
   /** The name in `[plugins.NAME]`. */
   readonly name: string;
   /** One sentence, for `plugins list` and `config regen`. */
   readonly description: string;
+  /** What a user can do where nothing is found, in one sentence without a full stop. @default nothing */
+  readonly absentHint?: string;
   /** What it must have of the kernel to read all that it may find. @default none */
   capabilities?(config: C): readonly Capability[];
   /** The keys. Keys that a reload may change are declared `live`. */

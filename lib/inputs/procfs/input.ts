@@ -94,7 +94,8 @@ export class ProcfsSources implements Sources<ProcfsConfig> {
   }
 
   #openProcesses(groups: ProcfsConfig["processes"]["groups"]): Processes {
-    const { files, registry, clock, log } = this.#measuring;
+    const { files, registry, clock, log, findings } = this.#measuring;
+    findings.usual("processes", files.proc);
     const options = groups.map((group) => ({
       pid: group.pid,
       ppid: group.ppid,

@@ -57,7 +57,7 @@ export class KernelSource implements PolledSource {
   #saidNoData = false;
 
   /** Registers the metrics. */
-  constructor({ files, registry, log }: Measuring, ticksPerSecond: number) {
+  constructor({ files, registry, log, findings }: Measuring, ticksPerSecond: number) {
     this.#file = new ProcFile(files, `${files.proc}/stat`);
     this.#scanner = files.scanner;
     this.#log = log;
@@ -72,6 +72,7 @@ export class KernelSource implements PolledSource {
       "kernel_n_procs_blocked",
       "numbers of processes that are blocked on I/O operations",
     );
+    findings.usual("CPU times of the system", this.#file.path);
   }
 
   poll(points: Points): void {

@@ -24,7 +24,7 @@ export class MemorySource implements PolledSource {
   #first = true;
 
   /** Registers the metrics, in the order of the entries. */
-  constructor({ files, registry, log }: Measuring, entries: readonly string[]) {
+  constructor({ files, registry, log, findings }: Measuring, entries: readonly string[]) {
     this.#file = new ProcFile(files, `${files.proc}/meminfo`);
     this.#scanner = files.scanner;
     this.#log = log;
@@ -34,6 +34,7 @@ export class MemorySource implements PolledSource {
       const description = `${entry} entry in /proc/meminfo, converted to bytes`;
       return seriesOf(registry.register(u64Metric(snakeCase(entry), BYTE, description)));
     });
+    findings.usual("memory of the system", this.#file.path, this.#series[0]);
   }
 
   poll(points: Points): void {

@@ -43,7 +43,7 @@ export class NetworkSource implements PolledSource {
   #saidNoData = false;
 
   /** Registers the metrics. */
-  constructor({ files, registry, log }: Measuring) {
+  constructor({ files, registry, log, findings }: Measuring) {
     this.#file = new ProcFile(files, `${files.proc}/net/dev`);
     this.#scanner = files.scanner;
     this.#log = log;
@@ -53,6 +53,7 @@ export class NetworkSource implements PolledSource {
       u64Metric("network_packet_drops", UNITY, "Number of dropped packets (rx/tx) per interface"),
       u64Metric("network_errors", UNITY, "Number of errors (rx/tx) per interface"),
     ].map((definition) => registry.register(definition));
+    findings.usual("network interfaces", this.#file.path);
   }
 
   poll(points: Points): void {

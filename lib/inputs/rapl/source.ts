@@ -74,7 +74,7 @@ export class RaplSource implements PolledSource {
     const { registers, denied } = findRegisters(this.#measuring.files, { ...this.#options, known });
     this.#foundMs = clock.monotonicMs();
     this.#isComplete = registers.size > 0 && denied.length === 0;
-    const dies = new Set([...registers.values()].map(({ die }) => die)).size;
+    const dies = new Set([...registers.values(), ...denied].map(({ die }) => die)).size;
     this.#measured = new Map();
     for (const [key, register] of registers) {
       const measured = before.get(key);
@@ -90,7 +90,7 @@ export class RaplSource implements PolledSource {
       if (this.#measured.get(key)?.counter.register !== register) register.close();
     }
     for (const candidate of denied) {
-      findings.denied(describe(candidate, false), candidate.file, candidate.allow!);
+      findings.denied(describe(candidate, dies > 1), candidate.file, candidate.allow!);
     }
   }
 

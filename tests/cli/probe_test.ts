@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { main } from "../../lib/cli.ts";
+import { hwmon } from "../../lib/inputs/hwmon.ts";
+import type { PolledInputPlugin } from "../../lib/inputs/polling/declaration.ts";
+import type { ProcRoots } from "../../lib/inputs/polling/files.ts";
+import { procfs } from "../../lib/inputs/procfs.ts";
+import { rapl } from "../../lib/inputs/rapl.ts";
+import type { Plugin } from "../../lib/plugin.ts";
+import { sqlite } from "../../lib/outputs/sqlite.ts";
+import { Tree } from "../kit/tree.ts";
+
+/** The input, on another machine. */
+function on<C>(plugin: PolledInputPlugin<C>, roots: ProcRoots): Plugin {
+  return {
+    ...plugin,
+    open: (config: C, context: Parameters<typeof plugin.open>[1]) => plugin.open(config, context, roots),
+  };
+}
+
+async function probe(plugins: Plugin[], ...args: string[]) {
+  let out = "";
+  const code = await main(["probe", "--config-override", "plugins.sqlite.enable=false", ...args], {
+    stdout: (text) => out += text,
+    stderr: (text) => out += text,
+    terminal: () => false,
+    env: () => undefined,
+    plugins: () => Promise.resolve([...plugins, sqlite]),
+  });
+  return { code, out };
+}
+
+Deno.test("probe lists what is found with its value, what may not be read with the command, and what there is not", async () => {
+  using server = new Tree("rapl/intel_server_dies/1");
+  using board = new Tree("hwmon/arm_board/1");
+  const open = (path: string) => {
+    if (path.endsWith("intel-rapl:3/energy_uj")) throw new Deno.errors.PermissionDenied("EACCES");
+    return Deno.openSync(path);
+  };
+  const { proc, sys, dev } = server;
+  const { code, out } = await probe([
+    on(rapl, { proc, sys, dev, open }),
+    on(hwmon, board),
+    on(procfs, { proc: "/nonexistent" }),
+  ]);
+  assert.equal(code, 0, out);
+  assert.match(out, /^input +found +value +file, or what to do\n/);
+  assert.match(out, /^rapl +energy of the package, socket 0, die 0 +0 J +\S+intel-rapl:0\/energy_uj$/m);
+  assert.match(
+    out,
+    /^rapl +energy of the package, socket 1, die 1 +permission denied +sudo chmod o\+r \S+intel-rapl:3\/energy_uj$/m,
+  );
+  assert.match(out, /^hwmon +power of ina3221 \(VDD_IN\) +4\.62566 W +\S+in1_input$/m);
+  assert.match(
+    out,
+    /^procfs +nothing +Cannot read \/nonexistent: .*procfs needs Linux, with \/proc mounted$/m,
+    "it stops no other",
+  );
+});
+
+Deno.test("probe --json has a line for each thing, with exact values and null for what there is not", async () => {
+  using host = new Tree("procfs/host/1");
+  host.edit("proc/meminfo", /MemTotal: .*/, "MemTotal: 17592186044415 kB");
+  using nothing = new Tree(null);
+  const { code, out } = await probe([on(procfs, host), on(rapl, nothing)], "--json");
+  assert.equal(code, 0, out);
+  const lines = JSON.parse(out) as Record<string, unknown>[];
+  assert.deepEqual(lines.find(({ found }) => found === "memory of the system"), {
+    input: "procfs",
+    found: "memory of the system",
+    file: `${host.proc}/meminfo`,
+    readable: true,
+    value: "18014398509480960",
+    unit: "B",
+    problem: null,
+    advice: null,
+  });
+  const absent = lines.find(({ input }) => input === "rapl")!;
+  assert.deepEqual([absent.found, absent.readable, absent.value], [null, false, null]);
+  assert.match(String(absent.advice), /modprobe/);
+});
+
+Deno.test("probe runs the inputs of --plugins alone", async () => {
+  using host = new Tree("procfs/host/1");
+  const { out } = await probe([on(procfs, host), on(rapl, host)], "--plugins", "rapl", "--json");
+  assert.deepEqual([...new Set((JSON.parse(out) as { input: string }[]).map(({ input }) => input))], [
+    "rapl",
+  ]);
+});

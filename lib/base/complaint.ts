@@ -3,6 +3,8 @@ import type { MonotonicClock } from "./clock.ts";
 import type { LogFields, Logger, LogLevel } from "./log.ts";
 
 const MINUTE_MS = 60_000;
+/** More than the rounding of a sum of times, and less than any interval between lines. */
+const ROUNDING_MS = 0.5;
 
 /** How many lines of one kind are logged. */
 export interface LineLimit {
@@ -35,9 +37,10 @@ class Allowance {
 
   take(nowMs: number): boolean {
     const stepMs = MINUTE_MS / this.limit.perMinute;
-    const fullMs = Math.max(this.#fullMs, nowMs) + stepMs;
-    if (fullMs - nowMs > this.limit.burst * stepMs) return false;
-    this.#fullMs = fullMs;
+    const missingMs = Math.max(0, this.#fullMs - nowMs);
+    // Times have fractions, whose sums are rounded: a line that is due is not to be lost by that.
+    if (missingMs > (this.limit.burst - 1) * stepMs + ROUNDING_MS) return false;
+    this.#fullMs = nowMs + missingMs + stepMs;
     return true;
   }
 

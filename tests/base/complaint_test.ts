@@ -29,6 +29,20 @@ Deno.test("what goes on is said at once, then once a minute with the times since
   assert.equal(said.join(), "1,60,60,over");
 });
 
+Deno.test("the first time is said whatever fraction of a millisecond the clock shows, and so is a whole burst", () => {
+  for (let n = 0; n < 10_000; n++) {
+    const clock = { monotonicMs: () => 5000 + n * 0.137 };
+    const said: number[] = [];
+    const complaint = new Complaint(clock);
+    const burst = new Complaint(clock, { burst: 20, perMinute: 20 });
+    complaint.add(() => said.push(1));
+    complaint.add(() => said.push(2));
+    assert.deepEqual(said, [1], `at ${clock.monotonicMs()} ms`);
+    for (let i = 0; i < 25; i++) burst.add(() => said.push(0));
+    assert.equal(said.length, 21, `at ${clock.monotonicMs()} ms`);
+  }
+});
+
 Deno.test("each time may count for many", () => {
   clock = handClock();
   const said: number[] = [];

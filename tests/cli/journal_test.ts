@@ -324,7 +324,7 @@ function batchFrom(clients: ClientTable): Batch {
 Deno.test("dump prints each point exactly, with its client and numbers; flags choose which", () =>
   withDirectory(async (directory) => {
     {
-      await using journal = await open(directory, { segmentBytes: 60 });
+      await using journal = await open(directory, { segmentBytes: 20 });
       const [reader] = ["csv", "slow"].map((name) => journal.reader(name));
       journal.append(batchFrom(journal.clients));
       await synced(journal);

@@ -69,7 +69,7 @@ Deno.test("a flipped byte anywhere costs what comes behind it in its segment, wh
   withDirectory(async (root) => {
     const whole = `${root}/whole`;
     {
-      await using journal = await open(whole, { segmentBytes: 100 });
+      await using journal = await open(whole, { segmentBytes: 70 });
       journal.reader("a");
       for (let n = 0; n < 12; n++) await fill(journal, 1, n);
     }
@@ -115,10 +115,10 @@ Deno.test("a flipped byte anywhere costs what comes behind it in its segment, wh
     }
   }));
 
-Deno.test("a missing segment is a gap, unknown files are left alone, a damaged cursor begins anew", () =>
+Deno.test("a missing segment is a gap, unknown files are left alone, a damaged cursor starts over", () =>
   withDirectory(async (directory) => {
     {
-      await using journal = await open(directory, { segmentBytes: 100 });
+      await using journal = await open(directory, { segmentBytes: 70 });
       await drain(journal.reader("a"));
       for (let n = 0; n < 12; n++) await fill(journal, 1, n);
     }

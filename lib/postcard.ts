@@ -318,6 +318,11 @@ export class PostcardWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Begins again, in the same buffer. */
+  clear(): void {
+    this.#length = 0;
+  }
+
   /** Makes room for `count` bytes and returns where they begin. */
   #room(count: number): number {
     const at = this.#length;

@@ -1,5 +1,5 @@
 /** Decodes the records of a stream of batches, whose format is described in {@linkcode ./codec.ts}. */
-import { DefinitionReader, UnknownReference } from "./dictionary.ts";
+import { DefinitionReader, UnknownReference } from "./definition_reader.ts";
 import {
   type BatchCodecLimits,
   bitsOf,
@@ -10,14 +10,8 @@ import {
   StreamState,
   XOR_CODE,
 } from "./stream.ts";
-import {
-  Batch,
-  type BatchPool,
-  MAX_SECONDS,
-  type Metric,
-  type SeriesDefinition,
-} from "../points/measurement.ts";
-import { FIRST_SERIES, type SeriesStore, seriesStore } from "../points/series_store.ts";
+import { Batch, type BatchPool, MAX_SECONDS, type Metric } from "../points/measurement.ts";
+import { FIRST_SERIES, type RawSeries, type SeriesStore, seriesStore } from "../points/series_store.ts";
 import { PostcardError, PostcardReader } from "../postcard.ts";
 
 /** A row takes half a byte at least: what a decoder allocates is bounded by its input. */
@@ -58,7 +52,7 @@ export interface BatchDecoderOptions extends BatchCodecLimits {
    *
    * @default its number in the store
    */
-  intern?: (series: SeriesDefinition) => number;
+  intern?: (series: RawSeries) => number;
   /** Gives the process' object for a metric. @default one object per stream */
   makeMetric?: ((metric: Metric) => Metric) | undefined;
   /** Batches that fill half of its capacity or more, and fit, are taken from there. */
@@ -73,7 +67,7 @@ export class BatchDecoder {
   readonly #state = new StreamState();
   readonly #definitions: DefinitionReader;
   readonly #store: SeriesStore;
-  readonly #intern: (series: SeriesDefinition) => number;
+  readonly #intern: (series: RawSeries) => number;
   #numbers = new Int32Array(256);
   #broken = false;
 
@@ -83,7 +77,7 @@ export class BatchDecoder {
     this.#pool = options.pool;
     this.#definitions = new DefinitionReader(options.makeMetric ?? ((metric) => metric));
     this.#store = options.store ?? seriesStore;
-    this.#intern = options.intern ?? ((series) => this.#store.internDefinition(series));
+    this.#intern = options.intern ?? ((series) => this.#store.internRaw(series));
   }
 
   /** Series in the dictionary. */
@@ -172,13 +166,13 @@ export class BatchDecoder {
     } else if (this.#state.dictionaryBytes > this.#maxDictionaryBytes) {
       throw new BatchCodecError("limit", `the series take more than ${this.#maxDictionaryBytes} bytes`);
     }
-    this.#readSeries(batch, start, rows, reader);
+    this.#readSeries(batch, start, rows, bytes, reader);
     this.#readTimes(batch, start, rows, reader);
     this.#readValues(batch, start, rows, bytes, reader);
     batch.length = start + rows;
   }
 
-  #readSeries(batch: Batch, start: number, rows: number, reader: PostcardReader): void {
+  #readSeries(batch: Batch, start: number, rows: number, bytes: Uint8Array, reader: PostcardReader): void {
     const state = this.#state;
     if (this.#numbers.length < rows) this.#numbers = new Int32Array(2 * rows);
     const numbers = this.#numbers;
@@ -203,7 +197,7 @@ export class BatchDecoder {
       if (reference > state.size) {
         throw new BatchCodecError("bad_reference", `it refers to series ${reference - 1}, which is unknown`);
       }
-      const number = reference > 0 ? reference - 1 : this.#define(reader);
+      const number = reference > 0 ? reference - 1 : this.#define(bytes, reader);
       state.following[last + 1] = number;
       state.last = number;
       numbers[i] = number;
@@ -212,10 +206,10 @@ export class BatchDecoder {
     }
   }
 
-  #define(reader: PostcardReader): number {
+  #define(bytes: Uint8Array, reader: PostcardReader): number {
     const state = this.#state;
     const from = reader.offset;
-    const definition = this.#definitions.read(reader);
+    const definition = this.#definitions.read(reader, bytes);
     const { place } = this.#definitions;
     const isF64 = definition.metric.type === "f64";
     if (place >= state.size || place >= 0 && (state.isF64[place] === 1) !== isF64) {

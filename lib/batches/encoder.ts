@@ -1,5 +1,5 @@
 /** Encodes batches as the records of a stream, whose format is described in {@linkcode ./codec.ts}. */
-import { DefinitionWriter } from "./dictionary.ts";
+import { DefinitionWriter } from "./definition_writer.ts";
 import {
   type BatchCodecLimits,
   bitsOf,
@@ -38,7 +38,9 @@ export class BatchEncoder {
   readonly #maxDictionaryBytes: number;
   readonly #store: SeriesStore;
   readonly #state = new StreamState();
-  readonly #definitions = new DefinitionWriter();
+  readonly #definitions: DefinitionWriter;
+  /** The definition that is being written. */
+  readonly #writer = new PostcardWriter(64);
   /** By the numbers of the store: those of the stream, + 1. */
   readonly #column: SeriesColumn;
   /** Numbers of the stream whose series were given back: others with the same type of values take their places. */
@@ -55,6 +57,7 @@ export class BatchEncoder {
     this.#maxDictionaryBytes = options.maxDictionaryBytes ??
       (reusesPlaces ? DEFAULT_MAX_DICTIONARY_BYTES : OLD_MAX_DICTIONARY_BYTES);
     this.#store = store;
+    this.#definitions = new DefinitionWriter(store);
     this.#column = new SeriesColumn(store, (_, value) => {
       // The number in the store may become that of another series.
       this.#state.series[value - 1] = 0;
@@ -181,15 +184,15 @@ export class BatchEncoder {
   }
 
   #define(series: number): number {
-    const definition = this.#store.definitionOf(series);
-    const { type } = definition.metric;
+    const { type } = this.#store.metricOf(series);
     const place = this.#places[type].pop() ?? -1;
     let number = place;
     if (place >= 0) this.#state.replace(place, series);
     else number = this.#state.add(series, type === "f64");
     this.#column.values[series] = number + 1;
-    const writer = new PostcardWriter(64);
-    this.#definitions.write(writer, definition, place);
+    const writer = this.#writer;
+    writer.clear();
+    this.#definitions.write(writer, series, place);
     this.#varint(0);
     const { written } = writer;
     this.#state.dictionaryBytes += written.length;

@@ -62,6 +62,21 @@ export interface SeriesLimits {
 
 const DEFAULT_LIMIT_BYTES = 256 * 1024 * 1024;
 
+/** A series in bytes, as it comes from a stream or from disk. */
+export interface RawSeries {
+  readonly metric: Metric;
+  /** The tail: the first `length` bytes; some behind it may be looked at. */
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly length: number;
+  /** The client that its last attribute names, which is not in the tail; `null` where that names none. */
+  readonly client: string | null;
+  /** Whether another attribute has the name of a client's. */
+  readonly namesClient: boolean;
+  /** Bytes of the longest kind or key of an attribute. */
+  readonly longestName: number;
+}
+
 export class SeriesStore {
   /** By number: the metric, see {@linkcode metricOf}. */
   metrics = new Uint32Array(INITIAL_CAPACITY).fill(FREE);
@@ -202,6 +217,16 @@ export class SeriesStore {
       length,
       isNamed,
     );
+    this.names.release(client);
+    return number;
+  }
+
+  /** The same of a series in bytes, under the name of a client, if it has one. */
+  internRaw(raw: RawSeries, clientName = raw.client, owner: number = NO_CLIENT): number {
+    const { bytes, view, length, namesClient } = raw;
+    const client = clientName === null ? NO_CLIENT : this.names.hold(clientName);
+    const metric = this.metricNumber(raw.metric);
+    const number = this.intern(metric, client, owner, bytes, view, 0, length, namesClient);
     this.names.release(client);
     return number;
   }

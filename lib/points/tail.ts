@@ -37,7 +37,7 @@ export function readValue(reader: PostcardReader): AttributeValue {
 }
 
 /** Steps over a value. @throws {PostcardError} if it is not a value. */
-function skipValue(bytes: Uint8Array, reader: PostcardReader): void {
+export function skipValue(bytes: Uint8Array, reader: PostcardReader): void {
   switch (reader.discriminant(VALUES)) {
     case VALUE.f64:
       reader.f64();
@@ -86,7 +86,7 @@ export function skipTail(bytes: Uint8Array, reader: PostcardReader): TailFacts {
   facts.namesClient = false;
   for (let n = reader.length(3); n > 0; n--) {
     const length = skipText(bytes, reader);
-    if (length === CLIENT_BYTES.length && isClientName(bytes, reader.offset - length)) {
+    if (isClientKey(bytes, reader.offset - length, length)) {
       facts.namesClient = true;
     } else if (length > longest) longest = length;
     skipValue(bytes, reader);
@@ -97,7 +97,9 @@ export function skipTail(bytes: Uint8Array, reader: PostcardReader): TailFacts {
 
 const facts: TailFacts = { longestName: 0, namesClient: false };
 
-function isClientName(bytes: Uint8Array, at: number): boolean {
+/** Whether `length` bytes are the name of the attribute that names a client. */
+export function isClientKey(bytes: Uint8Array, at: number, length: number): boolean {
+  if (length !== CLIENT_BYTES.length) return false;
   for (let i = 0; i < CLIENT_BYTES.length; i++) if (bytes[at + i] !== CLIENT_BYTES[i]) return false;
   return true;
 }

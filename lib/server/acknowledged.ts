@@ -8,17 +8,10 @@ import { checkOf } from "../points/batch_check.ts";
 import type { ClientRecord } from "../points/origins.ts";
 import type { ClientMetrics } from "./client_metrics.ts";
 import type { FrameReader } from "../wire/frames.ts";
-import {
-  type Attribute,
-  Batch,
-  CLIENT_ATTRIBUTE,
-  type Metric,
-  type SeriesDefinition,
-} from "../points/measurement.ts";
-import { FIRST_SERIES, type SeriesStore } from "../points/series_store.ts";
+import { Batch, CLIENT_ATTRIBUTE, type Metric } from "../points/measurement.ts";
+import { FIRST_SERIES, type RawSeries, type SeriesStore } from "../points/series_store.ts";
 import { PostcardReader } from "../postcard.ts";
 import { encodeFrame, MESSAGE, MESSAGE_END, ProtocolViolation, readSequence } from "../wire/protocol.ts";
-import { hasLongName } from "../wire/names.ts";
 import { RegistryError } from "../points/registry.ts";
 import { type Transport, writeAll } from "../net/transport.ts";
 
@@ -54,7 +47,6 @@ export class AcknowledgedReceiver implements Disposable {
   readonly #store: SeriesStore;
   /** The client's number in the store, whose share of memory its series take. */
   readonly #owner: number;
-  readonly #attributes: (attributes: readonly Attribute[]) => readonly Attribute[];
   /** Takes batches that the client sends again: they must be decoded because later ones refer to their series. */
   #discarded: Batch | null = null;
   /** Metrics that were refused. */
@@ -92,21 +84,31 @@ export class AcknowledgedReceiver implements Disposable {
       intern: (series) => this.#intern(series),
     });
     this.#owner = this.#store.names.hold(client.name);
-    this.#attributes = withClient(client.name, options.forward);
   }
 
-  #intern(series: SeriesDefinition): number {
+  #intern(series: RawSeries): number {
+    const { maxNameBytes, forward, client } = this.#options;
     let refusal = 0;
     if (this.#refused.has(series.metric)) refusal = REFUSED_METRIC;
-    else if (hasLongName(series, this.#options.maxNameBytes)) refusal = LONG_NAME;
+    else if (series.longestName > maxNameBytes) refusal = LONG_NAME;
     if (refusal !== 0) {
       this.#hasRefused = true;
       return refusal;
     }
-    return this.#store.internDefinition(
-      { ...series, attributes: this.#attributes(series.attributes) },
-      this.#owner,
-    );
+    const isNamed = series.client !== null || series.namesClient;
+    if (!isNamed || !series.namesClient && !forward) {
+      return this.#store.internRaw(series, client.name, this.#owner);
+    }
+    const number = this.#store.internRaw(series, series.client, this.#owner);
+    return forward ? number : this.#renamed(number);
+  }
+
+  /** The same series with the name of this client alone, which may not speak for others. */
+  #renamed(number: number): number {
+    const { attributes, ...rest } = this.#store.definitionOf(number);
+    const own = attributes.filter(([key]) => key !== CLIENT_ATTRIBUTE);
+    own.push([CLIENT_ATTRIBUTE, this.#options.client.name]);
+    return this.#store.internDefinition({ ...rest, attributes: own }, this.#owner);
   }
 
   /** Lets the series of the stream go. */
@@ -224,25 +226,4 @@ export class AcknowledgedReceiver implements Disposable {
     }
     this.#saying = false;
   }
-}
-
-/** Adds the client's name, unless a hop passes on another one. Series that shared their attributes still do. */
-function withClient(
-  name: string,
-  forward: boolean,
-): (attributes: readonly Attribute[]) => readonly Attribute[] {
-  let before: readonly Attribute[] | undefined;
-  let result: readonly Attribute[] = [];
-  return (attributes) => {
-    if (attributes !== before) {
-      before = attributes;
-      const isNamed = attributes.some(([key]) => key === CLIENT_ATTRIBUTE);
-      if (isNamed && forward) result = attributes;
-      else {
-        const own = isNamed ? attributes.filter(([key]) => key !== CLIENT_ATTRIBUTE) : attributes;
-        result = [...own, [CLIENT_ATTRIBUTE, name]];
-      }
-    }
-    return result;
-  };
 }

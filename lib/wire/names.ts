@@ -1,6 +1,4 @@
 /** How long names from the network may be: of clients, metrics, units, kinds of resources, keys of attributes. */
-import { CLIENT_ATTRIBUTE, type SeriesDefinition } from "../points/measurement.ts";
-
 /** Bytes of a name where nothing else is said. */
 export const DEFAULT_NAME_BYTES = 255;
 
@@ -10,18 +8,6 @@ const encoder = new TextEncoder();
 export function isLonger(text: string, bytes: number): boolean {
   if (text.length * 3 <= bytes) return false;
   return text.length > bytes || encoder.encode(text).length > bytes;
-}
-
-/** Whether one of the names of a series is longer; ids and values are no names. */
-export function hasLongName(
-  { resourceKind, consumerKind, attributes }: Pick<
-    SeriesDefinition,
-    "resourceKind" | "consumerKind" | "attributes"
-  >,
-  bytes: number,
-): boolean {
-  return isLonger(resourceKind, bytes) || isLonger(consumerKind, bytes) ||
-    attributes.some(([key]) => key !== CLIENT_ATTRIBUTE && isLonger(key, bytes));
 }
 
 interface MetricNames {

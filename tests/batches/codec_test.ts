@@ -9,8 +9,10 @@ import {
   seriesOf,
 } from "../../lib/points/measurement.ts";
 import { SeriesStore, seriesStore } from "../../lib/points/series_store.ts";
-import { DefinitionWriter } from "../../lib/batches/dictionary.ts";
-import { PostcardWriter } from "../../lib/postcard.ts";
+import { DefinitionWriter } from "../../lib/batches/definition_writer.ts";
+import { DefinitionReader } from "../../lib/batches/definition_reader.ts";
+import { skipTail } from "../../lib/points/tail.ts";
+import { PostcardReader, PostcardWriter } from "../../lib/postcard.ts";
 import { cases, Chance } from "../kit/bytes.ts";
 import { metricOf } from "../kit/decode.ts";
 import { batchOf, numbered } from "../kit/points.ts";
@@ -340,14 +342,57 @@ Deno.test("a series cannot take the place of an unknown one, nor of one with ano
   const record = (place: number, type: "f64" | "u64") => {
     const writer = new PostcardWriter();
     writer.u64(2).u64(4).u64(0).u32(0);
-    const definitions = new DefinitionWriter();
-    definitions.write(writer, GAUGE);
+    const definitions = new DefinitionWriter(seriesStore);
+    definitions.write(writer, seriesStore.numberOf(GAUGE));
     writer.u64(0).u32(0);
-    definitions.write(writer, seriesOf(metricOf("other", type)), place);
+    definitions.write(writer, seriesStore.numberOf(seriesOf(metricOf("other", type))), place);
     return writer.u64(2 * 2 + 1).u64(2).u64(0).u8(0).written;
   };
   assert.equal(new BatchDecoder().decode(record(0, "f64")).length, 2);
   for (const bad of [record(1, "f64"), record(2 ** 32 - 1, "f64"), record(0, "u64")]) {
     assert.throws(() => new BatchDecoder().decode(bad), { code: "bad_reference" });
+  }
+});
+
+Deno.test("a definition gives the store the bytes that it had at the other end, with what is long in them", () => {
+  const [here, there] = [new SeriesStore(), new SeriesStore()];
+  const chance = new Chance(17);
+  const definitions = new DefinitionWriter(here);
+  const reader = new DefinitionReader((metric) => metric);
+  const clients = ["a", "node-1", "é".repeat(200)];
+  let before = seriesOf(GAUGE.metric);
+  for (let n = 0; n < cases(3000); n++) {
+    const text = () =>
+      chance.pick([
+        "",
+        "x",
+        chance.text(),
+        chance.text(200),
+        "relay_client",
+        "y".repeat(127),
+        "z".repeat(128),
+      ]);
+    const attributes: Attribute[] = Array.from({ length: chance.int(4) }, () => [
+      chance.pick(["k", text(), "relay_client"]),
+      chance.pick([text(), 0.5, -0, 7n, true, [1n, 2n ** 64n - 1n]]),
+    ]);
+    if (chance.int(2) === 0) attributes.push(["relay_client", chance.pick(clients)]);
+    const keep = () => chance.int(2) === 0;
+    before = seriesOf(keep() ? before.metric : metricOf(`m${chance.int(5)}`, chance.pick(["f64", "u64"])), {
+      resourceKind: keep() ? before.resourceKind : text(),
+      resourceId: keep() ? before.resourceId : text(),
+      consumerKind: keep() ? before.consumerKind : text(),
+      consumerId: keep() ? before.consumerId : text(),
+      attributes: keep() ? before.attributes : attributes,
+    });
+    const writer = new PostcardWriter();
+    const number = here.numberOf(before);
+    definitions.write(writer, number);
+    const raw = reader.read(new PostcardReader(writer.written), writer.written);
+    const { metric: { name }, ...rest } = there.definitionOf(there.internRaw(raw));
+    const { metric, ...wanted } = here.definitionOf(number);
+    assert.deepEqual([name, rest], [metric.name, wanted]);
+    const facts = skipTail(raw.bytes, new PostcardReader(raw.bytes, 0, raw.length));
+    assert.deepEqual([raw.longestName, raw.namesClient], [facts.longestName, facts.namesClient]);
   }
 });

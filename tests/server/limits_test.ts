@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ClientTable } from "../../lib/points/origins.ts";
 import { seriesOf } from "../../lib/points/measurement.ts";
-import { hasLongName, isLonger } from "../../lib/wire/names.ts";
+import { isLonger } from "../../lib/wire/names.ts";
 import { PostcardWriter } from "../../lib/postcard.ts";
 import { MESSAGE } from "../../lib/wire/protocol.ts";
 import { AcknowledgedClient } from "../kit/acknowledged.ts";
@@ -49,10 +49,6 @@ Deno.test("lengths are in bytes of UTF-8", () => {
   assert.ok(!isLonger("x".repeat(20), 20) && isLonger("x".repeat(21), 20));
   assert.ok(!isLonger("é".repeat(10), 20) && isLonger("é".repeat(11), 20));
   assert.ok(!isLonger("🔋".repeat(5), 20) && isLonger("🔋".repeat(6), 20));
-  assert.ok(hasLongName({ resourceKind: "", consumerKind: "", attributes: [[LONG, 1]] }, 20));
-  // This one is ours.
-  const attributes = [["relay_client", "node-1"]] as const;
-  assert.ok(!hasLongName({ resourceKind: "", consumerKind: "", attributes }, 5));
 });
 
 Deno.test("points with a kind or an attribute's key that is too long are refused and counted, the others are kept: real agents", async () => {

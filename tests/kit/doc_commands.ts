@@ -1,50 +1,10 @@
-/** What the documents of this project tell their readers to type, to write down and to look at. */
+/** Commands, flags and keys that documents name, and whether the program has them. */
 import { COMMANDS, FLAGS, PROGRAM } from "../../lib/cli/declarations.ts";
 import { parseCommandLine } from "../../lib/cli/parse.ts";
-
-export const ROOT = new URL("../../", import.meta.url);
-
-/** Every document, by its path below the root of the project. */
-export function documents(): Map<string, string> {
-  const paths = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "offline/README.md"];
-  for (const { name } of Deno.readDirSync(new URL("docs/", ROOT))) paths.push(`docs/${name}`);
-  return new Map(paths.sort().map((path) => [path, Deno.readTextFileSync(new URL(path, ROOT))]));
-}
-
-/** The code blocks of a language. */
-export function blocks(text: string, language: string): string[] {
-  return [...text.matchAll(new RegExp("^```" + language + "\\n(.*?)^```", "gms"))].map(([, block]) => block);
-}
-
-/** The blocks of TOML that begin with the name of a file, by that name. */
-export function namedFiles(text: string): Map<string, string> {
-  return new Map(
-    blocks(text, "toml").flatMap((block) => {
-      const [, name] = /^# (\S+\.toml)$/m.exec(block) ?? [];
-      return name ? [[name, block] as const] : [];
-    }),
-  );
-}
-
-/** The text between code blocks, with as many lines as the whole. */
-export function prose(text: string): string {
-  let isFenced = false;
-  return text.split("\n").map((line) => {
-    const isFence = /^ *```/.test(line);
-    if (isFence) isFenced = !isFenced;
-    return isFence || isFenced || /^ {4,}(?![-*] )/.test(line) ? "" : line;
-  }).join("\n");
-}
-
-/** What stands between backticks in the text. */
-export function codeSpans(text: string): string[] {
-  return [...prose(text).matchAll(/(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)/g)].map(([, , code]) => code.trim());
-}
-
-/** The lines in which a code span begins and does not end. */
-export function brokenSpans(text: string): string[] {
-  return prose(text).split("\n").filter((line) => line.split("`").length % 2 === 0);
-}
+import { general } from "../../lib/config/general.ts";
+import { plugins } from "../../lib/plugins.ts";
+import type { AnyKey } from "../../lib/schema.ts";
+import { blocks, codeSpans } from "./documents.ts";
 
 /** A command as a shell divides it, up to a comment. */
 export function wordsOf(command: string): string[] {
@@ -114,68 +74,29 @@ export function unknownInComments(text: string): string[] {
     });
 }
 
-/** `list|show` stands for either. */
-function expandChoices(word: string): string[] {
-  return /^[a-z]+(\|[a-z]+)+$/.test(word) ? [word.split("|")[0]] : [word];
+/** The paths of all keys and tables of the configuration. */
+function keyPaths(): string[] {
+  const below = (key: AnyKey, path: string): string[] =>
+    Object.entries(key.keys ?? {}).flatMap(([name, inner]) => {
+      const own = path === "" ? name : `${path}.${name}`;
+      return [own, ...below(inner, own)];
+    });
+  return [...below(general, ""), ...plugins.flatMap(({ name, config }) => below(config, `plugins.${name}`))];
 }
 
-/** How GitHub names the headings of a document in links. */
-export function anchors(text: string): Set<string> {
-  return new Set(
-    [...prose(text).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
-      heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
-    ),
-  );
-}
-
-/** Why a link of a document leads nowhere, for each such link. */
-export function linkProblems(path: string, text: string, all: ReadonlyMap<string, string>): string[] {
-  const problems: string[] = [];
-  const inline = [...prose(text).matchAll(/\]\(([^)]+)\)/g)];
-  const named = [...prose(text).matchAll(/^\[[^\]]+\]: (\S+)$/gm)];
-  for (const [, target] of [...inline, ...named]) {
-    if (/^https?:/.test(target)) continue;
-    const [file, anchor] = target.split("#");
-    const url = new URL(file || path.split("/").at(-1)!, new URL(path, ROOT));
-    if (!isThere(url)) problems.push(`${path}: ${target}: there is no such file`);
-    else if (anchor !== undefined) {
-      const page = all.get(url.href.slice(ROOT.href.length)) ??
-        (url.href === new URL(path, ROOT).href ? text : "");
-      if (!anchors(page).has(anchor)) problems.push(`${path}: ${target}: there is no such heading`);
-    }
-  }
-  return problems;
-}
-
-/** The files that a document names between backticks and that the project does not have. */
-export function missingFiles(text: string, tracked: readonly string[]): string[] {
+/** The keys that a document names (`journal.path`, `sync = "always"`) and the configuration does not have. */
+export function unknownKeys(text: string): string[] {
+  const paths = keyPaths();
+  const tables = new Set(["plugins", ...paths.flatMap((path) => path.split(".").slice(0, -1))]);
   return codeSpans(text).filter((span) => {
-    // X/ and NAME.ts stand for any name.
-    if (!/^[\w./-]+$/.test(span) || /(^|\/)[A-Z]+(\/|\.ts|$)/.test(span)) return false;
-    const isPath = /^(lib|tests|tools|bench|docs|packaging|offline)\//.test(span);
-    if (isPath && span.endsWith("/")) return !tracked.some((file) => file.startsWith(span));
-    if (!isPath && !/\w\.ts$/.test(span)) return false;
-    return !tracked.some((file) => file === span || file.endsWith(`/${span}`) || file.startsWith(`${span}/`));
+    const [, name, value] = /^([a-z_-]+(?:\.[a-z_-]+)*)(?:\.\*)?( = [^'…].*)?$/.exec(span) ?? [];
+    if (name === undefined) return false;
+    const isKey = value !== undefined || (name.includes(".") && tables.has(name.split(".")[0]));
+    return isKey && !paths.some((path) => path === name || path.endsWith(`.${name}`));
   });
 }
 
-function isThere(url: URL): boolean {
-  try {
-    return Boolean(Deno.statSync(url));
-  } catch {
-    return false;
-  }
-}
-
-/** All files of the project below the folders that documents name. */
-export function projectFiles(): string[] {
-  const files: string[] = ["main.ts"];
-  const walk = (folder: string) => {
-    for (const { name, isDirectory } of Deno.readDirSync(new URL(folder, ROOT))) {
-      if (isDirectory) walk(`${folder}${name}/`);
-      else files.push(`${folder}${name}`);
-    }
-  };
-  for (const folder of ["lib", "tests", "tools", "bench", "docs", "packaging", "offline"]) walk(`${folder}/`);
-  return files;
+/** `list|show` stands for either. */
+function expandChoices(word: string): string[] {
+  return /^[a-z]+(\|[a-z]+)+$/.test(word) ? [word.split("|")[0]] : [word];
 }

@@ -6,7 +6,7 @@ import { sqlite } from "../../lib/outputs/sqlite.ts";
 import { Batch, CLIENT_ATTRIBUTE, type Series, seriesOf } from "../../lib/points/measurement.ts";
 import { contextWith } from "../kit/context.ts";
 import { metricOf } from "../kit/decode.ts";
-import { ROOT } from "../kit/doc_commands.ts";
+import { ROOT } from "../kit/documents.ts";
 import type { Postgres } from "../kit/postgres.ts";
 import { onPostgres, Writing } from "../kit/postgres_output.ts";
 import { TempDir } from "../kit/temp_dir.ts";

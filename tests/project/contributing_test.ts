@@ -6,7 +6,7 @@ import type { OutputPlugin, PluginContext } from "../../lib/plugin.ts";
 import { measure } from "../inputs/testcase.ts";
 import { contract, type Instance } from "../kit/contract.ts";
 import type { Point } from "../kit/contract/points.ts";
-import { blocks, ROOT } from "../kit/doc_commands.ts";
+import { blocks, ROOT } from "../kit/documents.ts";
 import { HttpPeer } from "../kit/http.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { pause } from "../kit/waiting.ts";

@@ -6,21 +6,24 @@ import denoConfig from "../../deno.json" with { type: "json" };
 import { main } from "../../lib/cli.ts";
 import { EXAMPLES, PROGRAM } from "../../lib/cli/declarations.ts";
 import {
+  commandProblem,
+  commandsOf,
+  programLines,
+  unknownFlags,
+  unknownInComments,
+  unknownKeys,
+  wordsOf,
+} from "../kit/doc_commands.ts";
+import {
   blocks,
   brokenSpans,
   codeSpans,
-  commandProblem,
-  commandsOf,
   documents,
   linkProblems,
   missingFiles,
-  programLines,
   projectFiles,
   ROOT,
-  unknownFlags,
-  unknownInComments,
-  wordsOf,
-} from "../kit/doc_commands.ts";
+} from "../kit/documents.ts";
 import { freePort } from "../kit/ports.ts";
 import { TestServer } from "../kit/test_server.ts";
 
@@ -209,6 +212,16 @@ Deno.test("the comments of packages, and the examples of the help, have commands
     "alumet-relay --relay-inn :1",
   ]);
   for (const { line } of EXAMPLES) assert.equal(commandProblem(`${PROGRAM} ${line}`), undefined);
+});
+
+Deno.test("every key that the documents name is one of the configuration", () => {
+  const unknown = [...pages].flatMap(([path, text]) => unknownKeys(text).map((key) => `${path}: ${key}`));
+  assert.deepEqual(unknown, []);
+  assert.deepEqual(unknownKeys('`journal.pat` `journal.path` `snyc = "always"` `limits.*` `plugins.csv.x`'), [
+    "journal.pat",
+    'snyc = "always"',
+    "plugins.csv.x",
+  ]);
 });
 
 Deno.test("every task and script that the documents run is there", () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { blocks, namedFiles } from "../kit/doc_commands.ts";
+import { blocks, namedFiles } from "../kit/documents.ts";
 import { linux, needs, openssl } from "../kit/needs.ts";
 import { Peer } from "../kit/peer.ts";
 import { freePort } from "../kit/ports.ts";

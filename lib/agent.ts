@@ -46,6 +46,9 @@ const LAST_WORDS_MS = 500;
 const LAST_SYNC_MS = 500;
 /** What is known of series takes one part in so many of the memory, where nothing is said. */
 const SERIES_SHARE = 4;
+/** At a stop, how long outputs have for one more try before it is looked at whose target is away, and between two looks, in ms. */
+const LAST_TRY_MS = 300;
+const LOOK_MS = 50;
 /** Of the time for a stop, inputs get at most this share; the rest is for the outputs. */
 const INPUT_SHARE = 0.5;
 
@@ -84,6 +87,8 @@ class Agent {
   readonly #parts = new Map<string, Part>();
   /** Of each output, in their order. */
   #readers: BatchReader[] = [];
+  /** Outputs that have not finished. */
+  readonly #writing = new Map<Output, BatchReader>();
   readonly #stop = new AbortController();
   readonly #abandon = new AbortController();
   #journal!: Journal;
@@ -310,8 +315,9 @@ class Agent {
 
     // All cursors are there before the first one moves.
     const readers = this.#readers = this.#outputs.map(({ name, output }) => journal.reader(name, output));
+    this.#outputs.forEach(({ output }, i) => this.#writing.set(output, readers[i]));
     const outputs = this.#outputs.map(({ name, output }, i) =>
-      settle(name, output.run(readers[i], this.#abandon.signal))
+      settle(name, output.run(readers[i], this.#abandon.signal)).finally(() => this.#writing.delete(output))
     );
     const inputs = this.#inputs.map(({ name, input }) =>
       settle(name, input.run(pipeline, this.#stop.signal))
@@ -342,10 +348,12 @@ class Agent {
     for (const { input } of this.#inputs) input.handOver?.();
     journal.end();
     const left = Math.max(0, shutdown_timeout - (performance.now() - began));
-    if (!await within(Promise.all(outputs), left)) {
-      this.#log[this.#disk ? "warn" : "error"]("The outputs did not finish in time", {
-        shutdown_timeout: formatDuration(shutdown_timeout),
-      });
+    if (!await this.#allWritten(Promise.all(outputs), left)) {
+      if (!this.#waitsForNothing) {
+        this.#log[this.#disk ? "warn" : "error"]("The outputs did not finish in time", {
+          shutdown_timeout: formatDuration(shutdown_timeout),
+        });
+      }
       this.#abandon.abort();
       await within(Promise.all(outputs), 100);
     }
@@ -364,6 +372,24 @@ class Agent {
     this.#log.info("Stopped", fields);
     return EXIT.ok;
   }
+
+  /** Waits until the outputs have finished, `ms` at most, or for as long as that may be of use. */
+  async #allWritten(outputs: Promise<unknown>, ms: number): Promise<boolean> {
+    const end = performance.now() + ms;
+    if (await within(outputs, Math.min(LAST_TRY_MS, ms))) return true;
+    while (performance.now() < end && !this.#waitsForNothing) {
+      if (await within(outputs, Math.min(LOOK_MS, end - performance.now()))) return true;
+    }
+    return false;
+  }
+
+  /** Whether the targets of all outputs that have not finished are away, and no point can be lost by not waiting. */
+  get #waitsForNothing(): boolean {
+    return [...this.#writing].every(([output, reader]) =>
+      output.isTargetAway && (this.#disk ? this.#disk.unwritten.lost === 0 : reader.pendingPoints === 0)
+    );
+  }
+
   /** Closes the journal, and sums up: nothing more goes in or out. */
   async #closeJournal(ms: number): Promise<{ lost: number; fields: LogFields }> {
     const disk = this.#disk;

@@ -105,6 +105,8 @@ export class RelayClient implements Output {
   #connections = 0;
   #conn: Dialled | null = null;
   #attempts = 0;
+  /** The last try has failed. */
+  isTargetAway = false;
 
   constructor(
     config: RelayClientConfig,
@@ -193,6 +195,7 @@ export class RelayClient implements Output {
         return await this.#session(server, ways, signal);
       } catch (error) {
         if (signal.aborted) throw error;
+        this.isTargetAway = true;
         const isLost = error instanceof ConnectionLost;
         // A refusal is final, unless another server may accept this client.
         if (!(error instanceof Refused)) {
@@ -245,6 +248,7 @@ export class RelayClient implements Output {
     try {
       const { frames, welcome } = await this.#handshake(server, conn, ways, signal);
       began = performance.now();
+      this.isTargetAway = false;
       this.#connections++;
       const { plain, acknowledged } = ways;
       const watch = this.#watch(server, conn, frames, welcome ? acknowledged : null, lost);

@@ -142,6 +142,13 @@ export interface Output extends Part, AsyncDisposable {
    * @default {false}
    */
   readonly onlyDurable?: boolean;
+  /**
+   * Its target takes nothing at present, and it waits before it tries again. A stop does not wait for it then, if all
+   * points are safe in the journal, or it has none to write.
+   *
+   * @default {false}
+   */
+  readonly isTargetAway?: boolean;
   /** Counters since the start, for the summary and the live line. */
   readonly stats?: Readonly<Record<string, number>>;
 }

@@ -62,6 +62,10 @@ export async function runService(
     asked = true;
     reread();
   };
+  // By default a write beyond `ulimit -f` ends the process; now it is an error, like that of a full disk.
+  const onFileTooLarge = () => {};
+  Deno.addSignalListener("SIGXFSZ", onFileTooLarge);
+  stack.defer(() => Deno.removeSignalListener("SIGXFSZ", onFileTooLarge));
   Deno.addSignalListener("SIGHUP", onHangup);
   stack.defer(() => Deno.removeSignalListener("SIGHUP", onHangup));
 

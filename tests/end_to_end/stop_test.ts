@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { linux, needs } from "../kit/needs.ts";
 import { Peer } from "../kit/peer.ts";
-import { shell } from "../kit/process.ts";
+import { freePort } from "../kit/ports.ts";
+import { Program, shell } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { COUNTER, countingFrame } from "../kit/wire.ts";
 import { Flood, IN_MEMORY, portOf, startServer } from "./relay.ts";
@@ -85,5 +86,30 @@ Deno.test({
     const counts = countsOf(await reading);
     assert.equal(counts.get("waiting"), 20_010, server.log);
     assert.ok(counts.get("loader")! > 1000);
+  },
+});
+
+Deno.test({
+  name: "a hop whose server is away stops at once, with or without points, since they are safe on disk",
+  ...needs(linux),
+  fn: async () => {
+    for (const points of [0, 100]) {
+      await using dir = new TempDir();
+      await using hop = new Program([
+        ...["--relay-in", "127.0.0.1:0", "--relay-out", `127.0.0.1:${freePort()}`],
+        ...["--state-dir", dir.file("state"), "--config-override", 'shutdown_timeout="1h"'],
+      ]);
+      await hop.line(/"Running"/);
+      await hop.line(/Cannot connect/);
+      if (points > 0) {
+        await using peer = await Peer.client(portOf(hop), "node-1", [COUNTER]);
+        await peer.send(countingFrame("node-1", 0, points));
+        await peer.conn.closeWrite();
+        await peer.closed();
+      }
+      assert.equal(await hop.stop(), 0, hop.log);
+      assert.equal(hop.matching(/did not finish in time|given up/).length, 0, hop.log);
+      assert.equal(hop.matching(/"kept_in_journal":100/).length, points > 0 ? 1 : 0, hop.log);
+    }
   },
 });

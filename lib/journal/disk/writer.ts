@@ -205,8 +205,7 @@ export class Writer {
     if (active && active.next === active.segment.first && segments.length > 1) {
       segments.remove(active.segment);
     }
-    const { code } = error as { code?: string };
-    if (code === "ENOSPC" || code === "EDQUOT") {
+    if (isOutOfRoom(error)) {
       // A process that is started anew has no more room, and has lost what is in memory.
       this.tryingSince = undefined;
       // Room may be made by what is oldest.
@@ -226,4 +225,10 @@ export class Writer {
     this.#retention.limitMemory();
     this.#onRoom();
   }
+}
+
+/** The disk or a quota is full, or a file is as large as `ulimit -f` allows, for which Deno has no code. */
+function isOutOfRoom(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === "ENOSPC" || code === "EDQUOT" || /\(os error 27\)/.test(message ?? "");
 }

@@ -115,6 +115,8 @@ export class HttpSender implements Disposable {
   #failingSince = 0;
   readonly #complaint: Complaint;
   #closed = false;
+  /** Callers that wait before they try again. */
+  #waits = 0;
   /** Ends the present wait. */
   #hurry = new AbortController();
 
@@ -208,6 +210,11 @@ export class HttpSender implements Disposable {
     judge: (reply: HttpReply) => Verdict = ({ status }) => judgeStatus(status),
   ): Promise<HttpOutcome> {
     return await this.#persist(signal, () => ({ url, init: { headers: this.#options.headers() } }), judge);
+  }
+
+  /** It waits before it tries again. */
+  get isWaiting(): boolean {
+    return this.#waits > 0;
   }
 
   [Symbol.dispose](): void {
@@ -310,7 +317,9 @@ export class HttpSender implements Disposable {
     {
       using _aborted = onAbort(signal, () => end.abort());
       using _hurried = onAbort(this.#hurry.signal, () => end.abort());
+      this.#waits++;
       await this.#clock.sleep(waitMs, end.signal);
+      this.#waits--;
     }
     signal.throwIfAborted();
   }

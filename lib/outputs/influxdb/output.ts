@@ -76,6 +76,10 @@ export class InfluxOutput implements Output {
     return new InfluxOutput(config, await InfluxServer.open(config, context, options), context);
   }
 
+  get isTargetAway(): boolean {
+    return this.#server.sender.isWaiting;
+  }
+
   get stats(): InfluxStats {
     const { requests, failedRequests, bytes } = this.#server.sender.stats;
     return {

@@ -90,6 +90,10 @@ export class OpenTelemetryOutput implements Output {
     return new OpenTelemetryOutput(config, sender, context);
   }
 
+  get isTargetAway(): boolean {
+    return this.#sender.isWaiting;
+  }
+
   get stats(): OpenTelemetryStats {
     const { requests, failedRequests, bytes } = this.#sender.stats;
     return {

@@ -73,6 +73,8 @@ export class PostgresOutput implements Output {
   /** Most points of a transaction: fewer after one that took too long. */
   #groupPoints: number;
   #failures = 0;
+  /** It waits before it tries again. */
+  isTargetAway = false;
   readonly #complaint: Complaint;
   #troubleSinceMs = 0;
   #retention: Promise<void> | null = null;
@@ -341,7 +343,9 @@ export class PostgresOutput implements Output {
       );
     });
     if (!isSaid) log.debug("Cannot write to the database", { reason: describe(error) });
+    this.isTargetAway = true;
     await clock.sleep(backoffMs(DEFAULT_BACKOFF, this.#failures), this.#ending.signal);
+    this.isTargetAway = false;
   }
 
   #recovered(): void {

@@ -62,6 +62,8 @@ export class SqliteOutput implements Output {
   #beganMs = 0;
   readonly #queue: Promise<void>[] = [];
   #failures = 0;
+  /** It waits before it tries again. */
+  isTargetAway = false;
   readonly #complaint: Complaint;
   readonly #clockComplaint: Complaint;
   readonly #changes: Complaint;
@@ -278,7 +280,9 @@ export class SqliteOutput implements Output {
   async #failed(error: StoreError, signal: AbortSignal): Promise<void> {
     if (error.problem === "defect") throw error;
     this.#complain(error);
+    this.isTargetAway = true;
     await this.#clock.sleep(backoffMs(DEFAULT_BACKOFF, ++this.#failures), signal);
+    this.isTargetAway = false;
   }
 
   #complain(error: StoreError): void {

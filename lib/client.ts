@@ -19,6 +19,7 @@ import type { BatchReader } from "./journal.ts";
 import { closeQuietly, onAbort } from "./base/waiting.ts";
 import { Outbox, type SenderStats } from "./client/outbox.ts";
 import type { Output, PluginContext } from "./plugin.ts";
+import type { Upstream } from "./points/upstream.ts";
 import { PointEncoder } from "./wire/point_encoder.ts";
 import { type RelayClientConfig, TLS_KEYS } from "./client/config.ts";
 import { retrying } from "./client/retrying.ts";
@@ -73,8 +74,13 @@ class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
 }
 
+/** The server has to know more about this hop than it was told. */
+class NewIntroduction extends Error {
+  override readonly name = "NewIntroduction";
+}
+
 type ClientContext =
-  & Pick<PluginContext, "log" | "fail" | "keepsOnDisk" | "identity">
+  & Pick<PluginContext, "log" | "fail" | "keepsOnDisk" | "identity" | "clients">
   & { readonly clock?: MonotonicClock };
 
 /** The relay client of one server. */
@@ -91,6 +97,9 @@ export class RelayClient implements Output {
   /** The retries are exhausted, and the journal on disk keeps the points: it retries every max_delay. */
   #patient = false;
   readonly #identity: ClientContext["identity"];
+  readonly #upstream: Upstream;
+  /** How many hops the server has been told of. */
+  #introducedHops = 0;
   /** The id before, until a server has been told that it has changed. */
   #previousId: string | undefined;
   readonly #token: Secret;
@@ -110,7 +119,7 @@ export class RelayClient implements Output {
 
   constructor(
     config: RelayClientConfig,
-    { log, clock = PROCESS_CLOCK, fail, keepsOnDisk, identity }: ClientContext,
+    { log, clock = PROCESS_CLOCK, fail, keepsOnDisk, identity, clients }: ClientContext,
     limits = DEFAULT_LIMITS,
   ) {
     this.#config = config;
@@ -120,6 +129,7 @@ export class RelayClient implements Output {
     this.#fail = fail;
     this.#keepsOnDisk = keepsOnDisk;
     this.#identity = identity;
+    this.#upstream = clients.upstream;
     this.#token = new Secret(config.token, config.token_file, "plugins.relay-client.token_file");
   }
 
@@ -253,6 +263,14 @@ export class RelayClient implements Output {
       const { plain, acknowledged } = ways;
       const watch = this.#watch(server, conn, frames, welcome ? acknowledged : null, lost);
       const either = AbortSignal.any([signal, lost.signal]);
+      const introduceAgain = () => {
+        if (!welcome || this.#upstream.ids.length === this.#introducedHops) return;
+        lost.abort(new NewIntroduction());
+        // A write may be waiting for the server.
+        this.#close();
+      };
+      using _ = this.#upstream.onChange(introduceAgain);
+      introduceAgain();
       try {
         if (welcome) {
           plain.reset();
@@ -267,6 +285,10 @@ export class RelayClient implements Output {
       }
     } catch (error) {
       if (signal.aborted || began === Infinity) throw error;
+      if (lost.signal.reason instanceof NewIntroduction) {
+        this.#log.info("Connecting again, because another hop sends to this one", { server });
+        return false;
+      }
       const io = error === lost.signal.reason ||
         Object.values(Deno.errors).some((type) => error instanceof type);
       const reason = messageOf(io ? lost.signal.reason : error);
@@ -286,10 +308,13 @@ export class RelayClient implements Output {
     ways: Ways,
     signal: AbortSignal,
   ): Promise<{ frames: FrameReader; welcome: Welcomed | null }> {
+    const hops = this.#upstream.ids;
+    this.#introducedHops = hops.length;
     const { frames, answer, welcome } = await greet(conn, {
       clientName: this.#config.client_name,
       instance: this.#identity.id,
       previous: this.#previousId,
+      upstream: this.#upstream.receives ? hops : undefined,
       token: () => this.#tokenFor(server, conn),
       server,
       tlsKeys: TLS_KEYS,

@@ -34,7 +34,7 @@ const RAMP_MS = 5;
 const SWEEP_MS = 50;
 const MINUTE_MS = 60_000;
 
-type ServerContext = Pick<PluginContext, "log" | "registry" | "clients">;
+type ServerContext = Pick<PluginContext, "log" | "registry" | "clients" | "identity">;
 
 /** How the server treats its clients. By default it accepts all of them. */
 export interface ServerOptions {
@@ -107,10 +107,12 @@ export class RelayServer implements Input {
     this.#tokens = admission.tokens;
     // A copy, because they may change.
     limits = { ...limits };
+    context.clients.upstream.receives = true;
     this.#shared = {
       log: this.#log,
       metrics: new ClientMetrics(context.registry, limits),
       clients: context.clients,
+      identity: context.identity,
       safety,
       limits,
       stats: this.stats,

@@ -40,6 +40,8 @@ export interface Introduction {
   instance: string;
   /** The instance id before, if another client uses it as well. */
   previous: string | undefined;
+  /** Of a hop: the hops that it gets points from. */
+  upstream: readonly string[] | undefined;
   /** The token, `""` for none; only a server of ours gets it. @throws if it must not be sent on this connection */
   token: () => string;
   /** The address of the server, for messages. */
@@ -124,9 +126,12 @@ export async function greet(conn: Dialled, introduction: Introduction): Promise<
 async function introduce(
   conn: Dialled,
   frames: FrameReader,
-  { clientName, instance, previous, token }: Introduction,
+  { clientName, instance, previous, upstream, token }: Introduction,
 ): Promise<Welcome> {
-  await writeAll(conn, encodeFrame(clientName, { type: "hello", instance, token: token(), previous }));
+  await writeAll(
+    conn,
+    encodeFrame(clientName, { type: "hello", instance, token: token(), previous, upstream }),
+  );
   const reply = await readAnswer(conn, frames, "welcome", "refuse");
   if (reply.type === "refuse") throw new Error(`the server refuses this client: ${reply.reason}`);
   return reply;

@@ -7,6 +7,7 @@
  */
 import { deadline } from "@std/async/deadline";
 import { RecentChecks } from "./batch_check.ts";
+import { Upstream } from "./upstream.ts";
 
 /** How long outputs may take to say what they have of a client. */
 const SOURCE_MS = 5000;
@@ -144,6 +145,8 @@ export type SequenceSource = (client: ClientIdentity) => Promise<number>;
 export class ClientTable {
   /** The inputs of this process. */
   readonly local = new ClientRecord("", "");
+  /** The hops among the clients, and those before them. */
+  readonly upstream = new Upstream();
   /** Outputs that say what they have of a client. */
   readonly sources: SequenceSource[] = [];
   readonly #records = new Map<string, ClientRecord>();

@@ -145,14 +145,15 @@ export class ServerHandshake {
     if (discriminant !== MESSAGE.hello) {
       throw new ProtocolViolation(`message number ${discriminant} instead of an introduction`);
     }
-    const { instance, token, previous } = readControlMessage(reader, discriminant) as Hello;
-    const grant = this.#admit(name, token);
+    const { instance, token, previous, upstream } = readControlMessage(reader, discriminant) as Hello;
+    const grant = this.#admit(name, token, this.#loopProblem(instance, upstream));
     if (typeof grant === "string") {
       await writeAll(conn, encodeFrame("", { type: "refuse", reason: grant }));
       return null;
     }
     const { clients, safety, metrics, gatherer, stats, limits } = this.#shared;
     const maxSeries = Math.min(limits.maxSeries, gatherer.builder.store.maxSeriesOfClient);
+    if (upstream) clients.upstream.add([instance, ...upstream]);
     const client = clients.get(name, instance);
     if (client.lastContactMs === 0) this.#noticeNewName(client);
     client.lastContactMs = Date.now();
@@ -197,10 +198,24 @@ export class ServerHandshake {
     return this.#shared.admission.recheck(this.#peer, this.#grant);
   }
 
-  /** What this client may do, or why it is refused; a refusal has been logged. */
-  #admit(name: string, token?: string): Grant | string {
+  /** Points of this client would come back here, if they would. */
+  #loopProblem(instance: string, upstream: readonly string[] = []): string | undefined {
+    const { identity } = this.#shared;
+    if (instance === identity.id) {
+      return "it is this server itself: its plugins.relay-client.relay_server must name another one";
+    }
+    if (!upstream.includes(identity.id)) return undefined;
+    return "it gets points from this server, so they would go round in a loop: remove one of the connections " +
+      "(plugins.relay-client.relay_server of each hop)";
+  }
+
+  /**
+   * @param problem Why the client is refused anyway.
+   * @returns what this client may do, or why it is refused; a refusal has been logged
+   */
+  #admit(name: string, token?: string, problem?: string): Grant | string {
     const { tls, admission } = this.#shared;
-    let reason = this.#unwanted;
+    let reason = this.#unwanted ?? problem;
     if (tls?.mode === "required" && !this.#secure) reason ??= "this server only accepts TLS connections";
     const grant = reason ?? admission.check({ ...this.#peer, name, token });
     if (typeof grant === "string") admission.refuse({ client: name, address: this.#address, reason: grant });

@@ -6,6 +6,7 @@ import type { FrameBudget } from "./frame_budget.ts";
 import type { Gatherer } from "./gatherer.ts";
 import type { Logger } from "../base/log.ts";
 import { DEFAULT_NAME_BYTES } from "../wire/names.ts";
+import type { PluginContext } from "../plugin.ts";
 import type { Safety } from "./acknowledged.ts";
 import type { TlsTerminator } from "./tls.ts";
 
@@ -63,6 +64,8 @@ export interface ServerShared {
   readonly log: Logger;
   readonly metrics: ClientMetrics;
   readonly clients: ClientTable;
+  /** The instance id that this process has as a client. */
+  readonly identity: Pick<PluginContext["identity"], "id">;
   /** When a batch is acknowledged to a client of ours. */
   readonly safety: Safety;
   readonly limits: ServerLimits;

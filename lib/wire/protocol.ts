@@ -93,6 +93,8 @@ export interface Hello {
   readonly token: string;
   /** The instance id that the client had before, if it found that another client uses that one as well. */
   readonly previous?: string | undefined;
+  /** Of a hop: the instance ids of the hops that it gets points from, directly or over others. */
+  readonly upstream?: readonly string[] | undefined;
 }
 
 /** The server's answer to {@linkcode Hello}. */
@@ -159,6 +161,7 @@ export function readControlMessage(reader: PostcardReader, discriminant: number)
         instance: readInstance(reader),
         token: reader.string(),
         previous: isMore(reader) && reader.bool() ? readInstance(reader) : undefined,
+        upstream: isMore(reader) && reader.bool() ? reader.sequence(readInstance) : undefined,
       };
     case MESSAGE.welcome:
       return {
@@ -234,6 +237,10 @@ function writeControlMessage(writer: PostcardWriter, message: ControlMessage): v
       writer.discriminant(MESSAGE.hello).raw(instanceBytes(message.instance)).string(message.token);
       writer.bool(message.previous !== undefined);
       if (message.previous !== undefined) writer.raw(instanceBytes(message.previous));
+      writer.bool(message.upstream !== undefined);
+      if (message.upstream !== undefined) {
+        writer.sequence(message.upstream, (w, instance) => void w.raw(instanceBytes(instance)));
+      }
       break;
     case "welcome":
       writer.discriminant(MESSAGE.welcome).u64(message.sequence).u32(message.maxSeries);

@@ -38,7 +38,7 @@ export class TestClient implements AsyncDisposable {
     const fail = (error: Error) => void (this.failure = error);
     this.client = new RelayClient(
       config,
-      { log: this.logs.log, fail, keepsOnDisk, identity: journal },
+      { log: this.logs.log, fail, keepsOnDisk, identity: journal, clients: journal.clients },
       limits,
     );
     this.done = this.client.run(journal.reader(undefined, this.client), this.abort.signal);

@@ -1,5 +1,6 @@
 /** A relay server within the test's process. */
 import { type AdmissionOptions, OPEN } from "../../lib/server/admission/admission.ts";
+import { newJournalId } from "../../lib/journal.ts";
 import type { MonotonicClock } from "../../lib/base/clock.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import type { Safety } from "../../lib/server/acknowledged.ts";
@@ -12,6 +13,8 @@ export interface TestServerOptions {
   port?: number;
   sink?: Collector;
   clients?: ClientTable;
+  /** @default a new id */
+  identity?: { readonly id: string };
   registry?: MetricRegistry;
   safety?: Safety;
   admission?: Partial<AdmissionOptions>;
@@ -35,6 +38,7 @@ export class TestServer implements AsyncDisposable {
       port = 0,
       sink = new Collector(),
       clients = new ClientTable(),
+      identity = { id: newJournalId() },
       registry,
       safety,
       tls,
@@ -47,7 +51,17 @@ export class TestServer implements AsyncDisposable {
     this.collector = sink;
     this.clients = sink.clients = clients;
     const listener = Deno.listen({ hostname: "127.0.0.1", port });
-    const context = { log: this.logs.log, registry: this.registry, clients };
+    const context = {
+      log: this.logs.log,
+      registry: this.registry,
+      clients,
+      identity: {
+        get id() {
+          return identity.id;
+        },
+        renewId: () => Promise.resolve(),
+      },
+    };
     this.server = new RelayServer(listener, context, { ...DEFAULT_LIMITS, ...limits }, {
       safety,
       admission: { ...OPEN, ...admission },

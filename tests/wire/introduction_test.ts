@@ -28,6 +28,7 @@ Deno.test("messages of the first version have no more fields than that", () => {
     instance: instanceOf("n"),
     token: "tok",
     previous: undefined,
+    upstream: undefined,
   });
   assert.deepEqual(read(fromHex(FIRST_WELCOME)), {
     type: "welcome",
@@ -51,8 +52,15 @@ Deno.test("messages begin with the bytes of the first version, which ignores the
 
 Deno.test("every field comes back, and what a later version appends is ignored", () => {
   const messages: ControlMessage[] = [
-    { type: "hello", instance: instanceOf("n"), token: "", previous: instanceOf("m") },
-    { type: "hello", instance: instanceOf("n"), token: "tok", previous: undefined },
+    { type: "hello", instance: instanceOf("n"), token: "", previous: instanceOf("m"), upstream: undefined },
+    {
+      type: "hello",
+      instance: instanceOf("n"),
+      token: "tok",
+      previous: undefined,
+      upstream: [instanceOf("a"), instanceOf("b")],
+    },
+    { type: "hello", instance: instanceOf("n"), token: "", previous: undefined, upstream: [] },
     { type: "welcome", sequence: 7, maxSeries: 256, last: { sequence: 5, check: 0xdead_beef } },
     { type: "welcome", sequence: 0, maxSeries: 256, last: undefined },
   ];

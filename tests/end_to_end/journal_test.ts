@@ -61,7 +61,7 @@ Deno.test({
     assert.equal(await server.stop(), 0, server.log);
 
     const rows = await readRows(file);
-    assert.equal(rows.length, measuring.summary("procfs").points);
+    assert.equal(rows.length, measuring.measuredPoints);
     // Measured before that line, give or take the poll of that moment.
     const before = (ms: number) => rows.filter(({ timestamp }) => Date.parse(timestamp) < ms).length;
     const backMs = Date.parse(String(back.time));
@@ -128,7 +128,7 @@ Deno.test({
     const { message, kept_in_journal, given_up } = ended.lines.at(-1)!;
     assert.equal(message, "Stopping at once");
     assert.equal(given_up, undefined);
-    const { points } = ended.summary("procfs");
+    const points = ended.measuredPoints;
     assert.ok(points > 100);
     assert.equal(kept_in_journal, points);
     const segments = [...Deno.readDirSync(journalOf(dir))];
@@ -141,7 +141,7 @@ Deno.test({
     assert.equal(await sending.stop(), 0, sending.log);
     assert.equal(await server.stop(), 0, server.log);
     const rows = await readRows(file);
-    assert.equal(rows.length, points + sending.summary("procfs").points);
+    assert.equal(rows.length, points + sending.measuredPoints);
     pollsInOrder(rows);
   },
 });

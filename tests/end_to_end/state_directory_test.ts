@@ -49,7 +49,7 @@ Deno.test({
     const rows = await readRows(file);
     for (const [name, client] of Object.entries({ first, second, third })) {
       const own = rows.filter(({ relay_client }) => relay_client === name);
-      assert.equal(own.length, client.summary("procfs").points, client.log);
+      assert.equal(own.length, client.measuredPoints, client.log);
     }
   },
 });

@@ -154,6 +154,12 @@ export class Program implements AsyncDisposable {
     return line as unknown as Record<string, number>;
   }
 
+  /** Points that all inputs which measure have made, by their last lines. */
+  get measuredPoints(): number {
+    const summaries = this.lines.filter(({ message, polls }) => message === "Summary" && polls !== undefined);
+    return summaries.reduce((sum, { points }) => sum + Number(points), 0);
+  }
+
   signal(name: Deno.Signal): void {
     this.#child.kill(name);
   }

@@ -32,6 +32,8 @@ export interface PollLoopOptions {
   readonly stats?: PollStats;
   /** Takes the points; the loops of one input share it. @default one of this loop alone */
   readonly points?: Points;
+  /** Sleeps until the next poll, or until the signal is aborted. @default {clock.sleep}, in whole milliseconds */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Ends the loop without a last poll, for another one to continue. What is kept is handed over. */
   readonly leave?: AbortSignal;
   /** Told when the next poll is due, in ms of the clock; `Infinity` while the sink, or nothing, is waited for. */
@@ -56,6 +58,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
   const { sources, intervalMs, flushIntervalMs = 0, clock, log, leave, onDue = () => {} } = options;
   const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
   const points = options.points ?? new Points(clock, log);
+  const sleep = options.sleep ?? ((ms, signal) => clock.sleep(Math.ceil(ms), signal));
   const pool = new BatchPool(CAPACITY, 4);
   const flushEvery = Math.max(1, Math.round(flushIntervalMs / intervalMs));
   const failures = sources.map(() => new Complaint(clock));
@@ -122,7 +125,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     const dueMs = startMs + tick * intervalMs;
     onDue(dueMs);
     for (let leftMs; !ended.aborted && (leftMs = dueMs - clock.monotonicMs()) > 0;) {
-      await clock.sleep(Math.ceil(leftMs), ended);
+      await sleep(leftMs, ended);
     }
   }
   onDue(Infinity);

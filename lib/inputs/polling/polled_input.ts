@@ -1,5 +1,5 @@
 /** Runs the sources of an input that polls: each at its pace, from the start to the stop, over reloads. */
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, SystemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { untilAborted } from "../../base/waiting.ts";
@@ -8,6 +8,7 @@ import { ProcFiles, type ProcRoots } from "./files.ts";
 import { Findings } from "./findings.ts";
 import { pollLoop, type PollStats } from "./loop.ts";
 import { Points } from "./points.ts";
+import { PreciseSleep } from "./precise_sleep.ts";
 import type { Measuring, PolledInputDeclaration, PolledSource, Sources, WantedSource } from "./source.ts";
 
 /** A source that is open. */
@@ -41,6 +42,13 @@ export async function openPolledInput<C>(
   };
   const measuring = { files, registry, log, clock, findings: new Findings(log) };
   return new PolledInput(await load(config, measuring), config, measuring);
+}
+
+/** Timers have whole milliseconds, and are late by up to one: too much for intervals below this, in ms. */
+const FAST_MS = 10;
+
+function isFastGroup({ intervalMs }: Group): boolean {
+  return intervalMs < FAST_MS;
 }
 
 /** An input that polls. Opened by {@linkcode definePolledInput}. */
@@ -132,12 +140,21 @@ export class PolledInput<C> implements Input {
   async run(sink: BatchSink, stop: AbortSignal): Promise<void> {
     do {
       this.#regroup = new AbortController();
-      await this.#poll(sink, stop, this.#regroup.signal);
+      const groups = this.#groups();
+      const isFast = this.#clock instanceof SystemClock && groups.some(isFastGroup);
+      using precise = isFast ? PreciseSleep.open() : null;
+      await this.#poll(groups, precise, sink, stop, this.#regroup.signal);
     } while (!stop.aborted);
   }
 
   /** Polls until the stop, or until the groups change. An error of the sink ends all loops. */
-  async #poll(sink: BatchSink, stop: AbortSignal, leave: AbortSignal): Promise<void> {
+  async #poll(
+    groups: readonly Group[],
+    precise: PreciseSleep | null,
+    sink: BatchSink,
+    stop: AbortSignal,
+    leave: AbortSignal,
+  ): Promise<void> {
     const failed = new AbortController();
     const signal = AbortSignal.any([stop, failed.signal]);
     const shared = {
@@ -147,10 +164,11 @@ export class PolledInput<C> implements Input {
       stats: this.#pollStats,
       leave,
     };
-    const loops = this.#groups().map(async (group) => {
+    const loops = groups.map(async (group) => {
       const onDue = (ms: number) => void this.#due.set(group, ms);
       try {
-        await pollLoop({ ...group, ...shared, onDue }, sink, signal);
+        const sleep = precise && isFastGroup(group) ? (ms: number) => precise.sleep(ms) : undefined;
+        await pollLoop({ ...group, ...shared, onDue, sleep }, sink, signal);
       } catch (error) {
         failed.abort();
         throw error;

@@ -1,4 +1,4 @@
-/** What the program does with its arguments. Modules that only some commands need are loaded when they do. */
+/** Finds the command in the arguments, and loads the modules that it needs. */
 import { PROGRAM, VERSION } from "./cli/declarations.ts";
 import { type CommandLine, parseCommandLine } from "./cli/parse.ts";
 import type { Surroundings } from "./cli/world.ts";
@@ -12,9 +12,9 @@ import { isJournalStream } from "./systemd/journal_stream.ts";
 const LAST_LINES_MS = 500;
 
 /**
- * Writes all of a text to standard output, and gives up in silence when nobody reads it (a pipe into `head`).
+ * Writes all of a text to standard output, and gives up silently when nobody reads it (a pipe into `head`).
  *
- * @returns whether somebody does.
+ * @returns whether somebody reads it.
  * @throws {ExitError} if it cannot be written.
  */
 function print(text: string): boolean {
@@ -30,13 +30,13 @@ function print(text: string): boolean {
   }
 }
 
-/** Ends the process, when the last lines of its log are written or standard error does not take them. */
+/** Ends the process once the last lines of its log are written, or standard error does not take them in time. */
 async function exit(code: number): Promise<never> {
   await STDERR.flush(LAST_LINES_MS);
   Deno.exit(code);
 }
 
-/** Runs the program as this process: what nobody catches is logged, and ends it, however standard error does. */
+/** Runs the program as this process. An error that nobody catches is logged, and ends it. */
 export async function runProcess(args: readonly string[]): Promise<never> {
   const onUncaught = (error: unknown) => {
     STDERR.queue();
@@ -93,7 +93,7 @@ function isThere(path: string): boolean {
 /**
  * Runs the program with these arguments.
  *
- * @returns The exit code. Everything that went wrong has been said on standard error.
+ * @returns The exit code. Errors have been written to standard error.
  */
 export async function main(
   args: readonly string[],
@@ -114,7 +114,7 @@ export async function main(
 
 type Command = (line: CommandLine, world: Surroundings) => Promise<number>;
 
-/** Loads what runs a command; what others need is not loaded. */
+/** Loads the function that runs a command, and no other modules. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "run": async () => (await import("./cli/run.ts")).run,
   "config check": async () => (await import("./cli/config.ts")).configCheck,

@@ -1,4 +1,4 @@
-/** `alumet-relay completions bash|zsh|fish`: scripts with which shells complete the command line. */
+/** `alumet-relay completions`: scripts with which shells complete the command line. */
 import type { Surroundings } from "./world.ts";
 import { EXIT, ExitError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
@@ -23,8 +23,8 @@ export async function completions(line: CommandLine, world: Surroundings): Promi
     throw new ExitError(
       EXIT.usage,
       shell === undefined
-        ? `Say for which shell: ${PROGRAM} completions ${shells.join("|")}`
-        : `Cannot complete for ${shell}: there are ${shells.join(", ")}${didYouMean(shell, shells)}`,
+        ? `Name the shell: ${PROGRAM} completions ${shells.join("|")}`
+        : `Cannot complete for ${shell}: expected ${shells.join(", ")}${didYouMean(shell, shells)}`,
     );
   }
   world.stdout(SCRIPTS[shell](grammarOf(await world.plugins())));

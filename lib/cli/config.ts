@@ -19,7 +19,7 @@ export async function configCheck(line: CommandLine, world: Surroundings): Promi
     )
       .map(({ name }) => name).join(", ");
   const stages = ["input", "transform", "output"].map(names).filter((stage) => stage !== "");
-  world.stderr(`${config.file ?? "The command line"} is right: ${stages.join(" → ")}\n`);
+  world.stderr(`${config.file ?? "The command line"} is valid: ${stages.join(" → ")}\n`);
   return EXIT.ok;
 }
 
@@ -39,9 +39,9 @@ export async function configRegen(line: CommandLine, world: Surroundings): Promi
   const { DEFAULT_OUTPUT, defaultInputs } = await import("../config/flags.ts");
   const { printDefaultConfig } = await import("../config/print.ts");
   const { file: path = DEFAULT_CONFIG_FILE, ...flags } = await configOptions(line, world);
-  // Without any wish: what works at once and opens nothing to the network.
-  const wished = flags.only ?? flags.relayIn ?? flags.relayOut ?? flags.outputFile;
-  const only = wished === undefined ? [...defaultInputs(flags.plugins), DEFAULT_OUTPUT] : flags.only;
+  // Without such flags: what works at once and opens nothing to the network.
+  const selected = flags.only ?? flags.relayIn ?? flags.relayOut ?? flags.outputFile;
+  const only = selected === undefined ? [...defaultInputs(flags.plugins), DEFAULT_OUTPUT] : flags.only;
   const { config, options } = await load(line, world, { only, file: null, requirePipeline: false });
   const text = printDefaultConfig({ ...options, config });
   if (path === "-" || path === null) {
@@ -52,7 +52,7 @@ export async function configRegen(line: CommandLine, world: Surroundings): Promi
     await Deno.writeTextFile(path, text, { createNew: !line.has("force") });
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) {
-      throw new ExitError(EXIT.usage, `Cannot write ${path}: it exists; --force replaces it`);
+      throw new ExitError(EXIT.usage, `Cannot write ${path}: it already exists; --force replaces it`);
     }
     throw new ExitError(EXIT.unavailable, `Cannot write ${path}: ${(error as Error).message}`, {
       cause: error,

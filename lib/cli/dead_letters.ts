@@ -1,4 +1,4 @@
-/** `alumet-relay dead-letters`: what databases have refused for good. */
+/** `alumet-relay dead-letters`: points that databases have permanently refused. */
 import { decodeLetter } from "../dead_letters/codec.ts";
 import { DeadLetterFiles, lettersIn, outputsIn } from "../dead_letters/files.ts";
 import { DEAD_LETTERS_FOLDER, deadLetterDirectory } from "../dead_letters.ts";
@@ -12,7 +12,7 @@ import type { CommandLine } from "./parse.ts";
 import { Search } from "./state.ts";
 import type { Surroundings } from "./world.ts";
 
-/** The letters of one output of processes of one role. */
+/** The dead letters of one output, of the processes of one role. */
 interface LetterPlace {
   readonly output: string;
   readonly role: Role;
@@ -21,10 +21,10 @@ interface LetterPlace {
   readonly files: DeadLetterFiles;
 }
 
-/** Reasons that are shown of one output. */
+/** Most reasons to print for one output. */
 const MAX_REASONS = 10;
 
-/** Where there are letters: of the output that was named, or of all. */
+/** Where there are dead letters of the named output, or of all outputs. */
 export async function places(line: CommandLine, world: Surroundings): Promise<LetterPlace[]> {
   const search = new Search(line, world);
   const found: LetterPlace[] = [];
@@ -44,7 +44,8 @@ export async function places(line: CommandLine, world: Surroundings): Promise<Le
     }
   }
   if (line.argument !== undefined && found.length === 0 && names.size > 0) {
-    const near = didYouMean(line.argument, [...names]) || `; there are some of ${[...names].join(", ")}`;
+    const near = didYouMean(line.argument, [...names]) ||
+      `; there are dead letters of ${[...names].join(", ")}`;
     throw new ExitError(EXIT.usage, `There are no dead letters of ${line.argument}${near}`);
   }
   if (found.length === 0) search.checkAllSeen("dead letters", STATE_FLAG);
@@ -56,7 +57,7 @@ export async function places(line: CommandLine, world: Surroundings): Promise<Le
 export const points = (count: number) => `${count} point${count === 1 ? "" : "s"}`;
 const timeOf = (ms: number) => new Date(ms).toISOString().slice(0, 19) + "Z";
 
-/** Counts, times and reasons for each output. */
+/** Prints counts, times and reasons for each output. */
 export async function list(line: CommandLine, world: Surroundings): Promise<number> {
   const found = await places(line, world);
   if (found.length === 0) world.stdout("There are no dead letters\n");
@@ -83,13 +84,13 @@ export async function list(line: CommandLine, world: Surroundings): Promise<numb
     const rows = sorted.slice(0, MAX_REASONS).map(([reason, n]) => [n, printable(reason)]);
     const others = sorted.slice(MAX_REASONS).reduce((sum, [, n]) => sum + n, 0);
     if (others > 0) rows.push([others, `${sorted.length - MAX_REASONS} other reasons`]);
-    if (damaged > 0) rows.push([damaged, "damaged lines, which nothing can read"]);
+    if (damaged > 0) rows.push([damaged, "damaged lines"]);
     for (const [n, reason] of rows) world.stdout(`${String(n).padStart(10)}  ${reason}\n`);
   }
   return EXIT.ok;
 }
 
-/** The letters as they are: lines of JSON. */
+/** Prints the letters as lines of JSON. */
 export async function show(line: CommandLine, world: Surroundings): Promise<number> {
   for (const { files } of await places(line, world)) {
     for (const { path } of await files.all()) {
@@ -100,21 +101,21 @@ export async function show(line: CommandLine, world: Surroundings): Promise<numb
   return EXIT.ok;
 }
 
-/** A line of JSON for programs and terminals; what is none is damaged. */
+/** A line that a terminal can show; one that is damaged is not JSON. */
 function shownLine(line: string): string {
   return typeof decodeLetter(line) === "string" ? printable(line) : escapedJson(line);
 }
 
-/** Removes letters: old ones, or all. */
+/** Removes old letters, or all. */
 export async function purge(line: CommandLine, world: Surroundings): Promise<number> {
   const age = line.value("older-than");
   if ((age === undefined) === !line.has("all")) {
-    throw new ExitError(EXIT.usage, "Say what to purge: --older-than AGE, such as 30days, or --all");
+    throw new ExitError(EXIT.usage, "Cannot purge: give --older-than AGE, such as 30days, or --all");
   }
   const before = age === undefined ? Infinity : Date.now() - ageMs(age);
   const isOld = (text: string) => {
     const letter = decodeLetter(text);
-    // When a damaged line was written is not known.
+    // The age of a damaged line is unknown.
     return typeof letter === "string" ? before === Infinity : letter.refusedAtMs < before;
   };
   const found = await places(line, world);
@@ -123,7 +124,7 @@ export async function purge(line: CommandLine, world: Surroundings): Promise<num
     for (const { files } of found) {
       for (const { path } of await files.all()) count += (await lettersIn(path)).filter(isOld).length;
     }
-    world.stderr(`${points(count)} would be removed for good; add --yes to do it\n`);
+    world.stderr(`${points(count)} would be permanently removed; add --yes to remove them\n`);
     return EXIT.usage;
   }
   for (const { output, role, files } of found) {

@@ -1,4 +1,4 @@
-/** `alumet-relay dead-letters replay`: gives refused points to their outputs again. */
+/** `alumet-relay dead-letters replay`: writes refused points again. */
 import { roleOf } from "../agent/state_directory.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { DeadLetterFiles } from "../dead_letters/files.ts";
@@ -9,7 +9,7 @@ import { load, logFor } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";
 import type { Surroundings } from "./world.ts";
 
-/** Writes letters again, with the configuration of the agent. */
+/** Writes the letters to the outputs of the configuration. */
 export async function replay(
   line: CommandLine,
   world: Surroundings,
@@ -32,7 +32,7 @@ export async function replay(
     for (const { output, stateDirectory, files: { directory } } of found) {
       const configured = plugins.find(({ plugin }) => plugin.name === output && plugin.kind === "output");
       if (!configured) {
-        world.stderr(`Cannot replay ${output}: the configuration does not enable plugins.${output}\n`);
+        world.stderr(`Cannot replay ${output}: the configuration does not enable [plugins.${output}]\n`);
         good = false;
         continue;
       }

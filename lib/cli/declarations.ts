@@ -1,4 +1,4 @@
-/** The command line, declared once: parsing, help and all that is generated come from here. */
+/** The command line, declared once: parsing, help, the manual page and completions come from here. */
 import denoConfig from "../../deno.json" with { type: "json" };
 
 export const PROGRAM = "alumet-relay";
@@ -9,13 +9,13 @@ export interface FlagDeclaration {
   readonly name: string;
   /** One letter. */
   readonly short?: string;
-  /** What its value is called (a shell completes PATH and DIR as such); absent for a flag without one. */
+  /** The name of its value (a shell completes PATH and DIR as paths); absent for a flag without a value. */
   readonly value?: string;
-  /** The only values that there are. */
+  /** The allowed values. */
   readonly choices?: readonly string[];
-  /** May be given more than once. */
+  /** It may be given more than once. */
   readonly repeat?: boolean;
-  /** The only commands that take it. @default all */
+  /** The commands that take it. @default all */
   readonly commands?: readonly string[];
   readonly doc: string;
 }
@@ -25,11 +25,11 @@ export interface CommandDeclaration {
   readonly name: string;
   /** One line. */
   readonly summary: string;
-  /** More, for the command's own help. */
+  /** Details, for the help of the command. */
   readonly description?: string;
-  /** What the one word behind it is called (a shell completes OUTPUT); absent where there is none. */
+  /** The name of the word behind it (a shell completes OUTPUT); absent if it takes none. */
   readonly argument?: string;
-  /** The only words that there are. */
+  /** The allowed words. */
   readonly choices?: readonly string[];
 }
 
@@ -38,77 +38,78 @@ export const COMMANDS: readonly CommandDeclaration[] = [
     name: "run",
     summary: "Run the agent until SIGTERM or Ctrl-C (the default command).",
     description:
-      "Without a configuration file, --relay-in makes a server that stores, --relay-out a client that " +
-      "measures this machine, both together a hop that passes on what it receives.",
+      "Without a configuration file, --relay-in runs a server that stores, --relay-out a client that " +
+      "measures this machine, and both together a hop that forwards what it receives.",
   },
   {
     name: "config check",
-    summary: "Check the configuration, and say all that is wrong with it.",
+    summary: "Check the configuration, and print every problem in it.",
     description:
-      "Takes the same flags as run, and checks what run would use. Exit code 0: it is right. Notes say what others could " +
-      "make use of; with --strict they are errors.",
+      "Takes the same flags as run, and checks what run would use. Exit code 0: it is valid. Notes name what is open to " +
+      "others; with --strict they are errors.",
   },
   {
     name: "config show",
-    summary: "Print the effective values, each with where it comes from.",
+    summary: "Print the values in effect, each with its source.",
     description: "The output is TOML. Secrets are masked.",
   },
   {
     name: "config regen",
     summary: "Write a commented default file, with the keys of every plugin.",
     description:
-      "It goes to the path of --config, or to standard output for --config -. The plugins in --plugins, " +
-      "or those that --relay-in, --relay-out and --output-file need, are enabled in it.",
+      "Writes it to the path of --config, or to standard output for --config -. It enables the plugins in --plugins, " +
+      "or those that --relay-in, --relay-out and --output-file need.",
   },
   {
     name: "probe",
-    summary: "Measure this machine for a second, and print what there is to measure.",
+    summary: "Measure this machine for a second, and print what can be measured.",
     description:
-      "A line for each thing that is found: which input measures it, in which file, its value, and what to do where it " +
-      "may not be read. Values of counters are those of one second. Takes the keys of a configuration file, and --plugins; " +
-      "sends and stores nothing.",
+      "Prints a line for each source: the input that measures it, its file, its value, and what to do if it is not " +
+      "readable. Values of counters are those of one second. Uses a configuration file and --plugins; sends and stores " +
+      "nothing.",
   },
-  { name: "plugins list", summary: "Print the plugins: their names, kinds and what they do." },
+  { name: "plugins list", summary: "Print the names and kinds of the plugins, and what they do." },
   {
     name: "token new",
     argument: "NAME",
-    summary: "Make a token, which lets a client send under this name.",
+    summary: "Create a token, with which a client may send under this name.",
     description:
       "Prints the token for the client, and the line with its hash for the server's file. With --forward the client may " +
-      "also pass on what others have measured, as a hop does.",
+      "also forward what others have measured, as a hop does.",
   },
   {
     name: "journal status",
-    summary: "Print what the journal on disk keeps: for which outputs, of which clients, since when.",
+    summary: "Print what the journal on disk keeps, for which outputs, from which clients, and since when.",
     description:
-      "Changes nothing, and works while the agent runs. Looks at the journals of all roles in the state directory, unless " +
+      "Changes nothing, and works while the agent runs. Reads the journals of all roles in the state directories, unless " +
       "--path or journal.path in the configuration names one.",
   },
   {
     name: "journal check",
-    summary: "Read all of the journal, and say what is damaged and where.",
+    summary: "Read the whole journal, and print what is damaged and where.",
     description:
-      "Changes nothing, and works while the agent runs. Exit code 0: all is good; 65: something is damaged.",
+      "Changes nothing, and works while the agent runs. Exit code 0: nothing is damaged; 65: something is.",
   },
   {
     name: "journal repair",
-    summary: "Cut off and set aside what is damaged, as a start does, in all of the journal.",
+    summary: "Cut off and set aside what is damaged in the whole journal.",
     description:
-      "Not while an agent uses the journal (exit code 69). Copies of what is cut off are in quarantine/. An agent does the " +
-      "same by itself when it comes to a damaged place; afterwards journal check finds nothing.",
+      "Does not work while an agent uses the journal (exit code 69). Copies of what it cuts off are in quarantine/. An " +
+      "agent does the same when it reaches a damaged place. Afterwards journal check finds no damage.",
   },
   {
     name: "journal dump",
     summary: "Print the points in the journal as lines of JSON.",
     description:
-      "Changes nothing, and works while the agent runs; what is only in its memory is not there. Each line has the number " +
-      "of the record, the client and the number of its batch, and the point as dead-letters show prints it. Exit code 65: " +
-      "some are damaged.",
+      "Changes nothing, and works while the agent runs; points that are only in its memory are missing. Each line has the " +
+      "number of the record, the client and the number of its batch, and the point as dead-letters show prints it. Exit " +
+      "code 65: some are damaged.",
   },
   {
     name: "dead-letters list",
     argument: "OUTPUT",
-    summary: "Print how many points each output's database has refused for good, since when, and why.",
+    summary:
+      "Print how many points the database of each output has permanently refused, since when, and why.",
   },
   {
     name: "dead-letters show",
@@ -118,33 +119,34 @@ export const COMMANDS: readonly CommandDeclaration[] = [
   {
     name: "dead-letters replay",
     argument: "OUTPUT",
-    summary: "Write these points again, to where the configuration says.",
+    summary: "Write these points again, to the outputs of the configuration.",
     description:
-      "Takes the same flags as run, and works while the agent runs. What is refused again is set aside anew. Ends when " +
-      "all is written or refused; Ctrl-C ends it before, and what is left is kept. Exit code 0: all is written.",
+      "Takes the same flags as run, and works while the agent runs. Points that are refused again are set aside again. " +
+      "Ends when all points are written or refused; Ctrl-C ends it earlier, and keeps the rest. Exit code 0: all points " +
+      "are written.",
   },
   {
     name: "dead-letters purge",
     argument: "OUTPUT",
-    summary: "Remove these points for good, with --older-than AGE or --all.",
-    description: "Without --yes it only says how many it would remove. Works while the agent runs.",
+    summary: "Permanently remove these points, with --older-than AGE or --all.",
+    description: "Without --yes it only prints how many points it would remove. Works while the agent runs.",
   },
   {
     name: "query",
     argument: "SQL",
-    summary: "Run an SQL statement on the database of the sqlite output, or sum up what is in it.",
+    summary: "Run an SQL statement on the database of the sqlite output, or print a summary of it.",
     description:
-      "Works while the agent runs, and changes nothing. The table measurements has a row for each point. On a terminal " +
+      "Changes nothing, and works while the agent runs. The table measurements has a row for each point. On a terminal " +
       "the result is a table, otherwise CSV. - reads the statement from standard input.",
   },
   {
     name: "systemd-unit",
     argument: "client|server|socket",
     choices: ["client", "server", "socket"],
-    summary: "Print a hardened systemd unit that runs with the flags given.",
+    summary: "Print a hardened systemd unit that runs with these flags.",
     description:
-      "Takes the same flags as run, and checks them. The output goes to /etc/systemd/system/alumet-relay-client.service, " +
-      "or -server.service, or -server.socket; see docs/operations.md.",
+      "Takes the same flags as run, and checks them. Save the output as /etc/systemd/system/alumet-relay-client.service, " +
+      "-server.service or -server.socket; see docs/operations.md.",
   },
   {
     name: "completions",
@@ -156,7 +158,7 @@ export const COMMANDS: readonly CommandDeclaration[] = [
       "file _alumet-relay in a directory of $fpath. For fish: > ~/.config/fish/completions/alumet-relay.fish.",
   },
   { name: "man", summary: "Print the manual page, for man -l -." },
-  { name: "help", argument: "COMMAND", summary: "Print help, on a command if one is named." },
+  { name: "help", argument: "COMMAND", summary: "Print help, on the program or on a command." },
   { name: "version", summary: "Print the version." },
 ];
 
@@ -165,8 +167,8 @@ export const FLAGS: readonly FlagDeclaration[] = [
     name: "config",
     value: "PATH",
     doc:
-      "The configuration file. Default: environment variable ALUMET_CONFIG, or else alumet-config.toml if there " +
-      "is one here.",
+      "The configuration file. Default: the environment variable ALUMET_CONFIG, or else alumet-config.toml if it " +
+      "exists in this directory.",
   },
   { name: "no-default-config", doc: "Fail if there is no configuration file." },
   {
@@ -175,7 +177,7 @@ export const FLAGS: readonly FlagDeclaration[] = [
     repeat: true,
     doc: "Set a key of the file, such as plugins.csv.output_path=out.csv. May be given several times.",
   },
-  { name: "plugins", value: "A,B", doc: "Run these plugins and no others." },
+  { name: "plugins", value: "A,B", doc: "Run only these plugins." },
   {
     name: "relay-in",
     value: "ADDRESS",
@@ -195,8 +197,8 @@ export const FLAGS: readonly FlagDeclaration[] = [
     name: "state-dir",
     value: "DIR",
     doc:
-      "Where client/, server/, hop/ and local/ keep what outlives the process, the journal among it. Default: " +
-      "$STATE_DIRECTORY, or else alumet-relay in $XDG_STATE_HOME or ~/.local/state.",
+      "The directory for everything that outlives the process, such as the journal, below client/, server/, hop/ or " +
+      "local/. Default: $STATE_DIRECTORY, or else alumet-relay in $XDG_STATE_HOME or ~/.local/state.",
   },
   {
     name: "log-level",
@@ -208,14 +210,14 @@ export const FLAGS: readonly FlagDeclaration[] = [
     name: "log-format",
     value: "FORMAT",
     choices: ["text", "json"],
-    doc: "How log lines are written to standard error. Default: text.",
+    doc: "The format of log lines. Default: text.",
   },
   {
     name: "path",
     value: "DIR",
     commands: ["journal status", "journal check", "journal repair", "journal dump"],
     doc:
-      "The journal's directory. Default: journal.path of the configuration, or those in the state directory.",
+      "The directory of the journal. Default: journal.path of the configuration, or those in the state directories.",
   },
   {
     name: "json",
@@ -226,28 +228,28 @@ export const FLAGS: readonly FlagDeclaration[] = [
     name: "waiting-for",
     value: "OUTPUT",
     commands: ["journal dump"],
-    doc: "Only what this output has not taken yet.",
+    doc: "Print only points that this output has not taken yet.",
   },
   {
     name: "from",
     value: "RECORD",
     commands: ["journal dump"],
-    doc: "Begin with the record of this number.",
+    doc: "Begin with the record that has this number.",
   },
-  { name: "limit", value: "POINTS", commands: ["journal dump"], doc: "Print so many points at most." },
+  { name: "limit", value: "POINTS", commands: ["journal dump"], doc: "Print at most this number of points." },
   {
     name: "database",
     value: "PATH",
     commands: ["query"],
     doc:
-      "The SQLite database. Default: the one that the configuration names, or that of the state directory.",
+      "The SQLite database. Default: the one that the configuration names, or the one in a state directory.",
   },
   {
     name: "format",
     value: "FORMAT",
     choices: ["table", "csv", "json"],
     commands: ["query"],
-    doc: "How rows are printed. Default: table on a terminal, otherwise csv.",
+    doc: "The format of rows. Default: table on a terminal, otherwise csv.",
   },
   {
     name: "tokens-file",
@@ -255,22 +257,22 @@ export const FLAGS: readonly FlagDeclaration[] = [
     commands: ["token new"],
     doc: "Add the line to this file (plugins.relay-server.tokens).",
   },
-  { name: "forward", commands: ["token new"], doc: "Let the client pass on what others have measured." },
+  { name: "forward", commands: ["token new"], doc: "Let the client forward what others have measured." },
   {
     name: "strict",
     commands: ["config check"],
-    doc: "Fail (78) where something is open to others: clear text, no tokens, secrets that can be read.",
+    doc: "Fail (78) if something is open to others: clear text, no tokens, readable secrets.",
   },
-  { name: "force", commands: ["config regen"], doc: "Replace a file that exists." },
+  { name: "force", commands: ["config regen"], doc: "Replace an existing file." },
   {
     name: "older-than",
     value: "AGE",
     commands: ["dead-letters purge"],
-    doc: "Remove what was refused longer ago than this, such as 30days.",
+    doc: "Remove points that were refused longer ago than this, such as 30days.",
   },
-  { name: "all", commands: ["dead-letters purge"], doc: "Remove all." },
-  { name: "yes", commands: ["dead-letters purge"], doc: "Do it." },
-  { name: "status", commands: ["plugins list"], doc: "Say which plugins the configuration enables." },
+  { name: "all", commands: ["dead-letters purge"], doc: "Remove all points." },
+  { name: "yes", commands: ["dead-letters purge"], doc: "Really remove them." },
+  { name: "status", commands: ["plugins list"], doc: "Print which plugins the configuration enables." },
   { name: "help", short: "h", doc: "Print help." },
   { name: "version", short: "V", doc: "Print the version." },
 ];
@@ -284,16 +286,16 @@ export const FOREIGN_COMMANDS: Readonly<Record<string, string>> = {
 export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[] = [
   { line: "--relay-in :50051", doc: "a server: receives, and stores in a database" },
   { line: "--relay-out server:50051", doc: "a client: measures this machine, and sends" },
-  { line: "--relay-in :50051 --relay-out server:50051", doc: "a hop: receives, and sends on" },
-  { line: "query", doc: "what is stored, and how to ask for it in SQL" },
+  { line: "--relay-in :50051 --relay-out server:50051", doc: "a hop: receives, and forwards" },
+  { line: "query", doc: "what is stored, and SQL examples" },
   { line: "config regen", doc: "a configuration file to start from" },
 ];
 
 export const EXIT_CODES: readonly { readonly code: number; readonly doc: string }[] = [
-  { code: 0, doc: "stopped in good order" },
+  { code: 0, doc: "success, or an orderly stop" },
   { code: 64, doc: "the command line is wrong" },
   { code: 65, doc: "the journal is damaged, or another version of this program wrote it" },
-  { code: 69, doc: "a server, an address or a file that is needed cannot be had" },
+  { code: 69, doc: "a required server, address or file is not available" },
   { code: 70, doc: "internal error" },
   { code: 78, doc: "the configuration is wrong" },
   { code: 130, doc: "a second Ctrl-C (SIGINT) stopped it at once" },
@@ -303,22 +305,22 @@ export const EXIT_CODES: readonly { readonly code: number; readonly doc: string 
 export const SIGNALS: readonly { readonly name: string; readonly doc: string }[] = [
   {
     name: "SIGTERM, SIGINT",
-    doc: "Stop in good order; a second one stops at once, and the journal is kept.",
+    doc: "Stop in order; a second signal stops at once, and keeps the journal.",
   },
   {
     name: "SIGHUP",
     doc:
-      "Read the configuration again. What is reloadable is taken over, the rest is named, and a mistake changes nothing.",
+      "Read the configuration again. Reloadable keys take effect, the log names the others, and a mistake changes nothing.",
   },
 ];
 
 export const ENVIRONMENT: readonly { readonly name: string; readonly doc: string }[] = [
-  { name: "ALUMET_CONFIG", doc: "The configuration file, where --config does not name it." },
+  { name: "ALUMET_CONFIG", doc: "The configuration file, if --config is not given." },
   {
     name: "STATE_DIRECTORY, XDG_STATE_HOME, HOME",
-    doc: "Where state is kept, the first that is set, where --state-dir does not say it.",
+    doc: "The state directory, if --state-dir is not given: the first of them that is set.",
   },
-  { name: "NO_COLOR", doc: "No colours on a terminal." },
+  { name: "NO_COLOR", doc: "No colors on a terminal." },
   {
     name: "NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, JOURNAL_STREAM, CREDENTIALS_DIRECTORY",
     doc: "Set by systemd, see systemd.exec(5).",
@@ -328,7 +330,7 @@ export const ENVIRONMENT: readonly { readonly name: string; readonly doc: string
 export const FILES: readonly { readonly name: string; readonly doc: string }[] = [
   {
     name: "alumet-config.toml",
-    doc: "The configuration, in the working directory. Its keys are in the file that config regen writes.",
+    doc: "The configuration, in the working directory. config regen writes one with every key.",
   },
-  { name: "/etc/alumet-relay/client.toml, server.toml", doc: "Those of the units of packages." },
+  { name: "/etc/alumet-relay/client.toml, server.toml", doc: "The configurations of the packaged units." },
 ];

@@ -11,7 +11,7 @@ import {
 
 const WIDTH = 100;
 
-/** Two columns; the second is wrapped. */
+/** Two columns; the second one wraps. */
 function columns(rows: readonly (readonly [string, string])[], width = WIDTH): string[] {
   const left = Math.max(...rows.map(([name]) => name.length)) + 2;
   return rows.flatMap(([name, doc]) => {

@@ -1,4 +1,4 @@
-/** `alumet-relay journal`: what is kept on disk, whether it is whole, and what can be done. */
+/** `alumet-relay journal`: shows, checks and repairs the journal on disk. */
 import { timeToJson } from "../dead_letters/codec.ts";
 import { check } from "../journal/disk/care/check.ts";
 import { inspect, type Inspection, type PointTime } from "../journal/disk/care/inspect.ts";
@@ -13,10 +13,10 @@ import type { CommandLine } from "./parse.ts";
 import { type Cell, render } from "./rows.ts";
 import type { Surroundings } from "./world.ts";
 
-/** Clients in the text for people; the others are in the JSON. */
+/** Most clients in the text; the JSON has all of them. */
 const MAX_CLIENTS = 50;
 
-/** All commands that begin with `journal`. */
+/** Runs the commands that begin with `journal`. */
 export async function journal(line: CommandLine, world: Surroundings): Promise<number> {
   const path = line.value("path") ?? await configuredPath(line, world);
   const directories = path ? [path] : await findJournals(line, world);
@@ -26,7 +26,9 @@ export async function journal(line: CommandLine, world: Surroundings): Promise<n
   if (directories.length > 1) {
     throw new ExitError(
       EXIT.usage,
-      `Cannot use ${command} without --path: there are ${directories.join(", ")}`,
+      `Cannot use ${command} without --path: there are ${directories.length} journals: ${
+        directories.join(", ")
+      }`,
     );
   }
   if (command === "journal repair") return await repairOne(directories[0], world);
@@ -57,7 +59,7 @@ const ageMs = ({ seconds, nanos }: PointTime, now: number) => Math.max(0, now - 
 const timeOf = (time: PointTime | null) => time && timeToJson(time.seconds, time.nanos);
 const contact = (ms: number) => ms === 0 ? null : new Date(ms).toISOString();
 
-/** A time and how long ago that is, to the second. */
+/** A time and its age, in whole seconds. */
 function since(time: PointTime | null, now: number): string {
   if (time === null) return "";
   const age = formatDuration(Math.floor(ageMs(time, now) / 1000) * 1000);
@@ -140,7 +142,7 @@ function statusText(one: Inspection, now: number): string {
     ]),
   );
   const others = one.clients.length - MAX_CLIENTS;
-  if (others > 0) text += `… and ${count(others, "client")} more, which --json shows\n`;
+  if (others > 0) text += `… and ${count(others, "more client")}; --json prints all\n`;
   return text;
 }
 

@@ -1,11 +1,11 @@
-/** What the journal commands share: where the journals are, and reading them. */
+/** What the journal commands share: finding journals, and errors of reading them. */
 import { JOURNAL_FOLDER, STATE_FLAG } from "../agent/state_directory.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import type { CommandLine } from "./parse.ts";
 import { Search } from "./state.ts";
 import type { Surroundings } from "./world.ts";
 
-/** @throws {ExitError} 69 with the directory. */
+/** @throws {ExitError} 69 with the directory, if the work fails. */
 export async function reading<T>(directory: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -1,4 +1,4 @@
-/** `alumet-relay journal dump`: the points on disk, one line of JSON each. */
+/** `alumet-relay journal dump`: prints the points on disk, each as a line of JSON. */
 import { pointToJson } from "../dead_letters/codec.ts";
 import { cursorPath, loadCursors, outputOf } from "../journal/disk/format/cursor.ts";
 import { SYSTEM_FILES } from "../journal/disk/format/files.ts";
@@ -12,7 +12,7 @@ import { reading } from "./journal_access.ts";
 import type { CommandLine } from "./parse.ts";
 import type { Surroundings } from "./world.ts";
 
-/** Text that is written at once, in characters. */
+/** Characters to write at once. */
 const PIECE = 64 * 1024;
 
 export async function dump(directory: string, line: CommandLine, world: Surroundings): Promise<number> {
@@ -53,7 +53,7 @@ export async function dump(directory: string, line: CommandLine, world: Surround
       else if (next.value?.stop === "bad") {
         damaged(segment.path, `byte ${next.value.offset}: ${next.value.problem}`);
       } else if (next.value?.stop === "torn") {
-        // Being written at this moment, or left by a crash: nothing that counted as kept.
+        // It is being written, or a crash left it: its points did not count as kept.
         world.stderr(printable(`${segment.path}: the end is no whole record`) + "\n");
       }
     } catch (error) {
@@ -88,7 +88,7 @@ function wholeNumber(line: CommandLine, flag: string): number | undefined {
   throw new ExitError(EXIT.usage, `Cannot use --${flag} ${text}: expected a whole number`);
 }
 
-/** Where the output stands that the points are waiting for. */
+/** The position of the output that the points are waiting for. */
 async function waitingFor(directory: string, line: CommandLine): Promise<number> {
   const output = line.value("waiting-for");
   if (output === undefined) return 0;
@@ -97,9 +97,9 @@ async function waitingFor(directory: string, line: CommandLine): Promise<number>
   if (position !== undefined) return position ?? 0;
   const names = [...cursors.keys()].map(outputOf);
   const hint = didYouMean(output, names) ||
-    (names.length > 0 ? `; there are ${names.join(", ")}` : "; no output has taken anything yet");
+    (names.length > 0 ? `; it knows ${names.join(", ")}` : "; it does not know any output yet");
   throw new ExitError(
     EXIT.usage,
-    `Cannot use --waiting-for ${output}: the journal knows no such output${hint}`,
+    `Cannot use --waiting-for ${output}: the journal does not know this output${hint}`,
   );
 }

@@ -1,4 +1,4 @@
-/** What most commands begin with: the configuration that the flags come to, and a log. */
+/** What most commands begin with: the configuration that the flags select, and a log. */
 import { EXIT, ExitError } from "../base/errors.ts";
 import { createLogger, type LogFormat, type Logger, type LogLevel } from "../base/log.ts";
 import type { ConfigOptions, Configuration } from "../config.ts";
@@ -12,13 +12,13 @@ import type { Surroundings } from "./world.ts";
 export type General = Infer<typeof general>;
 type GeneralKey = typeof general;
 
-/** The configuration's part of the flags. */
+/** The flags that select and change the configuration. */
 export async function configOptions(
   line: CommandLine,
   world: Surroundings,
 ): Promise<ConfigOptions<GeneralKey>> {
   const only = line.value("plugins")?.split(",").map((name) => name.trim()).filter((name) => name !== "");
-  if (only?.length === 0) throw new ExitError(EXIT.usage, "Cannot use --plugins: no name is in the list");
+  if (only?.length === 0) throw new ExitError(EXIT.usage, "Cannot use --plugins: the list is empty");
   const { general } = await import("../config/general.ts");
   return {
     plugins: await world.plugins(),
@@ -37,7 +37,7 @@ export async function configOptions(
 /**
  * Reads and checks the configuration.
  *
- * @throws {ExitError} 64 where the command line is wrong, 78 where the configuration is.
+ * @throws {ExitError} 64 if the command line is wrong, 78 if the configuration is.
  */
 export async function load(
   line: CommandLine,
@@ -48,7 +48,7 @@ export async function load(
   if (options.file === "-") {
     throw new ExitError(
       EXIT.usage,
-      `Cannot use --config - with ${line.command.name}: it is for config regen`,
+      `Cannot use --config - with ${line.command.name}: only config regen takes it`,
     );
   }
   const { loadConfig } = await import("../config.ts");
@@ -56,9 +56,9 @@ export async function load(
 }
 
 /**
- * A log to standard error, as the flags say.
+ * A log to standard error, with the level and format of the flags.
  *
- * @param level The level that the configuration names, where `--log-level` does not say it.
+ * @param level The level of the configuration, used if `--log-level` is not given.
  */
 export function logFor(line: CommandLine, world: Surroundings, level?: () => LogLevel | undefined): Logger {
   const given = line.value("log-level") as LogLevel | undefined;

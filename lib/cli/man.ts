@@ -12,14 +12,14 @@ import {
   SIGNALS,
 } from "./declarations.ts";
 
-/** Text as roff takes it: backslashes and hyphens as they are. */
+/** Escapes backslashes and hyphens for roff. */
 function roff(text: string): string {
   return text.replaceAll("\\", "\\e").replaceAll("-", "\\-");
 }
 
 const WIDTH = 79;
 
-/** Lines of a source that editors like; sentences begin on one of their own, as roff spaces them by itself. */
+/** Short lines of source. Each sentence begins on a line of its own, because roff spaces sentences itself. */
 function prose(text: string): string {
   const lines: string[] = [];
   for (const sentence of roff(text).split(/(?<=[\w)\]][.:?]) (?=[A-Z])/)) {
@@ -33,11 +33,11 @@ function prose(text: string): string {
     }
     lines.push(line);
   }
-  // No line begins like a request.
+  // A line must not begin like a request.
   return lines.join("\n").replace(/^(?=[.'])/gm, "\\&");
 }
 
-/** A term in bold, and what it means. */
+/** A term and its meaning. */
 function entry(term: string, doc: string): string[] {
   return [".TP", term, prose(doc)];
 }
@@ -68,7 +68,7 @@ export function manPage(version: string): string {
     "[\\fIcommand\\fR] [\\fIflags\\fR]",
     ".SH DESCRIPTION",
     prose(
-      "Measures a machine, sends measurements over the network, receives, keeps and stores them. One program is client, " +
+      "Measures a machine; sends, receives, keeps and stores measurements. One program is client, " +
         "server and hop of the relay protocol of Alumet, and reads its configuration file.",
     ),
     ".SH COMMANDS",

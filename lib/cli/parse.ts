@@ -1,4 +1,4 @@
-/** From arguments to a command and its flags. */
+/** Parses the arguments: which command, with which flags. */
 import { parseArgs } from "@std/cli/parse-args";
 import { EXIT, ExitError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
@@ -14,9 +14,9 @@ import {
 /** What the user typed. */
 export interface CommandLine {
   readonly command: CommandDeclaration;
-  /** For `help`: the commands that help is wanted on. None for the whole program. */
+  /** For `help`: the commands to describe. None: the whole program. */
   readonly topics: readonly CommandDeclaration[];
-  /** The word behind the command, where it takes one. */
+  /** The word behind the command, if it takes one. */
   readonly argument?: string;
   /** Whether a flag without value is given. */
   has(name: string): boolean;
@@ -32,7 +32,7 @@ const command = (name: string) => COMMANDS.find((candidate) => candidate.name ==
 /**
  * Reads the arguments.
  *
- * @throws {ExitError} (64) with a line for each thing that is wrong.
+ * @throws {ExitError} (64) with a line for each problem.
  */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const problems: string[] = [];
@@ -59,7 +59,10 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     if (given) problems.push(...flagProblems(flag, values(flag.name), found.command));
   }
   if (problems.length > 0) {
-    throw new ExitError(EXIT.usage, [...problems, `Type ${PROGRAM} --help for what there is.`].join("\n"));
+    throw new ExitError(
+      EXIT.usage,
+      [...problems, `Type ${PROGRAM} --help for all commands and flags.`].join("\n"),
+    );
   }
   return {
     ...found,
@@ -70,7 +73,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   };
 }
 
-/** Writes every `--flag value` as `--flag=value`, so that no value is taken for anything else. */
+/** Writes every `--flag value` as `--flag=value`, so that no value is parsed as a flag or a command. */
 function joinValues(args: readonly string[], problems: string[]): string[] {
   const joined: string[] = [];
   for (let i = 0; i < args.length; i++) {
@@ -107,10 +110,14 @@ function flagProblems(
   const { name, choices, commands, repeat } = flag;
   const problems: string[] = [];
   if (commands && !commands.includes(command.name)) {
-    problems.push(`Cannot use --${name} with ${command.name}: it belongs to ${commands.join(", ")}`);
+    problems.push(
+      `Cannot use --${name} with ${command.name}: only ${commands.join(", ")} ${
+        commands.length === 1 ? "takes" : "take"
+      } it`,
+    );
   }
   if (values.length > 1 && !repeat) {
-    problems.push(`Cannot use --${name} ${values.length} times: once is enough`);
+    problems.push(`Cannot use --${name} ${values.length} times: give it once`);
   }
   for (const value of choices ? values : []) {
     if (choices!.includes(value)) continue;
@@ -138,7 +145,7 @@ function findCommand(words: readonly string[], wantsHelp: boolean, problems: str
   const rest = words.slice(found.name.split(" ").length);
   const argument = found.argument === undefined ? undefined : rest.shift();
   if (rest.length > 0) {
-    const takes = found.argument === undefined ? "takes no further words" : "takes one word at most";
+    const takes = found.argument === undefined ? "takes no argument" : "takes one argument";
     problems.push(`Cannot use ${rest.join(" ")}: ${found.name} ${takes}`);
   }
   return { command: found, topics: [], argument };
@@ -159,7 +166,7 @@ function unknownCommand(words: readonly string[]): string {
   }
   const family = COMMANDS.filter(({ name }) => name.startsWith(`${words[0]} `)).map(({ name }) => name);
   if (family.length > 0 && words.length === 1) {
-    return `Cannot run ${words[0]}: a command is ${family.join(" or ")}`;
+    return `Cannot run ${words[0]}: write ${family.join(" or ")}`;
   }
   const typed = words.slice(0, 2).join(" ");
   const names = COMMANDS.map(({ name }) => name);

@@ -1,4 +1,4 @@
-/** `alumet-relay plugins list`: the plugins that there are, or which of them run. */
+/** `alumet-relay plugins list`: all plugins, or which of them the configuration enables. */
 import { EXIT } from "../base/errors.ts";
 import { load } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";

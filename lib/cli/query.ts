@@ -1,4 +1,4 @@
-/** `alumet-relay query`: looks into the database of the sqlite output, or into any SQLite database. */
+/** `alumet-relay query`: reads the database of the sqlite output, or any other SQLite database. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { printable } from "../base/log.ts";
@@ -10,9 +10,9 @@ import { findDatabase, openDatabase } from "./query_database.ts";
 import { type Cell, type Format, render, type Row } from "./rows.ts";
 import type { Surroundings } from "./world.ts";
 
-/** Text is written in pieces of this size, in characters. */
+/** Characters to write at once. */
 const PIECE = 32_768;
-/** Metrics and hosts that a summary names. */
+/** Most metrics and hosts in a summary. */
 const MAX_NAMED = 20;
 
 /**
@@ -63,14 +63,16 @@ function print(pieces: Iterable<string>, world: Surroundings): void {
   world.stdout(waiting);
 }
 
-/** Whether there is more in a text than comments and semicolons. */
+/** Whether a text has more than comments and semicolons. */
 function saysSomething(sql: string): boolean {
   return /[^\s;]/.test(sql.replace(/--.*$|\/\*[^]*?(\*\/|$(?![^]))/gm, ""));
 }
 
 function prepare(db: DatabaseSync, sql: string): StatementSync {
-  // SQLite makes no statement of nothing, and stops at a NUL.
-  if (sql.includes("\0") || !saysSomething(sql)) throw new ExitError(EXIT.usage, "There is no SQL statement");
+  // SQLite cannot prepare an empty statement, and stops at a NUL.
+  if (sql.includes("\0") || !saysSomething(sql)) {
+    throw new ExitError(EXIT.usage, "Cannot run the statement: it is empty");
+  }
   let statement: StatementSync;
   try {
     statement = db.prepare(sql);
@@ -79,15 +81,15 @@ function prepare(db: DatabaseSync, sql: string): StatementSync {
   }
   const rest = sql.slice(statement.sourceSQL.length);
   if (saysSomething(rest)) {
-    throw new ExitError(EXIT.usage, `One statement at a time: cannot run ${printable(rest.trim())}`);
+    throw new ExitError(EXIT.usage, `Cannot run more than one statement: ${printable(rest.trim())}`);
   }
   return withExactRows(statement);
 }
 
 /** The rows of a statement, one at a time. */
 function* rowsOf(db: DatabaseSync, statement: StatementSync): Generator<Row> {
-  // An error ends Deno's iterator as if there were no more rows. A statement of nothing can be run to no other end than
-  // an error, which has the last message of the connection: SQLite's "not an error" where there was none.
+  // An error ends Deno's iterator as if there were no more rows. Running an empty statement always fails, with the last
+  // message of the connection: "not an error" if all rows were read.
   const probe = db.prepare("");
   yield* statement.iterate() as unknown as Iterable<Row>;
   try {
@@ -100,7 +102,7 @@ function* rowsOf(db: DatabaseSync, statement: StatementSync): Generator<Row> {
 /** Integers are bigints, rows are arrays of {@linkcode Cell}. */
 function withExactRows(statement: StatementSync): StatementSync {
   statement.setReadBigInts(true);
-  // Deno has it; its types do not say so yet.
+  // Deno has this function, its types do not.
   (statement as StatementSync & { setReturnArrays(on: boolean): void }).setReturnArrays(true);
   return statement;
 }
@@ -108,11 +110,11 @@ function withExactRows(statement: StatementSync): StatementSync {
 function sqlError(error: unknown): unknown {
   if ((error as { code?: string }).code !== "ERR_SQLITE_ERROR") return error;
   const readOnly = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
-  const message = readOnly === 8 ? "the database is only read here" : messageOf(error);
+  const message = readOnly === 8 ? "this command only reads the database" : messageOf(error);
   return new ExitError(EXIT.usage, `Cannot run the statement: ${printable(message)}`, { cause: error });
 }
 
-/** The command that asks the same database: it works when it is copied. */
+/** The command that queries the same database, so that users can copy it. */
 function hintOf(line: CommandLine, path: string): string {
   const program = Deno.build.standalone ? PROGRAM : `./denow run -A main.ts`;
   const isDefault = ["database", "config", "state-dir", "config-override"].every((flag) =>
@@ -122,7 +124,7 @@ function hintOf(line: CommandLine, path: string): string {
   return `${program} query${isDefault ? "" : ` --database ${plain}`}`;
 }
 
-/** What there is, and how to ask for it. */
+/** What is in the database, and examples of queries. */
 function summary(db: DatabaseSync, path: string, hint: string): string {
   const rows = (sql: string) => withExactRows(db.prepare(sql)).all() as unknown as Row[];
   let totals: Row;
@@ -135,7 +137,7 @@ function summary(db: DatabaseSync, path: string, hint: string): string {
   } catch {
     throw new ExitError(
       EXIT.unavailable,
-      `${path} is not a database of ${PROGRAM}; ask it something with ${hint} "SQL"`,
+      `${path} is not a database of ${PROGRAM}; query it with ${hint} "SQL"`,
     );
   }
   const [points, first, last, series, metrics, hosts] = totals;
@@ -168,7 +170,7 @@ function summary(db: DatabaseSync, path: string, hint: string): string {
         `GROUP BY relay_client ORDER BY relay_client LIMIT ${MAX_NAMED}`,
     ),
   );
-  lines.push("", "Ask for more:", ...exampleQueries(rows).map((sql) => `  ${hint} "${sql}"`), "");
+  lines.push("", "Examples:", ...exampleQueries(rows).map((sql) => `  ${hint} "${sql}"`), "");
   return lines.join("\n");
 }
 

@@ -1,4 +1,4 @@
-/** The database that `alumet-relay query` reads: which it is, and how it is opened. */
+/** Finds and opens the database that `alumet-relay query` reads. */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { DatabaseSync } from "node:sqlite";
@@ -9,13 +9,13 @@ import type { CommandLine } from "./parse.ts";
 import { Search } from "./state.ts";
 import type { Surroundings } from "./world.ts";
 
-/** How long to wait while the file is being made or repaired, in ms. */
+/** How long to wait while another process creates or repairs the file, in ms. */
 const BUSY_MS = 5000;
 /** Result codes of SQLite: SQLITE_READONLY and SQLITE_CANTOPEN. */
 const READ_ONLY = 8;
 const CANNOT_OPEN = 14;
 
-/** `--database`, what the configuration says, the state directory's, or the one that lies here. */
+/** The database of `--database`, else of the configuration, else in a state directory, else in this directory. */
 export async function findDatabase(line: CommandLine, world: Surroundings): Promise<string> {
   const named = line.value("database");
   if (named !== undefined) return named;
@@ -28,7 +28,7 @@ export async function findDatabase(line: CommandLine, world: Surroundings): Prom
   const names = defaultDatabases(await world.plugins());
   const found = (await Promise.all(names.map((name) => search.find(name)))).flat();
   const paths = found.map(({ path }) => path);
-  // Without a state directory a process writes where it was started.
+  // A process without a state directory writes to its working directory.
   if (search.isNowhere) paths.push(...await existing(names));
   if (paths.length === 1) return paths[0];
   const flag = "--database PATH";
@@ -44,7 +44,7 @@ async function existing(paths: readonly string[]): Promise<string[]> {
   return paths.filter((_, i) => there[i]);
 }
 
-/** The names of databases in state directories. */
+/** The names that databases have in state directories. */
 function defaultDatabases(plugins: readonly Plugin[]): string[] {
   return plugins.flatMap((plugin) => {
     const database = plugin.kind === "output" && plugin.database?.(plugin.config.defaultValue());
@@ -52,7 +52,7 @@ function defaultDatabases(plugins: readonly Plugin[]): string[] {
   });
 }
 
-/** @throws {ExitError} 69 where it cannot be read. */
+/** @throws {ExitError} 69 if it cannot be read. */
 export async function openDatabase(path: string): Promise<DatabaseSync> {
   try {
     const { isFile } = await Deno.stat(path);
@@ -80,8 +80,8 @@ export async function openDatabase(path: string): Promise<DatabaseSync> {
   } catch (error) {
     const { errcode = 0 } = error as { errcode?: number };
     if (![READ_ONLY, CANNOT_OPEN].includes(errcode & 0xff)) throw unreadable(path, error, messageOf(error));
-    // A database that is in use is read through files beside it, which SQLite makes if they are missing. Where that is
-    // not allowed and they are missing, nobody uses it.
+    // SQLite reads a database that is in use through files beside it, and creates them if they are missing. If it may not
+    // create them, nobody uses the database.
     if (!await isUnused(path)) {
       const advice = "run this as the user that writes it, or with a copy (sqlite3's .backup)";
       throw unreadable(path, error, `${messageOf(error)}; ${advice}`);
@@ -91,7 +91,7 @@ export async function openDatabase(path: string): Promise<DatabaseSync> {
       url.searchParams.set("immutable", "1");
       return open(url);
     } catch (again) {
-      throw unreadable(path, again, `${messageOf(again)}; is it readable for you?`);
+      throw unreadable(path, again, `${messageOf(again)}; may you read it?`);
     }
   }
 }

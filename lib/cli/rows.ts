@@ -1,4 +1,4 @@
-/** Rows of a query as text: a table for people, CSV and JSON for programs. Rows come one at a time and are not kept. */
+/** Prints rows of a query one at a time: as a table for people, as CSV or JSON for programs. */
 import { printable, printableJson } from "../base/log.ts";
 
 export type Cell = null | number | bigint | string | Uint8Array;
@@ -7,18 +7,18 @@ export type Row = readonly Cell[];
 const FORMATS = ["table", "csv", "json"] as const;
 export type Format = typeof FORMATS[number];
 
-/** Rows that decide how wide the columns of a table are. */
+/** The first rows, which set the width of the columns of a table. */
 const MEASURED_ROWS = 200;
-/** Of a cell in a table, in characters. */
+/** Most characters of a cell in a table. */
 const MAX_WIDTH = 120;
 
 export interface Layout {
   readonly format: Format;
-  /** A terminal shows it: what would move the cursor or hide text is escaped. */
+  /** A terminal shows it: characters that move the cursor or hide text are escaped. */
   readonly terminal: boolean;
 }
 
-/** The text of some rows, piece by piece. */
+/** The text of rows, in pieces. */
 export function* render(columns: readonly string[], rows: Iterable<Row>, layout: Layout): Generator<string> {
   if (layout.format === "csv") yield* csv(columns, rows, layout.terminal);
   else if (layout.format === "json") yield* json(columns, rows);
@@ -37,7 +37,7 @@ function* csv(columns: readonly string[], rows: Iterable<Row>, terminal: boolean
   for (const row of rows) yield row.map(cell).join(",") + "\n";
 }
 
-/** An array of objects. Integers have all their digits; NULL is null, infinity a number too large for any. */
+/** An array of objects. Integers have all their digits; NULL is null; infinity is a number that is too large. */
 function* json(columns: readonly string[], rows: Iterable<Row>): Generator<string> {
   const names = distinct(columns).map((name) => printableJson(name));
   let before = "[";
@@ -68,7 +68,7 @@ function distinct(columns: readonly string[]): string[] {
   });
 }
 
-/** Columns as wide as the first rows need; later cells may stick out. */
+/** Columns as wide as the first rows need; later cells may be wider. */
 function* table(columns: readonly string[], rows: Iterable<Row>): Generator<string> {
   const header = columns.map(shown);
   const iterator = rows[Symbol.iterator]();

@@ -1,4 +1,4 @@
-/** `alumet-relay run`: runs the agent, as the configuration says. */
+/** `alumet-relay run`: runs the agent. */
 import { EXIT, ExitError } from "../base/errors.ts";
 import type { Configuration } from "../config.ts";
 import { PROGRAM, VERSION } from "./declarations.ts";
@@ -18,7 +18,7 @@ export async function run(line: CommandLine, world: Surroundings): Promise<numbe
   try {
     ({ config } = await load(line, world));
   } catch (error) {
-    // A mistake in the command line is for the person who typed it, one in a file for whoever reads the log.
+    // A mistake in the command line concerns the person who typed it, one in a file whoever reads the log.
     if (!(error instanceof ExitError) || error.exitCode === EXIT.usage) throw error;
     for (const problem of error.message.split("\n")) log.error(problem);
     return error.exitCode;

@@ -1,4 +1,4 @@
-/** Where the commands that look at what processes keep find it: the user's state directory, and those of services. */
+/** Where commands find what processes keep: in the user's state directory, and in those of services. */
 import { findStateBase, type Role, ROLES, STATE_FLAG, type StateBase } from "../agent/state_directory.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import type { CommandLine } from "./parse.ts";
@@ -21,7 +21,7 @@ export interface Place {
   readonly path: string;
 }
 
-/** Looks for something below each state directory, and remembers where that was not possible. */
+/** Searches all state directories, and remembers which of them it could not read. */
 export class Search {
   readonly #world: Surroundings;
   readonly #bases: readonly StateBase[];
@@ -32,12 +32,12 @@ export class Search {
     this.#bases = stateBases(line, world);
   }
 
-  /** Whether there is no state directory to look into. */
+  /** Whether there is no state directory. */
   get isNowhere(): boolean {
     return this.#bases.length === 0;
   }
 
-  /** Those of `NAME` in the directories of all roles that are there. */
+  /** The files of this name in the directories of all roles. */
   async find(name: string): Promise<Place[]> {
     const found: Place[] = [];
     for (const base of this.#bases) {
@@ -49,7 +49,7 @@ export class Search {
     return found;
   }
 
-  /** The result of the work; `undefined` where there is no such file, or it may not be looked at. */
+  /** The result of the work; `undefined` if a file does not exist or cannot be read. */
   async try<T>(base: StateBase, work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
@@ -58,21 +58,21 @@ export class Search {
     }
   }
 
-  /** @throws {ExitError} where it was not possible to look everywhere, or there is no state directory. */
+  /** @throws {ExitError} if a state directory could not be read, or there is none. */
   checkAllSeen(what: string, flag: string): void {
     if (this.isNowhere || this.#refused.size > 0) throw this.missing(what, flag);
   }
 
-  /** Says on standard error where it was not possible to look. */
+  /** Writes to standard error which directories it could not read. */
   note(): void {
     for (const line of this.#refusals) this.#world.stderr(`Note: ${line}\n`);
   }
 
   get #refusals(): string[] {
-    return [...this.#refused].map(([{ path }, reason]) => `Cannot look into ${path}: ${reason}`);
+    return [...this.#refused].map(([{ path }, reason]) => `Cannot read ${path}: ${reason}`);
   }
 
-  /** An error for when nothing was found. @param what For example `journal`. @param flag That names one. */
+  /** The error if nothing was found. @param what For example `journal`. @param flag The flag that names one. */
   missing(what: string, flag: string): ExitError {
     const line = (text: string) => `${text}; name one with ${flag}`;
     if (this.isNowhere) {

@@ -1,4 +1,4 @@
-/** `alumet-relay systemd-unit client|server`: the unit with which systemd runs what the flags say. */
+/** `alumet-relay systemd-unit`: a unit with which systemd runs this program with the same flags. */
 import { isAbsolute, resolve } from "node:path";
 import type { Configuration } from "../config.ts";
 import { isRelay } from "../plugin.ts";
@@ -21,7 +21,7 @@ import type { CommandLine } from "./parse.ts";
 /** Where packages put the program. */
 export const INSTALLED_PROGRAM = "/usr/bin/alumet-relay";
 
-/** Prints a unit. @throws {ExitError} 64 for what cannot work in it. */
+/** Prints a unit. @throws {ExitError} 64 if something cannot work in it. */
 export async function systemdUnit(line: CommandLine, world: Surroundings): Promise<number> {
   const kind = unitKind(line);
   const { config } = await load(line, { ...world, env: unitEnvironment(kind, world.env) });
@@ -36,7 +36,7 @@ export async function systemdUnit(line: CommandLine, world: Surroundings): Promi
   return EXIT.ok;
 }
 
-/** The executable that this is; of the sources, the one that they become. */
+/** The path of this program; the installed one if it runs from its sources. */
 function installedProgram(): string {
   return Deno.build.standalone ? Deno.execPath() : INSTALLED_PROGRAM;
 }
@@ -45,33 +45,33 @@ async function isInstalled(): Promise<boolean> {
   return await Deno.stat(PACKAGE_USER_FILE).then(() => true, () => false);
 }
 
-/** @throws {ExitError} 69 where this program could not take the socket. */
+/** @throws {ExitError} 69 if this program cannot take a socket from systemd. */
 async function requireActivation(): Promise<void> {
   const { canAdopt } = await import("../net/activation.ts");
   if (await canAdopt()) return;
   throw new ExitError(
     EXIT.unavailable,
-    `Cannot make a unit for a socket: this program was made with Deno ${Deno.version.deno}, which cannot take one ` +
-      "from systemd; the server listens itself",
+    `Cannot print a unit for a socket: this program was compiled with Deno ${Deno.version.deno}, which cannot take one ` +
+      "from systemd; without the unit the server opens its port itself",
   );
 }
 
-/** Paths that the unit's process does not see, or sees another directory at. */
+/** Directories that are hidden from the unit's process. */
 const HIDDEN = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 
-/** Which unit is wanted. @throws {ExitError} 64 if the argument does not say it. */
+/** The unit to print. @throws {ExitError} 64 if the argument does not name one. */
 function unitKind(line: CommandLine): UnitKind {
   const word = line.argument;
   if (word !== undefined && (UNIT_KINDS as readonly string[]).includes(word)) return word as UnitKind;
   throw new ExitError(
     EXIT.usage,
     word === undefined
-      ? `Say which unit: ${UNIT_KINDS.map((kind) => `${PROGRAM} systemd-unit ${kind}`).join(" or ")}`
-      : `Cannot make a unit for ${word}: expected ${UNIT_KINDS.join(", ")}${didYouMean(word, UNIT_KINDS)}`,
+      ? `Name the unit: ${UNIT_KINDS.map((kind) => `${PROGRAM} systemd-unit ${kind}`).join(" or ")}`
+      : `Cannot print a unit for ${word}: expected ${UNIT_KINDS.join(", ")}${didYouMean(word, UNIT_KINDS)}`,
   );
 }
 
-/** The environment of the unit's process, as far as the configuration may name it. */
+/** The environment of the unit's process, as far as a configuration may use it. */
 function unitEnvironment(kind: UnitKind, env: Surroundings["env"]): Surroundings["env"] {
   const name = unitName(kind);
   const given: Record<string, string> = {
@@ -83,9 +83,9 @@ function unitEnvironment(kind: UnitKind, env: Surroundings["env"]): Surroundings
   return (variable) => given[variable] ?? env(variable);
 }
 
-/** Where the process would be run from, and with what. */
+/** Where the command runs, and what it finds there. */
 interface Place {
-  /** The directory that relative paths of the command line are meant in. */
+  /** The directory that relative paths of the command line refer to. */
   readonly cwd: string;
   /** The executable. */
   readonly program: string;
@@ -94,10 +94,10 @@ interface Place {
 }
 
 /**
- * The unit's text.
+ * The text of the unit.
  *
- * @param config What the flags come to; they are right.
- * @throws {ExitError} 64 for what cannot work within the unit.
+ * @param config The valid configuration that the flags select.
+ * @throws {ExitError} 64 if something cannot work in it.
  */
 function unitText(
   kind: UnitKind,
@@ -113,7 +113,7 @@ function unitText(
   if (!relay) {
     throw new ExitError(
       EXIT.usage,
-      `Cannot make a unit for a ${role}: ${needs} with these flags; add ${flag}, or --config PATH`,
+      `Cannot print a unit for a ${role}: ${needs} with these flags; add ${flag}, or --config PATH`,
     );
   }
   if (kind === "socket") return socketUnit(relay.plugin.listens!(relay.config)!, packaged);
@@ -140,19 +140,19 @@ function visible(what: string, path: string): string {
   if (!hidden) return path;
   throw new ExitError(
     EXIT.usage,
-    `Cannot use ${what} ${path} in a unit: its process does not see ${hidden}; copy it to ${
+    `Cannot use ${what} ${path} in a unit: ${hidden} is hidden from its process; copy it to ${
       what === "--config" ? "/etc/alumet-relay/" : "/usr/local/bin/"
-    } and say so`,
+    } and name the copy`,
   );
 }
 
-/** The flags of `run`, as they were given; the file by its absolute path. */
+/** The flags of `run` as given, with the absolute path of the file. */
 function runArguments(line: CommandLine, file: string | undefined): string[] {
   const args = file ? ["--config", file] : [];
   if (line.value("state-dir") !== undefined) {
     throw new ExitError(
       EXIT.usage,
-      "Cannot use --state-dir in a unit: systemd gives its process /var/lib/alumet-relay-client or -server; leave it out",
+      "Cannot use --state-dir in a unit: its state is in /var/lib/alumet-relay-client or -server; leave the flag out",
     );
   }
   const output = line.value("output-file");
@@ -161,7 +161,7 @@ function runArguments(line: CommandLine, file: string | undefined): string[] {
       EXIT.usage,
       `Cannot use --output-file ${output} in a unit: its process can only write below /var/lib/${
         unitName("server")
-      }; give a path without / at its beginning, which is meant there`,
+      }; give a relative path, which refers to that directory`,
     );
   }
   for (const { name, value, commands } of FLAGS) {
@@ -172,7 +172,7 @@ function runArguments(line: CommandLine, file: string | undefined): string[] {
   return args;
 }
 
-/** `config check` says what it has to say to whoever reloads. */
+/** Without the flags for the log: `config check` writes to whoever reloads. */
 function withoutLog(args: readonly string[]): string[] {
   return args.filter((_, i) => !args[i].startsWith("--log-") && !(args[i - 1] ?? "").startsWith("--log-"));
 }

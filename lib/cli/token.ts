@@ -1,4 +1,4 @@
-/** `alumet-relay token new NAME`: a token for a client, and its line for the server. */
+/** `alumet-relay token new NAME`: creates a token for a client, and its line for the server. */
 import { makeToken, nameProblem, parseTokens } from "../server/admission/tokens.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
@@ -8,25 +8,27 @@ import type { Surroundings } from "./world.ts";
 /** The token goes to standard output, everything else to standard error. @returns the exit code */
 export function newToken(line: CommandLine, { stdout, stderr }: Surroundings): Promise<number> {
   const name = line.argument;
-  if (name === undefined) throw new ExitError(EXIT.usage, "Cannot make a token: name the client it is for");
+  if (name === undefined) throw new ExitError(EXIT.usage, "Cannot create a token: name the client");
   const problem = nameProblem(name);
   if (problem) {
-    throw new ExitError(EXIT.usage, `Cannot make a token for ${JSON.stringify(name)}: the name ${problem}`);
+    throw new ExitError(EXIT.usage, `Cannot create a token for ${JSON.stringify(name)}: the name ${problem}`);
   }
   const made = makeToken(name, line.has("forward"));
   const path = line.value("tokens-file");
   if (path === undefined) {
-    stderr(`The line for the server's file (plugins.relay-server.tokens):\n\n${made.line}\n\n`);
+    stderr(`Add this line to the server's file (plugins.relay-server.tokens):\n\n${made.line}\n\n`);
   } else {
     add(path, made.line);
     stderr(`Added ${name} to ${path}.\n`);
   }
-  stderr(`The token, which is shown this once (plugins.relay-client.token_file on ${name}):\n\n`);
+  stderr(
+    `Put this token into the file plugins.relay-client.token_file on ${name}; it is not shown again:\n\n`,
+  );
   stdout(made.token + "\n");
   return Promise.resolve(EXIT.ok);
 }
 
-/** Adds a line to a file that only its owner may read; a new one is made. */
+/** Adds a line to the file; creates one that others cannot read if there is none. */
 function add(path: string, entry: string): void {
   try {
     let text = "";

@@ -120,10 +120,10 @@ Deno.test("usage errors name what is wrong and the nearest that is right, all of
     ["config", "zzz"],
     "Unknown command config zzz; there is config check, config show, config regen",
   );
-  await usageError(["config"], "Cannot run config: a command is config check or config show or config regen");
+  await usageError(["config"], "Cannot run config: write config check or config show or config regen");
   await usageError(["zzz"], /^Unknown command zzz; there are run, config check, /);
   await usageError(["help", "zzz"], /^Unknown command zzz/);
-  await usageError(["run", "x", "y"], "Cannot use x y: run takes no further words");
+  await usageError(["run", "x", "y"], "Cannot use x y: run takes no argument");
   await usageError(["--", "x"], /^Unknown command x/);
   await usageError(["--relay-in"], "Cannot use --relay-in: it needs a value, --relay-in ADDRESS");
   await usageError(["--relay-in", ""], "Cannot use --relay-in: it needs a value, --relay-in ADDRESS");
@@ -136,7 +136,7 @@ Deno.test("usage errors name what is wrong and the nearest that is right, all of
   );
   await usageError(
     ["--relay-in", "a:1", "--relay-in", "b:1"],
-    "Cannot use --relay-in 2 times: once is enough",
+    "Cannot use --relay-in 2 times: give it once",
   );
   await usageError(
     ["--no-default-config=x"],
@@ -147,10 +147,10 @@ Deno.test("usage errors name what is wrong and the nearest that is right, all of
     /^Cannot use --log-level inof: expected one of .*; did you mean info\?$/,
   );
   await usageError(["--log-format", "xml"], "Cannot use --log-format xml: expected one of text, json");
-  await usageError(["--force"], "Cannot use --force with run: it belongs to config regen");
+  await usageError(["--force"], "Cannot use --force with run: only config regen takes it");
   await usageError(
     ["config", "check", "--status"],
-    "Cannot use --status with config check: it belongs to plugins list",
+    "Cannot use --status with config check: only plugins list takes it",
   );
 });
 

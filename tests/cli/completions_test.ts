@@ -107,7 +107,7 @@ Deno.test("every command and every flag is in the script of each shell, and anot
   for (const args of [["completions"], ["completions", "fis"]]) {
     let error = "";
     assert.equal(await main(args, { stderr: (text) => void (error += text) }), 64);
-    assert.match(error, args[1] ? /Cannot complete for fis: .*did you mean fish/ : /Say for which shell/);
+    assert.match(error, args[1] ? /Cannot complete for fis: .*did you mean fish/ : /Name the shell/);
   }
 });
 

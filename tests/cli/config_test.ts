@@ -60,12 +60,12 @@ Deno.test("config check says that all is right, or all that is wrong", async () 
   assert.deepEqual([right.code, right.out, right.err], [
     0,
     "",
-    "The command line is right: relay-server → relay-client\n",
+    "The command line is valid: relay-server → relay-client\n",
   ]);
   const file = await run(["config", "check"], {
     files: { "alumet-config.toml": "[plugins.procfs]\n[plugins.csv]\n" },
   });
-  assert.equal(file.err, "alumet-config.toml is right: procfs → csv\n");
+  assert.equal(file.err, "alumet-config.toml is valid: procfs → csv\n");
   const wrong = await run(["config", "check", "--config", "f"], {
     files: { f: "[plugins.procfs]\na = 1\nb = x\n" },
   });
@@ -159,7 +159,7 @@ Deno.test("config regen writes a file that runs, and never over another one unle
     after: () => assert.equal(read("my.toml"), "# mine"),
   });
   assert.equal(refused.code, 64);
-  assert.equal(refused.err, "Cannot write my.toml: it exists; --force replaces it\n");
+  assert.equal(refused.err, "Cannot write my.toml: it already exists; --force replaces it\n");
   const forced = await run(["config", "regen", "--force", "--config", "my.toml"], {
     files,
     after: () => assert.equal(read("my.toml"), printed.out),

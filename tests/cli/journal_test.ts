@@ -382,7 +382,7 @@ Deno.test("dump prints each point exactly, with its client and numbers; flags ch
       const [flag, value, says] of [
         ["--from", "x", /--from x: expected a whole number/],
         ["--limit", "1.5", /expected a whole number/],
-        ["--waiting-for", "cvs", /knows no such output; did you mean csv\?/],
+        ["--waiting-for", "cvs", /does not know this output; did you mean csv\?/],
       ] as const
     ) {
       const { code, err } = await journal("dump", "--path", directory, flag, value);
@@ -533,5 +533,5 @@ Deno.test("a state directory that may not be looked at is an error, and never a 
   await Deno.writeTextFile(dir.file("file"), "");
   const { code, err } = await journal("status", "--state-dir", dir.file("file"));
   assert.equal(code, 69);
-  assert.match(err, /^Cannot look into \S+\/file: .*; name one with --state-dir or --path/);
+  assert.match(err, /^Cannot read \S+\/file: .*; name one with --state-dir or --path/);
 });

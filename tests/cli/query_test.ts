@@ -179,7 +179,7 @@ Deno.test("the database of a service is found, and one that may not be looked at
     none.err,
     /There is no database measurements.sqlite in \S+ \(by HOME\) or \S+\/server \(by the service/,
   );
-  assert.match(none.err, /Cannot look into \S+\/client: .*; name one with --database PATH/);
+  assert.match(none.err, /Cannot read \S+\/client: .*; name one with --database PATH/);
   await Deno.mkdir(dir.file("server/server"), { recursive: true });
   storeSession(dir.file("server/server/measurements.sqlite"));
   assert.equal((await query(count, { env, services })).out, "count(*)\n4712\n");
@@ -247,18 +247,18 @@ Deno.test("what is wrong is said in one line, with the exit code of its kind, an
     [
       ["SELECT 1; DELETE FROM points", "--database", path],
       64,
-      /^One statement at a time: cannot run DELETE FROM points\n$/,
+      /^Cannot run more than one statement: DELETE FROM points\n$/,
     ],
     [
       ["DELETE FROM points", "--database", path],
       64,
-      /^Cannot run the statement: the database is only read here\n$/,
+      /^Cannot run the statement: this command only reads the database\n$/,
     ],
-    [["", "--database", path], 64, /^There is no SQL statement\n$/],
-    [["; /* nothing */ ;", "--database", path], 64, /^There is no SQL statement\n$/],
-    [["/* SELECT 1", "--database", path], 64, /^There is no SQL statement\n$/],
+    [["", "--database", path], 64, /^Cannot run the statement: it is empty\n$/],
+    [["; /* nothing */ ;", "--database", path], 64, /^Cannot run the statement: it is empty\n$/],
+    [["/* SELECT 1", "--database", path], 64, /^Cannot run the statement: it is empty\n$/],
     [["SELECT abs(-9223372036854775807 - 1)", "--database", path], 64, /integer overflow\n$/],
-    [["SELECT", "1", "--database", path], 64, /query takes one word at most/],
+    [["SELECT", "1", "--database", path], 64, /query takes one argument/],
     [
       ["SELECT 1", "--database", dir.file("none")],
       69,
@@ -273,7 +273,7 @@ Deno.test("what is wrong is said in one line, with the exit code of its kind, an
     [
       ["--database", dir.file("other.sqlite")],
       69,
-      /other\.sqlite is not a database of alumet-relay; ask it something/,
+      /other\.sqlite is not a database of alumet-relay; query it with /,
     ],
   ];
   for (const [args, code, message] of cases) {

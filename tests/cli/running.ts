@@ -94,7 +94,7 @@ export async function usageError(args: string[], ...lines: (string | RegExp)[]):
   assert.equal(out, "");
   assert.equal(settings, undefined);
   const actual = err.trimEnd().split("\n");
-  assert.equal(actual.pop(), "Type alumet-relay --help for what there is.");
+  assert.equal(actual.pop(), "Type alumet-relay --help for all commands and flags.");
   assert.equal(actual.length, lines.length, err);
   lines.forEach((line, i) =>
     typeof line === "string" ? assert.equal(actual[i], line) : assert.match(actual[i], line)

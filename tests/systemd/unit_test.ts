@@ -88,8 +88,8 @@ Deno.test("the flags are checked first, and so is the file that they name", asyn
     [["client", "--relay-out", "nonsense"], 64, /--relay-out: plugins.relay-client.relay_server/],
     [["client", "--config", "missing.toml"], 78, /there is no such file/],
     [["client"], 64, /Nothing to do/],
-    [[], 64, /Say which unit: alumet-relay systemd-unit client or /],
-    [["clint", "--relay-out", "x:1"], 64, /Cannot make a unit for clint: .*did you mean client/],
+    [[], 64, /Name the unit: alumet-relay systemd-unit client or /],
+    [["clint", "--relay-out", "x:1"], 64, /Cannot print a unit for clint: .*did you mean client/],
     [["server", "--relay-out", "x:1"], 64, /no input receives from clients with these flags; add --relay-in/],
     [["client", "--relay-in", "[::]:1"], 64, /no output sends to a server with these flags; add --relay-out/],
     [["client", "--relay-out", "x:1", "--state-dir", "/x"], 64, /Cannot use --state-dir in a unit/],
@@ -98,7 +98,11 @@ Deno.test("the flags are checked first, and so is the file that they name", asyn
       64,
       /write below \/var\/lib\/alumet-re/,
     ],
-    [["client", "--config", "client.toml"], 64, /does not see \/tmp; copy it to \/etc\/alumet-relay\//],
+    [
+      ["client", "--config", "client.toml"],
+      64,
+      /\/tmp is hidden from its process; copy it to \/etc\/alumet-relay\//,
+    ],
   ];
   for (const [args, code, message] of cases) {
     const result = await print(args, { files: { "client.toml": file } });
@@ -168,7 +172,10 @@ Deno.test("a socket has the server's address, or an error says that this Deno ca
   } else {
     assert.equal(code, 69);
     assert.equal(out, "");
-    assert.match(err, /made with Deno [\d.]+, which cannot take one from systemd; the server listens itself/);
+    assert.match(
+      err,
+      /compiled with Deno [\d.]+, which cannot take one from systemd; without the unit the server opens its port itself/,
+    );
   }
   const stream = (hostname: string) => values(socketUnit({ hostname, port: 7 }, false), "ListenStream");
   assert.deepEqual(stream("::"), ["7"]);

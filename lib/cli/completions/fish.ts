@@ -1,4 +1,4 @@
-/** Completion for fish, with what each word is for. */
+/** Completion for fish, with a description of each word. */
 import { PROGRAM } from "../declarations.ts";
 import type { Grammar } from "./grammar.ts";
 

@@ -1,15 +1,15 @@
-/** What can stand where on the command line, for the shells that complete it. All of it comes from the declarations. */
+/** The grammar of the command line for completions, from the declarations. */
 import { COMMANDS, type FlagDeclaration, FLAGS } from "../declarations.ts";
 
-/** A word with what it is for. */
+/** A word and its description. */
 export interface Candidate {
   readonly word: string;
   readonly doc: string;
 }
 
-/** What may follow some words that are no flags. */
+/** The words that may follow some others; flags do not count. */
 export interface Position {
-  /** The words before, with single spaces between; `""` at the beginning. */
+  /** The words before, separated by single spaces; `""` at the beginning. */
   readonly before: string;
   readonly candidates: readonly Candidate[];
 }
@@ -17,7 +17,7 @@ export interface Position {
 /** How the value of a flag is completed. */
 export type ValueKind =
   | { readonly kind: "choices"; readonly words: readonly string[] }
-  /** Several of the words, with commas between. */
+  /** Several of the words, separated by commas. */
   | { readonly kind: "list"; readonly words: readonly string[] }
   | { readonly kind: "file" }
   | { readonly kind: "directory" }
@@ -65,7 +65,7 @@ export function grammarOf(plugins: readonly { readonly name: string; readonly ki
   };
 }
 
-/** The flags that not every command takes, by the command's words. */
+/** The flags of single commands, by the words of the command. */
 export function ownFlags(flags: readonly FlagDeclaration[]): Map<string, FlagDeclaration[]> {
   const own = new Map<string, FlagDeclaration[]>();
   for (const flag of flags) {

@@ -1,4 +1,4 @@
-/** Completion for zsh, with what each word is for. */
+/** Completion for zsh, with a description of each word. */
 import { type FlagDeclaration, PROGRAM } from "../declarations.ts";
 import { type Grammar, ownFlags } from "./grammar.ts";
 

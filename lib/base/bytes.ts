@@ -1,8 +1,8 @@
-/** Bytes that are written one after another into an array that grows. */
+/** Arrays of bytes that grow. */
 
 /**
- * The first `length` bytes in a longer array: `factor` times as long or, where that is not enough, as long as `needed`.
- * Whoever has a view of the old array makes a new one.
+ * Copies the first `length` bytes into a longer array: `factor` times as long, or `needed` bytes if that is more. Views of
+ * the old array stay with the old array.
  */
 export function enlarged(
   bytes: Uint8Array,

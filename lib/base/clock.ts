@@ -1,7 +1,7 @@
-/** Wall clock and waiting, as arguments, so that tests can run time. */
+/** The wall clock and waiting, passed as arguments so that tests control time. */
 import { Wakeup } from "./waiting.ts";
 
-/** A time as the protocol has it. */
+/** A time in the form of the protocol. */
 export interface Timestamp {
   /** Whole seconds since the Unix epoch. */
   readonly seconds: number;
@@ -12,28 +12,28 @@ export interface Timestamp {
 export interface Clock {
   /** The wall clock, to the microsecond. */
   now(): Timestamp;
-  /** Milliseconds from a fixed point, never set back. */
+  /** Milliseconds since a fixed point; never goes back. */
   monotonicMs(): number;
   /** Resolves after `ms`, or at once (without an error) when the signal is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** Where only time that passes matters. */
+/** A clock for intervals only. */
 export type MonotonicClock = Pick<Clock, "monotonicMs">;
 
-/** The monotonic clock of this process, for what is given none. */
+/** The monotonic clock of this process, the default where no clock is given. */
 export const PROCESS_CLOCK: MonotonicClock = { monotonicMs: () => performance.now() };
 
 /**
- * The system's clock. `Date.now()` has milliseconds; the microseconds come from the monotonic clock, kept within the
- * millisecond that the wall clock shows, so that it follows steps and slewing of the wall clock.
+ * The system's clock. `Date.now()` has milliseconds. The microseconds come from the monotonic clock and stay within the
+ * millisecond of the wall clock, so the result follows steps and slewing of the wall clock.
  */
 export class SystemClock implements Clock {
   /** Wall clock minus monotonic clock, in ms. */
   #offsetMs: number;
 
   constructor() {
-    // The moment at which the millisecond changes is known to the microsecond: wait for one.
+    // At the moment when the millisecond changes, the time is known to the microsecond: wait for that.
     const first = Date.now();
     let now = first;
     while (now === first) now = Date.now();

@@ -1,4 +1,4 @@
-/** What goes wrong again and again is logged at a bounded rate, with the number of times that it was not logged. */
+/** Logs repeated problems at a bounded rate, with the number of times that were not logged. */
 import type { MonotonicClock } from "./clock.ts";
 import type { LogFields, Logger, LogLevel } from "./log.ts";
 
@@ -6,31 +6,31 @@ const MINUTE_MS = 60_000;
 /** More than the rounding of a sum of times, and less than any interval between lines. */
 const ROUNDING_MS = 0.5;
 
-/** How many lines of one kind are logged. */
+/** The most lines of one kind. */
 export interface LineLimit {
-  /** So many at once, after a long silence. */
+  /** Lines at once, after a long silence. */
   readonly burst: number;
-  /** And so many in each minute while it goes on. */
+  /** Lines per minute while the problem lasts. */
   readonly perMinute: number;
 }
 
 const ONCE_A_MINUTE: LineLimit = { burst: 1, perMinute: 1 };
-/** A trouble that comes back is news, but not without end. */
+/** A problem that returns is logged at once, up to this limit. */
 const NEW_TROUBLES: LineLimit = { burst: 10, perMinute: 1 };
 
-/** For each level that has one: how many lines of each kind. */
+/** The limit of each kind, by level. */
 export type LineLimits = Partial<Record<LogLevel, LineLimit>>;
 
-/** Of what many others can cause, be they clients or files: troubles, and what is news of a single one. */
+/** Limits over everybody who can cause the same line, such as all clients or all files. */
 const LIMITS_OVER_ALL: LineLimits = {
   error: { burst: 20, perMinute: 20 },
   warn: { burst: 20, perMinute: 20 },
   info: { burst: 1000, perMinute: 100 },
 };
 
-/** How much of a limit is left. */
+/** Counts lines against a limit. */
 class Allowance {
-  /** When all of it is left again, in monotonic ms. */
+  /** When the whole limit is available again, in monotonic ms. */
   #fullMs = -Infinity;
 
   constructor(readonly limit: LineLimit) {}
@@ -50,7 +50,7 @@ class Allowance {
 }
 
 /**
- * One thing that goes wrong: said at once, then once a minute while it goes on, and when it is over.
+ * One problem: logged at once, then once a minute while it lasts, and when it is over.
  *
  *     complaint.add((times) => log.error("Cannot write", { times }));
  *     complaint.end(() => log.info("Writing again"));
@@ -67,13 +67,13 @@ export class Complaint {
     this.#lines = new Allowance(limit);
   }
 
-  /** It has happened `count` times. `say` is called if it is time for a line, with the times since the last line. */
+  /** The problem occurred `count` times. Calls `say` if a line is due, with the number of times since the last line. */
   add(say: (count: number) => void, count = 1): void {
     this.#unsaid += count;
     if (this.#lines.take(this.#clock.monotonicMs())) this.#say(say);
   }
 
-  /** It does not happen any more. `say` is called if it was said that it does; the next time is said at once then. */
+  /** The problem is over. Calls `say` if the problem was logged; the next problem is logged at once. */
   end(say: () => void): void {
     if (!this.#isSaid) return;
     this.#isSaid = false;
@@ -82,7 +82,7 @@ export class Complaint {
     say();
   }
 
-  /** `say` is called if something was not said yet, whatever the limit is: for once a minute, and at the end. */
+  /** Calls `say` if something was not logged yet, without a limit: for once a minute, and for the end. */
   catchUp(say: (count: number) => void): void {
     if (this.#unsaid > 0) this.#say(say);
   }
@@ -96,9 +96,9 @@ export class Complaint {
 }
 
 /**
- * A log whose lines others can cause as often as they like. Lines with the same message are one kind, and there is a
- * limit for each kind, whoever has caused them; a line that follows others that were left out says how many in
- * `left_out`. Levels without a limit are logged as they come.
+ * A log for lines that others can cause as often as they like. Lines with the same message are one kind, and each kind has
+ * a limit, whoever causes the lines. A line after others that were left out has their number in `left_out`. A level
+ * without a limit is logged completely.
  */
 export class BoundedLog implements Logger {
   readonly #log: Logger;
@@ -112,7 +112,7 @@ export class BoundedLog implements Logger {
     this.#limits = limits;
   }
 
-  /** @param message The same text each time: what differs goes into `fields`. */
+  /** @param message Always the same text for one kind; put what differs into `fields`. */
   error(message: string, fields?: LogFields): void {
     this.#add("error", message, fields);
   }
@@ -137,7 +137,7 @@ export class BoundedLog implements Logger {
     return new BoundedLog(this.#log.for(part), this.#clock, this.#limits);
   }
 
-  /** Says how many lines were left out since the last line of their kind. To be called once a minute, and at the end. */
+  /** Logs how many lines were left out since the last line of each kind. Call it once a minute, and at the end. */
   catchUp(): void {
     for (const [message, { level, complaint }] of this.#kinds) {
       complaint.catchUp((count) => this.#log[level](`${message} (more of these)`, { left_out: count }));

@@ -23,7 +23,7 @@ const [T0, T1, T2, T3, T4, T5, T6, T7] = makeTables();
 /**
  * The checksum of `bytes[start … end-1]`, as an unsigned number.
  *
- * @param before Checksum of the bytes before these, to take the sum in pieces.
+ * @param before Checksum of the preceding bytes, to compute a checksum in pieces.
  */
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, before = 0): number {
   let crc = ~before;

@@ -1,6 +1,6 @@
 /** Durations as people write them (`30s`, `1h 30m`, `1.5s`), the same texts as the humantime crate that Alumet uses. */
 
-/** A text is no duration; the message says why, and does not repeat the text. */
+/** The text is not a duration. The message says why, and does not repeat the text. */
 export class DurationError extends SyntaxError {
   override readonly name = "DurationError";
 }
@@ -35,7 +35,7 @@ const PART = /\s*([0-9]+)(\.[0-9]+)?\s*([A-Za-zµ]*)/y;
 /**
  * The nanoseconds that a text stands for.
  *
- * @throws {DurationError} if the text is no duration, or one that has no whole number of nanoseconds, or one of more than 2^64 seconds.
+ * @throws {DurationError} if the text is not a duration, is not a whole number of nanoseconds, or exceeds 2^64 seconds.
  */
 export function parseDuration(text: string): bigint {
   if (text === "0") return 0n;
@@ -82,7 +82,7 @@ export function parseDuration(text: string): bigint {
   return total;
 }
 
-/** What somebody may not expect of a duration, or `undefined`. */
+/** A warning about a duration that may mean something else than it seems, or `undefined`. */
 export function durationNote(text: string): string | undefined {
   const [, months] = /(\d+)\s*M(?![A-Za-z])/.exec(text) ?? [];
   if (months === undefined) return undefined;

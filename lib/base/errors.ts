@@ -3,9 +3,9 @@ export const EXIT = {
   ok: 0,
   /** The command line is wrong. */
   usage: 64,
-  /** Data that the program has kept is damaged, or of another version. */
+  /** Data that the program keeps is damaged, or of another version. */
   data: 65,
-  /** A service, address or file that is needed cannot be had. */
+  /** A service, address or file that is needed is not available. */
   unavailable: 69,
   /** Internal error. */
   software: 70,

@@ -1,19 +1,19 @@
-/** One process at a time: a lock on a file, which the system gives back when its holder ends in any way. */
+/** A lock on a file, for one process at a time. The system releases it when its holder ends in any way. */
 
 import { delay } from "@std/async/delay";
 import { within } from "./waiting.ts";
 
-/** How long to wait for a process that is just ending. */
+/** How long to wait for a process that is ending, in ms. */
 const PATIENCE_MS = 1000;
 const RETRY_MS = 50;
 
-/** The lock is ours while `file` is open, or `holder` says in words who has it. */
+/** Either this process has the lock while `file` is open, or `holder` says in words who has it. */
 export type LockResult = { readonly file: Deno.FsFile } | { readonly holder: string };
 
 /**
- * Takes the lock of a file, which is made if need be, and writes the number of this process into it.
+ * Takes the lock of a file, creates the file if necessary, and writes the number of this process into it.
  *
- * @throws what opening the file throws.
+ * @throws {Error} if the file cannot be opened.
  */
 export async function lockFile(path: string): Promise<LockResult> {
   const file = await Deno.open(path, { create: true, write: true });
@@ -24,13 +24,14 @@ export async function lockFile(path: string): Promise<LockResult> {
   try {
     await file.truncate(0);
     await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
-  } catch { /* the disk is full: the number is only there to be read by people */ }
+  } catch { /* the disk is full: only people read the number */ }
   return { file };
 }
 
 /**
- * Who has the lock of a file, without taking it: the number of the process, `null` for nobody, `undefined` where the
- * system does not tell.
+ * Finds out who has the lock of a file, without taking it.
+ *
+ * @returns The number of the process, `null` for nobody, `undefined` if the system does not tell.
  */
 export function lockHolder(path: string): number | null | undefined {
   let inode: number | null;
@@ -53,7 +54,7 @@ export function lockHolder(path: string): number | null | undefined {
 
 type TryLock = (exclusive: boolean) => Promise<boolean>;
 
-/** Takes the lock of an open file, which is closed where another process has it. */
+/** Takes the lock of an open file. Closes the file if another process has the lock. */
 export async function tryLock(file: Deno.FsFile): Promise<boolean> {
   const { tryLock } = file as { tryLock?: TryLock };
   if (!tryLock) return await lockInTime(file);
@@ -67,11 +68,11 @@ export async function tryLock(file: Deno.FsFile): Promise<boolean> {
   return false;
 }
 
-/** Deno 2.6 only has lock, which waits. */
+/** Deno 2.6 has only `lock`, which waits. */
 async function lockInTime(file: Deno.FsFile): Promise<boolean> {
   const locking = file.lock(true);
   const taken = await within(locking, PATIENCE_MS);
-  // Should it come after all, it goes back.
+  // If the lock arrives later, release it.
   if (!taken) locking.then(() => file.close(), () => {});
   return taken;
 }

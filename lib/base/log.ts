@@ -1,10 +1,10 @@
-/** The log: standard error, one line an event, as text or JSON. */
+/** The log: one line per event on standard error, as text or JSON. */
 import { STDERR } from "./stderr.ts";
 
 export const LOG_LEVELS = ["error", "warn", "info", "debug", "trace"] as const;
 export type LogLevel = typeof LOG_LEVELS[number];
 export type LogFormat = "text" | "json";
-/** Facts beside the message. Strings are escaped, so bytes from a network cannot forge a line or reach a terminal raw. */
+/** Facts beside the message. Strings are escaped, so bytes from a network cannot forge lines or control a terminal. */
 export type LogFields = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
 
 export interface Logger {
@@ -13,29 +13,29 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   debug(message: string, fields?: LogFields): void;
   trace(message: string, fields?: LogFields): void;
-  /** The same log under the name of another part. */
+  /** Returns the same log under the name of another part. */
   for(part: string): Logger;
 }
 
 export interface LogOptions {
-  /** The least important level that is written; a function is asked for each line. @default {"info"} */
+  /** The least important level that is written; a function is called for each line. @default {"info"} */
   level?: LogLevel | (() => LogLevel);
   /** @default {"text"} */
   format?: LogFormat;
   /** Colours for levels. @default {false} */
   color?: boolean;
-  /** Lines begin with `<N>`, their priority for the journal of systemd, which has its own time. @default {false} */
+  /** Lines begin with `<N>`, their priority for the journal of systemd, and have no time. @default {false} */
   journal?: boolean;
   /** Takes the finished lines. @default standard error */
   write?: (line: string) => void;
-  /** How many lines `write` has lost since this was last asked: the log says so before its next line. */
+  /** Returns how many lines `write` has lost since the last call. The log reports them before its next line. */
   takeLost?: () => number;
   /** @default the system's clock */
   now?: () => Date;
 }
 
 const COLORS: Record<LogLevel, string> = { error: "31", warn: "33", info: "32", debug: "36", trace: "90" };
-/** Priorities of syslog(3), which sd-daemon(3) takes in front of a line. */
+/** Priorities of syslog(3), as prefixes of lines for sd-daemon(3). */
 const PRIORITIES: Record<LogLevel, string> = {
   error: "<3>",
   warn: "<4>",
@@ -43,7 +43,7 @@ const PRIORITIES: Record<LogLevel, string> = {
   debug: "<7>",
   trace: "<7>",
 };
-/** What a line that is an error begins with where the journal of systemd takes it. */
+/** The prefix of an error for the journal of systemd. */
 export const ERROR_PRIORITY = PRIORITIES.error;
 
 // deno-lint-ignore no-control-regex
@@ -58,12 +58,12 @@ export function printable(text: string): string {
   });
 }
 
-/** JSON in one line: what {@linkcode printable} replaces is escaped, which JSON allows in texts and keys. */
+/** JSON in one line, with escapes for the characters that {@linkcode printable} replaces. */
 export function printableJson(value: unknown): string {
   return escapedJson(JSON.stringify(value));
 }
 
-/** The same of a text that is JSON already, in one line. */
+/** The same for a text that is already JSON in one line. */
 export function escapedJson(json: string): string {
   return json.replace(CONTROL, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
 }
@@ -74,7 +74,7 @@ function fieldText(value: string | number | bigint | boolean): string {
   return /^[^\s"=]+$/.test(text) ? text : `"${text.replaceAll('"', '\\"')}"`;
 }
 
-/** Makes a log for the part `part`. */
+/** Creates a log for the part `part`. */
 export function createLogger(part: string, options: LogOptions = {}): Logger {
   const { level: least = "info", format = "text", write = STDERR.write, now = () => new Date() } = options;
   const { journal = false, takeLost = () => 0 } = options;

@@ -1,20 +1,22 @@
-/** Secrets of plugins: in the configuration itself (best as `${VARIABLE}`), or in a file that only we can read. */
+/** Secrets of plugins: in the configuration (preferably as `${VARIABLE}`), or in a file that only this user can read. */
 import { EXIT, ExitError, messageOf } from "./errors.ts";
 
-/** No token or password is longer, in bytes. */
+/** The longest secret, in bytes. */
 const MAX_SECRET_BYTES = 64 * 1024;
 
 /**
- * Reads a secret from a file: its text without the line break at the end. The message of an error never has it.
+ * Reads a secret from a file: its text without the final line break. Error messages never contain the secret.
  *
  * @param key The configuration key that names the file, for messages: `plugins.influxdb.token_file`.
- * @throws {ExitError} 78 if the file cannot be read, or has no secret in it.
+ * @throws {ExitError} 78 if the file cannot be read, or contains no secret.
  */
 function readSecretFile(path: string, key: string): string {
   let text: string;
   try {
     const { isFile, size } = Deno.statSync(path);
-    if (isFile && size > MAX_SECRET_BYTES) throw new Error(`it has ${size} bytes, a secret has fewer`);
+    if (isFile && size > MAX_SECRET_BYTES) {
+      throw new Error(`it has ${size} bytes, more than ${MAX_SECRET_BYTES}`);
+    }
     text = new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(path));
   } catch (error) {
     throw new ExitError(EXIT.config, `Cannot read ${path} (${key}): ${messageOf(error)}`, { cause: error });
@@ -28,7 +30,7 @@ function readSecretFile(path: string, key: string): string {
   return secret;
 }
 
-/** A secret that is given by itself or by a file, which may be replaced while the process runs. */
+/** A secret that is given as a text or as a file, which may be replaced while the process runs. */
 export class Secret {
   #value: string;
   #path: string;
@@ -43,17 +45,17 @@ export class Secret {
     this.#value = path === "" ? value : readSecretFile(path, key);
   }
 
-  /** `""` where there is none. */
+  /** `""` if there is none. */
   get value(): string {
     return this.#value;
   }
 
-  /** Reads the file again; what cannot be read leaves the secret as it is. @returns What is wrong, if anything is. */
+  /** Reads the file again. If that fails, the secret stays as it is. @returns What is wrong, if anything is. */
   refresh(): string | undefined {
     return this.#path === "" ? undefined : this.change("", this.#path);
   }
 
-  /** Another secret, or another file; one that cannot be read leaves it as it is. @returns What is wrong. */
+  /** Sets another secret or file. If the file cannot be read, the secret stays as it is. @returns What is wrong. */
   change(value: string, path: string): string | undefined {
     try {
       this.#value = path === "" ? value : readSecretFile(path, this.key);

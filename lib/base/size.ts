@@ -1,4 +1,4 @@
-/** Sizes as they stand in the configuration: `16MiB`, `1 GiB`, `500MB`, `4096`. */
+/** Sizes in the form of the configuration: `16MiB`, `1 GiB`, `500MB`, `4096`. */
 
 const UNITS: Readonly<Record<string, number>> = {
   "": 1,
@@ -13,7 +13,7 @@ const UNITS: Readonly<Record<string, number>> = {
   TiB: 1024 ** 4,
 };
 
-/** Bytes of a size. @returns `undefined` for a text that is none, or whose bytes are not a whole number up to 2^53. */
+/** The bytes of a size. @returns `undefined` if the text is not a size, or not a whole number of bytes up to 2^53. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?) ?([A-Za-z]*)$/.exec(text.trim());
   if (!match || !Object.hasOwn(UNITS, match[2])) return undefined;

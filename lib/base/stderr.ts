@@ -1,10 +1,10 @@
-/** Standard error, where the log goes: a process that measures never waits for whoever reads it. */
+/** Standard error, which takes the log. A process that measures never waits for its reader. */
 import { delay } from "@std/async/delay";
 import { within } from "./waiting.ts";
 
-/** Text that waits for standard error, in bytes: about two thousand lines. Lines beyond are lost. */
+/** The most text that waits for standard error, in bytes: about two thousand lines. Further lines are lost. */
 const MAX_WAITING_BYTES = 256 * 1024;
-/** A pipe that takes nothing now, and does not make the writer wait, is tried again so often, in ms. */
+/** Wait before the next write to a non-blocking pipe that is full, in ms. */
 const BUSY_RETRY_MS = 100;
 
 export interface LineTarget {
@@ -13,29 +13,29 @@ export interface LineTarget {
 }
 
 /**
- * Writes lines. At first the caller waits for each of them, which keeps what a command prints in order. From
- * {@linkcode LineWriter.queue} on they wait in a bounded queue instead: a full disk, a pipe that nobody reads and a stopped
- * terminal cost lines, which are counted, and nothing else.
+ * Writes lines. At first the caller waits for each line, which keeps the output of a command in order. After
+ * {@linkcode LineWriter.queue} lines wait in a bounded queue instead: a full disk, a pipe that nobody reads or a stopped
+ * terminal costs lines, which are counted, and nothing else.
  */
 export class LineWriter {
   readonly #target: LineTarget;
   readonly #encoder = new TextEncoder();
   #isQueueing = false;
   #queue: Uint8Array[] = [];
-  /** Bytes in the queue and under way. */
+  /** Bytes in the queue and of the line that is being written. */
   #waitingBytes = 0;
   #writing: Promise<void> | null = null;
   #lost = 0;
   /** The last line could not be written. */
   #isFailing = false;
-  /** The target has the beginning of a line, and not its end. */
+  /** The target has only the beginning of the last line. */
   #isMidLine = false;
 
   constructor(target: LineTarget) {
     this.#target = target;
   }
 
-  /** Writes a line, or several; what cannot be written is counted. Never throws. */
+  /** Writes one or more lines. What cannot be written is counted. Never throws. */
   readonly write = (text: string): void => {
     const bytes = this.#encoder.encode(text);
     if (!this.#isQueueing) return this.#writeNow(bytes);
@@ -48,12 +48,12 @@ export class LineWriter {
     this.#writing ??= this.#drain().finally(() => this.#writing = null);
   };
 
-  /** From now on nobody waits for a line. */
+  /** Callers no longer wait for lines. */
   queue(): void {
     this.#isQueueing = true;
   }
 
-  /** Lines that were lost since this was last asked; 0 while further ones are being lost. */
+  /** Returns the lines lost since the last call; 0 while more lines are being lost. */
   readonly takeLost = (): number => {
     if (this.#isFailing || this.#waitingBytes > MAX_WAITING_BYTES / 2) return 0;
     const lost = this.#lost;

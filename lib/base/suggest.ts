@@ -1,4 +1,4 @@
-/** Spelling advice: the known name that a mistyped one is near to. */
+/** Spelling advice: the known name that is closest to a mistyped one. */
 
 /** Insertions, deletions, replacements and swaps of neighbours between two words. */
 export function editDistance(a: string, b: string): number {
@@ -20,7 +20,7 @@ export function editDistance(a: string, b: string): number {
   return current[b.length];
 }
 
-/** The candidate that a mistyped word most probably stands for, or `undefined` where none is near. */
+/** The candidate that a mistyped word most probably stands for, or `undefined` if none is close. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const plain = (text: string) => text.toLowerCase().replaceAll("_", "-");
   let best: string | undefined;
@@ -33,7 +33,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** `; did you mean NAME?`, or nothing where no candidate is near. */
+/** `; did you mean NAME?`, or nothing if no candidate is close. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
   const name = nearest(word, candidates);
   return name === undefined ? "" : `; did you mean ${name}?`;

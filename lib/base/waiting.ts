@@ -1,19 +1,18 @@
 /**
- * Waits that end before their time: because somebody wakes them, because a signal is aborted, or because it takes too
- * long. For a rare wait, `deadline` and `abortable` of `@std/async` and `AbortSignal.any` will do. They are not for what
- * happens with each batch or request: a timer of `AbortSignal.timeout` is kept until it fires, and `AbortSignal.any`
- * leaves something behind in each signal that lives on.
+ * Waits that can end early: because they are woken, a signal is aborted, or they take too long. For a rare wait use
+ * `deadline` and `abortable` of `@std/async` and `AbortSignal.any`. Do not use those for each batch or request: a timer of
+ * `AbortSignal.timeout` lives until it fires, and `AbortSignal.any` leaves memory behind in a signal that lives on.
  */
 import { abortable } from "@std/async/abortable";
 
-/** A timer holds 2^31 - 1 ms at most; a longer one would fire at once. */
+/** The longest timer; a longer one would fire at once. */
 const MAX_TIMER_MS = 2_147_483_647;
 
-/** One waits at a time. */
+/** One caller waits at a time, and others wake it. */
 export class Wakeup {
   #wake: (() => void) | null = null;
 
-  /** Whether somebody waits. */
+  /** Whether a caller waits. */
   get isAwaited(): boolean {
     return this.#wake !== null;
   }
@@ -23,7 +22,7 @@ export class Wakeup {
     this.#wake?.();
   }
 
-  /** Resolves when it is woken, when so many ms have passed (24 days at most), or when the signal is aborted. */
+  /** Resolves when it is woken, after `ms` (24 days at most), or when the signal is aborted. */
   wait(ms = Infinity, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();
@@ -32,7 +31,7 @@ export class Wakeup {
       const end = () => {
         if (ended) return;
         ended = true;
-        // First of all: what follows may run other code, and that may begin the next wait, which is not this one's to end.
+        // First, because the following lines may run other code, which may begin the next wait.
         if (this.#wake === end) this.#wake = null;
         signal?.removeEventListener("abort", end);
         clearTimeout(timer);
@@ -47,7 +46,7 @@ export class Wakeup {
   }
 }
 
-/** Waits for the promise, `ms` at most. @returns whether it was in time. @throws what the promise rejects with in time. */
+/** Waits for the promise for at most `ms`. @returns Whether it resolved in time. @throws what it rejects with in time. */
 export async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout>;
   const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), ms));
@@ -60,9 +59,9 @@ export function untilAborted(signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Waits for the promise until the signal is aborted. What becomes of the promise after that is the caller's business.
+ * Waits for the promise until the signal is aborted. After that the caller looks after the promise.
  *
- * @returns whether the promise has resolved. @throws what it rejects with.
+ * @returns Whether the promise has resolved. @throws what it rejects with.
  */
 export async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
   try {
@@ -74,14 +73,14 @@ export async function unlessAborted(promise: Promise<unknown>, signal: AbortSign
   }
 }
 
-/** Calls `action` when the signal is aborted, at once if it is already, unless this is disposed of before. */
+/** Calls `action` when the signal is aborted, at once if it already is, unless the result is disposed of before. */
 export function onAbort(signal: AbortSignal, action: () => void): Disposable {
   if (signal.aborted) action();
   else signal.addEventListener("abort", action, { once: true });
   return { [Symbol.dispose]: () => signal.removeEventListener("abort", action) };
 }
 
-/** A signal for one attempt: aborted when it has taken too long, or when `signal` is. To be disposed of. */
+/** A signal for one attempt: aborted after `ms`, or with `signal`. Dispose of it after the attempt. */
 export class TimeLimit implements Disposable {
   readonly #controller = new AbortController();
   readonly #timer: ReturnType<typeof setTimeout>;
@@ -91,7 +90,7 @@ export class TimeLimit implements Disposable {
   constructor(ms: number, signal?: AbortSignal) {
     this.#timer = setTimeout(() => {
       this.#isOver = true;
-      this.#controller.abort(new DOMException("It has taken too long", "TimeoutError"));
+      this.#controller.abort(new DOMException("It took too long", "TimeoutError"));
     }, Math.min(ms, MAX_TIMER_MS));
     this.#outer = signal && onAbort(signal, () => this.#controller.abort(signal.reason));
   }
@@ -100,7 +99,7 @@ export class TimeLimit implements Disposable {
     return this.#controller.signal;
   }
 
-  /** Whether the time was over before the attempt. */
+  /** Whether the time is over. */
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -111,7 +110,7 @@ export class TimeLimit implements Disposable {
   }
 }
 
-/** Closes what may be closed already, or have been closed by the other end. */
+/** Closes something that may already be closed. */
 export function closeQuietly(closable: { close(): void } | null | undefined): void {
   try {
     closable?.close();

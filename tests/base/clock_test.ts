@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SystemClock } from "../../lib/base/clock.ts";
 
-Deno.test("the clock has microseconds, agrees with the system's, and does not go back within a millisecond", () => {
+Deno.test("the clock has microseconds, agrees with the system clock, and does not go back within a millisecond", () => {
   const clock = new SystemClock();
   const fractions = new Set<number>();
   let last = 0;
@@ -22,7 +22,7 @@ Deno.test("the clock has microseconds, agrees with the system's, and does not go
   assert.ok(fractions.size > 20, "times differ by less than a millisecond");
 });
 
-Deno.test("the clock follows a step of the wall clock, forth and back", () => {
+Deno.test("the clock follows steps of the wall clock in both directions", () => {
   const realNow = Date.now;
   const clock = new SystemClock();
   try {

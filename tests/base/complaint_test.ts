@@ -16,7 +16,7 @@ function lines(): { log: ReturnType<typeof createLogger>; lines: string[] } {
   return { log: createLogger("part", { write, level: "debug" }), lines };
 }
 
-Deno.test("what goes on is said at once, then once a minute with the times since, and when it is over", () => {
+Deno.test("a lasting problem is logged at once, then once a minute with the number of times, and when it is over", () => {
   clock = handClock();
   const said: string[] = [];
   const complaint = new Complaint(clock);
@@ -29,7 +29,7 @@ Deno.test("what goes on is said at once, then once a minute with the times since
   assert.equal(said.join(), "1,60,60,over");
 });
 
-Deno.test("the first time is said whatever fraction of a millisecond the clock shows, and so is a whole burst", () => {
+Deno.test("the first time and a whole burst are logged at any fraction of a millisecond", () => {
   for (let n = 0; n < 10_000; n++) {
     const clock = { monotonicMs: () => 5000 + n * 0.137 };
     const said: number[] = [];
@@ -43,7 +43,7 @@ Deno.test("the first time is said whatever fraction of a millisecond the clock s
   }
 });
 
-Deno.test("each time may count for many", () => {
+Deno.test("one call can count many times", () => {
   clock = handClock();
   const said: number[] = [];
   const complaint = new Complaint(clock);
@@ -53,12 +53,12 @@ Deno.test("each time may count for many", () => {
   assert.deepEqual(said, [5, 16]);
 });
 
-Deno.test("the end of what was never said is not said either", () => {
+Deno.test("the end of a problem that was never logged is not logged", () => {
   clock = handClock();
   new Complaint(clock).end(() => assert.fail("said"));
 });
 
-Deno.test("a trouble that comes back is said at once; one that comes and goes all the time, ten times and then once a minute", () => {
+Deno.test("a problem that returns is logged at once; one that comes and goes all the time, ten times and then once a minute", () => {
   clock = handClock();
   let began = 0;
   let ended = 0;
@@ -76,7 +76,7 @@ Deno.test("a trouble that comes back is said at once; one that comes and goes al
   assert.equal(ended, began);
 });
 
-Deno.test("what was left out is said later, even if nothing more happens", () => {
+Deno.test("what was left out is logged later, even if nothing more happens", () => {
   clock = handClock();
   const said: number[] = [];
   const complaint = new Complaint(clock);
@@ -113,7 +113,7 @@ Deno.test("a bounded log has a limit for each message, whoever causes it, and co
   assert.deepEqual(written, ["WARN  part: Closing a connection (more of these) left_out=1"]);
 });
 
-Deno.test("a flood of an hour is as many lines as its limit says, and none is uncounted", () => {
+Deno.test("a flood of an hour stays within the limit, and every line is counted", () => {
   clock = handClock();
   const { log, lines: written } = lines();
   const bounded = new BoundedLog(log, clock, { warn: { burst: 20, perMinute: 20 } });
@@ -127,7 +127,7 @@ Deno.test("a flood of an hour is as many lines as its limit says, and none is un
   assert.equal(leftOut + written.length - catchUps, 36_000);
 });
 
-Deno.test("levels without a limit, and other parts, are logged by themselves", () => {
+Deno.test("levels without a limit, and other parts, are logged independently", () => {
   clock = handClock();
   const { log, lines: written } = lines();
   const bounded = new BoundedLog(log, clock, { warn: { burst: 1, perMinute: 1 } });

@@ -4,7 +4,7 @@ import { Chance } from "../kit/bytes.ts";
 
 const ascii = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("crc32c gives the sums of RFC 3720, appendix B.4, and of the catalogue's check", () => {
+Deno.test("crc32c computes the checksums of RFC 3720, appendix B.4, and the check value of the catalogue", () => {
   assert.equal(crc32c(ascii("")), 0);
   assert.equal(crc32c(ascii("123456789")), 0xe3069283);
   assert.equal(crc32c(new Uint8Array(32)), 0x8a9136aa);
@@ -13,7 +13,7 @@ Deno.test("crc32c gives the sums of RFC 3720, appendix B.4, and of the catalogue
   assert.equal(crc32c(Uint8Array.from({ length: 32 }, (_, n) => 31 - n)), 0x113fdb5c);
 });
 
-Deno.test("crc32c of parts, at any offset, is that of the whole", () => {
+Deno.test("crc32c of parts at any offset equals that of the whole", () => {
   const chance = new Chance(7);
   for (let n = 0; n < 200; n++) {
     const bytes = chance.bytes(100);

@@ -11,7 +11,7 @@ const cases: Case[] = JSON.parse(
   await Deno.readTextFile(new URL("../testdata/durations.json", import.meta.url)),
 );
 
-Deno.test("parseDuration accepts and refuses what humantime does, to the nanosecond", () => {
+Deno.test("parseDuration accepts and rejects the same texts as humantime, to the nanosecond", () => {
   assert.ok(cases.length > 100);
   for (const { text, nanos } of cases) {
     if (nanos === undefined) assert.throws(() => parseDuration(text), DurationError, text);
@@ -40,7 +40,7 @@ Deno.test("parseDuration says what is wrong", () => {
   assert.match(problem("5 fortnights"), /^unknown unit "fortnights" \(there are ns, us, ms, s, min/);
 });
 
-Deno.test("parseDuration takes fractions of any unit", () => {
+Deno.test("parseDuration accepts fractions of any unit", () => {
   assert.equal(parseDuration("0.25h"), 900_000_000_000n);
   assert.equal(parseDuration("1.5us 1.5ms"), 1_501_500n);
 });

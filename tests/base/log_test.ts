@@ -19,7 +19,7 @@ Deno.test("a line has the time, the level, the part, the message and the fields"
   ]);
 });
 
-Deno.test("levels below the chosen one are not written", () => {
+Deno.test("lines below the chosen level are not written", () => {
   const all = (log: ReturnType<typeof createLogger>) => {
     for (const level of ["error", "warn", "info", "debug", "trace"] as const) log[level](level);
   };
@@ -28,7 +28,7 @@ Deno.test("levels below the chosen one are not written", () => {
   assert.equal(capture({ level: "trace" }, all).length, 5);
 });
 
-Deno.test("text from a network cannot forge a line or send control characters to a terminal", () => {
+Deno.test("text from a network cannot forge a line or control a terminal", () => {
   const evil = 'x\n2026 ERROR fake: y\x1b[31m\u202e"\r\u0085';
   for (const format of ["text", "json"] as const) {
     const [line, ...more] = capture({ format }, (log) => log.warn(`client ${evil}`, { name: evil }));
@@ -40,7 +40,7 @@ Deno.test("text from a network cannot forge a line or send control characters to
   assert.equal(printable("a\nb\u001b"), "a\\nb\\u001b");
 });
 
-Deno.test("JSON lines have the same facts", () => {
+Deno.test("JSON lines contain the same facts", () => {
   const [line] = capture({ format: "json" }, (log) => log.warn("Full", { points: 7, exact: 2n ** 60n }));
   assert.deepEqual(JSON.parse(line), {
     time: "2026-01-02T03:04:05.678Z",
@@ -52,12 +52,12 @@ Deno.test("JSON lines have the same facts", () => {
   });
 });
 
-Deno.test("colours are written only where they are asked for", () => {
+Deno.test("colours are written only on request", () => {
   assert.ok(capture({ color: true }, (log) => log.error("x"))[0].includes("\x1b[31mERROR\x1b[0m"));
   assert.ok(!capture({}, (log) => log.error("x"))[0].includes("\x1b"));
 });
 
-Deno.test("for the journal of systemd lines begin with their priority, and have no time and no colour", () => {
+Deno.test("lines for the journal of systemd begin with their priority, and have no time and no colour", () => {
   const all = (log: ReturnType<typeof createLogger>) => {
     for (const level of ["error", "warn", "info", "debug", "trace"] as const) log[level](level, { n: 1 });
   };
@@ -72,7 +72,7 @@ Deno.test("for the journal of systemd lines begin with their priority, and have 
   assert.equal(json, '<3>{"level":"error","part":"agent","message":"error","n":1}\n');
 });
 
-Deno.test("a level that is a function is asked for each line", () => {
+Deno.test("a level that is a function is called for each line", () => {
   let level: "info" | "error" = "info";
   const lines = capture({ level: () => level }, (log) => {
     const part = log.for("part");

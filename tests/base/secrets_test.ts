@@ -3,7 +3,7 @@ import { ExitError } from "../../lib/base/errors.ts";
 import { Secret } from "../../lib/base/secrets.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
-Deno.test("a secret comes from a file without its line break, and anew when the file has changed", async () => {
+Deno.test("a secret comes from a file without its line break, and again after the file changed", async () => {
   await using dir = new TempDir();
   const path = dir.file("token");
   Deno.writeTextFileSync(path, "t0 k+n=\n");
@@ -17,13 +17,13 @@ Deno.test("a secret comes from a file without its line break, and anew when the 
   assert.equal(secret.value, "second");
 });
 
-Deno.test("a secret that is given by itself stays", () => {
+Deno.test("a secret that is given as a text stays", () => {
   const secret = new Secret("given", "", "plugins.x.token_file");
   assert.equal(secret.refresh(), undefined);
   assert.equal(secret.value, "given");
 });
 
-Deno.test("a file without a secret in it is an error of the configuration, which does not show what is in it", async () => {
+Deno.test("a file without a secret is a configuration error, which does not show the content of the file", async () => {
   await using dir = new TempDir();
   const path = dir.file("token");
   const refused = (pattern: RegExp) =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { formatSize, parseSize } from "../../lib/base/size.ts";
 
-Deno.test("sizes are read with binary and decimal units, and without one", () => {
+Deno.test("parseSize accepts binary and decimal units, and none", () => {
   const cases: [string, number | undefined][] = [
     ["0", 0],
     ["4096", 4096],
@@ -22,7 +22,7 @@ Deno.test("sizes are read with binary and decimal units, and without one", () =>
   for (const [text, bytes] of cases) assert.equal(parseSize(text), bytes, text);
 });
 
-Deno.test("sizes are written so that they are read back the same", () => {
+Deno.test("formatSize writes what parseSize reads back", () => {
   for (
     const [bytes, text] of [[0, "0"], [1024, "1KiB"], [1000, "1000"], [16_777_216, "16MiB"], [
       2 ** 40,

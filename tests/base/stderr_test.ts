@@ -30,7 +30,7 @@ function fail(error: Error): () => never {
 
 const FULL = new Error("No space left on device (os error 28)");
 
-Deno.test("at first lines are written at once, also by a target that takes a few bytes at a time", () => {
+Deno.test("lines are written at once before queue(), even if the target takes a few bytes at a time", () => {
   const target = new Target();
   const writer = new LineWriter(target);
   target.next = (bytes) => Math.min(3, bytes.length);
@@ -41,7 +41,7 @@ Deno.test("at first lines are written at once, also by a target that takes a few
   assert.equal(writer.takeLost(), 1);
 });
 
-Deno.test("queued lines are written in order, and whole", async () => {
+Deno.test("queued lines are written in order and completely", async () => {
   const target = new Target();
   const writer = new LineWriter(target);
   writer.queue();
@@ -53,7 +53,7 @@ Deno.test("queued lines are written in order, and whole", async () => {
   assert.equal(writer.takeLost(), 0);
 });
 
-Deno.test("a target that takes nothing for long costs lines beyond a bound, which are counted, and never a wait", async () => {
+Deno.test("a target that takes nothing costs the lines beyond a bound, which are counted, and nobody waits for it", async () => {
   const target = new Target();
   const writer = new LineWriter(target);
   writer.queue();
@@ -73,7 +73,7 @@ Deno.test("a target that takes nothing for long costs lines beyond a bound, whic
   assert.equal(writer.takeLost(), 0);
 });
 
-Deno.test("a line that fails is lost alone; half a line is ended before the next one", async () => {
+Deno.test("a failed write loses one line, and half a line ends before the next one", async () => {
   const target = new Target();
   const writer = new LineWriter(target);
   writer.queue();
@@ -92,7 +92,7 @@ Deno.test("a line that fails is lost alone; half a line is ended before the next
   assert.equal(writer.takeLost(), 2);
 });
 
-Deno.test("a pipe that is full and does not make the writer wait is tried again", async () => {
+Deno.test("a write to a full non-blocking pipe is retried", async () => {
   const target = new Target();
   const writer = new LineWriter(target);
   writer.queue();
@@ -103,7 +103,7 @@ Deno.test("a pipe that is full and does not make the writer wait is tried again"
   assert.deepEqual([target.text, tries, writer.takeLost()], ["a line\n", 2, 0]);
 });
 
-Deno.test("the log says how many lines were lost before its next line", async () => {
+Deno.test("the log reports lost lines with its next line", async () => {
   const target = new Target();
   const writer = new LineWriter(target);
   writer.queue();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { editDistance, nearest } from "../../lib/base/suggest.ts";
 
-Deno.test("nearest finds slips of the keyboard and nothing else", () => {
+Deno.test("nearest finds typing errors and nothing else", () => {
   const names = ["relay-client", "relay-server", "csv", "procfs"];
   assert.equal(nearest("relay-cleint", names), "relay-client");
   assert.equal(nearest("relay_server", names), "relay-server");

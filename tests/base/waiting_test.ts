@@ -31,7 +31,7 @@ Deno.test("a wait ends when it is woken, when its time is over, or when the sign
   wakeup.wake();
 });
 
-Deno.test("a wait of no time, of less, or for a signal that was aborted before is over at once", async () => {
+Deno.test("a wait ends at once if its time is zero or negative, or if its signal is already aborted", async () => {
   const wakeup = new Wakeup();
   await wakeup.wait(0);
   await wakeup.wait(-5);
@@ -39,7 +39,7 @@ Deno.test("a wait of no time, of less, or for a signal that was aborted before i
   assert.equal(wakeup.isAwaited, false);
 });
 
-Deno.test("a wait that is longer than a timer can be does not end at once", async () => {
+Deno.test("a wait that exceeds the longest timer does not end at once", async () => {
   const wakeup = new Wakeup();
   const waiting = wakeup.wait(2 ** 40);
   await tick();
@@ -53,7 +53,7 @@ const HOOKS = ["setTimeout", "clearTimeout"] as const;
 /** Where each of a hook's first calls does something else. */
 const CALLS = 3;
 
-Deno.test("whatever runs while a wait begins or ends, who waits can be woken", async () => {
+Deno.test("whatever runs while a wait begins or ends, the waiting caller can be woken", async () => {
   const real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
   // At each of the calls of both hooks: nothing, a wake, a wake and the next wait, an abort.
   const actions = 4;
@@ -103,13 +103,13 @@ Deno.test("whatever runs while a wait begins or ends, who waits can be woken", a
   assert.ok(waits > 4096, `${waits}`);
 });
 
-Deno.test("within says whether a promise was in time, and throws what it rejects with", async () => {
+Deno.test("within tells whether a promise was in time, and throws its error", async () => {
   assert.equal(await within(Promise.resolve("done"), 60_000), true);
   assert.equal(await within(new Promise(() => {}), 1), false);
   await assert.rejects(within(Promise.reject(new Error("broken")), 60_000), { message: "broken" });
 });
 
-Deno.test("untilAborted resolves when the signal is aborted, also if it was before", async () => {
+Deno.test("untilAborted resolves when the signal is aborted, or at once if it already is", async () => {
   await untilAborted(AbortSignal.abort());
   const stop = new AbortController();
   let over = false;
@@ -120,7 +120,7 @@ Deno.test("untilAborted resolves when the signal is aborted, also if it was befo
   await waiting;
 });
 
-Deno.test("unlessAborted says whether the promise has resolved, and throws what it rejects with", async () => {
+Deno.test("unlessAborted tells whether the promise resolved, and throws its error", async () => {
   const { signal } = new AbortController();
   assert.equal(await unlessAborted(Promise.resolve(), signal), true);
   await assert.rejects(unlessAborted(Promise.reject(new Error("broken")), signal), { message: "broken" });
@@ -131,7 +131,7 @@ Deno.test("unlessAborted says whether the promise has resolved, and throws what 
   assert.equal(await waiting, false);
 });
 
-Deno.test("onAbort calls when the signal is aborted, at once if it is already, and never after its disposal", () => {
+Deno.test("onAbort calls the action on abort, at once if the signal is already aborted, and never after its disposal", () => {
   let calls = 0;
   const count = () => void calls++;
   onAbort(AbortSignal.abort(), count);
@@ -146,7 +146,7 @@ Deno.test("onAbort calls when the signal is aborted, at once if it is already, a
   assert.equal(calls, 2);
 });
 
-Deno.test("a time limit aborts when it is over, or with the outer signal, and not after its disposal", async () => {
+Deno.test("a time limit aborts after its time or with the outer signal, and not after its disposal", async () => {
   {
     using limit = new TimeLimit(1, new AbortController().signal);
     await untilAborted(limit.signal);
@@ -164,7 +164,7 @@ Deno.test("a time limit aborts when it is over, or with the outer signal, and no
   assert.equal(disposed.signal.aborted, false);
 });
 
-Deno.test("closing quietly does not mind what is closed, or is not there", () => {
+Deno.test("closeQuietly ignores what is already closed or missing", () => {
   let closed = 0;
   closeQuietly({ close: () => void closed++ });
   closeQuietly({

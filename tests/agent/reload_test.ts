@@ -153,27 +153,38 @@ Deno.test("an agent hands a plugin its configuration with the live keys alone ch
   assert.equal(await done, 0);
 });
 
-/** The paths of all keys that are live. */
-function liveKeys(key: AnyKey, path: string[] = [], inherited = false): string[] {
+/** The paths of all keys, and whether each one is live. */
+function allKeys(key: AnyKey, path: string[] = [], inherited = false): [path: string, isLive: boolean][] {
   const isLive = inherited || key.live === true;
   if (key.keys) {
-    return Object.entries(key.keys).flatMap(([name, inner]) => liveKeys(inner, [...path, name], isLive));
+    return Object.entries(key.keys).flatMap(([name, inner]) => allKeys(inner, [...path, name], isLive));
   }
-  return isLive ? [formatPath(path)] : [];
+  return [[formatPath(path), isLive]];
+}
+
+/** Whether a name stands for a key: `plugins.*.poll_interval` for those of all plugins, `journal.*` for all below. */
+function covers(name: string, key: string): boolean {
+  if (name.endsWith(".*")) return key.startsWith(name.slice(0, -1));
+  const parts = key.split(".");
+  const wanted = name.split(".");
+  return parts.length === wanted.length && wanted.every((part, i) => part === "*" || part === parts[i]);
 }
 
 Deno.test("docs/operations.md names the keys that are taken over, and the example says it of each", () => {
-  const found = [general as AnyKey, ...plugins.map(({ config }) => config)].flatMap((key, i) =>
-    liveKeys(key, i === 0 ? [] : ["plugins", plugins[i - 1].name])
+  const keys = [general as AnyKey, ...plugins.map(({ config }) => config)].flatMap((key, i) =>
+    allKeys(key, i === 0 ? [] : ["plugins", plugins[i - 1].name])
   );
-  assert.ok(found.length > 10, found.join(" "));
+  const live = keys.filter(([, isLive]) => isLive).map(([path]) => path);
+  assert.ok(live.length > 10, live.join(" "));
   const docs = Deno.readTextFileSync(new URL("../../docs/operations.md", import.meta.url));
   const [, rows] = docs.match(/^\| reloadable .*?\n\|[ -|]*\n((?:\|.*\n)+)/m)!;
   const named = [...rows.matchAll(/`([^`]+)`/g)].map(([, name]) => name);
-  const covers = (name: string, key: string) =>
-    name.endsWith(".*") ? key.startsWith(name.slice(0, -1)) : key === name;
-  for (const key of found) assert.ok(named.some((name) => covers(name, key)), `${key} is not in the docs`);
-  for (const name of named) assert.ok(found.some((key) => covers(name, key)), `${name} is not reloadable`);
+  for (const key of live) assert.ok(named.some((name) => covers(name, key)), `${key} is not in the docs`);
+  for (const name of named) {
+    const meant = keys.filter(([path]) => covers(name, path));
+    assert.ok(meant.length > 0, `${name}: there is no such key`);
+    for (const [path, isLive] of meant) assert.ok(isLive, `${name}: ${path} is not reloadable`);
+  }
   const example = Deno.readTextFileSync(new URL("../../config.example.toml", import.meta.url));
   assert.ok(example.match(/Reloadable\./g)!.length > 5);
 });

@@ -134,10 +134,12 @@ export const COMMANDS: readonly CommandDeclaration[] = [
   {
     name: "query",
     argument: "SQL",
-    summary: "Run an SQL statement on the database of the sqlite output, or print a summary of it.",
+    summary:
+      "Print points of the sqlite output's database, run an SQL statement on it, or print a summary of it.",
     description:
-      "Changes nothing, and works while the agent runs. The table measurements has a row for each point. On a terminal " +
-      "the result is a table, otherwise CSV. - reads the statement from standard input.",
+      "Changes nothing, and works while the agent runs. --metric, --host, --since and --every print points without SQL. The " +
+      "view measurements has a row for each point. On a terminal the result is a table, otherwise CSV. - reads the " +
+      "statement from standard input.",
   },
   {
     name: "systemd-unit",
@@ -243,6 +245,20 @@ export const FLAGS: readonly FlagDeclaration[] = [
     commands: ["query"],
     doc:
       "The SQLite database. Default: the one that the configuration names, or the one in a state directory.",
+  },
+  {
+    name: "metric",
+    value: "PATTERN",
+    commands: ["query"],
+    doc: "Print points of metrics with such names: 'rapl*'.",
+  },
+  { name: "host", value: "PATTERN", commands: ["query"], doc: "Print points of such hosts: 'node-*'." },
+  { name: "since", value: "AGE", commands: ["query"], doc: "Print points that are not older than this: 1h." },
+  {
+    name: "every",
+    value: "TIME",
+    commands: ["query"],
+    doc: "Print the mean, lowest and highest value of each series in each such span of time: 1m.",
   },
   {
     name: "format",

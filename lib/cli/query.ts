@@ -7,6 +7,7 @@ import { formatSize } from "../base/size.ts";
 import { PROGRAM } from "./declarations.ts";
 import type { CommandLine } from "./parse.ts";
 import { findDatabase, openDatabase } from "./query_database.ts";
+import { selectionOf } from "./query_selection.ts";
 import { type Cell, type Format, render, type Row } from "./rows.ts";
 import type { Surroundings } from "./world.ts";
 
@@ -19,7 +20,8 @@ const MAX_NAMED = 20;
  * @throws {ExitError} 64 when the statement is wrong, 69 when there is no database to read.
  */
 export async function query(line: CommandLine, world: Surroundings): Promise<number> {
-  const sql = line.argument === "-" ? statementOf(await world.stdin()) : line.argument;
+  const selection = selectionOf(line);
+  const sql = selection?.sql ?? (line.argument === "-" ? statementOf(await world.stdin()) : line.argument);
   const format = line.value("format") as Format | undefined;
   const path = await findDatabase(line, world);
   const db = await openDatabase(path);
@@ -34,7 +36,7 @@ export async function query(line: CommandLine, world: Surroundings): Promise<num
     try {
       const columns = statement.columns().map(({ name }) => name);
       if (columns.length === 0) statement.run();
-      else print(render(columns, rowsOf(db, statement), layout), world);
+      else print(render(columns, rowsOf(db, statement, selection?.values), layout), world);
     } catch (error) {
       throw sqlError(error);
     }
@@ -87,11 +89,15 @@ function prepare(db: DatabaseSync, sql: string): StatementSync {
 }
 
 /** The rows of a statement, one at a time. */
-function* rowsOf(db: DatabaseSync, statement: StatementSync): Generator<Row> {
+function* rowsOf(
+  db: DatabaseSync,
+  statement: StatementSync,
+  values: readonly (string | bigint)[] = [],
+): Generator<Row> {
   // An error ends Deno's iterator as if there were no more rows. Running an empty statement always fails, with the last
   // message of the connection: "not an error" if all rows were read.
   const probe = db.prepare("");
-  yield* statement.iterate() as unknown as Iterable<Row>;
+  yield* statement.iterate(...values) as unknown as Iterable<Row>;
   try {
     probe.run();
   } catch (error) {

@@ -4,10 +4,13 @@ import { DatabaseSync } from "node:sqlite";
 import { render, type Row } from "../../lib/cli/rows.ts";
 import type { StateBase } from "../../lib/agent/state_directory.ts";
 import { main } from "../../lib/cli.ts";
+import { seriesOf } from "../../lib/points/measurement.ts";
 import { Gathering, Known, newColumns } from "../../lib/outputs/sqlite/gather.ts";
 import { Store } from "../../lib/outputs/sqlite/store.ts";
 import { linux, namespaces, needs } from "../kit/needs.ts";
 import { cpuSeconds, peakMemory, PROGRAM, runProgram } from "../kit/process.ts";
+import { metricOf } from "../kit/decode.ts";
+import { batchOf } from "../kit/points.ts";
 import { sessionBatches } from "../kit/session.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
@@ -382,4 +385,95 @@ Deno.test("a statement from standard input must be UTF-8", async () => {
   });
   assert.equal(code, 64);
   assert.match(err, /^Cannot read the statement: byte 0xe9 is not UTF-8/);
+});
+
+Deno.test("points are printed without SQL, by metric, host and time, and as means", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  const now = Math.floor(Date.now() / 60_000) * 60;
+  {
+    using store = new Store({ path, synchronous: "normal", keepMs: Infinity });
+    const known = new Known();
+    known.begin(Date.now());
+    const gathering = new Gathering(known, newColumns(100));
+    const rows = ["node-1", "node-2"].flatMap((host, h) =>
+      ["rapl_energy", "rapl_power", "mem_free"].flatMap((name, m) => {
+        const series = seriesOf(metricOf(name, m === 2 ? "u64" : "f64", { base: "J", prefix: "" }), {
+          resourceKind: "cpu_package",
+          resourceId: "0",
+          attributes: [["relay_client", host], ["job", "one"]],
+        });
+        return [-7200, -120, -90, -60].map((seconds, i) =>
+          [series, 100 * h + 10 * m + i, now + seconds, 500_000_000] as [
+            typeof series,
+            number,
+            number,
+            number,
+          ]
+        );
+      })
+    );
+    gathering.add(batchOf(rows), 0);
+    store.write(gathering.group(null, false));
+  }
+  const ask = async (...args: string[]) => {
+    const { code, out, err } = await query(["--database", path, "--format", "json", ...args]);
+    assert.equal(code, 0, err);
+    return JSON.parse(out) as Record<string, unknown>[];
+  };
+  const energy = await ask("--metric", "rapl*", "--host", "node-1", "--since", "1h");
+  assert.deepEqual(energy.map(({ metric, value }) => [metric, value]).sort(), [
+    ["rapl_energy", 1],
+    ["rapl_energy", 2],
+    ["rapl_energy", 3],
+    ["rapl_power", 11],
+    ["rapl_power", 12],
+    ["rapl_power", 13],
+  ]);
+  const time = (seconds: number) =>
+    new Date(1000 * (now + seconds)).toISOString().slice(0, 19).replace("T", " ");
+  assert.deepEqual(energy[0], {
+    time: `${time(-120)}.500`,
+    value: 1,
+    host: "node-1",
+    metric: "rapl_energy",
+    unit: "J",
+    resource: "cpu_package 0",
+    consumer: "local_machine",
+    attributes: '{"job":"one"}',
+  });
+  assert.equal((await ask("--metric", "mem_free")).length, 8);
+  assert.equal((await ask("--since", "1d")).length, 24);
+  const means = await ask("--metric", "mem_free", "--host", "node-2", "--since", "1h", "--every", "1m");
+  assert.deepEqual(
+    means.map(({ time, mean, lowest, highest, points }) => [time, mean, lowest, highest, points]),
+    [
+      [time(-120), 121.5, 121, 122, 2],
+      [time(-60), 123, 123, 123, 1],
+    ],
+  );
+  const table = await query(
+    ["--database", path, "--metric", "mem_free", "--host", "node-2", "--every", "1m"],
+    {
+      terminal: true,
+    },
+  );
+  assert.match(
+    table.out,
+    /^time +mean +lowest +highest +points +host +metric +unit +resource +consumer +attributes/,
+  );
+});
+
+Deno.test("flags that make no sense are said with what is expected", async () => {
+  await using dir = new TempDir();
+  storeSession(dir.file("m.sqlite"));
+  const fails = async (args: string[], message: RegExp) => {
+    const { code, err } = await query(["--database", dir.file("m.sqlite"), ...args]);
+    assert.equal(code, 64, err);
+    assert.match(err, message);
+  };
+  await fails(["--since", "soon"], /--since soon: /);
+  await fails(["--every", "10ms", "--metric", "x"], /--every: expected whole seconds/);
+  await fails(["--every", "0s"], /--every: expected whole seconds/);
+  await fails(["--host", "a", "SELECT 1"], /--host cannot be used with a statement/);
 });

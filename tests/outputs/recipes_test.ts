@@ -142,6 +142,12 @@ const ANSWERS: Readonly<Record<string, () => Row[]>> = {
       ({ domain }) => domain!,
       (points) => [sum(values(points))],
     )),
+  "Energy by an attribute, of all time": () =>
+    descending(grouped(
+      week.filter(({ domain }) => domain !== undefined),
+      ({ domain }) => domain!,
+      (points) => [sum(values(points))],
+    )),
   "The processes that used most CPU time": () =>
     descending(grouped(
       week.filter((point) =>

@@ -7,6 +7,7 @@ import { onAbort } from "../../base/waiting.ts";
 import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import { Changes } from "./changes.ts";
 import type { PostgresConfig } from "./config.ts";
+import { HostTimes } from "./hosts.ts";
 import { Lookups } from "./lookups.ts";
 import { quoteIdentifier } from "./names.ts";
 import { Partitions } from "./partitions.ts";
@@ -59,6 +60,8 @@ export class PostgresOutput implements Output {
   readonly #ids: SeriesIds;
   readonly #positions: Positions;
   readonly #sequences: Sequences | null;
+  readonly #clients: Sequences;
+  readonly #hosts: HostTimes;
   readonly #lookups: Lookups | null = null;
   readonly #ending = new AbortController();
   /** Ends the wait for batches. */
@@ -89,6 +92,8 @@ export class PostgresOutput implements Output {
     this.#positions = new Positions(this.#schema);
     this.#groupPoints = config.batch_size;
     const stored = context.acknowledges === "stored";
+    this.#clients = new Sequences(this.#schema);
+    this.#hosts = new HostTimes(this.#schema);
     this.#sequences = stored ? new Sequences(this.#schema) : null;
     if (stored) {
       this.#lookups = new Lookups(() => this.#kick?.abort());
@@ -153,6 +158,7 @@ export class PostgresOutput implements Output {
     await changes.note(session);
     this.#ids.forget();
     this.#sequences?.forget();
+    this.#clients.forget();
     const partitions = new Partitions(tables, log);
     await partitions.load(session);
     await this.#resume(reader, session);
@@ -169,7 +175,9 @@ export class PostgresOutput implements Output {
       changes,
       partitions,
       positions: this.#positions,
+      clients: this.#clients,
       sequences: this.#sequences,
+      hosts: this.#hosts,
       deadLetters,
       timeoutMs,
     });

@@ -84,8 +84,13 @@ export async function deleteOld(
          LIMIT ${SERIES_CHUNK} FOR UPDATE SKIP LOCKED)`,
     );
     deleted.series += rowCount ?? 0;
-    if ((rowCount ?? 0) < SERIES_CHUNK) return deleted;
+    if ((rowCount ?? 0) < SERIES_CHUNK) break;
   }
+  await session.query(
+    `DELETE FROM ${schema}.host_times h WHERE last < ${cutoff}
+       AND NOT EXISTS (SELECT FROM ${schema}.series s WHERE s.relay_client = h.name)`,
+  );
+  return deleted;
 }
 
 /** The time now, in ms since the epoch: of two clocks, that of this host and that of the database, the one behind. */

@@ -6,6 +6,7 @@ import type { Logger } from "../../base/log.ts";
 import { changesTable, changeTriggers, lockOf, protectIds } from "./changes.ts";
 import { quoteIdentifier, quoteLiteral } from "./names.ts";
 import type { Session } from "./session.ts";
+import { VIEWS, viewsOf } from "./views.ts";
 import { describe, INSUFFICIENT_PRIVILEGE, sqlstateOf } from "./sqlstate.ts";
 
 /** Version of the tables. Raise it with a step in {@linkcode MIGRATIONS} that leads to it. */
@@ -74,6 +75,14 @@ CREATE TABLE IF NOT EXISTS ${schema}.clients (
   sequence bigint NOT NULL,
   changed_at timestamptz NOT NULL
 ) WITH (fillfactor = 50);
+CREATE TABLE IF NOT EXISTS ${schema}.host_times (
+  name text NOT NULL,
+  journal uuid NOT NULL,
+  first timestamptz NOT NULL,
+  last timestamptz NOT NULL,
+  contact timestamptz NOT NULL,
+  PRIMARY KEY (name, journal)
+) WITH (fillfactor = 50);
 `;
 
 /** Eight-byte columns first: a row of points takes 48 bytes. */
@@ -96,22 +105,10 @@ CREATE TABLE IF NOT EXISTS ${schema}.points ${POINTS};
 CREATE INDEX IF NOT EXISTS points_series_time ON ${schema}.points (series_id, time);
 `;
 
-const viewOf = (schema: string) => `
-CREATE OR REPLACE VIEW ${schema}.measurements AS
-SELECT m.name AS metric, m.unit, p.time, p.value, s.relay_client,
-  s.resource_kind, s.resource_id, s.consumer_kind, s.consumer_id, s.attributes,
-  CASE WHEN m.type = 'u64' THEN coalesce(p.exact, p.value::bigint::numeric(20, 0)) END AS exact_value,
-  extract(epoch FROM date_trunc('second', p.time))::bigint::numeric * 1000000000
-    + extract(microseconds FROM p.time)::bigint % 1000000 * 1000 + p.nanos AS time_ns,
-  p.series_id
-FROM ${schema}.points p
-JOIN ${schema}.series s ON s.id = p.series_id
-JOIN ${schema}.metrics m ON m.id = s.metric_id;
-`;
-
 const NAMES = [
-  ...["schema_version", "changes", "metrics", "series", "journals", "clients", "points", "points_default"],
-  "measurements",
+  ...["schema_version", "changes", "metrics", "series", "journals", "clients", "host_times"],
+  ...["points", "points_default"],
+  ...VIEWS,
 ];
 
 interface Found {
@@ -235,7 +232,7 @@ async function create(session: Session, found: Found, options: TableOptions): Pr
   } else if (missing.includes("points_default")) await session.query(partitionedPoints(schema));
   await session.query(changeTriggers(schema));
   await protectIds(session, schema);
-  await session.query(viewOf(schema));
+  await session.query(viewsOf(schema));
   if (version !== SCHEMA_VERSION) {
     await session.query(`INSERT INTO ${schema}.schema_version (version) VALUES (${SCHEMA_VERSION})`);
   }

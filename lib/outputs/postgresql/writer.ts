@@ -3,6 +3,7 @@ import type { ClientIdentity, ClientRecord } from "../../points/origins.ts";
 import type { DeadLetters } from "../../plugin.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { type Changes, IdsChanged } from "./changes.ts";
+import type { HostTimes } from "./hosts.ts";
 import { clientKey } from "./identity.ts";
 import type { Partitions } from "./partitions.ts";
 import { type JournalRow, PositionChanged, type Positions, type Sequences } from "./positions.ts";
@@ -24,8 +25,11 @@ export interface WriterOptions {
   readonly changes: Changes;
   readonly partitions: Partitions;
   readonly positions: Positions;
+  /** Rows of clients. */
+  readonly clients: Sequences;
   /** `null`: batches of clients are not told apart by their numbers. */
   readonly sequences: Sequences | null;
+  readonly hosts: HostTimes;
   readonly deadLetters: DeadLetters;
   /** The longest that a statement may take, in ms. */
   readonly timeoutMs: number;
@@ -84,8 +88,11 @@ export class Writer {
   ): Promise<Written> {
     const { ids, sequences } = this.#options;
     await ids.resolve(session, batches);
-    const clients = sequences ? this.#clientsOf(batches) : new Map<string, ClientIdentity>();
-    if (clients.size > 0) await sequences!.prepare(session, clients);
+    const { numbered, others } = this.#clientsOf(batches);
+    // Those that do not number their batches have rows as well, for those who read them.
+    if (others.size > 0) await this.#options.clients.prepare(session, others);
+    const clients = sequences ? numbered : new Map<string, ClientIdentity>();
+    if (numbered.size > 0) await (sequences ?? this.#options.clients).prepare(session, numbered);
     const parts = partsOf(batches.map((batch) => ({ batch, start: 0, end: batch.length })));
     await this.#makePartitions(session, parts);
     try {
@@ -112,7 +119,7 @@ export class Writer {
     to: JournalRow,
     careful: boolean,
   ): Promise<Written> {
-    const { schema, changes, positions, sequences, timeoutMs } = this.#options;
+    const { schema, changes, positions, sequences, hosts, timeoutMs } = this.#options;
     const limit = Math.ceil(timeoutMs);
     const begin = [
       "BEGIN",
@@ -147,7 +154,9 @@ export class Writer {
       if (written.duplicates > 0) parts = partsOf(slices);
       end.push(sequences!.raise(stored));
     }
-    end.push("COMMIT");
+    hosts.clear();
+    for (const { batch, start, end } of parts.flat()) hosts.note(batch, start, end);
+    end.push(...hosts.save(to.id), "COMMIT");
     const copy = `COPY ${schema}.points (${COLUMNS}) FROM STDIN (FORMAT binary)`;
     let commit: string[] | undefined;
     for (const [n, part] of parts.entries()) {
@@ -181,13 +190,18 @@ export class Writer {
     return key;
   }
 
-  /** Clients that number their batches, by their keys. */
-  #clientsOf(batches: readonly Batch[]): Map<string, ClientIdentity> {
-    const clients = new Map<string, ClientIdentity>();
+  /** Clients by their keys: those that number their batches, and those that do not. */
+  #clientsOf(batches: readonly Batch[]) {
+    const numbered = new Map<string, ClientIdentity>();
+    const others = new Map<string, ClientIdentity>();
     for (const { origins } of batches) {
-      for (const { client, sequence } of origins) if (sequence > 0) clients.set(this.#key(client), client);
+      for (const { client, sequence } of origins) {
+        // The inputs of this process are no client.
+        if (sequence === 0 && client.name === "") continue;
+        (sequence > 0 ? numbered : others).set(this.#key(client), client);
+      }
     }
-    return clients;
+    return { numbered, others };
   }
 
   /** What is not stored yet. The numbers go up to what will be. */

@@ -211,6 +211,7 @@ onPostgres(
       "a\t3",
       "b\t5",
       "c\t1",
+      "real\t0",
     ]);
   },
 );

@@ -33,10 +33,10 @@ onPostgres(
   async (server) => {
     await using writing = new Writing(server);
     await writing.write(numbered(10));
-    await server.sql("DROP VIEW alumet.measurements; DROP TABLE alumet.points");
+    await server.sql("DROP TABLE alumet.points CASCADE");
     await writing.write(numbered(10, 10));
     assert.equal(await server.value("SELECT count(*) FROM alumet.measurements"), "10");
-    await server.sql("DROP VIEW alumet.measurements; DROP TABLE alumet.series");
+    await server.sql("DROP TABLE alumet.series CASCADE");
     await writing.write(batchOf([[seriesOf(POWER), 1, now()]]));
     assert.equal(await server.value("SELECT count(DISTINCT series_id) FROM alumet.points"), "2");
     assert.equal(

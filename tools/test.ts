@@ -48,6 +48,20 @@ function childrenCpuMs(): number {
   }
 }
 
+/** A folder for what files share: tests/kit/run_directory.ts uses it. What runs there ends when it is removed. */
+async function runDirectory(): Promise<string> {
+  const directory = await Deno.makeTempDir({ prefix: "alumet-relay-run-" });
+  // A database does not run as root, and has its files in it.
+  await Deno.chmod(directory, 0o755);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      Deno.removeSync(directory, { recursive: true });
+      Deno.exit(signal === "SIGINT" ? 130 : 143);
+    });
+  }
+  return directory;
+}
+
 async function main(args: string[]): Promise<number> {
   const options = parseArgs(args, {
     string: ["jobs", "filter", "junit-path"],
@@ -64,17 +78,19 @@ async function main(args: string[]): Promise<number> {
   const more = options.filter === undefined ? [] : [`--filter=${options.filter}`];
 
   const began = performance.now();
+  const directory = await runDirectory();
   const waiting = files.values();
   const outcomes: Outcome[] = [];
   await Promise.all(Array.from({ length: jobs }, async () => {
     // They share the iterator: each takes the next file.
     for (const file of waiting) {
-      const outcome = await runFile(file, more);
+      const outcome = await runFile(file, { more, runDirectory: directory });
       outcomes.push(outcome);
       print(outcome);
     }
   }));
 
+  await Deno.remove(directory, { recursive: true });
   const path = options["junit-path"];
   if (path !== undefined) await Deno.writeTextFile(path, merged(outcomes.map(({ report }) => report)));
   const counts = countsOf(outcomes);

@@ -6,7 +6,8 @@ import { metricOf } from "../kit/decode.ts";
 import { needs } from "../kit/needs.ts";
 import { numbered } from "../kit/points.ts";
 import { freePort } from "../kit/ports.ts";
-import { Postgres, postgres } from "../kit/postgres.ts";
+import { Postgres } from "../kit/postgres.ts";
+import { postgres } from "../kit/postgres_programs.ts";
 import { peakMemory, Program, runProgram } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 

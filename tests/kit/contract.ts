@@ -58,7 +58,8 @@ export interface Target {
   readonly except?: Readonly<Partial<Record<CaseName, string>>>;
   /** What must be installed. */
   readonly needs?: readonly Need[];
-  fresh(): Promise<Instance>;
+  /** @param breaks The case stops, slows down or otherwise troubles it: it must share nothing with another one. */
+  fresh(breaks: boolean): Promise<Instance>;
 }
 
 export type CaseName = typeof CASES[number]["name"];

@@ -1,111 +1,71 @@
-/** A PostgreSQL server of a test's own: a cluster in a temporary folder, on a port of 127.0.0.1, stopped by the test. */
-import type { Need } from "./needs.ts";
+/**
+ * PostgreSQL for tests: a database of a test's own on the server of the run, or a server of its own, which it may break.
+ * Each server is a cluster in a temporary folder, on a port of 127.0.0.1.
+ */
 import { freePort } from "./ports.ts";
+import {
+  PROGRAMS,
+  runCommand,
+  SETTINGS,
+  SUPERUSER,
+  templateData,
+  unprivileged,
+} from "./postgres_programs.ts";
+import { madeOnce, runDirectory } from "./run_directory.ts";
 import { TempDir } from "./temp_dir.ts";
-import { atMost, PATIENCE_MS, pause } from "./waiting.ts";
+import { PATIENCE_MS, pause, until } from "./waiting.ts";
 
-/** PostgreSQL does not run as root: then as this user, which its Debian package has made. */
-const USER = "postgres";
-const SUPERUSER = "postgres";
-const SETTINGS = {
-  // What is tested are processes that die, not machines.
-  fsync: "off",
-  full_page_writes: "off",
-  shared_buffers: "16MB",
-  max_connections: "40",
-  logging_collector: "off",
-  // What a test changes is seen soon.
-  autovacuum: "off",
-};
+/** A database of a test's own, whose owner `alumet` logs in without a password. */
+export abstract class Database implements AsyncDisposable {
+  constructor(
+    readonly port: number,
+    /** The folder of the server's socket. */
+    readonly socketDirectory: string,
+    /** The name of the database. */
+    readonly database: string,
+  ) {}
 
-/** The folder of its programs: what the environment variable POSTGRES_BIN says, else the newest of Debian's. */
-function findPrograms(): string | undefined {
-  const given = Deno.env.get("POSTGRES_BIN");
-  if (given) return given;
-  const root = "/usr/lib/postgresql";
-  try {
-    const versions = [...Deno.readDirSync(root)].map(({ name }) => name).sort((a, b) =>
-      Number(b) - Number(a)
-    );
-    return versions.map((version) => `${root}/${version}/bin`).find((path) => {
-      try {
-        return Deno.statSync(`${path}/initdb`).isFile && Deno.statSync(`${path}/postgres`).isFile;
-      } catch {
-        return false;
-      }
-    });
-  } catch {
-    return undefined;
+  /** Runs SQL with psql, as the superuser, and returns its rows: columns are separated by tabs. */
+  async sql(text: string, database = this.database): Promise<string[]> {
+    const connection = ["-h", this.socketDirectory, "-p", String(this.port), "-U", SUPERUSER, "-d", database];
+    const flags = ["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-"];
+    const output = await runCommand([`${PROGRAMS}/psql`, [...connection, ...flags]], text);
+    return output === "" ? [] : output.replace(/\n$/, "").split("\n");
   }
-}
 
-const PROGRAMS = findPrograms();
-const isRoot = Deno.uid() === 0;
-
-function userExists(): boolean {
-  return Deno.readTextFileSync("/etc/passwd").split("\n").some((line) => line.startsWith(`${USER}:`));
-}
-
-export const postgres: Need = () => {
-  if (!PROGRAMS) return "needs PostgreSQL (the packages postgresql and postgresql-client)";
-  return isRoot && !userExists()
-    ? `needs the user ${USER}, since PostgreSQL does not run as root`
-    : undefined;
-};
-
-/** Whether TimescaleDB can be loaded: Debian does not have it. */
-export const hasTimescale = PROGRAMS !== undefined && (() => {
-  try {
-    const shared = PROGRAMS.replace(/\/lib\/postgresql\/(\d+)\/bin$/, "/share/postgresql/$1");
-    return Deno.statSync(`${shared}/extension/timescaledb.control`).isFile;
-  } catch {
-    return false;
+  /** One value. */
+  async value(text: string, database?: string): Promise<string> {
+    return (await this.sql(text, database))[0];
   }
-})();
 
-/** The command as a user that PostgreSQL runs as. */
-function unprivileged(...command: string[]): [string, string[]] {
-  if (!isRoot) return [command[0], command.slice(1)];
-  return ["setpriv", ["--reuid", USER, "--regid", USER, "--clear-groups", "--", ...command]];
-}
-
-async function run(command: [string, string[]], input?: string): Promise<string> {
-  const child = new Deno.Command(command[0], {
-    args: command[1],
-    stdin: input === undefined ? "null" : "piped",
-    stdout: "piped",
-    stderr: "piped",
-    env: { LC_ALL: "C", PGCONNECT_TIMEOUT: "10" },
-  }).spawn();
-  if (input !== undefined) {
-    // One that ends before it has read everything says why.
-    void new Blob([input]).stream().pipeTo(child.stdin).catch(() => {});
+  /** Waits until the server takes connections. `log` is for the message if it does not. */
+  protected async answers(log: () => string): Promise<void> {
+    const isThere = () => this.sql("SELECT 1", "postgres").then(() => true, () => false);
+    await until(isThere, PATIENCE_MS, () => `PostgreSQL answers: ${log()}`);
   }
-  const output = atMost(PATIENCE_MS, child.output(), () => `the end of ${command.flat().join(" ")}`);
-  const { success, stdout, stderr } = await output.catch((error) => {
-    child.kill("SIGKILL");
-    throw error;
-  });
-  if (!success) throw new Error(`${command.flat().join(" ")}: ${new TextDecoder().decode(stderr)}`);
-  return new TextDecoder().decode(stdout);
+
+  abstract [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** An initialised folder, made once for all tests of a file. */
-let template: Promise<TempDir> | null = null;
+/** Puts the data of a new server into a folder. */
+async function prepare(directory: string): Promise<void> {
+  const data = `${directory}/data`;
+  const template = await templateData();
+  await Deno.chmod(directory, 0o777);
+  await runCommand(unprivileged("cp", "-r", template, data));
+  await runCommand(unprivileged("chmod", "0700", data));
+}
 
-async function makeTemplate(): Promise<TempDir> {
-  const directory = new TempDir();
-  await Deno.chmod(directory.path, 0o777);
-  const data = directory.file("data");
-  await run(
-    unprivileged(
-      `${PROGRAMS}/initdb`,
-      ...["--pgdata", data, "--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--no-locale"],
-      "--no-sync",
-    ),
-  );
-  globalThis.addEventListener("unload", () => Deno.removeSync(directory.path, { recursive: true }));
-  return directory;
+/** What runs a server whose data and socket are in that folder. */
+function serverCommand(directory: string, port: number, settings: Record<string, string>): string[] {
+  const all = {
+    ...settings,
+    port: String(port),
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: directory,
+  };
+  const options = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  return [`${PROGRAMS}/postgres`, "-D", `${directory}/data`, ...options];
 }
 
 function processes(): { pid: number; parent: number }[] {
@@ -121,26 +81,23 @@ function processes(): { pid: number; parent: number }[] {
   return list;
 }
 
-/** One server. */
-export class Postgres implements AsyncDisposable {
-  readonly port = freePort();
+/** A server of a test's own. */
+export class Postgres extends Database {
   readonly #directory: TempDir;
   readonly #settings: Record<string, string>;
   #holder: Deno.ChildProcess | null = null;
 
   private constructor(directory: TempDir, settings: Record<string, string>) {
+    super(freePort(), directory.path, "alumet");
     this.#directory = directory;
     this.#settings = settings;
   }
 
   /** Starts a new server with the database `alumet`, whose owner `alumet` logs in without a password. */
   static async create(settings: Record<string, string> = {}): Promise<Postgres> {
-    const from = (await (template ??= makeTemplate())).file("data");
     const directory = new TempDir();
     try {
-      await Deno.chmod(directory.path, 0o777);
-      await run(unprivileged("cp", "-r", from, directory.file("data")));
-      await run(unprivileged("chmod", "0700", directory.file("data")));
+      await prepare(directory.path);
       const server = new Postgres(directory, { ...SETTINGS, ...settings });
       await server.start();
       await server.sql("CREATE ROLE alumet LOGIN", "postgres");
@@ -157,18 +114,13 @@ export class Postgres implements AsyncDisposable {
     return this.#directory.file(name);
   }
 
-  /** The folder of its socket. */
-  get socketDirectory(): string {
-    return this.#directory.path;
-  }
-
   get data(): string {
     return this.file("data");
   }
 
   /** Writes a file that only the server's user can read. */
   async give(name: string, text: string): Promise<string> {
-    await run(unprivileged("sh", "-c", 'umask 077 && cat > "$0"', this.file(name)), text);
+    await runCommand(unprivileged("sh", "-c", 'umask 077 && cat > "$0"', this.file(name)), text);
     return this.file(name);
   }
 
@@ -182,30 +134,20 @@ export class Postgres implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const settings = {
-      ...this.#settings,
-      port: String(this.port),
-      listen_addresses: "127.0.0.1",
-      unix_socket_directories: this.#directory.path,
-    };
-    const options = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     // It does not outlive the tests, whatever becomes of them: its standard input is closed then.
     const script = '"$@" </dev/null >>"$0" 2>&1 & p=$!; cat >/dev/null; kill -QUIT $p 2>/dev/null; wait';
     const [program, args] = unprivileged(
-      ...["sh", "-c", script, this.file("log"), `${PROGRAMS}/postgres`, "-D", this.data, ...options],
+      ...[
+        "sh",
+        "-c",
+        script,
+        this.file("log"),
+        ...serverCommand(this.socketDirectory, this.port, this.#settings),
+      ],
     );
     this.#holder = new Deno.Command(program, { args, stdin: "piped", stdout: "null", stderr: "null" })
       .spawn();
-    const deadline = performance.now() + PATIENCE_MS;
-    while (true) {
-      try {
-        await this.sql("SELECT 1", "postgres");
-        return;
-      } catch (error) {
-        if (performance.now() > deadline) throw new Error(`It does not start: ${this.log}`, { cause: error });
-        await pause(20);
-      }
-    }
+    await this.answers(() => this.log);
   }
 
   /** Kills all of its processes, as a crash does. */
@@ -238,19 +180,6 @@ export class Postgres implements AsyncDisposable {
     await holder?.status;
   }
 
-  /** Runs SQL with psql, as the superuser, and returns its rows: columns are separated by tabs. */
-  async sql(text: string, database = "alumet"): Promise<string[]> {
-    const connection = ["-h", this.socketDirectory, "-p", String(this.port), "-U", SUPERUSER, "-d", database];
-    const flags = ["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-"];
-    const output = await run([`${PROGRAMS}/psql`, [...connection, ...flags]], text);
-    return output === "" ? [] : output.replace(/\n$/, "").split("\n");
-  }
-
-  /** One value. */
-  async value(text: string, database?: string): Promise<string> {
-    return (await this.sql(text, database))[0];
-  }
-
   /** Changes settings of the running server, and waits until they hold. */
   async set(settings: Record<string, string | null>): Promise<void> {
     for (const [name, value] of Object.entries(settings)) {
@@ -263,7 +192,7 @@ export class Postgres implements AsyncDisposable {
     await pause(50);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  override async [Symbol.asyncDispose](): Promise<void> {
     if (this.#holder) {
       this.freeze(false);
       this.#signalAll("SIGKILL");
@@ -271,4 +200,63 @@ export class Postgres implements AsyncDisposable {
     }
     await this.#directory[Symbol.asyncDispose]();
   }
+}
+
+/** A database on the server of the run, which all files share; on a server of its own where a file runs by itself. */
+export async function freshDatabase(): Promise<Database> {
+  if (!runDirectory) return await Postgres.create();
+  const { port, directory } = await madeOnce(
+    runDirectory,
+    "postgres",
+    () => RunServer.start(`${runDirectory}/postgres`),
+  );
+  return await RunDatabase.create(port, directory);
+}
+
+class RunDatabase extends Database {
+  static async create(port: number, directory: string): Promise<RunDatabase> {
+    const database = new RunDatabase(port, directory, `alumet_${crypto.randomUUID().replaceAll("-", "")}`);
+    await database.sql(`CREATE DATABASE ${database.database} OWNER alumet`, "postgres");
+    return database;
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await this.sql(`DROP DATABASE ${this.database} WITH (FORCE)`, "postgres");
+  }
+}
+
+/** The server of the run. It ends when the folder of the run is gone. */
+class RunServer extends Database {
+  static async start(directory: string): Promise<{ port: number; directory: string }> {
+    await Deno.mkdir(directory);
+    await prepare(directory);
+    const server = new RunServer(freePort(), directory, "postgres");
+    const script = '"$@" </dev/null >>"$0" 2>&1 & p=$!; ' +
+      'while [ -e "$0" ]; do sleep 0.5; done; kill -QUIT $p 2>/dev/null; wait';
+    const log = `${directory}/log`;
+    await Deno.writeTextFile(log, "");
+    await Deno.chmod(log, 0o666);
+    // In a session of its own, so that it goes on when the process of this file ends.
+    const [program, args] = unprivileged(
+      "sh",
+      "-c",
+      script,
+      log,
+      ...serverCommand(directory, server.port, SETTINGS),
+    );
+    await runCommand(["setsid", [
+      "--fork",
+      "sh",
+      "-c",
+      'exec "$@" </dev/null >/dev/null 2>&1',
+      "sh",
+      program,
+      ...args,
+    ]]);
+    await server.answers(() => Deno.readTextFileSync(log).slice(-2000));
+    await server.sql("CREATE ROLE alumet LOGIN");
+    return { port: server.port, directory };
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {}
 }

@@ -14,7 +14,8 @@ import type { PluginContext } from "../../lib/plugin.ts";
 import { contextWith } from "./context.ts";
 import { needs } from "./needs.ts";
 import { batchOf, NUMBERS } from "./points.ts";
-import { Postgres, postgres } from "./postgres.ts";
+import { type Database, freshDatabase, Postgres } from "./postgres.ts";
+import { postgres } from "./postgres_programs.ts";
 import { TempDir } from "./temp_dir.ts";
 import { atMost, PATIENCE_MS, until } from "./waiting.ts";
 
@@ -27,24 +28,36 @@ const NOTHING_AROUND = {
 };
 
 /** The keys of an output towards that server. */
-export function configOf(server: Postgres, config: Partial<PostgresConfig> = {}): PostgresConfig {
+export function configOf(server: Database, config: Partial<PostgresConfig> = {}): PostgresConfig {
   return {
     ...postgresql.config.defaultValue(),
     host: "127.0.0.1",
     port: server.port,
-    database: "alumet",
+    database: server.database,
     user: "alumet",
     ...config,
   };
 }
 
 /** How that server is reached. */
-export function settingsOf(server: Postgres, config: Partial<PostgresConfig> = {}) {
+export function settingsOf(server: Database, config: Partial<PostgresConfig> = {}) {
   return resolveSettings(configOf(server, config), NOTHING_AROUND);
 }
 
-/** A test with a server of its own, with those settings. */
-export function onPostgres(
+/** A test with a database of its own, on a server that it shares. */
+export function onPostgres(name: string, test: (server: Database) => Promise<void>): void {
+  Deno.test({
+    name,
+    ...needs(postgres),
+    async fn() {
+      await using database = await freshDatabase();
+      await test(database);
+    },
+  });
+}
+
+/** A test with a server of its own, which it may kill, or whose roles and settings it changes. */
+export function onOwnPostgres(
   name: string,
   test: (server: Postgres) => Promise<void>,
   settings: Record<string, string> = {},
@@ -70,7 +83,7 @@ export class Writing implements AsyncDisposable {
   readonly #running: Promise<void>;
 
   constructor(
-    server: Postgres,
+    server: Database,
     config: Partial<PostgresConfig> = {},
     context: Partial<PluginContext> = {},
   ) {
@@ -145,7 +158,7 @@ export class Writing implements AsyncDisposable {
 }
 
 /** Points that the database has. */
-export async function count(server: Postgres): Promise<number> {
+export async function count(server: Database): Promise<number> {
   return Number(await server.value("SELECT count(*) FROM alumet.points"));
 }
 

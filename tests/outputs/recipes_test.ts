@@ -7,7 +7,7 @@ import { Batch, CLIENT_ATTRIBUTE, type Series, seriesOf } from "../../lib/points
 import { contextWith } from "../kit/context.ts";
 import { metricOf } from "../kit/decode.ts";
 import { ROOT } from "../kit/documents.ts";
-import type { Postgres } from "../kit/postgres.ts";
+import type { Database } from "../kit/postgres.ts";
 import { onPostgres, Writing } from "../kit/postgres_output.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
@@ -251,7 +251,7 @@ Deno.test("the recipes for SQLite give the answers", async () => {
   }
 });
 
-onPostgres("the recipes for PostgreSQL give the answers", async (server: Postgres) => {
+onPostgres("the recipes for PostgreSQL give the answers", async (server: Database) => {
   await using writing = new Writing(server);
   await writing.write(...batches());
   await check("PostgreSQL", async (sql) => {

@@ -81,7 +81,7 @@ Deno.test("a file that cannot be loaded, or does not end, is a failure that says
   assert.equal(broken.ok, false);
   assert.match(broken.output, /broken_test\.ts:1/);
   assert.deepEqual(casesOf(broken.report).map(({ outcome }) => outcome), ["failed"]);
-  const endless = await runFile(dir.file("endless_test.ts"), [], 1000);
+  const endless = await runFile(dir.file("endless_test.ts"), { limitMs: 1000 });
   assert.equal(endless.ok, false);
   assert.match(endless.report, /not ready after 1000 ms/);
 });

@@ -16,20 +16,26 @@ export interface Outcome {
   readonly missing: readonly string[];
 }
 
-/** Runs the tests of a file. `more` are further options of `deno test`. */
-export async function runFile(
-  file: string,
-  more: readonly string[] = [],
-  limitMs = LIMIT_MS,
-): Promise<Outcome> {
-  const first = await attempt(file, more, limitMs);
+export interface RunOptions {
+  /** Further options of `deno test`. */
+  readonly more?: readonly string[];
+  /** The longest time, in ms. @default {600000} */
+  readonly limitMs?: number;
+  /** A folder that all files of a run share. */
+  readonly runDirectory?: string;
+}
+
+/** Runs the tests of a file. */
+export async function runFile(file: string, options: RunOptions = {}): Promise<Outcome> {
+  const first = await attempt(file, options);
   // To trace each operation takes as long again as the tests: only where there is a leak to be traced.
   if (first.ok || !first.output.includes("Leaks detected")) return first;
-  const traced = await attempt(file, [...more, "--trace-leaks"], limitMs);
+  const traced = await attempt(file, { ...options, more: [...options.more ?? [], "--trace-leaks"] });
   return { ...first, output: `${first.output}\nWith --trace-leaks:\n${traced.output}` };
 }
 
-async function attempt(file: string, more: readonly string[], limitMs: number): Promise<Outcome> {
+async function attempt(file: string, options: RunOptions): Promise<Outcome> {
+  const { more = [], limitMs = LIMIT_MS, runDirectory } = options;
   const began = performance.now();
   const directory = await Deno.makeTempDir({ prefix: "alumet-relay-report-" });
   const reportPath = `${directory}/report.xml`;
@@ -39,7 +45,11 @@ async function attempt(file: string, more: readonly string[], limitMs: number): 
     const child = new Deno.Command("sh", {
       args: [...args, `--junit-path=${reportPath}`, ...more, file],
       // Deno 2.8 and newer look for leaks only where asked to.
-      env: { DENO_TEST_SANITIZE_OPS: "1", DENO_TEST_SANITIZE_RESOURCES: "1" },
+      env: {
+        DENO_TEST_SANITIZE_OPS: "1",
+        DENO_TEST_SANITIZE_RESOURCES: "1",
+        ...runDirectory === undefined ? {} : { ALUMET_TEST_RUN_DIRECTORY: runDirectory },
+      },
       stdin: "null",
       stdout: "piped",
       stderr: "null",

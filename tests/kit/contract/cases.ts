@@ -64,7 +64,7 @@ async function through(
   trouble: (rig: Rig, on: boolean) => Promise<void> | void,
   atStart = false,
 ): Promise<void> {
-  await using rig = await Rig.of(target);
+  await using rig = await Rig.of(target, true, true);
   const points = numberedPoints(30_000);
   const batches = [...batchesOf(points, 100)];
   if (atStart) await trouble(rig, true);
@@ -206,7 +206,7 @@ export const CASES = cases(
     name: "a slow target gets everything, and what waits for it is bounded",
     applies: lives,
     async run(target) {
-      await using rig = await Rig.of(target);
+      await using rig = await Rig.of(target, true, true);
       await rig.instance.slow!(true);
       const run = await rig.run();
       for (const batch of batchesOf(numberedPoints(20_000), 500)) {
@@ -222,7 +222,7 @@ export const CASES = cases(
     name: "what an output reads ahead of its target is bounded, however much there is",
     applies: lives,
     async run(target) {
-      await using rig = await Rig.of(target);
+      await using rig = await Rig.of(target, true, true);
       await rig.instance.stop!();
       const limit = target.mostUncommittedPoints ?? DEFAULT_MOST_UNCOMMITTED;
       for (let n = 0; n < 100; n++) rig.journal.push(() => numberedPoints(4000, 4000 * n));
@@ -247,7 +247,7 @@ export const CASES = cases(
     name: "an abort while the target is down ends the output, and the next process stores the rest",
     applies: lives,
     async run(target) {
-      await using rig = await Rig.of(target);
+      await using rig = await Rig.of(target, true, true);
       const first = await rig.run();
       for (const batch of batchesOf(numberedPoints(5000), 50)) rig.give(batch);
       await first.caughtUp();

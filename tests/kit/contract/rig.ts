@@ -165,11 +165,14 @@ export class Rig implements AsyncDisposable {
     this.journal = new ReplayJournal({ durable });
   }
 
-  /** @param durable Positions in the journal outlive a process. */
-  static async of(target: Target, durable = true): Promise<Rig> {
+  /**
+   * @param durable Positions in the journal outlive a process.
+   * @param breaks The instance will be troubled.
+   */
+  static async of(target: Target, durable = true, breaks = false): Promise<Rig> {
     await using stack = new AsyncDisposableStack();
     const directory = stack.use(new TempDir());
-    const instance = stack.use(await target.fresh());
+    const instance = stack.use(await target.fresh(breaks));
     const rig = new Rig(target, instance, directory.path, durable);
     rig.#stack.use(stack.move());
     return rig;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { seriesOf } from "../../../lib/points/measurement.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { batchOf } from "../../kit/points.ts";
-import type { Postgres } from "../../kit/postgres.ts";
+import type { Database } from "../../kit/postgres.ts";
 import { count, now, onPostgres, Writing } from "../../kit/postgres_output.ts";
 
 const METRICS = ["power", "energy", "temperature"].map((name) => metricOf(name, "f64"));
@@ -20,7 +20,7 @@ const pointsOf = (host: string, hosts = 1) =>
   );
 
 /** Points that the view shows of each host. */
-async function seen(server: Postgres): Promise<string> {
+async function seen(server: Database): Promise<string> {
   const rows = await server.sql(
     "SELECT relay_client || ' ' || count(*) FROM alumet.measurements GROUP BY relay_client ORDER BY 1",
   );
@@ -28,7 +28,7 @@ async function seen(server: Postgres): Promise<string> {
 }
 
 /** All points that were stored since have a series and a metric, and no series has points of another one's id. */
-async function check(server: Postgres, stored: number): Promise<void> {
+async function check(server: Database, stored: number): Promise<void> {
   assert.equal(await count(server), stored);
 }
 

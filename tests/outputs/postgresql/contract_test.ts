@@ -2,7 +2,8 @@ import type { AttributeValue } from "../../../lib/points/measurement.ts";
 import { PostgresOutput } from "../../../lib/outputs/postgresql/output.ts";
 import { contract, type Expectation, type Instance, type Target } from "../../kit/contract.ts";
 import type { Point } from "../../kit/contract/points.ts";
-import { Postgres, postgres } from "../../kit/postgres.ts";
+import { type Database, freshDatabase, Postgres } from "../../kit/postgres.ts";
+import { postgres } from "../../kit/postgres_programs.ts";
 import { configOf, settingsOf } from "../../kit/postgres_output.ts";
 
 /** All there is, read by psql: text that says each point exactly. */
@@ -64,7 +65,7 @@ function storedText(line: string): string {
 }
 
 class DatabaseInstance implements Instance {
-  constructor(readonly server: Postgres, readonly acknowledges: "durable" | "stored") {}
+  constructor(readonly server: Database, readonly acknowledges: "durable" | "stored") {}
 
   open(context: Parameters<Instance["open"]>[0]) {
     const config = configOf(this.server, {
@@ -87,16 +88,24 @@ class DatabaseInstance implements Instance {
     return (await this.server.sql(POINTS)).map(storedText);
   }
 
+  /** The server, which is this instance's own. */
+  get #own(): Postgres {
+    if (!(this.server instanceof Postgres)) {
+      throw new TypeError("The case has not said that it breaks its target");
+    }
+    return this.server;
+  }
+
   async stop() {
-    await this.server.kill();
+    await this.#own.kill();
   }
 
   async start() {
-    await this.server.start();
+    await this.#own.start();
   }
 
   async slow(on: boolean) {
-    await this.server.set({
+    await this.#own.set({
       fsync: on ? "on" : null,
       commit_delay: on ? "100000" : null,
       commit_siblings: on ? "0" : null,
@@ -104,11 +113,11 @@ class DatabaseInstance implements Instance {
   }
 
   async refuse(on: boolean) {
-    await this.server.set({ default_transaction_read_only: on ? "on" : null });
+    await this.#own.set({ default_transaction_read_only: on ? "on" : null });
   }
 
   hang(on: boolean) {
-    this.server.freeze(on);
+    this.#own.freeze(on);
   }
 
   async [Symbol.asyncDispose]() {
@@ -141,8 +150,8 @@ for (const acknowledges of ["durable", "stored"] as const) {
     refusedStats: ["refusedPoints"],
     except: acknowledges === "stored" ? SAME : {},
     needs: [postgres],
-    async fresh() {
-      return new DatabaseInstance(await Postgres.create(), acknowledges);
+    async fresh(breaks) {
+      return new DatabaseInstance(breaks ? await Postgres.create() : await freshDatabase(), acknowledges);
     },
   });
 }

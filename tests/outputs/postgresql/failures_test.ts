@@ -7,8 +7,9 @@ import { HastyClock } from "../../kit/hasty_clock.ts";
 import { linux, namespaces, needs } from "../../kit/needs.ts";
 import { numbered } from "../../kit/points.ts";
 import { freePort } from "../../kit/ports.ts";
-import { Postgres, postgres } from "../../kit/postgres.ts";
-import { count, onPostgres, Writing } from "../../kit/postgres_output.ts";
+import { Postgres } from "../../kit/postgres.ts";
+import { postgres } from "../../kit/postgres_programs.ts";
+import { count, onOwnPostgres, onPostgres, Writing } from "../../kit/postgres_output.ts";
 import { shell } from "../../kit/process.ts";
 import { SmallDisk } from "../../kit/small_disk.ts";
 import { pause } from "../../kit/waiting.ts";
@@ -32,7 +33,7 @@ onPostgres(
   },
 );
 
-onPostgres("Commits survive a crash of the database, whatever its defaults", async (server) => {
+onOwnPostgres("Commits survive a crash of the database, whatever its defaults", async (server) => {
   await using writing = new Writing(server);
   for (let n = 0; n < 20; n++) {
     await writing.write(numbered(10, 10 * n));
@@ -103,7 +104,7 @@ onPostgres("Connections that are cut anywhere cost nothing and double nothing", 
   assert.ok(proxy.cut > 20, `${proxy.cut} cuts`);
 });
 
-onPostgres(
+onOwnPostgres(
   "A transaction that nobody goes on with, because its connection is gone on one side, is ended",
   async (server) => {
     await using cable = new Cable(server.port);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Batch, seriesOf } from "../../../lib/points/measurement.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { batchOf, instanceOf, numbered, NUMBERS } from "../../kit/points.ts";
-import { count, now, onPostgres, Writing } from "../../kit/postgres_output.ts";
+import { count, now, onOwnPostgres, onPostgres, Writing } from "../../kit/postgres_output.ts";
 
 const POWER = metricOf("power", "f64", { base: "W", prefix: "" });
 
@@ -131,7 +131,7 @@ onPostgres(
   },
 );
 
-onPostgres(
+onOwnPostgres(
   "What the database has of a client is answered within seconds, and is nothing while it is away",
   async (server) => {
     await using writing = new Writing(server, {}, { acknowledges: "stored" });

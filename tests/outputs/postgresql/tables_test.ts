@@ -5,8 +5,17 @@ import { deleteOld } from "../../../lib/outputs/postgresql/retention.ts";
 import { Session } from "../../../lib/outputs/postgresql/session.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { batchOf, numbered, NUMBERS } from "../../kit/points.ts";
-import { hasTimescale, type Postgres } from "../../kit/postgres.ts";
-import { count, now, onPostgres, pointsAt, settingsOf, Writing } from "../../kit/postgres_output.ts";
+import type { Postgres } from "../../kit/postgres.ts";
+import { hasTimescale } from "../../kit/postgres_programs.ts";
+import {
+  count,
+  now,
+  onOwnPostgres,
+  onPostgres,
+  pointsAt,
+  settingsOf,
+  Writing,
+} from "../../kit/postgres_output.ts";
 
 const POWER = metricOf("power", "f64", { base: "W", prefix: "" });
 const DAY_MS = 86_400_000;
@@ -133,7 +142,7 @@ onPostgres(
   },
 );
 
-onPostgres(
+onOwnPostgres(
   "A role that may not create anything is told so, and writes when the tables are there",
   async (server) => {
     await server.sql("CREATE ROLE writer LOGIN");
@@ -174,7 +183,7 @@ async function onTimescale(server: Postgres): Promise<Writing> {
   return writing;
 }
 
-onPostgres(
+onOwnPostgres(
   "With TimescaleDB in the database, points is a hypertable, and days are dropped by its means",
   async (server) => {
     // Debian does not have it: functions of its names stand in for it, and say how they were called.
@@ -213,7 +222,7 @@ onPostgres(
 
 // Debian does not have it: elsewhere there is nothing that could be missing.
 if (hasTimescale) {
-  onPostgres("TimescaleDB itself, where it is installed", async (server) => {
+  onOwnPostgres("TimescaleDB itself, where it is installed", async (server) => {
     await server.sql("CREATE EXTENSION timescaledb");
     await using writing = await onTimescale(server);
     assert.equal(await server.value("SELECT count(*) FROM show_chunks('alumet.points')"), "3");

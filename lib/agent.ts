@@ -46,6 +46,7 @@ const LAST_WORDS_MS = 500;
 const LAST_SYNC_MS = 500;
 /** What is known of series takes one part in so many of the memory, where nothing is said. */
 const SERIES_SHARE = 4;
+const MAX_SERIES_BYTES = 1024 ** 3;
 /** At a stop, how long outputs have for one more try before it is looked at whose target is away, and between two looks, in ms. */
 const LAST_TRY_MS = 300;
 const LOOK_MS = 50;
@@ -104,7 +105,10 @@ class Agent {
     this.#log = log;
     this.#options = options;
     const { memory, memory_per_client: shareBytes } = settings.general.series ?? {};
-    seriesStore.limit({ limitBytes: memory ?? usableMemoryBytes() / SERIES_SHARE, shareBytes });
+    seriesStore.limit({
+      limitBytes: memory ?? Math.min(MAX_SERIES_BYTES, usableMemoryBytes() / SERIES_SHARE),
+      shareBytes,
+    });
   }
 
   async run(): Promise<number> {

@@ -36,8 +36,15 @@ async function exit(code: number): Promise<never> {
   Deno.exit(code);
 }
 
-/** Runs the program as this process. An error that nobody catches is logged, and ends it. */
-export async function runProcess(args: readonly string[]): Promise<never> {
+/**
+ * Runs the program as this process. An error that nobody catches is logged, and ends it.
+ *
+ * @param world What differs from this process.
+ */
+export async function runProcess(
+  args: readonly string[],
+  world: Partial<Surroundings> = {},
+): Promise<never> {
   const onUncaught = (error: unknown) => {
     STDERR.queue();
     STDERR.write(internalError(error) + "\n");
@@ -51,7 +58,7 @@ export async function runProcess(args: readonly string[]): Promise<never> {
     event.preventDefault();
     onUncaught(event.reason);
   });
-  return await exit(await main(args));
+  return await exit(await main(args, world));
 }
 
 function internalError(error: unknown): string {

@@ -23,6 +23,9 @@ function fail(message: string): never {
   Deno.exit(EXIT.usage);
 }
 
+// Whoever reads a series after it was given back is found out.
+Deno.env.set("ALUMET_RELAY_POISON_SERIES", "1");
+
 const options = parseArgs(Deno.args, {
   string: ["minutes", "seed", "output", "kind", "rate"],
   "--": true,

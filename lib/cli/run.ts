@@ -6,9 +6,13 @@ import { type General, load, logFor } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";
 import type { Surroundings } from "./world.ts";
 
+/** Set by the chaos tool and the fuzzer: whoever reads a series after it was given back is found out. */
+const POISON = "ALUMET_RELAY_POISON_SERIES";
+
 /** @returns The exit code of the agent. */
 export async function run(line: CommandLine, world: Surroundings): Promise<number> {
   world.queueStderr();
+  if (world.env(POISON)) (await import("../points/series_store.ts")).seriesStore.poison();
   let general: General | undefined;
   const log = logFor(line, world, () => general?.log_level);
   const { findStateBase } = await import("../agent/state_directory.ts");

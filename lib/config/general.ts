@@ -19,15 +19,16 @@ const series = table({
   memory: optional(size({
     doc:
       "Most memory for what is known of all series. Where it is not set, a quarter of the memory that this process may " +
-      "use: that of its cgroup, or of the machine. With more series, those that were silent for longest are forgotten " +
-      "and learned again, which costs time and no point.",
+      "use (that of its cgroup, or of the machine), but at most 1 GiB. With more series, those that were silent for " +
+      "longest are forgotten and learned again, which costs time and no point.",
     default: "256MiB",
     min: "4MiB",
   })),
   memory_per_client: optional(size({
     doc:
-      "Most of it for one client: with more series, it forgets its own first. Where it is not set, a quarter of memory.",
-    default: "64MiB",
+      "Most of it for a client that is not an alumet-relay: with more series, its own are forgotten, and nobody else's. " +
+      "Where it is not set, a sixteenth of memory. The stream of an alumet-relay may have half of memory.",
+    default: "16MiB",
     min: "1MiB",
   })),
 }, {

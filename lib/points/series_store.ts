@@ -37,8 +37,11 @@ const FREE = 0xffffffff;
 const SERIES_BYTES = 80;
 /** The same with a tail of usual length. */
 const USUAL_BYTES = 140;
-/** A client may have so many, however small its share. */
+/** A stream may have so many, however small the limit. */
 const MIN_SERIES = 1024;
+/** Parts of the limit: for a client that sends its own points, and for a stream, which may be that of a hop. */
+const CLIENT_SHARE = 1 / 16;
+const STREAM_SHARE = 1 / 2;
 const INITIAL_CAPACITY = 1024;
 
 /** How often {@linkcode SeriesStore.tick} is to be called, in ms. */
@@ -56,7 +59,7 @@ const RELIEF_STEPS = 64;
 export interface SeriesLimits {
   /** What all series may take in memory, in bytes. @default {256 MiB} */
   limitBytes?: number | undefined;
-  /** What the series of one client may take, in bytes. @default a quarter of the limit */
+  /** What the series of one client may take, in bytes. @default a sixteenth of the limit */
   shareBytes?: number | undefined;
 }
 
@@ -114,10 +117,11 @@ export class SeriesStore {
    * was given back is found out by {@linkcode assertLive}.
    */
   debug = false;
+  #idleTicks = IDLE_TICKS;
 
   /** What all series may take, in bytes. */
   limitBytes = DEFAULT_LIMIT_BYTES;
-  #shareBytes = DEFAULT_LIMIT_BYTES / 4;
+  #shareBytes = DEFAULT_LIMIT_BYTES * CLIENT_SHARE;
   readonly #index = new SeriesIndex();
   readonly #metricList: Metric[] = [];
   readonly #metricNumbers = new Map<Metric, number>();
@@ -147,14 +151,14 @@ export class SeriesStore {
   limit({ limitBytes, shareBytes }: SeriesLimits): void {
     if (limitBytes !== undefined) {
       this.limitBytes = limitBytes;
-      this.#shareBytes = limitBytes / 4;
+      this.#shareBytes = limitBytes * CLIENT_SHARE;
     }
     if (shareBytes !== undefined) this.#shareBytes = shareBytes;
   }
 
-  /** How many series one client may have, about. */
-  get maxSeriesOfClient(): number {
-    return Math.max(MIN_SERIES, Math.floor(this.#shareBytes / USUAL_BYTES));
+  /** How many series the dictionary of one stream may have, which are pinned. */
+  get maxSeriesOfStream(): number {
+    return Math.max(MIN_SERIES, Math.floor(this.limitBytes * STREAM_SHARE / USUAL_BYTES));
   }
 
   /** Numbers are below this. */
@@ -394,7 +398,7 @@ export class SeriesStore {
   /** To be called every {@linkcode TICK_MS}: gives some of what has not been seen for long back. */
   tick(): void {
     this.#ticks.push(this.epoch++);
-    if (this.#ticks.length > IDLE_TICKS) {
+    if (this.#ticks.length > this.#idleTicks) {
       const idle = this.#ticks.shift()!;
       this.#sweep(Math.max(MIN_SWEEP, Math.ceil(this.#end / SWEEP_TICKS)), idle, null);
     }
@@ -454,6 +458,12 @@ export class SeriesStore {
     if (this.debug) return;
     this.tailStart[number] = this.#free;
     this.#free = number;
+  }
+
+  /** Turns {@linkcode debug} on, and gives series back after two ticks. */
+  poison(): void {
+    this.debug = true;
+    this.#idleTicks = 2;
   }
 
   // Columns of users.

@@ -45,8 +45,6 @@ export class AcknowledgedReceiver implements Disposable {
   readonly #options: AcknowledgedReceiverOptions;
   readonly #decoder: BatchDecoder;
   readonly #store: SeriesStore;
-  /** The client's number in the store, whose share of memory its series take. */
-  readonly #owner: number;
   /** Takes batches that the client sends again: they must be decoded because later ones refer to their series. */
   #discarded: Batch | null = null;
   /** Metrics that were refused. */
@@ -83,7 +81,6 @@ export class AcknowledgedReceiver implements Disposable {
       },
       intern: (series) => this.#intern(series),
     });
-    this.#owner = this.#store.names.hold(client.name);
   }
 
   #intern(series: RawSeries): number {
@@ -97,9 +94,9 @@ export class AcknowledgedReceiver implements Disposable {
     }
     const isNamed = series.client !== null || series.namesClient;
     if (!isNamed || !series.namesClient && !forward) {
-      return this.#store.internRaw(series, client.name, this.#owner);
+      return this.#store.internRaw(series, client.name);
     }
-    const number = this.#store.internRaw(series, series.client, this.#owner);
+    const number = this.#store.internRaw(series);
     return forward ? number : this.#renamed(number);
   }
 
@@ -108,13 +105,12 @@ export class AcknowledgedReceiver implements Disposable {
     const { attributes, ...rest } = this.#store.definitionOf(number);
     const own = attributes.filter(([key]) => key !== CLIENT_ATTRIBUTE);
     own.push([CLIENT_ATTRIBUTE, this.#options.client.name]);
-    return this.#store.internDefinition({ ...rest, attributes: own }, this.#owner);
+    return this.#store.internDefinition({ ...rest, attributes: own });
   }
 
   /** Lets the series of the stream go. */
   [Symbol.dispose](): void {
     this.#decoder.close();
-    this.#store.names.release(this.#owner);
   }
 
   /** Some batches are not acknowledged yet. */

@@ -79,8 +79,8 @@ export const config = table({
     }),
     series_per_client: integer({
       doc:
-        "Series that the stream of one alumet-relay client may have at a time, if its share of memory allows as many " +
-        "(series.memory_per_client). With more, the client begins its stream again.",
+        "Series that the stream of one alumet-relay client may have at a time, if half of series.memory has room for " +
+        "as many. With more, the client begins its stream again.",
       default: 4_194_304,
       min: 256,
       max: 16_777_216,

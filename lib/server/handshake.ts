@@ -152,7 +152,7 @@ export class ServerHandshake {
       return null;
     }
     const { clients, safety, metrics, gatherer, stats, limits } = this.#shared;
-    const maxSeries = Math.min(limits.maxSeries, gatherer.builder.store.maxSeriesOfClient);
+    const maxSeries = Math.min(limits.maxSeries, gatherer.builder.store.maxSeriesOfStream);
     if (upstream) clients.upstream.add([instance, ...upstream]);
     const client = clients.get(name, instance);
     if (client.lastContactMs === 0) this.#noticeNewName(client);

@@ -8,7 +8,7 @@
  * its time says the number once more. Beside the pipe it writes into its ledger what it was about to hand over, what
  * had been taken, and what was durable, so that it is known after a kill what was promised.
  */
-import { main } from "../../lib/cli.ts";
+import { runProcess } from "../../lib/cli.ts";
 import type { ClientRecord } from "../../lib/points/origins.ts";
 import { Batch, type Metric, type Series, seriesOf } from "../../lib/points/measurement.ts";
 import { type BatchSink, definePlugin, type Input, type PluginContext } from "../../lib/plugin.ts";
@@ -124,5 +124,5 @@ const numbers = definePlugin({
 
 if (import.meta.main) {
   const plugins = async () => [numbers, ...(await import("../../lib/plugins.ts")).plugins];
-  Deno.exit(await main(Deno.args, { plugins }));
+  await runProcess(Deno.args, { plugins });
 }

@@ -57,7 +57,12 @@ export class Target implements AsyncDisposable {
         ...["--state-dir", dir.file("state"), "--log-format", "json"],
         ...settings.flatMap((setting) => ["--config-override", `plugins.relay-server.${setting}`]),
       ],
-      env: { DENO_NO_UPDATE_CHECK: "1", STATE_DIRECTORY: "", HOME: dir.path },
+      env: {
+        DENO_NO_UPDATE_CHECK: "1",
+        ALUMET_RELAY_POISON_SERIES: "1",
+        STATE_DIRECTORY: "",
+        HOME: dir.path,
+      },
       stdin: "null",
       stdout: "null",
       stderr: "piped",

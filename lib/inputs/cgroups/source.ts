@@ -42,6 +42,10 @@ export class CgroupsSource implements PolledSource {
     });
   }
 
+  get isIdle(): boolean {
+    return this.#trees.size === 0;
+  }
+
   poll(points: Points): void {
     const { clock, files } = this.#measuring;
     if (this.#trees.refresh()) this.#context.cpus = onlineCpus(files) ?? this.#context.cpus;

@@ -113,6 +113,10 @@ export class GraceSource implements PolledSource {
     return gauge;
   }
 
+  get isIdle(): boolean {
+    return this.#meters.size === 0;
+  }
+
   poll(points: Points): void {
     const { clock } = this.#measuring;
     this.#meters.refresh();

@@ -137,6 +137,10 @@ export class HwmonSource implements PolledSource {
     });
   }
 
+  get isIdle(): boolean {
+    return this.#sensors.size === 0;
+  }
+
   poll(points: Points): void {
     this.#sensors.refresh();
     for (const sensor of this.#sensors) {

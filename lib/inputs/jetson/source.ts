@@ -74,6 +74,10 @@ export class JetsonSource implements PolledSource {
     return { files: open, series, close };
   }
 
+  get isIdle(): boolean {
+    return this.#rails.size === 0;
+  }
+
   poll(points: Points): void {
     this.#rails.refresh();
     for (const { files, series } of this.#rails) {

@@ -45,6 +45,9 @@ const CAPACITY = 64;
 /** Points that are handed over before their time: a larger batch would only take memory, here and wherever it goes. */
 const MOST_POINTS = 4096;
 
+/** How often sources are polled that have nothing to measure, in ms: they look for it again every minute. */
+const IDLE_MS = 61_000;
+
 /**
  * Polls at once, and then at `start + n * intervalMs`: a late poll does not move the ones after it. A poll that is due
  * while the one before (or the sink) is still busy is skipped and counted, so there are never two at a time and never
@@ -108,7 +111,8 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     const next = Math.floor((clock.monotonicMs() - startMs) / intervalMs) + 1;
     // A timer that fires a little early must not cause two polls in one interval.
     const missed = next - tick - 1;
-    tick = Math.max(next, tick + 1);
+    const isIdle = sources.every(({ isIdle }) => isIdle);
+    tick = Math.max(next, tick + (isIdle ? Math.ceil(IDLE_MS / intervalMs) : 1));
     if (missed > 0) {
       stats.missedPolls += missed;
       misses.add((count) => {

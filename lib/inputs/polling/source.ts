@@ -17,6 +17,8 @@ export interface PolledSource {
    * one before. Points that were appended before an error are kept.
    */
   poll(points: Points, last: boolean): void;
+  /** There is nothing to measure: it is polled once a minute, to look again. @default {false} */
+  readonly isIdle?: boolean;
   /** Closes its files. May be called twice. */
   close?(): void;
 }

@@ -166,6 +166,10 @@ export class PowerSupplySource implements PolledSource {
     }
   }
 
+  get isIdle(): boolean {
+    return this.#supplies.size === 0;
+  }
+
   poll(points: Points): void {
     this.#supplies.refresh();
     for (const supply of this.#supplies) {

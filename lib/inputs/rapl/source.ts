@@ -124,6 +124,10 @@ export class RaplSource implements PolledSource {
     }
   }
 
+  get isIdle(): boolean {
+    return this.#measured.size === 0;
+  }
+
   poll(points: Points): void {
     const { clock, log } = this.#measuring;
     const nowMs = clock.monotonicMs();

@@ -314,3 +314,25 @@ Deno.test("a loop says when it is due, and that nothing is while it waits for th
   await running;
   assert.equal(due.at(-1), Infinity);
 });
+
+Deno.test("sources that have nothing to measure are polled once a minute, until one of them has", async () => {
+  const k = kit({ intervalMs: 1000 });
+  const [source] = k.options.sources;
+  let isIdle = true;
+  const idle: PolledSource = {
+    name: "idle",
+    get isIdle() {
+      return isIdle;
+    },
+    poll: source.poll,
+  };
+  const running = pollLoop({ ...k.options, sources: [idle] }, k.sink, k.stop.signal);
+  await k.clock.advance(130_000);
+  assert.deepEqual(k.times, [0, 61_000, 122_000]);
+  isIdle = false;
+  await k.clock.advance(55_000);
+  assert.deepEqual(k.times.slice(3), [183_000, 184_000, 185_000]);
+  assert.equal(k.stats.missedPolls, 0);
+  k.stop.abort();
+  await running;
+});

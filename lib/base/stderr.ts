@@ -45,7 +45,7 @@ export class LineWriter {
     }
     this.#queue.push(bytes);
     this.#waitingBytes += bytes.length;
-    this.#writing ??= this.#drain().finally(() => this.#writing = null);
+    this.#writing ??= this.#drain();
   };
 
   /** Callers no longer wait for lines. */
@@ -63,7 +63,11 @@ export class LineWriter {
 
   /** Waits until all lines are written, `ms` at most. @returns whether they are. */
   async flush(ms: number): Promise<boolean> {
-    return this.#writing === null || await within(this.#writing, ms);
+    const deadlineMs = performance.now() + ms;
+    while (this.#writing) {
+      if (!await within(this.#writing, Math.max(0, deadlineMs - performance.now()))) return false;
+    }
+    return true;
   }
 
   #writeNow(bytes: Uint8Array): void {
@@ -79,6 +83,8 @@ export class LineWriter {
       await this.#writeLine(line);
       this.#waitingBytes -= line.length;
     }
+    // In the same turn that finds the queue empty: a line that comes later starts another drain.
+    this.#writing = null;
   }
 
   async #writeLine(line: Uint8Array): Promise<void> {

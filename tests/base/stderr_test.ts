@@ -53,6 +53,26 @@ Deno.test("queued lines are written in order and completely", async () => {
   assert.equal(writer.takeLost(), 0);
 });
 
+Deno.test("a line that comes just as the queue runs empty is written, and waited for by flush()", async () => {
+  // The end of a write runs on in a few microtasks: the next line comes before, between or after them.
+  for (let microtasks = 0; microtasks < 20; microtasks++) {
+    const target = new Target();
+    const writer = new LineWriter(target);
+    writer.queue();
+    const { promise: isWritten, resolve } = Promise.withResolvers<void>();
+    target.next = (bytes) => {
+      queueMicrotask(resolve);
+      return bytes.length;
+    };
+    writer.write("first\n");
+    await isWritten;
+    for (let n = 0; n < microtasks; n++) await null;
+    writer.write("second\n");
+    assert.equal(await writer.flush(60_000), true);
+    assert.equal(target.text, "first\nsecond\n", `after ${microtasks} microtasks`);
+  }
+});
+
 Deno.test("a target that takes nothing costs the lines beyond a bound, which are counted, and nobody waits for it", async () => {
   const target = new Target();
   const writer = new LineWriter(target);

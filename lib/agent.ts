@@ -1,4 +1,4 @@
-/** The process: opens the plugins, joins them to one pipe, runs it until a signal, and stops it in good order. */
+/** The agent: opens the plugins, connects them to one pipe, runs it until a signal, and stops it in order. */
 import { SystemClock } from "./base/clock.ts";
 import { Complaint } from "./base/complaint.ts";
 import { onAbort, untilAborted, within } from "./base/waiting.ts";
@@ -17,32 +17,32 @@ import { seriesStore, TICK_MS } from "./points/series_store.ts";
 import { roleOf } from "./agent/state_directory.ts";
 import { booksOf, type Counters, loggedCounters } from "./agent/stats.ts";
 
-/** For callers other than the command line. */
+/** Options for callers. */
 export interface AgentOptions {
-  /** Stops the agent in good order, like SIGTERM. */
+  /** Stops the agent in order, like SIGTERM. */
   readonly stop?: AbortSignal;
   /** Whether SIGTERM and SIGINT stop the agent. @default {true} */
   readonly signals?: boolean;
-  /** Told when everything is open and running. */
+  /** Called when everything is open and running. */
   readonly onRunning?: (agent: RunningAgent) => void;
   /**
-   * Whether permissions that no plugin needs are given up, for good and for the whole process, before the first byte
-   * from a network is read. @default {false}
+   * Whether the process permanently drops the permissions that no plugin needs, before it reads the first byte from a
+   * network. @default {false}
    */
   readonly dropPermissions?: boolean;
   /** Ends the process at once, for a second signal. @default {Deno.exit} */
   readonly exit?: (code: number) => Promise<never> | never;
-  /** Told when it stops, whatever the reason is. */
+  /** Called when it stops, for any reason. */
   readonly onStopping?: () => void;
 }
 
-/** What waits for a slow output in memory, in bytes: senders wait behind it, so it need not be large. */
+/** Memory for points that wait for a slow output, in bytes. It need not be large, because senders wait as well. */
 const NETWORK_BUFFER_BYTES = 4 * 1024 * 1024;
-/** What local sensors have measured and no output has taken, in bytes: about two million points. */
+/** Memory for local points that no output has taken, in bytes: about two million points. */
 const LOCAL_BUFFER_BYTES = 64 * 1024 * 1024;
-/** How long an input whose connections were closed may take to hand over what it holds, in ms. */
+/** How long an input may take to hand over its points after its connections are closed, in ms. */
 const LAST_WORDS_MS = 500;
-/** How long what is in memory may take to get into the journal when a second signal ends the process, in ms. */
+/** How long the journal may take to write what is in memory after a second signal, in ms. */
 const LAST_SYNC_MS = 500;
 /** What is known of series takes one part in so many of the memory, where nothing is said. */
 const SERIES_SHARE = 4;
@@ -50,7 +50,7 @@ const MAX_SERIES_BYTES = 1024 ** 3;
 /** At a stop, how long outputs have for one more try before it is looked at whose target is away, and between two looks, in ms. */
 const LAST_TRY_MS = 300;
 const LOOK_MS = 50;
-/** Of the time for a stop, inputs get at most this share; the rest is for the outputs. */
+/** The share of the time for a stop that inputs may take; the outputs have the rest. */
 const INPUT_SHARE = 0.5;
 
 /**
@@ -86,18 +86,18 @@ class Agent {
   readonly #outputs: { name: string; output: Output }[] = [];
   readonly #transforms: Transform[] = [];
   readonly #parts = new Map<string, Part>();
-  /** Of each output, in their order. */
+  /** The readers of the outputs, in the same order. */
   #readers: BatchReader[] = [];
   /** Outputs that have not finished. */
   readonly #writing = new Map<Output, BatchReader>();
   readonly #stop = new AbortController();
   readonly #abandon = new AbortController();
   #journal!: Journal;
-  /** The journal, where it is on disk. */
+  /** The journal, if it is on disk. */
   #disk: DiskJournal | null = null;
   #stateDirectory: string | null = null;
   #failure: Error | null = null;
-  /** The process ends at once, by a second signal. */
+  /** Set when a second signal ends the process at once. */
   #ending: Promise<never> | null = null;
 
   constructor(settings: AgentSettings, log: Logger, options: AgentOptions) {
@@ -163,7 +163,7 @@ class Agent {
     });
   }
 
-  /** Says at once that points are dropped, and once a minute how many, as long as that goes on. */
+  /** Logs dropped points at once, and then once a minute. */
   #onDrop(): (points: number) => void {
     const complaint = new Complaint(this.#clock);
     return (points) => {
@@ -203,7 +203,7 @@ class Agent {
     this.#stop.abort();
   }
 
-  /** A process that does not measure its own machine has no use for other programs and foreign code. */
+  /** A process that does not measure its own machine neither starts programs nor loads code. */
   async #dropPermissions(): Promise<void> {
     if (this.#settings.plugins.some(({ plugin }) => plugin.isLocal)) return;
     const { specialPath } = await import("./agent/special_paths.ts");
@@ -215,7 +215,7 @@ class Agent {
       );
     }
     for (const name of ["run", "ffi", "import"] as const) await Deno.permissions.revoke({ name });
-    this.#log.debug("Permissions are given up", { permissions: "run,ffi,import" });
+    this.#log.debug("Permissions dropped", { permissions: "run,ffi,import" });
   }
 
   async #open(stack: AsyncDisposableStack): Promise<void> {
@@ -266,7 +266,7 @@ class Agent {
     return change;
   }
 
-  /** A look at it from outside. */
+  /** The view that others have of it. */
   #view(): RunningAgent {
     const [journal, settings] = [() => this.#journal, () => this.#settings];
     const clients = () => this.#connectedClients;
@@ -292,7 +292,7 @@ class Agent {
     return counts.length > 0 ? counts.reduce((sum, n) => sum + n) : undefined;
   }
 
-  /** Where one input promises its clients that a batch is stored, every output owes it. */
+  /** If one input promises its clients that a batch is stored, all outputs must have stored it. */
   get #acknowledges(): PluginContext["acknowledges"] {
     const isStored = this.#settings.plugins.some(({ plugin, config }) =>
       plugin.kind === "input" && plugin.acknowledges?.(config) === "stored"
@@ -300,7 +300,7 @@ class Agent {
     return isStored ? "stored" : "durable";
   }
 
-  /** A network can be made to wait, sensors cannot: where no input receives, the oldest points give way. */
+  /** Clients can wait, sensors cannot: if no input receives, the oldest points are dropped. */
   get #onFull(): OnFull {
     const receives = this.#settings.plugins.some(({ plugin }) => plugin.kind === "input" && plugin.receives);
     return receives ? "block" : "drop_oldest";
@@ -317,7 +317,7 @@ class Agent {
         this.#fail(error);
       });
 
-    // All cursors are there before the first one moves.
+    // All cursors exist before the first one moves.
     const readers = this.#readers = this.#outputs.map(({ name, output }) => journal.reader(name, output));
     this.#outputs.forEach(({ output }, i) => this.#writing.set(output, readers[i]));
     const outputs = this.#outputs.map(({ name, output }, i) =>
@@ -345,7 +345,7 @@ class Agent {
     if (!await within(Promise.all(inputs), shutdown_timeout * INPUT_SHARE)) {
       this.#log.warn("An input did not stop in time, its connections are closed");
       for (const { input } of this.#inputs) await input[Symbol.asyncDispose]();
-      // Nothing more comes from outside; what inputs hold already is taken, so that it is written, or counted as lost.
+      // No more points arrive. The journal takes those that inputs still hold, so that they are written or counted.
       journal.unblock();
       await within(Promise.all(inputs), LAST_WORDS_MS);
     }
@@ -377,7 +377,7 @@ class Agent {
     return EXIT.ok;
   }
 
-  /** Waits until the outputs have finished, `ms` at most, or for as long as that may be of use. */
+  /** Waits until the outputs have finished, for at most `ms`, and only while that can help. */
   async #allWritten(outputs: Promise<unknown>, ms: number): Promise<boolean> {
     const end = performance.now() + ms;
     if (await within(outputs, Math.min(LAST_TRY_MS, ms))) return true;
@@ -387,14 +387,14 @@ class Agent {
     return false;
   }
 
-  /** Whether the targets of all outputs that have not finished are away, and no point can be lost by not waiting. */
+  /** Whether all targets of unfinished outputs are away, and no point is lost without waiting. */
   get #waitsForNothing(): boolean {
     return [...this.#writing].every(([output, reader]) =>
       output.isTargetAway && (this.#disk ? this.#disk.unwritten.lost === 0 : reader.pendingPoints === 0)
     );
   }
 
-  /** Closes the journal, and sums up: nothing more goes in or out. */
+  /** Closes the journal, and logs the summary. */
   async #closeJournal(ms: number): Promise<{ lost: number; fields: LogFields }> {
     const disk = this.#disk;
     if (disk) await within(disk.close(), ms);
@@ -403,7 +403,7 @@ class Agent {
     for (const [name, stats] of Object.entries(this.#stats())) {
       this.#log.for(name).info("Summary", loggedCounters(stats));
     }
-    // There may be thousands.
+    // There may be thousands of clients.
     for (const { outputs, ...client } of booksOf(this.#journal.clients)) {
       for (const [output, books] of Object.entries(outputs)) {
         this.#log.for("journal").debug("Books", loggedCounters({ ...client, output, ...books }));
@@ -418,7 +418,7 @@ class Agent {
     return { lost, fields };
   }
 
-  /** A second signal: outputs are not waited for, but what is in memory gets into a journal on disk. */
+  /** After a second signal: does not wait for outputs, but writes what is in memory to a journal on disk. */
   async #endAtOnce(signal: Deno.Signal, code: number): Promise<never> {
     this.#abandon.abort();
     if (!this.#journal) {

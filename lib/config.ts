@@ -1,6 +1,6 @@
 /**
- * The configuration: Alumet's TOML file, environment variables in it, and the command line over it. Everything that is
- * wrong is found in one go, each value knows where it comes from.
+ * The configuration: Alumet's TOML file with environment variables in it, overridden by the command line. Loading finds
+ * all problems at once, and remembers the source of each value.
  */
 import type { Configuration, ConfiguredPlugin } from "./config/configuration.ts";
 import { parseConfigFile, readText } from "./config/file.ts";
@@ -25,11 +25,11 @@ export {
   type Source,
 } from "./config/source.ts";
 
-/** The file that is read where none is named. */
+/** The file to read if none is named. */
 export const DEFAULT_CONFIG_FILE = "alumet-config.toml";
 
 export interface ConfigOptions<G extends AnyKey> {
-  /** The plugins there are. */
+  /** All plugins. */
   plugins: readonly Plugin[];
   /** The keys outside of `[plugins]`: a table. */
   general: G;
@@ -37,7 +37,7 @@ export interface ConfigOptions<G extends AnyKey> {
   file?: string | null;
   /** `--no-default-config`: the default file must exist too. @default {false} */
   requireFile?: boolean;
-  /** The texts after `--config-override`, in their order. */
+  /** The arguments of `--config-override`, in order. */
   overrides?: readonly string[];
   /** `--plugins` */
   only?: readonly string[];
@@ -53,14 +53,14 @@ export interface ConfigOptions<G extends AnyKey> {
   env?: (name: string) => string | undefined;
 }
 
-/** Keys of the real agent that mean nothing here. */
+/** Keys of the real agent that have no effect here. */
 const IGNORED_KEYS = ["max_update_interval", "source_channel_size"];
 
 /**
  * Loads the configuration.
  *
- * @throws {ConfigError} with all problems of the file (78) and of the values of flags (64, if there are no others).
- * @throws {ExitError} for a file that is not there (78) or a command line that says too little or contradicts itself (64).
+ * @throws {ConfigError} with all problems of the file (78) and of the flags (64 if there are no others).
+ * @throws {ExitError} if the file does not exist (78), or the command line is incomplete or contradicts itself (64).
  */
 export function loadConfig<G extends AnyKey>(options: ConfigOptions<G>): Configuration<Infer<G>> {
   const { plugins, general, env = (name) => Deno.env.get(name) } = options;
@@ -95,12 +95,12 @@ export function loadConfig<G extends AnyKey>(options: ConfigOptions<G>): Configu
     const config = plugin.config.check(pluginValues(values, name, plugin), ["plugins", name], report);
     return { plugin, config, source };
   });
-  // Sections that are not read may hold anything, variables that are not set among it.
+  // Sections of plugins that do not run may contain anything, including variables that are not set.
   const unset = (file?.unset ?? []).filter(({ path }) =>
     (path[0] !== "plugins" || path.length < 2 || selection.enabled.has(String(path[1]))) &&
     !values.isOverridden(path)
   );
-  // What else is wrong with the value of such a key says nothing new.
+  // Other problems with the value of such a key follow from this one.
   const known = new Set(unset.map(({ path }) => JSON.stringify(path)));
   const others = problems.filter(({ path }) => !known.has(JSON.stringify(path)));
   const mistakes = (file?.mistakes ?? []).map((mistake) => withoutSecret(mistake, options));
@@ -113,14 +113,14 @@ export function loadConfig<G extends AnyKey>(options: ConfigOptions<G>): Configu
   return { general: checkedGeneral, plugins: checkedPlugins, file: file?.path, notes, source: values.source };
 }
 
-/** A mistake in the text may show the value: not where it is a secret. */
+/** Hides the value in a syntax error of a key that is a secret. */
 function withoutSecret<G extends AnyKey>(mistake: ConfigProblem, options: ConfigOptions<G>): ConfigProblem {
   const [first, name, ...rest] = mistake.path;
   const plugin = first === "plugins" ? options.plugins.find((plugin) => plugin.name === name) : undefined;
   let key: AnyKey | undefined = plugin?.config ?? options.general;
   for (const step of plugin ? rest : mistake.path) if (typeof step === "string") key = key?.keys?.[step];
   return key?.secret
-    ? { ...mistake, problem: "expected a value (what was found is not shown); is it in quotes?" }
+    ? { ...mistake, problem: "expected a value (the text is not shown); is it in quotes?" }
     : mistake;
 }
 
@@ -135,7 +135,7 @@ function readFile<G extends AnyKey>(
   if (options.file === undefined && !options.requireFile) return undefined;
   throw new ExitError(
     EXIT.config,
-    `Cannot read ${path}: there is no such file; make one with: alumet-relay config regen --config ${path}`,
+    `Cannot read ${path}: there is no such file; create one with: alumet-relay config regen --config ${path}`,
   );
 }
 
@@ -152,7 +152,7 @@ function impliedPlugins<G extends AnyKey>(options: ConfigOptions<G>): { flag: st
   return PLUGIN_FLAGS.filter(({ option }) => options[option] !== undefined);
 }
 
-/** The values outside of `[plugins]`, those with no meaning left out. */
+/** The values outside of `[plugins]`, without those that have no effect. */
 function generalValues(
   values: LayeredValues,
   general: AnyKey,
@@ -202,11 +202,11 @@ function requirePipeline<G extends AnyKey>(
   throw new ExitError(
     EXIT.usage,
     [
-      `Nothing to do: there is no ${DEFAULT_CONFIG_FILE} here, and no flag says what to run. Type one of:`,
+      `Nothing to do: there is no ${DEFAULT_CONFIG_FILE} here, and no flag says what to run. Try one of:`,
       "  alumet-relay --relay-in :50051          a server: receives measurements and stores them",
       "  alumet-relay --relay-out HOST:50051     a client: measures this machine and sends to a server",
       `  alumet-relay config regen               writes ${DEFAULT_CONFIG_FILE} to start from`,
-      "  alumet-relay --help                     says more",
+      "  alumet-relay --help                     prints all commands and flags",
     ].join("\n"),
   );
 }

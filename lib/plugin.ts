@@ -1,6 +1,6 @@
 /**
- * The interfaces of the pipe's parts. A plugin declares its name, its keys (`config`) and how it is opened;
- * everything else, the configuration file, `config regen`, `plugins list` and the docs, comes from the declaration.
+ * The interfaces of inputs, transforms and outputs. A plugin declares its name, its keys (`config`) and how to open it;
+ * the configuration file, `config regen` and `plugins list` follow from the declaration.
  */
 import type { Path } from "./schema/path.ts";
 import type { ClientTable } from "./points/origins.ts";
@@ -12,32 +12,31 @@ import type { Batch, Series } from "./points/measurement.ts";
 import type { MetricRegistry } from "./points/registry.ts";
 import type { Key } from "./schema.ts";
 
-/** One thing that others could make use of. */
+/** Something in a configuration that is open to others. */
 export interface Advice {
   /** The key, below that of the plugin. */
   readonly path: Path;
-  /** Who could do what, and what to do about it. */
+  /** What others can do, and how to prevent it. */
   readonly problem: string;
 }
 
-/** Where an output puts what is permanently refused. */
+/** Where an output puts points that its target permanently refuses. */
 export interface DeadLetters {
-  /** Sets row `row` of a batch aside; it is on disk when {@linkcode sync} has resolved, if not before. */
+  /** Adds row `row` of a batch; it is on disk when {@linkcode sync} has resolved. */
   add(batch: Batch, row: number, reason: string): void;
-  /** Letters that were added since the last {@linkcode sync}. */
+  /** Letters added since the last {@linkcode sync}. */
   readonly pending: number;
   /**
-   * Resolves when what was added survives a crash; or was counted as lost, where there is no place for it. Does not
-   * fail.
+   * Resolves when all added letters survive a crash, or are counted as lost if there is no place for them. Never rejects.
    */
   sync(): Promise<void>;
-  /** Points since the start that were refused. */
+  /** Refused points since the start. */
   readonly refusedPoints: number;
-  /** Of these and of those from before, points that are not kept: the oldest gave way, or the disk did not take them. */
+  /** Refused points that are lost: the oldest were dropped, or could not be written. */
   readonly droppedPoints: number;
 }
 
-/** What every part of the pipe is given. */
+/** What a plugin gets when it is opened. */
 export interface PluginContext {
   /** Writes to the log under the plugin's name. */
   readonly log: Logger;
@@ -45,50 +44,49 @@ export interface PluginContext {
   readonly registry: MetricRegistry;
   readonly clock: Clock;
   /**
-   * Ends the whole process in good order (last poll, drain, close) with the error's exit code. For what cannot be
-   * mended while running, such as retries that are exhausted.
+   * Stops the whole process in order (last poll, drain, close) with the exit code of the error. For problems that only a
+   * restart can solve, such as exhausted retries.
    */
   readonly fail: (error: Error) => void;
-  /** What an output has not committed survives the end of the process: there is no reason to give up. */
+  /** Whether points that an output has not committed survive the end of the process, so that it need not give up. */
   readonly keepsOnDisk: boolean;
-  /** Who sends to this process. */
+  /** The clients of this process. */
   readonly clients: ClientTable;
   /**
-   * When clients of ours are told that a batch is safe: with `stored`, not before every output has it, so that what
-   * this process has not stored may come by another one.
+   * When our clients learn that a batch is safe: with `stored`, only after every output has it, so that another server
+   * may get what this process has not stored.
    */
   readonly acknowledges: "durable" | "stored";
-  /** The journal's id: this process, over restarts where {@linkcode keepsOnDisk}. */
+  /** The id of the journal, which stays the same over restarts if {@linkcode keepsOnDisk}. */
   readonly identity: Pick<Journal, "id" | "renewId">;
   /**
-   * A directory of this process for what outlives it, such as a database or refused points; it exists, and can be
-   * written to. `null` where there is none.
+   * A writable directory of this process for what outlives it, such as a database or refused points; `null` if there is
+   * none.
    */
   readonly stateDirectory: string | null;
   /** Where an output puts the points that its target permanently refuses. */
   readonly deadLetters: DeadLetters;
 }
 
-/** Where inputs put their batches. */
+/** Takes the batches of inputs. */
 export interface BatchSink {
   /**
-   * Hands over a batch. Resolves when there is room for the next one: an input that reads from a network waits for
-   * it before it reads on.
+   * Takes a batch. Resolves when there is room for the next one; an input that receives from a network waits for that
+   * before it reads more.
    */
   push(batch: Batch): Promise<void> | void;
 }
 
-/** What every part of the pipe may have. */
+/** What inputs, transforms and outputs have in common. */
 export interface Part {
   /**
-   * Takes over the keys that are declared as `live` from a configuration in which no other one has changed. It must not
-   * fail: the configuration has been checked.
+   * Applies the keys that are declared as `live`, from a configuration in which no other key has changed. It must not fail,
+   * because the configuration is valid.
    */
   reconfigure?(config: unknown): void;
   /**
-   * Since when it should have got further and has not, in `performance.now()` ms. Waiting for others (a server, a
-   * database, room in the journal or on a disk) is not that. What is stuck for too long makes a service manager start
-   * the process anew.
+   * Since when it makes no progress although it should, in `performance.now()` ms. Waiting for a server, a database, or
+   * room in the journal or on a disk does not count. If it lasts too long, a service manager restarts the process.
    */
   readonly stalledSince?: number | undefined;
 }
@@ -106,38 +104,38 @@ export interface Finding {
   readonly allow?: string;
 }
 
-/** Produces points. Opened by {@linkcode InputPlugin.open}. */
+/** Produces points; {@linkcode InputPlugin.open} opens it. */
 export interface Input extends Part, AsyncDisposable {
   /**
-   * Produces until `stop` is aborted, then hands over what it still has (a last poll, the bytes that had already
-   * arrived) and returns.
+   * Produces points until `stop` is aborted, then hands over what it still has (a last poll, bytes that have arrived) and
+   * returns.
    */
   run(sink: BatchSink, stop: AbortSignal): Promise<void>;
-  /** The sink takes nothing more after this call: what is gathered is handed over now, whether there is room or not. */
+  /** Hands over gathered points now, whether there is room or not: the sink takes nothing after this call. */
   handOver?(): void;
-  /** Counters since the start, for the summary and the live line. */
+  /** Counters since the start. */
   readonly stats?: Readonly<Record<string, number>>;
   /** What it has found so far, where it measures its machine. */
   readonly findings?: readonly Finding[];
-  /** Clients that are connected now, where it {@linkcode InputPlugin.receives}. */
+  /** Clients that are connected now, if it {@linkcode InputPlugin.receives}. */
   readonly connectedClients?: number;
 }
 
 /** Changes batches on their way from the inputs to the outputs. */
 export interface Transform extends Part {
-  /** Returns the batch to pass on: the same one, another one, or `null` for none. */
+  /** Returns the batch to forward: the same one, another one, or `null` for none. */
   apply(batch: Batch): Batch | null;
 }
 
-/** Takes points to where they are kept. Opened by {@linkcode OutputPlugin.open}. */
+/** Writes points to a target; {@linkcode OutputPlugin.open} opens it. */
 export interface Output extends Part, AsyncDisposable {
   /**
-   * Takes batches from the reader, commits each one when it is safe, and returns when the reader has ended and all is
-   * written. `signal` is aborted when the time for an orderly stop is over; what is not committed then is lost.
+   * Takes batches from the reader, commits each one when it is safe, and returns when the reader has ended and all points
+   * are written. `signal` is aborted when the time for an orderly stop is over; uncommitted points are lost then.
    */
   run(reader: BatchReader, signal: AbortSignal): Promise<void>;
   /**
-   * It remembers over restarts which batches it has: its reader is opened with the option of this name.
+   * Whether it remembers over restarts which batches it has: its reader has the option of the same name.
    *
    * @default {false}
    */
@@ -149,14 +147,14 @@ export interface Output extends Part, AsyncDisposable {
    * @default {false}
    */
   readonly isTargetAway?: boolean;
-  /** Counters since the start, for the summary and the live line. */
+  /** Counters since the start. */
   readonly stats?: Readonly<Record<string, number>>;
 }
 
-/** Where a database is: at a path, or under a name in the state directory of the process. */
+/** The place of a database: its path, or its name in the state directory of the process. */
 export type Database = { readonly path: string } | { readonly name: string };
 
-/** What a process must have of the kernel beyond the rights of any user (man 7 capabilities). */
+/** A right that ordinary users do not have (man 7 capabilities). */
 export interface Capability {
   /** `CAP_…` */
   readonly name: string;
@@ -167,39 +165,39 @@ export interface Capability {
 interface PluginDeclaration<C> {
   /** The name in `[plugins.NAME]`. */
   readonly name: string;
-  /** It reads the machine it runs on, for which Deno wants a program to have all permissions. @default {false} */
+  /** Whether it reads files of its machine for which Deno requires all permissions. @default {false} */
   readonly isLocal?: boolean;
   /** One sentence, for `plugins list` and `config regen`. */
   readonly description: string;
-  /** The keys below `[plugins.NAME]`, `enable` excepted, which every plugin has. */
+  /** The keys of `[plugins.NAME]`, except `enable`, which every plugin has. */
   readonly config: Key<C>;
-  /** What others could make use of in a valid configuration, for `config check`. */
+  /** What is open to others in a valid configuration, for `config check`. */
   advise?(config: C): readonly Advice[];
-  /** What it must have of the kernel, for a unit of systemd. @default none */
+  /** The capabilities that it needs, for a unit of systemd. @default none */
   capabilities?(config: C): readonly Capability[];
   /**
-   * What a process uses for keys that its configuration leaves open, by their names: for `config show`.
+   * The values in effect of keys that the configuration leaves open, by name, for `config show`.
    *
-   * @param stateDirectory Of the process, if it has one.
+   * @param stateDirectory That of the process, if it has one.
    */
   resolve?(config: C, stateDirectory: string | null): Readonly<Record<string, unknown>>;
   /** The address that it listens on, if it does. */
   listens?(config: C): Address | undefined;
 }
 
-/** An input: opening takes what can fail at start (a port, a file) and throws an {@linkcode ExitError}. */
+/** An input. Opening it opens ports and files, and throws an {@linkcode ExitError} if that fails. */
 export interface InputPlugin<C> extends PluginDeclaration<C> {
   readonly kind: "input";
   /**
-   * Its points come from other processes, which can wait: where the journal is full they do, and nothing is dropped.
-   * The process is a server, or a hop.
+   * Whether its points come from other processes, which wait if the journal is full, so that no point is dropped. The
+   * process is a server or a hop.
    *
    * @default {false}
    */
   readonly receives?: boolean;
   /** What a user can do where nothing is found, in one sentence without a full stop. @default nothing */
   readonly absentHint?: string;
-  /** When it tells its clients that a batch is safe: see {@linkcode PluginContext.acknowledges}. @default `durable` */
+  /** When its clients learn that a batch is safe: see {@linkcode PluginContext.acknowledges}. @default `durable` */
   acknowledges?(config: C): PluginContext["acknowledges"];
   open(config: C, context: PluginContext): Promise<Input>;
 }
@@ -209,10 +207,10 @@ export interface TransformPlugin<C> extends PluginDeclaration<C> {
   open(config: C, context: PluginContext): Promise<Transform>;
 }
 
-/** An output. A target that is down is no reason to fail: `run` waits for it. */
+/** An output. Opening it does not fail if the target is down: `run` waits for the target. */
 export interface OutputPlugin<C> extends PluginDeclaration<C> {
   readonly kind: "output";
-  /** Its target is another process of the relay, a server: this one is a client, or a hop. @default {false} */
+  /** Whether its target is a relay server, so that this process is a client or a hop. @default {false} */
   readonly sends?: boolean;
   /** The SQLite database that it writes, for `alumet-relay query`. */
   database?(config: C): Database;
@@ -223,14 +221,14 @@ export interface OutputPlugin<C> extends PluginDeclaration<C> {
 // deno-lint-ignore no-explicit-any
 export type Plugin = InputPlugin<any> | TransformPlugin<any> | OutputPlugin<any>;
 
-/** Whether it is one of the two ends of the relay. */
+/** Whether it is an end of the relay: it sends to a server, or receives from clients. */
 export function isRelay(plugin: Plugin): boolean {
   return plugin.kind === "input"
     ? plugin.receives === true
     : plugin.kind === "output" && plugin.sends === true;
 }
 
-/** Declares a plugin; only there for its types. */
+/** Declares a plugin, and checks its types. */
 export function definePlugin<C, P extends InputPlugin<C> | TransformPlugin<C> | OutputPlugin<C>>(
   plugin: P & { config: Key<C> },
 ): P {

@@ -1,15 +1,15 @@
-/** The agent as a service: SIGHUP makes it read its configuration again, and a service manager is told how it does. */
+/** The agent as a service: reads its configuration again on SIGHUP, and notifies a service manager. */
 import { type AgentOptions, runAgent } from "./agent.ts";
 import type { AgentSettings, RunningAgent } from "./agent/settings.ts";
 import { ExitError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import type { ServiceManager } from "./systemd/manager.ts";
 
-/** How a service gets its configuration again. */
+/** How a service reads its configuration again. */
 export interface Reload {
-  /** Reads and checks all of it. @throws {ExitError} with a line for each thing that is wrong. */
+  /** Reads and checks it. @throws {ExitError} with a line for each problem. */
   read(): Promise<AgentSettings>;
-  /** Told what is in effect from now on. */
+  /** Called with the settings in effect from now on. */
   taken(settings: AgentSettings): void;
 }
 
@@ -58,7 +58,7 @@ export async function runService(
       log.info("Stopping", { signal: "SIGHUP", reason: "the terminal is gone" });
       return stop.abort();
     }
-    // Before it runs there is nothing to change yet: it is done then.
+    // If the agent is not running yet, this happens when it is.
     asked = true;
     reread();
   };
@@ -85,7 +85,7 @@ export async function runService(
   });
 }
 
-/** Reads the configuration again, and takes over what can change; a wrong one changes nothing. Never rejects. */
+/** Reads the configuration again, and applies what can change; one with problems changes nothing. Never rejects. */
 async function takeOver(
   agent: RunningAgent,
   reload: Reload,
@@ -104,7 +104,7 @@ async function takeOver(
     const known = error instanceof ExitError;
     const text = known ? error.message : String((error as Error)?.stack ?? error);
     for (const line of known ? text.split("\n") : [text]) log.error(line);
-    log.error("The configuration could not be read again, the one before stays in effect");
+    log.error("Cannot read the configuration again, the previous one stays in effect");
   } finally {
     manager?.reloaded();
   }

@@ -1,4 +1,4 @@
-/** Which journal a process has, by its configuration, its role and the directory for its state. */
+/** Opens the state directory and the journal of a process. */
 import type { JournalConfig } from "../journal/config.ts";
 import type { DiskJournal } from "../journal/disk/disk_journal.ts";
 import { parseDuration } from "../base/duration.ts";
@@ -15,7 +15,7 @@ export interface OpenOptions {
   registry: MetricRegistry;
   /** Names of the outputs of this process. */
   outputs: readonly string[];
-  /** Where the configuration does not say. */
+  /** Used if the configuration does not set it. */
   onFull: OnFull;
   onDrop: (points: number) => void;
 }
@@ -29,11 +29,11 @@ export interface Kept extends AsyncDisposable {
 }
 
 /**
- * Opens the directory of this process and, where it is wanted, the journal on disk. Relays want it unless
- * `journal.enable` says no; what is only wanted by default and cannot be had costs a warning, what was asked for (by
- * `journal.enable`, `journal.path` or `--state-dir`) is an error.
+ * Opens the directory of this process and, if it is enabled, the journal on disk. Relays have one unless `journal.enable`
+ * is false. If the default is not available, the log warns, and the journal is in memory.
  *
- * @throws {ExitError} when what was asked for cannot be had.
+ * @throws {ExitError} if a journal or directory is not available that was asked for (by `journal.enable`, `journal.path`
+ * or `--state-dir`), or if another version of this program wrote the journal.
  */
 export async function openKept(
   config: JournalConfig,
@@ -63,7 +63,7 @@ export async function openKept(
       const isOtherVersion = error instanceof ExitError && error.exitCode === EXIT.data;
       if (isOtherVersion || config.enable || config.path || base?.from === STATE_FLAG) throw error;
       log.warn(
-        `What is not sent or stored yet is kept in memory alone, and is lost if this process ends: ${
+        `The journal is in memory only, so points that are not sent or stored are lost when this process ends: ${
           messageOf(error)
         }`,
       );
@@ -78,7 +78,7 @@ async function openDiskJournal(
   directory: string,
   { log, registry, outputs, onFull, onDrop }: OpenOptions,
 ): Promise<DiskJournal> {
-  // Only those who need it load it: it takes memory.
+  // Loaded only if it is needed, because it takes memory.
   const { DiskJournal } = await import("../journal/disk/disk_journal.ts");
   const journal = await DiskJournal.open({
     directory,

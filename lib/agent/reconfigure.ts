@@ -1,11 +1,11 @@
-/** What changes between two configurations: what a running process takes over, and what needs a restart. */
+/** Compares two configurations: what a running process can apply, and what needs a restart. */
 import { isDeepStrictEqual } from "node:util";
 import type { AgentSettings, Change } from "./settings.ts";
 import { general } from "../config/general.ts";
 import type { AnyKey } from "../schema.ts";
 import { formatPath, type Path } from "../schema/path.ts";
 
-/** The keys that differ, each with whether it is live, and the value from now on. */
+/** Finds the keys that differ, and whether each is live. @returns the value from now on. */
 function compare(
   key: AnyKey,
   path: Path,
@@ -46,7 +46,7 @@ function compareKeys(
   );
 }
 
-/** @param takes Whether a plugin can take over anything at all. */
+/** @param takes Whether a plugin can reload anything. */
 export function changeOf(
   before: AgentSettings,
   after: AgentSettings,

@@ -1,4 +1,4 @@
-/** What a process uses for the keys that its configuration leaves open. */
+/** The values that a process uses for keys that its configuration leaves open. */
 import type { Plugin } from "../plugin.ts";
 import type { Path } from "../schema/path.ts";
 import type { JournalConfig } from "./kept.ts";
@@ -9,7 +9,7 @@ interface Configured {
   readonly plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[];
 }
 
-/** The value at a path that is not in the configuration, or is empty there; `undefined` for all others. */
+/** Finds the value in effect at a path that is not set or empty; `undefined` for all other paths. */
 export function resolver({ general, plugins }: Configured, base: StateBase | null): (path: Path) => unknown {
   const role = roleOf(plugins.map(({ plugin }) => plugin));
   const stateDirectory = base && `${base.path}/${role}`;

@@ -2,12 +2,12 @@
 import { dirname, resolve } from "node:path";
 
 const SPECIAL = /^\/(?:dev|proc|sys)(?:\/|$)/;
-/** What the process has been given open, and what Deno opens for everybody. Outputs open the former before they run. */
+/** Files that the process inherited, which outputs open before they run, and those that Deno opens for everyone. */
 const OPEN =
   /^\/(?:dev\/(?:stdin|stdout|stderr|fd\/\d+|null|zero|full|u?random)|proc\/(?:self|\d+)\/fd\/\d+)$/;
 const MAX_PATH = 4096;
 
-/** The first text of a configuration, whatever its depth, that as a path leads below `/dev`, `/proc` or `/sys`. */
+/** The first text in a configuration, at any depth, that is a path below `/dev`, `/proc` or `/sys`. */
 export function specialPath(configuration: unknown): string | undefined {
   if (typeof configuration === "string") {
     return isSpecial(configuration) ? configuration : undefined;
@@ -25,7 +25,7 @@ function isSpecial(text: string): boolean {
   return !OPEN.test(path) && SPECIAL.test(realPath(path));
 }
 
-/** Where a path leads, whether there is something or not. */
+/** The real path, even if the file does not exist. */
 function realPath(path: string): string {
   for (let known = path;;) {
     try {

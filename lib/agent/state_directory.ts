@@ -1,12 +1,12 @@
 /**
- * Where a process keeps what outlives it: one directory for all agents of a user or a service, and in it one for each
- * role, so that a client, a server and a hop on one machine do not meet. One process at a time uses one of them.
+ * The state directory: one for all agents of a user or service, with a directory for each role, so that a client, a
+ * server and a hop on one machine do not share one. Each is used by one process at a time.
  */
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { lockFile, type LockResult } from "../base/file_lock.ts";
 import type { Plugin } from "../plugin.ts";
 
-/** What a process is to others: it sends (client), receives (server), does both (hop), or neither (local). */
+/** What a process does: it sends (client), receives (server), does both (hop), or neither (local). */
 export type Role = "client" | "server" | "hop" | "local";
 
 export const ROLES: readonly Role[] = ["client", "server", "hop", "local"];
@@ -22,7 +22,7 @@ export function roleOf(plugins: readonly Plugin[]): Role {
 /** The directory of all roles. */
 export interface StateBase {
   readonly path: string;
-  /** The flag or the environment variable that says so. */
+  /** The flag or environment variable that sets it. */
   readonly from: string;
 }
 
@@ -30,14 +30,14 @@ export const STATE_FLAG = "--state-dir";
 
 /**
  * `--state-dir`, else `$STATE_DIRECTORY` (which systemd sets), else `$XDG_STATE_HOME/alumet-relay`, else
- * `~/.local/state/alumet-relay`; `null` where nothing says where it is.
+ * `~/.local/state/alumet-relay`; `null` if none of them is set.
  */
 export function findStateBase(
   flag: string | undefined,
   env: (name: string) => string | undefined,
 ): StateBase | null {
   if (flag) return { path: flag, from: STATE_FLAG };
-  // systemd separates several directories by colons; ours is the first.
+  // systemd separates several directories with colons; the first one is used.
   const given = env("STATE_DIRECTORY")?.split(":")[0];
   if (given) return { path: given, from: "STATE_DIRECTORY" };
   const session = env("XDG_STATE_HOME");
@@ -54,7 +54,7 @@ export class StateDirectory implements Disposable {
     this.#lock = lock;
   }
 
-  /** @throws {ExitError} if there is none (78), it cannot be written to, or another process has it (69). */
+  /** @throws {ExitError} if there is none (78), or it is not writable or used by another process (69). */
   static async open(base: StateBase | null, role: Role): Promise<StateDirectory> {
     if (!base) {
       throw new ExitError(
@@ -88,5 +88,5 @@ export class StateDirectory implements Disposable {
   }
 }
 
-/** Where the journal of a role is in its directory, if `journal.path` does not say otherwise. */
+/** The folder of the journal in the directory of a role, unless `journal.path` is set. */
 export const JOURNAL_FOLDER = "journal";

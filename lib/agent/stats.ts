@@ -1,15 +1,15 @@
-/** What a process has counted: the counters of its parts, and the books of its clients. */
+/** The counters of the parts of a process, and the books of its clients. */
 import type { ClientTable } from "../points/origins.ts";
 
 /** Counters of one part, with names in camelCase. */
 export type Counters = Readonly<Record<string, number>>;
 
-/** What one output has done with a client's points since the start. */
+/** What one output did with a client's points since the start. */
 export interface OutputBooks {
   stored: number;
   /** Waiting in the journal. */
   kept: number;
-  /** By the policy of a full journal, or by damage. */
+  /** Dropped by a full journal, or lost by damage. */
   dropped: number;
 }
 
@@ -18,9 +18,9 @@ export interface OutputBooks {
  * received is stored, kept, dropped, rejected or a duplicate.
  */
 export interface ClientBooks {
-  /** The name that it greets with; `""` for the inputs of this process. */
+  /** The name in its greeting; `""` for the inputs of this process. */
   readonly client: string;
-  /** 32 hexadecimal digits, or `""` for a client that has no instance id. */
+  /** 32 hexadecimal digits, or `""` for a client without an instance id. */
   readonly instance: string;
   readonly lastContactMs: number;
   readonly received: number;
@@ -29,13 +29,13 @@ export interface ClientBooks {
   readonly outputs: Readonly<Record<string, OutputBooks>>;
 }
 
-/** Counters as the log shows them: `missedPolls` is `missed_polls` there. */
+/** Counters with their names in the log: `missedPolls` becomes `missed_polls`. */
 export function loggedCounters<T>(counters: Readonly<Record<string, T>>): Record<string, T> {
   const snakeCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   return Object.fromEntries(Object.entries(counters).map(([name, value]) => [snakeCase(name), value]));
 }
 
-/** The books of all clients and, where they have any, of the inputs of this process. */
+/** The books of all clients and, if they have points, of the inputs of this process. */
 export function* booksOf(clients: ClientTable): Generator<ClientBooks> {
   const { local } = clients;
   const measures = local.receivedPoints > 0 ||

@@ -1,4 +1,4 @@
-/** What is right in a configuration, and unsafe: for `config check`, and with `--strict` an error. */
+/** What is valid in a configuration and not safe: notes of `config check`, errors with `--strict`. */
 import type { Advice, Plugin } from "../plugin.ts";
 import type { AnyKey } from "../schema.ts";
 import { formatPath, type Path } from "../schema/path.ts";
@@ -9,7 +9,7 @@ interface Checked {
   source(path: Path): Source;
 }
 
-/** A line for each thing: `alumet-config.toml:3: plugins.relay-server.address: …`. */
+/** A line for each: `alumet-config.toml:3: plugins.relay-server.address: …`. */
 export function adviceLines({ plugins, source }: Checked): string[] {
   return plugins.flatMap(({ plugin, config }) => {
     const own = plugin.advise?.(config) ?? [];
@@ -26,7 +26,7 @@ export function adviceLines({ plugins, source }: Checked): string[] {
   });
 }
 
-/** Secrets in clear, and files with secrets that others can read. */
+/** Secrets in clear text, and files with secrets that others can read. */
 function adviseSecrets(key: AnyKey, value: unknown, path: Path, source: (path: Path) => Source): Advice[] {
   if (key.kind === "table") {
     return Object.entries(key.keys ?? {}).flatMap(([name, inner]) =>
@@ -44,10 +44,13 @@ function adviseSecret(key: AnyKey, value: unknown, path: Path, source: (path: Pa
   if (value === undefined || value === "" || key.isSecret?.(value) === false) return [];
   const from = source(path);
   if (from.kind === "flag") {
-    return [{ path, problem: "a secret on the command line, which every user of this machine can see" }];
+    return [{ path, problem: "a secret on the command line, where every user of this machine can see it" }];
   }
   if (from.kind !== "file" || from.variables.length > 0) return [];
-  return [{ path, problem: "a secret in clear; name a file that has it, or write ${VARIABLE}" }];
+  return [{
+    path,
+    problem: "a secret in clear text; put it into a file and name that, or write ${VARIABLE}",
+  }];
 }
 
 function adviseFile(file: string, path: Path): Advice[] {
@@ -59,7 +62,7 @@ function adviseFile(file: string, path: Path): Advice[] {
     const what = (mode & 0o002) !== 0 ? "change" : "read";
     return [{ path, problem: `every user of this machine can ${what} ${file}: chmod o= ${file}` }];
   } catch {
-    // Whether it can be read is found at the start, by whoever runs it.
+    // The process reads it at its start, perhaps as another user.
     return [];
   }
 }

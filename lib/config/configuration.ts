@@ -18,8 +18,8 @@ export interface Configuration<G> {
   readonly plugins: readonly ConfiguredPlugin[];
   /** The file that was read. */
   readonly file?: string;
-  /** What the user should know: keys that have no effect, a flag that wins over the file. */
+  /** What the user should know, such as keys without effect and flags that override the file. */
   readonly notes: readonly string[];
-  /** Where the value at a path comes from. */
+  /** The source of the value at a path. */
   source(path: Path): Source;
 }

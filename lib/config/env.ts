@@ -8,12 +8,12 @@ export type Environment = (name: string) => string | undefined;
 /** A text after substitution. */
 export interface Substituted {
   readonly text: string;
-  /** The variables that it named. */
+  /** The variables in it. */
   readonly variables: readonly string[];
   readonly problems: readonly string[];
 }
 
-/** Replaces the variables of one text. A variable that is empty takes its default too, as in a shell. */
+/** Replaces the variables of one text. An empty variable takes its default, as in a shell. */
 function substituteText(text: string, env: Environment): Substituted {
   const variables: string[] = [];
   const problems: string[] = [];
@@ -36,7 +36,7 @@ function substituteText(text: string, env: Environment): Substituted {
   return { text: result, variables, problems };
 }
 
-/** What became of the variables in a whole tree. */
+/** A whole tree after substitution. */
 export interface SubstitutedTree {
   /** The tree, with a {@linkcode LooseText} for each text in which something was replaced. */
   readonly tree: Record<string, unknown>;

@@ -1,4 +1,4 @@
-/** A configuration file as a tree of values that know their lines. */
+/** Reads a configuration file into a tree of values with their lines. */
 import { parse } from "@std/toml";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { decodeUtf8, Utf8Error } from "../base/utf8.ts";
@@ -7,16 +7,16 @@ import { scanToml, type TomlMistake, type TomlScan } from "./toml_lines.ts";
 import { type Environment, substituteTree } from "./env.ts";
 import { ConfigError, type ConfigProblem, type Source } from "./source.ts";
 
-/** What was read from a file. */
+/** The content of a file. */
 export interface ConfigFile {
   readonly path: string;
-  /** The values, with their environment variables put in. */
+  /** The values, with environment variables replaced. */
   readonly tree: Record<string, unknown>;
-  /** What is wrong with the text. */
+  /** Mistakes in the text. */
   readonly mistakes: readonly ConfigProblem[];
   /** Values with an environment variable that is not set. */
   readonly unset: readonly ConfigProblem[];
-  /** Where the value at a path stands. */
+  /** The source of the value at a path. */
   source(path: Path): Source;
 }
 
@@ -36,10 +36,10 @@ export function readText(path: string): string | undefined {
 
 /** Reads the text of a configuration file. */
 export function parseConfigFile(path: string, text: string, env: Environment): ConfigFile {
-  // Editors on Windows put a mark at the start. Alumet's own escape is \${, ours (of the same length) is $${.
+  // Editors on Windows begin a file with a byte order mark. Alumet's own escape is \${, ours (of the same length) is $${.
   let toml = text.replace(/^\ufeff/, "").replace(/(?<!\\)\\\$\{/g, () => "$${");
   const scan = scanToml(toml);
-  // The statements with mistakes are left out, so that the rest can be looked at too.
+  // Statements with mistakes are left out, so that the rest can be checked.
   const edits = [
     ...scan.mistakes.flatMap(({ statement }) => statement ? [{ ...statement, quoted: false }] : []),
     ...scan.bareVariables.map((variable) => ({ ...variable, quoted: true })),
@@ -86,11 +86,11 @@ function lineOf(scan: TomlScan, path: Path): number | undefined {
   return path.length === 0 ? undefined : scan.line(path);
 }
 
-/** The parser's own words for what the scan did not find. */
+/** A mistake that the parser finds and the scan does not. */
 function parserMistake(error: unknown): TomlMistake {
   const message = messageOf(error).replaceAll(/\s+/g, " ").trim();
   const [, line, reason] = /^Parse error on line (\d+), column \d+: (.*)$/.exec(message) ?? [];
-  // The parser may quote the line, in which a secret may stand.
+  // The parser may quote the line, which may contain a secret.
   const shown = (reason ?? message).replace(/ on line '.*/, "");
   return { line: Number(line ?? 1), path: [], message: `this is not TOML: ${shown}` };
 }

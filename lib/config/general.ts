@@ -5,14 +5,14 @@ import { choice, duration, live, optional, size, table } from "../schema.ts";
 
 const deadLetters = table({
   max_size: size({
-    doc: "Most bytes on disk for each output; the oldest give way, and are counted.",
+    doc: "Most bytes on disk for each output; above it the oldest are dropped and counted.",
     default: "64MiB",
     min: "64KiB",
   }),
 }, {
   doc:
-    "What a database refuses for good is set aside in the state directory, for alumet-relay dead-letters to show, " +
-    "replay or purge.",
+    "Points that a database permanently refuses are kept in the state directory: alumet-relay dead-letters shows, " +
+    "replays and purges them.",
 });
 
 const series = table({
@@ -38,11 +38,11 @@ const series = table({
 
 export const general = table({
   shutdown_timeout: live(duration({
-    doc: "The longest that an orderly stop may take: a last poll, sending and writing what is there.",
+    doc: "The longest time for an orderly stop: a last poll, then sending and writing what is left.",
     default: "5s",
   })),
   log_level: optional(live(choice(LOG_LEVELS, {
-    doc: "The least important messages to log, where --log-level does not say it.",
+    doc: "The least important messages to log, unless --log-level is given.",
     unset: "info",
     default: "info",
   }))),

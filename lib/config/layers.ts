@@ -1,11 +1,11 @@
-/** Values in layers: the file, and the command line laid over it. */
+/** Values in layers: the command line overrides the file. */
 import { isTable } from "../schema.ts";
 import type { Path } from "../schema/path.ts";
 import type { ConfigFile } from "./file.ts";
 import { applyOverride, isPartial, type Override, valueAt } from "./overrides.ts";
 import type { Source } from "./source.ts";
 
-/** The file with the command line laid over it. */
+/** The values of the file, overridden by the command line. */
 export class LayeredValues {
   readonly tree: Record<string, unknown>;
   readonly #file: ConfigFile | undefined;
@@ -21,7 +21,7 @@ export class LayeredValues {
     return valueAt(this.tree, path);
   }
 
-  /** The override that gave the value at this path, or put another value in the place of it. */
+  /** The override that set or replaced the value at this path. */
   #override(path: Path): Override | undefined {
     return this.#overrides.findLast(({ tree }) => {
       for (let length = path.length; length > 0; length--) {
@@ -45,7 +45,7 @@ export class LayeredValues {
     return inFile ? this.#file!.source(path) : { kind: "default" };
   };
 
-  /** The source of a value, or of the nearest table around it that was given. */
+  /** The source of a value, or of the nearest given table around it. */
   nearestSource(path: Path): Source {
     for (let length = path.length; length > 0; length--) {
       const source = this.source(path.slice(0, length));

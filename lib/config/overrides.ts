@@ -1,10 +1,10 @@
-/** Values from the command line, laid over those of the file. */
+/** Values from the command line, which override those of the file. */
 import { parse } from "@std/toml";
 import { EXIT, ExitError } from "../base/errors.ts";
 import { isTable, LooseText } from "../schema.ts";
 import type { Path } from "../schema/path.ts";
 
-/** A tree of values, and the flag that gave it. */
+/** A tree of values, and the flag that set them. */
 export interface Override {
   readonly flag: string;
   readonly tree: Record<string, unknown>;
@@ -15,12 +15,12 @@ export function pluginOverride(flag: string, plugin: string, key: string, value:
   return { flag, tree: { plugins: { [plugin]: { [key]: new LooseText(value) } } } };
 }
 
-/** Elements of a list that an override reaches into; the others stay. */
+/** An element of a list that an override changes; the others stay. */
 class ListPatch {
   constructor(readonly index: number, readonly value: unknown) {}
 }
 
-/** Whether a value of an override leaves something of what it is laid over. */
+/** Whether a value of an override keeps parts of the value that it overrides. */
 export function isPartial(value: unknown): value is Record<string, unknown> | ListPatch {
   return isTable(value) || value instanceof ListPatch;
 }
@@ -45,10 +45,10 @@ function parseToml(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** The path that a key means, such as `plugins.procfs.processes.groups[0].poll_interval`. */
+/** The path of a key such as `plugins.procfs.processes.groups[0].poll_interval`. */
 function keyPath(key: string): Path | undefined {
   const path: (string | number)[] = [];
-  // The parts between the indexes, and the indexes. Quoted names have no indexes behind them.
+  // Names and indexes alternate. A key with quoted names cannot have indexes.
   const parts = /["']/.test(key) ? [key] : key.trim().split(/\[(\d{1,9})\](?=\.|\[|$)/);
   for (const [i, part] of parts.entries()) {
     if (i % 2 === 1) path.push(Number(part));
@@ -85,12 +85,12 @@ function treeWith(path: Path, value: unknown): Record<string, unknown> {
 /**
  * Reads `--config-override KEY=VALUE`: TOML (`plugins.csv.output_path='out.csv'`), or a text without quotes.
  *
- * @throws {ExitError} if it is neither.
+ * @throws {ExitError} (64) if it is neither.
  */
 export function parseOverride(text: string): Override {
   // KEY ends at the first = that is not within quotes.
   const [, key, raw] = /^((?:[^"'=]|"(?:[^"\\]|\\.)*"|'[^']*')*)=(.*)$/s.exec(text) ?? [];
-  // The value is not shown anywhere: it may be a secret.
+  // No message shows the value, because it may be a secret.
   const flag = `--config-override ${(key ?? text).trim()}`;
   const path = key === undefined || key.trim() === "" ? undefined : keyPath(key);
   if (path === undefined || text.includes("\n")) {
@@ -105,25 +105,25 @@ export function parseOverride(text: string): Override {
   if (value === "") {
     throw new ExitError(
       EXIT.usage,
-      `Cannot use ${flag}: no value stands after the =; for an empty text write ''`,
+      `Cannot use ${flag}: there is no value after the =; for an empty text write ''`,
     );
   }
-  // Words, numbers and dates without quotes are for the key to judge: a client may be called 1234.
+  // The key decides the type of words, numbers and dates without quotes: a client may be called 1234.
   if (!/^["'[{]/.test(value)) return { flag, tree: treeWith(path, new LooseText(value)) };
   const parsed = parseToml(`value = ${value}`);
   if (parsed && Object.keys(parsed).length === 1) return { flag, tree: treeWith(path, parsed.value) };
-  // [::]:50051 is a text; a list or a text that is not closed is a mistake.
+  // [::]:50051 is a text; an unclosed list or text is a mistake.
   if (/^\[.*\]./.test(value)) return { flag, tree: treeWith(path, new LooseText(value)) };
   throw new ExitError(
     EXIT.usage,
-    `Cannot use ${flag}: the value is not TOML; is it closed by what it opens with?`,
+    `Cannot use ${flag}: the value is not TOML; is a quote or bracket not closed?`,
   );
 }
 
 /**
- * Lays an override over a tree: tables are merged, elements of lists that are named are, everything else is replaced.
+ * Applies an override to a tree: merges tables and named elements of lists, and replaces everything else.
  *
- * @throws {ExitError} for an element of a list that is not there, and would not be the next one.
+ * @throws {ExitError} (64) for an index beyond the end of a list.
  */
 export function applyOverride(
   under: Record<string, unknown>,

@@ -1,4 +1,4 @@
-/** Configurations as TOML for people: the commented default file, and the effective values with their sources. */
+/** Prints configurations as TOML: the commented default file, and the values in effect with their sources. */
 import type { Configuration } from "./configuration.ts";
 import { isRelay, type Plugin } from "../plugin.ts";
 import type { AnyKey } from "../schema.ts";
@@ -21,17 +21,17 @@ function commentLines(text: string, width = WIDTH): string[] {
   return [...lines, line];
 }
 
-/** How the two kinds of output differ. */
+/** The differences between the two. */
 interface Style {
-  /** Lines above a key. */
+  /** The lines above a key. */
   above(key: AnyKey): string[];
   /** The line of a value. */
   line(name: string, key: AnyKey, value: unknown, path: Path): string[];
-  /** Whether a table that is not there, or a list of none, is shown by an example. */
+  /** Whether an example stands for a missing table or an empty list. */
   isExample(key: AnyKey): boolean;
 }
 
-/** Prints the keys of a table: values first, then tables, as TOML needs it. */
+/** Prints the keys of a table: values first, then tables, as TOML requires. */
 function printTable(
   keys: Readonly<Record<string, AnyKey>>,
   value: Record<string, unknown>,
@@ -94,17 +94,17 @@ const REGEN: Style = {
 export interface RegenOptions {
   general: AnyKey;
   plugins: readonly Plugin[];
-  /** Values of the flags, and which plugins run. */
+  /** The values of the flags, and the enabled plugins. */
   config: Configuration<unknown>;
 }
 
 /** What is needed to print effective values. */
 export interface EffectiveOptions extends RegenOptions {
-  /** The value at a path that a process uses where the configuration leaves it open. */
+  /** The value that a process uses at a path that the configuration leaves open. */
   resolved(path: Path): unknown;
 }
 
-/** A commented file with every key of every plugin, at its default or at what the flags say. */
+/** A commented file with every key of every plugin, with its default or the value of a flag. */
 export function printDefaultConfig({ general, plugins, config }: RegenOptions): string {
   const relays = (kind: string) =>
     plugins.filter((plugin) => plugin.kind === kind && isRelay(plugin)).map(({ name }) => name).join(" or ");
@@ -113,11 +113,12 @@ export function printDefaultConfig({ general, plugins, config }: RegenOptions): 
     "# Configuration of alumet-relay, in the format of Alumet (alumet-config.toml).",
     "#",
     ...commentLines(
-      'Durations are texts such as "500ms", "30s" or "1m 30s". Any text may contain ${VARIABLE}, or ' +
-        "${VARIABLE:-default}, from the environment; $${ stands for a plain ${. A key that is left out has its default. SIGHUP makes a running process read the file again and take over what is reloadable.",
+      'Durations are texts such as "500ms", "30s" or "1m 30s". Any text may contain environment variables as ${VARIABLE} ' +
+        "or ${VARIABLE:-default}; $${ is a plain ${. A missing key has its default. On SIGHUP a running process reads the " +
+        "file again and applies its reloadable keys.",
     ),
     ...commentLines(
-      "A section [plugins.NAME] makes that plugin run, unless it says enable = false. A client has inputs and " +
+      "A section [plugins.NAME] enables that plugin, unless it has enable = false. A client has inputs and " +
         `${sender}, a server has ${receiver} and an output, a hop has ${receiver} and ${sender}.`,
     ),
     "",
@@ -134,7 +135,7 @@ export function printDefaultConfig({ general, plugins, config }: RegenOptions): 
   return lines.join("\n") + "\n";
 }
 
-/** The effective values, each with its source; secrets are masked. */
+/** The values in effect, each with its source; secrets are masked. */
 export function printEffectiveConfig({ general, plugins, config, resolved }: EffectiveOptions): string {
   const withSource = (line: string, source: Source) => `${line} # ${describeSource(source)}`;
   const style: Style = {
@@ -159,7 +160,10 @@ export function printEffectiveConfig({ general, plugins, config, resolved }: Eff
   }
   const others = plugins.filter((plugin) => !config.plugins.some((candidate) => candidate.plugin === plugin));
   if (others.length > 0) {
-    lines.push("", ...commentLines(`Plugins that do not run: ${others.map(({ name }) => name).join(", ")}`));
+    lines.push(
+      "",
+      ...commentLines(`Plugins that are not enabled: ${others.map(({ name }) => name).join(", ")}`),
+    );
   }
   return lines.join("\n") + "\n";
 }

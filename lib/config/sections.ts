@@ -1,4 +1,4 @@
-/** The `[plugins.NAME]` sections: which there are, whether they are enabled, and the values in them. */
+/** The `[plugins.NAME]` sections: whether they are enabled, and their values. */
 import type { Plugin } from "../plugin.ts";
 import { isTable, LooseText, type Report } from "../schema.ts";
 import type { Path } from "../schema/path.ts";
@@ -6,7 +6,7 @@ import { didYouMean } from "../base/suggest.ts";
 import type { LayeredValues } from "./layers.ts";
 import type { Section } from "./select.ts";
 
-/** The sections of known plugins, and what is wrong with sections as such. */
+/** The sections of known plugins; reports problems with sections as a whole. */
 export function readSections(
   values: LayeredValues,
   { plugins, only }: { plugins: readonly Plugin[]; only?: readonly string[] },
@@ -39,7 +39,7 @@ export function readSections(
       const near = didYouMean(name, known) || `; there are ${known.join(", ")}`;
       report({
         path,
-        message: `unknown plugin${near}; a section that is for another agent needs enable = false`,
+        message: `unknown plugin${near}; a section for another agent needs enable = false`,
       });
     }
   }
@@ -66,12 +66,12 @@ function readEnabled(
     else report({ path: keyPath, message: "expected true or false" });
   }
   if (given.length === 2 && given[0].value !== given[1].value) {
-    report({ path: given[1].path, message: "enable and enabled contradict each other; keep one of them" });
+    report({ path: given[1].path, message: "enable and enabled contradict each other; remove one of them" });
   }
   return given[0] ?? { value: true, path };
 }
 
-/** The values of a section without those that say whether it is enabled. */
+/** The values of a section, without `enable`. */
 export function pluginValues(values: LayeredValues, name: string, plugin: Plugin): Record<string, unknown> {
   const section = values.at(["plugins", name]);
   if (!isTable(section)) return {};

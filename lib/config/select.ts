@@ -1,4 +1,4 @@
-/** Which plugins run, by the file's sections and the flags. */
+/** Decides which plugins run, from the sections of the file and the flags. */
 import { EXIT, ExitError } from "../base/errors.ts";
 import type { Plugin } from "../plugin.ts";
 import { didYouMean } from "../base/suggest.ts";
@@ -8,12 +8,12 @@ import { describeSource, type Source } from "./source.ts";
 /** A `[plugins.NAME]` of a known plugin. */
 export interface Section {
   readonly enabled: boolean;
-  /** Where it is enabled or disabled: its `enable` key, or else its first line. */
+  /** The source of that: its `enable` key, or else its first line. */
   readonly source: Source;
 }
 
 export interface SelectOptions {
-  /** All there are. */
+  /** All plugins. */
   plugins: readonly Plugin[];
   /** Sections of known plugins, in the order of the file. */
   sections: ReadonlyMap<string, Section>;
@@ -21,15 +21,15 @@ export interface SelectOptions {
   only?: readonly string[];
   /** Plugins that flags such as `--relay-in` need. */
   implied: readonly { flag: string; plugin: string }[];
-  /** Add what the relay flags need to be a client, a server or a hop: there is no file that could say it. */
+  /** Whether to add what the relay flags need for a client, a server or a hop, because there is no file. */
   complete: boolean;
 }
 
-/** What {@linkcode selectPlugins} decides. */
+/** The result of {@linkcode selectPlugins}. */
 export interface Selection {
-  /** The plugins that run, in their order: that of the file, then that of the flags. */
+  /** The plugins that run: in the order of the file, then of the flags. */
   readonly enabled: ReadonlyMap<string, Source>;
-  /** What the user may not expect. */
+  /** What may surprise the user. */
   readonly notes: readonly string[];
 }
 
@@ -51,7 +51,7 @@ export function selectPlugins(options: SelectOptions): Selection {
     for (const [name, section] of sections) if (section.enabled) enabled.set(name, section.source);
     for (const { flag, plugin } of implied) {
       if (!known.includes(plugin)) {
-        throw new ExitError(EXIT.usage, `Cannot use ${flag}: there is no plugin ${plugin}`);
+        throw new ExitError(EXIT.usage, `Cannot use ${flag}: the plugin ${plugin} does not exist`);
       }
       const section = sections.get(plugin);
       if (!section?.enabled || section.source.kind === "flag") enabled.set(plugin, { kind: "flag", flag });
@@ -73,7 +73,7 @@ export function selectPlugins(options: SelectOptions): Selection {
     if (section && !section.enabled) {
       const by = source.kind === "flag" ? source.flag : describeSource(source);
       notes.push(
-        `plugin ${name} is disabled in ${describeSource(section.source)}, but runs because of ${by}`,
+        `plugin ${name} is disabled in ${describeSource(section.source)}, but ${by} enables it`,
       );
     }
   }
@@ -101,7 +101,7 @@ function checkOnly(
   if (problems.length > 0) throw new ExitError(EXIT.usage, problems.join("\n"));
 }
 
-/** What is missing for measurements to flow: one sentence each for no input and no output. */
+/** What is missing in the pipe: an input, an output, or both. */
 export function missingParts(plugins: readonly Plugin[], enabled: ReadonlyMap<string, Source>): string[] {
   const missing: string[] = [];
   for (const kind of ["input", "output"] as const) {

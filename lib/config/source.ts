@@ -1,21 +1,21 @@
-/** Where effective values come from, and the errors that say so. */
+/** The sources of values, and errors that name them. */
 import { EXIT, ExitError } from "../base/errors.ts";
 import { formatPath, type Path } from "../schema/path.ts";
 
-/** Where a value comes from. */
+/** The source of a value. */
 export type Source =
   | { readonly kind: "default" }
   | {
     readonly kind: "file";
     readonly file: string;
-    /** From 1; absent where it could not be found. */
+    /** From 1; absent if it is unknown. */
     readonly line?: number;
     /** The environment variables in the value. */
     readonly variables: readonly string[];
   }
   | { readonly kind: "flag"; readonly flag: string };
 
-/** The source in words: `default`, `alumet-config.toml:12`, `--relay-in`. */
+/** The source as text: `default`, `alumet-config.toml:12`, `--relay-in`. */
 export function describeSource(source: Source): string {
   if (source.kind === "default") return "default";
   if (source.kind === "flag") return source.flag;
@@ -26,12 +26,12 @@ export function describeSource(source: Source): string {
   return (line === undefined ? file : `${file}:${line}`) + names;
 }
 
-/** One thing wrong with the configuration. */
+/** A problem of the configuration. */
 export interface ConfigProblem {
   readonly source: Source;
-  /** The key; empty where the problem has none. */
+  /** The key; empty if the problem has none. */
   readonly path: Path;
-  /** What was expected and what was found. */
+  /** What is expected, and what was found. */
   readonly problem: string;
 }
 
@@ -44,7 +44,7 @@ export function describeProblem({ source, path, problem }: ConfigProblem): strin
   return `Cannot read ${line === undefined ? file : `${file}:${line}`}: ${key}${problem}`;
 }
 
-/** The configuration is wrong: each problem is a line of the message. Where all come from flags, the command line is. */
+/** The configuration, or only the command line, has problems; each is a line of the message. */
 export class ConfigError extends ExitError {
   constructor(readonly problems: readonly ConfigProblem[]) {
     const isUsage = problems.every(({ source }) => source.kind === "flag");

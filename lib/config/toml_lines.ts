@@ -1,7 +1,6 @@
 /**
- * Finds the lines on which the keys of a TOML text stand, which the parser does not tell, and common mistakes in
- * it, all of them at once: a text without quotes, a key given twice, a bracket that is not closed. The parser has
- * the last word on everything else.
+ * Finds the line of each key of a TOML text, which the parser does not report, and all common mistakes at once: a text
+ * without quotes, a key given twice, an unclosed bracket. The parser decides about everything else.
  */
 import { formatPath, type Path, quote } from "../schema/path.ts";
 
@@ -9,23 +8,23 @@ import { formatPath, type Path, quote } from "../schema/path.ts";
 export interface TomlMistake {
   /** From 1. */
   readonly line: number;
-  /** The key that it is about, where there is one. */
+  /** The key, if the mistake belongs to one. */
   readonly path: Path;
   readonly message: string;
-  /** The statement, as offsets, where the rest of the text can be read without it. */
+  /** The offsets of the statement, if the rest of the text can be read without it. */
   readonly statement?: { start: number; end: number };
 }
 
-/** What {@linkcode scanToml} finds. */
+/** The result of {@linkcode scanToml}. */
 export interface TomlScan {
   readonly mistakes: readonly TomlMistake[];
-  /** Where `${VAR}` stands as a value without quotes, as offsets into the text. */
+  /** The offsets of each `${VAR}` that is a value without quotes. */
   readonly bareVariables: readonly { start: number; end: number }[];
   /** The line (from 1) of a key, or of the nearest table above it, or `undefined`. */
   line(path: Path): number | undefined;
 }
 
-/** How a path came to be: by which rules it may be given again. */
+/** What created a path, which decides whether it may be given again. */
 type Origin = "value" | "header" | "tables" | "parent";
 
 const WORDS =
@@ -36,10 +35,10 @@ const VARIABLE = /\$\{[^}\n]*\}/y;
 const BARE = /[^\s,\]}#]+/y;
 const BARE_KEY = /[A-Za-z0-9_-]+/y;
 
-/** Longest path: the reading of nested values must not fill the stack. */
+/** Longest path, so that nested values cannot overflow the stack. */
 const MAX_DEPTH = 100;
 
-/** Ends the reading of a statement in which a mistake was found. */
+/** Ends the scan of a statement with a mistake. */
 class Mistake extends Error {
   constructor(readonly at: number, message: string) {
     super(message);
@@ -54,7 +53,7 @@ class Scanner implements TomlScan {
   #at = 0;
   /** Where each line starts. */
   readonly #starts = [0];
-  /** The path of the value that is read, for messages. */
+  /** The path of the current value, for messages. */
   #path: Path = [];
 
   constructor(text: string) {
@@ -168,7 +167,7 @@ class Scanner implements TomlScan {
     }
   }
 
-  /** What stands here, for a message. */
+  /** The text at the current place, for a message. */
   #here(): string {
     const rest = this.#text.slice(this.#at).split(/\r?\n/, 1)[0].trim();
     return rest === "" ? "the end of the line" : quote(rest.length > 40 ? rest.slice(0, 40) + "…" : rest);
@@ -242,7 +241,7 @@ class Scanner implements TomlScan {
     this.#at++;
     this.#skipSpaces();
     const known = this.#known.get(JSON.stringify(path));
-    // A value is read even where its key is known, so that the reading goes on after it.
+    // A value is scanned even if its key is a mistake, so that the scan continues after it.
     this.#value(known ? [...path, "(again)"] : path);
     this.#path = path;
     if (known) throw this.#twice(start, path, known);
@@ -362,7 +361,7 @@ class Scanner implements TomlScan {
 
 const ESCAPES: Readonly<Record<string, string>> = { b: "\b", t: "\t", n: "\n", f: "\f", r: "\r", e: "\x1b" };
 
-/** The text that a basic string stands for; only good for keys, which are on one line. */
+/** The value of a basic string on one line, as in keys. */
 function unescape(text: string): string {
   return text.replace(/\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)/g, (_, code: string) => {
     if (code.length === 1) return ESCAPES[code] ?? code;
@@ -371,7 +370,7 @@ function unescape(text: string): string {
   });
 }
 
-/** Reads a whole TOML text for the lines of its keys. Never throws. */
+/** Scans a TOML text for the lines of its keys. Never throws. */
 export function scanToml(text: string): TomlScan {
   return new Scanner(text);
 }

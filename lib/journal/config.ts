@@ -5,14 +5,14 @@ import { choice, duration, flag, type Infer, optional, size, table, text } from 
 export const journal = table({
   enable: optional(flag({
     doc:
-      "Keep what outputs have not taken yet on disk, so that a restart and a server that is away cost nothing. Where " +
-      "it is not set, a process that sends to a server or receives from clients does so if it has a directory for it, " +
-      "and others do not.",
+      "Keep points that outputs have not taken yet on disk, so that neither a restart nor an absent server loses any. " +
+      "Default: true for a process that sends to a server or receives from clients, if it has a state directory; false " +
+      "for others.",
     default: true,
   })),
   path: text({
     doc:
-      "The directory, of one process alone. Empty: ROLE/journal, where ROLE is client, server, hop or local, below " +
+      "The directory, for one process only. Empty: ROLE/journal, where ROLE is client, server, hop or local, below " +
       "--state-dir, or else $STATE_DIRECTORY, or else alumet-relay/ in $XDG_STATE_HOME or ~/.local/state.",
     default: "",
   }),
@@ -23,12 +23,12 @@ export const journal = table({
     min: "64KiB",
   }),
   min_free: size({
-    doc: "The journal is full where the file system has less room than this.",
+    doc: "The journal is full if the file system has less room than this.",
     default: "64MiB",
   }),
   max_age: optional(
     duration({
-      doc: "What is older is dropped, and counted.",
+      doc: "Older points are dropped and counted.",
       unset: "points of any age are kept",
       default: "30days",
       min: "1s",
@@ -36,28 +36,28 @@ export const journal = table({
   ),
   catch_up_rate: optional(size({
     doc:
-      "Most bytes a second that an output which is behind gets from disk, so that an hour that is sent afterwards does " +
-      "not crowd out everything else. It must be more than what comes in.",
+      "Most bytes a second that an output reads from disk to catch up, so that a backlog does not slow down everything " +
+      "else. It must be more than what arrives.",
     unset: "no limit",
     default: "4MiB",
     min: "16KiB",
   })),
   sync: text({
     doc:
-      "When what was written is made to survive a power failure: always at once, or after so long at most.",
+      "When written points are synced to survive a power failure: always (at once), or after at most this time.",
     default: "50ms",
     check: (value) => value === "always" ? undefined : durationProblem(value),
   }),
   on_full: optional(choice(["block", "drop_oldest"], {
     doc:
-      "When it is full: let senders wait, or drop the oldest points and count them. Where it is not set, a process " +
-      "that receives from a network lets its senders wait, and one that only measures drops the oldest.",
+      "What to do when it is full: let senders wait, or drop and count the oldest points. Default: a process that " +
+      "receives from clients lets them wait, and one that only measures drops the oldest.",
     default: "block",
   })),
   new_outputs: choice(["now", "oldest"], {
     doc:
-      "Where an output begins that this journal has never had: with the points that come from now on, or with the " +
-      "oldest that are kept. An output in place of one that is no longer enabled takes over what that had not taken.",
+      "Where an output begins that is new to this journal: with the next point, or with the oldest one in the journal. An " +
+      "output that replaces outputs that are no longer enabled takes over their points.",
     default: "now",
   }),
 }, { doc: "The journal between inputs and outputs." });

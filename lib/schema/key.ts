@@ -1,16 +1,16 @@
-/** What a declared key is, and what is said of a value that is not right. */
+/** Declared keys, and messages about values that are not valid. */
 import { type Path, quote } from "./path.ts";
 
-/** Something wrong with one key. */
+/** A problem of one key. */
 export interface Problem {
   readonly path: Path;
-  /** What was expected and what was found, without the path. */
+  /** What is expected and what was found, without the path. */
   readonly message: string;
-  /** The value is valid, and is perhaps not what is meant. @default {false} */
+  /** The value is valid, but perhaps not intended. @default {false} */
   readonly isNote?: boolean;
 }
 
-/** Takes the problems of a check as they are found. */
+/** Takes the problems that a check finds. */
 export type Report = (problem: Problem) => void;
 
 /** A declared key whose checked value is a `T`. Made by the functions of `scalars.ts` and `tables.ts`. */
@@ -20,30 +20,30 @@ export interface Key<T> {
   readonly doc: string;
   /** Allowed values in words, beyond what the default shows: `1ms or more`. */
   readonly limits?: string;
-  /** Must not be shown. */
+  /** Messages and `config show` do not show its value. */
   readonly secret: boolean;
   /** Of a key that is {@linkcode secret}: whether there is a secret in this value. @default {true} */
   readonly isSecret?: (value: unknown) => boolean;
-  /** The path of a file with a secret. */
+  /** It is the path of a file with a secret. */
   readonly secretFile?: boolean;
-  /** The key has no value where it is not given. */
+  /** It has no value if it is not given. */
   readonly optional: boolean;
-  /** Of a key that is {@linkcode optional}: what holds where it is not given, such as `no limit`. */
+  /** Of a key that is {@linkcode optional}: what applies if it is not given, such as `no limit`. */
   readonly unset?: string;
-  /** A new value is taken over by SIGHUP: see `live`. */
+  /** SIGHUP applies a new value: see `live`. */
   readonly live?: boolean;
-  /** Where the default is found when the program runs, what it is in words (`the name of this host`). */
+  /** The default in words (`the name of this host`), if the program finds it when it starts. */
   readonly defaultDoc?: string;
   /** The keys of a table (`table`), or of each table of an array (`tables`). */
   readonly keys?: Readonly<Record<string, AnyKey>>;
-  /** The value where none is given. */
+  /** The value if none is given. */
   defaultValue(): T;
   /**
-   * Checks a value from a TOML file (`undefined`: not given) and completes it with defaults. All problems are
-   * reported; where there are some, what is returned is only good to go on looking for more.
+   * Checks a value from a TOML file (`undefined`: not given), completes it with defaults, and reports all problems. After
+   * a problem the result is only good for further checks.
    */
   check(value: unknown, path: Path, report: Report): T;
-  /** The value as it is written in TOML, in one line. Secrets are not masked. */
+  /** The value as TOML, in one line. Secrets are not masked. */
   literal(value: T): string;
 }
 
@@ -57,8 +57,8 @@ export type Infer<K> = K extends Key<infer T> ? T : never;
 export type InferKeys<K> = { -readonly [N in keyof K]: Infer<K[N]> };
 
 /**
- * A text whose author could not choose its type, because it came out of an environment variable or an unquoted
- * argument: it is accepted as an integer, number or flag where it reads as one.
+ * A text without a type, from an environment variable or an unquoted argument: an integer, number or flag is read from
+ * it where the key expects one.
  */
 export class LooseText {
   constructor(readonly text: string) {}
@@ -67,7 +67,7 @@ export class LooseText {
 export interface Described {
   /** What the key is for, in one or a few sentences. */
   doc: string;
-  /** Of an optional key: what holds where it is not given, such as `no limit`. */
+  /** Of an optional key: what applies if it is not given, such as `no limit`. */
   unset?: string;
 }
 
@@ -81,7 +81,7 @@ function found(value: unknown, secret = false): string {
   return typeof value === "string" ? quote(value) : String(value);
 }
 
-/** What is said of a value that is not right: what was expected, and what was found. */
+/** The message about a value that is not valid: what is expected, and what was found. */
 export function expected(what: string, value: unknown, secret = false, hint = ""): string {
   return `expected ${what}, found ${found(value, secret)}${hint}`;
 }

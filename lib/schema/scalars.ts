@@ -5,7 +5,7 @@ import { quote } from "./path.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { type Described, expected, type Key, LooseText } from "./key.ts";
 
-/** Declares a scalar from the three functions in which scalars differ. */
+/** Declares a scalar from the functions in which scalars differ. */
 function scalar<T>(spec: {
   doc: string;
   unset?: string;
@@ -15,7 +15,7 @@ function scalar<T>(spec: {
   secretFile?: boolean;
   defaultDoc?: string;
   defaultValue: () => T;
-  /** Returns the value, and what somebody may not expect of it; or what is wrong with it. */
+  /** Returns the value, with a note if it may surprise; or the problem. */
   read: (value: unknown) => { value: T; note?: string } | string;
   literal: (value: T) => string;
 }): Key<T> {
@@ -45,21 +45,21 @@ function scalar<T>(spec: {
 }
 
 export interface TextOptions extends Described {
-  /** A function is asked when the value is needed; say in `defaultDoc` what it finds. */
+  /** A function is called when the value is needed; describe its result in `defaultDoc`. */
   default: string | (() => string);
   /** The default in words, for a default that is a function. @default {"found when the program starts"} */
   defaultDoc?: string;
-  /** Returns what is wrong with a text, or `undefined`. */
+  /** Returns the problem of a text, or `undefined`. */
   check?: (value: string) => string | undefined;
-  /** Returns what somebody may not expect of a valid text, or `undefined`. */
+  /** Returns a note on a valid text that may surprise, or `undefined`. */
   note?: (value: string) => string | undefined;
-  /** Never show the value; a function says which values have a secret in them. @default {false} */
+  /** Never show the value; a function decides which values contain a secret. @default {false} */
   secret?: boolean | ((value: string) => boolean);
-  /** The path of a file that only we should read. @default {false} */
+  /** It is the path of a file with a secret. @default {false} */
   secretFile?: boolean;
 }
 
-/** A text. The default is not checked, so that it may be empty where a text that is given may not. */
+/** A text. The default is not checked, so it may be empty where a given text must not be. */
 export function text(options: TextOptions): Key<string> {
   const { doc, default: fallback, check } = options;
   const secret = options.secret !== undefined && options.secret !== false;

@@ -1,4 +1,4 @@
-/** Keys that are made of others: lists, tables, arrays of tables; keys without a value, keys that change meanwhile. */
+/** Keys made of other keys: lists, tables and arrays of tables; optional keys, and keys that can be reloaded. */
 import { formatPath } from "./path.ts";
 import { didYouMean } from "../base/suggest.ts";
 import {
@@ -11,7 +11,7 @@ import {
   type Report,
 } from "./key.ts";
 
-/** A list of values that `item` declares. A text that came from the environment is taken as a list of one. */
+/** A list of values that `item` declares. A text from the environment is a list of one. */
 export function list<T>(item: Key<T>, options: Described & { default: readonly T[] }): Key<T[]> {
   return {
     kind: "list",
@@ -50,7 +50,7 @@ export function oneOrMore<T>(item: Key<T>): Key<T[]> {
   };
 }
 
-/** A key that has no value where it is not given; its default is only an example in the default file. */
+/** A key that has no value if it is not given; its default is only an example in the default file. */
 export function optional<T>(key: Key<T>): Key<T | undefined> {
   return {
     ...key,
@@ -62,21 +62,21 @@ export function optional<T>(key: Key<T>): Key<T | undefined> {
 }
 
 /**
- * A key, or a table with all its keys, that a process takes over while it runs. A plugin that declares some has
- * `reconfigure`, and no other key differs when that is called.
+ * A key, or a table with all its keys, that a running process can reload. A plugin with such keys has `reconfigure`, which
+ * gets a configuration in which no other key has changed.
  */
 export function live<T>(key: Key<T>): Key<T> {
   return { ...key, live: true };
 }
 
-/** A problem between keys of a table, which a single key cannot see. */
+/** A problem between the keys of a table. */
 export interface TableProblem<N> {
   readonly key: N;
   readonly problem: string;
 }
 
 export interface TableOptions<K> extends Described {
-  /** Looks at the values together, when each of them is right alone. */
+  /** Checks the values together, after each of them is valid. */
   check?: (value: InferKeys<K>) => TableProblem<keyof K & string> | undefined;
 }
 
@@ -86,7 +86,7 @@ export function isTable(value: unknown): value is Record<string, unknown> {
     !(value instanceof LooseText);
 }
 
-/** What is said of a key that is not among `keys`. */
+/** The message about a key that is not in `keys`. */
 export function unknownKey(name: string, keys: Readonly<Record<string, AnyKey>>): string {
   const near = didYouMean(name, Object.keys(keys));
   if (near) return `unknown key${near}`;
@@ -96,7 +96,9 @@ export function unknownKey(name: string, keys: Readonly<Record<string, AnyKey>>)
     }
   }
   const known = Object.keys(keys);
-  return known.length > 0 ? `unknown key; known are ${known.join(", ")}` : "unknown key; there are none here";
+  return known.length > 0
+    ? `unknown key; expected one of ${known.join(", ")}`
+    : "unknown key; this table has no keys";
 }
 
 /** A table, `[header]` or inline, with these keys and no others. */
@@ -147,7 +149,9 @@ export function table<K extends Record<string, AnyKey>>(
 
 /** An array of tables, `[[header]]`, each one as `item` declares. */
 export function tables<T>(item: Key<T>, options: Described & { default: readonly T[] }): Key<T[]> {
-  if (item.kind !== "table") throw new TypeError("Cannot declare an array of tables: the item is no table");
+  if (item.kind !== "table") {
+    throw new TypeError("Cannot declare an array of tables: the item is not a table");
+  }
   const base = list(item, options);
   return {
     ...base,

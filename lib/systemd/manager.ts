@@ -1,13 +1,13 @@
-/** The service manager's view of a running agent: ready, live figures, still alive, reloading, stopping. */
+/** Notifies a service manager about a running agent: ready, figures, alive, reloading, stopping. */
 import type { RunningAgent } from "../agent/settings.ts";
 import type { Logger } from "../base/log.ts";
 import { MonotonicClock, Notifier } from "./notify.ts";
 import { statusText } from "./status.ts";
 import { Watchdog, watchdogPeriodMs } from "./watchdog.ts";
 
-/** How often the figures are told, in ms. */
+/** How often to send the figures, in ms. */
 const STATUS_MS = 5000;
-/** What a stop may take beyond `shutdown_timeout`, for closing what is open, in ms. */
+/** Time for a stop beyond `shutdown_timeout`, to close files and connections, in ms. */
 const STOP_MARGIN_MS = 5000;
 
 export class ServiceManager implements Disposable {
@@ -29,13 +29,13 @@ export class ServiceManager implements Disposable {
     notifier.send("STATUS=Starting");
   }
 
-  /** `null` where there is none. */
+  /** `null` if there is none. */
   static open(env: (name: string) => string | undefined, log: Logger): ServiceManager | null {
     const notifier = Notifier.open(env, log);
     return notifier && new ServiceManager(notifier, env, log);
   }
 
-  /** The agent is open and runs. */
+  /** The agent is running. */
   running(agent: RunningAgent): void {
     this.#agent = agent;
     this.#points = agent.stats().journal.appendedPoints;
@@ -58,7 +58,7 @@ export class ServiceManager implements Disposable {
   }
 
   reloaded(): void {
-    // A manager that was told of the stop would take this for the end of it.
+    // After the notification of a stop, a manager would take this for a running service.
     if (!this.#stopping) this.#notifier.send("READY=1", `STATUS=${this.#status()}`);
   }
 

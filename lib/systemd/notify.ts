@@ -1,4 +1,4 @@
-/** What a service tells its manager: sd_notify(3), datagrams of `NAME=value` lines to the socket in `$NOTIFY_SOCKET`. */
+/** Notifies a service manager: sd_notify(3), datagrams of `NAME=value` lines to the socket in `$NOTIFY_SOCKET`. */
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 
@@ -15,10 +15,10 @@ export type Assignment =
 type Environment = (name: string) => string | undefined;
 
 /**
- * Times of the monotonic clock that are not before now. A manager takes a `RELOADING=1` whose time is before its own
- * request for an old one. Deno does not show CLOCK_MONOTONIC; /proc/uptime is that clock or, on a machine that was
- * suspended, ahead of it, cut off to hundredths of a second. Where the unit hides that file there are whole seconds, which
- * the kernel rounds up (sysinfo(2)). It is read once: a process may give up the permission.
+ * Times of the monotonic clock, never earlier than now: a manager ignores a `RELOADING=1` with a time before its own
+ * request. Deno has no CLOCK_MONOTONIC; /proc/uptime is that clock in hundredths of a second, or ahead of it on a machine
+ * that was suspended. If the unit hides that file, only whole seconds are available, which the kernel rounds up
+ * (sysinfo(2)). It is read once, because the process may drop the permission.
  */
 export class MonotonicClock {
   readonly #uptimeUs: number;

@@ -1,4 +1,4 @@
-/** Text as it stands in unit files, systemd.syntax(7) and the section "COMMAND LINES" of systemd.service(5). */
+/** Quotes text for unit files: systemd.syntax(7), and the section "COMMAND LINES" of systemd.service(5). */
 
 /** Escapes `%`, which would begin a specifier. */
 export function escapeSpecifiers(text: string): string {
@@ -15,12 +15,12 @@ function quoted(text: string): string {
   return `"${escaped}"`;
 }
 
-/** An argument of `ExecStart=`, which then reaches the program as it is. */
+/** An argument of `ExecStart=`, which reaches the program unchanged. */
 export function quoteArgument(text: string): string {
   return quoted(escapeSpecifiers(text).replaceAll("$", "$$$$"));
 }
 
-/** The path of the program in `ExecStart=`: variables are not looked for in it. */
+/** The path of the program in `ExecStart=`, in which systemd does not replace variables. */
 export function quoteProgram(path: string): string {
   return quoted(escapeSpecifiers(path));
 }

@@ -1,16 +1,16 @@
 /** The line that `systemctl status` shows. */
 
 export interface Figures {
-  /** Points that came since the start. */
+  /** Points since the start. */
   readonly points: number;
-  /** `undefined` where too little time has passed to tell. */
+  /** `undefined` if it is too early to tell. */
   readonly pointsPerSecond?: number;
-  /** Points that some output has not taken. */
+  /** Points that at least one output has not taken. */
   readonly waiting: number;
   readonly dropped: number;
-  /** Clients that are connected, of a server. */
+  /** Connected clients, of a server. */
   readonly clients?: number;
-  /** Parts that do not get further. */
+  /** Parts that make no progress. */
   readonly stuck: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export function statusText(figures: Figures): string {
   return parts.join(", ");
 }
 
-/** Whole, with commas; small ones with a decimal. (`toLocaleString` costs megabytes of memory.) */
+/** A whole number with commas, or a small one with a decimal. (`toLocaleString` costs megabytes of memory.) */
 function text(value: number): string {
   const digits = value < 10 && !Number.isInteger(value) ? 1 : 0;
   return value.toFixed(digits).replace(/\B(?=(?:\d{3})+(?!\d))/g, ",");

@@ -1,8 +1,8 @@
 /**
- * Units of systemd. What packages install and what `alumet-relay systemd-unit` prints come from here.
+ * The units of systemd that packages install and `alumet-relay systemd-unit` prints.
  *
- * They use what systemd 252 (Debian 12) knows. `Type=notify-reload` came with 253: reloading is by `ExecReload=` here,
- * which has the advantage that `systemctl reload` fails, with the reason, where the file has a mistake.
+ * They work with systemd 252 (Debian 12). `Type=notify-reload` needs 253, so they reload with `ExecReload=`; therefore
+ * `systemctl reload` fails with the reason if the file has a mistake.
  */
 import { type Address, formatAddress } from "../net/address.ts";
 import type { Capability } from "../plugin.ts";
@@ -10,7 +10,7 @@ import { escapeSpecifiers, quoteArgument, quoteProgram } from "./quoting.ts";
 
 const UNIT_ROLES = ["client", "server"] as const;
 export type UnitRole = typeof UNIT_ROLES[number];
-/** The units that there are: two services, and the socket of the server. */
+/** All units: two services, and the socket of the server. */
 export const UNIT_KINDS = [...UNIT_ROLES, "socket"] as const;
 export type UnitKind = typeof UNIT_KINDS[number];
 
@@ -20,17 +20,17 @@ export interface ServiceOptions {
   readonly program: string;
   /** Its arguments. */
   readonly args: readonly string[];
-  /** The arguments with which it checks the configuration. */
+  /** The arguments that check the configuration. */
   readonly checkArgs: readonly string[];
-  /** It reads /proc and /sys, of all processes. */
+  /** It reads /proc and /sys, for all processes. */
   readonly measures: boolean;
-  /** What plugins must have of the kernel. */
+  /** The capabilities that plugins need. */
   readonly capabilities: readonly PluginCapability[];
   /** It listens on a port below 1024. */
   readonly lowPort: boolean;
   /**
-   * The package is installed, with the user {@linkcode PACKAGE_USER} and the manual page. Otherwise the user exists as
-   * long as the process, and only root can read what it stores.
+   * Whether the package is installed, with its user {@linkcode PACKAGE_USER} and the manual page. Otherwise the user exists
+   * only while the process runs, and only root can read what it stores.
    */
   readonly packaged: boolean;
 }
@@ -40,17 +40,17 @@ export interface PluginCapability extends Capability {
   readonly plugin: string;
 }
 
-/** The user of services, and the group that may read what they store, where a package made them. */
+/** The user of packaged services, and the group that may read what they store. */
 export const PACKAGE_USER = "alumet-relay";
-/** The file with which a package makes them. */
+/** The file with which the package creates them. */
 export const PACKAGE_USER_FILE = "/usr/lib/sysusers.d/alumet-relay.conf";
 const MANUAL_PAGE = "Documentation=man:alumet-relay(1)";
 
 /** The directory of the configuration, below /etc. */
 export const CONFIGURATION_DIRECTORY = "alumet-relay";
 /**
- * Secrets that the service gets where root has put them into systemd's store of credentials: `token` from
- * `/etc/credstore/alumet-relay-client.token` is `$CREDENTIALS_DIRECTORY/token`. (A path below /etc would have to exist.)
+ * Secrets that root can put into systemd's store of credentials: `/etc/credstore/alumet-relay-client.token` becomes
+ * `$CREDENTIALS_DIRECTORY/token`. (systemd ignores missing credentials, but not missing paths below /etc.)
  */
 const CREDENTIALS = ["token", "password", "tls_ca", "tls_cert", "tls_key"] as const;
 
@@ -67,20 +67,20 @@ export function unitName(kind: UnitKind): string {
   return `alumet-relay-${kind === "client" ? "client" : "server"}`;
 }
 
-/** What the process needs of the system: everything else is taken from it. */
+/** What the process may do; systemd denies it everything else. */
 function sandbox({ measures, capabilities: wanted, lowPort, packaged }: ServiceOptions): string[] {
   const capabilities = [
     ...new Set([...wanted.map(({ name }) => name), ...(lowPort ? ["CAP_NET_BIND_SERVICE"] : [])]),
   ];
   const lines = wanted.map(({ name, plugin, reason }) => `# ${name} for ${plugin}: ${reason}.`);
   if (capabilities.includes("CAP_DAC_READ_SEARCH")) {
-    lines.push("# It reads other files, too, and changes nothing: those with secrets are hidden below.");
+    lines.push("# It allows reading all files, and changing none. Files with secrets are hidden below.");
   }
   lines.push(
     `CapabilityBoundingSet=${capabilities.join(" ")}`,
     `AmbientCapabilities=${capabilities.join(" ")}`,
     "NoNewPrivileges=yes",
-    // In a user namespace capabilities would mean nothing outside of it.
+    // In a user namespace, capabilities have no effect outside of it.
     ...(capabilities.length === 0 ? ["PrivateUsers=yes"] : []),
   );
   lines.push(
@@ -179,9 +179,9 @@ export function serviceUnit(options: ServiceOptions): string {
     "EnvironmentFile=-/etc/default/alumet-relay",
     `# Relative paths, such as that of a CSV file, are below /var/lib/${name}.`,
     `WorkingDirectory=%S/${name}`,
-    `# Secrets: /etc/credstore/${name}.token, for root alone, is ` +
-    "${CREDENTIALS_DIRECTORY}/token for the configuration,",
-    "# and so are the others; those that are not there are left out.",
+    `# Secrets: /etc/credstore/${name}.token, readable for root only, is ` +
+    "${CREDENTIALS_DIRECTORY}/token in the",
+    "# configuration, and so are the others. Missing ones are ignored.",
     ...CREDENTIALS.map((credential) => `LoadCredential=${credential}:${name}.${credential}`),
     "",
     ...sandbox(options),
@@ -195,7 +195,7 @@ export function serviceUnit(options: ServiceOptions): string {
 /** The text of the server's socket, which takes connections while the server restarts. */
 export function socketUnit(address: Address, packaged: boolean): string {
   const { hostname, port } = address;
-  // systemd has no word for an interface in an address; BindToDevice= says the same for a link-local one.
+  // ListenStream= has no syntax for an interface; BindToDevice= sets it for a link-local address.
   const [host, scope] = hostname.split("%");
   return [
     "[Unit]",
@@ -207,7 +207,7 @@ export function socketUnit(address: Address, packaged: boolean): string {
     ...(scope ? [`BindToDevice=${escapeSpecifiers(scope)}`] : []),
     "NoDelay=yes",
     "KeepAlive=yes",
-    "# Connections that wait while the server restarts.",
+    "# The number of connections that can wait while the server restarts.",
     "Backlog=4096",
     "",
     "[Install]",

@@ -1,12 +1,12 @@
-/** The watchdog of a service manager: told that all is well as long as it is, and nothing when it is not. */
+/** The watchdog of a service manager: notified as long as all parts make progress. */
 import type { Stall } from "../agent/settings.ts";
 import type { Logger } from "../base/log.ts";
 
-/** How often, within the time that the manager waits, it is told. */
+/** Notifications in the time that the manager waits for one. */
 const PER_PERIOD = 3;
 
 /**
- * How long the manager waits for a word before it ends the process, in ms: `$WATCHDOG_USEC`, if it is meant for this
+ * How long the manager waits for a notification before it ends the process, in ms: `$WATCHDOG_USEC`, if it is for this
  * process.
  */
 export function watchdogPeriodMs(
@@ -23,7 +23,7 @@ export interface WatchdogOptions {
   readonly periodMs: number;
   /** The parts that are stuck. */
   stalls(): readonly Stall[];
-  /** Says that all is well. */
+  /** Notifies the manager. */
   ping(): void;
   readonly log: Logger;
   /** @default performance.now */
@@ -31,8 +31,8 @@ export interface WatchdogOptions {
 }
 
 /**
- * A part that has been stuck for a whole period stops the pings, and another period later the manager ends the process.
- * The event loop is looked at by this: where it does not turn, {@linkcode Watchdog.check} is not called.
+ * A part that is stuck for a whole period stops the notifications; another period later the manager ends the process. This
+ * also covers the event loop: if it is blocked, nothing calls {@linkcode Watchdog.check}.
  */
 export class Watchdog implements Disposable {
   readonly #options: WatchdogOptions;
@@ -45,7 +45,7 @@ export class Watchdog implements Disposable {
     this.check();
   }
 
-  /** What keeps the manager from being told that all is well. */
+  /** The parts that stop the notifications. */
   get stuck(): readonly Stall[] {
     const { periodMs, stalls, now = () => performance.now() } = this.#options;
     const limit = now() - periodMs;
@@ -56,11 +56,11 @@ export class Watchdog implements Disposable {
     const { periodMs, ping, log, now = () => performance.now() } = this.#options;
     const stuck = this.stuck;
     if (stuck.length === 0) {
-      if (this.#stuck) log.info("All parts move again, the watchdog is told so");
+      if (this.#stuck) log.info("All parts make progress again, the watchdog is notified");
       ping();
     } else if (!this.#stuck) {
       for (const { part, since } of stuck) {
-        log.error(`${part} is stuck: the service manager will start this process anew`, {
+        log.error(`${part} is stuck: the service manager will restart this process`, {
           stuck_ms: Math.round(now() - since),
           in_ms: periodMs,
         });

@@ -335,7 +335,7 @@ Deno.test("where the default directory cannot be had a relay runs in memory, and
     assert.equal(context!.stateDirectory, null);
     const warnings = logs.matching(/WARN|ERROR/);
     assert.equal(warnings.length, 1, warnings.join(""));
-    assert.match(warnings[0], /kept in memory alone/);
+    assert.match(warnings[0], /in memory only/);
     assert.match(warnings[0], reason);
 
     const local = await runWithState(

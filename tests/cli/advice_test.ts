@@ -52,7 +52,7 @@ const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
     server('tokens = "/none"\nwithout_token = ["::/0"]', CERT),
     /::\/0 is every address/,
   ],
-  ["a token in clear", client('token = "alumet_secret"', "enable = true"), /token: a secret in clear/],
+  ["a token in clear", client('token = "alumet_secret"', "enable = true"), /token: a secret in clear text/],
   ["a token by a variable", client('token = "${T}"', "enable = true"), undefined],
   ["a token in a file", client('token_file = "/none"', "enable = true"), undefined],
   [
@@ -80,7 +80,7 @@ const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
   [
     "a header in clear",
     '[plugins.procfs]\n[plugins.opentelemetry]\nheaders = ["X-Key: alumet_secret"]\n',
-    /headers\[0\]: a secret in clear/,
+    /headers\[0\]: a secret in clear text/,
   ],
   [
     "the tenant in a header",
@@ -95,12 +95,12 @@ const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
   [
     "a URL with a password",
     '[plugins.procfs]\n[plugins.postgresql]\nurl = "postgresql://alumet:alumet_secret@db.test/alumet"\n',
-    /url: a secret in clear/,
+    /url: a secret in clear text/,
   ],
   [
     "a URL with a password among its parameters",
     '[plugins.procfs]\n[plugins.postgresql]\nurl = "postgresql://db.test/alumet?password=alumet_secret"\n',
-    /url: a secret in clear/,
+    /url: a secret in clear text/,
   ],
 ];
 

@@ -72,7 +72,7 @@ Deno.test("config check says that all is right, or all that is wrong", async () 
   assert.equal(wrong.code, 78);
   assert.equal(
     wrong.err,
-    "Cannot read f:2: plugins.procfs.a: unknown key; known are poll_interval\n" +
+    "Cannot read f:2: plugins.procfs.a: unknown key; expected one of poll_interval\n" +
       'Cannot read f:3: plugins.procfs.b: expected a value, found x; write a text in quotes: "x"\n',
   );
 });

@@ -70,10 +70,10 @@ enable = "maybe"
     '7: plugins.relay-client.client_name: expected a text, found 12; write "12"',
     '9: plugins.relay-client.retry.max_times: expected an integer, found "5"',
     "10: plugins.rapl: unknown plugin; there are procfs, relay-server, filter, relay-client, csv, sqlite; " +
-      "a section that is for another agent needs enable = false",
+      "a section for another agent needs enable = false",
     '15: plugins.procfs.groups[1].mode: expected "quick" or "slow", found "quik"; did you mean quick?',
     "16: relay-server: unknown table; did you mean [plugins.relay-server]?",
-    "17: plugins.cvs: unknown plugin; did you mean csv?; a section that is for another agent needs enable = false",
+    "17: plugins.cvs: unknown plugin; did you mean csv?; a section for another agent needs enable = false",
     "18: plugins.cvs.enable: expected true or false",
   );
 });
@@ -112,7 +112,7 @@ Deno.test("enable and enabled are both known to every plugin, and must agree", (
   assert.deepEqual(names(load(CLIENT + "enable = true\nenabled = true\n")), ["procfs", "relay-client"]);
   bad(
     CLIENT + "enable = true\nenabled = false\n",
-    "4: plugins.relay-client.enabled: enable and enabled contradict each other; keep one of them",
+    "4: plugins.relay-client.enabled: enable and enabled contradict each other; remove one of them",
   );
   const config = load(CLIENT + 'enable = "${ON}"\n[plugins.csv]', { variables: { ON: "false" } });
   assert.deepEqual(names(config), ["procfs", "csv"]);
@@ -234,7 +234,7 @@ Deno.test("flags add to what a file enables, and win over enable = false with a 
   const config = load("[plugins.procfs]\n[plugins.csv]\nenable = false\n", { outputFile: "out.csv" });
   assert.deepEqual(names(config), ["procfs", "csv"]);
   assert.deepEqual(config.notes, [
-    "plugin csv is disabled in alumet-config.toml:3, but runs because of --output-file",
+    "plugin csv is disabled in alumet-config.toml:3, but --output-file enables it",
   ]);
 });
 
@@ -275,13 +275,13 @@ Deno.test("--plugins must name plugins that exist, and those that other flags ne
   );
   const config = load(CLIENT + "enable = false\n", { only: ["procfs", "relay-client"] });
   assert.deepEqual(config.notes, [
-    "plugin relay-client is disabled in alumet-config.toml:3, but runs because of --plugins",
+    "plugin relay-client is disabled in alumet-config.toml:3, but --plugins enables it",
   ]);
 });
 
 Deno.test("a file that is asked for must exist", () => {
   const line = (path: string) =>
-    `Cannot read ${path}: there is no such file; make one with: alumet-relay config regen --config ${path}`;
+    `Cannot read ${path}: there is no such file; create one with: alumet-relay config regen --config ${path}`;
   refuses(undefined, { file: "my.toml" }, 78, line("my.toml"));
   refuses(undefined, { file: "my.toml", relayIn: "[::]:1" }, 78, line("my.toml"));
   refuses(undefined, { requireFile: true, relayIn: "[::]:1" }, 78, line("alumet-config.toml"));
@@ -359,7 +359,7 @@ token = "***" # alumet-config.toml:3
 max_times = 8 # default
 max_delay = "4s" # default
 
-# Plugins that do not run: relay-server, filter, csv, sqlite
+# Plugins that are not enabled: relay-server, filter, csv, sqlite
 `,
   );
   assert.deepEqual(new Set(names(load(printed))), new Set(["procfs", "relay-client"]));

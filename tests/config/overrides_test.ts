@@ -94,7 +94,7 @@ Deno.test("a bad --config-override is a usage error, a bad value in it names it 
       /^Cannot use --config-override .*: expected KEY=VALUE, for example/,
     );
   }
-  refuses(CLIENT, { overrides: ["a="] }, 64, /no value stands after the =/);
+  refuses(CLIENT, { overrides: ["a="] }, 64, /there is no value after the =/);
   refuses(CLIENT, { overrides: ["a=[1, 2"] }, 64, /^Cannot use --config-override a: the value is not TOML/);
   refuses(
     CLIENT,

@@ -107,13 +107,13 @@ Deno.test({
     // The file that is open takes what comes until it is full.
     const numbers = new Numbers(peer, "node");
     await server.line(/Cannot write the journal/);
-    const { text } = await server.line(/journal is stuck: the service manager will start this process anew/);
+    const { text } = await server.line(/journal is stuck: the service manager will restart this process/);
     assert.match(text, /"level":"error"/);
     const before = manager.messages.filter(isPing).length;
     await manager.next((text) => text.startsWith("STATUS=journal stuck, "));
     assert.equal(manager.messages.filter(isPing).length, before, "it is not said that all is well");
     await Deno.rename(dir.file("away"), dir.file("server/journal"));
-    await server.line(/All parts move again/);
+    await server.line(/All parts make progress again/);
     await until(() => manager.messages.filter(isPing).length > before);
     await numbers.stop();
     assert.equal(await server.stop(), 0, server.log);
@@ -195,7 +195,7 @@ Deno.test({
     const bad = serverFile(file, { more: "shutdown_timout = 3\n[jurnal]\n" });
     await Deno.writeTextFile(config, bad.replace("force_flush = true", 'force_flush = "no"'));
     server.signal("SIGHUP");
-    await server.line(/could not be read again, the one before stays in effect/);
+    await server.line(/Cannot read the configuration again, the previous one stays in effect/);
     assert.match(server.log, /relay.toml:2: shutdown_timout: unknown key; did you mean shutdown_timeout/);
     assert.match(server.log, /relay.toml:3: jurnal/);
     assert.match(server.log, /relay.toml:9: plugins.csv.force_flush: expected true or false/);

@@ -38,7 +38,7 @@ Deno.test({
     const [warning, ...more] = second.matching(/"(warn|error)"/);
     assert.deepEqual([warning.level, more], ["warn", []]);
     assert.ok(warning.message.includes(`${base}/client (by HOME): process ${first.pid} uses it`), second.log);
-    assert.match(warning.message, /kept in memory alone.*--state-dir/);
+    assert.match(warning.message, /in memory only.*--state-dir/);
 
     for (const client of [first, second, third]) assert.equal(await client.stop(), 0, client.log);
     assert.equal(await server.stop(), 0, server.log);

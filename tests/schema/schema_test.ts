@@ -157,7 +157,7 @@ Deno.test("a table completes what is missing, and reports all that is wrong at o
     { bufer_timeout: 1, name: 2, retry: { max_times: "x" }, max_delay: "1s", zzz: 1 },
     "k.bufer_timeout: unknown key; did you mean buffer_timeout?",
     "k.max_delay: unknown key; did you mean retry.max_delay?",
-    "k.zzz: unknown key; known are name, buffer_timeout, token, retry, tls",
+    "k.zzz: unknown key; expected one of name, buffer_timeout, token, retry, tls",
     'k.name: expected a text, found 2; write "2"',
     'k.retry.max_times: expected an integer, found "x"',
   );
@@ -170,7 +170,7 @@ Deno.test("names that every object has are unknown keys like others", () => {
     refuses(
       table({ a: flag({ doc, default: true }) }, { doc }),
       Object.fromEntries([[name, 1]]),
-      `k.${name}: unknown key; known are a`,
+      `k.${name}: unknown key; expected one of a`,
     );
   }
 });

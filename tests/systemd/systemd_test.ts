@@ -63,7 +63,7 @@ Deno.test("a part that is stuck for a period stops the watchdog, says so once, a
   assert.equal(logs.lines.length, 1);
   stalls = [];
   assert.ok(pinged());
-  assert.equal(logs.matching(/INFO.*move again/).length, 1);
+  assert.equal(logs.matching(/INFO.*make progress again/).length, 1);
 });
 
 Deno.test("the status has what an administrator looks for, and what is stuck first", () => {

@@ -1,4 +1,4 @@
-/** Where outputs begin that a journal has never had. */
+/** Where outputs begin that are new to a journal. */
 import { messageOf } from "../../base/errors.ts";
 import type { Census } from "./format/census.ts";
 import { cursorPath, outputOf, saveCursor } from "./format/cursor.ts";
@@ -8,7 +8,7 @@ import type { Recovered } from "./recover.ts";
 
 /** What is known when a journal is opened. */
 export interface Opening extends Pick<Settings, "directory" | "files" | "log" | "outputs" | "newOutputs"> {
-  /** What the directory says of itself; `undefined` or `null` where it says nothing. */
+  /** The identity in the directory; `undefined` or `null` if there is none. */
   readonly identity: Identity | null | undefined;
   /** Positions by the files of the cursors. */
   readonly cursors: Map<string, number | null>;
@@ -17,29 +17,31 @@ export interface Opening extends Pick<Settings, "directory" | "files" | "log" | 
   readonly known: number;
 }
 
-/** The outputs that the journal has had. */
+/** The past outputs of the journal. */
 function pastOutputs({ identity, cursors }: Opening): Set<string> {
   return new Set([...identity?.outputs ?? [], ...[...cursors.keys()].map(outputOf)]);
 }
 
-/** The outputs that the journal has had, and those of this start; `undefined` where nothing says them. */
+/** The past outputs of the journal and those of this start; `undefined` if they are unknown. */
 export function outputsOf(opening: Opening): string[] | undefined {
   return opening.outputs && [...new Set([...pastOutputs(opening), ...opening.outputs])];
 }
 
 /**
- * Saves the cursors of outputs that the journal has never had. Such an output begins at the end of the journal, because
- * the others take what is kept. Where none of the others is left, it takes over what the last of them had not taken:
- * nobody else would.
+ * Saves the cursors of new outputs. A new output begins at the end of the journal, because the others take what is in it.
+ * If none of the earlier outputs is enabled, it takes over the points that the slowest of them has not taken, because no
+ * other output would.
  *
- * @returns what had been written before the place where each of them begins, by their names. Outputs that begin with the
- * oldest batch are not in it. To be called before the list of outputs is saved: an output that is in the list and has no
- * cursor gets all that is kept.
+ * Call this before the list of outputs is saved: an output that is in the list and has no cursor begins with the oldest
+ * batch.
+ *
+ * @returns What was written before the position of each new output, by name, without those that begin with the oldest
+ * batch.
  */
 export async function beginNewOutputs(opening: Opening): Promise<Map<string, Census>> {
   const { directory, files, log, identity, outputs = [], cursors, found } = opening;
   const beginnings = new Map<string, Census>();
-  // Without the list an output that has no cursor may be one that has not taken anything yet.
+  // Without the list, an output without a cursor may be one that has not taken anything yet.
   if (!identity?.outputs || found.end.points === found.begin.points) return beginnings;
   const past = pastOutputs(opening);
   for (const output of outputs.filter((name) => !past.has(name))) {
@@ -63,7 +65,7 @@ interface Place {
   readonly census: Census;
 }
 
-/** Where a new output begins; `undefined` for the oldest batch. The log says it. */
+/** Where a new output begins, which the log says too; `undefined` for the oldest batch. */
 function placeOf(output: string, past: ReadonlySet<string>, opening: Opening): Place | undefined {
   const { log, outputs = [], newOutputs, known, found: { begin, end } } = opening;
   const kept = end.points - begin.points;
@@ -72,14 +74,17 @@ function placeOf(output: string, past: ReadonlySet<string>, opening: Opening): P
     return undefined;
   }
   if (outputs.some((name) => past.has(name))) {
-    log.info("A new output begins with the next point, older ones are for the others (journal.new_outputs)", {
-      output,
-      passed_over: kept,
-    });
+    log.info(
+      "A new output begins with the next point; the others take the older ones (journal.new_outputs)",
+      {
+        output,
+        passed_over: kept,
+      },
+    );
     return { position: known, census: end };
   }
   const place = leastTaken(past, opening);
-  log.info("A new output takes over what the outputs before it had not taken", {
+  log.info("A new output takes over the points of outputs that are no longer enabled", {
     output,
     before: [...past].join(","),
     points: end.points - (place?.census ?? begin).points,
@@ -87,7 +92,7 @@ function placeOf(output: string, past: ReadonlySet<string>, opening: Opening): P
   return place;
 }
 
-/** Where the output stands that has taken least; `undefined` where one of them has taken nothing. */
+/** The position of the slowest output; `undefined` if one of them has taken nothing. */
 function leastTaken(names: Iterable<string>, { directory, cursors, found }: Opening): Place | undefined {
   let least: Place | undefined;
   for (const name of names) {

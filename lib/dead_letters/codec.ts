@@ -65,6 +65,12 @@ function attributeToJson([name, value]: Attribute): [string, string, unknown] {
   }
 }
 
+/** Some points are dead letters because their value is not of the type of their metric. */
+function isU64(batch: Batch, row: number): boolean {
+  const value = batch.values[row];
+  return batch.exact?.has(row) === true || Number.isInteger(value) && value >= 0 && value < 2 ** 64;
+}
+
 /** Row `row` of a batch, for JSON: exact, with what JSON has not as texts. */
 export function pointToJson(batch: Batch, row: number): Record<string, unknown> {
   const series = batch.seriesAt(row);
@@ -75,7 +81,9 @@ export function pointToJson(batch: Batch, row: number): Record<string, unknown> 
     unit: metric.unit,
     description: metric.description,
     time: timeToJson(batch.seconds[row], batch.nanos[row]),
-    value: metric.type === "u64" ? u64ToJson(batch.exactValue(row)) : f64ToJson(batch.values[row]),
+    value: metric.type === "u64" && isU64(batch, row)
+      ? u64ToJson(batch.exactValue(row))
+      : f64ToJson(batch.values[row]),
     resource_kind: series.resourceKind,
     resource_id: series.resourceId,
     consumer_kind: series.consumerKind,
@@ -153,6 +161,14 @@ function attributeFrom(value: unknown): Attribute {
   return [name, read()];
 }
 
+/** A u64, or what an input made of one, for which the point was refused. */
+function valueOfU64(value: unknown): bigint | number {
+  const isOther = typeof value === "number"
+    ? !Number.isInteger(value) || value < 0 || value > 2 ** 53
+    : !/^[0-9]+$/.test(String(value));
+  return isOther ? f64From(value, "value") : u64From(value, "value");
+}
+
 /**
  * Reads a line.
  *
@@ -180,7 +196,7 @@ export function decodeLetter(line: string): DeadLetter | string {
       refusedAtMs,
       reason: text("reason"),
       ...timeFrom(letter.time),
-      value: type === "u64" ? u64From(letter.value, "value") : f64From(letter.value, "value"),
+      value: type === "u64" ? valueOfU64(letter.value) : f64From(letter.value, "value"),
       series: {
         metric,
         resourceKind: text("resource_kind"),

@@ -90,7 +90,7 @@ Deno.test("a line that is no letter is told from one, and why", () => {
     /value is no u64/,
     (letter) => Object.assign(letter, { type: "u64", value: "18446744073709551616" }),
   );
-  damaged(/value is no u64/, (letter) => Object.assign(letter, { type: "u64", value: 1.5 }));
+  damaged(/value is no f64/, (letter) => Object.assign(letter, { type: "u64", value: "one" }));
   damaged(/refused_at is no time/, (letter) => letter.refused_at = "");
   damaged(/unknown type/, (letter) => letter.attributes = [["a", "i64", 1]]);
   damaged(/not \[name, type, value\]/, (letter) => letter.attributes = [["a"]]);

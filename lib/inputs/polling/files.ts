@@ -1,4 +1,5 @@
 /** Files of /proc and /sys: kept open where possible, read into one buffer. */
+import { openFilesLimit } from "../../base/open_files.ts";
 import { Scanner, textOf } from "./scan.ts";
 
 /** The part of {@linkcode Deno.FsFile} that is used. */
@@ -253,11 +254,4 @@ export class ProcFile {
     this.#open = null;
     this.#files.closed(this);
   }
-}
-
-/** The soft limit of open files in /proc/self/limits (man 5 proc_pid_limits). */
-export function openFilesLimit(limits: string | undefined): number {
-  const match = /^Max open files\s+(\d+|unlimited)/m.exec(limits ?? "");
-  if (!match) return 1024;
-  return match[1] === "unlimited" ? Infinity : Number(match[1]);
 }

@@ -40,6 +40,12 @@ export const config = table({
     default: ",",
     check: oneCharacter,
   }),
+  escape_formulas: flag({
+    doc:
+      "Put an apostrophe before texts that begin with = + - or @, which a spreadsheet could take for formulas. Other " +
+      "programs then read it as part of the text.",
+    default: false,
+  }),
   rotate_size: optional(size({
     doc: "A file that has become so large is renamed, and another one begun.",
     unset: "no rotation by this",
@@ -72,7 +78,9 @@ export const config = table({
     default: "100GiB",
   })),
   max_open_files: integer({
-    doc: "Files that are open at a time, where `output_path` has `{client}`.",
+    doc:
+      "Files that are open at a time, where `output_path` has `{client}`; an eighth of the files that the process may have " +
+      "open at most (ulimit -n).",
     default: 256,
     min: 1,
     max: 100_000,

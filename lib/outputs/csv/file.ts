@@ -7,6 +7,7 @@ import { Complaint } from "../../base/complaint.ts";
 import { closeQuietly } from "../../base/waiting.ts";
 import { type CsvFormat, CsvRenderer } from "./format.ts";
 import { RowBuffer } from "../rendering/numbers.ts";
+import type { HandlePool, Parkable } from "./handle_pool.ts";
 import { columnsOf, MAX_HEADER_BYTES } from "./header.ts";
 import { type Opened, openForAppending } from "./opening.ts";
 import type { PathPattern } from "./path.ts";
@@ -34,6 +35,8 @@ export interface FileContext {
   readonly texts: SeriesTexts;
   readonly buffers: BufferPool;
   readonly stats: { points: number; bytes: number; rotations: number };
+  /** Bounds how many of the files are open; `null` where there is one at a time. */
+  readonly handles: HandlePool | null;
   /** The time for an orderly stop is over. */
   readonly signal: AbortSignal;
 }
@@ -58,9 +61,9 @@ export class BufferPool {
   }
 }
 
-export class CsvFile {
-  readonly inode: number;
-  readonly born: number | null;
+export class CsvFile implements Parkable {
+  inode: number;
+  born: number | null;
   /** It was empty when it was opened. */
   isNew = false;
   /** Bytes with all that is in buffers, as far as this process knows. */
@@ -70,10 +73,16 @@ export class CsvFile {
   /** When the file was last written to before it was opened, in ms. */
   readonly modifiedMs: number;
   readonly #context: FileContext;
-  readonly #handle: Opened["handle"];
+  /** `null` while it is parked. */
+  #handle: Opened["handle"] | null;
   /** The same, if it is a regular file: it can be found again, and cut. */
-  readonly #file: Deno.FsFile | null;
-  /** Syncing through another one does not keep writes waiting. */
+  #file: Deno.FsFile | null;
+  /** A regular file, not a pipe or a device. */
+  readonly isRegular: boolean;
+  /** How much is under way that needs the handle. */
+  #users = 0;
+  #reopening: Promise<void> | null = null;
+  /** Syncing through another one does not keep writes waiting. Not where there may be many files. */
   #syncHandle: Deno.FsFile | null = null;
   #buffer: RowBuffer | null = null;
   #writing: Promise<boolean> = Promise.resolve(true);
@@ -94,6 +103,7 @@ export class CsvFile {
   ) {
     this.#handle = handle;
     this.#file = file;
+    this.isRegular = file !== null;
     this.#context = context;
     this.inode = info?.ino ?? 0;
     this.born = info?.birthtime?.getTime() ?? null;
@@ -128,6 +138,7 @@ export class CsvFile {
           const renderer = new CsvRenderer(found, format, texts);
           const file = new CsvFile(candidate, renderer, opened, info, context);
           opened = null;
+          await context.handles?.enter(file);
           file.isNew = isNew;
           if (isNew) file.#begin();
           else await file.#continue(info.size);
@@ -148,6 +159,40 @@ export class CsvFile {
     this.#put(this.renderer.header);
   }
 
+  get isBusy(): boolean {
+    return this.#users > 0;
+  }
+
+  park(): void {
+    closeQuietly(this.#handle);
+    this.#handle = this.#file = null;
+  }
+
+  /** Does something with the handle, which is opened again if it was parked. */
+  async #use<T>(work: (handle: Opened["handle"], file: Deno.FsFile | null) => Promise<T>): Promise<T> {
+    const { handles } = this.#context;
+    this.#users++;
+    try {
+      await handles?.enter(this);
+      if (!this.#handle) await (this.#reopening ??= this.#reopen().finally(() => this.#reopening = null));
+      return await work(this.#handle!, this.#file);
+    } finally {
+      this.#users--;
+      handles?.notifyIdle();
+    }
+  }
+
+  async #reopen(): Promise<void> {
+    const { handle, file } = await openForAppending(this.path);
+    this.#handle = handle;
+    this.#file = file;
+    const info = await file?.stat();
+    if (!info || info.ino === this.inode) return;
+    // Somebody has moved it meanwhile, which is seen when it is looked for; until then its rows go here.
+    this.inode = info.ino ?? 0;
+    this.born = info.birthtime?.getTime() ?? null;
+  }
+
   /** A process that was killed may have left half a row: the next one must not be glued to it. */
   async #continue(size: number): Promise<void> {
     const { log, pattern } = this.#context;
@@ -156,12 +201,9 @@ export class CsvFile {
       file: this.path,
       bytes: size,
     });
-    await this.#file!.seek(size - 1, Deno.SeekMode.Start);
-    const last = new Uint8Array(1);
-    await this.#file!.read(last);
-    if (last[0] === 10) return;
+    if (await endsInLine(this.#file!, size)) return;
     log.warn("The file ends in half a row, which is left as it is", { file: this.path });
-    this.#put(new Uint8Array([10]));
+    this.#put(LINE_BREAK);
   }
 
   #put(bytes: Uint8Array): void {
@@ -211,6 +253,7 @@ export class CsvFile {
   /** Writes until all is written. @returns `false` when it was aborted before. */
   async #writeAll(bytes: Uint8Array<ArrayBuffer>, length: number): Promise<boolean> {
     const { signal, clock, stats, log } = this.#context;
+    await this.#noticeCut();
     for (let done = 0; done < length;) {
       if (signal.aborted) {
         await this.#cutHalfRow(bytes.subarray(0, done));
@@ -218,7 +261,8 @@ export class CsvFile {
       }
       try {
         this.#writingSince = performance.now();
-        const count = await this.#handle.write(bytes.subarray(done, length));
+        const rest = bytes.subarray(done, length);
+        const count = await this.#use((handle) => handle.write(rest));
         done += count;
         this.#written += count;
         stats.bytes += count;
@@ -250,30 +294,43 @@ export class CsvFile {
   /** Takes back the row of which only the beginning could be written. */
   async #cutHalfRow(written: Uint8Array): Promise<void> {
     const half = written.length - (written.lastIndexOf(10) + 1);
-    if (half === 0 || !this.#file) return;
+    if (half === 0 || !this.isRegular) return;
     try {
-      await this.#file.truncate((await this.#file.stat()).size - half);
+      await this.#use(async (_, file) => await file!.truncate((await file!.stat()).size - half));
     } catch { /* whoever appends to the file next sees it */ }
   }
 
-  /** Somebody else may write to the file too, or cut it. */
+  /**
+   * Another program may have cut the file, as logrotate does with copytruncate: rows that follow get a header, and are
+   * not glued to half a row.
+   */
+  async #noticeCut(): Promise<void> {
+    if (!this.isRegular) return;
+    try {
+      await this.#use(async (handle, file) => {
+        const { size } = await file!.stat();
+        if (size >= this.onDisk(this.#written)) return;
+        this.#context.log.warn("Another program has cut the file", { file: this.path, bytes: size });
+        this.#shift = size - this.#written;
+        const bytes = size === 0 ? this.renderer.header : await endsInLine(file!, size) ? null : LINE_BREAK;
+        if (bytes) this.#shift += await handle.write(bytes);
+      });
+    } catch { /* what follows says what is wrong */ }
+  }
+
+  /** Somebody else may write to the file too. */
   async #compare(): Promise<void> {
     const now = performance.now();
-    if (!this.#file || now - this.#comparedMs < COMPARE_MS) return;
+    if (!this.isRegular || now - this.#comparedMs < COMPARE_MS) return;
     this.#comparedMs = now;
     try {
-      const { size } = await this.#file.stat();
-      if (size === this.#written + this.#shift) return;
+      const { size } = await this.#use((_, file) => file!.stat());
+      if (size <= this.#written + this.#shift) return;
       if (this.#shift === 0) {
         this.#context.log.warn("Another program has changed the file", { file: this.path });
       }
       this.#shift = size - this.#written;
     } catch { /* the next one tells */ }
-  }
-
-  /** A regular file, not a pipe or a device. */
-  get isRegular(): boolean {
-    return this.#file !== null;
   }
 
   /** There are no rows in it. */
@@ -298,8 +355,9 @@ export class CsvFile {
 
   /** What is written cannot be lost any more. @throws what the file system throws; then it may be. */
   async sync(): Promise<void> {
-    if (!this.#file) return;
-    if (!this.#syncHandle) {
+    if (!this.isRegular) return;
+    const { handles } = this.#context;
+    if (!handles && !this.#syncHandle) {
       const handle = await Deno.open(this.path).catch(() => null);
       const info = await handle?.stat();
       if (handle && info?.ino === this.inode) this.#syncHandle = handle;
@@ -307,7 +365,8 @@ export class CsvFile {
     }
     this.#syncingSince = performance.now();
     try {
-      await (this.#syncHandle ?? this.#file).syncData();
+      if (this.#syncHandle) await this.#syncHandle.syncData();
+      else await this.#use((_, file) => file!.syncData());
     } finally {
       this.#syncingSince = undefined;
     }
@@ -323,8 +382,10 @@ export class CsvFile {
   async cut(): Promise<void> {
     if (this.#buffer) this.#context.buffers.give(this.#buffer);
     this.#buffer = null;
-    if (this.#file && (await this.#file.stat()).size > this.safeSize) {
-      await this.#file.truncate(this.safeSize);
+    if (this.isRegular) {
+      await this.#use(async (_, file) => {
+        if ((await file!.stat()).size > this.safeSize) await file!.truncate(this.safeSize);
+      });
     }
     this.#shift = 0;
     this.size = this.#written = this.safeSize;
@@ -336,7 +397,17 @@ export class CsvFile {
     if (this.#buffer) this.#context.buffers.give(this.#buffer);
     this.#buffer = null;
     for (const handle of [this.#handle, this.#syncHandle]) closeQuietly(handle);
+    this.#context.handles?.leave(this);
   }
+}
+
+const LINE_BREAK = new Uint8Array([10]);
+
+async function endsInLine(file: Deno.FsFile, size: number): Promise<boolean> {
+  await file.seek(size - 1, Deno.SeekMode.Start);
+  const last = new Uint8Array(1);
+  await file.read(last);
+  return last[0] === 10;
 }
 
 async function readStart(handle: Deno.FsFile, most: number): Promise<Uint8Array> {

@@ -24,6 +24,8 @@ export interface CsvFormat {
   readonly appendUnit: boolean;
   /** `kWh` rather than `kiloW.h`. */
   readonly unitDisplayName: boolean;
+  /** Texts that a spreadsheet would take for formulas get an apostrophe before them. @default {false} */
+  readonly escapeFormulas?: boolean;
 }
 
 /** Columns before the attributes. */
@@ -41,6 +43,13 @@ export const LATE_COLUMN = "__late_attributes";
 
 const encoder = new TextEncoder();
 
+const OWN_COLUMNS: ReadonlySet<string> = new Set([...FIXED_COLUMNS, LATE_COLUMN]);
+
+/** Whether an attribute may have a column: not if the column would be called like one of ours. */
+export function mayHaveColumn(attribute: string): boolean {
+  return !OWN_COLUMNS.has(attribute);
+}
+
 /** The columns of attributes, from those of the points in a batch: sorted by their bytes, without doubles. */
 export function attributeColumns(batch: Batch, isOurs: (series: number) => boolean = () => true): string[] {
   const names = new Set<string>();
@@ -51,12 +60,12 @@ export function attributeColumns(batch: Batch, isOurs: (series: number) => boole
     seen.add(series);
     if (isOurs(series)) { for (const [name] of batch.seriesAt(row).attributes) names.add(name); }
   }
-  return [...names].sort(compareBytes);
+  return [...names].filter(mayHaveColumn).sort(compareBytes);
 }
 
 /** The first line of a file, with these columns of attributes. */
 export function headerOf(columns: readonly string[], format: CsvFormat): Uint8Array<ArrayBuffer> {
-  const cells = new Cells(format.delimiter);
+  const cells = new Cells(format.delimiter, format.escapeFormulas);
   const names = [...FIXED_COLUMNS, ...columns, LATE_COLUMN].map((name) => cells.quoted(name));
   return encoder.encode(names.join(format.delimiter) + "\n");
 }
@@ -104,7 +113,7 @@ export class CsvRenderer {
     this.#format = format;
     this.columns = columns;
     this.#delimiter = encoder.encode(format.delimiter);
-    this.#cells = new Cells(format.delimiter);
+    this.#cells = new Cells(format.delimiter, format.escapeFormulas);
     this.#ends = new RowEnds(texts.store, this.#cells, columns, format.lateDelimiter);
     this.header = headerOf(columns, format);
   }

@@ -1,5 +1,6 @@
 /** The first line of a CSV file: whether this output can have written it, and with which columns. */
-import { type CsvFormat, FIXED_COLUMNS, headerOf, LATE_COLUMN } from "./format.ts";
+import { Cells } from "./cells.ts";
+import { type CsvFormat, FIXED_COLUMNS, headerOf, LATE_COLUMN, mayHaveColumn } from "./format.ts";
 import { compareBytes } from "../rendering/numbers.ts";
 
 /** A first line that is longer is none of ours, in bytes. */
@@ -44,7 +45,10 @@ export function columnsOf(bytes: Uint8Array, format: CsvFormat): string[] | null
   const text = decoder.decode(bytes.subarray(0, bytes.lastIndexOf(10) + 1));
   const row = firstRow(text, format.delimiter);
   if (!row) return null;
-  const columns = row.cells.slice(FIXED_COLUMNS.length, -1);
+  const cells = new Cells(format.delimiter, format.escapeFormulas);
+  const columns = row.cells.slice(FIXED_COLUMNS.length, -1).map((name) => cells.unescaped(name));
+  // Of two columns with one name readers take one: an older version has written that.
+  if (!columns.every(mayHaveColumn)) return null;
   const sorted = columns.every((name, i) => i === 0 || compareBytes(columns[i - 1], name) < 0);
   if (!sorted || row.cells.at(-1) !== LATE_COLUMN) return null;
   const header = headerOf(columns, format);

@@ -1,6 +1,7 @@
 /** What the `csv` output does: appends rows to files, and continues where the last process stopped. */
 import { BoundedLog } from "../../base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
+import { ownOpenFilesLimit } from "../../base/open_files.ts";
 import { closeQuietly } from "../../base/waiting.ts";
 import type { BatchReader } from "../../journal.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
@@ -10,12 +11,20 @@ import type { CsvConfig } from "./config.ts";
 import { BufferPool, type FileContext } from "./file.ts";
 import { type Opened, openForAppending, pathOf } from "./opening.ts";
 import { type FilePosition, PositionFile, PositionInUse } from "./position.ts";
+import { HandlePool } from "./handle_pool.ts";
 import { PathPattern } from "./path.ts";
 import { SeriesTexts } from "../rendering/series_texts.ts";
 import { Streams } from "./streams.ts";
 import { CsvWriter } from "./writer.ts";
 
-type CsvContext = Pick<PluginContext, "log" | "clock" | "keepsOnDisk">;
+/**
+ * Files of clients that may be open whatever the limit of the process is, and the part of the limit otherwise: the
+ * runtime may have two descriptors for each.
+ */
+const LEAST_HANDLES = 4;
+const HANDLE_SHARE = 8;
+
+type CsvContext = Pick<PluginContext, "log" | "clock" | "keepsOnDisk" | "deadLetters">;
 
 export interface CsvStats extends Record<string, number> {
   points: number;
@@ -38,6 +47,8 @@ export class CsvOutput implements Output {
   #opened: Opened | null;
   #writer: CsvWriter | null = null;
   #archive: Archive | null = null;
+  /** A share of what this process may have open: connections need the others. */
+  readonly #mostHandles = Math.max(LEAST_HANDLES, Math.floor(ownOpenFilesLimit() / HANDLE_SHARE));
 
   private constructor(
     config: CsvConfig,
@@ -104,9 +115,11 @@ export class CsvOutput implements Output {
         lateDelimiter: config.csv_late_delimiter,
         appendUnit: config.append_unit_to_metric_name,
         unitDisplayName: config.use_unit_display_name,
+        escapeFormulas: config.escape_formulas,
       },
       texts: new SeriesTexts(),
       buffers: new BufferPool(),
+      handles: pattern.hasClient ? new HandlePool(Math.min(config.max_open_files, this.#mostHandles)) : null,
       stats: this.stats,
     };
     const archive = this.#archive = this.#openArchive(config);
@@ -117,7 +130,12 @@ export class CsvOutput implements Output {
       maxOpenFiles: config.max_open_files,
     };
     const streams = new Streams(files, rotation, archive);
-    const writer = this.#writer = new CsvWriter(reader, files, { streams, forceFlush, opened: this.#opened });
+    const writer = this.#writer = new CsvWriter(reader, files, {
+      streams,
+      deadLetters: this.#context.deadLetters,
+      forceFlush,
+      opened: this.#opened,
+    });
     this.#opened = null;
     const { commit, fail, onLoss } = writer;
     if (this.#positions && reader.journalId !== null) {

@@ -156,7 +156,7 @@ export class RowEnds {
         ? putInteger(bytes, at, value)
         : putText(bytes, at, String(value));
     }
-    if (kind === VALUE.f64) return this.#cells.put(bytes, at, formatF64(reader.f64()));
+    if (kind === VALUE.f64) return this.#cells.putNumber(bytes, at, formatF64(reader.f64()));
     if (kind === VALUE.bool) return this.#cells.put(bytes, at, String(reader.bool()));
     return undefined;
   }
@@ -188,21 +188,19 @@ export class RowEnds {
       series,
     );
     const rest = new Map(attributes);
-    const cells: string[] = [resourceKind, resourceId, consumerKind, consumerId];
+    const quoted = (text: string) => this.#cells.quoted(text);
+    const cells = [resourceKind, resourceId, consumerKind, consumerId].map(quoted);
     for (const column of this.#columns) {
       const value = rest.get(column);
-      cells.push(value === undefined ? "" : formatAttribute(value));
+      if (typeof value === "string") cells.push(quoted(value));
+      else cells.push(value === undefined ? "" : this.#cells.quotedNumber(formatAttribute(value)));
       rest.delete(column);
     }
     for (const name of rest.keys()) if (this.late.size < MAX_LATE_NAMES) this.late.add(name);
     const late = [...rest].map(([name, value]) =>
       `${name}=${formatAttribute(value).replaceAll(lateDelimiter, "\\" + lateDelimiter)}`
     );
-    cells.push(late.join(lateDelimiter));
-    return putUtf8(
-      bytes,
-      at,
-      cells.map((cell) => delimiter + this.#cells.quoted(cell)).join("") + "\n",
-    );
+    cells.push(quoted(late.join(lateDelimiter)));
+    return putUtf8(bytes, at, cells.map((cell) => delimiter + cell).join("") + "\n");
   }
 }

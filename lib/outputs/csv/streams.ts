@@ -9,6 +9,7 @@ import { compareBytes } from "../rendering/numbers.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import { CsvFile, type FileContext } from "./file.ts";
+import { mayHaveColumn } from "./format.ts";
 import type { Opened } from "./opening.ts";
 import { clientFileName, LOCAL_NAME, type PathPattern, rotatedPath } from "./path.ts";
 import { syncFolder } from "./position.ts";
@@ -173,7 +174,7 @@ export class Streams {
   }
 
   #isFull(file: CsvFile): boolean {
-    return file.size >= this.#options.sizeBytes && file.isRegular && !file.isEmpty;
+    return file.onDisk(file.size) >= this.#options.sizeBytes && file.isRegular && !file.isEmpty;
   }
 
   /** Whether {@linkcode due} may have something after that stream was written to. */
@@ -291,7 +292,9 @@ export class Streams {
 
 /** Those of a file and what came late to it, so that nothing is late for ever. */
 function columnsAfter({ renderer: { columns, late } }: CsvFile): string[] {
-  return [...columns, ...late].slice(0, Math.max(columns.length, MOST_COLUMNS)).sort(compareBytes);
+  return [...columns, ...late].filter(mayHaveColumn).slice(0, Math.max(columns.length, MOST_COLUMNS)).sort(
+    compareBytes,
+  );
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,6 +1,7 @@
 /** From a reader into files: renders batches, groups what is written, and commits it when it is safe. */
 import type { BatchReader } from "../../journal.ts";
-import type { Batch } from "../../points/measurement.ts";
+import { Batch } from "../../points/measurement.ts";
+import type { DeadLetters } from "../../plugin.ts";
 import type { Committer } from "./commit.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
@@ -9,6 +10,7 @@ import { attributeColumns } from "./format.ts";
 import type { CsvFile, FileContext } from "./file.ts";
 import type { Opened } from "./opening.ts";
 import type { Stream, Streams } from "./streams.ts";
+import { valueProblems } from "../rendering/u64.ts";
 
 /** Without `force_flush`, rows wait for others for at most this long, in ms. */
 const LAZY_FLUSH_MS = 1000;
@@ -30,6 +32,7 @@ class Aborted extends Error {
 
 export interface WriterOptions {
   readonly streams: Streams;
+  readonly deadLetters: DeadLetters;
   /** Whether to write at once what has arrived; may change. */
   readonly forceFlush: () => boolean;
   /** Of the path, open already. */
@@ -133,7 +136,8 @@ export class CsvWriter {
       if (streams.isTime || this.#isFull) await this.#turn();
       if (streams.isCrowded) await this.#drop();
       this.#check();
-      for (let batch; state === "ready" && !this.#lost && (batch = this.#reader.next());) {
+      for (let next; state === "ready" && !this.#lost && (next = this.#reader.next());) {
+        const batch = this.#withoutProblems(next);
         if (!this.#takeNow(batch, this.#reader.position)) await this.#take(batch, this.#reader.position);
         if (!streams.only && this.#buffered > FLUSH_BYTES) await this.#flush();
         while (this.#takenPoints >= MOST_UNCOMMITTED && !this.#lost) await this.#makeRoom();
@@ -147,6 +151,22 @@ export class CsvWriter {
         if (!this.#lost) return await this.#committer.finish();
       }
     }
+  }
+
+  /** The batch, or a copy without the points that cannot be written, which are set aside. */
+  #withoutProblems(batch: Batch): Batch {
+    const problems = valueProblems(batch);
+    if (problems.length === 0) return batch;
+    const bad = new Set(problems.map(({ row }) => row));
+    for (const { row, reason } of problems) this.#options.deadLetters.add(batch, row, reason);
+    const copy = new Batch(batch.length, null, batch.store);
+    for (let row = 0; row < batch.length; row++) {
+      if (bad.has(row)) continue;
+      const value = batch.exact?.get(row);
+      if (value !== undefined) (copy.exact ??= new Map()).set(copy.length, value);
+      copy.pushNumber(batch.series[row], batch.seconds[row], batch.nanos[row], batch.values[row]);
+    }
+    return copy;
   }
 
   /** Finishes files that are too large or too old, or that somebody has moved. */
@@ -272,7 +292,9 @@ export class CsvWriter {
     const files = [...this.#dirty];
     this.#dirty.clear();
     const writes = Promise.all(files.map((file) => file.flush()));
-    this.#writing = writes.then((written) => {
+    this.#writing = writes.then(async (written) => {
+      const { deadLetters } = this.#options;
+      if (deadLetters.pending > 0) await deadLetters.sync();
       if (group.batches > 0 && written.every(Boolean)) this.#committer.written(group);
     }).catch(this.fail);
   }

@@ -6,6 +6,7 @@
  * All that stands before the value is rendered once per series and copied from then on; nothing is allocated per point,
  * but for fractional f64 values and u64 above 2^53.
  */
+import { valueProblem } from "../rendering/u64.ts";
 import type { AttributeValue, Batch, SeriesDefinition } from "../../points/measurement.ts";
 import { SERIES_FLAGS } from "../../points/series_store.ts";
 import { formatAttribute, formatF64, putInteger, RowBuffer } from "../rendering/numbers.ts";
@@ -122,7 +123,7 @@ export class LineRenderer {
     for (; row < length && count < maxLines; row++) {
       const value = values[row];
       const big = exact === null ? undefined : exact.get(row);
-      const problem = this.#problem(value, big, seconds[row], nanos[row]);
+      const problem = this.#problem(value, big, seconds[row], nanos[row]) ?? valueProblem(batch, row) ?? null;
       if (problem !== null) {
         this.#onRefused(batch, row, problem);
         continue;

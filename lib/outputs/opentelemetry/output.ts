@@ -3,6 +3,7 @@
  * committed when the receiver has taken all its points, or has refused them and they are set aside. What is sent twice
  * because an answer was lost may be there twice: OTLP has nothing against it.
  */
+import { valueProblem } from "../rendering/u64.ts";
 import denoConfig from "../../../deno.json" with { type: "json" };
 import type { DeadLetters } from "../../plugin.ts";
 import { Complaint } from "../../base/complaint.ts";
@@ -118,8 +119,11 @@ export class OpenTelemetryOutput implements Output {
   #fill(points: PointList, batch: Batch, from: number): number {
     let row = from;
     for (; row < batch.length && points.length < points.capacity; row++) {
-      if (hasTime(batch.seconds[row], batch.nanos[row])) points.push(batch, row);
-      else this.#deadLetters.add(batch, row, "the time is after 2554-07-21, where that of OTLP ends");
+      const problem = hasTime(batch.seconds[row], batch.nanos[row])
+        ? valueProblem(batch, row)
+        : "the time is after 2554-07-21, where that of OTLP ends";
+      if (problem === undefined) points.push(batch, row);
+      else this.#deadLetters.add(batch, row, problem);
     }
     return row;
   }

@@ -8,6 +8,7 @@ import { clientKey } from "./identity.ts";
 import type { Partitions } from "./partitions.ts";
 import { type JournalRow, PositionChanged, type Positions, type Sequences } from "./positions.ts";
 import { COLUMNS, MAX_ROWS, Rows } from "./rows.ts";
+import { valueProblem } from "../rendering/u64.ts";
 import type { SeriesIds } from "./series_ids.ts";
 import type { Session } from "./session.ts";
 import { describe, judge } from "./sqlstate.ts";
@@ -225,9 +226,13 @@ export class Writer {
   #gather(part: readonly Slice[]): void {
     const rows = this.#rows;
     rows.clear();
-    for (const { batch, start, end } of part) rows.add(batch, start, end, this.#options.ids.idOf);
+    for (const { batch, start, end } of part) rows.add(batch, start, end, this.#idOf);
     rows.sort();
   }
+
+  /** The id of a row's series; 0 for rows that cannot be stored. */
+  readonly #idOf = (batch: Batch, row: number): number =>
+    valueProblem(batch, row) === undefined ? this.#options.ids.idOf(batch, row) : 0;
 
   async #makePartitions(session: Session, parts: readonly Slice[][]): Promise<void> {
     for (const part of parts) {
@@ -236,7 +241,7 @@ export class Writer {
     }
   }
 
-  /** Points of series that the database refuses are no rows. */
+  /** Points of series that the database refuses, and values that are not what their metric says, are no rows. */
   async #setAsideBySeries(part: readonly Slice[]): Promise<number> {
     const { ids, deadLetters } = this.#options;
     const all = part.reduce((sum, { start, end }) => sum + end - start, 0);
@@ -244,7 +249,7 @@ export class Writer {
     if (refused === 0) return 0;
     for (const { batch, start, end } of part) {
       for (let row = start; row < end; row++) {
-        const reason = ids.reasonOf(batch, row);
+        const reason = valueProblem(batch, row) ?? ids.reasonOf(batch, row);
         if (reason !== undefined) this.#setAside(batch, row, reason);
       }
     }

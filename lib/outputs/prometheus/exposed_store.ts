@@ -2,6 +2,7 @@
  * The last value of every series, by the name and the labels that it has in Prometheus: what cannot be told apart there
  * is one series here, so that a page is valid whatever arrives.
  */
+import { valueProblem } from "../rendering/u64.ts";
 import type { Batch, Metric, SeriesDefinition } from "../../points/measurement.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
@@ -64,6 +65,8 @@ export interface StoreStats extends Record<string, number> {
   points: number;
   /** Points that were older than what their series had. */
   outdated: number;
+  /** Points whose value is not what the type of their metric says: they are not shown. */
+  invalid: number;
   /** Points of series for which there was no room. */
   refused: number;
   /** Series that are kept now. */
@@ -79,7 +82,7 @@ const REFUSED = 0xffffffff;
 const VALUE_BYTES = 32;
 
 export class ExposedStore {
-  readonly stats: StoreStats = { points: 0, outdated: 0, refused: 0, series: 0, stale: 0 };
+  readonly stats: StoreStats = { points: 0, outdated: 0, refused: 0, invalid: 0, series: 0, stale: 0 };
   /** Changes with every change of what a page would show. */
   version = 0;
   readonly #families = new Map<string, ExposedFamily>();
@@ -137,6 +140,10 @@ export class ExposedStore {
       }
       const seconds = batch.seconds[row];
       const nanos = batch.nanos[row];
+      if (valueProblem(batch, row) !== undefined) {
+        stats.invalid++;
+        continue;
+      }
       if (seconds < exposed.seconds || seconds === exposed.seconds && nanos < exposed.nanos) {
         stats.outdated++;
         continue;

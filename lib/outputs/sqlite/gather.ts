@@ -8,7 +8,8 @@ import {
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 import { unitDisplayName } from "../../points/units.ts";
-import type { ClientRows, MetricRow, PointColumns, PointGroup, SeriesRow } from "./messages.ts";
+import { valueProblems } from "../rendering/u64.ts";
+import type { ClientRows, MetricRow, PointColumns, PointGroup, RefusedRow, SeriesRow } from "./messages.ts";
 
 /** A group with so many series that are new is full: their texts take time to be sent. */
 const MAX_NEW_SERIES = 4096;
@@ -124,6 +125,8 @@ export class Gathering {
   readonly batches: Batch[] = [];
   /** Of the last batch. */
   position = -1;
+  /** Rows that cannot be stored, with the reason for each. */
+  readonly problems: RefusedRow[] = [];
   readonly #known: Known;
   #columns: PointColumns;
   #exact: [number, bigint][] = [];
@@ -155,6 +158,7 @@ export class Gathering {
     if (length > this.#columns.series.length) this.#columns = newColumns(length);
     const { series, seconds, nanos, values } = this.#columns;
     this.#known.look(batch);
+    for (const { row, reason } of valueProblems(batch)) this.problems.push({ row: from + row, reason });
     series.set(batch.series.subarray(0, length), from);
     seconds.set(batch.seconds.subarray(0, length), from);
     nanos.set(batch.nanos.subarray(0, length), from);

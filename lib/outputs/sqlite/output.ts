@@ -191,8 +191,13 @@ export class SqliteOutput implements Output {
     const gathering = this.#gathering!;
     this.#gathering = null;
     const queued: Queued = { group: gathering.group(reader.journalId, busy), batches: gathering.batches };
+    const { problems } = gathering;
     const before = this.#queue.at(-1) ?? Promise.resolve();
-    const storing = before.then(() => this.#store(queued, reader, stop)).catch(fail).finally(() => {
+    const store = async () => {
+      if (problems.length > 0) await this.#setAside(queued, problems);
+      await this.#store(queued, reader, stop);
+    };
+    const storing = before.then(store).catch(fail).finally(() => {
       this.#queue.shift();
     });
     this.#queue.push(storing);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type OpenFile, openFilesLimit } from "../../../lib/inputs/polling/files.ts";
+import { openFilesLimit } from "../../../lib/base/open_files.ts";
+import type { OpenFile } from "../../../lib/inputs/polling/files.ts";
 import type { Points } from "../../../lib/inputs/polling/points.ts";
 import { collect, rows, values } from "../../kit/measuring.ts";
 import { pids, processesOf } from "../../kit/processes.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { SystemClock } from "../../../lib/base/clock.ts";
+import { contextWith } from "../../kit/context.ts";
 import { ExitError } from "../../../lib/base/errors.ts";
 import { MemoryJournal } from "../../../lib/journal.ts";
 import { createLogger } from "../../../lib/base/log.ts";
@@ -35,11 +35,10 @@ async function write(path: string, batches: Batch[], config: Partial<Config> = {
   const lines: string[] = [];
   const log = createLogger("csv", { write: (line) => lines.push(line.slice(25)) });
   const journal = new MemoryJournal({ limitBytes: 1e9 });
-  await using output = await CsvOutput.open({ ...csv.config.defaultValue(), ...config, output_path: path }, {
-    log,
-    clock: new SystemClock(),
-    keepsOnDisk: false,
-  });
+  await using output = await CsvOutput.open(
+    { ...csv.config.defaultValue(), ...config, output_path: path },
+    contextWith({ log }),
+  );
   const running = output.run(journal.reader(), new AbortController().signal);
   for (const batch of batches) await journal.append(batch);
   journal.end();
@@ -261,11 +260,7 @@ Deno.test("without force_flush rows are on the disk after a second, though nothi
   inDirectory(async (dir) => {
     const path = `${dir}/out.csv`;
     const journal = new MemoryJournal({ limitBytes: 1e9 });
-    const context = {
-      log: createLogger("csv", { write: () => {} }),
-      clock: new SystemClock(),
-      keepsOnDisk: false,
-    };
+    const context = contextWith({});
     await using output = await CsvOutput.open({
       ...csv.config.defaultValue(),
       output_path: path,
@@ -280,11 +275,7 @@ Deno.test("without force_flush rows are on the disk after a second, though nothi
   }));
 
 Deno.test("a file that cannot be opened is an error with its name and key", async () => {
-  const context = {
-    log: createLogger("csv", { write: () => {} }),
-    clock: new SystemClock(),
-    keepsOnDisk: false,
-  };
+  const context = contextWith({});
   const open = CsvOutput.open({ ...csv.config.defaultValue(), output_path: "/nowhere/at/all.csv" }, context);
   await assert.rejects(open, (error) => {
     return error instanceof ExitError && error.exitCode === 69 &&

@@ -8,8 +8,8 @@ import { formatDuration } from "./base/duration.ts";
 import { EXIT, ExitError } from "./base/errors.ts";
 import { type BatchReader, type Journal, MemoryJournal, type OnFull } from "./journal.ts";
 import type { LogFields, Logger } from "./base/log.ts";
-import type { Input, InputPlugin, Output, OutputPlugin, Part, PluginContext, Transform } from "./plugin.ts";
-import { Pipeline } from "./transforms/pipeline.ts";
+import type { Input, InputPlugin, Output, OutputPlugin, Part, PluginContext } from "./plugin.ts";
+import { type NamedTransform, Pipeline } from "./transforms/pipeline.ts";
 import type { AgentSettings, Change, RunningAgent, Stall } from "./agent/settings.ts";
 import { usableMemoryBytes } from "./base/memory.ts";
 import { MetricRegistry } from "./points/registry.ts";
@@ -84,7 +84,7 @@ class Agent {
   readonly #clock = new SystemClock();
   readonly #inputs: { name: string; input: Input }[] = [];
   readonly #outputs: { name: string; output: Output }[] = [];
-  readonly #transforms: Transform[] = [];
+  readonly #transforms: NamedTransform[] = [];
   readonly #parts = new Map<string, Part>();
   /** The readers of the outputs, in the same order. */
   #readers: BatchReader[] = [];
@@ -233,7 +233,7 @@ class Agent {
       } else {
         const transform = await plugin.open(config, context);
         this.#parts.set(name, transform);
-        this.#transforms.push(transform);
+        this.#transforms.push({ name, transform });
       }
     }
   }
@@ -241,6 +241,7 @@ class Agent {
   #stats(): Record<string, Counters> {
     const stats: Record<string, Counters> = {};
     for (const { name, input } of this.#inputs) if (input.stats) stats[name] = input.stats;
+    for (const { name, transform } of this.#transforms) if (transform.stats) stats[name] = transform.stats;
     stats.journal = { ...this.#journal.stats };
     for (const { name, output } of this.#outputs) if (output.stats) stats[name] = output.stats;
     return stats;
@@ -307,7 +308,7 @@ class Agent {
   }
 
   async #runPipe(journal: Journal): Promise<number> {
-    const pipeline = new Pipeline(this.#transforms, journal);
+    const pipeline = new Pipeline(this.#transforms, journal, this.#log, this.#clock);
     const settle = (name: string, work: Promise<void>) =>
       work.catch((error) => {
         if (this.#abandon.signal.aborted) return;

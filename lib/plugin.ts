@@ -123,8 +123,13 @@ export interface Input extends Part, AsyncDisposable {
 
 /** Changes batches on their way from the inputs to the outputs. */
 export interface Transform extends Part {
-  /** Returns the batch to forward: the same one, another one, or `null` for none. */
-  apply(batch: Batch): Batch | null;
+  /**
+   * Returns the batch to forward: the same one, unchanged, or another one that credits its rows to the same clients,
+   * with the numbers of their batches, even where no rows are left.
+   */
+  apply(batch: Batch): Batch;
+  /** Counters since the start, for the summary and the live line. */
+  readonly stats?: Readonly<Record<string, number>>;
 }
 
 /** Writes points to a target; {@linkcode OutputPlugin.open} opens it. */

@@ -6,6 +6,9 @@ import { jetson } from "./inputs/jetson.ts";
 import { powerSupply } from "./inputs/power_supply.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { rapl } from "./inputs/rapl.ts";
+import { energyEstimationTdp } from "./transforms/energy_estimation_tdp.ts";
+import { energyToCarbon } from "./transforms/energy_to_carbon.ts";
+import { filter } from "./transforms/filter.ts";
 import { csv } from "./outputs/csv.ts";
 import { influxdb } from "./outputs/influxdb.ts";
 import { opentelemetry } from "./outputs/opentelemetry.ts";
@@ -24,6 +27,9 @@ export const plugins: readonly Plugin[] = [
   jetson,
   powerSupply,
   cgroups,
+  energyEstimationTdp,
+  filter,
+  energyToCarbon,
   relayServer,
   relayClient,
   csv,

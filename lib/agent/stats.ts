@@ -15,7 +15,7 @@ export interface OutputBooks {
 
 /**
  * One client's points since the start. For each output, what it found in the journal at the start and what was
- * received is stored, kept, dropped, rejected or a duplicate.
+ * received is stored, kept, dropped, rejected or a duplicate; what transforms have added counts as received, too.
  */
 export interface ClientBooks {
   /** The name in its greeting; `""` for the inputs of this process. */
@@ -26,6 +26,8 @@ export interface ClientBooks {
   readonly received: number;
   readonly rejected: number;
   readonly duplicates: number;
+  /** Added by transforms, less those that they have taken out. */
+  readonly transformed?: number;
   readonly outputs: Readonly<Record<string, OutputBooks>>;
 }
 
@@ -52,6 +54,7 @@ export function* booksOf(clients: ClientTable): Generator<ClientBooks> {
       received: record.receivedPoints,
       rejected: record.rejectedPoints,
       duplicates: record.duplicatePoints,
+      ...record.transformedPoints !== 0 && { transformed: record.transformedPoints },
       outputs: Object.fromEntries(outputs),
     };
   }

@@ -74,6 +74,8 @@ export class ClientRecord implements ClientIdentity {
   receivedPoints = 0;
   rejectedPoints = 0;
   duplicatePoints = 0;
+  /** Points that transforms have added, less those that they have taken out. */
+  transformedPoints = 0;
   /** In ms since the epoch. */
   lastContactMs = 0;
   /** By the name of the output. */
@@ -119,7 +121,8 @@ export class ClientRecord implements ClientIdentity {
   /** Points that wait in the journal for an output. */
   kept(output: string): number {
     const { keptAtStart, stored, dropped } = this.account(output);
-    return keptAtStart + this.receivedPoints - this.rejectedPoints - this.duplicatePoints - stored - dropped;
+    const taken = this.receivedPoints - this.rejectedPoints - this.duplicatePoints + this.transformedPoints;
+    return keptAtStart + taken - stored - dropped;
   }
 }
 
@@ -255,6 +258,12 @@ export class ClientTable {
     this.#outputs.push(name);
     this.local.account(name);
     for (const record of this.#records.values()) record.account(name);
+  }
+
+  /** Rows enter the transforms (-1), or have come out of them (1). */
+  transform(batch: Credited, sign: 1 | -1): void {
+    if (batch.origins.length === 0) this.local.transformedPoints += sign * batch.length;
+    for (const { client, start, end } of batch.origins) client.transformedPoints += sign * (end - start);
   }
 
   /** An output has committed a batch, or will never get it. */

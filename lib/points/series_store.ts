@@ -236,6 +236,27 @@ export class SeriesStore {
   }
 
   /**
+   * The series that differs from a known one in its metric alone, new or known itself; it takes memory of the same
+   * client's share.
+   */
+  withMetric(number: number, metric: Metric): number {
+    const length = this.tailLength[number];
+    // A copy, because a new tail may move the arena. Words behind the end may be looked at.
+    const tail = new Uint8Array(length + 32);
+    tail.set(this.arena.bytes.subarray(this.tailStart[number], this.tailStart[number] + length));
+    return this.intern(
+      this.metricNumber(metric),
+      this.clients[number],
+      this.#owners[number],
+      tail,
+      new DataView(tail.buffer),
+      0,
+      length,
+      (this.flags[number] & SERIES_FLAGS.namesClient) !== 0,
+    );
+  }
+
+  /**
    * The number of a series, new or known, by the bytes of its tail, which must be valid (`skipTail`).
    *
    * @param metric Its {@linkcode metricNumber}.

@@ -7,6 +7,7 @@ const BASE_DISPLAY: Readonly<Record<string, string>> = {
   "[degF]": "°F",
   "W.h": "Wh",
   "By": "B",
+  "g_CO2": "gCO₂",
 };
 
 const PREFIX_DISPLAY: Readonly<Record<string, string>> = {
@@ -20,6 +21,21 @@ const PREFIX_DISPLAY: Readonly<Record<string, string>> = {
 };
 
 const ALUMET_BASES = new Set(["1", "s", "W", "J", "V", "A", "Hz", "Cel", "[degF]", "W.h", "By", "%"]);
+
+const PREFIX_FACTOR: Readonly<Record<string, number>> = {
+  nano: 1e-9,
+  micro: 1e-6,
+  milli: 1e-3,
+  "": 1,
+  kilo: 1e3,
+  mega: 1e6,
+  giga: 1e9,
+};
+
+/** What one of the unit is in its base; `undefined` for a prefix that Alumet does not know. */
+export function unitFactor({ prefix }: Unit): number | undefined {
+  return PREFIX_FACTOR[prefix];
+}
 
 /** Whether a real Alumet server knows the unit. */
 export function isAlumetUnit({ base, prefix }: Unit): boolean {

@@ -114,25 +114,46 @@ Deno.test("a stop takes the last points of the inputs to every output, and exits
   assert.ok(input.disposed && a.disposed && b.disposed);
 });
 
-Deno.test("every batch goes through the transforms, in order, and may be dropped or replaced", async () => {
-  const transform = (name: string, apply: (batch: Batch) => Batch | null): TransformPlugin<unknown> => ({
-    ...declaration,
-    name,
-    kind: "transform",
-    open: () => Promise.resolve({ apply }),
-  });
+/** A transform that does that. */
+const transform = (name: string, apply: (batch: Batch) => Batch): TransformPlugin<unknown> => ({
+  ...declaration,
+  name,
+  kind: "transform",
+  open: () => Promise.resolve({ apply }),
+});
+
+Deno.test("every batch goes through the transforms, in order, and may be emptied or replaced", async () => {
   const seen: string[] = [];
   const out = store("out");
   const { done, stop } = start([
     source("in", [numbered(1), numbered(2), numbered(3)]),
-    transform("drop", (batch) => (seen.push(`drop ${batch.length}`), batch.length === 2 ? null : batch)),
+    transform(
+      "empty",
+      (batch) => (seen.push(`empty ${batch.length}`), batch.length === 2 ? numbered(0) : batch),
+    ),
     transform("double", (batch) => (seen.push(`double ${batch.length}`), numbered(batch.length * 2))),
     out,
   ]);
   await until(() => out.values.length === 8);
   stop();
   assert.equal(await done, EXIT.ok);
-  assert.deepEqual(seen, ["drop 1", "double 1", "drop 2", "drop 3", "double 3"]);
+  assert.deepEqual(seen, ["empty 1", "double 1", "empty 2", "double 0", "empty 3", "double 3"]);
+});
+
+Deno.test("a transform that fails passes its batch on unchanged, and is reported once a minute", async () => {
+  const out = store("out");
+  const { done, stop, logs } = start([
+    source("in", [numbered(1), numbered(2), numbered(3)]),
+    transform("bad", () => {
+      throw new Error("unexpected");
+    }),
+    transform("double", (batch) => numbered(batch.length * 2)),
+    out,
+  ]);
+  await until(() => out.values.length === 12);
+  stop();
+  assert.equal(await done, EXIT.ok);
+  assert.equal(logs.matching(/ERROR.*Transform bad failed/).length, 1);
 });
 
 Deno.test("a plugin that cannot be opened ends the process with its exit code, and what was open is closed", async () => {

@@ -4,6 +4,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { parse } from "@std/toml";
 import denoConfig from "../../deno.json" with { type: "json" };
 import { main } from "../../lib/cli.ts";
+import { plugins as allPlugins } from "../../lib/plugins.ts";
 import { EXAMPLES, PROGRAM } from "../../lib/cli/declarations.ts";
 import {
   commandProblem,
@@ -259,7 +260,8 @@ async function configurationProblem(text: string, more: string[] = []): Promise<
   const inputs = ["procfs", "relay-server"];
   const flags = [...more];
   if (!names.some((name) => inputs.includes(name))) flags.push("--relay-in", "127.0.0.1:50051");
-  if (!names.some((name) => !inputs.includes(name))) flags.push("--output-file", "out.csv");
+  const outputs = allPlugins.filter(({ kind }) => kind === "output").map(({ name }) => name);
+  if (!names.some((name) => outputs.includes(name))) flags.push("--output-file", "out.csv");
   const file = await Deno.makeTempFile({ suffix: ".toml" });
   let stderr = "";
   try {

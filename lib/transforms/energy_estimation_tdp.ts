@@ -1,0 +1,14 @@
+/** Energy estimated from CPU time and the power of the processor, with the name and the keys of Alumet's plugin. */
+import { definePlugin, type PluginContext } from "../plugin.ts";
+import { config, type TdpConfig } from "./energy_estimation_tdp/config.ts";
+import { EnergyEstimation } from "./energy_estimation_tdp/transform.ts";
+
+export const energyEstimationTdp = definePlugin({
+  name: "energy-estimation-tdp",
+  kind: "transform",
+  description:
+    "Estimates the energy of a processor without meters from its CPU time and its thermal design power",
+  config,
+  open: (options: TdpConfig, context: PluginContext) =>
+    Promise.resolve(new EnergyEstimation(options, context)),
+});

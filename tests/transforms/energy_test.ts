@@ -1,0 +1,101 @@
+/** Energies that are converted, and energies that are estimated. */
+import assert from "node:assert/strict";
+import { type Batch, seriesOf, type Unit } from "../../lib/points/measurement.ts";
+import { SeriesStore } from "../../lib/points/series_store.ts";
+import { config as carbonConfig } from "../../lib/transforms/energy_to_carbon/config.ts";
+import { findCountry } from "../../lib/transforms/energy_to_carbon/intensities.ts";
+import { EnergyToCarbon } from "../../lib/transforms/energy_to_carbon/transform.ts";
+import { config as tdpConfig } from "../../lib/transforms/energy_estimation_tdp/config.ts";
+import { EnergyEstimation } from "../../lib/transforms/energy_estimation_tdp/transform.ts";
+import { contextWith } from "../kit/context.ts";
+import { metricOf } from "../kit/decode.ts";
+import { batchOf } from "../kit/points.ts";
+
+const fail = ({ message }: { message: string }) => assert.fail(message);
+const carbon = (values: unknown) => new EnergyToCarbon(carbonConfig.check(values, [], fail), contextWith({}));
+const tdp = (values: unknown) => new EnergyEstimation(tdpConfig.check(values, [], fail), contextWith({}));
+
+/** A point of a metric in that unit. */
+const inUnit = (value: number, base: string, prefix = "") =>
+  batchOf([[seriesOf(metricOf(`e_${prefix}${base}`, "f64", { base, prefix } as Unit)), value]]);
+
+/** The values that were added. */
+const added = (before: Batch, after: Batch) => [...after.values.subarray(before.length, after.length)];
+
+const applied = (transform: EnergyToCarbon | EnergyEstimation, batch: Batch) => {
+  const result = transform.apply(batch);
+  return added(batch, result);
+};
+
+Deno.test("each energy gives grams of CO₂ by its unit, and nothing else does", () => {
+  const france = carbon({ mode: "country", country: { code: "FRA" } });
+  assert.deepEqual(applied(france, inUnit(100, "J")), [100 / 3.6e6 * 56.039]);
+  assert.deepEqual(applied(france, inUnit(2000.5, "J", "milli")), [2000.5 * 1e-3 / 3.6e6 * 56.039]);
+  const power = inUnit(5, "W");
+  assert.equal(france.apply(power), power);
+  const result = france.apply(inUnit(1, "J"));
+  assert.deepEqual(result.metricAt(1).unit, { base: "g_CO2", prefix: "" });
+  assert.equal(result.metricAt(1).name, "carbon_emission");
+});
+
+Deno.test("metrics chooses which energies are converted", () => {
+  const chosen = carbon({ metrics: ["e_J"] });
+  assert.equal(applied(chosen, inUnit(1, "J")).length, 1);
+  assert.equal(applied(chosen, inUnit(1, "J", "milli")).length, 0);
+});
+
+Deno.test("a country has codes of two and of three letters, in capitals or not", () => {
+  for (const code of ["FRA", "FR", "fr", "fra"]) assert.equal(findCountry(code)?.gramsPerKwh, 56.039);
+  for (const code of ["XX", "", "--", "F", "FRAN"]) assert.equal(findCountry(code), undefined, code);
+  assert.equal(findCountry("CAF"), undefined, "a country without data is not one without emissions");
+});
+
+Deno.test("a mode without its value, and an unknown country, are mistakes", () => {
+  const problems = (values: unknown) => {
+    const found: string[] = [];
+    carbonConfig.check(values, [], ({ message }) => found.push(message));
+    return found.join("\n");
+  };
+  assert.match(problems({ mode: "country" }), /set country\.code/);
+  assert.match(problems({ mode: "country", country: { code: "XYZ" } }), /no data of this country/);
+  assert.match(problems({ mode: "intensity_override" }), /set intensity_override\.intensity/);
+  assert.match(problems({ intensity_override: { intensity: -1 } }), /0 or more/);
+});
+
+/** CPU time in ms, by the state of the CPUs. */
+const cpuTime = (states: Record<string, number>) =>
+  batchOf(
+    Object.entries(states).map(([state, ms]) => [
+      seriesOf(metricOf("kernel_cpu_time", "u64", { base: "s", prefix: "milli" }), {
+        attributes: [["cpu_state", state]],
+      }),
+      ms,
+    ]),
+  );
+
+Deno.test("a processor that is busy for 5 s takes its power for 5 s", () => {
+  assert.deepEqual(applied(tdp({ tdp: 100, nb_cpu: 1 }), cpuTime({ user: 5000 })), [500]);
+  assert.deepEqual(applied(tdp({ tdp: 100, nb_cpu: 4 }), cpuTime({ user: 5000, system: 1000 })), [125, 25]);
+});
+
+Deno.test("idle states count with idle_watts, and guests once", () => {
+  const states = cpuTime({ user: 1000, guest: 1000, idle: 2000, iowait: 500 });
+  assert.deepEqual(applied(tdp({ tdp: 10 }), states), [10]);
+  assert.deepEqual(applied(tdp({ tdp: 10, idle_watts: 2 }), states), [10, 4, 1]);
+});
+
+Deno.test("a derived series that was given back is made again", () => {
+  const store = new SeriesStore();
+  store.debug = true;
+  const from = metricOf("e", "f64", { base: "J", prefix: "" });
+  const number = store.internDefinition(seriesOf(from, { attributes: [["long", "x".repeat(50)]] }));
+  const to = metricOf("c", "f64");
+  const derived = store.withMetric(number, to);
+  assert.equal(store.withMetric(number, to), derived);
+  assert.deepEqual(store.definitionOf(derived), { ...store.definitionOf(number), metric: to });
+  // The arena grows, and the bytes move.
+  for (let i = 0; i < 5000; i++) {
+    const next = store.withMetric(number, metricOf(`c${i}`, "f64"));
+    assert.deepEqual(store.definitionOf(next).attributes, [["long", "x".repeat(50)]]);
+  }
+});

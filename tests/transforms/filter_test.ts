@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { type Attribute, type Batch, seriesOf } from "../../lib/points/measurement.ts";
+import { config } from "../../lib/transforms/filter/config.ts";
+import { Filter } from "../../lib/transforms/filter/transform.ts";
+import { contextWith } from "../kit/context.ts";
+import { metricOf } from "../kit/decode.ts";
+import { FakeClock } from "../kit/fake_clock.ts";
+import { LogLines } from "../kit/log_lines.ts";
+import { batchOf, numbered } from "../kit/points.ts";
+
+/** What is wrong with a configuration. */
+function problemsOf(values: unknown): string[] {
+  const problems: string[] = [];
+  config.check(values, ["plugins", "filter"], ({ message }) => problems.push(message));
+  return problems;
+}
+
+function filterOf(values: unknown, context = contextWith({})): Filter {
+  return new Filter(config.check(values, [], ({ message }) => assert.fail(message)), context);
+}
+
+const energy = metricOf("rapl_consumed_energy");
+const usage = metricOf("cpu_percent");
+const of = (metric = energy, consumerId = "", attributes: Attribute[] = []) =>
+  seriesOf(metric, { consumerKind: "process", consumerId, attributes });
+
+/** Points that are numbered by their values. */
+const POINTS = () =>
+  batchOf([
+    [of(energy, "1", [["domain", "package"]]), 0],
+    [of(energy, "1", [["domain", "pp0"]]), 1],
+    [of(usage, "1"), 2],
+    [of(usage, "22"), 3],
+    [of(metricOf("rapl.consumed"), "1"), 4],
+  ]);
+
+const passing = (filter: Filter, batch: Batch = POINTS()) => {
+  const result = filter.apply(batch);
+  return [...result.values.subarray(0, result.length)];
+};
+
+Deno.test("include lets the named metrics pass, exclude all others, and * stands for any characters", () => {
+  assert.deepEqual(passing(filterOf({ include: ["cpu_percent"] })), [2, 3]);
+  assert.deepEqual(passing(filterOf({ exclude: ["cpu_percent"] })), [0, 1, 4]);
+  assert.deepEqual(passing(filterOf({ include: ["rapl_*"] })), [0, 1]);
+  assert.deepEqual(passing(filterOf({ include: ["*_c*"] })), [0, 1]);
+  assert.deepEqual(passing(filterOf({ include: ["*"] })), [0, 1, 2, 3, 4]);
+  assert.deepEqual(passing(filterOf({ exclude: ["*"] })), []);
+  assert.deepEqual(passing(filterOf({ include: [] })), []);
+  assert.deepEqual(passing(filterOf({ exclude: [] })), [0, 1, 2, 3, 4]);
+  assert.deepEqual(passing(filterOf({ include: ["rapl.consumed"] })), [4], "a point stands for itself");
+});
+
+Deno.test("the first rule that fits decides, the rest is left to include and exclude", () => {
+  const rules = [
+    { action: "include", metric: "rapl_*", attribute: "domain", attribute_value: "pack*" },
+    { metric: "rapl_*" },
+    { consumer_kind: "process", consumer_id: "2*" },
+  ];
+  assert.deepEqual(passing(filterOf({ rules })), [0, 2, 4]);
+  assert.deepEqual(passing(filterOf({ rules, include: ["cpu_percent"] })), [0, 2]);
+  assert.deepEqual(passing(filterOf({ rules: [{ attribute: "domain" }] })), [2, 3, 4]);
+  assert.deepEqual(passing(filterOf({ rules: [{ resource_kind: "local_*", resource_id: "" }] })), []);
+});
+
+Deno.test("a batch that passes whole is passed on as it is, and what is taken out is counted", () => {
+  const filter = filterOf({ include: ["numbers"] });
+  const batch = numbered(3);
+  assert.equal(filter.apply(batch), batch);
+  assert.equal(filter.stats.filteredPoints, 0);
+  assert.equal(filter.apply(POINTS()).length, 0);
+  assert.equal(filter.stats.filteredPoints, 5);
+});
+
+Deno.test("exact values above 2^53 pass unchanged", () => {
+  const large = 2n ** 64n - 1n;
+  const batch = batchOf([[of(usage), 1n], [of(energy), large], [of(energy), 3n]]);
+  const result = filterOf({ exclude: ["cpu_percent"] }).apply(batch);
+  assert.deepEqual([result.exactValue(0), result.exactValue(1)], [large, 3n]);
+});
+
+Deno.test("include with exclude, and a value without its attribute, are mistakes", () => {
+  assert.match(problemsOf({ include: ["a"], exclude: ["b"] })[0], /cannot be set together with include/);
+  assert.match(problemsOf({ rules: [{ attribute_value: "x" }] })[0], /name the attribute/);
+  assert.deepEqual(problemsOf({ rules: [{ attribute: "x", attribute_value: "y" }] }), []);
+});
+
+Deno.test("names that have not occurred after a minute are said once", () => {
+  const logs = new LogLines();
+  const clock = new FakeClock();
+  const filter = filterOf(
+    { include: ["cpu_percent", "cpu_precent", "k*"] },
+    contextWith({ log: logs.log, clock }),
+  );
+  filter.apply(POINTS());
+  assert.equal(logs.matching(/have not occurred/).length, 0);
+  clock.spend(60_000);
+  filter.apply(POINTS());
+  filter.apply(POINTS());
+  assert.equal(logs.matching(/WARN.*have not occurred so far.*cpu_precent,k\*/).length, 1);
+});
+
+Deno.test("a filter without keys says that it lets everything pass", () => {
+  const logs = new LogLines();
+  assert.deepEqual(passing(filterOf({}, contextWith({ log: logs.log }))), [0, 1, 2, 3, 4]);
+  assert.equal(logs.matching(/WARN.*lets everything pass/).length, 1);
+});

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { PROCESS_CLOCK } from "../../lib/base/clock.ts";
+import { createLogger } from "../../lib/base/log.ts";
+import { MemoryJournal } from "../../lib/journal.ts";
+import { BatchPool } from "../../lib/points/measurement.ts";
+import { Pipeline } from "../../lib/transforms/pipeline.ts";
+import { Rewriter, type Rewriting } from "../../lib/transforms/rewriting.ts";
+import { instanceOf, numbered, NUMBERS } from "../kit/points.ts";
+
+/** A pipeline with a transform that rewrites every batch that way, and what an output reads behind it. */
+function setUp(rewriting: Rewriting) {
+  const journal = new MemoryJournal({ limitBytes: 2 ** 20, onFull: "block" });
+  const reader = journal.reader("out");
+  const rewriter = new Rewriter();
+  const transform = {
+    apply: (batch: Parameters<Rewriter["rewrite"]>[0]) => rewriter.rewrite(batch, rewriting),
+  };
+  const log = createLogger("test", { write: () => {} });
+  const pipeline = new Pipeline([{ name: "rewrite", transform }], journal, log, PROCESS_CLOCK);
+  return { journal, reader, pipeline };
+}
+
+const odd: Rewriting = { keep: (batch, row) => batch.values[row] % 2 === 1 };
+const twice: Rewriting = {
+  derive: (batch, row, out) =>
+    out.pushNumber(batch.series[row], batch.seconds[row], batch.nanos[row], -batch.values[row]),
+};
+
+for (
+  const [what, rewriting, transformed] of [["takes out", odd, [-2, -1]], ["adds", twice, [3, 2]]] as const
+) {
+  Deno.test(`the books of clients add up behind a transform that ${what} points`, () => {
+    const { journal, reader, pipeline } = setUp(rewriting);
+    const { clients } = journal;
+    const ours = clients.get("ours", instanceOf("ours"));
+    const real = clients.get("real");
+    const batch = numbered(0);
+    for (const [value, client] of [[0, ours], [1, ours], [2, ours], [3, real], [4, real]] as const) {
+      batch.push(NUMBERS, 1, 0, value);
+      client.receivedPoints++;
+      if (value === 2) batch.credit(ours, 7);
+      if (value === 4) batch.credit(real);
+    }
+    void pipeline.push(batch);
+    const result = reader.next()!;
+    assert.deepEqual([ours.kept("out"), real.kept("out")], [3 + transformed[0], 2 + transformed[1]]);
+    assert.equal(result.length, 5 + transformed[0] + transformed[1]);
+    reader.commit(1);
+    assert.deepEqual([ours.kept("out"), real.kept("out")], [0, 0]);
+    assert.deepEqual([ours.transformedPoints, real.transformedPoints], transformed);
+    assert.equal(ours.account("out").sequence, 7);
+  });
+}
+
+Deno.test("the number of a client's batch passes even where none of its points does", () => {
+  const { journal, reader, pipeline } = setUp({ keep: () => false });
+  const ours = journal.clients.get("ours", instanceOf("ours"));
+  const batch = numbered(3);
+  ours.receivedPoints += 3;
+  batch.credit(ours, 9);
+  void pipeline.push(batch);
+  assert.equal(reader.next()!.length, 0);
+  reader.commit(1);
+  assert.equal(ours.account("out").sequence, 9);
+  assert.equal(ours.kept("out"), 0);
+  // Of points that nobody numbers, nothing is left.
+  void pipeline.push(numbered(2));
+  assert.equal(reader.next(), undefined);
+  assert.equal(journal.clients.local.kept("out"), 0);
+});
+
+Deno.test("a batch that was rewritten goes back to its pool", () => {
+  const { reader, pipeline } = setUp(odd);
+  const pool = new BatchPool(8, 1);
+  const batch = pool.take();
+  batch.push(NUMBERS, 1, 0, 1);
+  void pipeline.push(batch);
+  assert.equal(reader.next()!.length, 1);
+  assert.equal(pool.take(), batch);
+});

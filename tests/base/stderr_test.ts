@@ -146,3 +146,16 @@ Deno.test("the log reports lost lines with its next line", async () => {
       "<6>agent: four\n<6>agent: five\n",
   );
 });
+
+Deno.test("a line is written whenever it comes, also in the moment in which the line before it has just been written", async () => {
+  for (let steps = 0; steps < 30; steps++) {
+    const target = new Target();
+    const writer = new LineWriter(target);
+    writer.queue();
+    writer.write("one\n");
+    for (let step = 0; step < steps; step++) await Promise.resolve();
+    writer.write("two\n");
+    assert.equal(await writer.flush(1000), true);
+    assert.equal(target.text, "one\ntwo\n", `after ${steps} steps`);
+  }
+});

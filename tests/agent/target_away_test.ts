@@ -47,6 +47,7 @@ function target({ isTargetAway = true, backMs = Infinity }): OutputPlugin<unknow
             plugin.taken += reader.next()!.length;
           }
           if (backMs === Infinity) return await untilAborted(signal);
+          // The time is tested: how long after the end the target is back.
           await pause(backMs);
           reader.commit(reader.uncommitted);
         },

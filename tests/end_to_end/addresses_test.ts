@@ -139,7 +139,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "an invalid address is an error that names its key, exit code 78",
+  name: "an invalid address in a flag is an error that names its key, exit code 64",
   async fn() {
     for (
       const [flag, address, key] of [
@@ -151,7 +151,7 @@ Deno.test({
       ]
     ) {
       const { code, stderr } = await runProgram([flag, address]);
-      assert.equal(code, 78, stderr);
+      assert.equal(code, 64, stderr);
       assert.ok(stderr.includes(key) && stderr.includes(flag), stderr);
     }
   },

@@ -1,0 +1,61 @@
+/** The mutants of tools/mutate.ts: what is changed, and what is left alone. */
+import assert from "node:assert/strict";
+import { EQUIVALENT } from "../../tools/mutate/equivalent.ts";
+import { mutantsOf } from "../../tools/mutate/mutations.ts";
+import { TARGETS } from "../../tools/mutate/targets.ts";
+import { testFiles } from "../../tools/test/files.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+Deno.test("each operator, number and condition is a mutant of its own, and the rest of the file stays", () => {
+  const code = "const a = 1;\nif (b < 9 && !c) {\n  d += a - 0xff;\n}\nreturn true;\n";
+  const changes = mutantsOf(code).map(({ line, after }) => `${line}: ${after}`);
+  assert.deepEqual(changes, [
+    "1: const a = 2;",
+    "2: if (!!0 && b < 9 && !c) {",
+    "2: if (b <= 9 && !c) {",
+    "2: if (b < 10 && !c) {",
+    "2: if (b < 9 || !c) {",
+    "3: d -= a - 0xff;",
+    "3: d += a + 0xff;",
+    "3: d += a - 256;",
+    "5: return false;",
+  ]);
+  for (const { line, before, after, text } of mutantsOf(code)) {
+    const lines = text.split("\n");
+    assert.equal(lines[line - 1].trim(), after);
+    lines[line - 1] = lines[line - 1].replace(after, before);
+    assert.equal(lines.join("\n"), code);
+  }
+});
+
+Deno.test("texts, comments, regular expressions, types and imports have no mutants", () => {
+  const code = [
+    'import { a } from "./a.ts"; // 1 < 2',
+    "/** At most 5, true or false. */",
+    "interface Row {",
+    "  readonly kind: 1;",
+    "}",
+    "function f(list: Array<string>): string | null {",
+    "  return list.join(\"1 + 1\") + `${list} && 7`.replace(/[1 < 2]+/g, '\\'3 > 2');",
+    "}",
+  ].join("\n");
+  assert.deepEqual(mutantsOf(code).map(({ after }) => after), [
+    "return list.join(\"1 + 1\") - `${list} && 7`.replace(/[1 < 2]+/g, '\\'3 > 2');",
+  ]);
+});
+
+Deno.test("each target is there with its tests, and each equivalent mutant still is one of the code", async () => {
+  for (const { file, tests } of TARGETS) {
+    assert.ok(mutantsOf(await Deno.readTextFile(ROOT + file)).length > 5, file);
+    assert.ok((await testFiles(tests.map((path) => ROOT + path))).length > 0);
+  }
+  for (const { file, before, after, reason } of EQUIVALENT) {
+    const mutants = mutantsOf(await Deno.readTextFile(ROOT + file));
+    assert.ok(
+      mutants.some((mutant) => mutant.before === before && mutant.after === after),
+      `${file}: ${before}`,
+    );
+    assert.match(reason, /\.$/);
+  }
+});

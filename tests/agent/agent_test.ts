@@ -99,7 +99,7 @@ function start(plugins: Plugin[], shutdown_timeout = 1000, journal?: JournalConf
   return { done, stop: () => stop.abort(), logs, agent: () => agent };
 }
 
-Deno.test("a stop takes the last points of the inputs to every output, and exits with 0", async () => {
+Deno.test("a stop brings the last points of the inputs to every output, and exits with 0", async () => {
   const [a, b] = [store("a"), store("b")];
   const input = source("in", [numbered(3)], numbered(2, 3));
   const { done, stop, agent } = start([input, a, b]);
@@ -156,7 +156,7 @@ Deno.test("a transform that fails passes its batch on unchanged, and is reported
   assert.equal(logs.matching(/ERROR.*Transform bad failed/).length, 1);
 });
 
-Deno.test("a plugin that cannot be opened ends the process with its exit code, and what was open is closed", async () => {
+Deno.test("a plugin that cannot be opened ends the process with its exit code, and open plugins are closed", async () => {
   const input = source("in", []);
   const broken = store("broken", () => Promise.reject(new ExitError(EXIT.config, "Cannot do that")));
   const { done, logs } = start([input, broken]);
@@ -165,7 +165,7 @@ Deno.test("a plugin that cannot be opened ends the process with its exit code, a
   assert.ok(input.disposed);
 });
 
-Deno.test("an output that gives up stops the process in good order: the others get everything, the loss is counted", async () => {
+Deno.test("an output that gives up stops the process in order: the others get everything, and the loss is counted", async () => {
   const good = store("good");
   const bad: OutputPlugin<unknown> = {
     ...declaration,
@@ -186,7 +186,7 @@ Deno.test("an output that gives up stops the process in good order: the others g
   assert.equal(logs.matching(/ERROR test: Cannot reach it; 7 points are given up/).length, 1);
 });
 
-Deno.test("an output that throws is an error of ours, exit 70", async () => {
+Deno.test("an output that throws is an internal error, with exit code 70", async () => {
   const bad = store("bad", () =>
     Promise.resolve({
       run: () => Promise.reject(new TypeError("oops")),
@@ -197,7 +197,7 @@ Deno.test("an output that throws is an error of ours, exit 70", async () => {
   assert.ok(logs.matching(/bad failed.*oops/).length === 1);
 });
 
-Deno.test("a stop does not wait for an output longer than shutdown_timeout, and counts what is lost", async () => {
+Deno.test("a stop waits for an output for at most shutdown_timeout, and counts lost points", async () => {
   const stuck = store("stuck", () =>
     Promise.resolve({
       run: (_reader, signal) =>
@@ -236,7 +236,7 @@ function onDisk(dir: string): JournalConfig {
   return { ...general.defaultValue().journal, enable: true, path: `${dir}/journal`, min_free: 0 };
 }
 
-Deno.test("with a journal on disk what an output could not take in time is kept, and comes first at the next start", async () => {
+Deno.test("a journal on disk keeps points that an output could not take in time, and they come first at the next start", async () => {
   const dir = await Deno.makeTempDir();
   try {
     const stuck = store("out", () =>
@@ -268,7 +268,7 @@ Deno.test("with a journal on disk what an output could not take in time is kept,
   }
 });
 
-Deno.test("a journal that cannot be used ends the process with its directory and what to do", async () => {
+Deno.test("a journal that cannot be used ends the process, and the error names its directory and what to do", async () => {
   const dir = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${dir}/file`, "");
@@ -310,7 +310,7 @@ async function runWithState(
 const receiver = { ...source("receiver", []), receives: true };
 const sender = { ...store("sender"), sends: true };
 
-Deno.test("a relay has its journal on disk by default, each role in a directory of its own, a local process has none", async () => {
+Deno.test("a relay has its journal on disk by default, in the directory of its role, and a local process has none", async () => {
   await using dir = new TempDir();
   const base = { path: dir.path, from: "XDG_STATE_HOME" };
   const roles = {
@@ -337,7 +337,7 @@ Deno.test("a relay has its journal on disk by default, each role in a directory 
   }
 });
 
-Deno.test("where the default directory cannot be had a relay runs in memory, and warns once; what was asked for is an error", async () => {
+Deno.test("without the default directory a relay runs in memory and warns once, and a directory that was asked for is an error", async () => {
   await using dir = new TempDir();
   await Deno.writeTextFile(dir.file("file"), "");
   await using stack = new AsyncDisposableStack();
@@ -410,7 +410,7 @@ function network(): InputPlugin<unknown> {
   };
 }
 
-Deno.test("the books of each client and output say what has become of its points, also of those measured here", async () => {
+Deno.test("the books of each client and output account for all points, including local ones", async () => {
   const stuck = store("stuck", () =>
     Promise.resolve({
       run: (_reader, signal) =>
@@ -486,7 +486,7 @@ const idle = () =>
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }));
 
-Deno.test("any input that receives waits for room, and nothing that it pushed is dropped", async () => {
+Deno.test("every input that receives waits for room, and none of its points is dropped", async () => {
   const { plugin, pushed } = eager({ receives: true }, 10_000);
   const { done, stop, agent } = start([plugin, idle()], 100);
   await until(() => pushed.waited && agent() !== undefined);
@@ -508,7 +508,7 @@ Deno.test("an input that only measures never waits, and the oldest points are dr
   assert.equal(await done, EXIT.unavailable);
 });
 
-Deno.test("outputs hear it when any input acknowledges only what is stored", async () => {
+Deno.test("outputs learn that an input acknowledges only stored points", async () => {
   for (const acknowledges of ["stored", "durable"] as const) {
     let told: PluginContext["acknowledges"] | undefined;
     const output: OutputPlugin<unknown> = {

@@ -13,7 +13,7 @@ async function tried(role: "server" | "client"): Promise<Record<string, string>>
 }
 
 Deno.test({
-  name: "a server cannot start programs, load libraries or fetch code once it runs; its own modules it can",
+  name: "a running server cannot start programs, load libraries or fetch code, but can load its own modules",
   ...needs(linux),
   async fn() {
     const { run, ffi, import: fetched, lazy } = await tried("server");
@@ -24,7 +24,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a client that measures its machine keeps what that takes",
+  name: "a client that measures its machine keeps the permissions for that",
   ...needs(linux),
   async fn() {
     const { run, proc } = await tried("client");

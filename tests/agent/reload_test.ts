@@ -69,7 +69,7 @@ const settings = (general: object, ...configured: [Plugin, object?][]) => ({
 });
 const defaults = general.defaultValue();
 
-Deno.test("live keys are taken over, all others keep their values and are named", () => {
+Deno.test("live keys are applied, all others keep their values and are named", () => {
   const plugin = input("in");
   const before = settings({}, [plugin]);
   const after = settings({ shutdown_timeout: 9, journal: { ...defaults.journal, max_size: 5e6 } }, [plugin, {
@@ -102,7 +102,7 @@ Deno.test("live keys are taken over, all others keep their values and are named"
   assert.deepEqual(changeOf(change.settings, after, () => true).taken, []);
 });
 
-Deno.test("a list of tables of another length, and a plugin that takes nothing over, need a restart", () => {
+Deno.test("a list of tables of another length, and a plugin without reconfigure, need a restart", () => {
   const plugin = input("in");
   const two = { pace: 7, groups: [group.defaultValue(), group.defaultValue()] };
   const change = changeOf(settings({}, [plugin]), settings({}, [plugin, two]), () => true);
@@ -114,7 +114,7 @@ Deno.test("a list of tables of another length, and a plugin that takes nothing o
   assert.deepEqual(unable.settings.plugins[0].config, keys.defaultValue());
 });
 
-Deno.test("plugins that come or go, and transforms in another order, need a restart", () => {
+Deno.test("added and removed plugins, and transforms in another order, need a restart", () => {
   const [a, b] = [input("a"), output("b")];
   const [t, u]: Plugin[] = ["t", "u"].map((name) => ({
     ...declaration,
@@ -130,7 +130,7 @@ Deno.test("plugins that come or go, and transforms in another order, need a rest
   assert.deepEqual(changeOf(settings({}, [t], [a]), settings({}, [a], [t]), () => true).restart, []);
 });
 
-Deno.test("an agent hands a plugin its configuration with the live keys alone changed", async () => {
+Deno.test("an agent gives a plugin a configuration in which only live keys have changed", async () => {
   const plugin = input("in");
   const stop = new AbortController();
   let agent: RunningAgent | undefined;
@@ -170,7 +170,7 @@ function covers(name: string, key: string): boolean {
   return parts.length === wanted.length && wanted.every((part, i) => part === "*" || part === parts[i]);
 }
 
-Deno.test("docs/operations.md names the keys that are taken over, and the example says it of each", () => {
+Deno.test("docs/operations.md names the reloadable keys, and the example marks each of them", () => {
   const keys = [general as AnyKey, ...plugins.map(({ config }) => config)].flatMap((key, i) =>
     allKeys(key, i === 0 ? [] : ["plugins", plugins[i - 1].name])
   );

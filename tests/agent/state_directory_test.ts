@@ -6,7 +6,7 @@ import { released, TempDir } from "../kit/temp_dir.ts";
 
 const env = (variables: Record<string, string>) => (name: string) => variables[name];
 
-Deno.test("state belongs where the flag, systemd, the session or the home say, in this order", () => {
+Deno.test("the flag, systemd, the session and the home directory set the state directory, in this order", () => {
   const all = { STATE_DIRECTORY: "/var/lib/relay:/x", XDG_STATE_HOME: "/s", HOME: "/h" };
   assert.deepEqual(findStateBase("/flag", env(all)), { path: "/flag", from: "--state-dir" });
   assert.deepEqual(findStateBase(undefined, env(all)), { path: "/var/lib/relay", from: "STATE_DIRECTORY" });
@@ -47,7 +47,7 @@ async function refusal(work: Promise<unknown>): Promise<ExitError> {
   throw new Error("it was not refused");
 }
 
-Deno.test("a role's directory is made, is nobody else's meanwhile, and is free again afterwards", async () => {
+Deno.test("the directory of a role is created, locked while it is used, and free again afterwards", async () => {
   await using dir = new TempDir();
   const base = { path: dir.file("a/b"), from: "--state-dir" };
   {
@@ -64,7 +64,7 @@ Deno.test("a role's directory is made, is nobody else's meanwhile, and is free a
   using _again = await StateDirectory.open(base, "client");
 });
 
-Deno.test("no directory, and one that cannot be written to, are said with what to do", async () => {
+Deno.test("the errors about a missing and an unwritable directory say what to do", async () => {
   const nowhere = await refusal(StateDirectory.open(null, "client"));
   assert.equal(nowhere.exitCode, EXIT.config);
   assert.match(nowhere.message, /STATE_DIRECTORY.*XDG_STATE_HOME.*HOME.*--state-dir/);

@@ -75,7 +75,7 @@ async function stopped(
   return { code: await atMost(PATIENCE_MS, done, () => logs.lines.join("")), logs };
 }
 
-Deno.test("a stop does not wait for a target that is away where the points are safe on disk", async () => {
+Deno.test("a stop does not wait for an absent target if the points are safe on disk", async () => {
   await using dir = new TempDir();
   const journal = { ...general.defaultValue().journal, enable: true, path: dir.file("journal"), min_free: 0 };
   const { code, logs } = await stopped(5, target({}), journal);
@@ -84,19 +84,19 @@ Deno.test("a stop does not wait for a target that is away where the points are s
   assert.equal(logs.matching(/WARN|ERROR/).length, 0, logs.lines.join(""));
 });
 
-Deno.test("a stop does not wait for a target that is away where there is nothing to write", async () => {
+Deno.test("a stop does not wait for an absent target if there is nothing to write", async () => {
   const { code, logs } = await stopped(0, target({}));
   assert.equal(code, 0);
   assert.equal(logs.matching(/WARN|ERROR/).length, 0, logs.lines.join(""));
 });
 
-Deno.test("a stop waits for a target that is away where its points are in memory alone", async () => {
+Deno.test("a stop waits for an absent target if its points are only in memory", async () => {
   const output = target({ backMs: 100 });
   const { code } = await stopped(5, output);
   assert.deepEqual([code, output.taken], [0, 5]);
 });
 
-Deno.test("a stop waits for an output that writes, wherever its points are", async () => {
+Deno.test("a stop waits for an output that is writing, wherever its points are", async () => {
   await using dir = new TempDir();
   const journal = { ...general.defaultValue().journal, enable: true, path: dir.file("journal"), min_free: 0 };
   const { code, logs } = await stopped(5, target({ isTargetAway: false, backMs: 100 }), journal);

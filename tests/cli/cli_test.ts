@@ -17,7 +17,7 @@ Deno.test("--help and help print every command and every common flag to standard
   for (const line of out.split("\n")) assert.ok(line.length <= 110, line);
 });
 
-Deno.test("help on a command tells of its own flags", async () => {
+Deno.test("the help of a command describes its own flags", async () => {
   const { code, out } = await run(["help", "config", "regen"]);
   assert.equal(code, 0);
   assert.match(out, /^alumet-relay config regen: Write a commented/);
@@ -50,7 +50,7 @@ Deno.test("run is the default command, and hands the checked configuration to th
   }
 });
 
-Deno.test("--state-dir and the environment tell the agent where its state is", async () => {
+Deno.test("--state-dir and the environment set the state directory of the agent", async () => {
   const baseOf = async (args: string[], variables: Record<string, string>) =>
     (await run(["--relay-in", "[::]:1", ...args], { variables })).settings?.stateBase;
   const session = { XDG_STATE_HOME: "/x" };
@@ -59,7 +59,7 @@ Deno.test("--state-dir and the environment tell the agent where its state is", a
   assert.equal(await baseOf([], {}), null);
 });
 
-Deno.test("ALUMET_CONFIG names the file, --config goes before it", async () => {
+Deno.test("ALUMET_CONFIG names the file, and --config overrides it", async () => {
   const files = {
     "a.toml": "[plugins.procfs]\n[plugins.csv]\n",
     "b.toml": "[plugins.relay-server]\n[plugins.csv]\n",
@@ -84,7 +84,7 @@ Deno.test("the help of a command has its own flags first", async () => {
   assert.doesNotMatch((await run(["help", "version"])).out, /Flags of this command/);
 });
 
-Deno.test("the list of exit codes has those of a second signal", async () => {
+Deno.test("the list of exit codes includes those of a second signal", async () => {
   const { out } = await run(["--help"]);
   assert.match(out, /^ {2}130 {2}a second Ctrl-C/m);
   assert.match(out, /^ {2}143 {2}a second SIGTERM/m);
@@ -105,7 +105,7 @@ Deno.test("flags that may be given several times keep their order, and values ma
   assert.equal(settings?.general.shutdown_timeout, 1_000);
 });
 
-Deno.test("usage errors name what is wrong and the nearest that is right, all of them, on standard error", async () => {
+Deno.test("standard error gets every usage error, each with the nearest valid name", async () => {
   await usageError(["--relay-im", "x"], "Unknown flag --relay-im; did you mean --relay-in?");
   await usageError(["-x"], "Unknown flag -x");
   await usageError(["--zzzzzz=1"], "Unknown flag --zzzzzz");
@@ -154,7 +154,7 @@ Deno.test("usage errors name what is wrong and the nearest that is right, all of
   );
 });
 
-Deno.test("a command line that says too little or contradicts itself is a usage error", async () => {
+Deno.test("an incomplete or contradictory command line is a usage error", async () => {
   for (
     const args of [[], ["--plugins", ","], ["--plugins", "zzz"], ["--plugins", "csv", "--relay-in", "[::]:1"]]
   ) {
@@ -166,7 +166,7 @@ Deno.test("a command line that says too little or contradicts itself is a usage 
   assert.match((await run(["--config", "-"])).err, /Cannot use --config - with run/);
 });
 
-Deno.test("where the journal of systemd takes the log, lines have priorities and no time, mistakes too", async () => {
+Deno.test("in the journal of systemd, lines have priorities and no time, including errors of the command line", async () => {
   const { err, log } = await run(["--relay-in", "[::]:1"], { journal: true });
   assert.match(err, /^<6>alumet-relay: alumet-relay [\d.]+\n$/);
   log!.warn("oh");
@@ -187,7 +187,7 @@ Deno.test("--log-level and --log-format shape the agent's log, and notes are war
   assert.match(event.message, /^source_channel_size has no effect/);
 });
 
-Deno.test("an error in the program itself is told apart, exit code 70", async () => {
+Deno.test("an internal error is called so, with exit code 70", async () => {
   let err = "";
   const code = await main(["plugins", "list"], {
     stderr: (text) => err += text,
@@ -221,7 +221,7 @@ async function process(args: string[], env: Record<string, string> = {}) {
   }
 }
 
-Deno.test("the process ends with the exit code, and keeps standard output for what was asked for", async () => {
+Deno.test("the process ends with the exit code, and writes only results to standard output", async () => {
   const version = await process(["--version"]);
   assert.deepEqual(version, { code: 0, out: `alumet-relay ${denoConfig.version}\n`, err: "" });
   const nothing = await process([], { ALUMET_CONFIG: "" });

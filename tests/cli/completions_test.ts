@@ -66,7 +66,7 @@ for (const shell of ["bash", "zsh"] as const) {
 }
 
 Deno.test({
-  name: "fish completes commands, flags, values, files, and lists, each with what it is for",
+  name: "fish completes commands, flags, values, files and lists, each with a description",
   ...needs(has("fish")),
   async fn() {
     await using dir = new TempDir();
@@ -94,7 +94,7 @@ Deno.test({
   },
 });
 
-Deno.test("every command and every flag is in the script of each shell, and another shell is an error", async () => {
+Deno.test("the script of each shell has every command and flag, and another shell is an error", async () => {
   for (const shell of ["bash", "zsh", "fish"]) {
     const script = await printed("completions", shell);
     for (const { name } of FLAGS) {
@@ -123,7 +123,7 @@ Deno.test("the manual page names every command, flag, exit code, signal and vari
 });
 
 Deno.test({
-  name: "mandoc and groff have nothing to say of the manual page, but that it has no date",
+  name: "mandoc and groff only report that the manual page has no date",
   ...needs(has("mandoc"), has("groff")),
   async fn() {
     await using dir = new TempDir();

@@ -4,7 +4,7 @@ import { main } from "../../lib/cli.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { names, type Outcome, run } from "./running.ts";
 
-Deno.test("a bad file is logged, a line for each problem, as text or JSON, exit code 78", async () => {
+Deno.test("each problem of a file is a line of the log, as text or JSON, with exit code 78", async () => {
   const files = { "alumet-config.toml": "[plugins.procfs]\nx = 1\n[plugins.csv]\ny = 1\n" };
   const text = await run([], { files });
   assert.equal(text.code, 78);
@@ -17,7 +17,7 @@ Deno.test("a bad file is logged, a line for each problem, as text or JSON, exit 
   assert.deepEqual(events.map(({ level }) => level), ["error", "error"]);
 });
 
-Deno.test("log_level in the file is the level where no flag says it, and a reload changes it", async () => {
+Deno.test("log_level in the file sets the level unless a flag does, and a reload changes it", async () => {
   const files = { "a.toml": 'log_level = "error"\n[plugins.relay-server]\n[plugins.csv]\n' };
   const whileRunning = async ({ log, reload }: Outcome) => {
     log!.info("not heard");
@@ -34,7 +34,7 @@ Deno.test("log_level in the file is the level where no flag says it, and a reloa
   assert.match(flag.err, /not heard\n.*not yet\n$/);
 });
 
-Deno.test("a reload reads the file with the flags of the start, and says all that is wrong with it", async () => {
+Deno.test("a reload reads the file with the flags of the start, and reports all its problems", async () => {
   const files = { "a.toml": "[plugins.relay-server]\n[plugins.csv]\n" };
   await run(["--config", "a.toml", "--output-file", "x.csv"], {
     files,
@@ -55,7 +55,7 @@ Deno.test("a reload reads the file with the flags of the start, and says all tha
   });
 });
 
-Deno.test("config check says that all is right, or all that is wrong", async () => {
+Deno.test("config check says that a configuration is valid, or reports all its problems", async () => {
   const right = await run(["config", "check", "--relay-in", "[::]:1", "--relay-out", "h:1"]);
   assert.deepEqual([right.code, right.out, right.err], [
     0,
@@ -77,7 +77,7 @@ Deno.test("config check says that all is right, or all that is wrong", async () 
   );
 });
 
-Deno.test("config show says what a process uses where the configuration leaves it open", async () => {
+Deno.test("config show prints the values in effect of keys that the configuration leaves open", async () => {
   const show = async (args: string[], file = "") => {
     await using dir = new TempDir();
     await Deno.writeTextFile(dir.file("c.toml"), file);
@@ -110,7 +110,7 @@ Deno.test("config show says what a process uses where the configuration leaves i
   assert.ok(local.some((line) => /^path = "a.sqlite" # .*c\.toml:3$/.test(line)));
 });
 
-Deno.test("config show masks a URL only if there is a password in it", async () => {
+Deno.test("config show masks a URL only if it contains a password", async () => {
   for (
     const [url, isShown] of [["postgresql://me@h/d", true], ["postgresql://me:hunter2@h/d", false]] as const
   ) {
@@ -144,7 +144,7 @@ Deno.test("config show prints effective values with their sources to standard ou
   assert.doesNotMatch(out, /hunter2/);
 });
 
-Deno.test("config regen writes a file that runs, and never over another one unless forced", async () => {
+Deno.test("config regen writes a valid file, and replaces an existing one only with --force", async () => {
   const printed = await run(["config", "regen", "--config", "-"]);
   assert.equal(printed.code, 0);
   assert.equal(printed.err, "");
@@ -174,7 +174,7 @@ Deno.test("config regen writes a file that runs, and never over another one unle
   ]);
 });
 
-Deno.test("config regen enables what its flags ask for, with their values", async () => {
+Deno.test("config regen enables the plugins of its flags, with their values", async () => {
   const client = await run(["config", "regen", "--config=-", "--relay-out", "server:50051"]);
   assert.match(client.out, /^relay_server = "server:50051"$/m);
   const running = await run([], { files: { "alumet-config.toml": client.out } });
@@ -186,7 +186,7 @@ Deno.test("config regen enables what its flags ask for, with their values", asyn
   ]);
 });
 
-Deno.test("plugins list tells kinds and purposes, with --status what is enabled and why", async () => {
+Deno.test("plugins list prints kinds and purposes, and with --status what is enabled and why", async () => {
   const plain = await run(["plugins", "list"]);
   assert.equal(
     plain.out,
@@ -202,7 +202,7 @@ sqlite        output  Is the sqlite.
   assert.match(status.out, /^procfs {8}input {3}disabled$/m);
 });
 
-Deno.test("a configuration that is not UTF-8 is refused with the line that is wrong", async () => {
+Deno.test("a configuration that is not UTF-8 is refused, with the line of the first invalid byte", async () => {
   const cases: [Uint8Array<ArrayBuffer>, RegExp][] = [
     [
       new Uint8Array([...new TextEncoder().encode("[plugins.csv]\noutput_path = 'm"), 0xfc, 0x27, 0x0a]),
@@ -222,7 +222,7 @@ Deno.test("a configuration that is not UTF-8 is refused with the line that is wr
   }
 });
 
-Deno.test("config check remarks on values that are valid and perhaps not meant", async () => {
+Deno.test("config check notes values that are valid but perhaps not intended", async () => {
   await using dir = new TempDir();
   await Deno.writeTextFile(
     dir.file("c.toml"),
@@ -249,7 +249,7 @@ Deno.test("config check remarks on values that are valid and perhaps not meant",
   assert.equal(notes.length, 3, err);
 });
 
-Deno.test("a client's name that no server accepts is refused", async () => {
+Deno.test("a client name that no server accepts is refused", async () => {
   const check = async (name: string) => {
     let err = "";
     const args = ["--relay-out", "[::1]:1", "--config-override", `plugins.relay-client.client_name=${name}`];

@@ -120,7 +120,7 @@ for (const format of ["text", "json"]) {
   });
 }
 
-Deno.test("dead-letters list and show print what was refused escaped, and show is JSON all the same", async () => {
+Deno.test("dead-letters list and show print refused points escaped, and show prints valid JSON", async () => {
   await using dir = new TempDir();
   const directory = dir.file("server/dead-letters/influxdb");
   await Deno.mkdir(directory, { recursive: true });
@@ -140,7 +140,7 @@ Deno.test("dead-letters list and show print what was refused escaped, and show i
   }
 });
 
-Deno.test("a log in JSON has every character, none of them raw", () => {
+Deno.test("a log in JSON has every character, and none of them raw", () => {
   let line = "";
   createLogger("part", { format: "json", write: (text) => line = text }).warn(EVIL, { [EVIL]: EVIL });
   assertShown(line, 3);
@@ -148,7 +148,7 @@ Deno.test("a log in JSON has every character, none of them raw", () => {
   assert.equal(JSON.parse(line)[EVIL], EVIL);
 });
 
-Deno.test("journal dump prints what is on disk escaped, and it is JSON all the same", async () => {
+Deno.test("journal dump prints points escaped, as valid JSON", async () => {
   await using dir = new TempDir();
   const state = dir.file("state");
   await using server = await startServer(dir.file("m.csv"), { args: ["--state-dir", state] });

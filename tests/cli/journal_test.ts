@@ -88,7 +88,7 @@ const DAMAGES: Damage[] = [
     kept: without(6, 12),
   },
   {
-    name: "a flipped byte in the mark at the beginning",
+    name: "a flipped byte in the format at the beginning",
     segment: 2,
     damage: flip(() => 0),
     says: /segment: it does not begin as a segment does/,
@@ -154,7 +154,7 @@ const DAMAGES: Damage[] = [
     kept: without(6, 12),
   },
   {
-    name: "a middle segment that is gone",
+    name: "a missing segment in the middle",
     segment: 1,
     damage: (path) => Deno.removeSync(path),
     says: /segment: 6 points are missing between .*000\.segment and this segment/,
@@ -176,14 +176,14 @@ const DAMAGES: Damage[] = [
     kept: without(8, 12),
   },
   {
-    name: "garbage in the place of a segment",
+    name: "garbage instead of a segment",
     segment: 2,
     damage: (path) => change(path, () => crypto.getRandomValues(new Uint8Array(3000))),
     says: /segment: it does not begin as a segment does/,
     kept: without(12, 18),
   },
   {
-    name: "an empty file with a segment's name",
+    name: "an empty file with the name of a segment",
     segment: 0,
     damage: (path) =>
       Deno.writeFileSync(path.replace(/\d+\.segment/, `${"5".repeat(20)}.segment`), new Uint8Array()),
@@ -253,7 +253,7 @@ for (const { name, segment, damage, says, kept, repair } of DAMAGES) {
     }));
 }
 
-Deno.test("a torn tail of any length is said to be one, and cut", () =>
+Deno.test("a torn tail of any length is reported as one, and cut off", () =>
   withDirectory(async (root) => {
     const whole = `${root}/whole`;
     const last = (await prepare(whole)).at(-1)!;
@@ -279,7 +279,7 @@ Deno.test("a torn tail of any length is said to be one, and cut", () =>
     }
   }));
 
-Deno.test("swapped segments and unknown files are no damage", () =>
+Deno.test("swapped segments and unknown files are not damage", () =>
   withDirectory(async (directory) => {
     const [, one, two] = await prepare(directory);
     Deno.renameSync(one, `${directory}/x`);
@@ -321,7 +321,7 @@ function batchFrom(clients: ClientTable): Batch {
   return batch;
 }
 
-Deno.test("dump prints each point exactly, with its client and numbers; flags choose which", () =>
+Deno.test("dump prints each point exactly, with its client and numbers, and flags select points", () =>
   withDirectory(async (directory) => {
     {
       await using journal = await open(directory, { segmentBytes: 20 });
@@ -396,7 +396,7 @@ Deno.test("dump prints each point exactly, with its client and numbers; flags ch
     assert.ok(lines(damaged.out).length >= 4 && lines(damaged.out).length < all.length);
   }));
 
-Deno.test("status tells sizes, times, outputs and clients, for people and for programs", () =>
+Deno.test("status prints sizes, times, outputs and clients, for people and for programs", () =>
   withDirectory(async (directory) => {
     {
       await using journal = await open(directory, { host: "here" });
@@ -463,7 +463,7 @@ Deno.test("status tells sizes, times, outputs and clients, for people and for pr
     ) assert.match(text, says);
   }));
 
-Deno.test("while a process uses the journal it can be looked at, and not be repaired", () =>
+Deno.test("a journal that a process uses can be read, but not repaired", () =>
   withDirectory(async (directory) => {
     await using used = await open(directory, { segmentBytes: 2000 });
     used.reader("a");
@@ -492,7 +492,7 @@ Deno.test("while a process uses the journal it can be looked at, and not be repa
     await writing;
   }));
 
-Deno.test("the journals are those of the state directory, of the configuration, or of --path", async () => {
+Deno.test("the commands find journals in state directories, in the configuration, or by --path", async () => {
   await using dir = new TempDir();
   for (const role of ["client", "server"]) {
     await using journal = await open(`${dir.path}/state/${role}/journal`);
@@ -528,7 +528,7 @@ Deno.test("the journals are those of the state directory, of the configuration, 
   assert.match(nowhere.err, /no state directory.*--state-dir.*--path/);
 });
 
-Deno.test("a state directory that may not be looked at is an error, and never a missing journal", async () => {
+Deno.test("an unreadable state directory is an error, and never reported as a missing journal", async () => {
   await using dir = new TempDir();
   await Deno.writeTextFile(dir.file("file"), "");
   const { code, err } = await journal("status", "--state-dir", dir.file("file"));

@@ -62,7 +62,7 @@ const ODD: Row[] = [
   [0n, Infinity, "\u001b[31mred\u202e", 1e21],
 ];
 
-Deno.test("CSV has all digits, quotes what must be quoted, and leaves NULL empty", () => {
+Deno.test("CSV has all digits, quotes cells if necessary, and leaves NULL empty", () => {
   assert.equal(
     shown(["i", "f", 't"', "n"], ODD, "csv"),
     'i,f,"t""",n\n9223372036854775807,0.1,plain,\n-1,-0,"qu""ote, and\nline",x\'00ff\'\n' +
@@ -70,7 +70,7 @@ Deno.test("CSV has all digits, quotes what must be quoted, and leaves NULL empty
   );
 });
 
-Deno.test("JSON is an array of objects with all digits, and escapes what would move a cursor", () => {
+Deno.test("JSON is an array of objects with all digits, and escapes characters that move a cursor", () => {
   assert.equal(
     shown(["i", "f", "i", "n"], ODD, "json"),
     '[\n{"i":9223372036854775807,"f":0.1,"i:1":"plain","n":null},\n' +
@@ -80,7 +80,7 @@ Deno.test("JSON is an array of objects with all digits, and escapes what would m
   assert.equal(shown(["a"], [], "json"), "[]\n");
 });
 
-Deno.test("a table is as wide as its first rows, numbers stand to the right, and control characters are shown", () => {
+Deno.test("a table is as wide as its first rows, aligns numbers to the right, and shows control characters", () => {
   assert.equal(
     shown(["i", "f", "t", "n"], ODD, "table"),
     [
@@ -94,7 +94,7 @@ Deno.test("a table is as wide as its first rows, numbers stand to the right, and
   );
 });
 
-Deno.test("on a terminal no text of the data reaches the terminal raw, in any format", () => {
+Deno.test("in every format, no text of the data reaches a terminal raw", () => {
   for (const format of ["table", "csv", "json"] as const) {
     const text = shown(["\u001b]0;title\u0007"], [["\u001b[2J\u009b1m\u202e\r"]], format, true);
     // deno-lint-ignore no-control-regex
@@ -102,7 +102,7 @@ Deno.test("on a terminal no text of the data reaches the terminal raw, in any fo
   }
 });
 
-Deno.test("rows are printed as they come, and no more are made than somebody reads", () => {
+Deno.test("rows are printed as they arrive, and only as many as somebody reads", () => {
   let made = 0;
   function* rows(): Generator<Row> {
     for (;;) yield [BigInt(made++)];
@@ -116,7 +116,7 @@ Deno.test("rows are printed as they come, and no more are made than somebody rea
   }
 });
 
-Deno.test("a statement prints CSV in a pipe, a table on a terminal, and JSON where it is asked for", async () => {
+Deno.test("a statement prints CSV in a pipe, a table on a terminal, and JSON on request", async () => {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");
   storeSession(path);
@@ -141,7 +141,7 @@ Deno.test("a statement prints CSV in a pipe, a table on a terminal, and JSON whe
   assert.deepEqual(input, { code: 0, out: "n\n4712\n", err: "" });
 });
 
-Deno.test("without a statement it sums up, and its examples work", async () => {
+Deno.test("without a statement it prints a summary, with examples that work", async () => {
   await using dir = new TempDir();
   const path = dir.file("it's m.sqlite");
   storeSession(path);
@@ -165,7 +165,7 @@ Deno.test("without a statement it sums up, and its examples work", async () => {
   }
 });
 
-Deno.test("the database of a service is found, and one that may not be looked at is not missing", async () => {
+Deno.test("the database of a service is found, and an unreadable one is not reported as missing", async () => {
   await using dir = new TempDir();
   const env = { HOME: dir.path, ALUMET_CONFIG: dir.file("config.toml") };
   await Deno.writeTextFile(env.ALUMET_CONFIG, "");
@@ -188,7 +188,7 @@ Deno.test("the database of a service is found, and one that may not be looked at
   assert.equal((await query(count, { env, services })).out, "count(*)\n4712\n");
 });
 
-Deno.test("a directory of another user is refused, and the error says who may read it", {
+Deno.test("the error about a directory of another user says who may read it", {
   ignore: Deno.uid() === 0,
 }, async () => {
   await using dir = new TempDir();
@@ -199,7 +199,7 @@ Deno.test("a directory of another user is refused, and the error says who may re
   assert.match(err, /permission denied. Run this as root, or as a member of the group/);
 });
 
-Deno.test("the database is the one that is named, that the configuration names, or that is in the state directory", async () => {
+Deno.test("the database is that of --database, of the configuration, or in a state directory", async () => {
   await using dir = new TempDir();
   const env = { HOME: dir.path, ALUMET_CONFIG: dir.file("config.toml") };
   await Deno.writeTextFile(env.ALUMET_CONFIG, "");
@@ -231,7 +231,7 @@ Deno.test("the database is the one that is named, that the configuration names, 
   assert.match((await query([], { env })).out, /^\S+named\.sqlite /);
 });
 
-Deno.test("what is wrong is said in one line, with the exit code of its kind, and nothing is changed", async () => {
+Deno.test("each problem is one line, with the exit code of its kind, and changes nothing", async () => {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");
   storeSession(path);
@@ -296,7 +296,7 @@ Deno.test("what is wrong is said in one line, with the exit code of its kind, an
 const ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, 'row' FROM n";
 
 Deno.test({
-  name: "it ends in silence when nobody reads any more, as head does, and takes little memory for many rows",
+  name: "it ends silently when nobody reads any more, as with head, and many rows need little memory",
   ...needs(linux),
   async fn() {
     await using dir = new TempDir();
@@ -361,7 +361,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a database that may not be written, and that nobody uses, is read as it is",
+  name: "a database in a read-only directory that nobody uses is readable",
   ...needs(linux, namespaces),
   async fn() {
     await using dir = new TempDir();
@@ -464,7 +464,7 @@ Deno.test("points are printed without SQL, by metric, host and time, and as mean
   );
 });
 
-Deno.test("flags that make no sense are said with what is expected", async () => {
+Deno.test("an error about a flag names the expected values", async () => {
   await using dir = new TempDir();
   storeSession(dir.file("m.sqlite"));
   const fails = async (args: string[], message: RegExp) => {

@@ -14,7 +14,7 @@ import {
   refuses,
 } from "../kit/made_up_config.ts";
 
-Deno.test("a file enables its sections, in their order, and missing keys have their defaults", () => {
+Deno.test("a file enables its sections in order, and missing keys have their defaults", () => {
   const config = load(`
 shutdown_timeout = "10s"
 [plugins.relay-client]
@@ -41,7 +41,7 @@ enabled = true
   assert.deepEqual(config.notes, []);
 });
 
-Deno.test("all that is wrong with a file is said at once, each with its line", () => {
+Deno.test("all problems of a file are reported at once, each with its line", () => {
   bad(
     `shutdown_timout = "1s"
 shutdown_timeout = "12 parsecs"
@@ -78,7 +78,7 @@ enable = "maybe"
   );
 });
 
-Deno.test("bad TOML is said with its line, together with what else is wrong", () => {
+Deno.test("mistakes in TOML are reported with their lines, together with all other problems", () => {
   bad(
     `[plugins.relay-client]
 relay_server = server:50051
@@ -96,7 +96,7 @@ retry.max_times = 2
   bad("[plugins]\ncsv = true", "2: plugins.csv: expected a table, [plugins.csv]");
 });
 
-Deno.test("problems are kept apart for callers", () => {
+Deno.test("callers get each problem separately", () => {
   const error = failure(CLIENT + "x = 1\n");
   assert.ok(error instanceof ConfigError);
   assert.deepEqual(error.problems[0].path, ["plugins", "relay-client", "x"]);
@@ -108,7 +108,7 @@ Deno.test("problems are kept apart for callers", () => {
   });
 });
 
-Deno.test("enable and enabled are both known to every plugin, and must agree", () => {
+Deno.test("every plugin accepts both enable and enabled, which must agree", () => {
   assert.deepEqual(names(load(CLIENT + "enable = true\nenabled = true\n")), ["procfs", "relay-client"]);
   bad(
     CLIENT + "enable = true\nenabled = false\n",
@@ -118,21 +118,21 @@ Deno.test("enable and enabled are both known to every plugin, and must agree", (
   assert.deepEqual(names(config), ["procfs", "csv"]);
 });
 
-Deno.test("sections of a real agent's plugins are left alone where they are disabled", () => {
+Deno.test("disabled sections of a real agent's plugins are ignored", () => {
   const config = load(
     CLIENT + '[plugins.rapl]\nenable = false\nanything = "${UNSET}"\n[plugins.csv]\nenabled = false\nx = 1',
   );
   assert.deepEqual(names(config), ["procfs", "relay-client"]);
 });
 
-Deno.test("with --plugins, sections of other plugins are left alone", () => {
+Deno.test("with --plugins, sections of other plugins are ignored", () => {
   const config = load("[plugins.rapl]\nx = 1\n[plugins.csv]\nx = '${UNSET}'\n" + CLIENT, {
     only: ["relay-client", "procfs"],
   });
   assert.deepEqual(names(config), ["procfs", "relay-client"]);
 });
 
-Deno.test("keys of a real agent that mean nothing here are noted", () => {
+Deno.test("keys of a real agent without effect here are noted", () => {
   const config = load('max_update_interval = "500ms"\nsource_channel_size = 256\n' + CLIENT);
   assert.deepEqual(config.notes, [
     "max_update_interval has no effect here and is ignored (alumet-config.toml:1)",
@@ -140,7 +140,7 @@ Deno.test("keys of a real agent that mean nothing here are noted", () => {
   ]);
 });
 
-Deno.test("environment variables stand anywhere in texts, with defaults, and as values of any type", () => {
+Deno.test("environment variables work anywhere in texts, with defaults, and as values of any type", () => {
   const config = load(
     CLIENT + `client_name = "\${NODE}-\${RACK:-r1}"
 relay_server = "\${HOST}:\${PORT:-50051}"
@@ -169,7 +169,7 @@ include = ["\${A:-a}", "b"]
   );
 });
 
-Deno.test("a variable that is not set is named with its key and line, once", () => {
+Deno.test("a variable that is not set is reported once, with its key and line", () => {
   bad(
     CLIENT +
       'client_name = "${NODE}"\nbuffer_timeout = "${T}"\nbuffer_max_length = ${L:-x}\ntoken = "${"\nrelay_server = "${a b}"\n',
@@ -181,12 +181,12 @@ Deno.test("a variable that is not set is named with its key and line, once", () 
   );
 });
 
-Deno.test("a value from the command line makes up for a variable that is not set", () => {
+Deno.test("a value from the command line replaces a variable that is not set", () => {
   const config = load(CLIENT + 'relay_server = "${SERVER}"\n', { relayOut: "s:1" });
   assert.equal(configOf(config, "relay-client").relay_server, "s:1");
 });
 
-Deno.test("later layers win: default, file, --config-override, --relay-out and their like", () => {
+Deno.test("later layers override earlier ones: default, file, --config-override, flags such as --relay-out", () => {
   const key = ["plugins", "relay-client", "relay_server"];
   const toml = CLIENT + 'relay_server = "file:1"\n';
   const overrides = ["plugins.relay-client.relay_server='override:1'"];
@@ -202,7 +202,7 @@ Deno.test("later layers win: default, file, --config-override, --relay-out and t
   assert.deepEqual(at(load(toml, { overrides, relayOut: "flag:1" })), ["flag:1", "--relay-out"]);
 });
 
-Deno.test("flags alone are enough for a server, a client and a hop", () => {
+Deno.test("a server, a client and a hop need only flags", () => {
   assert.deepEqual(names(load(undefined, { relayIn: "[::]:1" })), ["relay-server", "sqlite"]);
   assert.deepEqual(names(load(undefined, { relayOut: "h:1" })), ["relay-client", "procfs"]);
   assert.deepEqual(names(load(undefined, { relayIn: "[::]:1", relayOut: "h:1" })), [
@@ -220,7 +220,7 @@ Deno.test("flags alone are enough for a server, a client and a hop", () => {
   ]);
 });
 
-Deno.test("neither flags nor a file: what to type, exit code 64", () => {
+Deno.test("without flags and a file, the error says what to type, with exit code 64", () => {
   const error = failure(undefined);
   assert.equal(error.exitCode, 64);
   assert.match(error.message, /--relay-in :50051/);
@@ -228,7 +228,7 @@ Deno.test("neither flags nor a file: what to type, exit code 64", () => {
   assert.match(error.message, /config regen/);
 });
 
-Deno.test("flags add to what a file enables, and win over enable = false with a note", () => {
+Deno.test("flags enable plugins in addition to the file, and override enable = false with a note", () => {
   assert.deepEqual(names(load("[plugins.procfs]\n", { relayOut: "h:1" })), ["procfs", "relay-client"]);
   assert.deepEqual(names(load("[plugins.csv]\n", { relayIn: "[::]:1" })), ["csv", "relay-server"]);
   const config = load("[plugins.procfs]\n[plugins.csv]\nenable = false\n", { outputFile: "out.csv" });
@@ -253,7 +253,7 @@ Deno.test("a file without an input or without an output says what to add", () =>
   assert.deepEqual(names(load("[plugins.procfs]", { requirePipeline: false })), ["procfs"]);
 });
 
-Deno.test("--plugins must name plugins that exist, and those that other flags need", () => {
+Deno.test("--plugins must name existing plugins, including those that other flags need", () => {
   refuses(
     CLIENT,
     { only: ["procfs", "cvs", "zzz"] },
@@ -279,7 +279,7 @@ Deno.test("--plugins must name plugins that exist, and those that other flags ne
   ]);
 });
 
-Deno.test("a file that is asked for must exist", () => {
+Deno.test("a file that a flag names must exist", () => {
   const line = (path: string) =>
     `Cannot read ${path}: there is no such file; create one with: alumet-relay config regen --config ${path}`;
   refuses(undefined, { file: "my.toml" }, 78, line("my.toml"));
@@ -293,7 +293,7 @@ Deno.test("a file may start with a byte order mark and end its lines as Windows 
   bad("\ufeff" + CLIENT.replaceAll("\n", "\r\n") + "x = 1\r\n", /:3: plugins.relay-client.x: unknown key/);
 });
 
-Deno.test("the default file is read back as the defaults, whatever it enables", () => {
+Deno.test("reading the default file gives the defaults, whatever it enables", () => {
   for (const options of [{ only: ["procfs", "csv"] }, { relayIn: "[::]:7" }, { relayOut: "h:1" }]) {
     const config = load(undefined, { ...options, requirePipeline: false });
     const printed = printDefaultConfig({ general, plugins, config });
@@ -309,7 +309,7 @@ Deno.test("the default file is read back as the defaults, whatever it enables", 
   }
 });
 
-Deno.test("the effective values are TOML, each with its source, secrets masked", () => {
+Deno.test("the values in effect are TOML, each with its source, and secrets are masked", () => {
   const config = load(
     CLIENT + 'token = "hunter2"\nclient_name = "${N:-x}"\n[plugins.procfs.kernel]\npoll_interval = "1s"\n',
     { relayOut: "h:1", overrides: ["plugins.procfs.groups=[]"] },
@@ -365,7 +365,7 @@ max_delay = "4s" # default
   assert.deepEqual(new Set(names(load(printed))), new Set(["procfs", "relay-client"]));
 });
 
-Deno.test("a secret is in no error and no source that is shown", () => {
+Deno.test("no error and no source shows a secret", () => {
   const config = load(CLIENT, { overrides: ["plugins.relay-client.token=hunter2"] });
   assert.doesNotMatch(
     printEffectiveConfig({ general, plugins, config, resolved: () => undefined }),

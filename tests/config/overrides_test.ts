@@ -3,7 +3,7 @@ import { describeSource } from "../../lib/config.ts";
 import type { Path } from "../../lib/schema/path.ts";
 import { CLIENT, configOf, load, names, refuses } from "../kit/made_up_config.ts";
 
-Deno.test("--config-override takes TOML, and texts, numbers and lists as people type them", () => {
+Deno.test("--config-override accepts TOML, and texts, numbers and lists as people type them", () => {
   const override = (...overrides: string[]) =>
     load(CLIENT + "[plugins.csv]\n[plugins.relay-server]\n[plugins.filter]\n", { overrides });
   const client = (...overrides: string[]) => configOf(override(...overrides), "relay-client");
@@ -80,12 +80,12 @@ Deno.test("--config-override reaches into lists of tables by the index of an ele
   }
 });
 
-Deno.test("a mistake of a flag is one of the command line, unless the file has mistakes, too", () => {
+Deno.test("problems of flags alone are a usage error, together with problems of the file they are not", () => {
   refuses(CLIENT, { relayIn: "nowhere" }, 64, /^Cannot use --relay-in: /);
   refuses(`x = 1\n${CLIENT}`, { relayIn: "nowhere" }, 78, /:1: x: unknown key/, /^Cannot use --relay-in: /);
 });
 
-Deno.test("a bad --config-override is a usage error, a bad value in it names it and the key", () => {
+Deno.test("an invalid --config-override is a usage error, and an invalid value names the flag and the key", () => {
   for (const text of ["x", "=1", "a b=1", "", "a.=1"]) {
     refuses(
       CLIENT,

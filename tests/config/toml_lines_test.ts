@@ -50,7 +50,7 @@ function lineOf(needle: string): number {
   return before.split("\n").length;
 }
 
-Deno.test("scanToml knows the line of every key of a nasty file", () => {
+Deno.test("scanToml finds the line of every key of a difficult file", () => {
   const scan = scanToml(NASTY);
   assert.deepEqual(scan.mistakes, []);
   const lines: [Path, number][] = [
@@ -80,13 +80,13 @@ Deno.test("scanToml knows the line of every key of a nasty file", () => {
   for (const [path, line] of lines) assert.equal(scan.line(path), line, formatPath(path));
 });
 
-Deno.test("scanToml gives the line of the nearest table for a key that is not there", () => {
+Deno.test("scanToml gives the line of the nearest table for a missing key", () => {
   const scan = scanToml(NASTY);
   assert.equal(scan.line(["plugins", "relay-client", "nothing"]), lineOf("[plugins.relay-client]"));
   assert.equal(scan.line(["nothing"]), undefined);
 });
 
-Deno.test("scanToml has a line for everything that the parser finds", () => {
+Deno.test("scanToml finds a line for every key that the parser finds", () => {
   for (const text of [NASTY, NASTY.replaceAll("\n", "\r\n")]) {
     const scan = scanToml(text);
     assert.deepEqual(scan.mistakes, []);
@@ -143,7 +143,7 @@ l = {a = 1 b = 2}
   assert.deepEqual(mistakes("t = { a = 1,"), ["1 t: the table is not closed by }"]);
 });
 
-Deno.test("scanToml finds what is given twice, and where it was first", () => {
+Deno.test("scanToml finds keys and tables given twice, and the first of them", () => {
   assert.deepEqual(mistakes("a = 1\n\na = 2"), ["3 a: this key is already given in line 1"]);
   assert.deepEqual(mistakes("[t]\n[u]\n[t]"), ["3 t: this table [t] is already given in line 1"]);
   assert.deepEqual(mistakes("[t.u]\n[t]\na = 1\n[t.v]"), []);
@@ -168,7 +168,7 @@ Deno.test("scanToml finds variables without quotes, which Alumet allows", () => 
   assert.deepEqual(scan.bareVariables.map(({ start, end }) => text.slice(start, end)), ["${A}", "${B:-x y}"]);
 });
 
-Deno.test("scanToml ends on any text, in time that grows with its length", () => {
+Deno.test("scanToml ends for any text, in time proportional to its length", () => {
   const alphabet = "[]{}=.,#\"'\\\n\r a1${}-:_\t";
   for (let i = 0; i < 5_000; i++) {
     let text = "";

@@ -315,7 +315,7 @@ class Cli implements AsyncDisposable {
   }
 }
 
-Deno.test("a state directory that may not be looked at is an error, and never without dead letters", async () => {
+Deno.test("an unreadable state directory is an error, and never reported as one without dead letters", async () => {
   await using cli = new Cli();
   await Deno.writeTextFile(cli.dir.file("local"), "");
   assert.equal(await cli.run("dead-letters", "list"), 69);

@@ -38,7 +38,7 @@ function refuses(key: AnyKey, value: unknown, ...problems: string[]): void {
 
 const doc = "A key.";
 
-Deno.test("a text takes texts, checks them, and has a default that may be computed", () => {
+Deno.test("a text accepts and checks texts, and may have a computed default", () => {
   const key = text({ doc, default: "a", check: (value) => value === "" ? "it is empty" : undefined });
   accepts(key, "b");
   accepts(key, undefined, "a");
@@ -51,14 +51,14 @@ Deno.test("a text takes texts, checks them, and has a default that may be comput
   accepts(text({ doc, default: () => "host" }), undefined, "host");
 });
 
-Deno.test("a secret is not shown in any problem", () => {
+Deno.test("no problem shows a secret", () => {
   const key = text({ doc, default: "", secret: true, check: () => "it is too short" });
   refuses(key, "hunter2", "k: cannot use the value (not shown): it is too short");
   refuses(key, 4711, "k: expected a text, found a number that is not shown");
   refuses(list(key, { doc, default: [] }), "hunter2", "k: expected a list, found a text that is not shown");
 });
 
-Deno.test("an integer takes whole numbers within its limits, as number, bigint or text from the environment", () => {
+Deno.test("an integer accepts whole numbers within its limits, as number, bigint or text from the environment", () => {
   const key = integer({ doc, default: 5, min: 0, max: 10 });
   accepts(key, 0);
   accepts(key, 10n, 10);
@@ -83,7 +83,7 @@ Deno.test("a number is finite", () => {
   refuses(key, new LooseText("0x1"), 'k: expected a number (from 0 to 1), found "0x1"');
 });
 
-Deno.test("a flag takes true and false, from the environment too", () => {
+Deno.test("a flag accepts true and false, also from the environment", () => {
   const key = flag({ doc, default: true });
   accepts(key, false);
   accepts(key, new LooseText("false"), false);
@@ -105,7 +105,7 @@ Deno.test("a duration is a text in the file and milliseconds in the program", ()
   );
 });
 
-Deno.test("a choice names the values that there are, and the nearest", () => {
+Deno.test("the error of a choice names all values, and the nearest", () => {
   const key = choice(["quick", "slow_but_accurate"], { doc, default: "quick" });
   const value: "quick" | "slow_but_accurate" = key.defaultValue();
   accepts(key, value);
@@ -142,7 +142,7 @@ const client = table({
   tls: optional(table({ ca: text({ doc, default: "/etc/ca.pem" }) }, { doc })),
 }, { doc });
 
-Deno.test("a table completes what is missing, and reports all that is wrong at once", () => {
+Deno.test("a table completes missing keys, and reports all problems at once", () => {
   const complete = {
     name: "me",
     buffer_timeout: 30_000,
@@ -165,7 +165,7 @@ Deno.test("a table completes what is missing, and reports all that is wrong at o
   refuses(client, { retry: 5 }, "k.retry: expected a table, found 5");
 });
 
-Deno.test("names that every object has are unknown keys like others", () => {
+Deno.test("the names of members of every object are unknown keys, like others", () => {
   for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
     refuses(
       table({ a: flag({ doc, default: true }) }, { doc }),
@@ -175,7 +175,7 @@ Deno.test("names that every object has are unknown keys like others", () => {
   }
 });
 
-Deno.test("a table looks at its values together once each is right", () => {
+Deno.test("a table checks its values together after each of them is valid", () => {
   const key = table(
     {
       include: list(text({ doc, default: "" }), { doc, default: [] }),
@@ -203,7 +203,7 @@ Deno.test("an array of tables checks each of them", () => {
   refuses(key, {}, "k: expected a list of tables, [[k]], found a table");
 });
 
-Deno.test("values print as TOML that is read back", () => {
+Deno.test("printed values are TOML that reads back as the same values", () => {
   const value: Infer<typeof client> = {
     name: 'a "b"\n\u007f\u0001',
     buffer_timeout: 1_500,
@@ -226,7 +226,7 @@ Deno.test("formatPath quotes what TOML needs quoted", () => {
   assert.equal(quote("é\t"), '"é\\t"');
 });
 
-Deno.test("oneOrMore takes one value or a list that is not empty, and writes one as itself", () => {
+Deno.test("oneOrMore accepts one value or a list that is not empty, and prints a single value as itself", () => {
   const key = oneOrMore(integer({ doc, default: 7, min: 1 }));
   accepts(key, 3, [3]);
   accepts(key, [3, 4]);

@@ -11,7 +11,7 @@ import { NotifySocket } from "../kit/notify.ts";
 
 const environment = (variables: Record<string, string>) => (name: string) => variables[name];
 
-Deno.test("standard error is the journal where JOURNAL_STREAM has its device and inode, and no other file", () => {
+Deno.test("standard error is the journal if JOURNAL_STREAM has its device and inode", () => {
   const stream = (text: string, stderr = () => ({ dev: 9, ino: 1234 })) =>
     isJournalStream(environment({ JOURNAL_STREAM: text }), stderr);
   assert.equal(stream("9:1234"), true);
@@ -24,7 +24,7 @@ Deno.test("standard error is the journal where JOURNAL_STREAM has its device and
   }
 });
 
-Deno.test("the watchdog is meant for this process, or for whoever inherits it without a number", () => {
+Deno.test("the watchdog is for this process, or for any process if it has no number", () => {
   const period = (variables: Record<string, string>) => watchdogPeriodMs(environment(variables), 77);
   assert.equal(period({ WATCHDOG_USEC: "30000000" }), 30_000);
   assert.equal(period({ WATCHDOG_USEC: "30000000", WATCHDOG_PID: "77" }), 30_000);
@@ -33,7 +33,7 @@ Deno.test("the watchdog is meant for this process, or for whoever inherits it wi
   assert.equal(period({}), undefined);
 });
 
-Deno.test("a part that is stuck for a period stops the watchdog, says so once, and starts it when it moves", () => {
+Deno.test("a part that is stuck for a period stops the watchdog, is logged once, and starts it again when it makes progress", () => {
   let now = 0;
   let stalls: Stall[] = [];
   let pings = 0;
@@ -66,7 +66,7 @@ Deno.test("a part that is stuck for a period stops the watchdog, says so once, a
   assert.equal(logs.matching(/INFO.*make progress again/).length, 1);
 });
 
-Deno.test("the status has what an administrator looks for, and what is stuck first", () => {
+Deno.test("the status has the figures for an administrator, stuck parts first", () => {
   const figures = { points: 1_234_567, waiting: 0, dropped: 0, stuck: [] };
   assert.equal(statusText(figures), "1,234,567 points since the start, 0 waiting for an output");
   assert.equal(
@@ -79,7 +79,7 @@ Deno.test("the status has what an administrator looks for, and what is stuck fir
   );
 });
 
-Deno.test("the time of a reload is not before now on the monotonic clock", () => {
+Deno.test("the time of a reload is never before now on the monotonic clock", () => {
   const clock = new MonotonicClock(() => "14202.38 23109.86\n");
   const first = clock.now();
   assert.ok(first >= 14_202_390_000 && first < 14_202_490_000, `${first}`);
@@ -91,7 +91,7 @@ Deno.test("the time of a reload is not before now on the monotonic clock", () =>
   assert.ok(ahead > -20_000 && ahead <= 1_000_000, `${ahead}`);
 });
 
-Deno.test("a manager hears of the start, figures, reloads and the stop, in lines that values cannot break", async () => {
+Deno.test("a manager is notified of start, figures, reloads and stop, in lines that values cannot break", async () => {
   await using socket = new NotifySocket();
   const logs = new LogLines();
   const env = environment({ NOTIFY_SOCKET: socket.path, WATCHDOG_USEC: "300000" });
@@ -128,7 +128,7 @@ Deno.test("a manager hears of the start, figures, reloads and the stop, in lines
   assert.deepEqual(logs.lines, []);
 });
 
-Deno.test("no manager, or one that cannot be reached, is no reason to fail, and is said once", async () => {
+Deno.test("a process without a manager, or with one that is not reachable, runs, and logs that once", async () => {
   const logs = new LogLines();
   assert.equal(Notifier.open(environment({}), logs.log), null);
   assert.equal(Notifier.open(environment({ NOTIFY_SOCKET: "vsock:2:1234" }), logs.log), null);
@@ -140,7 +140,7 @@ Deno.test("no manager, or one that cannot be reached, is no reason to fail, and 
   assert.equal(logs.lines.length, 2);
 });
 
-Deno.test("an abstract socket is told where Deno can, and where it cannot the log says so", async () => {
+Deno.test("an abstract socket is notified if Deno supports it, otherwise the log says so", async () => {
   const path = `\0alumet-relay-test-${crypto.randomUUID()}`;
   let socket: NotifySocket | null = null;
   try {

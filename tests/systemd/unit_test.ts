@@ -41,7 +41,7 @@ function values(unit: string, key: string): string[] {
   );
 }
 
-Deno.test("packaging/systemd has what the template gives", async () => {
+Deno.test("packaging/systemd has the units of the template", async () => {
   const names = [...Deno.readDirSync(new URL("packaging/systemd/", ROOT))].map(({ name }) => name).sort();
   assert.deepEqual(names, Object.keys(PACKAGED_UNITS).sort());
   for (const [name, text] of Object.entries(PACKAGED_UNITS)) {
@@ -50,7 +50,7 @@ Deno.test("packaging/systemd has what the template gives", async () => {
   }
 });
 
-Deno.test("the unit runs what the flags say, checks it before a reload, and is not started again for nothing", async () => {
+Deno.test("the unit runs with the flags, checks them before a reload, and does not restart in vain", async () => {
   const { code, out, err } = await print(["client", "--relay-out", "server:50051", "--log-level", "debug"]);
   assert.deepEqual([code, err], [0, ""]);
   assert.deepEqual(values(out, "ExecStart"), [
@@ -65,7 +65,7 @@ Deno.test("the unit runs what the flags say, checks it before a reload, and is n
   assert.deepEqual(values(out, "StateDirectory"), ["alumet-relay-client"]);
 });
 
-Deno.test("what reaches the program is what was typed: quotes, specifiers and variables are escaped", () => {
+Deno.test("arguments reach the program unchanged: quotes, specifiers and variables are escaped", () => {
   const cases: [string, string][] = [
     ["plain=[::]:1", "plain=[::]:1"],
     ["", '""'],
@@ -81,7 +81,7 @@ Deno.test("what reaches the program is what was typed: quotes, specifiers and va
   assert.equal(quoteProgram("/opt/a b/$x%"), '"/opt/a b/$x%%"');
 });
 
-Deno.test("the flags are checked first, and so is the file that they name", async () => {
+Deno.test("the flags and the file are checked first", async () => {
   const file = "[plugins.procfs]\n[plugins.relay-client]\nrelay_server = 'server:1'\n";
   const cases: [string[], number, RegExp][] = [
     [["client", "--rely-out", "x"], 64, /Unknown flag --rely-out; did you mean --relay-out/],
@@ -112,7 +112,7 @@ Deno.test("the flags are checked first, and so is the file that they name", asyn
   }
 });
 
-Deno.test("secrets in the unit's store of credentials may be named by the file", async () => {
+Deno.test("the file may use secrets of the unit's store of credentials", async () => {
   const link = `/var/lib/alumet-relay-test-${crypto.randomUUID()}.toml`;
   const text = "[plugins.procfs]\n[plugins.relay-client]\ntoken_file = '${CREDENTIALS_DIRECTORY}/token'\n";
   const tls = "relay_server = 'server:1'\ntls.enable = true\n";
@@ -132,7 +132,7 @@ Deno.test("secrets in the unit's store of credentials may be named by the file",
   }
 });
 
-Deno.test("a process gets what it needs, and nothing else: /proc where it measures, capabilities for its inputs and a low port", async () => {
+Deno.test("a process gets only what it needs: /proc if it measures, capabilities for its inputs and a low port", async () => {
   const server = (await print(["server", "--relay-in", "[::]:50051"])).out;
   assert.deepEqual(values(server, "CapabilityBoundingSet"), [""]);
   assert.deepEqual(values(server, "ProcSubset"), ["pid"]);
@@ -164,7 +164,7 @@ Deno.test("a process gets what it needs, and nothing else: /proc where it measur
   assert.deepEqual(values(hop, "ProcSubset"), ["pid"]);
 });
 
-Deno.test("a socket has the server's address, or an error says that this Deno cannot take it", async () => {
+Deno.test("a socket has the server's address, or an error says that this Deno does not support it", async () => {
   const { code, out, err } = await print(["socket", "--relay-in", "10.0.0.1:50051"]);
   if (Deno.build.os === "linux" && await canAdopt()) {
     assert.equal(code, 0, err);
@@ -213,7 +213,7 @@ async function write(dir: TempDir, packaged: boolean): Promise<string[]> {
   return units.map(([name]) => dir.file(name));
 }
 
-Deno.test("only a package has a user that outlives the process, a group of readers, and a manual page", async () => {
+Deno.test("only packaged units have a permanent user, a group of readers, and a manual page", async () => {
   const printed = (await print(["server", "--relay-in", "[::]:50051"])).out;
   assert.deepEqual([values(printed, "DynamicUser"), values(printed, "UMask")], [["yes"], ["0077"]]);
   assert.deepEqual([...values(printed, "User"), ...values(printed, "Documentation")], []);
@@ -226,7 +226,7 @@ Deno.test("only a package has a user that outlives the process, a group of reade
 });
 
 Deno.test({
-  name: "systemd-analyze verify has nothing to say of the units",
+  name: "systemd-analyze verify reports nothing about the units",
   ...needs(linux, systemd),
   async fn() {
     for (const packaged of [true, false]) {

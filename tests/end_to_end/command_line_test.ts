@@ -20,7 +20,7 @@ Deno.test("without arguments and without a file the program says what to type, e
   const { code, stdout, stderr } = await runProgram([], { cwd: dir.path, env: { ALUMET_CONFIG: "" } });
   assert.equal(code, 64);
   assert.equal(stdout, "");
-  assert.match(stderr, /^Nothing to do: .*Type one of:\n/);
+  assert.match(stderr, /^Nothing to do: .*Try one of:\n/);
   for (const line of ["--relay-in :50051", "--relay-out HOST:50051", "--help"]) {
     assert.ok(stderr.includes(`\n  alumet-relay ${line} `), stderr);
   }

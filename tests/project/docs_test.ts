@@ -23,6 +23,7 @@ import {
   linkProblems,
   missingFiles,
   projectFiles,
+  prose,
   ROOT,
 } from "../kit/documents.ts";
 import { freePort } from "../kit/ports.ts";
@@ -189,6 +190,25 @@ Deno.test("every file that a document names is there", () => {
 Deno.test("no code span is broken over two lines", () => {
   const broken = [...pages].flatMap(([path, text]) => brokenSpans(text).map((line) => `${path}: ${line}`));
   assert.deepEqual(broken, []);
+});
+
+/** Words that a reader would have to translate back, and those to write instead. */
+const ODD_WORDS: Readonly<Record<string, string>> = {
+  "anew": "again",
+  "for good": "permanently",
+  "be had": "available",
+  "gets further": "makes progress",
+  "is no valid": "is not valid",
+};
+
+Deno.test("the documents use plain words", () => {
+  const odd = [...pages].flatMap(([path, text]) =>
+    Object.entries(ODD_WORDS).filter(([words]) =>
+      new RegExp(`\\b${words}\\b`).test(prose(text).replaceAll("\n", " "))
+    )
+      .map(([words, plain]) => `${path}: "${words}": write "${plain}"`)
+  );
+  assert.deepEqual(odd, []);
 });
 
 Deno.test("every command line of the program in the documents has commands and flags that exist", () => {

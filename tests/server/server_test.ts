@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { runAgent } from "../../lib/agent.ts";
 import { csv } from "../../lib/outputs/csv.ts";
-import { acknowledges, encodeFrame } from "../../lib/wire/protocol.ts";
+import { acknowledges, encodeFrame, reusesPlaces } from "../../lib/wire/protocol.ts";
 import { relayServer } from "../../lib/inputs/relay_server.ts";
 import { FrameBudget } from "../../lib/server/frame_budget.ts";
 import { Chance, framesOf, testdata, testdataText } from "../kit/bytes.ts";
@@ -388,5 +388,9 @@ Deno.test("the answer to a greeting is that of a real server, except for the mar
   assert.ok(acknowledges("0.7.0+x.ack.1.stream.2"));
   for (const other of ["0.6.0", "0.6.0-ack.1", "0.6.0+ack.2", "0.6.0+back.1", "0.6.0+ack.12"]) {
     assert.ok(!acknowledges(other), other);
+  }
+  assert.ok(reusesPlaces(relayVersion));
+  for (const other of ["0.6.0+ack.1", "0.6.0+ack.1.reuse.2", "0.6.0-reuse.1"]) {
+    assert.ok(!reusesPlaces(other), other);
   }
 });

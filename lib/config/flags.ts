@@ -15,3 +15,25 @@ export function defaultInputs(plugins: readonly Plugin[]): string[] {
 
 /** The output of a server without a file. */
 export const DEFAULT_OUTPUT = "sqlite";
+
+/** Plugins that real Alumet agents have, some of which are not available here. */
+export const ALUMET_PLUGINS: ReadonlySet<string> = new Set([
+  "aggregation",
+  "amd-gpu",
+  "elasticsearch",
+  "energy-attribution",
+  "energy-estimation-tdp",
+  "energy-to-carbon",
+  "filter",
+  "k8s",
+  "kwollect-input",
+  "kwollect-output",
+  "mongodb",
+  "nvml",
+  "oar",
+  "perf",
+  "process-to-cgroup-bridge",
+  "quarch",
+  "slurm",
+  "socket-control",
+]);

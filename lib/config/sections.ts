@@ -3,6 +3,7 @@ import type { Plugin } from "../plugin.ts";
 import { isTable, LooseText, type Report } from "../schema.ts";
 import type { Path } from "../schema/path.ts";
 import { didYouMean } from "../base/suggest.ts";
+import { ALUMET_PLUGINS } from "./flags.ts";
 import type { LayeredValues } from "./layers.ts";
 import type { Section } from "./select.ts";
 
@@ -19,6 +20,7 @@ export function readSections(
     return sections;
   }
   const known = plugins.map(({ name }) => name);
+  const missing: string[] = [];
   for (const [name, value] of Object.entries(all)) {
     const path = ["plugins", name];
     const isKnown = known.includes(name);
@@ -35,6 +37,8 @@ export function readSections(
     );
     if (isKnown) {
       sections.set(name, { enabled: enabled.value, source: values.source(enabled.path) });
+    } else if (enabled.value && ALUMET_PLUGINS.has(name)) {
+      missing.push(name);
     } else if (enabled.value) {
       const near = didYouMean(name, known) || `; there are ${known.join(", ")}`;
       report({
@@ -43,7 +47,20 @@ export function readSections(
       });
     }
   }
+  if (missing.length > 0) reportMissing(missing, report);
   return sections;
+}
+
+/** One problem for all of them: the file of a real agent has a section for each of its plugins. */
+function reportMissing(names: readonly string[], report: Report): void {
+  report({
+    path: ["plugins", names[0]],
+    message:
+      `Alumet's ${names.length === 1 ? "plugin is" : "plugins are"} not available here: ${
+        names.join(", ")
+      }; ` +
+      "write enable = false in each section, or name the plugins to run with --plugins",
+  });
 }
 
 const ENABLE_KEYS = ["enable", "enabled"];

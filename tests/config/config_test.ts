@@ -380,3 +380,19 @@ Deno.test("no error and no source shows a secret", () => {
     assert.doesNotMatch(message, /hunter2/);
   }
 });
+
+Deno.test("the plugins of a real agent that are not available here are one problem, with what to do", () => {
+  const file =
+    "[plugins.procfs]\n[plugins.nvml]\n[plugins.k8s]\nx = 1\n[plugins.slurm]\nenable = false\n[plugins.zzz]\n";
+  assert.throws(() => load(file, { only: undefined, relayOut: "h:1" }), (error: Error) => {
+    const lines = error.message.split("\n");
+    assert.equal(lines.length, 2, error.message);
+    assert.match(
+      lines[0],
+      /:2: plugins\.nvml: Alumet's plugins are not available here: nvml, k8s; write enable = false/,
+    );
+    assert.match(lines[1], /:7: plugins\.zzz: unknown plugin/);
+    return true;
+  });
+  assert.deepEqual(names(load(file, { only: ["procfs", "csv"] })), ["procfs", "csv"]);
+});

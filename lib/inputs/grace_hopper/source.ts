@@ -127,7 +127,7 @@ export class GraceSource implements PolledSource {
       for (const sensor of SENSORS) {
         const value = watts[sensor];
         if (value !== undefined) this.#gauge(sensor, socket).push(points, value, nowMs);
-        // There is no total where a socket has no part in it.
+        // A total needs a value of every socket.
         totals.set(sensor, (totals.get(sensor) ?? 0) + (value ?? NaN));
       }
     }

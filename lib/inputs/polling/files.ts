@@ -29,7 +29,7 @@ export const GONE = 0;
 export const DENIED = -1;
 /** This process has too many open files. */
 export const TOO_MANY_OPEN = -2;
-/** Any other error: a driver may answer with whatever it likes. */
+/** Any other error: a driver may return any. */
 const FAILED = -3;
 
 /** Enough for any file of a process; larger files enlarge the buffer. */
@@ -202,7 +202,7 @@ export class ProcFile {
     return length;
   }
 
-  /** {@linkcode ProcFile.read}, with {@linkcode FAILED} for whatever else goes wrong. */
+  /** {@linkcode ProcFile.read}, with {@linkcode FAILED} for any other error. */
   tryRead(whole = false): number {
     try {
       return this.read(whole);

@@ -16,7 +16,7 @@ import {
 } from "../polling/points.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
 
-/** What the kernel says of a battery; whatever else it says is `Unknown`, so that there are few series. */
+/** The states that the kernel documents; any other is reported as `Unknown`, so that there are few series. */
 const STATUSES = new Set(["Unknown", "Charging", "Discharging", "Not charging", "Full"]);
 
 const MICRO = 1e6;

@@ -52,7 +52,7 @@ export interface ProcessContext {
   readonly stat: ProcessStat;
 }
 
-/** After this many measurements, statm is read whatever stat says. */
+/** After this many measurements, statm is read even if stat has not changed. */
 const STATM_MAX_AGE = 10;
 
 /** The result of an attempt to measure. */
@@ -87,7 +87,7 @@ function outcomeOf(failure: number): Outcome {
 
 /** A process that is measured: its files, its series, and what it had used at the last measurement. */
 export class MeasuredProcess {
-  /** With the pid, what tells this process from another one that gets the same pid later. */
+  /** Distinguishes this process from a later one with the same pid. */
   readonly starttime: number;
   /** Monotonic time of the last measurement, in ms; -Infinity before the first. */
   measuredMs = -Infinity;

@@ -4,7 +4,7 @@ import type { EnergyRegister, Place } from "./register.ts";
 
 export interface Candidate extends Place {
   readonly file: string;
-  /** The command that would allow reading it; `undefined`: that it may not be read is not worth a word. */
+  /** The command that would allow reading it; `undefined`: a denial is not reported. */
   readonly allow: string | undefined;
   open(): EnergyRegister | NumberFailure;
 }

@@ -34,7 +34,7 @@ export function* msrCandidates(files: ProcFiles, processor: Processor): Generato
     const file = `${files.dev}/cpu/${cpu}/msr`;
     for (const [domain, register] of layout.energy) {
       const place = { domain, ...(domain === "platform" ? { socket: 0, die: 0 } : where) };
-      // No permission is not worth a word: the device is there on machines without these registers, too.
+      // A denial is not reported: the device also exists on machines without these registers.
       yield {
         ...place,
         file,

@@ -24,7 +24,7 @@ export function processorOf(files: ProcFiles): Processor {
   };
 }
 
-/** Models of family 6 whose memory counts in steps of 2^-16 J, whatever the unit register says (linux: rapl.c). */
+/** Models of family 6 whose memory counts in steps of 2^-16 J, not in those of the unit register (linux: rapl.c). */
 const FIXED_DRAM_MODELS = new Set([63, 79, 86, 85, 106, 108, 87, 133]);
 /** Models of family 6 whose platform counts in joules. */
 const FIXED_PLATFORM_MODELS = new Set([143, 207]);

@@ -146,7 +146,7 @@ export class RaplSource implements PolledSource {
         joules = counter.advance(value, nowMs);
       }
       if (joules !== undefined) points.f64(series, joules);
-      // There is no total where a part is missing.
+      // A total needs all its parts.
       totals.set(register.domain, (totals.get(register.domain) ?? 0) + (joules ?? NaN));
     }
     for (const domain of DOMAINS) {

@@ -47,7 +47,7 @@ Deno.test("a sensor that may not be read is reported once, and measured within a
   assert.deepEqual(rows(pollOnce(hwmon)).map((row) => row.split(" ").at(-1)), ["2"]);
 });
 
-Deno.test("an error of a driver is no data", () => {
+Deno.test("an error of a driver costs no other sensor its points", () => {
   using tree = new Tree(null);
   tree.write("sys/class/hwmon/hwmon0/name", "amdgpu\n");
   tree.write("sys/class/hwmon/hwmon0/power1_average", "1\n");

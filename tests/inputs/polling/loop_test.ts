@@ -72,7 +72,7 @@ Deno.test("polls are at start + n * interval, however long each of them takes", 
   assert.equal(k.stats.missedPolls, 0);
 });
 
-Deno.test("an interval that is no whole number of milliseconds does not drift either", async () => {
+Deno.test("an interval with a fraction of a millisecond does not drift either", async () => {
   const k = kit({ intervalMs: 33.3 });
   const running = pollLoop(k.options, k.sink, k.stop.signal);
   await k.clock.advance(33_300);

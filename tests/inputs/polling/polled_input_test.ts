@@ -134,7 +134,7 @@ Deno.test("an error of the sink ends all loops at once", async () => {
   assert.equal(clock.sleepers, 0, "no loop sleeps on");
 });
 
-Deno.test("a poll that is due and does not come is a stall, waiting for the sink is none", async () => {
+Deno.test("an overdue poll is a stall, and waiting for the sink is not", async () => {
   let ms = 0;
   const wakes: (() => void)[] = [];
   const clock: Clock = {

@@ -34,7 +34,7 @@ Deno.test("kernel has nothing at the first poll, and then the differences, in Al
   ]);
 });
 
-Deno.test("CPUs are told apart by their numbers: one that goes offline moves no other, one that comes starts anew", () => {
+Deno.test("CPUs are known by their numbers: one that goes offline does not move others, one that comes online has a new baseline", () => {
   using tree = new Tree();
   using kernel = kernelOf(tree);
   pollOnce(kernel);
@@ -63,7 +63,7 @@ Deno.test("a kernel counter that goes back has no point, and counts from there",
   assert.ok(after.includes("kernel_context_switches{} local_machine local_machine 1"));
 });
 
-Deno.test("states and lines that a kernel does not have are no data", () => {
+Deno.test("states and lines that a kernel lacks have no points", () => {
   using tree = new Tree();
   using kernel = kernelOf(tree);
   tree.write("proc/stat", "cpu 1 2 3 4\nctxt x\n");

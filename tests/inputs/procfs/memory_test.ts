@@ -20,7 +20,7 @@ Deno.test("memory has the entries in bytes, in the order of the file, from the f
   assert.equal(values(pollOnce(memory)).at(-1), 1024);
 });
 
-Deno.test("memory entries without a unit, above 2^53 bytes, and with odd names are right; unknown ones are no data", () => {
+Deno.test("memory entries without a unit, above 2^53 bytes, and with odd names are exact; unknown ones have no points", () => {
   using tree = new Tree();
   const lines: string[] = [];
   using memory = memoryOf(tree, ["VmallocTotal", "HugePages_Total", "Active(anon)", "MemTotl"], lines);

@@ -26,7 +26,7 @@ Deno.test("a pid that is used again is another process, whether a poll or a disc
   kit.discover();
   tree.start(100, { user: 7, starttime: 2000 });
   kit.at(1000);
-  assert.equal(kit.poll().length, 0, "these are no values of the old process");
+  assert.equal(kit.poll().length, 0, "these values are not those of the old process");
   assert.equal(values(kit.discover())[3], 70_000_000, "the total of the new one");
   tree.start(100, { user: 9, starttime: 3000 });
   kit.at(2000);

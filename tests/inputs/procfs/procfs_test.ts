@@ -196,7 +196,7 @@ Deno.test("parts of the whole system are switched on and off while it runs, the 
   await run.stop();
 });
 
-Deno.test("files that are missing are no data, at debug", () => {
+Deno.test("missing files have no points, and a line at debug", () => {
   using tree = new Tree();
   for (const path of ["stat", "meminfo", "net"]) tree.remove(`proc/${path}`);
   const lines: string[] = [];

@@ -113,7 +113,7 @@ Deno.test("domains that powercap does not have come from perf events, by the num
   assert.equal(perf.closed, 4);
 });
 
-Deno.test("of AMD's processors only the package is measured, whatever events are listed", () => {
+Deno.test("only the package of AMD's processors is measured, even if other events are listed", () => {
   using tree = new Tree(null);
   tree.write("proc/cpuinfo", "vendor_id\t: AuthenticAMD\n");
   addPmu(
@@ -156,7 +156,7 @@ Deno.test("a counter that may not be read is reported once with the command that
   assert.match(lines[1], /INFO .*Found energy of the package/);
 });
 
-Deno.test("a counter that powercap denies and perf events allow is no warning", () => {
+Deno.test("a counter that powercap denies and perf events allow causes no warning", () => {
   using tree = powercapTree();
   addPmu(tree, { "energy-pkg": "0x02" }, "64");
   const lines: string[] = [];
@@ -174,7 +174,7 @@ Deno.test("events that may not be opened are reported with the setting of the ke
   assert.match(lines[0], /WARN .*allow="sudo sysctl kernel.perf_event_paranoid=0"/);
 });
 
-Deno.test("registers that may not be read are no warning: they are there without the counters, too", () => {
+Deno.test("registers that may not be read cause no warning: they also exist without the counters", () => {
   using tree = new Tree(null);
   tree.write("proc/cpuinfo", "vendor_id\t: GenuineIntel\n");
   tree.write("sys/devices/system/cpu/online", "0\n");

@@ -50,7 +50,7 @@ Deno.test({
     assert.equal(server.matching(/Cannot write/).length, 1, "it does not complain at each try");
 
     await disk.run("mount", "-o", "remount,size=200m", "/mnt");
-    await server.line(/Writing goes on/);
+    await server.line(/Writing to the file again/);
     await sending;
     await other.conn.closeWrite();
     await other.closed();

@@ -1,6 +1,6 @@
 /**
  * What becomes of finished files: they are compressed, and the oldest are removed. It works on what is in the folder,
- * so that what a process that was killed has not come to, the next one does.
+ * so that the next process does what a killed one left undone.
  */
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
@@ -75,7 +75,7 @@ export class Archive {
           // Compressed ones take less, and are counted again.
           this.#remove(await this.#list());
         }
-        this.#complaint.end(() => this.#log.info("Finished files are tidied up again"));
+        this.#complaint.end(() => this.#log.info("Tidying up finished files works again"));
       } catch (error) {
         if (this.#closed) return;
         this.#complaint.add(() => {
@@ -163,7 +163,7 @@ export class Archive {
     if (aheadMs === 0 || keepAgeMs === Infinity) this.#clockComplaint.end(() => {});
     else {
       this.#clockComplaint.add(() => {
-        this.#log.warn("The clock has jumped ahead: no file is too old by it until it shows that for a day", {
+        this.#log.warn("The clock has jumped ahead, no file is deleted by it for a day", {
           ahead_s: Math.round(aheadMs / 1000),
         });
       });
@@ -181,7 +181,7 @@ export class Archive {
       }
       // It was written to again: this is a file of its own.
       const renamed = rotatedPath(path, new Date(modifiedMs), 1);
-      if (await Deno.lstat(renamed).catch(() => null)) throw new Error(`there is ${renamed} already`);
+      if (await Deno.lstat(renamed).catch(() => null)) throw new Error(`${renamed} exists already`);
       await Deno.rename(path, renamed);
       path = renamed;
       target = `${path}.gz`;

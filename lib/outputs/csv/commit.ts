@@ -9,7 +9,7 @@ import type { FilePosition, PositionFile } from "./position.ts";
 
 /** Positions are saved so long after one another, in ms, */
 const INTERVAL_MS = 100;
-/** or as soon as so many points wait for one. */
+/** or as soon as this many points wait for one. */
 const MANY_POINTS = 49_152;
 /** Wait before saving is tried again, in ms. */
 const RETRY_MS = 1000;
@@ -43,7 +43,7 @@ export interface Committer {
   abandon(): Promise<void>;
 }
 
-/** A journal in memory is gone with the process: there is no position to keep. */
+/** A journal in memory ends with the process: there is no position to keep. */
 export class CommitWhenWritten implements Committer {
   readonly committing = null;
 
@@ -204,11 +204,11 @@ export class CommitByPosition implements Committer {
             ? [...this.#files].map((file) => this.#positionOf(file))
             : this.#file.latest?.files ?? [],
         });
-        this.#complaint.end(() => log.info("The position can be saved again", { file: this.#file.path }));
+        this.#complaint.end(() => log.info("Saving the position works again", { file: this.#file.path }));
         return true;
       } catch (error) {
         this.#complaint.add(() => {
-          log.error("Cannot save the position, rows wait for it, trying again", {
+          log.error("Cannot save the position, rows wait, trying again", {
             file: this.#file.path,
             reason: messageOf(error),
           });
@@ -233,7 +233,7 @@ export class CommitByPosition implements Committer {
     // The batches come again, to the next process.
     for (const file of this.#files) {
       await file.cut().catch((error) => {
-        this.#context.log.error("Cannot take back rows that are not safe, the next process does", {
+        this.#context.log.error("Cannot remove rows that are not safe, the next process removes them", {
           file: file.path,
           reason: messageOf(error),
         });

@@ -20,7 +20,7 @@ const FIRST_BYTES = 16 * 1024;
 const SPARE_BYTES = 2 * WRITE_BYTES;
 /** Wait before a write that failed is tried again, in ms. */
 const RETRY_MS = 1000;
-/** Files beside the configured one that are looked at. */
+/** Files beside the configured one that are tried. */
 const MAX_SIBLINGS = 10_000;
 /** How often a file is compared with what was written to it, in ms. */
 const COMPARE_MS = 100;
@@ -143,7 +143,10 @@ export class CsvFile implements Parkable {
           if (isNew) file.#begin();
           else await file.#continue(info.size);
           if (candidate !== path) {
-            log.warn("The file has another header, writing beside it", { file: path, written_to: candidate });
+            log.warn("The file has another header, writing to a file beside it", {
+              file: path,
+              written_to: candidate,
+            });
           }
           return file;
         }
@@ -152,7 +155,7 @@ export class CsvFile implements Parkable {
         opened = null;
       }
     }
-    throw new Error(`there are ${MAX_SIBLINGS} files beside it already`);
+    throw new Error(`${MAX_SIBLINGS} files beside it exist already`);
   }
 
   #begin(): void {
@@ -197,12 +200,12 @@ export class CsvFile implements Parkable {
   async #continue(size: number): Promise<void> {
     const { log, pattern } = this.#context;
     // Files of clients come and go.
-    log[pattern.hasClient ? "debug" : "info"]("Appending to a file that is there", {
+    log[pattern.hasClient ? "debug" : "info"]("Appending to an existing file", {
       file: this.path,
       bytes: size,
     });
     if (await endsInLine(this.#file!, size)) return;
-    log.warn("The file ends in half a row, which is left as it is", { file: this.path });
+    log.warn("The file ends in half a row, which stays as it is", { file: this.path });
     this.#put(LINE_BREAK);
   }
 
@@ -287,7 +290,7 @@ export class CsvFile implements Parkable {
       }
     }
     this.#writingSince = undefined;
-    this.#complaint.end(() => log.info("Writing goes on", { file: this.path }));
+    this.#complaint.end(() => log.info("Writing to the file again", { file: this.path }));
     return true;
   }
 

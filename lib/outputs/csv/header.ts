@@ -3,10 +3,10 @@ import { Cells } from "./cells.ts";
 import { type CsvFormat, FIXED_COLUMNS, headerOf, LATE_COLUMN, mayHaveColumn } from "./format.ts";
 import { compareBytes } from "../rendering/numbers.ts";
 
-/** A first line that is longer is none of ours, in bytes. */
+/** A first line that is longer is not one of ours, in bytes. */
 export const MAX_HEADER_BYTES = 1024 * 1024;
 
-// What is no text, in the rows maybe, is found when the header is compared by bytes.
+// Bytes that are not text are found when the header is compared by bytes.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The cells of the first row, and the bytes that it takes; `null` where it has no end. */

@@ -170,7 +170,9 @@ export class CsvOutput implements Output {
   async #resume(positions: PositionFile, reader: BatchReader): Promise<number> {
     const { log } = this.#context;
     const { latest, damaged, path } = positions;
-    if (damaged) log.warn("The position of the file is damaged: the last rows may be there twice", { path });
+    if (damaged) {
+      log.warn("The position of the file is damaged, the last rows may be in the file twice", { path });
+    }
     if (!latest || latest.journal !== reader.journalId) return -1;
     if (!latest.clean) {
       for (const file of latest.files) await this.#cut(positions, file);
@@ -188,7 +190,7 @@ export class CsvOutput implements Output {
     const { log } = this.#context;
     const leave = (reason: string) =>
       log.warn(
-        "The file is not as it was: rows written just before the last process died may be there twice",
+        "The file has changed, rows written just before the last process died may be in it twice",
         {
           file: path,
           reason,
@@ -204,7 +206,7 @@ export class CsvOutput implements Output {
       if (info.size === size) return;
       await file.truncate(size);
       await file.sync();
-      log.info("Rows written just before the last process died are taken back, and written again", {
+      log.info("Removing the rows that the last process wrote just before it died, they are written again", {
         file: path,
         bytes: info.size - size,
       });
@@ -226,7 +228,7 @@ async function openPosition(path: string, { log, keepsOnDisk }: CsvContext): Pro
     // Rows of this process are in no journal: a position from before it must not take them for somebody else's.
     await Deno.remove(path).catch((error) => {
       if (error instanceof Deno.errors.NotFound) return;
-      log.warn("Cannot remove the position of an earlier process with a journal", {
+      log.warn("Cannot remove the position of an earlier process that had a journal", {
         path,
         reason: messageOf(error),
       });
@@ -237,7 +239,7 @@ async function openPosition(path: string, { log, keepsOnDisk }: CsvContext): Pro
     return await PositionFile.open(path);
   } catch (error) {
     if (error instanceof PositionInUse) throw error;
-    log.warn("Cannot keep the position of the file: after a crash the last rows may be there twice", {
+    log.warn("Cannot keep the position of the file, after a crash the last rows may be in the file twice", {
       path,
       reason: messageOf(error),
     });

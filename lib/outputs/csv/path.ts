@@ -29,7 +29,7 @@ const BEGINS_WITH_STAMP = new RegExp(`^${STAMP}`);
 
 /** Longest name of a client within the name of a file, in bytes; longer ones end in a hash. */
 const MAX_CLIENT_BYTES = 120;
-/** Of a client's name, only so many characters are looked at, and the hash of all. */
+/** Of a client's name only this many characters count, and the hash of all. */
 const MOST_CHARACTERS = 1000;
 /** The file of points that came from no client. */
 export const LOCAL_NAME = "_local";
@@ -84,7 +84,7 @@ export class PathPattern {
   static problem(text: string): string | undefined {
     for (const part of new PathPattern(text).#parts) {
       if (part[0] !== "%" || part === "%%" || Object.hasOwn(TIMES, part)) continue;
-      return `${JSON.stringify(part)} stands for nothing; known are ${Object.keys(TIMES).join(" ")}, ` +
+      return `${JSON.stringify(part)} is not a placeholder; known are ${Object.keys(TIMES).join(" ")}, ` +
         "and %% for a percent sign";
     }
   }

@@ -58,13 +58,13 @@ export class PositionFile {
   }
 
   /**
-   * Opens the file, which is made if need be, and reads what it says.
+   * Opens the file, or creates it, and reads it.
    *
    * @throws {PositionInUse} if another process has it, and what the file system throws.
    */
   static async open(path: string): Promise<PositionFile> {
     const file = await Deno.open(path, { read: true, write: true, create: true });
-    if (!await tryLock(file)) throw new PositionInUse(`Another process has ${path}`);
+    if (!await tryLock(file)) throw new PositionInUse(`Another process uses ${path}`);
     try {
       const position = new PositionFile(path, file);
       await position.#load();
@@ -92,7 +92,7 @@ export class PositionFile {
       }
     }
     this.damaged = this.latest === null;
-    // A file of another size is one that was cut, or never was one of ours: it is made anew.
+    // A file of another size was cut, or is not one of ours: it is written again from the start.
     if (this.latest && size === 2 * slotBytes && slotBytes >= SLOT_BYTES) this.#slotBytes = slotBytes;
     else this.#generation = 0;
   }

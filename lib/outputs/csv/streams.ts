@@ -18,12 +18,12 @@ import { syncFolder } from "./position.ts";
 const MOST_COLUMNS = 256;
 /** Wait before renaming is tried again, in ms. */
 const RENAME_AGAIN_MS = 10_000;
-/** How often it is looked whether somebody has moved a file, in ms. */
+/** How often to check whether somebody has moved a file, in ms. */
 const LOOK_MS = 1000;
 
 export interface RotationOptions {
   readonly pattern: PathPattern;
-  /** A file is finished when it has so many bytes. */
+  /** A file is finished when it has this many bytes. */
   readonly sizeBytes: number;
   /** A file is finished at every multiple of this since the epoch, in ms. */
   readonly intervalMs: number;
@@ -234,7 +234,7 @@ export class Streams {
     file.close();
     const { log } = this.#context;
     if (reason === "moved") {
-      log.info("The file was moved or removed by another program, a new one is begun", { file: path });
+      log.info("Another program moved or removed the file, beginning a new one", { file: path });
     } else if (file.isEmpty) {
       // Nothing was in it: the next one takes its place.
     } else if (this.#options.pattern.path(stream.client, new Date(this.#now)) === path) {
@@ -253,11 +253,11 @@ export class Streams {
       await syncFolder(path);
       stats.rotations++;
       log.info("The file is finished", { file: path, renamed_to: target, by: reason });
-      this.#complaint.end(() => log.info("Finished files are renamed again"));
+      this.#complaint.end(() => log.info("Renaming finished files works again"));
       this.#archive?.sweep();
     } catch (error) {
       this.#complaint.add(() => {
-        log.error("Cannot rename a finished file, going on with it", {
+        log.error("Cannot rename a finished file, continuing with it", {
           file: path,
           reason: messageOf(error),
         });

@@ -18,7 +18,7 @@ const LAZY_FLUSH_MS = 1000;
 const RETRY_MS = 1000;
 /** Bytes in the buffers of all files that are handed to the disk. */
 const FLUSH_BYTES = 1024 * 1024;
-/** No more is read while so many points are not committed. */
+/** Nothing more is read while this many points are not committed. */
 const MOST_UNCOMMITTED = 98_304;
 
 function newGroup() {
@@ -266,7 +266,7 @@ export class CsvWriter {
         this.#first = null;
         const file = await this.#streams.begin(stream, columns, opened);
         this.#opened.add(file);
-        return complaint.end(() => log.info("The file is begun", { file: file.path }));
+        return complaint.end(() => log.info("The file exists now", { file: file.path }));
       } catch (error) {
         complaint.add(() => {
           log.error("Cannot begin a file, trying again", {
@@ -280,7 +280,7 @@ export class CsvWriter {
     }
   }
 
-  /** Hands what is in buffers to the disk, where rows go on being rendered into others. Waits for what was before. */
+  /** Hands what is in buffers to the disk, while rows are rendered into others. Waits for the previous write. */
   async #flush(): Promise<void> {
     await this.#writing;
     if (this.#opened.size > 0) {
@@ -348,7 +348,7 @@ export class CsvWriter {
       if (!this.#takeNow(batch, position)) await this.#take(batch, position);
     }
     await this.#settle();
-    if (!this.#lost) this.#losses.end(() => this.#context.log.info("Rows are on disk again"));
+    if (!this.#lost) this.#losses.end(() => this.#context.log.info("The rows are on disk again"));
   }
 
   close(): void {

@@ -114,7 +114,7 @@ export class RequestLoop<T extends Gathered> {
     if (this.#handler.isFull(next.gathered, next.taken)) await this.#flush(reader, signal);
   }
 
-  /** Sends what has been gathered, when the request before has ended; gathering goes on meanwhile. */
+  /** Sends what has been gathered, when the request before has ended; meanwhile gathering continues. */
   async #flush(reader: BatchReader, signal: AbortSignal): Promise<void> {
     await this.#sending;
     const next = this.#next;

@@ -244,7 +244,7 @@ export class HttpSender implements Disposable {
       } else failure = result;
       this.stats.failedRequests++;
       signal.throwIfAborted();
-      // A target may close a connection at the moment at which it is used again: that is no failure of it.
+      // A target may close a connection at the moment at which it is used again: that is not a failure.
       if (failure.transport && this.#failures === 0 && !reset) {
         reset = true;
         continue;
@@ -310,8 +310,8 @@ export class HttpSender implements Disposable {
     this.#complaint.add(() => {
       const fields = { reason: failure.reason, tries: this.#failures, next_try_ms: Math.round(waitMs) };
       if (failure.misconfigured) {
-        this.#log.error(`${target} refuses every request: keeping the points and trying on`, fields);
-      } else this.#log.warn(`Cannot write to ${target}: keeping the points and trying on`, fields);
+        this.#log.error(`${target} refuses every request: keeping the points and trying again`, fields);
+      } else this.#log.warn(`Cannot write to ${target}: keeping the points and trying again`, fields);
     });
     const end = new AbortController();
     {

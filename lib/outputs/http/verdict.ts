@@ -3,7 +3,7 @@
 /**
  * What the target made of a request: it has `taken` the data; it has `refused` them and will refuse them again; its error
  * may be due to the data or to its own state (`unclear`); it may take them `later`; or it is `misconfigured`: the data
- * are not the reason, so nothing is thrown away, but somebody must act.
+ * are not the reason, so nothing is lost, but somebody must act.
  */
 export type Verdict = "taken" | "refused" | "unclear" | "later" | "misconfigured";
 

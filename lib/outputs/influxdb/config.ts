@@ -70,13 +70,13 @@ export const config = table({
       }
     }
     const hasPassword = config.password !== "" || config.password_file !== "";
-    if (hasPassword && config.username === "") return { key: "username", problem: "whose password is it?" };
+    if (hasPassword && config.username === "") return { key: "username", problem: "the user is missing" };
     if (config.username !== "" && (config.token !== "" || config.token_file !== "")) {
       return { key: "username", problem: "cannot be used together with a token; keep one of them" };
     }
     const both = config.attributes_as_tags.find((name) => config.attributes_as_fields.includes(name));
     if (both !== undefined) {
-      return { key: "attributes_as_fields", problem: `${both} is in attributes_as_tags too` };
+      return { key: "attributes_as_fields", problem: `${both} is in attributes_as_tags as well` };
     }
   },
 });

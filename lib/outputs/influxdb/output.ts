@@ -70,7 +70,7 @@ export class InfluxOutput implements Output {
   ): Promise<InfluxOutput> {
     if (config.attributes_as === "field") {
       context.log.info(
-        "Attributes are fields: of points that differ in nothing else, InfluxDB keeps the last one",
+        "Attributes are fields: of points that differ in nothing else, InfluxDB keeps only the last one",
       );
     }
     return new InfluxOutput(config, await InfluxServer.open(config, context, options), context);

@@ -4,7 +4,7 @@
  */
 import type { HttpReply } from "../http/sender.ts";
 
-/** Of an answer that is no JSON, in characters. */
+/** Of an answer that is not JSON, in characters. */
 const MAX_SHOWN = 200;
 
 /** What a refusal says. */
@@ -23,7 +23,7 @@ function messageIn({ text, status }: HttpReply): string {
     const { error, message } = JSON.parse(text);
     if (typeof error === "string" && error !== "") return error;
     if (typeof message === "string" && message !== "") return message;
-  } catch { /* it is no JSON, or not all of it is here */ }
+  } catch { /* it is not JSON, or not complete */ }
   const shown = text.trim();
   return shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}…` : shown || `status ${status}`;
 }

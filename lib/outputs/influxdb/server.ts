@@ -9,7 +9,7 @@ import { type HttpReply, HttpSender } from "../http/sender.ts";
 import type { InfluxConfig } from "./config.ts";
 
 export interface ServerOptions {
-  /** Waits after failures: a test makes them short. */
+  /** Waits after failures: short in tests. */
   backoff?: Backoff;
 }
 
@@ -52,14 +52,14 @@ export function hasUnsigned(headers: Headers, api: InfluxConfig["api"]): boolean
 /** What InfluxDB 2 calls an error of its own, though it is that of a point. */
 const CONFLICT = /field type conflict/;
 
-/** What an answer to a write means: what is taken is answered without words, so a page to log in is none of InfluxDB's. */
+/** What an answer to a write means: InfluxDB answers without words when it has taken points, so a login page is not its answer. */
 export function judge({ status, text }: HttpReply): Verdict {
   const verdict = judgeStatus(status);
   if (verdict === "taken") return text.trim() === "" ? "taken" : "misconfigured";
   return status === 500 && CONFLICT.test(text) ? "refused" : verdict;
 }
 
-/** What an answer to a ping means: whether somebody is there who may be InfluxDB. */
+/** What an answer to a ping means: whether it may come from InfluxDB. */
 function judgePing({ status, text }: HttpReply): Verdict {
   if (status >= 500 || status === 429) return "later";
   return judgeStatus(status) === "taken" && /^\s*</.test(text) ? "misconfigured" : "taken";

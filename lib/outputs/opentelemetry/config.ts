@@ -83,7 +83,7 @@ export const config = table({
     if (authorized && (config.token !== "" || config.token_file !== "")) {
       return {
         key: "headers",
-        problem: "there is an Authorization in it, and a token beside; keep one of them",
+        problem: "it has an Authorization, and a token is set as well; keep one of them",
       };
     }
   },

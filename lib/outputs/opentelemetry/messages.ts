@@ -96,7 +96,7 @@ export function metricFields(name: string, description: string, unit: string): U
   return writer.finish();
 }
 
-/** What Alumet sends for an id that there is not. */
+/** What Alumet sends for an empty id. */
 const NO_ID = "empty";
 
 /**

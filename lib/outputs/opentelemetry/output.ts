@@ -177,7 +177,7 @@ export class OpenTelemetryOutput implements Output {
     this.#complaint.add((points) => {
       // Without rejected points it is a warning (OTLP 1.9, "Partial Success").
       this.#context.log.warn(
-        points > 0 ? "The receiver has thrown points away" : "The receiver has something to say",
+        points > 0 ? "The receiver rejected points" : "The receiver warns",
         { points: points || undefined, reason: message },
       );
     }, rejectedPoints);

@@ -13,7 +13,7 @@ const KEY = "plugins.opentelemetry";
 /** Where gRPC is, by convention. */
 const GRPC_PORT = "4317";
 export interface ReceiverOptions {
-  /** Waits after failures: a test makes them short. */
+  /** Waits after failures: short in tests. */
   backoff?: Backoff;
 }
 

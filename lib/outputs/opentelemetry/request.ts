@@ -150,7 +150,7 @@ export class RequestEncoder {
     this.#scope = scopeField("alumet", format.version);
   }
 
-  /** A request without points: whoever speaks OTLP takes it. */
+  /** A request without points, which every receiver of OTLP takes. */
   empty(): Uint8Array<ArrayBuffer> {
     const { serviceName, localClient } = this.#format;
     const head = resourceField(serviceName, localClient);

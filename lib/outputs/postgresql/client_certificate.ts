@@ -35,7 +35,7 @@ function publicKeyOf(der: Uint8Array): Uint8Array | null {
   const certificate = elementAt(der, 0);
   const toBeSigned = elementAt(der, certificate.content);
   if (certificate.tag !== SEQUENCE || toBeSigned.tag !== SEQUENCE) {
-    throw new RangeError("it is no certificate");
+    throw new RangeError("it is not a certificate");
   }
   let element = elementAt(der, toBeSigned.content);
   if (element.tag !== VERSION) return null;

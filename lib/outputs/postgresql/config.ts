@@ -122,7 +122,7 @@ export const config = table({
   doc: "Writes measurements to PostgreSQL, with or without TimescaleDB.",
   check({ password, password_file, cert_file, key_file }) {
     if (password !== undefined && password_file !== undefined) {
-      return { key: "password_file", problem: "cannot be together with password: leave out one of them" };
+      return { key: "password_file", problem: "cannot be used together with password; keep one of them" };
     }
     if ((cert_file === undefined) !== (key_file === undefined)) {
       return cert_file === undefined

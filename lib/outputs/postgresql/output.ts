@@ -34,7 +34,7 @@ export interface PostgresStats extends Record<string, number> {
   failures: number;
 }
 
-/** Not the database is the reason: there is nothing to try again. */
+/** The reason is not the database: trying again does not help. */
 class JournalFailure extends Error {
   override readonly name = "JournalFailure";
 }
@@ -112,7 +112,9 @@ export class PostgresOutput implements Output {
     try {
       this.#settings = resolveSettings(config);
     } catch (error) {
-      this.#context.log.error("The settings of the connection stay as they are", { reason: describe(error) });
+      this.#context.log.error("Cannot change the settings of the connection, the old ones stay", {
+        reason: describe(error),
+      });
     }
   }
 
@@ -134,7 +136,7 @@ export class PostgresOutput implements Output {
     }
   }
 
-  /** Connects, makes what is missing, and finds out what has become of the last transaction. */
+  /** Connects, creates what is missing, and finds out whether the last transaction was committed. */
   async #connect(reader: BatchReader): Promise<Connected & AsyncDisposable> {
     const { log, deadLetters } = this.#context;
     const { schema: name, timescaledb, timeout: timeoutMs } = this.#config;
@@ -194,7 +196,7 @@ export class PostgresOutput implements Output {
       [pid, started],
     ).catch((error) => {
       if (session.lost) throw error;
-      this.#context.log.debug("Cannot end the connection before", { pid, reason: describe(error) });
+      this.#context.log.debug("Cannot end the previous connection", { pid, reason: describe(error) });
     });
   }
 
@@ -218,7 +220,7 @@ export class PostgresOutput implements Output {
       log.debug("The last transaction was committed", { position: row.position });
       this.#commit(committed.batches);
     } else if (row.transaction !== known.transaction) {
-      log.warn("The database has another position than was written: it may have been restored", {
+      log.warn("The database has another position than this process wrote, it may have been restored", {
         position: row.position,
         expected: known.position,
       });
@@ -341,7 +343,7 @@ export class PostgresOutput implements Output {
       isSaid = true;
       const { hosts, database, user } = this.#settings;
       log[judge(error) === "later" && this.#failures === 1 ? "warn" : "error"](
-        "Cannot write to the database, keeping the points and trying on",
+        "Cannot write to the database, keeping the points and trying again",
         {
           host: hosts.map(({ host, port }) => `${host}:${port}`).join(","),
           database,

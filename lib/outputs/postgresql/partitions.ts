@@ -1,6 +1,6 @@
 /**
  * The partitions of the table points, one for each day (UTC) that has points. So old days can be dropped at once, and
- * whoever asks for the last hour reads no other day. Days far from now have none of their own: whoever sends wrong times
+ * a query for the last hour reads no other day. Days far from now have none of their own: a client with wrong times
  * could make thousands. Their points are in points_default.
  */
 import type { Logger } from "../../base/log.ts";
@@ -22,7 +22,7 @@ export function partitionName(day: number): string {
   return `points_${isoDay(day).replaceAll("-", "")}`;
 }
 
-/** Days since the epoch, or `undefined` for what is no name of a partition of ours. */
+/** Days since the epoch, or `undefined` if it is not the name of one of our partitions. */
 export function dayOf(name: string): number | undefined {
   const match = OUR_NAME.exec(name);
   if (!match) return undefined;
@@ -77,7 +77,7 @@ export class Partitions {
     const { schema } = this.#tables;
     const name = `${schema}.${partitionName(day)}`;
     try {
-      // Attaching one that was made before, unlike making it attached, waits for nobody who reads or writes points.
+      // Attaching a table that exists, unlike creating it as a partition, does not wait for readers and writers of points.
       await session.query(
         `BEGIN; SET LOCAL lock_timeout = '5s';
          SELECT pg_advisory_xact_lock(hashtext('alumet-relay partitions'), hashtext(${
@@ -100,12 +100,12 @@ export class Partitions {
       await session.query("ROLLBACK");
       const code = sqlstateOf(error);
       if (code === CHECK_VIOLATION) {
-        this.#log.info("Points of a day stay in points_default: some are there already", {
+        this.#log.info("Points of a day stay in points_default, because some were there before", {
           day: isoDay(day),
         });
       } else if (code === INSUFFICIENT_PRIVILEGE) {
         this.#mayCreate = false;
-        this.#log.warn("No partitions can be made, points go to points_default", { reason: describe(error) });
+        this.#log.warn("Cannot create partitions, points go to points_default", { reason: describe(error) });
       } else throw error;
     }
   }

@@ -87,7 +87,7 @@ export class Sequences {
     this.#known.clear();
   }
 
-  /** Sees to it that clients have rows, which can be locked. A client with a new name continues with its numbers. */
+  /** Creates rows for clients that have none, so that they can be locked. A client with a new name continues with its numbers. */
   async prepare(session: Session, clients: ReadonlyMap<string, ClientIdentity>): Promise<void> {
     const missing = [...clients].filter(([key]) => !this.#known.has(key))
       .sort(([a], [b]) => a < b ? -1 : 1);

@@ -117,7 +117,7 @@ export async function keepDeleting(
       const nowMs = retention.now(await earlierClock(session), clock.monotonicMs(), keepMs);
       if (retention.aheadMs > 0) {
         jump.add(() =>
-          log.warn("The clock has jumped ahead: nothing is too old by it until it shows that for a day", {
+          log.warn("The clock has jumped ahead, nothing is deleted by it for a day", {
             ahead_s: Math.round(retention.aheadMs / 1000),
           })
         );

@@ -17,7 +17,7 @@ const MAX_ROW_BYTES = 2 + 5 * 4 + 4 + 8 + 2 + 8 + (8 + 2 * 5);
 const TRAILER_BYTES = 2;
 /** Seconds of 2000-01-01T00:00:00Z, where PostgreSQL's time begins. */
 const EPOCH_SECONDS = 946_684_800;
-/** Farther from that, microseconds are no safe integer. */
+/** Farther away, microseconds are not a safe integer. */
 const SAFE_SECONDS = 9e9;
 const DAY_SECONDS = 86_400;
 

@@ -1,4 +1,4 @@
-/** The numbers that series have in the database: found by their keys, made where there is none yet. */
+/** The ids that series have in the database: found by their keys, or created. */
 import type { Batch, Metric, SeriesDefinition } from "../../points/measurement.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
@@ -53,7 +53,7 @@ export class SeriesIds {
     return this.#reasons.get(batch.series[row]);
   }
 
-  /** Sees to it that all series of the batches have numbers. @throws what the database says, unless it is of a series. */
+  /** Gives all series of the batches their ids. @throws what the database says, unless it is of a series. */
   async resolve(session: Session, batches: readonly Batch[]): Promise<void> {
     const unknown = new Map<string, Unknown>();
     const seen = new Set<number>();
@@ -87,7 +87,7 @@ export class SeriesIds {
 
   /** Those that are in the database are marked as used today: nobody deletes them then. */
   async #find(session: Session, list: readonly Unknown[]): Promise<void> {
-    // One whose metric was deleted is made again, with its id.
+    // A series whose metric was deleted is created again, with its id.
     const { rows } = await session.query<{ id: number; key: string; stale: boolean }>(
       `SELECT s.id, s.key::text AS key, s.used_on < (now() AT TIME ZONE 'UTC')::date AS stale
        FROM ${this.schema}.series s JOIN ${this.schema}.metrics m ON m.id = s.metric_id
@@ -97,7 +97,7 @@ export class SeriesIds {
     const found = new Map(rows.map(({ id, key }) => [key.replaceAll("-", ""), id]));
     const stale = rows.filter(({ stale }) => stale).map(({ id }) => id);
     if (stale.length > 0) {
-      // Somebody may have deleted some meanwhile: those are made again.
+      // Somebody may have deleted some meanwhile: those are created again.
       const { rows: used } = await session.query<{ id: number }>(
         `UPDATE ${this.schema}.series SET used_on = (now() AT TIME ZONE 'UTC')::date
          WHERE id IN (SELECT id FROM ${this.schema}.series WHERE id = ANY($1) ORDER BY key FOR UPDATE) RETURNING id`,

@@ -148,7 +148,7 @@ export class Session implements AsyncDisposable {
       database: settings.database,
       password: () => {
         const password = settings.password(host);
-        if (password === undefined) throw new Error("the server wants a password, and there is none");
+        if (password === undefined) throw new Error("the server asks for a password, and none is configured");
         return password;
       },
       ssl,
@@ -223,7 +223,7 @@ export class Session implements AsyncDisposable {
     try {
       return await answer;
     } catch (error) {
-      // Whatever is no answer of the database leaves the connection in a state that nobody knows.
+      // After anything but an answer of the database, the state of the connection is unknown.
       if (sqlstateOf(error) === "") this.#lost = true;
       throw error;
     } finally {

@@ -26,7 +26,7 @@ export interface Settings {
   readonly user: string;
   readonly database: string;
   /**
-   * Read anew for each connection: certificates are replaced.
+   * Read again for each connection: certificates are replaced.
    *
    * @throws {ExitError} when a file cannot be used.
    */
@@ -35,7 +35,7 @@ export interface Settings {
   readonly applicationName: string;
   /** Command-line options for the server's session. */
   readonly options: string | undefined;
-  /** Asked anew for each connection; `undefined` where there is none. */
+  /** Asked again for each connection; `undefined` where there is none. */
   password(host: Host): string | undefined;
 }
 
@@ -76,11 +76,11 @@ function pem(path: string | undefined, what: string, readFile: Environment["read
   } catch (error) {
     throw wrong(`Cannot read ${path} (${what}): ${messageOf(error)}`);
   }
-  if (!text.includes("-----BEGIN ")) throw wrong(`Cannot use ${path} (${what}): there is no PEM block in it`);
+  if (!text.includes("-----BEGIN ")) throw wrong(`Cannot use ${path} (${what}): it has no PEM block`);
   return text;
 }
 
-/** @throws {ExitError} 78 if something that is said cannot be. No message has a password in it. */
+/** @throws {ExitError} 78 if a setting is not possible. No message has a password in it. */
 export function resolveSettings(
   config: PostgresConfig,
   environment: Environment = systemEnvironment,
@@ -122,11 +122,11 @@ export function resolveSettings(
     }
     const problem = certificate && certificateProblem(certificate, key!);
     if (problem) throw wrong(`Cannot log in with a certificate (cert_file, key_file): ${problem}`);
-    // As with libpq: whoever names an authority wants it to count.
+    // As with libpq: an authority that is named is checked.
     const mode = sslmode === "require" && authorities !== null ? "verify-ca" : sslmode as SslMode;
     return { mode, authorities, certificate, key };
   };
-  // What is wrong now is said now.
+  // Errors that are known now are reported now.
   encryption();
 
   const seconds = url.connect_timeout ?? get("PGCONNECT_TIMEOUT");

@@ -1,6 +1,6 @@
 /**
- * The tables, and how they come to be. Everything is made with IF NOT EXISTS under one lock, so several servers may start
- * at once, and a table that somebody has dropped is there again.
+ * The tables, and how they are created: all with IF NOT EXISTS under one lock, so several servers may start at once, and a
+ * dropped table is created again.
  */
 import type { Logger } from "../../base/log.ts";
 import { changesTable, changeTriggers, lockOf, protectIds } from "./changes.ts";
@@ -23,7 +23,7 @@ class SchemaVersionError extends Error {
   override readonly name = "SchemaVersionError";
 }
 
-/** What there is in the database. */
+/** The tables of the database. */
 export interface Tables {
   /** Quoted, for statements. */
   readonly schema: string;
@@ -160,7 +160,7 @@ export interface TableOptions {
 }
 
 /**
- * Sees to it that everything is there.
+ * Creates what is missing.
  *
  * @throws what the database says, such as that we may not create anything; {@linkcode SchemaVersionError}.
  */
@@ -203,7 +203,7 @@ async function create(session: Session, found: Found, options: TableOptions): Pr
   const { version, missing, extension } = found;
   if (version !== null && version > SCHEMA_VERSION) {
     throw new SchemaVersionError(
-      `the tables in the schema ${name} are of version ${version}, this program knows version ${SCHEMA_VERSION}; ` +
+      `the tables in the schema ${name} are of version ${version}, this program knows only version ${SCHEMA_VERSION}; ` +
         `update alumet-relay`,
     );
   }

@@ -25,7 +25,7 @@ export interface UrlParts {
   options?: string;
 }
 
-/** A text is no URL of a database. The message does not repeat it: there may be a password in it. */
+/** A text is not a URL of a database. The message does not repeat it: it may have a password in it. */
 export class UrlError extends SyntaxError {
   override readonly name = "UrlError";
 }
@@ -66,13 +66,13 @@ function decoded(text: string, what: string): string {
     const result = decodeURIComponent(text);
     if (!result.includes("\0")) return result;
   } catch { /* said below */ }
-  throw new UrlError(`the ${what} in it is not percent-encoded as it should be`);
+  throw new UrlError(`the ${what} in it is not valid percent-encoding`);
 }
 
 /** `host:port`, `[::1]:port`, `host`, `:port` or nothing. */
 function hostAndPort(text: string): [host: string, port: string] {
   const match = /^(\[[^\]]*\]|[^:[\]]*)(?::([^:]*))?$/.exec(text);
-  if (!match) throw new UrlError("the host in it is neither HOST:PORT nor [IPv6]:PORT");
+  if (!match) throw new UrlError("its host is neither HOST:PORT nor [IPv6]:PORT");
   const host = match[1].startsWith("[") ? match[1].slice(1, -1) : decoded(match[1], "host");
   return [host, match[2] ?? ""];
 }

@@ -138,7 +138,7 @@ export class Writer {
     const at = results.findIndex(({ command }) => command === "UPDATE");
     const moved = at < 0 ? undefined : results[at];
     changes.check(results[at - 1]?.rows ?? []);
-    if (moved?.rowCount !== 1) throw new PositionChanged("another transaction came between");
+    if (moved?.rowCount !== 1) throw new PositionChanged("another transaction has changed the position");
 
     const written: Written = { points: 0, duplicates: 0, refused: 0 };
     const end = [];
@@ -146,7 +146,7 @@ export class Writer {
       const { rows } = results.at(-1)! as unknown as { rows: { key: string; sequence: string }[] };
       if (rows.length < clients.size) {
         sequences!.forget();
-        throw new Error("the row of a client is gone");
+        throw new Error("the row of a client is missing");
       }
       const stored = new Map(rows.map(({ key, sequence }) => [key.replaceAll("-", ""), Number(sequence)]));
       const slices = this.#newSlices(batches, stored);
@@ -197,7 +197,7 @@ export class Writer {
     const others = new Map<string, ClientIdentity>();
     for (const { origins } of batches) {
       for (const { client, sequence } of origins) {
-        // The inputs of this process are no client.
+        // The inputs of this process are not a client.
         if (sequence === 0 && client.name === "") continue;
         (sequence > 0 ? numbered : others).set(this.#key(client), client);
       }

@@ -17,7 +17,7 @@ import { ExposedStore, type StoreStats } from "./exposed_store.ts";
 
 /** All names and labels together, in UTF-16 units: a bound on what hostile attributes can take. */
 const MAX_HEAD_LENGTH = 64 * 1024 * 1024;
-/** Different pages that are made or sent at the same time; a scrape beyond is answered 503. */
+/** Different pages that are rendered or sent at the same time; further scrapes are answered 503. */
 const MAX_PAGES = 8;
 /** How often series are looked through for those that have stopped, in ms: a tenth of `stale_after` within these. */
 const MIN_SWEEP_MS = 100;
@@ -39,7 +39,7 @@ const HINT = `<!DOCTYPE html>
 </body></html>
 `;
 
-/** A page that is made or sent; scrapes that want the same share it. */
+/** A page that is rendered or sent; scrapes that ask for the same one share it. */
 interface Page {
   readonly key: string;
   readonly body: Promise<Uint8Array<ArrayBuffer>>;
@@ -136,7 +136,7 @@ export class PrometheusExporter implements Output {
     this.#toldRefused = refused;
     if (more === 0) return;
     this.#complaint.add((points) => {
-      this.#log.warn("There are too many series, new ones are left out until others stop", {
+      this.#log.warn("Too many series, new ones are not shown until others stop", {
         series,
         max_series: this.#config.max_series,
         points,

@@ -42,7 +42,7 @@ function elements(header: string): Element[] {
       return [name.trim().toLowerCase(), text.join("=").trim().replace(/^"(.*)"$/s, "$1")];
     }));
     const weight = parameters.get("q");
-    // What is no number between 0 and 1 is not wanted.
+    // A quality that is not a number between 0 and 1 counts as 0.
     const quality = weight === undefined ? 1 : /^(0(\.\d*)?|1(\.0*)?)$/.test(weight) ? Number(weight) : 0;
     return { value: value.toLowerCase(), parameters, quality };
   }).filter(({ value }) => value !== "");

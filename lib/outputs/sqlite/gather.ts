@@ -11,7 +11,7 @@ import { unitDisplayName } from "../../points/units.ts";
 import { valueProblems } from "../rendering/u64.ts";
 import type { ClientRows, MetricRow, PointColumns, PointGroup, RefusedRow, SeriesRow } from "./messages.ts";
 
-/** A group with so many series that are new is full: their texts take time to be sent. */
+/** A group with this many new series is full: sending their texts takes time. */
 const MAX_NEW_SERIES = 4096;
 const MS_PER_DAY = 86_400_000;
 
@@ -166,7 +166,7 @@ export class Gathering {
     if (batch.exact) { for (const [row, value] of batch.exact) this.#exact.push([from + row, value]); }
     for (const { client, start, end, sequence } of batch.origins) {
       const { name, instance } = client;
-      // The inputs of this process are no client.
+      // The inputs of this process are not a client.
       if (sequence === 0 && name === "") continue;
       this.#clients.push({ name, instance, sequence, start: from + start, end: from + end });
     }

@@ -9,15 +9,15 @@ import { secondOf, writeStatistics } from "./schema.ts";
 
 /** Parts with fewer points are merged. Each point is so rewritten once, or a few times where few points come. */
 const SMALL_POINTS = 16_384;
-/** So many small parts of one day are merged at once; of a day that is over, so many are enough. */
+/** Small parts of one day that are merged at once, and of a day that is over. */
 const MERGE_PARTS = 64;
 const MERGE_OLD_PARTS = 8;
-/** While there is more to write, merging waits until there are so many. */
+/** While there is more to write, merging waits for this many parts. */
 const MERGE_BUSY_PARTS = 4096;
 /** Most points of a merged part, and most parts that go into one. */
 const MERGE_POINTS = 65_536;
 const MERGE_MOST_PARTS = 1024;
-/** What cannot lie in one part, because series and times repeat, is tried again with its like, so many times. */
+/** Points that cannot be in one part, because series and times repeat, are merged with their like this many times. */
 const MERGE_REPEATS = 3;
 /** Points that are deleted in one transaction. */
 const DELETE_POINTS = 32_768;
@@ -142,7 +142,7 @@ export class Housekeeping {
 
   /** @returns whether there is more to do at once. */
   step(nowMs: number, busy: boolean): boolean {
-    // Soon after the start, and not for ever when the clock is set back.
+    // Soon after the start, and not never again after the clock is set back.
     const soonest = (next: number, intervalMs: number) =>
       next - nowMs <= intervalMs ? next : nowMs + intervalMs * FIRST_SHARE;
     this.#nextExpiryMs = soonest(this.#nextExpiryMs, MAX_EXPIRY_MS);

@@ -1,4 +1,4 @@
-/** Rows of metrics and series, found by their content or made, by the numbers that they have in this process. */
+/** Rows of metrics and series, found by their content or created, by the numbers that they have in this process. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { MetricRow, PointGroup, SeriesRow } from "./messages.ts";
 
@@ -152,7 +152,7 @@ export class Identities {
 }
 
 /**
- * 48 bits, of which an index is much smaller than one of the texts. Where two texts have the same, both are looked at.
+ * 48 bits, of which an index is much smaller than one of the texts. Where two texts have the same hash, both are compared.
  * The mixing is that of MurmurHash 3.
  */
 export function hashOf(texts: readonly string[]): number {

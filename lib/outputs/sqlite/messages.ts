@@ -117,7 +117,7 @@ export type StoreProblem =
   | "moved"
   /** The database does not have all series of a group: it has to come again with all of them. */
   | "forgotten"
-  /** Somebody must act: it is no database, or not ours, or damaged, or cannot be written to. */
+  /** Somebody must act: it is not a database, or not ours, or damaged, or cannot be written to. */
   | "fatal"
   /** An error in this program. */
   | "defect";

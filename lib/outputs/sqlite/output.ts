@@ -239,7 +239,7 @@ export class SqliteOutput implements Output {
   /** Says that somebody has changed the file, and that writing continues. */
   #noticeChange({ message }: StoreError): void {
     this.#changes.add(() => {
-      this.#log.error("The database was changed by somebody else, writing continues", {
+      this.#log.error("Somebody else changed the database, writing continues", {
         file: this.#path,
         reason: message,
       });
@@ -275,7 +275,7 @@ export class SqliteOutput implements Output {
     Object.assign(this.stats, { bytes, parts, expiredPoints, expiredSeries });
     if (clockAheadMs === 0) return this.#clockComplaint.end(() => {});
     this.#clockComplaint.add(() => {
-      this.#log.warn("The clock has jumped ahead: no point is too old by it until it shows that for a day", {
+      this.#log.warn("The clock has jumped ahead, no point is deleted by it for a day", {
         ahead_s: Math.round(clockAheadMs / 1000),
       });
     });

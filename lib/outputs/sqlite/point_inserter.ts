@@ -7,7 +7,7 @@ import type { PartPlan } from "./row_order.ts";
 const ROWS = [128, 16, 1];
 const COLUMNS = 4;
 /**
- * Each so-manieth row of a part is written behind the others. Rows that only ever come at the end leave an eighth of
+ * One row in so many of a part is written behind the others. Rows that only ever come at the end leave an eighth of
  * each page of an index empty (SQLite splits the last two evenly); those that follow find their place there.
  */
 export const HELD_BACK = 9;

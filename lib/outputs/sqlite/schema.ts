@@ -160,13 +160,13 @@ export function checkSchema(db: DatabaseSync): boolean {
   const tables = value("SELECT count(*) FROM sqlite_schema");
   if (tables === 0) return false;
   if (value("PRAGMA application_id") !== APPLICATION_ID) {
-    throw new StoreError("fatal", "it is a database of another program; name another file");
+    throw new StoreError("fatal", "it is the database of another program; name another file");
   }
   const version = value("PRAGMA user_version");
   if (version > SCHEMA_VERSION) {
     throw new StoreError(
       "fatal",
-      `a newer version of this program has written it (schema ${version}, known is ${SCHEMA_VERSION}); ` +
+      `a newer version of this program wrote it (schema ${version}; this one knows ${SCHEMA_VERSION}); ` +
         "update this one, or name another file",
     );
   }

@@ -352,14 +352,14 @@ function open(path: string): DatabaseSync {
 function setUp(db: DatabaseSync, { synchronous }: StoreOptions): void {
   const run = (sql: string) => db.prepare(sql).get();
   run(`PRAGMA busy_timeout = ${BUSY_MS}`);
-  // Before anything is changed: it may be somebody else's.
+  // Before anything is changed: the file may belong to another program.
   checkSchema(db);
   run("PRAGMA journal_mode = WAL");
   run(`PRAGMA synchronous = ${synchronous}`);
   run(`PRAGMA cache_size = -${CACHE_KIB}`);
   run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   run(`PRAGMA journal_size_limit = ${LOG_LIMIT_BYTES}`);
-  // Where nothing has to be made, it shows at least that the file can be written to.
+  // If nothing has to be created, this shows at least that the file can be written to.
   run("BEGIN IMMEDIATE");
   try {
     checkSchema(db);

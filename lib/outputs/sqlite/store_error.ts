@@ -21,7 +21,7 @@ const FATAL: Readonly<Record<number, string>> = {
   3: "check the rights of the file and of its directory",
   8: "make the file and its directory writable for this process, or name another file",
   11:
-    "the file is damaged: move it away with its -wal and -shm files (a new one is made), and save what is in it " +
+    "the file is damaged: move it away with its -wal and -shm files (the output creates a new one), and save its content " +
     "with `sqlite3 FILE .recover`",
   14: "check that its directory exists and can be written to",
   23: "check the rights of the file and of its directory",

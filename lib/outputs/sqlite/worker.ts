@@ -36,7 +36,10 @@ function opened(): Store {
 
 function withAdvice(error: StoreError): StoreError {
   if (error.problem !== "schema") return error;
-  return new StoreError("fatal", `${error.message}; put it right, or move the file away (a new one is made)`);
+  return new StoreError(
+    "fatal",
+    `${error.message}; repair it, or move the file away (the output creates a new one)`,
+  );
 }
 
 function write(group: PointGroup): void {

@@ -29,7 +29,7 @@ Deno.test("the columns of a header are those that it was made of, whatever they 
   }
 });
 
-Deno.test("a header that this format does not have is none", () => {
+Deno.test("a header of another format is not taken", () => {
   assert.deepEqual(columns(`${FIXED};__late_attributes\n`), []);
   assert.deepEqual(columns(`${FIXED};a;b;__late_attributes\nx;y`), ["a", "b"]);
   for (

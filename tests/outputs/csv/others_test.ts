@@ -75,7 +75,7 @@ Deno.test("an attribute that is called like a column has none of its own, whiche
   }
 });
 
-Deno.test("texts that a spreadsheet would run are escaped where that is asked for, and numbers never", async () => {
+Deno.test("texts that a spreadsheet would run are escaped if configured, and numbers never", async () => {
   await using dir = new TempDir();
   const evil = ["=1+1", "+1", "-cmd", "@SUM(A1)", "\tx"];
   const rows = evil.map((text): [Series, number] => [

@@ -20,9 +20,9 @@ Deno.test("a pattern is the path with the time of writing in UTC and the client"
   }
 });
 
-Deno.test("what stands for nothing is a mistake, and the message says what does", () => {
-  assert.match(PathPattern.problem("/data/%y.csv")!, /"%y" stands for nothing.*%Y.*%%/);
-  assert.match(PathPattern.problem("100%/a.csv")!, /"%\/" stands for nothing/);
+Deno.test("an unknown placeholder is an error that names the known ones", () => {
+  assert.match(PathPattern.problem("/data/%y.csv")!, /"%y" is not a placeholder.*%Y.*%%/);
+  assert.match(PathPattern.problem("100%/a.csv")!, /"%\/" is not a placeholder/);
 });
 
 Deno.test("a path changes no more often than its steps", () => {

@@ -112,7 +112,7 @@ for (const name of Object.keys(OUTPUTS)) {
       target.refuse = () => new Response(`no, request ${n++}`, { status });
       const before = running.requests;
       running.journal.append(points(1000, 1));
-      await until(() => running.logs.matching(/keeping the points and trying on/).length === 1);
+      await until(() => running.logs.matching(/keeping the points and trying again/).length === 1);
       const round = running.requests - before;
       await until(() => running.requests > before + 10);
       target.refuse = () => undefined;
@@ -124,14 +124,14 @@ for (const name of Object.keys(OUTPUTS)) {
   }
 
   for (const status of [400, 500]) {
-    Deno.test(`${name}: who says ${status} to all points, but takes a request without any, has a fault of its own`, async () => {
+    Deno.test(`${name}: a target that answers ${status} to all points, but takes a request without any, is at fault itself`, async () => {
       await using running = await Running.start(name);
       const { target, context } = running;
       await running.send(points(10));
       target.refuse = (names) =>
         names.length > 0 ? new Response("the exporter is not available", { status }) : undefined;
       running.journal.append(points(50, 10));
-      await until(() => running.logs.matching(/keeping the points and trying on/).length === 1);
+      await until(() => running.logs.matching(/keeping the points and trying again/).length === 1);
       target.refuse = () => undefined;
       await running.settled();
       assert.deepEqual(new Set(target.stored), new Set(range(60)));
@@ -173,7 +173,7 @@ for (const name of Object.keys(OUTPUTS)) {
     assert.equal(context.deadLetters.refusedPoints, 0);
   });
 
-  Deno.test(`${name}: points that are refused at a wrong time are sent, not set aside, where others are refused in the same words`, async () => {
+  Deno.test(`${name}: points are sent again, not set aside, while the target refuses all others in the same words`, async () => {
     await using running = await Running.start(name);
     const { target, context } = running;
     await running.send(points(1));

@@ -73,7 +73,7 @@ Deno.test("a body arrives as it is, packed or not", async () => {
   }
 });
 
-Deno.test("a busy target is asked again, after what Retry-After says or the backoff, whichever is longer", async () => {
+Deno.test("a request to a busy target is sent again after Retry-After or the backoff, whichever is longer", async () => {
   await using peer = new HttpPeer((_, n) => {
     if (n === 0) return status(503);
     if (n === 1) return status(429, { "retry-after": "7" });
@@ -92,7 +92,7 @@ Deno.test("a busy target is asked again, after what Retry-After says or the back
   assert.deepEqual(peer.requests.map(({ text }) => text), new Array(5).fill("some data"));
 });
 
-Deno.test("data that are refused come back with the answer, and are not tried again", async () => {
+Deno.test("refused data come back with the answer, and are not sent again", async () => {
   await using peer = new HttpPeer(() => status(400, {}, "bad point"));
   const { sender, clock, logs } = await senderFor(peer);
   using _ = sender;
@@ -101,7 +101,7 @@ Deno.test("data that are refused come back with the answer, and are not tried ag
   assert.deepEqual([peer.requests.length, clock.waits, logs.lines], [1, [], []]);
 });
 
-Deno.test("a wrong configuration is an error of the log with advice, costs nothing, and is tried on", async () => {
+Deno.test("a wrong configuration is an error in the log with advice, costs nothing, and is tried again", async () => {
   await using peer = new HttpPeer((_, n) => n < 20 ? status(401, {}, "who is s3cret?") : status(204));
   let refreshed = 0;
   const { sender, logs } = await senderFor(peer, {
@@ -132,7 +132,7 @@ Deno.test("a redirect is not followed: the credentials would go along", async ()
   assert.equal(logs.matching(/status 307, a redirect to http:\/\/127.0.0.1:\d+\/x/).length, 1);
 });
 
-Deno.test("a target that is down is waited for, said once, and said again when it answers", async () => {
+Deno.test("a target that is down is logged once, and again when it answers", async () => {
   const port = freePort();
   const { sender, logs, clock } = await senderFor({ url: `http://127.0.0.1:${port}` });
   using _ = sender;
@@ -163,7 +163,7 @@ Deno.test("a target that does not answer in time is a failure", async () => {
   assert.match(logs.lines[0], /no answer within 0.1 s/);
 });
 
-Deno.test("a kept connection that the target has closed is no failure", async () => {
+Deno.test("a kept connection that the target has closed is not a failure", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   const served = (async () => {

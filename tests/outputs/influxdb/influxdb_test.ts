@@ -265,7 +265,7 @@ Deno.test("lines that a server names as unreadable are set aside at once", async
   assert.ok(rig.output.stats.requests <= 4, `${rig.output.stats.requests}`);
 });
 
-Deno.test("a request that is too large is cut, and only a point that is too large alone is refused", async () => {
+Deno.test("a request that is too large is cut, and only a point that is too large by itself is refused", async () => {
   const server = new Influx2();
   await using peer = new HttpPeer((request) =>
     request.text.length > 20_000
@@ -299,7 +299,7 @@ Deno.test("a server that refuses requests without points as well is misconfigure
   assert.equal(rig.output.stats.refusedPoints, 0);
 });
 
-Deno.test("a wrong token is said with the key to check, and a new one in its file is used", async () => {
+Deno.test("a wrong token is logged with the key to check, and a new one in its file is used", async () => {
   await using dir = new TempDir();
   Deno.writeTextFileSync(dir.file("token"), "wrong-0ne\n");
   const server = new Influx2();
@@ -419,7 +419,7 @@ Deno.test("files that cannot be read are errors of the configuration", async () 
   }
 });
 
-Deno.test("what refusals say", () => {
+Deno.test("a refusal is read with its reason and its lines", () => {
   const reply = (text: string, status = 400) => ({
     status,
     text,
@@ -487,6 +487,6 @@ Deno.test("the configuration is checked as a whole", () => {
   wrong({ host: "http://localhost/?token=s3cret" }, /^host: expected a URL without \?/);
   wrong({ token: "s3cret", token_file: "f" }, /^token_file: cannot be used together with token/);
   wrong({ username: "u", token: "s3cret" }, /^username: cannot be used together with a token/);
-  wrong({ password: "s3cret" }, /^username: whose password/);
+  wrong({ password: "s3cret" }, /^username: the user is missing/);
   wrong({ attributes_as_tags: ["a"], attributes_as_fields: ["b", "a"] }, /^attributes_as_fields: a is in/);
 });

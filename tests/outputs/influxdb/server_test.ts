@@ -136,7 +136,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a user without rights, a wrong password, and no database lose nothing, and are said",
+  name: "a user without rights, a wrong password and a missing database lose nothing, and are logged",
   ...needs(influxd),
   async fn() {
     const database = await InfluxDb.start("auth-enabled = true");
@@ -200,7 +200,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "attributes are fields of InfluxDB 1.6, of every type, where the configuration says so",
+  name: "attributes of every type are fields of InfluxDB 1.6 if configured",
   ...needs(influxd),
   async fn() {
     const { database, v1 } = await inflate();
@@ -287,7 +287,7 @@ function chancePoints(chance: Chance, count: number): Batch {
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 Deno.test({
-  name: "names of chance arrive at InfluxDB 1.6, each point once",
+  name: "random names arrive at InfluxDB 1.6, each point once",
   ...needs(influxd),
   async fn() {
     const { database, v1 } = await inflate();
@@ -303,7 +303,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "names of chance arrive at VictoriaMetrics, each point once",
+  name: "random names arrive at VictoriaMetrics, each point once",
   ...needs(victoriaMetrics),
   async fn() {
     await using database = await VictoriaMetrics.start();

@@ -362,7 +362,7 @@ Deno.test("a request that is too large is sent in halves, as often as it takes",
   assert.deepEqual(running.deadLetters(), ["status 413: "]);
 });
 
-Deno.test("who refuses everything, a request without points too, is waited for: the address is wrong", async () => {
+Deno.test("a receiver that refuses a request without points as well has a wrong address: points wait", async () => {
   let right = false;
   await using peer = new HttpPeer(() =>
     right ? new Response() : new Response("what is that?", { status: 400 })
@@ -423,7 +423,7 @@ Deno.test({
       requests: 3,
     });
     assert.equal(
-      running.logs.matching(/WARN .*thrown points away points=3 reason="three are too old"/).length,
+      running.logs.matching(/WARN .*The receiver rejected points points=3 reason="three are too old"/).length,
       1,
     );
     assert.equal(running.logs.matching(/WARN/).length, 1, "at most once a minute");
@@ -525,7 +525,7 @@ Deno.test("a request is one buffer that is exactly full; a part of the points is
 });
 
 Deno.test({
-  name: "https works with an authority of one's own, and with no other",
+  name: "https works with a private authority, and with no other",
   ...needs(openssl),
   async fn() {
     await using directory = new TempDir();
@@ -554,7 +554,7 @@ Deno.test({
   },
 });
 
-Deno.test("the address is that of the API behind the one of the receiver; the port of gRPC is remarked on", async () => {
+Deno.test("the path of the API follows that of the receiver; the port of gRPC is a warning", async () => {
   const url = (collector_host: string, path = "/v1/metrics") =>
     exportUrl({ ...DEFAULTS, collector_host, path });
   assert.equal(url("http://localhost:4318"), "http://localhost:4318/v1/metrics");
@@ -567,7 +567,7 @@ Deno.test("the address is that of the API behind the one of the receiver; the po
   assert.equal(logs.matching(/WARN .*4317 is usually OTLP over gRPC/).length, 1);
 });
 
-Deno.test("what is wrong with a configuration is said with its key, and without secrets", async () => {
+Deno.test("a wrong configuration is an error with its key, and without secrets", async () => {
   const problems = (given: Record<string, unknown>) => {
     const found: string[] = [];
     opentelemetry.config.check(given, [], ({ path, message }) => found.push(`${path.join(".")}: ${message}`));

@@ -104,7 +104,7 @@ async function attempt(
 }
 
 Deno.test({
-  name: "Each sslmode does what libpq's does, with an authority of one's own",
+  name: "Each sslmode does what libpq's does, with a private authority",
   ...here,
   async fn() {
     await using directory = new TempDir();
@@ -265,7 +265,7 @@ Deno.test({
   },
 });
 
-Deno.test("No command shows a password", async () => {
+Deno.test("no command shows a password", async () => {
   await using directory = new TempDir();
   const path = directory.file("config.toml");
   await Deno.writeTextFile(

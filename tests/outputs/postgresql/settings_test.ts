@@ -57,7 +57,7 @@ Deno.test("A URL has all parts that libpq knows", () => {
   assert.deepEqual(parseUrl("postgresql://:secret@/"), { password: "secret" });
 });
 
-Deno.test("What is wrong with a URL is said without repeating it", () => {
+Deno.test("An error about a URL does not repeat the URL", () => {
   const wrong = [
     "secret",
     "http://user:secret@host",
@@ -346,7 +346,7 @@ Deno.test("Partitions are called by their day", () => {
   }
 });
 
-Deno.test("What an error means is decided by its code", () => {
+Deno.test("An error is judged by its code", () => {
   const error = (code: string, constraint?: string) =>
     Object.assign(new Error("text"), { code, severity: "ERROR", constraint });
   for (const code of ["22003", "22P05", "23505", "54000", "P0001"]) {

@@ -38,7 +38,7 @@ onPostgres("Ten servers that start at once make the tables once, and share serie
 });
 
 onPostgres(
-  "What somebody drops by hand is there again, and numbers of series are not given twice",
+  "Dropped tables are created again, and ids of series are not used twice",
   async (server) => {
     await using writing = new Writing(server);
     await writing.write(numbered(10));
@@ -73,7 +73,7 @@ onPostgres("Tables of a later version are left alone", async (server) => {
   await server.sql("INSERT INTO alumet.schema_version (version) VALUES (99)");
   await using writing = new Writing(server);
   await writing.journal.append(numbered(1, 1));
-  assert.match(await writing.line(/^WARN|^ERROR/), /version 99, this program knows version 2/);
+  assert.match(await writing.line(/^WARN|^ERROR/), /version 99, this program knows only version 2/);
   assert.equal(await count(server), 1);
   await server.sql("DELETE FROM alumet.schema_version WHERE version = 99");
   await writing.until(() => writing.journal.pendingPoints === 0, "it goes on");
@@ -128,7 +128,7 @@ onPostgres(
     assert.equal(await count(server), 2);
     assert.deepEqual(await deleteOld(session, tables, 7 * DAY_MS), { days: 0, points: 0, series: 0 });
     await session[Symbol.asyncDispose]();
-    // A point of a day that has gone comes late; its series is made anew.
+    // A point of a day that has gone comes late; its series is made again.
     await using late = new Writing(server);
     await late.write(pointsAt([day(-20)], seriesOf(POWER, { resourceId: "gone" })));
     assert.equal(
@@ -164,7 +164,7 @@ onOwnPostgres(
     assert.equal(await count(server), 10);
     // Partitions belong to the owner of the table.
     await writing.write(pointsAt([now() - 5 * 86_400]));
-    assert.match(await writing.line(/No partitions can be made/), /must be owner|permission denied/);
+    assert.match(await writing.line(/Cannot create partitions/), /must be owner|permission denied/);
     assert.equal(await server.value("SELECT count(*) FROM alumet.points_default"), "11");
   },
 );

@@ -176,14 +176,14 @@ Deno.test("a full table takes no new series until others stop, goes on with thos
   assert.equal(running.exporter.stats.refused, 4);
   running.clock.ms = 59_000;
   await running.take(batchOf([[numbered[1], 3]]));
-  await until(() => running.logs.matching(/WARN .*too many series.* max_series=3 points=4/).length === 1);
+  await until(() => running.logs.matching(/WARN .*Too many series.* max_series=3 points=4/).length === 1);
   running.clock.ms = 61_000;
   await ids();
   await running.take(batchOf(numbered.map((series) => [series, 4])));
   assert.deepEqual(await ids(), ["1", "0", "2"]);
 });
 
-Deno.test("max_series and stale_after are taken over while it runs", async () => {
+Deno.test("max_series and stale_after may change while the output runs", async () => {
   await using running = new Running({ max_series: 1, stale_after: 60_000 });
   const config = { ...DEFAULTS, host: "127.0.0.1", port: 0 };
   const [first, second] = ["1", "2"].map((resourceId) => seriesOf(COUNT, { resourceId }));
@@ -252,7 +252,7 @@ Deno.test("batches are committed as they are taken, those without points as well
   await until(() => running.journal.clients.get("a", "0".repeat(32)).account("default").sequence === 7);
 });
 
-Deno.test("an address that cannot be had is an error with its keys, before anything runs", () => {
+Deno.test("an address that is not available is an error with its keys, before anything runs", () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const open = (host: string, port: number) => {
     new PrometheusExporter({ ...DEFAULTS, host, port }, contextWith({}));

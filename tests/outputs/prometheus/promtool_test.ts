@@ -70,7 +70,7 @@ Deno.test(
   },
 );
 
-Deno.test("the check by promtool finds what is wrong", needs(promtool), async () => {
+Deno.test("promtool finds errors in a page", needs(promtool), async () => {
   assert.equal(await promtoolErrors(`# HELP a x.\n# TYPE a gauge\na{b="c"} 1\n`), "");
   assert.match(await promtoolErrors('a{b="c"d"} 1\n'), /exit code 1/);
 });

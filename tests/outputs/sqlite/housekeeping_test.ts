@@ -114,7 +114,7 @@ Deno.test("what is older than keep is deleted in steps, with the series that not
   const kept = rowsOf(database.path, "SELECT consumer_id FROM series ORDER BY 1");
   assert.deepEqual(kept.map(({ consumer_id }) => consumer_id), ["future", "live"]);
   assert.equal(database.store.stats.expiredSeries, 101);
-  // One that comes back is made anew.
+  // One that comes back is made again.
   database.write([batchOf([[old, 4, laterMs / 1000 + 1]])], laterMs + DAY_MS);
   assert.equal(valueOf(database.path, "SELECT value FROM measurements WHERE consumer_id = 'old'"), 4n);
 });

@@ -32,7 +32,7 @@ Deno.test("the file is in the state directory, or where the configuration says",
   }
 });
 
-Deno.test("a file that cannot be used ends the start with a message that says what to do, and is left as it is", async () => {
+Deno.test("a file that cannot be used ends the start with a message that says what to do, and stays as it is", async () => {
   await using dir = new TempDir();
   const text = "name;value\n".repeat(1000);
   await Deno.writeTextFile(dir.file("text"), text);
@@ -54,14 +54,14 @@ Deno.test("a file that cannot be used ends the start with a message that says wh
   await Deno.writeFile(dir.file("damaged"), bytes.fill(0x55, 100, 8192));
   const cases: [string, RegExp][] = [
     ["text", /file is not a database; name another file, or move this one away$/],
-    ["other", /it is a database of another program; name another file$/],
+    ["other", /it is the database of another program; name another file$/],
     [
       "newer",
-      /a newer version of this program has written it \(schema 99, known is 2\); update this one, or name/,
+      /a newer version of this program wrote it \(schema 99; this one knows 2\); update this one, or name/,
     ],
     [
       "damaged",
-      /malformed.*; the file is damaged: move it away .*save what is in it with `sqlite3 FILE \.recover`$/,
+      /malformed.*; the file is damaged: move it away .*save its content with `sqlite3 FILE \.recover`$/,
     ],
     ["no/where", /unable to open database file: .*; check that its directory exists and can be written to$/],
     [".", /unable to open database file: .*; check that its directory exists/],
@@ -140,7 +140,7 @@ Deno.test({
   },
 });
 
-Deno.test("keep is taken over while it runs", async () => {
+Deno.test("keep may change while the output runs", async () => {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");
   await using output = await openOutput(path);
@@ -180,7 +180,7 @@ for (const seed of [1, 2, 3]) {
 }
 
 Deno.test({
-  name: "a full disk is waited for, which is said once, and then every point is there once",
+  name: "the output waits while the disk is full, logs that once, and then stores every point once",
   ...needs(linux, namespaces),
   async fn() {
     await using disk = await SmallDisk.mount();
@@ -213,7 +213,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a disk that is full at the start is waited for",
+  name: "the output waits for a disk that is full at the start",
   ...needs(linux, namespaces),
   async fn() {
     await using disk = await SmallDisk.mount();
@@ -232,7 +232,7 @@ Deno.test({
   },
 });
 
-Deno.test("another writer is waited for, which is said once, and then everything is there", async () => {
+Deno.test("the output waits for another writer, logs that once, and then stores everything", async () => {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");
   const logs = new LogLines();

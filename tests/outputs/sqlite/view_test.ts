@@ -130,7 +130,7 @@ Deno.test({
   },
 });
 
-Deno.test("a whole value of a metric of floats is no integer to who divides it", async () => {
+Deno.test("a whole value of a metric of floats is a float, so division is exact", async () => {
   await using dir = new TempDir();
   using database = new Database(dir.file("m.sqlite"));
   database.write([batchOf([[seriesOf(metricOf("power", "f64")), 5], [seriesOf(metricOf("count")), 5]])]);

@@ -1,9 +1,9 @@
 /**
- * Dead letters: points that an output's target refuses permanently are set aside, with the reason, rather than lost or
- * in the way of the others. They are for `alumet-relay dead-letters`: to be looked at, written again, or thrown away.
+ * Dead letters: points that the target of an output refuses permanently are set aside with the reason, instead of being
+ * lost or blocking the others. `alumet-relay dead-letters` shows, replays and purges them.
  *
- * An output adds each such point, and waits for {@linkcode DeadLetters.sync} before it commits the batch: then a crash
- * loses none. A crash between the two writes the batch again, and its dead letters with it: they may be there twice.
+ * An output adds each such point, and waits for {@linkcode DeadLetters.sync} before it commits the batch, so a crash loses
+ * none. After a crash between the two, the batch is written again, and its dead letters may exist twice.
  */
 export {
   DEAD_LETTERS_FOLDER,

@@ -54,7 +54,7 @@ export async function dump(directory: string, line: CommandLine, world: Surround
         damaged(segment.path, `byte ${next.value.offset}: ${next.value.problem}`);
       } else if (next.value?.stop === "torn") {
         // It is being written, or a crash left it: its points did not count as kept.
-        world.stderr(printable(`${segment.path}: the end is no whole record`) + "\n");
+        world.stderr(printable(`${segment.path}: the last record is incomplete`) + "\n");
       }
     } catch (error) {
       damaged(segment.path, messageOf(error));

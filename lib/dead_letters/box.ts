@@ -1,4 +1,4 @@
-/** The dead letters of one output while it runs: added one by one, written together. */
+/** The dead letters of a running output: added one by one, written together. */
 import { encodeLetter } from "./codec.ts";
 import type { DeadLetterFiles } from "./files.ts";
 import { type MonotonicClock, PROCESS_CLOCK } from "../base/clock.ts";
@@ -8,26 +8,26 @@ import type { LogFields, Logger } from "../base/log.ts";
 import type { DeadLetters } from "../plugin.ts";
 import type { Batch } from "../points/measurement.ts";
 
-/** Letters that wait for {@linkcode DeadLetters.sync} are written before it is called where they are this long. */
+/** Characters of waiting letters at which they are written before {@linkcode DeadLetters.sync}. */
 const MAX_WAITING = 1024 * 1024;
-/** Of a reason, which a target may have made long. */
+/** The longest reason, in characters. */
 const MAX_REASON = 500;
 
-/** The most bytes that the dead letters of one output take, if nothing else is said. */
+/** The default for the most bytes of the dead letters of one output. */
 export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
-/** Where dead letters of a process are, below its state directory. */
+/** The directory of dead letters in the state directory of a process. */
 export const DEAD_LETTERS_FOLDER = "dead-letters";
 
-/** Where those of one output are. */
+/** The directory of the dead letters of one output. */
 export function deadLetterDirectory(stateDirectory: string, output: string): string {
   return `${stateDirectory}/${DEAD_LETTERS_FOLDER}/${encodeURIComponent(output)}`;
 }
 
 export interface DeadLetterOptions {
-  /** `null`: there is no state directory; points are counted and logged. */
+  /** `null` without a state directory: points are only counted and logged. */
   directory: string | null;
-  /** The most that they may take on disk. */
+  /** Most bytes on disk. */
   maxBytes: number;
   log: Logger;
   /** @default the process's */
@@ -43,9 +43,9 @@ export class DeadLetterBox implements DeadLetters {
   /** Characters in them. */
   #waiting = 0;
   #pending = 0;
-  /** One write at a time, in order. */
+  /** The last write; writes run one after another. */
   #writing: Promise<void> = Promise.resolve();
-  /** Points refused since the last {@linkcode DeadLetterBox.sync}, and what the log says of the first of them. */
+  /** Points refused since the last {@linkcode DeadLetterBox.sync}, and the log fields of the first of them. */
   #refused = 0;
   #example: LogFields | null = null;
   readonly #refusals: Complaint;
@@ -91,7 +91,7 @@ export class DeadLetterBox implements DeadLetters {
     };
   }
 
-  /** Logs how many points were refused, once a minute at most. */
+  /** Logs how many points were refused, at most once a minute. */
   #complain(): void {
     const refused = this.#refused;
     this.#refused = 0;
@@ -127,7 +127,7 @@ export class DeadLetterBox implements DeadLetters {
   async #write(lines: readonly string[]): Promise<void> {
     const { directory, maxBytes, log } = this.#options;
     try {
-      // Most processes never need it.
+      // Most processes never need this module.
       const { DeadLetterFiles } = await import("./files.ts");
       this.#files ??= new DeadLetterFiles(directory!, maxBytes);
       const dropped = await this.#files.append(lines);

@@ -1,13 +1,13 @@
 /**
- * A dead letter as a line of JSON: a point that an output's target has permanently refused, exact, with the reason and
- * the moment.
+ * A dead letter as a line of JSON: a point that the target of an output permanently refused, without rounding, with the
+ * reason and the time.
  *
  *     {"refused_at":"2026-11-23T21:34:08.737Z","reason":"…","metric":"power","type":"f64",
  *      "unit":{"base":"W","prefix":""},"description":"","time":"2023-11-14T22:13:20.000000005Z","value":12.5,
  *      "resource_kind":"gpu","resource_id":"0","consumer_kind":"local_machine","consumer_id":"",
  *      "attributes":[["node","str","a"]]}
  *
- * A number that JSON has not, or that readers may round (NaN, infinities, -0, a u64 above 2^53), is a text.
+ * Numbers that JSON does not have or that readers may round (NaN, infinities, -0, u64 above 2^53) are texts.
  */
 import type {
   Attribute,
@@ -43,7 +43,7 @@ function u64ToJson(value: bigint): number | string {
   return value <= 9007199254740992n ? Number(value) : value.toString();
 }
 
-/** RFC 3339 with nine digits; beyond the calendar, nanoseconds since the epoch. */
+/** RFC 3339 with nine digits; after the year 9999, nanoseconds since the epoch. */
 export function timeToJson(seconds: number, nanos: number): string {
   const fraction = String(nanos).padStart(9, "0");
   if (seconds < 0 || seconds > MAX_CALENDAR_SECONDS) return `${seconds}${fraction}`;
@@ -71,7 +71,7 @@ function isU64(batch: Batch, row: number): boolean {
   return batch.exact?.has(row) === true || Number.isInteger(value) && value >= 0 && value < 2 ** 64;
 }
 
-/** Row `row` of a batch, for JSON: exact, with what JSON has not as texts. */
+/** Row `row` of a batch for JSON, without rounding; numbers that JSON does not have are texts. */
 export function pointToJson(batch: Batch, row: number): Record<string, unknown> {
   const series = batch.seriesAt(row);
   const { metric } = series;
@@ -105,24 +105,24 @@ function check(holds: boolean, what: string): asserts holds {
 }
 
 function textFrom(value: unknown, what: string): string {
-  check(typeof value === "string", `${what} is no text`);
+  check(typeof value === "string", `${what} is not a text`);
   return value;
 }
 
 function f64From(value: unknown, what: string): number {
   if (typeof value === "number") return value;
-  check(["NaN", "Infinity", "-Infinity", "-0"].includes(value as string), `${what} is no f64`);
+  check(["NaN", "Infinity", "-Infinity", "-0"].includes(value as string), `${what} is not an f64`);
   return Number(value);
 }
 
 function u64From(value: unknown, what: string): bigint {
   if (typeof value === "number") {
-    check(Number.isInteger(value) && value >= 0 && value <= 2 ** 53, `${what} is no u64`);
+    check(Number.isInteger(value) && value >= 0 && value <= 2 ** 53, `${what} is not a u64`);
     return BigInt(value);
   }
   check(
     typeof value === "string" && /^[0-9]{1,20}$/.test(value) && BigInt(value) <= MAX_U64,
-    `${what} is no u64`,
+    `${what} is not a u64`,
   );
   return BigInt(value);
 }
@@ -130,9 +130,9 @@ function u64From(value: unknown, what: string): bigint {
 function timeFrom(value: unknown): { seconds: number; nanos: number } {
   const text = textFrom(value, "time");
   const [, whole, nanos] = /^(.+?)\.?([0-9]{9})Z?$/.exec(text) ?? [];
-  check(whole !== undefined, "time is no time");
+  check(whole !== undefined, "time is not a time");
   const seconds = whole.includes("T") ? Date.parse(`${whole}Z`) / 1000 : Number(whole);
-  check(Number.isSafeInteger(seconds), "time is no time");
+  check(Number.isSafeInteger(seconds), "time is not a time");
   return { seconds, nanos: Number(nanos) };
 }
 
@@ -152,7 +152,7 @@ function attributeFrom(value: unknown): Attribute {
       case "str":
         return textFrom(value[2], what);
       case "list_u64":
-        check(Array.isArray(value[2]), `${what} is no list`);
+        check(Array.isArray(value[2]), `${what} is not a list`);
         return value[2].map((item) => u64From(item, what));
       default:
         throw new Damaged(`${what} has an unknown type`);
@@ -177,11 +177,11 @@ function valueOfU64(value: unknown): bigint | number {
 export function decodeLetter(line: string): DeadLetter | string {
   try {
     const letter = JSON.parse(line) as Record<string, unknown>;
-    check(typeof letter === "object" && letter !== null, "it is no object");
+    check(typeof letter === "object" && letter !== null, "it is not an object");
     const text = (key: string) => textFrom(letter[key], key);
     const { type, unit } = letter;
     check(type === "f64" || type === "u64", "type is neither f64 nor u64");
-    check(typeof unit === "object" && unit !== null, "unit is no object");
+    check(typeof unit === "object" && unit !== null, "unit is not an object");
     const { base, prefix } = unit as Partial<Unit>;
     const metric: Metric = {
       name: text("metric"),
@@ -190,8 +190,8 @@ export function decodeLetter(line: string): DeadLetter | string {
       description: text("description"),
     };
     const refusedAtMs = Date.parse(text("refused_at"));
-    check(Number.isFinite(refusedAtMs), "refused_at is no time");
-    check(Array.isArray(letter.attributes), "attributes is no list");
+    check(Number.isFinite(refusedAtMs), "refused_at is not a time");
+    check(Array.isArray(letter.attributes), "attributes is not a list");
     return {
       refusedAtMs,
       reason: text("reason"),

@@ -1,16 +1,15 @@
 /**
- * The files in which the dead letters of one output are kept: `000001.jsonl`, `000002.jsonl` … in a directory, one
- * letter a line. The agent that runs and the commands that look after them may use them at the same time: who changes
- * anything holds the lock of the directory meanwhile.
+ * The files of the dead letters of one output: `000001.jsonl`, `000002.jsonl` … in a directory, one letter per line. A
+ * running agent and commands may use them at the same time: whoever changes anything holds the lock of the directory.
  */
 import { replaceFile, syncDirectory } from "../journal/disk/format/files.ts";
 import { lockFile, type LockResult } from "../base/file_lock.ts";
 
-/** The directory is made of this many files at most, so that dropping the oldest does not drop much. */
+/** Number of files of a full directory, so that dropping the oldest does not drop much. */
 const FILES = 8;
-/** How often the lock is tried, about a second each. */
+/** Tries to take the lock, of about a second each. */
 const LOCK_TRIES = 10;
-/** Where letters are while they are replayed, below the directory. */
+/** The subdirectory for letters during a replay. */
 const REPLAY = "replay";
 
 const encoder = new TextEncoder();
@@ -23,7 +22,7 @@ export interface LetterFile {
   readonly bytes: number;
 }
 
-/** The files in a directory, oldest first; none where the directory is not there. */
+/** The files in a directory, oldest first; none if there is no directory. */
 export async function letterFiles(directory: string): Promise<LetterFile[]> {
   const files: LetterFile[] = [];
   try {
@@ -38,7 +37,7 @@ export async function letterFiles(directory: string): Promise<LetterFile[]> {
   return files.sort((a, b) => a.number - b.number);
 }
 
-/** The lines of a file; none if it has gone meanwhile. */
+/** The lines of a file; none if the file is gone. */
 export async function lettersIn(path: string): Promise<string[]> {
   try {
     return (await Deno.readTextFile(path)).split("\n").filter((line) => line !== "");
@@ -68,15 +67,15 @@ async function removeFile(path: string): Promise<void> {
 }
 
 export class DeadLetterFiles {
-  /** @param maxBytes The most that all files may take; the oldest give way. */
+  /** @param maxBytes Most bytes of all files; above that the oldest are dropped. */
   constructor(readonly directory: string, readonly maxBytes = Infinity) {}
 
-  /** Where letters are that are being replayed, or were when that ended too early. */
+  /** The directory of letters in a replay, or in one that ended early. */
   get replayDirectory(): string {
     return `${this.directory}/${REPLAY}`;
   }
 
-  /** Every file with letters, those in the middle of a replay first. */
+  /** Every file with letters, those in a replay first. */
   async all(): Promise<LetterFile[]> {
     return [...await letterFiles(this.replayDirectory), ...await letterFiles(this.directory)];
   }
@@ -84,8 +83,8 @@ export class DeadLetterFiles {
   /**
    * Appends lines so that they survive a crash.
    *
-   * @returns How many letters had to be dropped to make room.
-   * @throws what the file system throws; what it had taken by then may be there.
+   * @returns The number of letters that were dropped to make room.
+   * @throws errors of the file system; a part of the lines may have been written.
    */
   async append(lines: readonly string[]): Promise<number> {
     using _lock = await this.#lock();
@@ -119,7 +118,7 @@ export class DeadLetterFiles {
     return dropped;
   }
 
-  /** Drops the oldest files until `bytes` more fit. The last one is the one to be written to. */
+  /** Drops the oldest files until `bytes` more fit. The last file is kept for writing. */
   async #makeRoom(files: LetterFile[], bytes: number): Promise<number> {
     let total = files.reduce((sum, file) => sum + file.bytes, bytes);
     let dropped = 0;
@@ -132,7 +131,7 @@ export class DeadLetterFiles {
     return dropped;
   }
 
-  /** Removes the letters for which `isOld` holds. @returns How many. */
+  /** Removes the letters for which `isOld` holds. @returns Their number. */
   async purge(isOld: (line: string) => boolean): Promise<number> {
     using _lock = await this.#lock();
     let purged = 0;
@@ -149,10 +148,9 @@ export class DeadLetterFiles {
   }
 
   /**
-   * Takes all letters aside for a replay, so that none that comes meanwhile is among them. Closing the file ends the
-   * right to them.
+   * Moves all letters aside for a replay, so that later letters are not among them. Closing the file ends the replay.
    *
-   * @throws where another replay has not ended.
+   * @throws {Error} if another replay is running.
    */
   async takeForReplay(): Promise<{ files: LetterFile[]; lock: Deno.FsFile }> {
     await Deno.mkdir(this.replayDirectory, { recursive: true, mode: 0o750 });
@@ -183,7 +181,7 @@ export class DeadLetterFiles {
   }
 }
 
-/** Appends to a file, which is made if need be; a half line that a crash has left stays one. @returns Bytes. */
+/** Appends to a file and creates it if necessary. Half a line of a crash stays by itself. @returns The bytes. */
 async function appendText(path: string, text: string): Promise<number> {
   using file = await Deno.open(path, { create: true, read: true, write: true, mode: 0o640 });
   const end = await file.seek(0, Deno.SeekMode.End);
@@ -198,7 +196,7 @@ async function appendText(path: string, text: string): Promise<number> {
     for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
     await file.syncData();
   } catch (error) {
-    // The disk is full, perhaps: no half line.
+    // The disk may be full: leave no half line.
     await file.truncate(end).catch(() => {});
     throw error;
   }

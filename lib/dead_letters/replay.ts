@@ -1,4 +1,4 @@
-/** Gives dead letters to their output again, which is opened for them alone. */
+/** Replays dead letters through their output, which is opened only for them. */
 import { onAbort } from "../base/waiting.ts";
 import { SystemClock } from "../base/clock.ts";
 import { decodeLetter } from "./codec.ts";
@@ -11,9 +11,9 @@ import { Batch, type Metric, type Series, type SeriesDefinition, seriesOf } from
 import type { OutputPlugin } from "../plugin.ts";
 import { MetricRegistry } from "../points/registry.ts";
 
-/** Points of one batch, as many as a batch of the server has at most. */
+/** Points of one batch, the most of a batch of the server. */
 const BATCH_POINTS = 4096;
-/** What waits for the output, in bytes. */
+/** Memory for batches that wait for the output, in bytes. */
 const BUFFER_BYTES = 1024 * 1024;
 
 export interface ReplayOptions {
@@ -22,25 +22,25 @@ export interface ReplayOptions {
   files: DeadLetterFiles;
   stateDirectory: string;
   log: Logger;
-  /** Ends it; what is not written then is kept. */
+  /** Ends the replay; what is not written then is kept. */
   signal: AbortSignal;
 }
 
-/** What has become of the letters. */
+/** The result of a replay. */
 export interface ReplayResult {
-  /** Points that the target has taken. */
+  /** Points that the target accepted. */
   written: number;
-  /** Points that it has refused again: they are dead letters anew. */
+  /** Points that the target refused again: they are dead letters again. */
   refused: number;
-  /** Points that it has not had the time to take. */
+  /** Points that were not written before the end. */
   left: number;
-  /** Lines that are not what a dead letter looks like. They are left where they are. */
+  /** Lines that are not valid dead letters. They stay where they are. */
   damaged: number;
 }
 
-/** Batches of one file; it goes when all of them are stored, or refused again. */
+/** The batches of one file. The file is removed when all of them are stored or refused again. */
 class FileInReplay {
-  /** Batches that are not committed, and one more while the file is being read. */
+  /** Uncommitted batches, plus one while the file is being read. */
   open = 1;
   letters = 0;
   readonly damaged: string[] = [];
@@ -61,7 +61,7 @@ class ReplayBatch extends Batch {
   }
 }
 
-/** @throws what the output throws, when it is opened or while it runs; and where another replay has not ended. */
+/** @throws errors of the output when it is opened or runs; {Error} if another replay is running. */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const { plugin, config, files, stateDirectory, log, signal } = options;
   const { files: taken, lock } = await files.takeForReplay();
@@ -103,7 +103,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   return { written: Math.max(0, stored - refused), refused, left: letters - stored, damaged };
 }
 
-/** Puts the letters of files into a journal, and removes each file when it is done with. */
+/** Appends the letters of files to a journal, and removes each file when it is finished. */
 class Feeding {
   letters = 0;
   /** Letters of files and batches that the output has committed. */
@@ -147,7 +147,7 @@ class Feeding {
     this.#journal.end();
   }
 
-  /** Resolves when the files that are done with are gone. */
+  /** Resolves when finished files are removed. */
   async settled(): Promise<void> {
     await this.#removing;
   }
@@ -168,7 +168,7 @@ class Feeding {
     });
   }
 
-  /** The series with one object for each metric. */
+  /** Returns the series with one object per metric. */
   #seriesOf({ metric, ...rest }: SeriesDefinition): Series {
     const key = JSON.stringify([metric.name, metric.type, metric.unit.base, metric.unit.prefix]);
     let known = this.#metrics.get(key);

@@ -16,7 +16,7 @@ export interface MemoryJournalOptions {
   limitBytes: number;
   /** @default {"block"} */
   onFull?: OnFull;
-  /** Told of points that were dropped. */
+  /** Called with the number of dropped points. */
   onDrop?: (points: number) => void;
 }
 
@@ -25,10 +25,10 @@ class MemoryReader implements BatchReader {
   readonly journalId = null;
   /** Absolute number of the next batch to read. */
   nextPosition: number;
-  /** Absolute number of the first batch not committed. */
+  /** Absolute number of the first batch that is not committed. */
   committed: number;
   droppedPoints = 0;
-  /** What was read and not committed, by absolute number; there may be gaps where some were dropped. */
+  /** Batches that were read and not committed, by absolute number; dropped batches leave gaps. */
   readonly #read: { number: number; batch: Batch }[] = [];
   readonly #journal: MemoryJournal;
   readonly #wakeup = new Wakeup();
@@ -142,7 +142,7 @@ export class MemoryJournal implements Journal {
     return points;
   }
 
-  /** A new cursor, at the first batch that is kept. What is here is as durable as it will ever be. */
+  /** Returns a new cursor at the first batch. Batches here will never be more durable. */
   reader(name = "default"): BatchReader {
     const reader = new MemoryReader(name, this, this.#first);
     this.#readers.push(reader);
@@ -150,7 +150,7 @@ export class MemoryJournal implements Journal {
     return reader;
   }
 
-  /** The batch with that absolute number, while it is kept. For readers. */
+  /** Returns the batch with that absolute number while the journal has it. For readers. */
   at(position: number): Batch | undefined {
     return this.#batches[position - this.#first];
   }
@@ -158,7 +158,7 @@ export class MemoryJournal implements Journal {
   /** With `block`, resolves when there is room for another one; with `drop_oldest`, at once. */
   append(batch: Batch): Promise<void> | void {
     if (batch.length === 0 && batch.origins.length === 0) return batch.release();
-    if (this.#ended) throw new Error("Cannot append: the journal has been ended");
+    if (this.#ended) throw new Error("Cannot append: the journal has ended");
     this.stats.appendedPoints += batch.length;
     this.#batches.push(batch);
     this.#bytes += batch.byteLength;
@@ -171,13 +171,13 @@ export class MemoryJournal implements Journal {
 
   beginStop(): void {}
 
-  /** From now on nobody waits for room: for a stop, when what producers still have is bounded by other means. */
+  /** Producers no longer wait for room. For a stop, when other limits bound what producers still have. */
   unblock(): void {
     this.#unblocked = true;
     this.#wakeProducers();
   }
 
-  /** Readers get what is kept, and then the end. */
+  /** Ends the journal: readers get the rest, and then the end. */
   end(): void {
     this.#ended = true;
     for (const reader of this.#readers) reader.wake();
@@ -195,7 +195,7 @@ export class MemoryJournal implements Journal {
     if (count <= 0) return;
     for (const batch of this.#batches.splice(0, count)) {
       this.#bytes -= batch.byteLength;
-      // Nothing of it is needed here any more: it is as safe as it will ever be.
+      // Every output has it, so it will never be safer.
       this.clients.makeDurable(batch);
       if (release) batch.release();
     }
@@ -223,7 +223,7 @@ export class MemoryJournal implements Journal {
       if (lost) points += batch.length;
       count++;
     }
-    // An output may still be reading one of them: they are left to the garbage collector, not used again.
+    // An output may still read one of them, so they are not reused.
     this.#forget(count, false);
     this.stats.droppedPoints += points;
     if (points > 0) this.#onDrop(points);

@@ -91,24 +91,24 @@ const DAMAGES: Damage[] = [
     name: "a flipped byte in the format at the beginning",
     segment: 2,
     damage: flip(() => 0),
-    says: /segment: it does not begin as a segment does/,
+    says: /segment: it does not begin like a segment/,
     kept: without(12, 18),
   },
   {
     name: "a flipped byte in the list of clients",
     segment: 1,
     damage: flip(([snapshot]) => snapshot + 12),
-    says: /byte 40: the list of clients there is damaged\n[^\n]*1 problem\n/,
+    says: /byte 40: the list of clients is damaged\n[^\n]*1 problem\n/,
     kept: ALL,
-    repair: /list of clients was damaged and is made anew/,
+    repair: /damaged list of clients was rebuilt/,
   },
   {
     name: "a flipped byte in the length of the list of clients",
     segment: 1,
     damage: flip(([snapshot]) => snapshot),
-    says: /byte 40: the list of clients there is damaged/,
+    says: /byte 40: the list of clients is damaged/,
     kept: ALL,
-    repair: /list of clients was damaged and is made anew/,
+    repair: /damaged list of clients was rebuilt/,
   },
   {
     name: "a flipped byte in the length of a record",
@@ -128,7 +128,7 @@ const DAMAGES: Damage[] = [
     name: "a flipped byte in the last record of a segment",
     segment: 2,
     damage: flip((_, bytes) => bytes.length - 1),
-    says: /byte \d+: the file ends within a record[^]*2 points are missing/,
+    says: /byte \d+: the file ends in the middle of a record[^]*2 points are missing/,
     kept: without(16, 18),
   },
   {
@@ -143,14 +143,14 @@ const DAMAGES: Damage[] = [
     name: "a flipped byte in the list of clients of the last segment",
     segment: 3,
     damage: flip(([snapshot]) => snapshot + 12),
-    says: /byte 40: the list of clients there is damaged/,
+    says: /byte 40: the list of clients is damaged/,
     kept: ALL,
   },
   {
     name: "a record longer than the rest of the file",
     segment: 1,
     damage: flip(([, first]) => first + 2),
-    says: /byte \d+: the file ends within a record/,
+    says: /byte \d+: the file ends in the middle of a record/,
     kept: without(6, 12),
   },
   {
@@ -164,22 +164,22 @@ const DAMAGES: Damage[] = [
     name: "a tail of zeros, as after a power failure",
     segment: 3,
     damage: (path) => change(path, (bytes) => Uint8Array.from([...bytes, ...new Uint8Array(5000)])),
-    says: /the last 5000 bytes are no whole record, as after a crash/,
+    says: /the last 5000 bytes are an incomplete record, as after a crash/,
     kept: ALL,
-    repair: /ended within a record, which is cut off.*lost_bytes 5000/,
+    repair: /ended in the middle of a record, which is cut off.*lost_bytes 5000/,
   },
   {
     name: "zeros within a segment, to its end",
     segment: 1,
     damage: (path) => change(path, (bytes) => void bytes.fill(0, recordsOf(bytes)[2])),
-    says: /the file ends within a record/,
+    says: /the file ends in the middle of a record/,
     kept: without(8, 12),
   },
   {
     name: "garbage instead of a segment",
     segment: 2,
     damage: (path) => change(path, () => crypto.getRandomValues(new Uint8Array(3000))),
-    says: /segment: it does not begin as a segment does/,
+    says: /segment: it does not begin like a segment/,
     kept: without(12, 18),
   },
   {
@@ -201,9 +201,9 @@ const DAMAGES: Damage[] = [
     name: "a damaged cursor",
     segment: 0,
     damage: (path) => change(path.replace(/\w+\.segment/, "a.cursor"), (bytes) => void (bytes[12] ^= 1)),
-    says: /a\.cursor: it is damaged: its output will get all that is kept/,
+    says: /a\.cursor: it is damaged: its output will get all points in the journal again/,
     kept: range(0, 24),
-    repair: /cursor of a was damaged and is removed/,
+    repair: /cursor of a was damaged and has been removed/,
   },
   {
     name: "a damaged id",
@@ -211,7 +211,7 @@ const DAMAGES: Damage[] = [
     damage: (path) => change(path.replace(/\w+\.segment/, "journal.id"), (bytes) => bytes.subarray(0, 20)),
     says: /journal\.id: it cannot be read/,
     kept: ALL,
-    repair: /id of the journal cannot be read, it has a new one/,
+    repair: /Cannot read the id of the journal, it gets a new one/,
   },
 ];
 
@@ -267,7 +267,7 @@ Deno.test("a torn tail of any length is reported as one, and cut off", () =>
       assert.equal(checked.code, 65);
       assert.match(
         checked.out,
-        new RegExp(`byte ${start}: the last ${length - start} bytes are no whole record`),
+        new RegExp(`byte ${start}: the last ${length - start} bytes are an incomplete record`),
       );
       assert.match(
         (await journal("repair", "--path", directory)).out,

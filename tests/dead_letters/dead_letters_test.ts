@@ -43,7 +43,7 @@ function again(line: string) {
   return { ...pointsOf(batch, true)[0], letter };
 }
 
-Deno.test("a letter has its point exactly, whatever the value and the time", () => {
+Deno.test("a letter keeps its point exactly, whatever the value and the time", () => {
   const u64 = seriesOf(metricOf("u", "u64"));
   const batch = batchOf([
     ...[0, -0, 0.1, -1e300, 5e-324, NaN, Infinity, -Infinity].map((value): [Series, number] => [ODD, value]),
@@ -72,7 +72,7 @@ Deno.test("a letter has its point exactly, whatever the value and the time", () 
   );
 });
 
-Deno.test("a line that is no letter is told from one, and why", () => {
+Deno.test("an invalid line is recognised, with the reason", () => {
   const line = encodeLetter(batchOf([[ODD, 1.5]]), 0, "no", 0);
   const damaged = (pattern: RegExp, change: (letter: Record<string, unknown>) => void) => {
     const letter = JSON.parse(line);
@@ -80,23 +80,23 @@ Deno.test("a line that is no letter is told from one, and why", () => {
     assert.match(String(decodeLetter(JSON.stringify(letter))), pattern);
   };
   assert.equal(decodeLetter("{"), "it is not JSON");
-  assert.equal(decodeLetter("null"), "it is no object");
-  damaged(/metric is no text/, (letter) => delete letter.metric);
+  assert.equal(decodeLetter("null"), "it is not an object");
+  damaged(/metric is not a text/, (letter) => delete letter.metric);
   damaged(/type is neither/, (letter) => letter.type = "i64");
-  damaged(/unit is no object/, (letter) => letter.unit = "W");
-  damaged(/time is no time/, (letter) => letter.time = "yesterday");
-  damaged(/value is no f64/, (letter) => letter.value = "1");
+  damaged(/unit is not an object/, (letter) => letter.unit = "W");
+  damaged(/time is not a time/, (letter) => letter.time = "yesterday");
+  damaged(/value is not an f64/, (letter) => letter.value = "1");
   damaged(
-    /value is no u64/,
+    /value is not a u64/,
     (letter) => Object.assign(letter, { type: "u64", value: "18446744073709551616" }),
   );
-  damaged(/value is no f64/, (letter) => Object.assign(letter, { type: "u64", value: "one" }));
-  damaged(/refused_at is no time/, (letter) => letter.refused_at = "");
+  damaged(/value is not an f64/, (letter) => Object.assign(letter, { type: "u64", value: "one" }));
+  damaged(/refused_at is not a time/, (letter) => letter.refused_at = "");
   damaged(/unknown type/, (letter) => letter.attributes = [["a", "i64", 1]]);
   damaged(/not \[name, type, value\]/, (letter) => letter.attributes = [["a"]]);
 });
 
-Deno.test("lines with changed bytes are letters or damaged, and never an error", () => {
+Deno.test("lines with changed bytes are letters or damaged, and never throw", () => {
   const line = new TextEncoder().encode(encodeLetter(batchOf([[ODD, 1.5]]), 0, "no", 0));
   for (let seed = 0; seed < cases(2000); seed++) {
     decodeLetter(new TextDecoder().decode(new Chance(seed).mutate(line)));
@@ -121,7 +121,7 @@ async function values(directory: string): Promise<bigint[]> {
 
 const upTo = (count: number, from = 0) => Array.from({ length: count }, (_, i) => BigInt(from + i));
 
-Deno.test("what is added is on disk when sync has resolved, by one process after the other", async () => {
+Deno.test("added letters are on disk when sync has resolved, also in the next process", async () => {
   await using dir = new TempDir();
   const directory = dir.file("state/dead-letters/db");
   const batch = numbered(100);
@@ -143,7 +143,7 @@ Deno.test("what is added is on disk when sync has resolved, by one process after
   assert.deepEqual(await values(directory), upTo(90));
 });
 
-Deno.test("letters that nobody syncs do not fill the memory", async () => {
+Deno.test("letters without a sync do not fill the memory", async () => {
   await using dir = new TempDir();
   const { box } = boxIn(dir.path);
   const batch = numbered(10_000);
@@ -159,7 +159,7 @@ Deno.test("letters that nobody syncs do not fill the memory", async () => {
   assert.deepEqual(await values(dir.path), upTo(10_000));
 });
 
-Deno.test("the oldest letters give way, are counted, and the bound holds", async () => {
+Deno.test("the oldest letters are dropped and counted, and the limit holds", async () => {
   await using dir = new TempDir();
   const { box, logs } = boxIn(dir.path, 64 * 1024);
   const batch = numbered(2000);
@@ -189,7 +189,7 @@ Deno.test("without a state directory points are counted and logged", async () =>
   assert.match(logs.lines[0], /ERROR.*no state directory.*points=10 reason="type is wrong" metric=numbers/);
 });
 
-Deno.test("a disk that does not take them costs the letters, and nothing else", async () => {
+Deno.test("a failing disk costs the letters and nothing else", async () => {
   await using dir = new TempDir();
   Deno.writeTextFileSync(dir.file("file"), "");
   const { box, logs } = boxIn(dir.file("file/below"));
@@ -199,7 +199,7 @@ Deno.test("a disk that does not take them costs the letters, and nothing else", 
   assert.equal(logs.matching(/ERROR.*they are lost points=1/).length, 1);
 });
 
-Deno.test("half a line that a crash has left stays by itself", async () => {
+Deno.test("half a line of a crash stays by itself", async () => {
   await using dir = new TempDir();
   Deno.writeTextFileSync(dir.file("000001.jsonl"), '{"refused_at":"2026');
   const { box } = boxIn(dir.path);
@@ -209,7 +209,7 @@ Deno.test("half a line that a crash has left stays by itself", async () => {
   assert.equal((await lettersIn(dir.file("000001.jsonl"))).length, 2);
 });
 
-Deno.test("letters that come during a replay are not taken into it, and a second replay has to wait", async () => {
+Deno.test("letters that come during a replay are not part of it, and a second replay must wait", async () => {
   await using dir = new TempDir();
   const files = new DeadLetterFiles(dir.path);
   const { box } = boxIn(dir.path);
@@ -229,7 +229,7 @@ Deno.test("letters that come during a replay are not taken into it, and a second
   assert.deepEqual(second.files.map(({ number }) => number), [1, 2]);
 });
 
-Deno.test("what another process does with the files takes turns with the agent", async () => {
+Deno.test("another process and the agent change the files in turns", async () => {
   await using dir = new TempDir();
   const { box } = boxIn(dir.path);
   const held = await lockFile(dir.file("lock"));
@@ -323,7 +323,7 @@ Deno.test("an unreadable state directory is an error, and never reported as one 
   assert.match(cli.stderr, /Cannot read \S+: .*; name one with --state-dir/);
 });
 
-Deno.test("list says how many there are of each output, since when, and why", async () => {
+Deno.test("list shows the number of letters of each output, their age and reasons", async () => {
   await using cli = new Cli();
   assert.equal(await cli.run("dead-letters", "list"), 0);
   assert.equal(cli.stdout, "There are no dead letters\n");
@@ -354,7 +354,7 @@ Deno.test("show prints the letters", async () => {
   assert.equal(await cli.run("dead-letters", "show", "picky", "more"), 64);
 });
 
-Deno.test("replay writes them by the output; what is refused again is set aside again", async () => {
+Deno.test("replay writes letters through the output; those refused again are set aside again", async () => {
   await using cli = new Cli();
   await cli.set([1, 3, 4, 5, 6]);
   assert.equal(await cli.run("dead-letters", "replay"), 69);
@@ -370,7 +370,7 @@ Deno.test("replay writes them by the output; what is refused again is set aside 
   assert.equal(cli.stdout, "There are no dead letters of any output (local)\n");
 });
 
-Deno.test("replay of many keeps their order, and leaves damaged lines where they are", async () => {
+Deno.test("a replay of many letters keeps their order, and leaves damaged lines in place", async () => {
   await using cli = new Cli();
   Picky.mended = true;
   await cli.set(Array.from({ length: 10_000 }, (_, i) => i));
@@ -382,7 +382,7 @@ Deno.test("replay of many keeps their order, and leaves damaged lines where they
   assert.deepEqual(await lettersIn(left.path), ["{half"]);
 });
 
-Deno.test("a replay that is ended before its time loses nothing", async () => {
+Deno.test("an aborted replay loses nothing", async () => {
   await using cli = new Cli();
   await cli.set([1, 2, 3]);
   Picky.away = true;
@@ -415,7 +415,7 @@ Deno.test("replay needs the output in the configuration", async () => {
   assert.deepEqual(await values(cli.directory), [1n]);
 });
 
-Deno.test("purge removes what is old, or all, and only with --yes", async () => {
+Deno.test("purge removes old letters, or all, and only with --yes", async () => {
   await using cli = new Cli();
   await cli.set([1, 3]);
   const [file] = await letterFiles(cli.directory);

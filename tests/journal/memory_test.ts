@@ -29,7 +29,7 @@ Deno.test("each reader gets every batch, in order, at its own pace", async () =>
   assert.equal(journal.pendingPoints, 0);
 });
 
-Deno.test("a producer waits while the journal is full, and goes on when the slowest reader has committed", async () => {
+Deno.test("a producer waits while the journal is full, and continues when the slowest reader has committed", async () => {
   const journal = new MemoryJournal({ limitBytes: points(10) });
   const [fast, slow] = [journal.reader(), journal.reader()];
   assert.equal(await isPending(journal.append(numbered(10))), false);
@@ -43,7 +43,7 @@ Deno.test("a producer waits while the journal is full, and goes on when the slow
   assert.equal(await isPending(full), false);
 });
 
-Deno.test("one batch is taken even if it is larger than the limit", async () => {
+Deno.test("one batch is accepted even if it is larger than the limit", async () => {
   const journal = new MemoryJournal({ limitBytes: 1 });
   const reader = journal.reader();
   const appended = journal.append(numbered(50));
@@ -53,7 +53,7 @@ Deno.test("one batch is taken even if it is larger than the limit", async () => 
   assert.equal(await isPending(appended), false);
 });
 
-Deno.test("with drop_oldest the oldest points give way, and are counted", () => {
+Deno.test("with drop_oldest the oldest points are dropped and counted", () => {
   const dropped: number[] = [];
   const journal = new MemoryJournal({
     limitBytes: points(3),
@@ -70,7 +70,7 @@ Deno.test("with drop_oldest the oldest points give way, and are counted", () => 
   assert.equal(journal.pendingPoints, 0);
 });
 
-Deno.test("a batch that is being read is not dropped from under its reader, and the commits stay right", () => {
+Deno.test("a batch that is being read stays valid when it is dropped, and later commits are correct", () => {
   const journal = new MemoryJournal({ limitBytes: points(3), onFull: "drop_oldest" });
   const reader = journal.reader();
   journal.append(numbered(1, 0));
@@ -89,7 +89,7 @@ Deno.test("a batch that is being read is not dropped from under its reader, and 
   assert.throws(() => reader.commit(1), RangeError);
 });
 
-Deno.test("wait says what it waited for", async () => {
+Deno.test("wait tells why it ended", async () => {
   const journal = new MemoryJournal(ROOMY);
   const reader = journal.reader();
   assert.equal(await reader.wait(1), "timeout");
@@ -108,7 +108,7 @@ Deno.test("wait says what it waited for", async () => {
   assert.equal(await ended, "ended");
 });
 
-Deno.test("after the end readers get what is kept, and producers an error", () => {
+Deno.test("after the end readers get the rest, and producers get an error", () => {
   const journal = new MemoryJournal(ROOMY);
   const reader = journal.reader();
   journal.append(numbered(2));
@@ -117,7 +117,7 @@ Deno.test("after the end readers get what is kept, and producers an error", () =
   assert.throws(() => journal.append(numbered(1)), /ended/);
 });
 
-Deno.test("ending lets a producer that waits go on", async () => {
+Deno.test("the end wakes a waiting producer", async () => {
   const journal = new MemoryJournal({ limitBytes: 1 });
   journal.reader();
   const waiting = journal.append(numbered(5));
@@ -125,14 +125,14 @@ Deno.test("ending lets a producer that waits go on", async () => {
   assert.equal(await isPending(waiting), false);
 });
 
-Deno.test("empty batches are not passed on", () => {
+Deno.test("readers get no empty batches", () => {
   const journal = new MemoryJournal(ROOMY);
   const reader = journal.reader();
   journal.append(numbered(0));
   assert.equal(reader.next(), undefined);
 });
 
-Deno.test("after unblock nobody waits for room, and the position is that of the batch read last", async () => {
+Deno.test("after unblock nobody waits for room, and the position is that of the last batch read", async () => {
   const journal = new MemoryJournal({ limitBytes: 1 });
   const reader = journal.reader();
   assert.equal(reader.position, -1);

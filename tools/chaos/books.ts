@@ -8,7 +8,7 @@ export interface Said {
   readonly problems: readonly string[];
 }
 
-const LOSS = "Points of the journal are lost by damage";
+const LOSS = "Points of the journal were lost to damage";
 
 const count = (line: LogLine | undefined, field: string) => Number(line?.[field] ?? 0);
 

@@ -11,7 +11,7 @@ import type { Segments } from "./segments.ts";
 import type { Census } from "./format/census.ts";
 import type { Entry, Tail } from "./tail.ts";
 
-/** What the journal sees of a cursor; {@linkcode ./reader.ts} is one. */
+/** A cursor as the journal sees it; {@linkcode ./reader.ts} implements it. */
 export interface Cursor {
   readonly committed: number;
   readonly nextNumber: number;
@@ -53,13 +53,13 @@ export class Core implements CoreParts {
   stopping = false;
   /** No more batches will come. */
   ended = false;
-  /** Nothing is read any more. */
+  /** Readers get nothing more. */
   closed = false;
-  /** Whether nothing can be written for now. */
+  /** Whether writing is not possible at present. */
   isStalled: () => boolean = () => false;
-  /** Told when an output has come further. */
+  /** Called after an output has committed. */
   onCommit: () => void = () => {};
-  /** Has a segment no longer written to, if it was. */
+  /** Stops writing to a segment, if it is the current one. */
   seal: (segment: Segment) => Promise<void> = () => Promise.resolve();
 
   constructor(identity: Identity, parts: CoreParts) {
@@ -85,16 +85,16 @@ export class Core implements CoreParts {
     return committed === Infinity ? 0 : committed;
   }
 
-  /** Some batches have come to disk, or have been given up: tells those who wait for that. */
+  /** Some batches are on disk or given up: tells those who wait for that. */
   onWritten(): void {
     for (const reader of this.readers.values()) reader.wakeIfReady();
     this.clients.progress();
   }
 
-  /** A record at `offset` is bad: the segment is copied to quarantine, and ends before that record from now on. */
+  /** A record at `offset` is bad: copies the segment to quarantine, and ends it before that record. */
   async setAside(segment: Segment, offset: number): Promise<void> {
     await this.seal(segment);
-    // Another reader may have come to it first, or it has been dropped.
+    // Another reader found it first, or the segment was dropped.
     if (segment.length <= offset || !this.segments.has(segment)) return;
     const { settings: { files, log, times }, stats } = this;
     const lost = segment.length - offset;
@@ -103,21 +103,21 @@ export class Core implements CoreParts {
     stats.quarantinedSegments++;
     stats.damagedBytes += lost;
     const failure = await this.quarantine.add(segment.path, "copy", times.wallMs());
-    log.error("A segment of the journal has a damaged record; what comes before it is used", {
+    log.error("A segment of the journal has a damaged record, only the records before it are used", {
       path: segment.path,
       at_byte: offset,
       lost_bytes: lost,
       no_copy: failure ?? undefined,
     });
     if (failure !== null || !this.segments.has(segment)) return;
-    // What is behind in the last one is known of clients nowhere else on disk: the next start keeps it.
+    // The end of the last segment has the only record of some clients, so the next start keeps it.
     if (segment === this.segments.last) return;
     const before = segment.fileBytes;
     await cut(segment, offset, files, log);
     stats.diskBytes += segment.fileBytes - before;
   }
 
-  /** A segment cannot be read from some place on, for good. */
+  /** A segment is permanently unreadable from some place on. */
   onUnreadable(segment: Segment, error: unknown): void {
     this.settings.log.error("Cannot read a segment of the journal", {
       path: segment.path,
@@ -125,24 +125,27 @@ export class Core implements CoreParts {
     });
   }
 
-  /** The list of clients at the beginning of a segment is damaged; its batches are good without. */
+  /** The list of clients at the beginning of a segment is damaged; its batches are valid without it. */
   async onBadSnapshot(segment: Segment): Promise<void> {
     if (segment.badSnapshot) return;
     segment.badSnapshot = true;
     this.stats.quarantinedSegments++;
     const { log, times } = this.settings;
-    log.error("The list of clients in a segment of the journal is damaged, its points are used", {
+    log.error("The list of clients in a segment of the journal is damaged, its points are still used", {
       path: segment.path,
     });
     await this.quarantine.add(segment.path, "copy", times.wallMs());
   }
 
-  /** An output has lost points at the end of a segment. Where several lose the same ones, they count once. */
+  /** An output has lost points at the end of a segment. Points that several outputs lose count once. */
   onLoss(segment: Segment, points: number): void {
     const more = points - segment.lostPoints;
     if (more <= 0) return;
     segment.lostPoints += more;
     this.stats.damagedPoints += more;
-    this.settings.log.error("Points of the journal are lost by damage", { points: more, path: segment.path });
+    this.settings.log.error("Points of the journal were lost to damage", {
+      points: more,
+      path: segment.path,
+    });
   }
 }

@@ -1,4 +1,4 @@
-/** Saves the positions of the outputs: soon after they have moved, and at the end. */
+/** Saves the positions of the outputs, soon after they move and at the end. */
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Core } from "./core.ts";
@@ -8,7 +8,7 @@ const INTERVAL_MS = 1000;
 
 export class Cursors {
   readonly #core: Core;
-  /** What the files say, by path. */
+  /** The saved positions, by path. */
   readonly #saved: Map<string, number | null>;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #saving: Promise<void> = Promise.resolve();
@@ -20,7 +20,7 @@ export class Cursors {
     this.#complaint = new Complaint(core.settings.times);
   }
 
-  /** Where the output of that name went on reading, or `undefined`. */
+  /** The saved position of an output, or `undefined`. */
   of(output: string): { path: string; position: number | undefined } {
     const path = cursorPath(this.#core.settings.directory, output);
     return { path, position: this.#saved.get(path) ?? undefined };
@@ -40,7 +40,7 @@ export class Cursors {
     await this.#save();
   }
 
-  /** Saves them now. @throws What the file system throws. */
+  /** Saves the positions now. @throws errors of the file system. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -1,10 +1,10 @@
 /**
  * The journal on disk: an append-only log of batches in segment files, one cursor per output.
  *
- * Batches wait in memory ({@linkcode ./tail.ts}) for the writer ({@linkcode ./writer.ts}), which encodes and writes all
- * that has come together and syncs it once. Readers ({@linkcode ./reader.ts}) that keep up get the same batches from
- * memory; those behind decode segments. What is kept, and what happens at a limit, is in {@linkcode ./retention.ts}; the
- * accounts of each client in {@linkcode ./ledger.ts}.
+ * Batches wait in memory ({@linkcode ./tail.ts}) for the writer ({@linkcode ./writer.ts}), which encodes and writes them in
+ * groups and syncs each group once. Readers ({@linkcode ./reader.ts}) that keep up get the same batches from
+ * memory; those behind decode segments. {@linkcode ./retention.ts} decides what is kept and what happens at a
+ * limit; {@linkcode ./ledger.ts} has the accounts of each client.
  */
 import type { ClientTable } from "../../points/origins.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
@@ -54,10 +54,10 @@ export class DiskJournal implements Journal, AsyncDisposable {
   #closing: Promise<void> | null = null;
 
   /**
-   * Opens the journal in a directory, which is made if need be.
+   * Opens the journal in a directory, and creates the directory if necessary. Damage is not an error.
    *
-   * @throws {ExitError} 69 if the directory cannot be used at all, or another process uses it; 65 if another version of
-   * this program wrote it. Damage is no reason.
+   * @throws {ExitError} 69 if the directory is unusable or another process uses it; 65 if another version of this program
+   * wrote it.
    */
   static async open(options: DiskJournalOptions): Promise<DiskJournal> {
     const settings = complete(options);
@@ -82,7 +82,9 @@ export class DiskJournal implements Journal, AsyncDisposable {
       const cursors = await loadCursors(files, directory);
       for (const [path, position] of cursors) {
         if (position !== null) continue;
-        log.error("A cursor of the journal is damaged: its output gets all that is kept", { path });
+        log.error("A cursor of the journal is damaged, its output gets all points in the journal again", {
+          path,
+        });
       }
       const stats = newStats();
       const quarantine = new Quarantine(directory, files, log, settings.quarantineBytes);
@@ -150,12 +152,12 @@ export class DiskJournal implements Journal, AsyncDisposable {
     return this.#core.ended;
   }
 
-  /** Number of the batch that was appended last. */
+  /** Number of the last batch. */
   get lastPosition(): number {
     return this.#core.tail.next - 1;
   }
 
-  /** Number of the first batch that is not on disk: all before it are written and synced, or given up. */
+  /** Number of the first batch that is not on disk: all earlier ones are written and synced, or given up. */
   get writtenPosition(): number {
     return this.#core.tail.written;
   }
@@ -188,7 +190,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
 
   async renewId(): Promise<void> {
     const { files, directory } = this.#core.settings;
-    // What outputs have under the old id must not be sent under the new one.
+    // Batches that outputs have under the old id must not be sent under the new one.
     await this.#cursors.flush();
     const identity = { ...this.#identity, id: newJournalId() };
     await saveIdentity(files, directory, identity);
@@ -196,10 +198,10 @@ export class DiskJournal implements Journal, AsyncDisposable {
     this.#core.id = identity.id;
   }
 
-  /** The cursor of that name goes on where it was, or begins with the first batch that is kept. */
+  /** The cursor of that name continues where it was, or begins with the first batch in the journal. */
   reader(name = "default", options: ReaderOptions = {}): BatchReader {
     const { readers, segments, tail } = this.#core;
-    if (readers.has(name)) throw new RangeError(`Cannot open reader ${name}: it is open already`);
+    if (readers.has(name)) throw new RangeError(`Cannot open reader ${name}: it is already open`);
     const { path, position = -1 } = this.#cursors.of(name);
     const { first } = segments;
     const from = first?.first ?? tail.first?.number ?? tail.next;
@@ -215,7 +217,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
   append(batch: Batch): Promise<void> | void {
     const { ended, stats, tail, readers, settings } = this.#core;
     if (batch.length === 0 && batch.origins.length === 0) return batch.release();
-    if (ended) throw new Error("Cannot append: the journal has been ended");
+    if (ended) throw new Error("Cannot append: the journal has ended");
     stats.appendedPoints += batch.length;
     tail.append(batch);
     this.#retention.limitMemory();
@@ -244,7 +246,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
     this.#writer.wake();
   }
 
-  /** Writes what it can, saves the cursors and lets the directory go. May be called several times. */
+  /** Writes what it can, saves the cursors and releases the directory. It may be called several times. */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }

@@ -1,6 +1,6 @@
 /**
- * The accounts of a journal on disk: how many points of each client were written to it, since the client is known. What
- * should be between two places and is not is a loss, to the point and by client.
+ * The accounts of a journal on disk: how many points of each client were written to it since the client is known. So a
+ * loss between two places is known exactly, and for each client.
  */
 import { type ClientRecord, ClientTable } from "../../points/origins.ts";
 import type { Batch } from "../../points/measurement.ts";
@@ -10,20 +10,20 @@ import type { ClientState } from "./format/snapshot.ts";
 interface Line {
   /** Points of the client that were written to the journal, since it is known. */
   written: number;
-  /** As many of them when the journal was opened. */
+  /** The same when the journal was opened. */
   readonly atOpen: number;
-  /** Points that passed through memory since then and were not written: dropped, or taken by every output before. */
+  /** Points since then that were never written: they were dropped, or all outputs took them from memory. */
   unwritten: number;
 }
 
-/** What became of a batch: it is on disk, or it never will be. */
+/** The fate of a batch: it is on disk, or will never be. */
 export type Fate = "written" | "unwritten";
 
 export class Ledger {
   readonly clients: ClientTable;
-  /** Points of all clients that were written to the journal, since it was made. */
+  /** Points of all clients that were written to the journal since its creation. */
   writtenPoints: number;
-  /** Points that passed through memory since the journal was opened and were not written. */
+  /** Points since the journal was opened that were never written. */
   unwrittenPoints = 0;
   /** Where the journal ended when it was opened. */
   readonly #atOpen: Census;
@@ -43,30 +43,30 @@ export class Ledger {
     for (const [key, state] of atOpen.clients) {
       const client = key === LOCAL_KEY ? this.clients.local : this.clients.get(state.name, state.instance);
       client.numbers.restore(state.sequence);
-      // A contact in the future is one of a clock that was wrong.
+      // A contact in the future comes from a wrong clock.
       client.lastContactMs = Math.min(state.contactMs, now);
       this.#lines.set(client, { written: state.points, atOpen: state.points, unwritten: 0 });
     }
   }
 
-  /** Opens the accounts of an output that goes on where `start` was taken. */
+  /** Opens the accounts of an output that continues where `start` was taken. */
   openAccounts(output: string, start: Census): void {
     this.clients.addOutput(output);
     for (const [client, { atOpen, unwritten }] of this.#lines) {
       const state = start.clients.get(client === this.clients.local ? LOCAL_KEY : keyOf(client));
       const account = client.account(output);
-      // What is counted as received and has no place on disk any more is not for an output that comes later.
+      // Points that are received and no longer on disk are not for a later output.
       account.keptAtStart = atOpen - (state?.points ?? 0) - unwritten;
       account.sequence = state?.sequence ?? 0;
     }
   }
 
-  /** The sum of what {@linkcode Ledger.openAccounts} finds to be kept. */
+  /** The sum of the points that {@linkcode Ledger.openAccounts} finds in the journal. */
   keptAtStart(start: Census): number {
     return this.#atOpen.points - start.points - this.unwrittenPoints;
   }
 
-  /** A batch has got its place, or has none: it is as durable as it will ever be. */
+  /** A batch is on disk or will never be, so it will never be more durable. */
   enter(batch: Batch, fate: Fate): void {
     const now = this.#nowMs();
     eachOwner(batch, this.clients.local, (client, points) => {
@@ -81,7 +81,7 @@ export class Ledger {
     this.clients.makeDurable(batch);
   }
 
-  /** Every client now, for a snapshot: where the next record will stand. Those that may be forgotten are, before. */
+  /** Every client at the place of the next record, for a snapshot. Forgets those that may be forgotten first. */
   snapshot(): ClientState[] {
     const { clients } = this;
     clients.forgetOld();
@@ -108,11 +108,10 @@ export class Ledger {
   }
 
   /**
-   * An output has come to a place of the disk: what it should have had by then, and neither had nor has in hand, is
-   * lost to it.
+   * An output has reached a place on disk: points before it that the output neither had nor holds are lost to it.
    *
-   * @param held Batches that it has read and not committed.
-   * @returns how many points that are.
+   * @param held Batches that the output has read and not committed.
+   * @returns The number of lost points.
    */
   reconcile(output: string, place: Census, held: Iterable<Batch>, as: "stored" | "dropped"): number {
     const inHand = new Map<ClientRecord, number>();
@@ -143,7 +142,7 @@ export class Ledger {
   }
 }
 
-/** Calls back for each part of a batch that is of one client. */
+/** Calls back for each part of a batch that belongs to one client. */
 function eachOwner(
   batch: Batch,
   local: ClientRecord,

@@ -1,11 +1,11 @@
-/** What a journal on disk is told, and what it counts. */
+/** Options and counters of a journal on disk. */
 import type { JournalStats, OnFull } from "../contract.ts";
 import { BoundedLog } from "../../base/complaint.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Metric } from "../../points/measurement.ts";
 import { type Files, SYSTEM_FILES } from "./format/files.ts";
 
-/** The clocks: ages of what is written are by the monotonic one, so that a wall clock that is set back is no matter. */
+/** The clocks. Ages use the monotonic clock, so a wall clock that is set back has no effect on them. */
 export interface Times {
   /** In ms since the epoch. */
   wallMs(): number;
@@ -17,35 +17,35 @@ export interface DiskJournalOptions {
   log: Logger;
   /** @default the name of this host */
   host?: string;
-  /** `always` syncs as soon as something has come; a number waits so many ms for more first. @default {50} */
+  /** `always` syncs each batch at once; a number is the time to wait for more first, in ms. @default {50} */
   sync?: "always" | number;
   /** @default {"block"} */
   onFull?: OnFull;
   /** Most bytes on disk. @default {1 GiB} */
   maxBytes?: number;
-  /** A new segment is begun above this; at most a quarter of `maxBytes`. @default {16 MiB} */
+  /** Size at which a new segment begins, in bytes; at most a quarter of `maxBytes`. @default {16 MiB} */
   segmentBytes?: number;
-  /** Segments that were last written so long ago are dropped, in ms. @default {Infinity} */
+  /** Age since the last write at which a segment is dropped, in ms. @default {Infinity} */
   maxAgeMs?: number;
-  /** The journal is full where the file system has less room, in bytes. @default {0} */
+  /** The journal is full when the file system has less free space than this, in bytes. @default {0} */
   minFreeBytes?: number;
   /** Batches kept in memory for readers, and batches that cannot be written, each. @default {8 MiB} */
   memoryBytes?: number;
-  /** Most bytes a second that an output which is behind gets from disk. @default {Infinity} */
+  /** Most bytes per second that an output reads from disk to catch up. @default {Infinity} */
   catchUpRate?: number;
-  /** Wait before writing is tried again, in ms. @default {1000} */
+  /** Wait before the next try after a failed write, in ms. @default {1000} */
   retryMs?: number;
   /** Most clients that are remembered. @default {20_000} */
   maxClients?: number;
-  /** Most bytes of damaged segments that are set aside. @default {256 MiB} */
+  /** Most bytes of damaged segments in quarantine. @default {256 MiB} */
   quarantineBytes?: number;
-  /** Gives the process' object for a metric that was read from disk. @default one object per segment */
+  /** Returns the object of this process for a metric from disk. @default one object per segment */
   makeMetric?: (metric: Metric) => Metric;
   /** The outputs that will read; those that the journal has never had are new. @default no output is new */
   outputs?: readonly string[];
-  /** Where a new output begins: with what comes from now on, or with the oldest batch that is kept. @default {"now"} */
+  /** Where a new output begins: with the next batch, or with the oldest in the journal. @default {"now"} */
   newOutputs?: "now" | "oldest";
-  /** Told of points that were dropped. */
+  /** Called with the number of dropped points. */
   onDrop?: (points: number) => void;
   /** At least 0, less than 1: how many more numbers than necessary a start leaves out. @default {Math.random} */
   random?: () => number;
@@ -84,7 +84,7 @@ export function complete(options: DiskJournalOptions): Settings {
       Object.entries(options).filter(([, value]) => value !== undefined),
     ) as typeof options,
     times,
-    // A damaged disk may have something to say of each segment.
+    // A damaged disk may cause a line for each segment.
     log: new BoundedLog(options.log, times),
     maxBytes,
     // Then a full journal always has segments that can be deleted.
@@ -92,21 +92,21 @@ export function complete(options: DiskJournalOptions): Settings {
   };
 }
 
-/** What has happened since the journal was opened. */
+/** Counters since the journal was opened. */
 export interface DiskJournalStats extends JournalStats {
-  /** Points in records that could not be read; they were lost to each output that had not read them before. */
+  /** Points in unreadable records, lost to each output that had not read them before. */
   damagedPoints: number;
-  /** Bytes cut off where a segment was torn or damaged. */
+  /** Bytes cut off from torn and damaged segments. */
   damagedBytes: number;
   tornTails: number;
   quarantinedSegments: number;
-  /** Points in batches with a time or value that no point can have; outputs that had not taken them never get them. */
+  /** Points in batches with an impossible time or value; outputs that had not taken them never get them. */
   rejectedPoints: number;
   /** Bytes of the segments. */
   diskBytes: number;
 }
 
-/** Of a journal that has done nothing yet. */
+/** The counters of a journal that was just opened. */
 export function newStats(): DiskJournalStats {
   return {
     appendedPoints: 0,

@@ -1,18 +1,18 @@
 /**
- * Lets outputs that read from memory set the pace of a network input, within limits: what they get from memory costs
- * them nothing, and what they have to read back from disk has to be decoded, and its series learnt, once more.
+ * Lets outputs that read from memory set the pace of a network input, within limits. Batches from memory cost them
+ * nothing; batches from disk must be decoded, and their series learnt again.
  */
 import { delay } from "@std/async/delay";
 import type { Core } from "./core.ts";
 
-/** Producers are never made slower than this by it. */
+/** The slowest pace of producers. */
 const POINTS_PER_MS = 200;
 /** The longest pause, in ms. */
 const MAX_PAUSE_MS = 500;
 
-/** Of the memory for batches, what an output may have before it: producers wait from there on, */
+/** Share of the memory for batches that may wait for an output: producers wait above this, */
 const WAIT_FROM = 0.75;
-/** and go on here, where the output has enough to do until more has come to disk. */
+/** and continue below this, when the output has enough to do until more is on disk. */
 const GO_ON = 0.5;
 
 export class Pace {
@@ -24,17 +24,17 @@ export class Pace {
     this.#core = core;
   }
 
-  /** So many points have come: the pause for them may be so long. */
+  /** Adds to the allowed pause for the points that came. */
   appended(points: number): void {
     this.#allowanceMs = Math.min(MAX_PAUSE_MS, this.#allowanceMs + points / POINTS_PER_MS);
   }
 
-  /** Whether an output is about to fall behind what is in memory, or has, and reads on. */
+  /** Whether an active output has fallen behind the memory, or is about to. */
   get isAhead(): boolean {
     return this.#isAhead(WAIT_FROM);
   }
 
-  /** Waits until the outputs have read on: one wait for all producers. */
+  /** Waits until the outputs have read on. All producers share one wait. */
   wait(): Promise<void> {
     return this.#waiting ??= this.#wait().finally(() => this.#waiting = null);
   }

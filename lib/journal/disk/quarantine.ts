@@ -1,10 +1,10 @@
-/** Where damaged segments are set aside, so that somebody may look at them: a folder that does not grow for ever. */
+/** A folder of bounded size for damaged segments, so that somebody can examine them. */
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Files } from "./format/files.ts";
 
 const FOLDER = "quarantine";
-/** The oldest files are deleted when there are more bytes. */
+/** Above this size the oldest files are deleted, in bytes. */
 const MAX_BYTES = 256 * 1024 ** 2;
 const MAX_FILES = 100;
 
@@ -27,9 +27,9 @@ export class Quarantine {
   }
 
   /**
-   * Moves a file there, or a copy of it. Never fails: the journal must go on.
+   * Moves or copies a file to quarantine. Never throws, because the journal must continue.
    *
-   * @returns what was wrong, or `null`.
+   * @returns What went wrong, or `null`.
    */
   async add(path: string, how: "move" | "copy", nowMs: number): Promise<string | null> {
     const name = path.slice(path.lastIndexOf("/") + 1);
@@ -40,7 +40,7 @@ export class Quarantine {
       else await this.#files.copy(path, target);
     } catch (error) {
       try {
-        // Half a copy is of no use, and takes room.
+        // Half a copy is useless and takes space.
         if (how === "copy") this.#files.remove(target);
       } catch { /* there is none */ }
       return messageOf(error);
@@ -54,7 +54,7 @@ export class Quarantine {
     return { files: list.length, bytes: list.reduce((sum, { size }) => sum + size, 0) };
   }
 
-  /** In the order of their names, which begin with the time. */
+  /** Ordered by name, which begins with the time. */
   async #list(): Promise<{ path: string; size: number }[]> {
     const list = [];
     for (const name of await this.#files.list(this.#folder)) {
@@ -64,7 +64,7 @@ export class Quarantine {
     return list;
   }
 
-  /** The newest file stays, whatever its size. */
+  /** Deletes the oldest files above the limits. The newest file always stays. */
   async #clean(): Promise<void> {
     const list = await this.#list();
     let bytes = list.reduce((sum, { size }) => sum + size, 0);

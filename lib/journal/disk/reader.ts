@@ -1,4 +1,4 @@
-/** One output's view of a journal on disk: from memory where it has caught up, from the segments where it is behind. */
+/** One output's view of a journal on disk. It reads from memory while it keeps up, and from segments while it is behind. */
 import type { BatchReader, ReaderOptions, WaitResult } from "../contract.ts";
 import { type Batch, BatchPool } from "../../points/measurement.ts";
 import type { Census } from "./format/census.ts";
@@ -9,13 +9,13 @@ import { HEADER_BYTES, type Segment } from "./format/segment.ts";
 import { SegmentSource } from "./format/segment_source.ts";
 import type { Entry } from "./tail.ts";
 
-/** Decoded ahead of an output that is behind, in points. */
+/** Points that are decoded ahead of an output that is behind. */
 const AHEAD_POINTS = 8192;
-/** An output that has read nothing for so long is not waited for, in ms. */
+/** After this time without reading, nobody waits for an output, in ms. */
 const ACTIVE_MS = 200;
-/** With a rate, no more than what may come in so long is read at once, in ms. */
+/** With a limited rate, the time whose bytes may be read at once, in ms. */
 const BURST_MS = 100;
-/** A file that cannot be read (too many are open, a network file system is away) is tried so often. */
+/** Tries to read a file that fails (too many are open, a network file system is away). */
 const MAX_TRIES = 5;
 
 export class DiskReader implements BatchReader {
@@ -24,29 +24,29 @@ export class DiskReader implements BatchReader {
   /** Number of the next batch to take from memory or disk. */
   nextNumber: number;
   readonly #core: Core;
-  /** From disk, not read yet. */
+  /** Decoded from disk and not read yet. */
   readonly #ahead: Entry[] = [];
-  /** Read and not committed; those from disk are this reader's own. */
+  /** Read and not committed. Batches from disk belong to this reader. */
   readonly #read: { entry: Entry; own: boolean }[] = [];
   readonly #pool = new BatchPool(4096, 8);
-  /** In the journal when it was opened, for this reader; and what has become of that and of all since, in points. */
+  /** Points for this reader in the journal when it was opened, and points that were committed or dropped since. */
   readonly #keptAtStart: number;
-  /** When it was read from last, in `performance.now()` ms. */
+  /** Time of the last read, in `performance.now()` ms. */
   #movedMs = -Infinity;
   #settledPoints = 0;
-  /** Batches up to this number are passed over: the output has them. */
+  /** Batches up to this number are skipped, because the output has them. */
   #passUpTo = -1;
-  /** Points were lost, and it could not be found out yet whose. */
+  /** Points were lost, and their clients are not known yet. */
   #owes = false;
   #source: SegmentSource | null = null;
   #buffer: Uint8Array<ArrayBuffer> | undefined;
   #loading: Promise<void> | null = null;
-  /** Tries to read on that failed, one after another. */
+  /** Failed tries in a row. */
   #failures = 0;
-  /** Nothing is read from disk before this time, by the monotonic clock. */
+  /** Reading from disk waits until this time, by the monotonic clock. */
   #notBeforeMs = -Infinity;
   readonly #wakeup = new Wakeup();
-  /** Whether the output asks for more, and waits for it. */
+  /** Whether the output waits for more. */
   #isAsked = false;
   /** Since when the batch of that number could be read, in `performance.now()` ms. */
   #readable = { number: -1, sinceMs: 0 };
@@ -78,12 +78,12 @@ export class DiskReader implements BatchReader {
     return number <= this.lastPosition && this.#core.isOwn(number);
   }
 
-  /** Everything before this number is committed, or will never come. */
+  /** All batches before this number are committed, or will never come. */
   get committed(): number {
     return this.#read[0]?.entry.number ?? this.#ahead[0]?.number ?? this.nextNumber;
   }
 
-  /** Where the next start goes on: what is to be passed over counts as committed. */
+  /** Where the next start continues; skipped batches count as committed. */
   get resumePosition(): number {
     return Math.max(this.committed, this.#passUpTo + 1);
   }
@@ -97,8 +97,8 @@ export class DiskReader implements BatchReader {
   }
 
   resumeAfter(position: number): void {
-    if (this.position >= 0) throw new RangeError("Cannot resume: batches have been read before");
-    // No output can have a batch of this session that it has not read: such a position is of another journal.
+    if (this.position >= 0) throw new RangeError("Cannot resume: batches have already been read");
+    // No output can have a batch of this session that it has not read: such a position belongs to another journal.
     this.#passUpTo = Math.min(position, this.#core.firstOfSession - 1);
     while (this.#ahead.length > 0 && this.#ahead[0].number <= this.#passUpTo) {
       this.#settle(this.#ahead.shift()!.batch, true);
@@ -120,7 +120,7 @@ export class DiskReader implements BatchReader {
     return entry.batch;
   }
 
-  /** An output that waits for its target does not ask; one that asks is woken at once, unless something is wrong. */
+  /** Only an output that waits for batches can stall here: it should have been woken. */
   get stalledSince(): number | undefined {
     const { number, sinceMs } = this.#readable;
     if (!this.#isAsked || number !== this.nextNumber || !this.#isReadable) return undefined;
@@ -163,17 +163,17 @@ export class DiskReader implements BatchReader {
     this.#wakeup.wake();
   }
 
-  /** Whether the output has read something a short while ago. */
+  /** Whether the output has read something recently. */
   get isActive(): boolean {
     return performance.now() - this.#movedMs < ACTIVE_MS;
   }
 
-  /** Whether it will read on from memory in no time: what is there has just come, or it has not stopped reading. */
+  /** Whether the output will soon continue from memory: the batches there are new, or it is still reading. */
   get isOnMemory(): boolean {
     return (this.#wakeup.isAwaited || this.isActive) && this.#core.tail.at(this.nextNumber) !== undefined;
   }
 
-  /** Something was appended, or has come to disk. */
+  /** A batch was appended or written. */
   wakeIfReady(): void {
     if (!this.#isReadable) return;
     if (this.#readable.number !== this.nextNumber) {
@@ -182,7 +182,7 @@ export class DiskReader implements BatchReader {
     this.wake();
   }
 
-  /** What has come to disk may have left the memory. */
+  /** Batches on disk may no longer be in memory. */
   get #isReadable(): boolean {
     return this.#isReady || this.nextNumber < this.#core.tail.written;
   }
@@ -191,13 +191,13 @@ export class DiskReader implements BatchReader {
     return this.#ahead.length > 0 || this.#inMemory !== undefined;
   }
 
-  /** The next batch, if it is in memory and may be handed out. */
+  /** The next batch, if it is in memory and may be read. */
   get #inMemory(): Entry | undefined {
     const entry = this.#core.tail.at(this.nextNumber);
     return entry && this.#isHeldBack(entry) ? undefined : entry;
   }
 
-  /** Real agents never send a batch again, and what this process has measured cannot come again. */
+  /** Real agents never send a batch again, and measurements of this process cannot come again. */
   #isHeldBack({ number, batch }: Entry): boolean {
     const core = this.#core;
     if (!this.#onlyDurable || number < core.tail.written || core.stopping && core.isStalled()) return false;
@@ -212,7 +212,7 @@ export class DiskReader implements BatchReader {
     this.#core.onCommit();
   }
 
-  // What follows is for the journal.
+  // The following methods are for the journal.
 
   /** Batches that were read and are not settled. */
   *held(): Generator<Batch> {
@@ -220,7 +220,7 @@ export class DiskReader implements BatchReader {
     for (const { batch } of this.#ahead) yield batch;
   }
 
-  /** These batches will not come any more. @returns the points that this output loses by it. */
+  /** These batches will never come. @returns The points that this output loses. */
   dropUnwritten(entries: readonly Entry[]): number {
     let points = 0;
     for (const { number, batch } of entries) {
@@ -234,10 +234,10 @@ export class DiskReader implements BatchReader {
   }
 
   /**
-   * What is on disk before `number` is deleted.
+   * The journal deletes everything on disk before `number`.
    *
-   * @param census Every client there; `null` where it is not known.
-   * @returns the points that this output loses by it.
+   * @param census Every client at that place; `null` if it is not known.
+   * @returns The points that this output loses.
    */
   dropWritten(number: number, census: Census | null): number {
     if (this.nextNumber >= number) return 0;
@@ -258,7 +258,7 @@ export class DiskReader implements BatchReader {
     this.#closeSource();
   }
 
-  /** The output has it. */
+  /** The output has stored it. */
   #settle(batch: Batch, own: boolean): void {
     this.#settledPoints += batch.length;
     this.#core.clients.settle(batch, this.name, "stored");
@@ -272,7 +272,7 @@ export class DiskReader implements BatchReader {
     this.#source = null;
   }
 
-  /** Decodes some batches from disk, or moves on to where there are some. */
+  /** Decodes some batches from disk, or moves to where there are some. */
   async #load(): Promise<void> {
     const { segments, tail, settings: { catchUpRate, times } } = this.#core;
     const burst = catchUpRate * BURST_MS / 1000;
@@ -282,7 +282,7 @@ export class DiskReader implements BatchReader {
       if (this.nextNumber >= tail.written || tail.at(this.nextNumber)) break;
       const place = segments.find(this.nextNumber);
       if (!place) {
-        // What was there never came to disk.
+        // These batches were never written.
         this.nextNumber = Math.max(this.nextNumber, tail.written);
         return;
       }
@@ -305,7 +305,7 @@ export class DiskReader implements BatchReader {
         this.#failures = 0;
       } catch (error) {
         this.#closeSource();
-        // One that was dropped meanwhile is no damage.
+        // A segment that was dropped meanwhile is not damaged.
         if (!segments.has(segment)) continue;
         if (!(error instanceof Deno.errors.NotFound) && ++this.#failures < MAX_TRIES) {
           this.#notBeforeMs = times.monotonicMs() + this.#core.settings.retryMs;
@@ -343,10 +343,10 @@ export class DiskReader implements BatchReader {
   }
 
   /**
-   * Goes on behind the end of a segment.
+   * Continues after the end of a segment.
    *
-   * @param points Those that were written to the journal up to here, as far as they are still there; `null` where they
-   *   were not counted.
+   * @param points Points that were written to the journal up to here and are still there; `null` if they were not
+   *   counted.
    */
   #leave(segment: Segment, points: number | null): void {
     const { segments, tail, ledger } = this.#core;
@@ -363,7 +363,7 @@ export class DiskReader implements BatchReader {
         const had = end - 1 <= this.#passUpTo;
         const lost = ledger.reconcile(this.name, census, this.held(), had ? "stored" : "dropped");
         this.#settledPoints += lost;
-        // Of a first segment whose list of clients is lost, only the sum is known.
+        // If the list of clients of the first segment is lost, only the sum is known.
         if (!had) this.#core.onLoss(segment, Math.max(lost, points === null ? 0 : shouldBe - points));
       }
     }

@@ -1,4 +1,4 @@
-/** What a journal finds when it is opened: whatever the directory looks like, it can go on. */
+/** Opens what is in a directory. The journal can continue whatever the directory looks like. */
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { Census } from "./format/census.ts";
@@ -24,43 +24,42 @@ export interface RecoverOptions {
 
 export interface Recovered {
   readonly segments: Segment[];
-  /** Behind every record number that a segment or its name knows of. */
+  /** Greater than every record number in a segment or its name. */
   readonly next: number;
   /** The end of the journal. */
   readonly end: Census;
   /** Where the first segment begins. */
   readonly begin: Census;
-  /** What `end` has of clients is from behind damage, perhaps, where nobody will read it again. */
+  /** The clients in `end` may come from records after damage, which nobody will read again. */
   readonly clientsToKeep: boolean;
-  /** The last segment, where it is damaged and not cut yet. */
+  /** The last segment, if it is damaged and not cut yet. */
   readonly toCut: Segment | null;
-  /** Where each cursor stands, by its file. What is damaged before it, in its segment, counts as if it were behind it. */
+  /** The position of each cursor, by its file. Damage before a cursor in its segment counts as damage after it. */
   readonly starts: Map<string, Census>;
 }
 
 /**
- * Finds the segments, cuts a torn tail, and sets aside what is damaged. Only the last segment is read, and those where a
- * cursor stands: the others were complete when the next one was begun, and damage to them since is found by whoever
- * reads them.
+ * Finds the segments, cuts a torn tail, and moves damaged segments to quarantine. It reads only the last segment and those
+ * with a cursor: the others were complete when the next one began, and their reader finds later damage.
  *
- * @throws {ExitError} 65 where another version of this program wrote a segment: this one could only lose its points.
- * @throws What the file system throws when it lists the directory.
+ * @throws {ExitError} 65 if another version of this program wrote a segment: this version could only lose its points.
+ * @throws errors of the file system when it lists the directory.
  */
 export async function recover(options: RecoverOptions): Promise<Recovered> {
   const { directory, files, cursors, log, times } = options;
   const names = await files.list(directory);
   for (const name of names) if (name.endsWith(TEMPORARY)) removeQuietly(files, `${directory}/${name}`);
-  // A name beyond is of no segment, whatever it contains.
+  // A larger number in a name is not a segment, whatever the file contains.
   const numbers = names.map((name) => numberOfName(name) ?? 0).filter((number) => number <= MAX_NUMBER);
   const { segments, problems, otherFormats, misnamed } = await findSegments(directory, names, files, times);
   for (const [path, format] of otherFormats) throw otherVersion(directory, path, format);
   for (const path of misnamed) {
-    log.warn("A segment of the journal has the name of another one, and is used all the same", { path });
+    log.warn("A segment of the journal has the name of another one, and is used anyway", { path });
   }
   const finds: Finds = { passed: new Census(), toCut: null };
   for (const [path, problem] of problems) {
     const number = numberOfName(path.slice(directory.length + 1))!;
-    // Between two that are good, whoever reads them finds out what is missing.
+    // Between two valid segments, their reader finds out what is missing.
     const isBetween = segments.some(({ first }) => first < number) &&
       segments.some(({ first }) => first > number);
     await setAside({ path, number }, problem, options, finds, isBetween);
@@ -72,7 +71,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   }
   const next = Math.max(0, segments.at(-1)?.end ?? 0, ...numbers);
   end ??= new Census();
-  // What every output has must not be taken again, though its records are lost.
+  // Batches that every output has must not be taken again, although their records are lost.
   end.overhear(finds.passed);
   const { toCut } = finds;
   const begin = await censusBefore(0, segments, end, files);
@@ -93,15 +92,15 @@ function otherVersion(directory: string, path: string, format: string): ExitErro
   );
 }
 
-/** What is found beside good records. */
+/** What recovery finds besides valid records. */
 interface Finds {
-  /** What files that are of no use say of clients, up to where every output is. */
+  /** What unusable files say about clients, up to the position of the last output. */
   readonly passed: Census;
-  /** The last segment, if it is damaged and there is a copy of it. */
+  /** The last segment, if it is damaged and copied. */
   toCut: Segment | null;
 }
 
-/** Half of what a crash came between. */
+/** Removes a temporary file that a crash left. */
 function removeQuietly(files: Files, path: string): void {
   if (!/\.(segment|cursor|id)\.tmp$/.test(path)) return;
   try {
@@ -109,12 +108,12 @@ function removeQuietly(files: Files, path: string): void {
   } catch { /* it disturbs nobody */ }
 }
 
-/** The first record that some output may not have. */
+/** The first record that some output may be missing. */
 function firstOpen({ cursors }: RecoverOptions): number {
   return cursors.size > 0 ? Math.min(...[...cursors.values()].map((position) => position ?? 0)) : 0;
 }
 
-/** A whole file is of no use. Its points are counted as far as that is possible, unless others will do so. */
+/** A file is unusable. Counts its points as far as possible, unless others will count them. */
 async function setAside(
   { path, number }: { path: string; number: number },
   problem: string,
@@ -136,7 +135,7 @@ async function setAside(
     if (passed.census) finds.passed.overhear(passed.census);
   }
   const failure = await quarantine.add(path, "move", times.wallMs());
-  log.error("A segment of the journal cannot be used and is set aside in quarantine/", {
+  log.error("A segment of the journal is unusable and was moved to quarantine/", {
     path,
     problem,
     lost_points: isCounted ? undefined : points,
@@ -144,7 +143,7 @@ async function setAside(
   });
 }
 
-/** Reads the last segment, and ends it where it is no longer good. @returns `null` if it is of no use at all. */
+/** Reads the last segment and ends it at its first bad record. @returns `null` if the segment is unusable. */
 async function recoverLast(
   segments: readonly Segment[],
   options: RecoverOptions,
@@ -171,7 +170,7 @@ async function recoverLast(
     last.badSnapshot = true;
     stats.quarantinedSegments++;
     await quarantine.add(last.path, "copy", times.wallMs());
-    log.error("The list of clients in a segment of the journal is damaged, its points are used", {
+    log.error("The list of clients in a segment of the journal is damaged, its points are still used", {
       path: last.path,
     });
   }
@@ -181,7 +180,7 @@ async function recoverLast(
   stats.damagedBytes += lostBytes;
   if (stop === "torn") {
     stats.tornTails++;
-    log.warn("The journal ended within a record, which is cut off", {
+    log.warn("The journal ended in the middle of a record, which is cut off", {
       path: last.path,
       lost_bytes: lostBytes,
     });
@@ -189,7 +188,7 @@ async function recoverLast(
     stats.quarantinedSegments++;
     stats.damagedPoints += lostPoints;
     const failure = await quarantine.add(last.path, "copy", times.wallMs());
-    log.error("The last segment of the journal has a damaged record; what comes before it is used", {
+    log.error("The last segment of the journal has a damaged record, only the records before it are used", {
       path: last.path,
       at_byte: goodLength,
       problem,
@@ -205,10 +204,10 @@ async function recoverLast(
 }
 
 /**
- * Cuts the last segment where it is damaged. What is known of clients from behind that place is written down before, as
- * the list at the beginning of a new segment. Never fails: the next start finds it all again.
+ * Cuts the last segment where it is damaged. Before that, it writes what is known about clients from later records as the
+ * list at the beginning of a new segment. Never throws: the next start finds the same again.
  *
- * @param first Number of the new segment's first record, which no other has had.
+ * @param first Number of the new segment's first record, which no other record has had.
  */
 export async function settleDamage(
   { segments, end, clientsToKeep, toCut }: Recovered,
@@ -229,7 +228,7 @@ export async function settleDamage(
   if (toCut) await cut(toCut, toCut.length, files, log);
 }
 
-/** Ends a file where its segment does, if that is possible: the journal knows it anyway. */
+/** Cuts a file to the length of its segment. If that fails, the journal still knows the length. */
 export async function cut(segment: Segment, length: number, files: Files, log: Logger): Promise<void> {
   try {
     await files.truncate(segment.path, length);
@@ -254,7 +253,7 @@ export async function censusBefore(
   const before = Math.max(number, segment.first);
   const { census } = await scanSegment(files, segment, { before });
   if (census !== null) return census;
-  // Its snapshot is damaged: where the next one begins, without what is in between.
+  // Its snapshot is damaged: take the beginning of the next segment, without the records in between.
   const behind = isLast ? end : await censusBefore(segments[at + 1].first, segments, end, files);
   const all = (await scanSegment(files, segment, { base: new Census() })).census;
   const passed = (await scanSegment(files, segment, { base: new Census(), before })).census;

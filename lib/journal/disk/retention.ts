@@ -1,22 +1,22 @@
-/** What a journal on disk keeps: what some output has not committed, up to the limits of size, age, space and memory. */
+/** Decides what a journal on disk keeps: what some output has not committed, within limits of size, age, space and memory. */
 import type { Core } from "./core.ts";
 import type { Entry } from "./tail.ts";
 
 const SPACE_INTERVAL_MS = 1000;
-/** A disk that takes long may have so many times the memory of one that fails. */
+/** Memory for a slow disk, as a multiple of the memory for a failing one. */
 const SLOW_FACTOR = 4;
 /**
- * While an output reads on, what it has not had yet may take so many times the memory: to read it back from disk, all of
- * its segment that comes before has to be decoded as well.
+ * Memory for batches that an active output has not read yet, as a multiple of the normal memory: to read them from disk,
+ * everything before them in their segment would have to be decoded as well.
  */
 const READ_ON_FACTOR = 2;
-/** Of the greatest age, the part that one segment may span: what is dropped is at most so much younger. */
+/** Share of the maximum age that one segment may span: dropped points are at most that much younger. */
 const AGE_PARTS = 8;
 
 export class Retention {
-  /** Nothing can be written for now, and nothing is being written. */
+  /** Writing is not possible at present. */
   stalled = false;
-  /** The file system has less room than it should. */
+  /** The file system has less free space than `minFreeBytes`. */
   lowSpace = false;
   readonly #core: Core;
   #spaceCheckedMs = -Infinity;
@@ -31,14 +31,14 @@ export class Retention {
     return segments.bytes > maxBytes || tail.unwrittenBytes > memoryBytes;
   }
 
-  /** How old the oldest record of a segment may be when it is written to, in ms. */
+  /** The maximum age of the oldest record in the segment that is being written, in ms. */
   get maxSpanMs(): number {
     return this.#core.settings.maxAgeMs / AGE_PARTS;
   }
 
   /**
-   * Deletes segments that every output has passed, but for the last one, which has the table of clients; forgets what
-   * need not be in memory.
+   * Deletes segments that every output has passed, except the last one, which has the table of clients. Forgets batches
+   * that need not be in memory.
    */
   forgetCommitted(): void {
     const { segments, tail, ledger, committed, settings: { memoryBytes } } = this.#core;
@@ -46,7 +46,7 @@ export class Retention {
       segments.remove(segments.first);
     }
     if (this.stalled) {
-      // Every output has it: it need not be written any more.
+      // Every output has it, so it need not be written.
       const end = Math.min(committed, tail.next);
       for (const { number, batch } of tail.from(tail.written)) {
         if (number >= end) break;
@@ -55,11 +55,11 @@ export class Retention {
       tail.advance(end);
     }
     for (const { batch } of tail.takeFirst(Math.min(committed, tail.written))) batch.release();
-    // A reader that is behind gets these from disk; one that has them keeps them, so they are not used again.
+    // A reader that is behind gets these from disk. One that holds them keeps them, so they are not reused.
     if (tail.writtenBytes > memoryBytes) tail.takeWritten(this.#maxWrittenBytes);
   }
 
-  /** What written batches may take of memory. */
+  /** Most memory for batches that are written. */
   get #maxWrittenBytes(): number {
     const { tail, readers, settings: { memoryBytes } } = this.#core;
     let max = memoryBytes;
@@ -69,7 +69,7 @@ export class Retention {
       const { nextNumber, committed } = reader;
       if (nextNumber > furthest) {
         furthest = nextNumber;
-        // To take these out frees nothing, as long as the output has them.
+        // Removing these frees nothing while the output holds them.
         held = tail.bytesBetween(committed, nextNumber);
       }
       if (nextNumber < tail.written && reader.isOnMemory) max = READ_ON_FACTOR * memoryBytes;
@@ -77,14 +77,14 @@ export class Retention {
     return max + held;
   }
 
-  /** Where the oldest points give way: what is in memory alone, and more than it should be. */
+  /** With `drop_oldest`: drops batches that are only in memory, above the limit. */
   limitMemory(): void {
     const { onFull, memoryBytes } = this.#core.settings;
     if (onFull !== "drop_oldest") return;
     this.giveUp(this.#core.tail.takeOldestUnwritten(this.stalled ? memoryBytes : SLOW_FACTOR * memoryBytes));
   }
 
-  /** Batches that were taken out of memory will never be written. */
+  /** These batches were removed from memory and will never be written. */
   giveUp(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
     const { readers, ledger } = this.#core;
@@ -108,7 +108,7 @@ export class Retention {
     return true;
   }
 
-  /** The limits of size and age. @param beginSegment Begins a new last segment. */
+  /** Applies the limits of size and age. @param beginSegment Begins a new last segment. */
   async limitDisk(beginSegment: () => Promise<void>): Promise<void> {
     const { segments, tail, settings: { onFull, maxBytes, maxAgeMs, times } } = this.#core;
     if (onFull === "drop_oldest") { while (segments.bytes > maxBytes && this.dropSegment()); }
@@ -116,7 +116,7 @@ export class Retention {
     const oldest = times.monotonicMs() - maxAgeMs;
     while (segments.first && segments.first.writtenMs < oldest) {
       if (!segments.second) {
-        // Without points that somebody waits for, it is only there for its table of clients.
+        // Without points that somebody waits for, only its table of clients is needed.
         if (this.#core.committed >= tail.written) return;
         await beginSegment();
       }
@@ -124,25 +124,25 @@ export class Retention {
     }
   }
 
-  /** Whether the file system has room for more; makes room where that is the policy. */
+  /** Whether the file system has enough free space. With `drop_oldest`, makes room. */
   async hasSpace(): Promise<boolean> {
     const { minFreeBytes, onFull, directory, files, times, log } = this.#core.settings;
     if (minFreeBytes === 0) return true;
     const now = times.monotonicMs();
     if (now - this.#spaceCheckedMs >= SPACE_INTERVAL_MS) {
       this.#spaceCheckedMs = now;
-      // Where the system does not say, writing will.
+      // If the system does not say, the next write will.
       const free = await files.freeBytes(directory).catch(() => Infinity);
       const before = this.lowSpace;
       this.lowSpace = free < minFreeBytes;
       if (this.lowSpace && !before) {
-        log.warn("The file system of the journal has less room than it should", {
+        log.warn("The file system of the journal has less free space than min_free", {
           directory,
           free_bytes: free,
           min_free: minFreeBytes,
         });
       } else if (before && !this.lowSpace) {
-        log.info("The file system of the journal has room again", { directory });
+        log.info("The file system of the journal has enough free space again", { directory });
       }
       if (this.lowSpace && onFull === "drop_oldest" && this.dropSegment()) return true;
     }

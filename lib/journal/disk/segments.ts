@@ -12,7 +12,7 @@ export class Segments {
   readonly #files: Files;
   readonly #log: Logger;
 
-  /** @param stats Is told how many bytes the files have. */
+  /** @param stats Gets the size of the files. */
   constructor(
     segments: readonly Segment[],
     stats: Pick<DiskJournalStats, "diskBytes">,
@@ -42,7 +42,7 @@ export class Segments {
     return this.#list.at(-1);
   }
 
-  /** The segment where that record is or, if it is lost, the next one or the last one; and the segment behind. */
+  /** The segment of a record or, if it is lost, the next or the last segment; and the segment after it. */
   find(number: number): { segment: Segment; next: Segment | undefined } | undefined {
     const list = this.#list;
     if (list.length === 0) return undefined;
@@ -51,7 +51,7 @@ export class Segments {
     return { segment: list[at], next: list[at + 1] };
   }
 
-  /** The segment behind the first one. */
+  /** The second segment. */
   get second(): Segment | undefined {
     return this.#list[1];
   }
@@ -60,7 +60,7 @@ export class Segments {
     return this.#list.includes(segment);
   }
 
-  /** Puts a segment at the end. One without records that begins with the same number has been replaced by it. */
+  /** Appends a segment. It replaces one without records that begins with the same number. */
   add(segment: Segment): void {
     const last = this.#list.at(-1);
     if (last?.first === segment.first) {
@@ -71,13 +71,13 @@ export class Segments {
     this.#stats.diskBytes += segment.fileBytes;
   }
 
-  /** The file has another length. */
+  /** Sets the length of the file. */
   resize(segment: Segment, fileBytes: number): void {
     if (this.has(segment)) this.#stats.diskBytes += fileBytes - segment.fileBytes;
     segment.fileBytes = fileBytes;
   }
 
-  /** Takes a segment out, and deletes its file. */
+  /** Removes a segment and deletes its file. */
   remove(segment: Segment): void {
     this.#list.splice(this.#list.indexOf(segment), 1);
     this.#stats.diskBytes -= segment.fileBytes;
@@ -92,7 +92,7 @@ export class Segments {
     }
   }
 
-  /** Every client where a segment begins, or `null` where that cannot be read. */
+  /** Every client at the beginning of a segment, or `null` if that is not readable. */
   censusAt(segment: Segment): Census | null {
     try {
       const payload = readSnapshotPayload(this.#files, segment.path);

@@ -1,4 +1,4 @@
-/** The end of a journal on disk: the last batches, which are in memory, written or not. */
+/** The tail of a journal on disk: the last batches, which are in memory, written or not. */
 import type { Batch } from "../../points/measurement.ts";
 
 /** A batch in the journal. */
@@ -7,7 +7,7 @@ export interface Entry {
   readonly batch: Batch;
 }
 
-/** What a batch takes beside its points, in bytes. */
+/** Memory of a batch without its points, in bytes. */
 const BATCH_BYTES = 256;
 
 function costOf({ batch }: Entry): number {
@@ -17,14 +17,14 @@ function costOf({ batch }: Entry): number {
 export class Tail {
   /** Number of the next batch. */
   next: number;
-  /** Number of the first batch that may still be written: those before it are on disk, or never will be. */
+  /** Number of the first batch that may still be written: earlier ones are on disk, or never will be. */
   written: number;
-  /** Number behind those that are being written at this moment. */
+  /** One more than the last number that is being written. */
   inFlight: number;
-  /** Bytes of memory, by estimate: of all batches, and of those that are not written. */
+  /** Estimated memory in bytes: of all batches, and of those that are not written. */
   bytes = 0;
   unwrittenBytes = 0;
-  /** In the order of their numbers; there are gaps where some were taken out. */
+  /** Ordered by number; removed batches leave gaps. */
   readonly #entries: Entry[] = [];
 
   constructor(first: number) {
@@ -47,7 +47,7 @@ export class Tail {
     this.unwrittenBytes += costOf(entry);
   }
 
-  /** The batch with that number or the next one there is, if nothing before it is on disk only. */
+  /** The batch with that number or the next one, if no batch between is only on disk. */
   at(number: number): Entry | undefined {
     const first = this.#entries[0];
     if (!first || number < first.number && number < this.written) return undefined;
@@ -59,7 +59,7 @@ export class Tail {
     return this.#entries.slice(this.#indexOf(number));
   }
 
-  /** All before `number` is on disk, or never will be. */
+  /** All batches before `number` are on disk, or never will be. */
   advance(number: number): void {
     if (number <= this.written) return;
     const end = this.#indexOf(number);
@@ -67,12 +67,12 @@ export class Tail {
     this.written = number;
   }
 
-  /** Takes the first batches out: those before `number`. */
+  /** Removes the batches before `number`. */
   takeFirst(number: number): Entry[] {
     return this.#take(0, this.#indexOf(number));
   }
 
-  /** Takes the oldest batches out that nobody is writing, but not the last one, until the rest is below a limit. */
+  /** Removes the oldest batches that are not being written, except the last one, until the rest is below a limit. */
   takeOldestUnwritten(maxBytes: number): Entry[] {
     const from = this.#indexOf(Math.max(this.written, this.inFlight));
     let end = from;
@@ -81,13 +81,13 @@ export class Tail {
     return this.#take(from, end);
   }
 
-  /** Takes out a single batch. */
+  /** Removes one batch. */
   takeOut(number: number): Entry | undefined {
     const index = this.#indexOf(number);
     if (this.#entries[index]?.number === number) return this.#take(index, index + 1)[0];
   }
 
-  /** Takes the oldest written batches out until those that are left are below a limit. */
+  /** Removes the oldest written batches until the rest is below a limit. */
   takeWritten(maxBytes: number): Entry[] {
     let end = 0;
     let left = this.writtenBytes;
@@ -115,16 +115,16 @@ export class Tail {
       this.bytes -= costOf(entry);
       if (entry.number >= this.written) this.unwrittenBytes -= costOf(entry);
     }
-    // Gaps at the place where writing goes on are passed.
+    // Skip gaps at the place where writing continues.
     if (taken[0].number === this.written) this.written = taken.at(-1)!.number + 1;
     return taken;
   }
 
-  /** Where the batch with that number, or the next one, stands. */
+  /** The index of the batch with that number, or of the next one. */
   #indexOf(number: number): number {
     const entries = this.#entries;
     if (entries.length === 0 || number <= entries[0].number) return 0;
-    // Without gaps it stands at its distance; behind gaps, before that.
+    // Without gaps the index is the distance; gaps make it smaller.
     let at = Math.min(number - entries[0].number, entries.length);
     while (at > 0 && entries[at - 1].number >= number) at--;
     return at;

@@ -1,6 +1,6 @@
 /**
- * Writes what is appended: all that has come together becomes one group of records, is written and synced once, and
- * counts as durable then. What cannot be written stays in memory and is tried again.
+ * Writes appended batches: those that came together become one group of records, which is written and synced once, and is
+ * durable then. Batches that cannot be written stay in memory and are retried.
  */
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
@@ -11,34 +11,33 @@ import type { Segment } from "./format/segment.ts";
 import { SegmentWriter } from "./format/segment_writer.ts";
 
 const SPACE_INTERVAL_MS = 1000;
-/** While one group is written, the next comes in, and outputs that wait for the disk take the one before from memory. */
+/** While one group is written, the next one arrives, and outputs that wait for the disk read the previous one from memory. */
 const GROUPS_IN_MEMORY = 4;
-/** So much is worth a sync of its own where nothing has come behind it for so long: its senders may wait for that. */
+/** This many bytes get a sync of their own after this quiet time: their senders may wait for it. */
 const BULK_BYTES = 64 * 1024;
 const QUIET_MS = 5;
-/** How often the age of what is kept is looked at while nothing comes. */
+/** Interval of checks for old segments while nothing comes, in ms. */
 const AGE_INTERVAL_MS = 60_000;
-/** The same when the journal has just been opened, and its outputs are about to read. */
+/** The same right after the journal was opened, when its outputs begin to read, in ms. */
 const FIRST_AGE_MS = 100;
-/** A segment has so many times more data than table of clients and definitions of series, however small it should be. */
+/** The least ratio of data to the table of clients and definitions of series in a segment, however small segments are. */
 const MIN_DATA_RATIO = 2;
 
 export class Writer {
-  /** Resolves when the journal is closed, and what can be written is. */
+  /** Resolves when the journal is closed and everything possible is written. */
   readonly finished: Promise<void>;
   /**
-   * Since when it has been tried to write what is there, without success and with room on the disk, in
-   * `performance.now()` ms.
+   * Since when writing has failed although the disk has room, in `performance.now()` ms.
    */
   tryingSince: number | undefined;
   readonly #core: Core;
   readonly #retention: Retention;
-  /** Producers may go on, if there is room. */
+  /** Called when producers may continue, if there is room. */
   readonly #onRoom: () => void;
   #active: SegmentWriter | null = null;
   #writing: Promise<void> | null = null;
   readonly #wakeup = new Wakeup();
-  /** Whether what the writer waits for has come. */
+  /** Whether the writer may stop waiting. */
   #isOver: () => boolean = () => true;
   readonly #complaint: Complaint;
   #idleMs = FIRST_AGE_MS;
@@ -51,12 +50,12 @@ export class Writer {
     this.finished = this.#run();
   }
 
-  /** Something was appended, or the journal ends. */
+  /** A batch was appended, or the journal ends. */
   wake(): void {
     if (this.#wakeup.isAwaited && this.#isOver()) this.#wakeup.wake();
   }
 
-  /** Lets the segment go, if it is the one that is written to: the next record begins another one. */
+  /** Ends the segment if it is the current one: the next record begins another one. */
   async seal(segment: Segment): Promise<void> {
     while (this.#writing && this.#active?.segment === segment) await this.#writing;
     if (this.#active?.segment === segment) this.#seal();
@@ -103,7 +102,7 @@ export class Writer {
     await this.#retention.limitDisk(() => this.#begin()).catch((error) => this.#onError(error));
   }
 
-  /** Waits for more, so that it is synced together. */
+  /** Waits for more batches to sync together. */
   async #gather(): Promise<void> {
     const { tail, settings: { sync, memoryBytes } } = this.#core;
     if (sync === "always") return;
@@ -119,7 +118,7 @@ export class Writer {
     }
   }
 
-  /** Waits for so long, or until something is appended and the condition is true. */
+  /** Waits for `ms`, or until something is appended and the condition holds. */
   #sleep(ms: number, isOver: () => boolean): Promise<void> {
     if (isOver()) return Promise.resolve();
     this.#isOver = isOver;
@@ -129,7 +128,7 @@ export class Writer {
   async #writeGroup(): Promise<void> {
     const { tail, ledger, segments, settings: { segmentBytes, maxBytes, times } } = this.#core;
     const entries = tail.from(tail.written);
-    // From here on nobody takes them out.
+    // From here on nobody removes them.
     tail.inFlight = entries.at(-1)!.number + 1;
     try {
       const dataBytes = ({ startBytes, dictionaryBytes }: SegmentWriter) =>
@@ -162,7 +161,7 @@ export class Writer {
     this.#core.onWritten();
   }
 
-  /** Begins the segment of the record with that number. */
+  /** Begins a segment with the record of that number. */
   async #begin(first = this.#core.tail.written): Promise<void> {
     const { ledger, segments, settings: { files, directory, times } } = this.#core;
     this.#seal();
@@ -176,12 +175,12 @@ export class Writer {
     this.#active = null;
   }
 
-  /** A batch that cannot be encoded has no record, and the encoder began anew: outputs that have it not, never get it. */
+  /** A batch that cannot be encoded gets no record, and the encoder has restarted: outputs without the batch never get it. */
   #reject(number: number, error: RangeError): void {
     const { tail, stats, settings: { log } } = this.#core;
     const entry = tail.takeOut(number)!;
     stats.rejectedPoints += entry.batch.length;
-    log.error("A batch cannot be kept in the journal, and is given up", {
+    log.error("Cannot write a batch to the journal, its points are lost", {
       points: entry.batch.length,
       error: error.message,
     });
@@ -201,19 +200,19 @@ export class Writer {
     const { segments, settings: { log, directory, onFull } } = this.#core;
     const active = this.#active;
     this.#seal();
-    // Without records it is of no use, unless it is the only one that has the table of clients.
+    // Without records the segment is useless, unless it has the only table of clients.
     if (active && active.next === active.segment.first && segments.length > 1) {
       segments.remove(active.segment);
     }
     if (isOutOfRoom(error)) {
-      // A process that is started anew has no more room, and has lost what is in memory.
+      // A restart would not make room, and would lose what is in memory.
       this.tryingSince = undefined;
-      // Room may be made by what is oldest.
+      // Make room by dropping the oldest segment.
       if (onFull === "drop_oldest") this.#retention.dropSegment();
     }
     this.#stall();
     this.#complaint.add(() => {
-      log.error("Cannot write the journal, points stay in memory until it can", {
+      log.error("Cannot write the journal, points stay in memory until it is writable again", {
         directory,
         error: messageOf(error),
       });
@@ -221,7 +220,7 @@ export class Writer {
   }
 
   #onSuccess(): void {
-    this.#complaint.end(() => this.#core.settings.log.info("The journal can be written again"));
+    this.#complaint.end(() => this.#core.settings.log.info("The journal is writable again"));
     this.#retention.limitMemory();
     this.#onRoom();
   }

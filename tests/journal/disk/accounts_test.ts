@@ -123,7 +123,7 @@ function eachNumberOnce(world: World, output: string): number[] {
 const SESSIONS = 5;
 const runs = (normal: number) => Array.from({ length: cases(normal) }, (_, seed) => seed);
 
-Deno.test("over restarts, what is kept, stored and dropped of each client is what was received, for each output", async () => {
+Deno.test("across restarts, kept, stored and dropped points of each client add up to the received ones, for each output", async () => {
   for (const seed of runs(12)) {
     await using dir = new TempDir();
     const chance = new Chance(seed);
@@ -212,7 +212,7 @@ Deno.test("the journal in memory keeps the same accounts", async () => {
   }
 });
 
-Deno.test("damage costs each client what it had there, counted for each output that had not got it", async () => {
+Deno.test("damage costs each client its points there, counted for each output that had not read them", async () => {
   for (const seed of runs(25)) {
     await using dir = new TempDir();
     const chance = new Chance(seed);

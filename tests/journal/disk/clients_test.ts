@@ -35,7 +35,7 @@ const tableOf = (clients: ClientTable) =>
     }).sort(),
   );
 
-Deno.test("numbers belong to an instance, whatever its name is, over any number of starts", async () => {
+Deno.test("numbers belong to an instance, whatever its name, across any number of starts", async () => {
   await using dir = new TempDir();
   const instance = instanceOf("one");
   {
@@ -63,7 +63,7 @@ Deno.test("numbers belong to an instance, whatever its name is, over any number 
   assert.equal(journal.clients.get("three", instance).durable, 9);
 });
 
-Deno.test("the table of clients outlives everything that is committed, over any number of starts", async () => {
+Deno.test("the table of clients outlives all committed points, across any number of starts", async () => {
   await using dir = new TempDir();
   {
     await using journal = await open(dir.path, { segmentBytes: 200 });
@@ -127,7 +127,7 @@ Deno.test("a batch without points keeps its number, and reaches every output", a
   assert.equal(one.kept("a"), 0);
 });
 
-Deno.test("an output that remembers gets what came from clients when it is on disk, the others at once", async () => {
+Deno.test("an output that remembers gets batches of clients when they are on disk, other outputs at once", async () => {
   await using dir = new TempDir();
   await using journal = await open(dir.path, { sync: 100 });
   const [any, durable] = [journal.reader("any"), journal.reader("durable", { onlyDurable: true })];
@@ -149,7 +149,7 @@ Deno.test("an output that remembers gets what came from clients when it is on di
   assert.equal(await durable.wait(10_000), "ended");
 });
 
-Deno.test("what is synced is durable for its clients, who are told", async () => {
+Deno.test("synced batches are durable for their clients, which are told", async () => {
   await using dir = new TempDir();
   await using journal = await open(dir.path, { sync: 1 });
   journal.reader("a");
@@ -165,7 +165,7 @@ Deno.test("what is synced is durable for its clients, who are told", async () =>
   }
 });
 
-Deno.test("clients are forgotten after 30 days without contact, unless points of theirs are waiting", async () => {
+Deno.test("clients are forgotten after 30 days without contact, unless their points are waiting", async () => {
   await using dir = new TempDir();
   const wall = new Wall();
   const options = { times: wall.times, segmentBytes: 100 };
@@ -214,7 +214,7 @@ Deno.test("clients are forgotten after 30 days without contact, unless points of
   for (const client of journal.clients) assert.ok(client.lastContactMs <= wall.ms);
 });
 
-Deno.test("of too many clients, those longest without contact are forgotten, and who is only a name first", async () => {
+Deno.test("of too many clients, those longest without contact are forgotten, and those without points first", async () => {
   await using dir = new TempDir();
   const wall = new Wall();
   const options = { times: wall.times, segmentBytes: 100, maxClients: 5 };
@@ -248,7 +248,7 @@ Deno.test("of too many clients, those longest without contact are forgotten, and
   assert.ok(names.includes("f-49") && names.includes("f-48") && names.length <= 8, `${names}`);
 });
 
-Deno.test("20,000 clients are written with each segment, and read at the start, in a moment", async () => {
+Deno.test("20,000 clients are written with each segment and read at the start, quickly", async () => {
   await using dir = new TempDir();
   {
     await using journal = await open(dir.path, { segmentBytes: 100 });
@@ -263,7 +263,7 @@ Deno.test("20,000 clients are written with each segment, and read at the start, 
   assert.equal(journal.clients.get("client-19999", instanceOf("client-19999")).durable, 20_000);
 });
 
-Deno.test("what is damaged, but was with every output, its clients need not send again", async () => {
+Deno.test("clients need not send damaged batches again that every output already had", async () => {
   for (const committed of [4, 8]) {
     await using dir = new TempDir();
     {

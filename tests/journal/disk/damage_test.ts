@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { copyOf, drain, fill, open, range, segmentsOf, withDirectory } from "../../kit/journal.ts";
 
-Deno.test("cut at any byte of its last records, the journal has every record before, and goes on", () =>
+Deno.test("a journal that is cut at any byte of its last records has every earlier record, and continues", () =>
   withDirectory(async (root) => {
     const whole = `${root}/whole`;
     {
@@ -29,7 +29,7 @@ Deno.test("cut at any byte of its last records, the journal has every record bef
     assert.equal(before, 12);
   }));
 
-Deno.test("copied while it runs, the journal has all that was durable", () =>
+Deno.test("a copy of a running journal has all durable batches", () =>
   withDirectory(async (root) => {
     await using journal = await open(`${root}/live`, { segmentBytes: 2000 });
     journal.reader("a");
@@ -65,7 +65,7 @@ function placeOf(
   }
 }
 
-Deno.test("a flipped byte anywhere costs what comes behind it in its segment, which is counted and set aside", () =>
+Deno.test("a flipped byte costs the later records of its segment, which are counted and copied to quarantine", () =>
   withDirectory(async (root) => {
     const whole = `${root}/whole`;
     {
@@ -115,7 +115,7 @@ Deno.test("a flipped byte anywhere costs what comes behind it in its segment, wh
     }
   }));
 
-Deno.test("a missing segment is a gap, unknown files are left alone, a damaged cursor starts over", () =>
+Deno.test("a missing segment is a gap, unknown files stay, a damaged cursor starts from the beginning", () =>
   withDirectory(async (directory) => {
     {
       await using journal = await open(directory, { segmentBytes: 70 });

@@ -17,7 +17,7 @@ import {
 import { numbered } from "../../kit/points.ts";
 import { pause } from "../../kit/waiting.ts";
 
-Deno.test("a restart resumes each cursor where it was", () =>
+Deno.test("a restart resumes each cursor at its position", () =>
   withDirectory(async (directory) => {
     {
       await using journal = await open(directory);
@@ -38,7 +38,7 @@ Deno.test("a restart resumes each cursor where it was", () =>
     assert.equal(journal.stats.damagedPoints + journal.stats.droppedPoints, 0);
   }));
 
-Deno.test("what was read and not committed comes again; a reader may begin where its output says", () =>
+Deno.test("uncommitted batches come again; a reader can begin where its output says", () =>
   withDirectory(async (directory) => {
     {
       await using journal = await open(directory);
@@ -54,7 +54,7 @@ Deno.test("what was read and not committed comes again; a reader may begin where
     assert.deepEqual(await drain(own), range(4, 6));
   }));
 
-Deno.test("a number never stands for two batches, even if the first one never came to disk", () =>
+Deno.test("a number never stands for two batches, even if the first one was never written", () =>
   withDirectory(async (root) => {
     await using journal = await open(`${root}/live`, { sync: 60_000 });
     const reader = journal.reader("a");
@@ -83,7 +83,7 @@ Deno.test("a number never stands for two batches, even if the first one never ca
     }
   }));
 
-Deno.test("the id is that of the directory on its host; a copy on another host has its own, and says so", () =>
+Deno.test("the id belongs to the directory on its host; a copy on another host gets its own, which is logged", () =>
   withDirectory(async (root) => {
     const lines: string[] = [];
     const options = { log: createLogger("journal", { write: (line) => lines.push(line) }), host: "one" };
@@ -102,7 +102,7 @@ Deno.test("the id is that of the directory on its host; a copy on another host h
     assert.equal(lines.length, 1);
     await Deno.writeTextFile(`${root}/b/journal.id`, "garbage");
     await opened(`${root}/b`, "two");
-    assert.match(lines[1], /WARN .*cannot be read.*new one/);
+    assert.match(lines[1], /WARN .*Cannot read the id.*new one/);
     await opened(`${root}/b`, "two");
     assert.equal(lines.length, 2);
     const [a, again, b, bAgain, c, cAgain] = ids;
@@ -118,7 +118,7 @@ for (
     ["beyond everything", 5_000_000_000, 9],
   ] as const
 ) {
-  Deno.test(`an output resumes after a position ${name}; what is passed over counts as stored`, () =>
+  Deno.test(`an output resumes after a position ${name}; skipped batches count as stored`, () =>
     withDirectory(async (directory) => {
       for (const [first, count] of [[0, 6], [6, 3]]) {
         await using journal = await open(directory, { segmentBytes: 200 });
@@ -140,7 +140,7 @@ for (
     }));
 }
 
-Deno.test("100,000 points in small segments, two readers at different paces, segments deleted behind both", () =>
+Deno.test("two readers at different paces get 100,000 points from small segments, which are deleted behind both", () =>
   withDirectory(async (directory) => {
     await using journal = await open(directory, { segmentBytes: 4096, memoryBytes: 32_000, sync: 1 });
     const [fast, slow] = [journal.reader("fast"), journal.reader("slow")];
@@ -159,7 +159,7 @@ Deno.test("100,000 points in small segments, two readers at different paces, seg
     assert.ok(journal.stats.diskBytes < 8192);
   }));
 
-Deno.test("drop_oldest: a reader that is behind loses the oldest, each point counted", () =>
+Deno.test("drop_oldest: a reader that is behind loses the oldest points, each of them counted", () =>
   withDirectory(async (directory) => {
     let told = 0;
     const options: Partial<DiskJournalOptions> = {
@@ -184,7 +184,7 @@ Deno.test("drop_oldest: a reader that is behind loses the oldest, each point cou
     assert.equal(told, slow.droppedPoints);
   }));
 
-Deno.test("block: who appends waits until there is room again, or until unblock", () =>
+Deno.test("block: a producer waits until there is room again, or until unblock", () =>
   withDirectory(async (directory) => {
     await using journal = await open(directory, { maxBytes: 8000, memoryBytes: 6400 });
     const reader = journal.reader("a");
@@ -201,7 +201,7 @@ Deno.test("block: who appends waits until there is room again, or until unblock"
     assert.equal(journal.stats.droppedPoints, 0);
   }));
 
-Deno.test("the end: readers get what is kept and then the end, producers an error", () =>
+Deno.test("the end: readers get the rest and then the end, producers get an error", () =>
   withDirectory(async (directory) => {
     await using journal = await open(directory, { sync: 60_000 });
     const reader = journal.reader("a");
@@ -213,7 +213,7 @@ Deno.test("the end: readers get what is kept and then the end, producers an erro
     assert.throws(() => journal.append(numbered(1)), /ended/);
   }));
 
-Deno.test("closing writes what waits for its interval", () =>
+Deno.test("closing writes batches that wait for the sync interval", () =>
   withDirectory(async (directory) => {
     const journal = await open(directory, { sync: 60_000 });
     journal.append(numbered(5));
@@ -223,7 +223,7 @@ Deno.test("closing writes what waits for its interval", () =>
     assert.deepEqual(await drain(again.reader("a")), range(0, 5));
   }));
 
-Deno.test("a second process is told which directory, and what to do", () =>
+Deno.test("a second process gets an error with the directory and what to do", () =>
   withDirectory(async (directory) => {
     {
       await using _first = await open(directory);
@@ -238,7 +238,7 @@ Deno.test("a second process is told which directory, and what to do", () =>
     await using _again = await open(directory);
   }));
 
-Deno.test("catch_up_rate limits what is read from disk, and nothing else", () =>
+Deno.test("catch_up_rate limits reading from disk and nothing else", () =>
   withDirectory(async (directory) => {
     {
       await using journal = await open(directory);
@@ -276,7 +276,7 @@ Deno.test("catch_up_rate limits what is read from disk, and nothing else", () =>
     assert.ok(performance.now() - caughtUp < 2.5 * bytes / rate * 1000, "from memory there is no limit");
   }));
 
-Deno.test("outputs that read on are not left behind by a network input, one that is stuck is", () =>
+Deno.test("a network input waits for active outputs, and not for one that is stuck", () =>
   withDirectory(async (directory) => {
     await using journal = await open(directory, { memoryBytes: 400_000, sync: 5 });
     const [live, stuck] = [journal.reader("live"), journal.reader("stuck")];
@@ -301,7 +301,7 @@ Deno.test("outputs that read on are not left behind by a network input, one that
     assert.equal(stuck.pendingPoints, 300_000);
   }));
 
-Deno.test("what has just come to disk is not read back from there, if it is not far more than the memory", () =>
+Deno.test("batches that were just written are not read from disk, unless they far exceed the memory", () =>
   withDirectory(async (directory) => {
     const memoryBytes = 400_000;
     await using journal = await open(directory, { memoryBytes, sync: 20, onFull: "drop_oldest" });
@@ -322,7 +322,7 @@ Deno.test("what has just come to disk is not read back from there, if it is not 
     reader.commit(sent.length);
   }));
 
-Deno.test("an output that has stopped reading gets no more of the memory, and reads the rest from disk", () =>
+Deno.test("an output that stopped reading gets no more memory, and reads the rest from disk", () =>
   withDirectory(async (directory) => {
     const memoryBytes = 400_000;
     await using journal = await open(directory, { memoryBytes, sync: 5, onFull: "drop_oldest" });
@@ -344,7 +344,7 @@ Deno.test("an output that has stopped reading gets no more of the memory, and re
     assert.ok(same > 0.5 * sent.length && same < 0.8 * sent.length, `${same} of ${sent.length} from memory`);
   }));
 
-Deno.test("a few points wait for others as long as sync says, many do not", () =>
+Deno.test("a few points wait for others for the sync time, many do not", () =>
   withDirectory(async (directory) => {
     await using journal = await open(directory, { sync: 2000 });
     const timed = async (batch: Batch) => {

@@ -10,7 +10,7 @@ import { EACCES, EIO, FaultyFiles, HandTimes, keptLog, systemError } from "./fau
 
 for (const call of ["open", "write", "sync", "rename"]) {
   for (const code of ["EIO", "EACCES"]) {
-    Deno.test(`${code} in ${call} costs nothing: what comes is kept in memory, and written when that works again`, () =>
+    Deno.test(`${code} in ${call} costs nothing: batches stay in memory, and are written when that works again`, () =>
       withDirectory(async (directory) => {
         const files = new FaultyFiles();
         const { lines, log } = keptLog();
@@ -28,7 +28,7 @@ for (const call of ["open", "write", "sync", "rename"]) {
           assert.equal(lines.filter((line) => /Cannot write the journal/.test(line)).length, 1);
           files.fault = () => undefined;
           await synced(journal);
-          await until(() => lines.some((line) => /can be written again/.test(line)));
+          await until(() => lines.some((line) => /is writable again/.test(line)));
         }
         await using journal = await open(directory, options);
         assert.deepEqual(await drain(journal.reader("a")), range(200, 600));
@@ -38,7 +38,7 @@ for (const call of ["open", "write", "sync", "rename"]) {
   }
 }
 
-Deno.test("a group of which only a part could be written is taken back", () =>
+Deno.test("a partly written group is taken back", () =>
   withDirectory(async (directory) => {
     const files = new FaultyFiles();
     {
@@ -55,7 +55,7 @@ Deno.test("a group of which only a part could be written is taken back", () =>
     assert.deepEqual(await drain(journal.reader("a")), range(0, 6));
   }));
 
-Deno.test("a directory that cannot be used is said to be so, with what to do", () =>
+Deno.test("an unusable directory is an error that says what to do", () =>
   withDirectory(async (directory) => {
     for (const call of ["makeDirectory", "list"]) {
       const files = new FaultyFiles();
@@ -71,7 +71,7 @@ Deno.test("a directory that cannot be used is said to be so, with what to do", (
   }));
 
 for (const call of ["readStart", "read", "stat"]) {
-  Deno.test(`a segment whose ${call} fails when the journal is opened is set aside, and the rest is used`, () =>
+  Deno.test(`a segment whose ${call} fails at the start is moved to quarantine, and the rest is used`, () =>
     withDirectory(async (directory) => {
       {
         await using journal = await open(directory, { segmentBytes: 100 });
@@ -86,13 +86,13 @@ for (const call of ["readStart", "read", "stat"]) {
       const numbers = await drain(journal.reader("a"));
       assert.ok(numbers.length > 5 && numbers.length < 20);
       assert.deepEqual(numbers, range(0, numbers.length));
-      assert.match(lines.join(""), /ERROR .*set aside.*error 5/);
+      assert.match(lines.join(""), /ERROR .*moved to quarantine.*error 5/);
       assert.equal(journal.stats.quarantinedSegments, 1);
       await fill(journal, 3, 100);
     }));
 }
 
-Deno.test("a segment that cannot be read for a moment is read later; one that never can be is lost and counted", () =>
+Deno.test("a segment that is unreadable for a moment is read later; one that stays unreadable is lost and counted", () =>
   withDirectory(async (directory) => {
     {
       await using journal = await open(directory, { segmentBytes: 100 });
@@ -119,7 +119,7 @@ Deno.test("a segment that cannot be read for a moment is read later; one that ne
     assert.match(lines.join(""), /Cannot read a segment.*error 5/);
   }));
 
-Deno.test("damage to the segment that is being written: what is behind is lost and counted, and writing goes on", () =>
+Deno.test("damage to the segment that is being written costs later records, which are counted, and writing continues", () =>
   withDirectory(async (directory) => {
     const journal = await open(directory, { memoryBytes: 2000 });
     const reader = journal.reader("a");
@@ -155,7 +155,7 @@ Deno.test("damage to the segment that is being written: what is behind is lost a
     assert.deepEqual(await drain(again.reader("a")), range(1000, 1005));
   }));
 
-Deno.test("a copy to quarantine that fails is no reason to stop; the damaged file is left as it is", () =>
+Deno.test("a failed copy to quarantine does not stop the journal; the damaged file stays as it is", () =>
   withDirectory(async (directory) => {
     {
       await using journal = await open(directory, { segmentBytes: 100 });
@@ -190,7 +190,7 @@ Deno.test("a copy to quarantine that fails is no reason to stop; the damaged fil
     assert.equal(numbers.at(-1), 100);
   }));
 
-Deno.test("the quarantine is bounded: the oldest files are deleted, and named", () =>
+Deno.test("the quarantine is bounded: the oldest files are deleted and logged", () =>
   withDirectory(async (directory) => {
     const { lines, log } = keptLog();
     const times = new HandTimes();
@@ -210,7 +210,7 @@ Deno.test("the quarantine is bounded: the oldest files are deleted, and named", 
     assert.match(deleted[0], /0{20}\.segment bytes=1000/);
   }));
 
-Deno.test("max_age: what was written longer ago is dropped and counted, whatever the wall clock does meanwhile", () =>
+Deno.test("max_age: older points are dropped and counted, whatever the wall clock does", () =>
   withDirectory(async (directory) => {
     const HOUR = 3_600_000;
     const times = new HandTimes();
@@ -260,7 +260,7 @@ Deno.test("max_age: what was written longer ago is dropped and counted, whatever
     assert.deepEqual(await drain(again.reader("b")), [12, 13]);
   }));
 
-Deno.test("under a new id nothing is kept that an output was said to have under the old one, even after a crash", () =>
+Deno.test("a new id keeps nothing that an output had under the old one, even after a crash", () =>
   withDirectory(async (root) => {
     const directory = `${root}/journal`;
     {
@@ -280,7 +280,7 @@ Deno.test("under a new id nothing is kept that an output was said to have under 
     assert.deepEqual(await drain(next.reader("a")), []);
   }));
 
-Deno.test("what should be written and cannot is a stall from the first try on, until it is written", () =>
+Deno.test("a failing write is a stall from the first try until it succeeds", () =>
   withDirectory(async (root) => {
     const directory = `${root}/journal`;
     await using journal = await open(directory, { retryMs: 10, segmentBytes: 64 });
@@ -299,7 +299,7 @@ Deno.test("what should be written and cannot is a stall from the first try on, u
     assert.equal(journal.stalledSince, undefined);
   }));
 
-Deno.test("an output that waits although there is something to read is stalled, whatever kept it from being woken", () =>
+Deno.test("an output that waits although there is something to read is stalled, whatever the cause", () =>
   withDirectory(async (directory) => {
     await using journal = await open(directory);
     const reader = journal.reader("a");

@@ -7,7 +7,7 @@ import { pause, settled, until } from "../../kit/waiting.ts";
 import { HandTimes, keptLog, withDisk } from "./faults.ts";
 
 for (const onFull of ["block", "drop_oldest"] as const) {
-  Deno.test(`min_free, ${onFull}: nothing is written below it, what outputs take from memory need not be`, () =>
+  Deno.test(`min_free, ${onFull}: nothing is written below it, and outputs still read from memory`, () =>
     withDisk(async (directory) => {
       const ballast = `${directory}/ballast`;
       const { lines, log } = keptLog();
@@ -32,7 +32,7 @@ for (const onFull of ["block", "drop_oldest"] as const) {
       const producing = (async () => {
         for (; appended < 60; appended++) await journal.append(numbered(100, 100 * appended));
       })();
-      await until(() => lines.some((line) => /less room than it should/.test(line)));
+      await until(() => lines.some((line) => /less free space than min_free/.test(line)));
       await pause(50);
       assert.equal(journal.stats.diskBytes, before, "nothing is written");
       assert.ok(onFull === "drop_oldest" || appended < 60, "the others wait");
@@ -43,7 +43,7 @@ for (const onFull of ["block", "drop_oldest"] as const) {
       times.pass(2000);
       await producing;
       await fill(journal, 1, 6000, 100);
-      assert.match(lines.join(""), /has room again/);
+      assert.match(lines.join(""), /has enough free space again/);
       for (const reader of [fast, slow]) {
         await drain(reader);
         const { stored, dropped } = journal.clients.local.account(reader === fast ? "fast" : "slow");
@@ -55,7 +55,7 @@ for (const onFull of ["block", "drop_oldest"] as const) {
     }));
 }
 
-Deno.test("while the disk is full, outputs that keep up get everything, and nobody waits", () =>
+Deno.test("while the disk is full, outputs that keep up get everything and nobody waits", () =>
   withDisk(async (directory) => {
     await Deno.writeFile(`${directory}/ballast`, new Uint8Array(240 * 1024));
     const options = { memoryBytes: 64_000, segmentBytes: 20_000, retryMs: 5 };
@@ -79,7 +79,7 @@ Deno.test("while the disk is full, outputs that keep up get everything, and nobo
     for (const output of ["a", "b"]) assert.equal(journal.clients.local.account(output).stored, 40_000);
   }));
 
-Deno.test("a journal that fills its disk goes on with the room that an output makes which waits for it", () =>
+Deno.test("a journal that fills its disk continues with the room that a waiting output makes", () =>
   withDisk(async (directory) => {
     const options = { memoryBytes: 64_000, segmentBytes: 20_000, retryMs: 5 };
     await using journal = await open(directory, options);
@@ -111,7 +111,7 @@ Deno.test("a journal that fills its disk goes on with the room that an output ma
   }));
 
 for (const onFull of ["block", "drop_oldest"] as const) {
-  Deno.test(`a full disk, then a free one, ${onFull}: nothing is lost but what is counted`, () =>
+  Deno.test(`a full disk, then a free one, ${onFull}: every lost point is counted`, () =>
     withDisk(async (directory) => {
       const ballast = `${directory}/ballast`;
       await Deno.writeFile(ballast, new Uint8Array(200 * 1024));
@@ -144,7 +144,7 @@ for (const onFull of ["block", "drop_oldest"] as const) {
     }));
 }
 
-Deno.test("starts on a full disk have numbers of their own, and cursors are saved there", () =>
+Deno.test("each start on a full disk has its own numbers, and saves its cursors", () =>
   withDisk(async (directory) => {
     {
       await using journal = await open(directory);

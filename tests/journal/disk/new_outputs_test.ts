@@ -14,7 +14,7 @@ async function tenPoints(directory: string): Promise<void> {
   await drain(reader, 5);
 }
 
-Deno.test("a new output beside an old one begins with the next point, and the log says so", async () => {
+Deno.test("a new output beside an old one begins with the next point, which is logged", async () => {
   await using dir = new TempDir();
   await tenPoints(dir.path);
   const logs = new LogLines();
@@ -30,7 +30,7 @@ Deno.test("a new output beside an old one begins with the next point, and the lo
   );
 });
 
-Deno.test("with new_outputs = oldest a new output gets all that is kept, and the log says so", async () => {
+Deno.test("with new_outputs = oldest a new output gets all points in the journal, which is logged", async () => {
   await using dir = new TempDir();
   await tenPoints(dir.path);
   const logs = new LogLines();
@@ -39,7 +39,7 @@ Deno.test("with new_outputs = oldest a new output gets all that is kept, and the
   assert.equal(logs.matching(/A new output begins with the oldest point.* output=b points=10/).length, 1);
 });
 
-Deno.test("an output in place of the only one takes over what that had not taken", async () => {
+Deno.test("an output that replaces the only one takes over what that had not taken", async () => {
   await using dir = new TempDir();
   await tenPoints(dir.path);
   const logs = new LogLines();
@@ -48,7 +48,7 @@ Deno.test("an output in place of the only one takes over what that had not taken
   assert.equal(logs.matching(/takes over the points of .* output=b before=a points=5/).length, 1);
 });
 
-Deno.test("a new output that has taken nothing before a crash gets all since it began, and nothing older", async () => {
+Deno.test("a new output that took nothing before a crash gets everything since it began, and nothing older", async () => {
   await using dir = new TempDir();
   await tenPoints(dir.file("live"));
   await using live = await open(dir.file("live"), { outputs: ["a", "b"] });
@@ -88,7 +88,7 @@ Deno.test("in a journal that does not list its outputs, no output is new", async
   assert.deepEqual(await drain(journal.reader("b")), range(0, 4));
 });
 
-Deno.test("a process tells its journal which outputs it has, and what its configuration says of new ones", async () => {
+Deno.test("a process tells its journal its outputs, and its configuration of new ones", async () => {
   await using dir = new TempDir();
   const base = { path: dir.path, from: "HOME" };
   const kept = (outputs: string[], new_outputs: "now" | "oldest") =>

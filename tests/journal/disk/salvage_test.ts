@@ -59,7 +59,7 @@ async function known(
   return { sequences, isDamaged: journal.stats.quarantinedSegments > 0 };
 }
 
-Deno.test("behind one flipped byte all is known, at the start after too, unless the record that names a client is hit", () =>
+Deno.test("the clients of records after one flipped byte are known, also at the next start, unless the record that names a client is hit", () =>
   withDirectory(async (root) => {
     const BATCHES = 9;
     const whole = `${root}/whole`;
@@ -99,7 +99,7 @@ Deno.test("behind one flipped byte all is known, at the start after too, unless 
     assert.ok(complete > tried / 2 && complete < tried, `${complete} of ${tried}`);
   }));
 
-Deno.test("however much is damaged, no client is taken to have sent what it has not", () =>
+Deno.test("however much is damaged, no client is credited with what it has not sent", () =>
   withDirectory(async (root) => {
     const CLIENTS = 6;
     const chance = new Chance(7);
@@ -137,7 +137,7 @@ Deno.test("however much is damaged, no client is taken to have sent what it has 
     assert.ok(knew > 200, `${knew}`);
   }));
 
-Deno.test("looking for the next record ends soon, whatever the bytes look like", () =>
+Deno.test("the search for the next record ends soon, whatever the bytes are", () =>
   withDirectory(async (directory) => {
     const path = `${directory}/segment`;
     const bytes = new Uint8Array(16 * 1024 * 1024);
@@ -162,7 +162,7 @@ Deno.test("looking for the next record ends soon, whatever the bytes look like",
     assert.equal((await second.next(bytes.length)).length, 100);
   }));
 
-Deno.test("a journal that comes to the damage while it runs, and is killed, knows it at the next start", () =>
+Deno.test("a journal that finds damage while it runs, and is killed, knows it at the next start", () =>
   withDirectory(async (root) => {
     await using journal = await open(`${root}/live`);
     await append(journal, Array.from({ length: 9 }, (_, n) => [1 + n % 2, n + 1]));
@@ -182,7 +182,7 @@ Deno.test("a journal that comes to the damage while it runs, and is killed, know
     }
   }));
 
-Deno.test("a repair keeps what is known behind damage, too", () =>
+Deno.test("a repair keeps what is known about records after damage", () =>
   withDirectory(async (directory) => {
     await write(directory, Array.from({ length: 9 }, (_, n) => [1 + n % 2, n + 1]));
     const [segment] = segmentsOf(directory);

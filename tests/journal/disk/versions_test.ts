@@ -65,7 +65,7 @@ for (const format of ["ALRJRNL1", "ALRJRNL4"]) {
   });
 }
 
-Deno.test("one damaged letter of a format is damage, and no reason to refuse the journal", async () => {
+Deno.test("one damaged letter of a format is damage, and the journal is not refused", async () => {
   await using dir = new TempDir();
   const segments = await twoSegments(dir.path);
   setFormat(segments[0], "ALRJRNL7", false);
@@ -74,7 +74,7 @@ Deno.test("one damaged letter of a format is damage, and no reason to refuse the
   assert.equal(journal.stats.quarantinedSegments, 1);
 });
 
-Deno.test("an agent whose journal is of another version does not run in memory instead", async () => {
+Deno.test("an agent with a journal of another version does not run in memory instead", async () => {
   await using dir = new TempDir();
   const [segment] = await twoSegments(dir.file("client/journal"));
   setFormat(segment, "ALRJRNL4", true);

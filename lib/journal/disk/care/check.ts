@@ -1,4 +1,4 @@
-/** Reads all of a journal, and says what is wrong with it. Changes nothing. */
+/** Reads a whole journal and reports what is wrong with it. Changes nothing. */
 import { messageOf } from "../../../base/errors.ts";
 import { lockHolder } from "../../../base/file_lock.ts";
 import { ClientTable } from "../../../points/origins.ts";
@@ -10,10 +10,10 @@ import type { RecordStop } from "../format/record_reader.ts";
 import { HEADER_BYTES, type Segment } from "../format/segment.ts";
 import { SegmentSource } from "../format/segment_source.ts";
 
-/** Something that is wrong. */
+/** A problem. */
 export interface Problem {
   readonly path: string;
-  /** Where in the file, in bytes, if that is known. */
+  /** Offset in the file in bytes, if known. */
   readonly offset?: number;
   readonly problem: string;
 }
@@ -23,11 +23,11 @@ export interface CheckResult {
   records: number;
   points: number;
   problems: Problem[];
-  /** What is unusual, and in order. */
+  /** Unusual facts that are not problems. */
   notes: string[];
 }
 
-/** @throws What the file system throws when it lists the directory. */
+/** @throws errors of the file system when it lists the directory. */
 export async function check(directory: string, files: Files = SYSTEM_FILES): Promise<CheckResult> {
   const result: CheckResult = { segments: 0, records: 0, points: 0, problems: [], notes: [] };
   const { problems, notes } = result;
@@ -35,17 +35,17 @@ export async function check(directory: string, files: Files = SYSTEM_FILES): Pro
   const found = await findSegments(directory, await files.list(directory), files, times);
   for (const [path, problem] of found.problems) problems.push({ path, problem });
   for (const path of found.misnamed) {
-    notes.push(`${path} has the name of another segment, and is used all the same`);
+    notes.push(`${path} has the name of another segment, and is used anyway`);
   }
   for (const [path, position] of await loadCursors(files, directory)) {
     if (position === null) {
-      problems.push({ path, problem: "it is damaged: its output will get all that is kept" });
+      problems.push({ path, problem: "it is damaged: its output will get all points in the journal again" });
     }
   }
   if (readIdentity(files, directory) === null) {
     problems.push({
       path: `${directory}/journal.id`,
-      problem: "it cannot be read: the journal will have a new id",
+      problem: "it cannot be read: the journal will get a new id",
     });
   }
   let before: Segment | null = null;
@@ -74,7 +74,7 @@ export async function check(directory: string, files: Files = SYSTEM_FILES): Pro
   return result;
 }
 
-/** @returns the points that were written to the journal up to the segment's end; `null` if the file is gone. */
+/** @returns The points that were written to the journal up to the end of the segment; `null` if the file is gone. */
 async function checkSegment(
   segment: Segment,
   isLast: boolean,
@@ -86,7 +86,7 @@ async function checkSegment(
   const { problems, notes } = result;
   const isUsed = () => lockHolder(`${directory}/lock`) !== null;
   const onBadSnapshot = () => {
-    problems.push({ path, offset: HEADER_BYTES, problem: "the list of clients there is damaged" });
+    problems.push({ path, offset: HEADER_BYTES, problem: "the list of clients is damaged" });
     return Promise.resolve();
   };
   let offset: number | undefined;
@@ -114,8 +114,8 @@ async function checkSegment(
           path,
           offset,
           problem: isLast
-            ? `the last ${left} bytes are no whole record, as after a crash; the next start cuts them off`
-            : `the file ends within a record, ${left} bytes behind the last whole one`,
+            ? `the last ${left} bytes are an incomplete record, as after a crash; the next start cuts them off`
+            : `the file ends in the middle of a record, ${left} bytes after the last complete one`,
         });
       }
     }

@@ -1,4 +1,4 @@
-/** What is in a journal's directory, without changing anything: also while a process uses it. */
+/** Examines the directory of a journal without changing anything, also while a process uses it. */
 import { ClientTable } from "../../../points/origins.ts";
 import { lockHolder } from "../../../base/file_lock.ts";
 import type { Batch } from "../../../points/measurement.ts";
@@ -14,41 +14,41 @@ import { scanSegment } from "../format/scan.ts";
 import type { Segment } from "../format/segment.ts";
 import { SegmentSource } from "../format/segment_source.ts";
 
-/** A time as batches have it. */
+/** A time in the form of batches. */
 export interface PointTime {
   readonly seconds: number;
   readonly nanos: number;
 }
 
-/** How far an output has come. */
+/** The progress of an output. */
 export interface OutputPlace {
   readonly output: string;
   /** `null`: its cursor is damaged. */
   readonly position: number | null;
-  /** Points that are kept for it. */
+  /** Points in the journal for it. */
   readonly points: number;
-  /** The time of the first point that is kept for it, in the order of the journal. */
+  /** The time of the first point for it, in the order of the journal. */
   readonly oldest: PointTime | null;
 }
 
-/** What is known of a client. */
+/** A client in the journal. */
 export interface ClientEntry {
   /** `""` for the inputs of the process that the journal belongs to. */
   readonly name: string;
   readonly instance: string;
-  /** Number of its last batch; 0 where it does not number them. */
+  /** Number of its last batch; 0 if it does not number them. */
   readonly sequence: number;
-  /** Points of it that are kept, for the output that has the most to take. */
+  /** Its points in the journal, for the output that has taken least. */
   readonly kept: number;
-  /** In ms since the epoch; 0 where it is not known. */
+  /** In ms since the epoch; 0 if it is not known. */
   readonly contactMs: number;
 }
 
 export interface Inspection {
   readonly directory: string;
-  /** `null`: it cannot be read; `undefined`: there is none. */
+  /** `null`: it is unreadable; `undefined`: there is none. */
   readonly identity: Identity | null | undefined;
-  /** The process that uses it; `null` for none, `undefined` where the system does not tell. */
+  /** The process that uses it; `null` for none, `undefined` if the system does not tell. */
   readonly holder: number | null | undefined;
   readonly segments: readonly Segment[];
   readonly bytes: number;
@@ -60,7 +60,7 @@ export interface Inspection {
   readonly outputs: readonly OutputPlace[];
   readonly clients: readonly ClientEntry[];
   readonly quarantine: QuarantineContent;
-  /** What can be seen to be wrong without reading everything, by path. */
+  /** Problems that are visible without reading everything, by path. */
   readonly problems: ReadonlyMap<string, string>;
 }
 
@@ -79,7 +79,7 @@ const SILENT = (() => {
   return log;
 })();
 
-/** @throws What the file system throws when it lists the directory. */
+/** @throws errors of the file system when it lists the directory. */
 export async function inspect(directory: string, files: Files = SYSTEM_FILES): Promise<Inspection> {
   const names = await files.list(directory);
   const { segments, problems } = await findSegments(directory, names, files, TIMES);
@@ -88,7 +88,9 @@ export async function inspect(directory: string, files: Files = SYSTEM_FILES): P
   const outputs: OutputPlace[] = [];
   const places: Census[] = [];
   for (const [path, position] of await loadCursors(files, directory)) {
-    if (position === null) problems.set(path, "it is damaged: its output will get all that is kept");
+    if (position === null) {
+      problems.set(path, "it is damaged: its output will get all points in the journal again");
+    }
     const place = position === null ? begin : await censusBefore(position, segments, end, files);
     places.push(place);
     const points = Math.max(0, end.points - place.points);
@@ -98,7 +100,7 @@ export async function inspect(directory: string, files: Files = SYSTEM_FILES): P
   if (places.length === 0) places.push(begin);
   const identity = readIdentity(files, directory);
   if (identity === null) {
-    problems.set(`${directory}/journal.id`, "it cannot be read: the journal will have a new id");
+    problems.set(`${directory}/journal.id`, "it cannot be read: the journal will get a new id");
   }
   return {
     directory,
@@ -116,7 +118,7 @@ export async function inspect(directory: string, files: Files = SYSTEM_FILES): P
   };
 }
 
-/** The end of what can be read. Sets where the last segment ends. */
+/** The end of the readable part. Sets the end of the last segment. */
 async function endOf(segments: readonly Segment[], files: Files): Promise<Census> {
   const last = segments.at(-1);
   if (!last) return new Census();
@@ -146,28 +148,28 @@ function clientsOf(end: Census, places: readonly Census[]): ClientEntry[] {
 /** How the batches of a segment ended. */
 export interface BatchesEnd {
   readonly stop: RecordStop;
-  /** Where, in bytes. */
+  /** Offset in bytes. */
   readonly offset: number;
-  /** What is wrong, where it is `bad`. */
+  /** What is wrong, if it is `bad`. */
   readonly problem: string;
 }
 
 /**
- * Decodes the batches of a segment, as far as they are good.
+ * Decodes the batches of a segment up to the first bad one.
  *
- * @returns How they ended; `null` if the file is not there any more. @throws What the file system throws.
+ * @returns How they ended; `null` if the file is gone. @throws errors of the file system.
  */
 export async function* batchesOf(
   segment: Segment,
   files: Files,
 ): AsyncGenerator<{ number: number; batch: Batch }, BatchesEnd | null> {
-  // Who is only looked at is not remembered.
+  // Inspection must not add clients to the table.
   const clients = new ClientTable(Infinity);
   let source: SegmentSource;
   try {
     source = await SegmentSource.open(segment, { files, clients });
   } catch (error) {
-    // Whoever uses the journal has deleted it meanwhile.
+    // The process that uses the journal deleted it meanwhile.
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }

@@ -1,6 +1,6 @@
 /**
- * Does to all segments what a start does to the last one: what is damaged is cut off and set aside, and the rest can be
- * used. Afterwards a check finds nothing, because what is lost has been noted.
+ * Does for all segments what a start does for the last one: it cuts off damaged parts and keeps copies, and the rest
+ * becomes usable. Afterwards a check finds no problem, because the segments record what was lost.
  */
 import { EXIT, ExitError, messageOf } from "../../../base/errors.ts";
 import { lockFile } from "../../../base/file_lock.ts";
@@ -23,15 +23,15 @@ import {
 } from "../format/segment.ts";
 import { encodeSnapshot } from "../format/snapshot.ts";
 
-/** What was done. */
+/** The result of a repair. */
 export interface Repair {
-  /** In words, one for each thing. */
+  /** The actions, in words. */
   readonly actions: string[];
-  /** Points that cannot be read any more, as far as they can be counted. */
+  /** Points that are lost, as far as they can be counted. */
   lostPoints: number;
 }
 
-/** A log that keeps what is said, in one text each. */
+/** A log that collects each line as a text. */
 function keptLog(lines: string[]): Logger {
   const keep = (message: string, fields: LogFields = {}) => {
     const facts = Object.entries(fields).filter(([, value]) => value !== undefined);
@@ -42,8 +42,8 @@ function keptLog(lines: string[]): Logger {
 }
 
 /**
- * @throws {ExitError} 69 if a process uses the journal, or the directory cannot be used; 65 if another version of this
- * program wrote it.
+ * @throws {ExitError} 69 if a process uses the journal or the directory is unusable; 65 if another version of this program
+ * wrote it.
  */
 export async function repair(directory: string, files: Files = SYSTEM_FILES): Promise<Repair> {
   const where = `Cannot repair the journal in ${directory}`;
@@ -77,7 +77,9 @@ async function repairLocked(directory: string, files: Files): Promise<Repair> {
     if (position !== null) continue;
     files.remove(path);
     actions.push(
-      `The cursor of ${outputOf(path)} was damaged and is removed: it gets all that is kept again`,
+      `The cursor of ${
+        outputOf(path)
+      } was damaged and has been removed: the output gets all points in the journal again`,
     );
   }
   const found = await recover({ directory, files, log, stats, quarantine, cursors, times });
@@ -92,14 +94,14 @@ async function repairLocked(directory: string, files: Files): Promise<Repair> {
     let scan = await scanSegment(files, segment, { base: new Census() });
     if (scan.badSnapshot) {
       await replaceSnapshot(segment, await censusBefore(segment.first, segments, end, files), files);
-      actions.push(`${segment.path}: its list of clients was damaged and is made anew`);
+      actions.push(`${segment.path}: its damaged list of clients was rebuilt`);
       scan = await scanSegment(files, segment);
     }
     if (scan.stop !== "end") await cutOff(segment, scan, files, log, quarantine);
     const missing = before ? segment.pointsBefore - before.points : segment.missing;
     if (missing > 0 && missing !== segment.missing) {
       await replaceHeader(segment, missing, files);
-      actions.push(`${missing} points before ${segment.path} are lost; that is noted there`);
+      actions.push(`${missing} points before ${segment.path} are lost; the segment now records that`);
       result.lostPoints += missing - segment.missing;
     }
     before = { points: scan.census?.points ?? segment.pointsBefore };
@@ -107,7 +109,7 @@ async function repairLocked(directory: string, files: Files): Promise<Repair> {
   return result;
 }
 
-/** Ends a segment before its first damaged record; a copy is kept. */
+/** Ends a segment before its first damaged record, and keeps a copy. */
 async function cutOff(
   segment: Segment,
   scan: Scan,
@@ -117,13 +119,13 @@ async function cutOff(
 ): Promise<void> {
   const { size } = await files.stat(segment.path);
   const failure = await quarantine.add(segment.path, "copy", Date.now());
-  if (failure !== null) throw new Error(`${segment.path} cannot be copied to quarantine/: ${failure}`);
+  if (failure !== null) throw new Error(`Cannot copy ${segment.path} to quarantine/: ${failure}`);
   await cut(segment, scan.goodLength, files, log);
-  log.info("A damaged record and what comes behind it was cut off, a copy is in quarantine/", {
+  log.info("A damaged record and everything after it were cut off, a copy is in quarantine/", {
     path: segment.path,
     at_byte: scan.goodLength,
     bytes: size - scan.goodLength,
-    problem: scan.problem ?? "it is not whole",
+    problem: scan.problem ?? "it is incomplete",
   });
 }
 

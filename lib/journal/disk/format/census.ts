@@ -1,10 +1,10 @@
-/** Counts what is in a segment, by client, without decoding the batches. */
+/** Counts the points of each client in a segment, without decoding the batches. */
 import type { ClientIdentity } from "../../../points/origins.ts";
 import { PostcardReader } from "../../../postcard.ts";
 import { OriginReader, whole } from "./record.ts";
 import { type ClientState, decodeSnapshot } from "./snapshot.ts";
 
-/** Where a client is found; this process is `""`, which no client is. */
+/** The key of a client; this process is `""`, which no client is. */
 export function keyOf({ name, instance }: ClientIdentity): string {
   return `${instance}/${name}`;
 }
@@ -23,12 +23,12 @@ export class Census {
     if (!clients.has(LOCAL_KEY)) clients.set(LOCAL_KEY, newState({ name: "", instance: "" }));
   }
 
-  /** At the beginning of a segment, by the payload of its first record. @throws {PostcardError} if it is none. */
+  /** The census at the beginning of a segment, from the payload of its first record. @throws {PostcardError} if it is invalid. */
   static ofSnapshot(payload: Uint8Array, pointsBefore: number): Census {
     return Census.ofStates(decodeSnapshot(payload), pointsBefore);
   }
 
-  /** Of these clients, this process first. */
+  /** The census of these clients, this process first. */
   static ofStates(states: readonly ClientState[], points: number): Census {
     return new Census(points, new Map(states.map((state, i) => [i === 0 ? LOCAL_KEY : keyOf(state), state])));
   }
@@ -42,7 +42,7 @@ export class Census {
     return [...this.clients.values()].some(({ sequence }) => sequence > 0);
   }
 
-  /** Takes over which batches of clients another census knows of, and none of its points. */
+  /** Adopts the batch numbers of clients from another census, without its points. */
   overhear(other: Census): void {
     for (const [key, { name, instance, sequence, contactMs }] of other.clients) {
       if (sequence === 0) continue;
@@ -53,7 +53,7 @@ export class Census {
     }
   }
 
-  /** Takes off the points of another census. */
+  /** Subtracts the points of another census. */
   minus(other: Census): Census {
     const result = this.copy();
     result.points -= other.points;
@@ -69,13 +69,13 @@ function newState({ name, instance }: ClientIdentity): ClientState {
   return { name, instance, sequence: 0, points: 0, contactMs: 0 };
 }
 
-/** Goes on with a census through the records of one segment. */
+/** Continues a census through the records of one segment. */
 export class Counter {
   readonly census: Census;
   readonly #origins: OriginReader<ClientState>;
   #points = 0;
 
-  /** @param seenMs When the clients of these records were in contact at the latest, in ms since the epoch. */
+  /** @param seenMs The latest contact of the clients in these records, in ms since the epoch. */
   constructor(census: Census, seenMs = 0) {
     this.census = census;
     const { clients } = census;
@@ -95,19 +95,19 @@ export class Counter {
     });
   }
 
-  /** A damaged record. */
+  /** Passes a damaged record. */
   passDamaged(payload: Uint8Array): void {
     this.#origins.passDamaged(new PostcardReader(payload));
   }
 
-  /** A good record behind a damaged one: every output has its batches, but they can not be counted any more. */
+  /** Passes a valid record after a damaged one, whose points can no longer be counted. */
   salvage(payload: Uint8Array): void {
     this.#origins.salvage(new PostcardReader(payload), (client, sequence) => {
       client.sequence = Math.max(client.sequence, sequence);
     });
   }
 
-  /** Counts the record with that payload. @returns its points. @throws {PostcardError} if the payload is none. */
+  /** Counts a record by its payload. @returns Its points. @throws {PostcardError} if the payload is invalid. */
   add(payload: Uint8Array): number {
     const reader = new PostcardReader(payload);
     this.#points = 0;
@@ -120,10 +120,10 @@ export class Counter {
   }
 }
 
-/** A row takes half a byte at least. */
+/** The least bytes of a row. */
 const ROWS_PER_BYTE = 2;
 
-/** About how many points are in a payload that is damaged, or that stands behind one: by what can be read of it. */
+/** Estimates the points in a payload that is damaged or follows a damaged one, from its readable parts. */
 export function guessPoints(payload: Uint8Array): number {
   try {
     const reader = new PostcardReader(payload);
@@ -135,7 +135,7 @@ export function guessPoints(payload: Uint8Array): number {
       whole(reader);
       whole(reader);
     }
-    // The batch says it again.
+    // The batch repeats the number.
     const points = whole(reader);
     return points <= reader.remaining * ROWS_PER_BYTE ? points : 0;
   } catch {

@@ -1,10 +1,10 @@
-/** Cursors: how far each output has come, in small files that are replaced as a whole. */
+/** Cursors: the position of each output, in small files that are replaced as a whole. */
 import { crc32c } from "../../../base/crc32c.ts";
 import { type Files, replaceOrOverwrite } from "./files.ts";
 import { MAX_NUMBER } from "./identity.ts";
 
 const EXTENSION = ".cursor";
-/** So much that the next one is not longer. */
+/** Length of the padded file, so that the next one is not longer. */
 const FILE_BYTES = 64;
 
 /** The file of an output's cursor. */
@@ -17,13 +17,13 @@ export function outputOf(path: string): string {
   return decodeURIComponent(path.slice(path.lastIndexOf("/") + 1, -EXTENSION.length));
 }
 
-/** Says that an output has committed everything before `position`. @throws What the file system throws. */
+/** Saves that an output has committed everything before `position`. @throws errors of the file system. */
 export async function saveCursor(files: Files, path: string, position: number): Promise<void> {
   const text = JSON.stringify({ position, check: checkOf(position) }) + "\n";
   await replaceOrOverwrite(path, text.padEnd(FILE_BYTES), files);
 }
 
-/** The positions in a directory by their files' paths; `null` where a file is damaged. */
+/** The positions in a directory by the paths of their files; `null` if a file is damaged. */
 export async function loadCursors(files: Files, directory: string): Promise<Map<string, number | null>> {
   const cursors = new Map<string, number | null>();
   for (const name of await files.list(directory)) {
@@ -38,7 +38,7 @@ function checkOf(position: number): number {
   return crc32c(new TextEncoder().encode(String(position)));
 }
 
-/** More than a cursor's file has. */
+/** More bytes than the file of a cursor has. */
 const MAX_BYTES = 1024;
 
 function readCursor(files: Files, path: string): number | null {

@@ -1,13 +1,13 @@
-/** What the journal needs of a file system; a test gives it one that fails. */
+/** The file system as the journal uses it; tests provide one that fails. */
 /** An open file. */
 export type JournalFile =
   & Pick<Deno.FsFile, "read" | "write" | "seek" | "sync" | "syncData" | "truncate" | "close">
   & Disposable;
 
-/** Every function throws what the file system does. */
+/** Every function throws the errors of the file system. */
 export interface Files {
   open(path: string, options?: Deno.OpenOptions): Promise<JournalFile>;
-  /** The first bytes of a file, `length` at most. */
+  /** The first bytes of a file, at most `length`. */
   readStart(path: string, length: number): Uint8Array<ArrayBuffer>;
   list(directory: string): Promise<string[]>;
   stat(path: string): Promise<Pick<Deno.FileInfo, "size" | "mtime">>;
@@ -20,7 +20,7 @@ export interface Files {
   freeBytes(directory: string): Promise<number>;
 }
 
-/** The real one. */
+/** The real file system. */
 export const SYSTEM_FILES: Files = {
   open: (path, options) => Deno.open(path, options),
   readStart(path, length) {
@@ -56,7 +56,7 @@ export async function writeAll(file: Pick<JournalFile, "write">, bytes: Uint8Arr
 /**
  * Replaces a small file as a whole: after a crash or a power failure it is the old one or the new one.
  *
- * @throws What the file system throws; the old file is left as it was.
+ * @throws errors of the file system; the old file stays as it was.
  */
 export async function replaceFile(
   path: string,
@@ -80,10 +80,10 @@ export async function replaceFile(
 }
 
 /**
- * Replaces a small file; where there is no room for a second one, it is overwritten in place, which needs none if it is
- * not longer than before. Whoever reads it must be able to tell half a file: a power failure may leave one then.
+ * Replaces a small file. If there is no room for a second file, it overwrites the old one in place, which needs no room if
+ * the new one is not longer. The reader must recognise half a file, because a power failure may leave one then.
  *
- * @throws What the file system throws, if neither is possible; the old file is then most likely left as it was.
+ * @throws errors of the file system if neither is possible; the old file is then probably as it was.
  */
 export async function replaceOrOverwrite(path: string, text: string, files: Files): Promise<void> {
   try {
@@ -103,10 +103,10 @@ export async function replaceOrOverwrite(path: string, text: string, files: File
   }
 }
 
-/** What names of files end with that are not complete. */
+/** The end of the names of incomplete files. */
 export const TEMPORARY = ".tmp";
 
-/** Makes names that are new in a directory survive a power failure. */
+/** Syncs a directory, so that new names survive a power failure. */
 export async function syncDirectory(directory: string, files: Files = SYSTEM_FILES): Promise<void> {
   using folder = await files.open(directory);
   await folder.sync();

@@ -1,17 +1,17 @@
-/** The segments in a directory, by what their headers say. */
+/** Finds the segments in a directory by their headers. */
 import { messageOf } from "../../../base/errors.ts";
 import type { Files } from "./files.ts";
 import type { Times } from "../options.ts";
 import { numberOfName, readHeader, type Segment, type SegmentHeader, segmentName } from "./segment.ts";
 
 export interface FoundSegments {
-  /** Those with good headers, in the order of their numbers. Nothing else of them has been looked at. */
+  /** Segments with valid headers, ordered by number. Only their headers have been read. */
   readonly segments: Segment[];
-  /** The problems of other files with names of segments, by their paths. */
+  /** The problems of other files with names of segments, by path. */
   readonly problems: Map<string, string>;
-  /** The formats of those of {@linkcode problems} that another version of this program wrote, by their paths. */
+  /** The formats of those of {@linkcode problems} that another version of this program wrote, by path. */
   readonly otherFormats: Map<string, string>;
-  /** Segments that have the names of others: a name does not count. */
+  /** Segments with the name of another segment; the header decides. */
   readonly misnamed: string[];
 }
 
@@ -20,11 +20,11 @@ interface Candidate {
   readonly header: SegmentHeader;
   readonly isNamedWell: boolean;
   readonly size: number;
-  /** When it was last changed, in ms since the epoch; `null` where the file system does not say. */
+  /** Time of the last change, in ms since the epoch; `null` if the file system does not say. */
   readonly changedMs: number | null;
 }
 
-/** Never fails: what cannot be read is a problem. @param names Of all files in the directory. */
+/** Never throws: an unreadable file is a problem. @param names The names of all files in the directory. */
 export async function findSegments(
   directory: string,
   names: readonly string[],

@@ -1,4 +1,4 @@
-/** Who a journal on disk is: its id, the host that it belongs to, and where the numbers of its last start began. */
+/** The identity of a journal on disk: its id, its host, and the first number of its last start. */
 import { messageOf } from "../../../base/errors.ts";
 import { newJournalId } from "../../contract.ts";
 import type { Logger } from "../../../base/log.ts";
@@ -11,33 +11,33 @@ export interface Identity {
   readonly host: string;
   /** The first record number of the last start. */
   readonly numbers: number;
-  /** The outputs that the journal has had; absent where a version that did not write them down made the file. */
+  /** The outputs that the journal has had; absent if an older version wrote the file. */
   readonly outputs?: readonly string[];
-  /** Earlier starts, the last one first; nothing is known of those before. */
+  /** Earlier starts, the last one first; those before are not known. */
   readonly runs: readonly Run[];
 }
 
-/** The numbers of one start: from its first one to before the end of what any file knew of at the next start. */
+/** The numbers of one start: from its first to before the largest that any file knew at the next start. */
 type Run = readonly [first: number, end: number];
 
-/** Numbers above this are of no journal. */
+/** No journal has larger numbers. */
 export const MAX_NUMBER = 2 ** 52;
 /**
- * How many record numbers are left out at each start. Outputs may have committed batches that never came to disk, more
- * of them than any file knows of, and an output that keeps its position elsewhere may only say so hours later; no
- * number may stand for two batches. At a million records a second, these are the records of a quarter of an hour.
+ * Record numbers that each start skips. Outputs may have committed batches that were never written, with numbers that no
+ * file knows, and an output that keeps its position elsewhere may report them hours later; no number may stand for two
+ * batches. At a million records per second this is a quarter of an hour.
  */
 export const SPARE_NUMBERS = 1_000_000_000;
 /**
- * Up to this many more numbers are left out, at random: two journals that are copies of each other use other numbers
- * from their next starts on.
+ * A start skips up to this many more numbers at random, so that two copies of a journal use different numbers after their
+ * next starts.
  */
 const RANDOM_NUMBERS = 100 * SPARE_NUMBERS;
 /** Starts that the file remembers. */
 const MAX_RUNS = 12;
-/** So much that the next one is not longer. */
+/** Length of the padded file, so that the next one is not longer. */
 const FILE_BYTES = 1024;
-/** More than the file has. */
+/** More bytes than the file has. */
 const MAX_BYTES = 4096;
 
 const pathOf = (directory: string) => `${directory}/journal.id`;
@@ -58,7 +58,7 @@ function parse(text: string): Identity | null {
   }
 }
 
-/** What the directory says of itself; `undefined` where it says nothing, `null` where that cannot be read. */
+/** The identity in the directory; `undefined` if there is none, `null` if it is unreadable. */
 export function readIdentity(files: Files, directory: string): Identity | null | undefined {
   try {
     return parse(new TextDecoder().decode(files.readStart(pathOf(directory), MAX_BYTES)));
@@ -67,7 +67,7 @@ export function readIdentity(files: Files, directory: string): Identity | null |
   }
 }
 
-/** @throws What the file system throws. */
+/** @throws errors of the file system. */
 export async function saveIdentity(files: Files, directory: string, identity: Identity): Promise<void> {
   const text = JSON.stringify(identity) + "\n";
   await replaceOrOverwrite(pathOf(directory), text.padEnd(FILE_BYTES), files);
@@ -75,12 +75,11 @@ export async function saveIdentity(files: Files, directory: string, identity: Id
 }
 
 /**
- * Who the journal in a directory is from now on. A directory that was copied to another host gets an id of its own: two
- * processes with one id would have their data taken for duplicates of each other's.
+ * Decides the identity of the journal in a directory. A directory that was copied to another host gets an id of its own:
+ * if two processes had the same id, the data of one would be taken for duplicates of the other's.
  *
- * @param known Behind every record number that other files know of.
- * @param options `outputs`: the outputs from now on, those that it has had by default; `random`: at least 0 and less
- * than 1.
+ * @param known Greater than every record number in other files.
+ * @param options `outputs`: the outputs from now on, by default the previous ones; `random`: at least 0 and less than 1.
  */
 export async function identify(
   files: Files,
@@ -93,11 +92,11 @@ export async function identify(
   const before = readIdentity(files, directory);
   const id = before?.host === host ? before.id : newJournalId();
   if (before === null) {
-    log.warn("The id of the journal cannot be read, it has a new one", { path: pathOf(directory), id });
+    log.warn("Cannot read the id of the journal, it gets a new one", { path: pathOf(directory), id });
   } else if (before && before.host !== host) {
     log.warn("The journal was made on another host and gets a new id", { id, host, made_on: before.host });
   }
-  // A directory that never was a journal has no numbers that anybody could know.
+  // Nobody can know numbers of a directory that never was a journal.
   const isNew = before === undefined && known === 0;
   const numbers = isNew
     ? 0
@@ -109,15 +108,15 @@ export async function identify(
     await saveIdentity(files, directory, identity);
   } catch (error) {
     log.warn("Cannot save the id of the journal", { path: pathOf(directory), error: messageOf(error) });
-    // The next start will know nothing of these numbers: they should not be those that it begins with.
+    // The next start will not know these numbers, so it should begin with others.
     return { ...identity, numbers: numbers + SPARE_NUMBERS * (1 + Math.floor(Math.random() * 1000)) };
   }
   return identity;
 }
 
 /**
- * Whether a journal may have given a batch that number. What it sent and did not write to disk before it was killed has
- * numbers that no file knows of; they are less than {@linkcode SPARE_NUMBERS}.
+ * Whether a journal may have given this number to a batch. Batches that it sent, and did not write before it was killed,
+ * have numbers that no file knows; there are fewer than {@linkcode SPARE_NUMBERS} of them.
  */
 export function mayHaveUsed({ numbers, runs }: Identity, number: number): boolean {
   if (number >= numbers) return true;

@@ -1,9 +1,9 @@
-/** One process at a time in a directory. */
+/** The lock of a directory, for one process at a time. */
 import { EXIT, ExitError, messageOf } from "../../../base/errors.ts";
 import { lockFile, type LockResult } from "../../../base/file_lock.ts";
 
 /**
- * Takes the lock; closing the file gives it back.
+ * Takes the lock; closing the file releases it.
  *
  * @throws {ExitError} 69 if another process has it.
  */

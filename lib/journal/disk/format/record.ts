@@ -1,8 +1,8 @@
 /**
- * Whose points are in a record: what stands before the batch (a record of ../batch_codec.ts) in its payload.
+ * The clients of the points in a record: the part of the payload before the batch (../../../batches/codec.ts).
  *
  *     varint count of origins (0: all points are of this process), for each one
- *         varint 0 and the definition of a client that this segment has not had yet (string name, u8 1 and 16 bytes of
+ *         varint 0 and the definition of a client that is new in this segment (string name, u8 1 and 16 bytes of
  *         instance id, or u8 0), or the number of a client, counted from 1 in the order of the definitions
  *         varint points
  *         varint sequence, 0 for none
@@ -34,7 +34,7 @@ export function readIdentity(reader: PostcardReader): { name: string; instance: 
   return { name, instance };
 }
 
-/** Writes the origins of a segment's records. */
+/** Writes the origins of the records of a segment. */
 export class OriginWriter {
   readonly #numbers = new Map<ClientIdentity, number>();
 
@@ -53,18 +53,18 @@ export class OriginWriter {
   }
 }
 
-/** What {@linkcode OriginReader} found, without an object for each origin. */
+/** Receives what {@linkcode OriginReader} finds, without an object for each origin. */
 export interface OriginVisitor<C> {
-  /** The client with that identity; asked once in a segment. */
+  /** Returns the client with that identity; called once per segment and client. */
   client(identity: ClientIdentity): C;
-  /** All points of the record, if it has no origins, are told of by {@linkcode OriginReader.read}'s result alone. */
+  /** Called for each origin. For a record without origins, only the result of {@linkcode OriginReader.read} says so. */
   origin(client: C, points: number, sequence: number): void;
 }
 
-/** Reads the origins of a segment's records, all of them in order. */
+/** Reads the origins of all records of a segment, in order. */
 export class OriginReader<C> {
   readonly #clients: C[] = [];
-  /** There may be definitions that were not read: the numbers of those behind are not known. */
+  /** Definitions may be missing, so the numbers of later ones are not known. */
   #misses = false;
   readonly #visitor: OriginVisitor<C>;
 
@@ -73,9 +73,9 @@ export class OriginReader<C> {
   }
 
   /**
-   * Tells of the numbers of batches in a good record behind a damaged one, as far as it is certain whose they are.
+   * Reports the numbers of batches in a valid record after a damaged one, as far as their clients are certain.
    *
-   * @throws {PostcardError} if the bytes are none.
+   * @throws {PostcardError} if the bytes are invalid.
    */
   salvage(reader: PostcardReader, visit: (client: C, sequence: number) => void): void {
     for (let left = reader.length(3); left > 0; left--) {
@@ -88,8 +88,8 @@ export class OriginReader<C> {
   }
 
   /**
-   * Takes over the clients that a damaged record defines, if what it says of itself fits together, so that others behind
-   * it can be understood; nothing else of it is believed. @throws {PostcardError} if the bytes are none.
+   * Adopts the clients that a damaged record defines, if its contents are consistent, so that later records can be read.
+   * Nothing else of it is used. @throws {PostcardError} if the bytes are invalid.
    */
   passDamaged(reader: PostcardReader): void {
     const knew = !this.#misses;
@@ -102,13 +102,13 @@ export class OriginReader<C> {
       points += whole(reader);
       whole(reader);
     }
-    // The batch says it again: the damage is elsewhere.
+    // The batch repeats the number, so the damage is elsewhere.
     if (count === 0 || points !== whole(reader) || !knew) return;
     this.#misses = false;
     for (const identity of defined) this.#define(identity);
   }
 
-  /** The next one, unless nobody knows its number. */
+  /** Returns the next client, unless its number is unknown. */
   #define(identity: ClientIdentity): C {
     const client = this.#visitor.client(identity);
     if (!this.#misses) this.#clients.push(client);
@@ -116,9 +116,9 @@ export class OriginReader<C> {
   }
 
   /**
-   * Reads what stands before the batch.
+   * Reads the part before the batch.
    *
-   * @returns how many origins there are. @throws {PostcardError} if the bytes are none.
+   * @returns The number of origins. @throws {PostcardError} if the bytes are invalid.
    */
   read(reader: PostcardReader): number {
     const count = reader.length(3);
@@ -138,7 +138,7 @@ export class OriginReader<C> {
   }
 }
 
-/** A whole number of up to 2^53. */
+/** Reads a whole number up to 2^53. */
 export function whole(reader: PostcardReader): number {
   const at = reader.offset;
   const value = reader.u64Number();

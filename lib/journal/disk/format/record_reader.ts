@@ -1,42 +1,42 @@
-/** Reads the records of a segment, in pieces of the file. */
+/** Reads the records of a segment, piece by piece. */
 import { crc32c } from "../../../base/crc32c.ts";
 import type { Files, JournalFile } from "./files.ts";
 import { HEADER_BYTES, RECORD_HEAD_BYTES } from "./segment.ts";
 
 const PIECE_BYTES = 128 * 1024;
-/** More than any record has: a length above this is no length. */
+/** The longest record; a larger length is invalid. */
 const MAX_BYTES = 256 * 1024 * 1024;
-/** How far behind damage the next good record is looked for, which may be as large, in bytes. */
+/** How far after damage to search for the next valid record, which may be as large, in bytes. */
 const SEARCH_BYTES = 2 * 1024 * 1024;
-/** So much is summed for that in vain, in bytes: what is no record may look as if one began at every byte. */
+/** Bytes that the search may checksum in vain: in some data a record seems to begin at every byte. */
 const SEARCH_SUM_BYTES = 64 * 1024 * 1024;
 
 /**
- * Why there is no next record: the `end`; the file ends within one, as after a crash, and it is `torn`; or a `bad` one,
- * with more behind it.
+ * Why there is no next record: the `end`; a `torn` record at the end of the file, as after a crash; or a `bad` record with
+ * more data after it.
  */
 export type RecordStop = "end" | "torn" | "bad";
 
-/** What was passed to come to a good record. */
+/** What was skipped to reach a valid record. */
 export interface Damage {
   /**
-   * What is damaged: the `payload` of one record, or its checksum; the `length` of one record, whose payload is good;
-   * `nothing`; or `more`, and nobody knows how many records that were.
+   * What is damaged: the `payload` of one record, or its checksum; the `length` of one record, whose payload is valid;
+   * `nothing`; or `more`, an unknown number of records.
    */
   readonly what: "payload" | "length" | "nothing" | "more";
-  /** Behind the first head, valid until the next call. */
+  /** The data after the first head, valid until the next call. */
   readonly payload: Uint8Array;
 }
 
 export class RecordReader implements Disposable {
-  /** Where the next record begins. */
+  /** Offset of the next record. */
   offset = HEADER_BYTES;
   readonly #file: JournalFile;
   #buffer: Uint8Array<ArrayBuffer>;
   #start = 0;
   #end = 0;
   #badSize = 0;
-  /** Bytes of what turned out to be no good record. */
+  /** Bytes that were checksummed in vain. */
   #summedInVain = 0;
 
   private constructor(file: JournalFile, buffer: Uint8Array<ArrayBuffer>) {
@@ -60,7 +60,7 @@ export class RecordReader implements Disposable {
     return new RecordReader(file, buffer);
   }
 
-  /** For the next reader. */
+  /** The buffer, for the next reader. */
   get buffer(): Uint8Array<ArrayBuffer> {
     return this.#buffer;
   }
@@ -70,9 +70,9 @@ export class RecordReader implements Disposable {
   }
 
   /**
-   * The next payload of a file of which `length` bytes count, valid until the next call.
+   * Returns the next payload within the first `length` bytes of the file, valid until the next call.
    *
-   * @throws What the file system throws.
+   * @throws errors of the file system.
    */
   async next(length: number): Promise<Uint8Array | RecordStop> {
     const left = length - this.offset;
@@ -98,18 +98,17 @@ export class RecordReader implements Disposable {
   }
 
   /**
-   * After `torn` or `bad`: goes on to the next good record: where the damaged one ends by its length or, because that may
-   * be what is damaged, the next one that is found. Where none is found behind a record that was `bad`, it goes to the
-   * end.
+   * After `torn` or `bad`: moves to the next valid record, at the end of the damaged one by its length or, because the
+   * length may be damaged, at the next one that is found. If none is found after a `bad` record, moves to the end.
    *
-   * @returns what was passed; `null` where there is nothing good behind, and the file may just end there.
-   *   @throws What the file system throws.
+   * @returns What was skipped; `null` if nothing valid follows, and the file may just end there. @throws errors of the
+   *   file system.
    */
   async skipDamage(length: number): Promise<Damage | null> {
     const left = length - this.offset;
     const badEnd = this.#badSize === 0 ? 0 : RECORD_HEAD_BYTES + this.#badSize;
     this.#badSize = 0;
-    // Looking for zeros may have read far ahead.
+    // The search for zeros may have read far ahead.
     await this.#file.seek(this.offset, Deno.SeekMode.Start);
     this.#start = this.#end = 0;
     if (badEnd > 0 && await this.#isGoodAt(badEnd, left)) {
@@ -127,7 +126,7 @@ export class RecordReader implements Disposable {
     return { what: "more", payload };
   }
 
-  /** Where the first good record behind this place begins, from here, if it is found with reasonable effort. */
+  /** The distance to the first valid record after this place, if it is found with reasonable effort. */
   async #findGood(left: number): Promise<number | null> {
     const count = Math.min(left, 2 * SEARCH_BYTES);
     if (!await this.#fill(count, left)) return null;
@@ -139,18 +138,18 @@ export class RecordReader implements Disposable {
     return null;
   }
 
-  /** Whether a good record begins `at` bytes from here. */
+  /** Whether a valid record begins `at` bytes from here. */
   async #isGoodAt(at: number, left: number): Promise<boolean> {
     if (at + RECORD_HEAD_BYTES > left || !await this.#fill(at + RECORD_HEAD_BYTES, left)) return false;
     const end = at + RECORD_HEAD_BYTES + this.#view().getUint32(at, true);
     return end <= left && await this.#fill(end, left) && this.#isGood(at);
   }
 
-  /** The same where all of it is in the buffer. */
+  /** The same for a record that is completely in the buffer. */
   #isGood(at: number): boolean {
     const view = this.#view();
     const size = view.getUint32(at, true);
-    // An empty one is none.
+    // An empty record is not valid.
     if (size === 0 || this.#summedInVain + size > SEARCH_SUM_BYTES) return false;
     const from = this.#start + at + RECORD_HEAD_BYTES;
     if (crc32c(this.#buffer, from, from + size) === view.getUint32(at + 4, true)) return true;
@@ -163,7 +162,7 @@ export class RecordReader implements Disposable {
     return new DataView(this.#buffer.buffer, this.#start);
   }
 
-  /** Goes on behind so many bytes in the buffer. @returns these without a head. */
+  /** Skips bytes in the buffer. @returns These bytes without a head. */
   #pass(bytes: number): Uint8Array {
     const payload = this.#buffer.subarray(this.#start + RECORD_HEAD_BYTES, this.#start + bytes);
     this.#start += bytes;
@@ -186,11 +185,11 @@ export class RecordReader implements Disposable {
     }
   }
 
-  /** Has `count` bytes in the buffer, of the `left` ones that may be read. */
+  /** Reads until `count` bytes are in the buffer, of the `left` bytes that may be read. */
   async #fill(count: number, left: number): Promise<boolean> {
     if (this.#end - this.#start >= count) return true;
     const target = count > this.#buffer.length ? new Uint8Array(count) : this.#buffer;
-    // Of one array over itself, this copies as if through another one.
+    // `set` handles overlapping ranges of one array.
     target.set(this.#buffer.subarray(this.#start, this.#end));
     this.#end -= this.#start;
     this.#start = 0;

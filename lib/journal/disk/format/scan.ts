@@ -1,4 +1,4 @@
-/** Reads a segment from its beginning as far as it is good, and counts. */
+/** Reads a segment from its beginning to its first bad record, and counts. */
 import { messageOf } from "../../../base/errors.ts";
 import { Census, Counter, guessPoints } from "./census.ts";
 import type { Files } from "./files.ts";
@@ -6,18 +6,18 @@ import { type Damage, RecordReader, type RecordStop } from "./record_reader.ts";
 import { HEADER_BYTES, type Segment } from "./segment.ts";
 
 export interface Scan {
-  /** Behind the last good record; `null` where there is not even a snapshot, and no base is given. */
+  /** Every client after the last valid record; `null` if there is neither a snapshot nor a base. */
   census: Census | null;
-  /** The snapshot is damaged, and the base was used. */
+  /** The snapshot is damaged, and the base was used instead. */
   badSnapshot: boolean;
   stop: RecordStop;
-  /** What is wrong, where it is `bad`. */
+  /** What is wrong, if it is `bad`. */
   problem?: string;
-  /** Good ones. */
+  /** Valid records. */
   records: number;
-  /** Bytes up to the first record that is not good. */
+  /** Bytes before the first bad record. */
   goodLength: number;
-  /** Points from there on, as far as they can be counted. */
+  /** Points after that place, as far as they can be counted. */
   lostPoints: number;
 }
 
@@ -25,17 +25,17 @@ export interface ScanOptions {
   /** Stops before the record with this number. @default {Infinity} */
   before?: number;
   /**
-   * Lost points are counted from the record with this number on. What stands before it, every output has: clients need
-   * not send that again, although it is lost. @default {0}
+   * Counts lost points from the record with this number on. Every output has the earlier records, so clients need not send
+   * them again, although they are lost. @default {0}
    */
   lostFrom?: number;
-  /** What stands for the snapshot if that is damaged; it is counted on. @default none */
+  /** Replaces a damaged snapshot; counting continues from it. @default none */
   base?: Census;
-  /** When the clients of its records were in contact at the latest, in ms since the epoch. @default {0} */
+  /** The latest contact of the clients in its records, in ms since the epoch. @default {0} */
   seenMs?: number;
 }
 
-/** Never fails: what cannot be read is bad. */
+/** Never throws: an unreadable record is bad. */
 export async function scanSegment(
   files: Files,
   segment: Pick<Segment, "path" | "first" | "pointsBefore" | "length">,
@@ -61,7 +61,7 @@ export async function scanSegment(
         scan.stop = payload;
         if (payload !== "end") damage = await reader.skipDamage(length);
         if (damage === null || damage.what === "more" || counter || !base) break;
-        // Of the snapshot alone.
+        // Only the snapshot.
         damage = null;
         scan.stop = "end";
         scan.badSnapshot = true;
@@ -74,8 +74,8 @@ export async function scanSegment(
       }
       scan.goodLength = reader.offset;
     }
-    if (scan.stop === "bad") scan.problem = "it is no record";
-    // What only looks like a record may be within one that is torn.
+    if (scan.stop === "bad") scan.problem = "it is not a record";
+    // A torn record may contain something that looks like a record.
     if (damage && (scan.stop === "bad" || damage.what === "length")) {
       scan.problem = damage.what === "length" ? "its length is wrong" : "its checksum is wrong";
       scan.stop = "bad";
@@ -88,17 +88,17 @@ export async function scanSegment(
   }
   // No crash leaves a segment without its snapshot.
   if (scan.census === null) {
-    scan.problem ??= "its list of clients is not whole";
+    scan.problem ??= "its list of clients is incomplete";
     scan.stop = "bad";
   }
   return scan;
 }
 
 /**
- * Records behind a damaged one cannot be decoded without it, but what they say of themselves can be read.
+ * Records after a damaged one cannot be decoded without it, but their numbers of points can be read.
  *
- * @param damage The first one; the record there has that `number`.
- * @returns the points of the records from `lostFrom` on.
+ * @param damage The first damage; the record there has that `number`.
+ * @returns The points of the records from `lostFrom` on.
  */
 async function countLost(
   reader: RecordReader,
@@ -110,7 +110,7 @@ async function countLost(
 ): Promise<number> {
   let points = 0;
   for (let found: Damage | null = damage; found !== null;) {
-    // Where nobody knows a number, no output is known to have the record.
+    // If the number is unknown, no output is known to have the record.
     if (found.what === "more") number = Infinity;
     const { what, payload } = found;
     if (number >= lostFrom) points += guessPoints(payload);

@@ -6,8 +6,8 @@
  *     records   u32 length, u32 CRC-32C of the payload, payload. The first one is the snapshot, see ./snapshot.ts; the
  *               others have consecutive numbers, see ./record.ts
  *
- * A segment is decoded from its beginning and without any other. Those that an earlier version wrote, "ALRJRNL2", never
- * put a series into the place of another, and have 131,072 at most; they are read in the same way.
+ * A segment is decoded from its beginning, without other segments. Segments of an earlier version, "ALRJRNL2", never replace
+ * a series by another, and have at most 131,072; they are read in the same way.
  */
 import { crc32c } from "../../../base/crc32c.ts";
 import type { Files } from "./files.ts";
@@ -19,34 +19,34 @@ const FORMATS = ["ALRJRNL2", "ALRJRNL3"] as const;
 export const READABLE_FORMATS = FORMATS.join(" and ");
 const MAGICS = FORMATS.map((format) => new TextEncoder().encode(format));
 const MAGIC = MAGICS.at(-1)!;
-/** What the formats of all versions begin with. */
+/** The beginning of the formats of all versions. */
 const FAMILY_LENGTH = 7;
 
-/** What the header of a segment says. */
+/** The content of the header of a segment. */
 export interface SegmentHeader {
   /** Number of its first record. */
   readonly first: number;
-  /** Points that were written to the journal before it, since the journal was made. */
+  /** Points that were written to the journal before it, since the journal was created. */
   readonly pointsBefore: number;
-  /** How many of those that should stand right before it are known to be missing. Only of interest to a check. */
+  /** Points right before it that are known to be missing; only for a check. */
   readonly missing: number;
 }
 
-/** A segment that is in use. */
+/** A segment in use. */
 export interface Segment extends SegmentHeader {
   readonly path: string;
-  /** Bytes that may be read: written, synced and not known to be damaged. */
+  /** Readable bytes: written, synced and not known to be damaged. */
   length: number;
   /** Bytes of the file. */
   fileBytes: number;
-  /** Number behind its last record, where that is known: not while records are added, nor before it has been read. */
+  /** One more than the number of its last record, if known: not while records are added, and not before it was read. */
   end: number | null;
-  /** When it was begun, and when it was written to last, by the journal's {@linkcode Ages}. */
+  /** When it began, and the time of its last write, by the journal's {@linkcode Ages}. */
   readonly begunMs: number;
   writtenMs: number;
-  /** Points of it that are counted as lost by damage. */
+  /** Points of it that are counted as lost to damage. */
   lostPoints: number;
-  /** Its snapshot has been found to be damaged. */
+  /** Its snapshot is damaged. */
   badSnapshot?: boolean;
 }
 
@@ -55,7 +55,7 @@ export function segmentName(first: number): string {
   return `${String(first).padStart(20, "0")}.segment`;
 }
 
-/** The number in a segment's name, or `null` where that is no such name. */
+/** The number in the name of a segment, or `null` if it is not such a name. */
 export function numberOfName(name: string): number | null {
   return /^\d{20}\.segment$/.test(name) ? Number(name.slice(0, 20)) : null;
 }
@@ -71,14 +71,14 @@ export function encodeHeader({ first, pointsBefore, missing }: SegmentHeader): U
   return bytes;
 }
 
-/** Why a header cannot be used. */
+/** Why a header is unusable. */
 export interface HeaderProblem {
   readonly problem: string;
-  /** The format, where the file is whole and another version of this program wrote it. */
+  /** The format, if the file is intact and another version of this program wrote it. */
   readonly otherFormat?: string;
 }
 
-/** The header's content, or the problem with these bytes. */
+/** Returns the content of the header, or the problem with these bytes. */
 function decodeHeader(bytes: Uint8Array): SegmentHeader | HeaderProblem {
   if (bytes.length < HEADER_BYTES) {
     return { problem: `it has ${bytes.length} bytes, a header has ${HEADER_BYTES}` };
@@ -93,9 +93,9 @@ function decodeHeader(bytes: Uint8Array): SegmentHeader | HeaderProblem {
       repaired.set(magic);
       return checksum === crc32c(repaired, 0, 36);
     };
-    // A header that is valid with a format of this version has a damaged letter, and no other version.
+    // If the header is valid with a format of this version, a letter is damaged: it is not another version.
     if (!isFamily || !/^\w+$/.test(otherFormat) || MAGICS.some(isValidWith)) {
-      return { problem: "it does not begin as a segment does" };
+      return { problem: "it does not begin like a segment" };
     }
     const problem =
       `its format is ${otherFormat}, of another version of this program; this one reads ${READABLE_FORMATS}`;
@@ -109,12 +109,12 @@ function decodeHeader(bytes: Uint8Array): SegmentHeader | HeaderProblem {
   };
 }
 
-/** The header of a file, or the problem with it. @throws What the file system throws. */
+/** Returns the header of a file, or the problem with it. @throws errors of the file system. */
 export function readHeader(files: Files, path: string): SegmentHeader | HeaderProblem {
   return decodeHeader(files.readStart(path, HEADER_BYTES));
 }
 
-/** The payload of a segment's first record, or `null` where it is damaged. @throws What the file system throws. */
+/** Returns the payload of the first record, or `null` if it is damaged. @throws errors of the file system. */
 export function readSnapshotPayload(files: Files, path: string): Uint8Array | null {
   const at = HEADER_BYTES + RECORD_HEAD_BYTES;
   const head = files.readStart(path, at);
@@ -127,10 +127,10 @@ export function readSnapshotPayload(files: Files, path: string): Uint8Array | nu
   return bytes.subarray(at);
 }
 
-/** A snapshot is not larger: 20,000 clients whose names are as long as a greeting may be are not either. */
+/** The largest snapshot: 20,000 clients with the longest names are smaller. */
 const MAX_SNAPSHOT_BYTES = 2 ** 31;
 
-/** Puts the head of a record before its payload, which stands in `bytes` from `start` + {@linkcode RECORD_HEAD_BYTES} on. */
+/** Writes the head of a record before its payload, which is in `bytes` at `start` + {@linkcode RECORD_HEAD_BYTES}. */
 export function putRecordHead(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const from = start + RECORD_HEAD_BYTES;

@@ -14,7 +14,7 @@ export interface SourceOptions {
   readonly clients: ClientTable;
   readonly makeMetric?: (metric: Metric) => Metric;
   readonly pool?: BatchPool;
-  /** Told when the list of clients is damaged. The batches are good without it. */
+  /** Called when the list of clients is damaged. The batches are valid without it. */
   readonly onBadSnapshot?: () => Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export class SegmentSource implements Disposable {
   /** Number of the next record, and the points that were written to the journal before it. */
   number: number;
   points: number;
-  /** What is wrong with the record that was `bad`. */
+  /** What is wrong with the `bad` record. */
   problem = "";
   readonly #records: RecordReader;
   readonly #decoder: BatchDecoder;
@@ -49,7 +49,7 @@ export class SegmentSource implements Disposable {
     });
   }
 
-  /** @param buffer Of a source that is no longer used. @throws What the file system throws. */
+  /** @param buffer The buffer of a source that is no longer used. @throws errors of the file system. */
   static async open(
     segment: Segment,
     options: SourceOptions,
@@ -58,7 +58,7 @@ export class SegmentSource implements Disposable {
     return new SegmentSource(segment, await RecordReader.open(options.files, segment.path, buffer), options);
   }
 
-  /** Where the next record begins, in bytes. */
+  /** Offset of the next record, in bytes. */
   get offset(): number {
     return this.#records.offset;
   }
@@ -73,9 +73,9 @@ export class SegmentSource implements Disposable {
   }
 
   /**
-   * The next batch, whose number is {@linkcode SegmentSource.number} - 1 then.
+   * Returns the next batch. Its number is then {@linkcode SegmentSource.number} - 1.
    *
-   * @throws What the file system throws.
+   * @throws errors of the file system.
    */
   async next(): Promise<Batch | RecordStop> {
     const { length } = this.segment;
@@ -105,7 +105,7 @@ export class SegmentSource implements Disposable {
     }
     if (this.#origins.length > 0 && this.#origins.at(-1)!.end !== batch.length) {
       batch.release();
-      this.problem = "its points are not those of its clients";
+      this.problem = "its points do not match its clients";
       return "bad";
     }
     batch.origins.push(...this.#origins);

@@ -1,4 +1,4 @@
-/** Writes one segment: whole groups of records, each written and synced or taken back. */
+/** Writes one segment: groups of records, each of which is written and synced, or taken back. */
 import { BatchEncoder } from "../../../batches/codec.ts";
 import { PostcardWriter } from "../../../postcard.ts";
 import { type Files, type JournalFile, replaceFile, syncDirectory, writeAll } from "./files.ts";
@@ -14,9 +14,9 @@ import {
 import { type ClientState, encodeSnapshot } from "./snapshot.ts";
 import type { Entry } from "../tail.ts";
 
-/** Records that are written and synced together take about this at most. */
+/** The most bytes of a group, approximately. */
 const GROUP_BYTES = 1024 * 1024;
-/** A buffer that one large group needed is not kept. */
+/** A larger buffer is not kept after its group, in bytes. */
 const KEPT_BUFFER_BYTES = 2 * GROUP_BYTES;
 
 export class SegmentWriter {
@@ -32,7 +32,7 @@ export class SegmentWriter {
   #length = 0;
   #encoded = 0;
 
-  /** Bytes of its records that define series: other segments have them again. */
+  /** Bytes of its records that define series, which other segments repeat. */
   get dictionaryBytes(): number {
     return this.#encoder.dictionaryBytes;
   }
@@ -45,9 +45,9 @@ export class SegmentWriter {
   }
 
   /**
-   * Begins a segment whose first record has the number `first`: once it is there at all, its snapshot is whole.
+   * Begins a segment whose first record has the number `first`. The file appears with its complete snapshot.
    *
-   * @throws What the file system throws.
+   * @throws errors of the file system.
    */
   static async begin(
     files: Files,
@@ -79,11 +79,11 @@ export class SegmentWriter {
   }
 
   /**
-   * Encodes as many of the entries as make one group and have consecutive numbers, for {@linkcode SegmentWriter.flush}.
+   * Encodes entries with consecutive numbers, as many as fit into one group, for {@linkcode SegmentWriter.flush}.
    *
-   * @param maxBytes Bytes that the segment may still take, by and large.
-   * @returns How many these are, and what is wrong with the next one, if it cannot be encoded. That is a fault of
-   *   whoever made it; this writer must not be used for what comes behind.
+   * @param maxBytes Bytes that the segment may still take, approximately.
+   * @returns The number of encoded entries, and the error of the next entry if it cannot be encoded. After an error this
+   *   writer must not be used for later entries.
    */
   encode(entries: readonly Entry[], maxBytes: number): { count: number; error?: RangeError } {
     if (this.#buffer.length > KEPT_BUFFER_BYTES) this.#buffer = new Uint8Array(64 * 1024);
@@ -109,9 +109,9 @@ export class SegmentWriter {
   }
 
   /**
-   * Writes and syncs what was encoded.
+   * Writes and syncs the encoded records.
    *
-   * @throws What the file system throws. The file is as before then, and this writer must not be used again.
+   * @throws errors of the file system. The file is then as before, and this writer must not be used again.
    */
   async flush(nowMs: () => number): Promise<void> {
     const { segment } = this;
@@ -128,7 +128,7 @@ export class SegmentWriter {
     this.#encoded = 0;
   }
 
-  /** Nothing is added any more. */
+  /** Closes the file. */
   close(): void {
     this.segment.end = this.next;
     this.#file.close();

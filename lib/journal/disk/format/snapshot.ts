@@ -1,6 +1,6 @@
 /**
- * The table of clients at a place of the journal: the first record of each segment, so that the last segment alone is
- * enough to know every client, and the points of each between two places are a difference.
+ * The table of clients at a place of the journal, as the first record of each segment. So the last segment alone is enough
+ * to know every client, and the points of each client between two places are a difference.
  *
  *     u8 0, varint count, for each client (the first one is this process)
  *         string name, u8 1 and 16 bytes of instance id or u8 0
@@ -11,11 +11,11 @@
 import { PostcardError, PostcardReader, PostcardWriter } from "../../../postcard.ts";
 import { readIdentity, whole, writeIdentity } from "./record.ts";
 
-/** What is known of a client at a place of the journal. */
+/** A client at a place of the journal. */
 export interface ClientState {
   readonly name: string;
   readonly instance: string;
-  /** Number of its last batch before the place; 0 where it does not number them. */
+  /** Number of its last batch before the place; 0 if it does not number them. */
   sequence: number;
   /** Points of it that were written to the journal before the place, since the client is known. */
   points: number;
@@ -35,12 +35,12 @@ export function encodeSnapshot(states: readonly Readonly<ClientState>[]): Uint8A
   return writer.written;
 }
 
-/** @returns The clients, this process first. @throws {PostcardError} if these bytes are no snapshot. */
+/** @returns The clients, this process first. @throws {PostcardError} if the bytes are not a snapshot. */
 export function decodeSnapshot(payload: Uint8Array): ClientState[] {
   const reader = new PostcardReader(payload);
   const kind = reader.u8();
   const count = reader.length(5);
-  if (kind !== KIND || count === 0) throw new PostcardError("bad_discriminant", 0, "this is no snapshot");
+  if (kind !== KIND || count === 0) throw new PostcardError("bad_discriminant", 0, "this is not a snapshot");
   const states: ClientState[] = [];
   for (let i = 0; i < count; i++) {
     const { name, instance } = readIdentity(reader);
@@ -53,7 +53,7 @@ export function decodeSnapshot(payload: Uint8Array): ClientState[] {
     });
   }
   if (reader.remaining > 0) {
-    throw new PostcardError("end_of_input", reader.offset, "there are bytes behind it");
+    throw new PostcardError("end_of_input", reader.offset, "there are more bytes after it");
   }
   return states;
 }

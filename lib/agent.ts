@@ -11,7 +11,7 @@ import type { LogFields, Logger } from "./base/log.ts";
 import type { Input, InputPlugin, Output, OutputPlugin, Part, PluginContext } from "./plugin.ts";
 import { type NamedTransform, Pipeline } from "./transforms/pipeline.ts";
 import type { AgentSettings, Change, RunningAgent, Stall } from "./agent/settings.ts";
-import { usableMemoryBytes } from "./base/memory.ts";
+import { defaultSeriesBytes } from "./agent/series_memory.ts";
 import { MetricRegistry } from "./points/registry.ts";
 import { seriesStore, TICK_MS } from "./points/series_store.ts";
 import { roleOf } from "./agent/state_directory.ts";
@@ -44,10 +44,7 @@ const LOCAL_BUFFER_BYTES = 64 * 1024 * 1024;
 const LAST_WORDS_MS = 500;
 /** How long the journal may take to write what is in memory after a second signal, in ms. */
 const LAST_SYNC_MS = 500;
-/** What is known of series takes one part in so many of the memory, where nothing is said. */
-const SERIES_SHARE = 4;
-const MAX_SERIES_BYTES = 1024 ** 3;
-/** At a stop, how long outputs have for one more try before it is looked at whose target is away, and between two looks, in ms. */
+/** At a stop, how long outputs have for one more try before absent targets count, and the time between checks, in ms. */
 const LAST_TRY_MS = 300;
 const LOOK_MS = 50;
 /** The share of the time for a stop that inputs may take; the outputs have the rest. */
@@ -106,7 +103,7 @@ class Agent {
     this.#options = options;
     const { memory, memory_per_client: shareBytes } = settings.general.series ?? {};
     seriesStore.limit({
-      limitBytes: memory ?? Math.min(MAX_SERIES_BYTES, usableMemoryBytes() / SERIES_SHARE),
+      limitBytes: memory ?? defaultSeriesBytes(),
       shareBytes,
     });
   }

@@ -2,10 +2,14 @@
 import type { Plugin } from "../plugin.ts";
 import type { Path } from "../schema/path.ts";
 import type { JournalConfig } from "./kept.ts";
+import { defaultSeriesBytes } from "./series_memory.ts";
 import { JOURNAL_FOLDER, roleOf, type StateBase } from "./state_directory.ts";
 
 interface Configured {
-  readonly general: { readonly journal: JournalConfig };
+  readonly general: {
+    readonly journal: JournalConfig;
+    readonly series: { readonly memory?: number | undefined };
+  };
   readonly plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[];
 }
 
@@ -23,6 +27,7 @@ export function resolver({ general, plugins }: Configured, base: StateBase | nul
     set(["journal", "path"], `${stateDirectory}/${JOURNAL_FOLDER}`);
   }
   if (on_full === undefined) set(["journal", "on_full"], receives ? "block" : "drop_oldest");
+  if (general.series.memory === undefined) set(["series", "memory"], defaultSeriesBytes());
   for (const { plugin, config } of plugins) {
     for (const [key, value] of Object.entries(plugin.resolve?.(config, stateDirectory) ?? {})) {
       set(["plugins", plugin.name, key], value);

@@ -18,22 +18,23 @@ const deadLetters = table({
 const series = table({
   memory: optional(size({
     doc:
-      "Most memory for what is known of all series. Where it is not set, a quarter of the memory that this process may " +
-      "use (that of its cgroup, or of the machine), but at most 1 GiB. With more series, those that were silent for " +
-      "longest are forgotten and learned again, which costs time and no point.",
+      "Most memory for all series. Default: a quarter of the memory that this process may use (that of its cgroup, or of " +
+      "the machine), but at most 1 GiB. If there are more series, those that were silent longest are forgotten, and " +
+      "learned again when they come: that costs time, but no point.",
     default: "256MiB",
     min: "4MiB",
   })),
   memory_per_client: optional(size({
     doc:
-      "Most of it for a client that is not an alumet-relay: with more series, its own are forgotten, and nobody else's. " +
-      "Where it is not set, a sixteenth of memory. The stream of an alumet-relay may have half of memory.",
+      "Most of it for one client that is not an alumet-relay: if it has more series, its own are forgotten. Default: a " +
+      "sixteenth of memory. The stream of an alumet-relay may use half of memory.",
+    unset: "a sixteenth of memory",
     default: "16MiB",
     min: "1MiB",
   })),
 }, {
   doc:
-    "What is known of a series, that is of the points that differ in time and value alone: about 130 bytes each.",
+    "The memory for series. A series is all points that differ only in time and value; each takes about 130 bytes.",
 });
 
 export const general = table({

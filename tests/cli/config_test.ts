@@ -94,6 +94,7 @@ Deno.test("config show prints the values in effect of keys that the configuratio
   for (
     const line of [
       "# log_level is not set: info",
+      "# memory_per_client is not set: a sixteenth of memory",
       "# enable is not set: true",
       `path = "" # default: "${state}/server/journal"`,
       '# on_full is not set: "block"',
@@ -101,6 +102,7 @@ Deno.test("config show prints the values in effect of keys that the configuratio
       "# keep is not set: all points are kept",
     ]
   ) assert.ok(server.includes(line), `${line}\n${server.join("\n")}`);
+  assert.ok(server.some((line) => /^# memory is not set: "\d+[MG]iB"$/.test(line)), server.join("\n"));
   const local = await show(["--state-dir", "/x"], "[plugins.procfs]\n[plugins.sqlite]\npath = 'a.sqlite'\n");
   for (
     const line of ["# enable is not set: false", 'path = "" # default', '# on_full is not set: "drop_oldest"']

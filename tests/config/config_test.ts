@@ -337,7 +337,7 @@ max_size = "64MiB" # default
 
 [series]
 # memory is not set
-# memory_per_client is not set
+# memory_per_client is not set: a sixteenth of memory
 
 [plugins.procfs]
 enable = true # alumet-config.toml:1

@@ -7,6 +7,7 @@ import { type MonotonicClock, PROCESS_CLOCK } from "./base/clock.ts";
 import { BoundedLog } from "./base/complaint.ts";
 import { onAbort } from "./base/waiting.ts";
 import { formatAddress, parseAddress } from "./net/address.ts";
+import { type Descriptors, descriptors } from "./net/descriptors.ts";
 import { accepted, listenOrAdopt } from "./net/listen.ts";
 import type { BatchSink, Input, PluginContext } from "./plugin.ts";
 import type { Safety } from "./server/acknowledged.ts";
@@ -17,7 +18,7 @@ import { ADDRESS_KEY, type RelayServerConfig } from "./server/config.ts";
 import { ClientConnection } from "./server/connection.ts";
 import { FrameBudget } from "./server/frame_budget.ts";
 import { Gatherer } from "./server/gatherer.ts";
-import { admissionOf, limitsOf, openTls, openTokens } from "./server/settings.ts";
+import { admissionOf, limitsOf, openTls, openTokens, warnOfFewDescriptors } from "./server/settings.ts";
 import { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats } from "./server/shared.ts";
 
 export { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats };
@@ -43,6 +44,8 @@ export interface ServerOptions {
   admission?: AdmissionOptions;
   /** The interface of a scoped address. */
   scope?: string;
+  /** What the process had open before it listened. */
+  descriptors?: Descriptors | null;
   /** For what is logged so many times a minute. @default the process's */
   clock?: MonotonicClock;
 }
@@ -63,6 +66,7 @@ export class RelayServer implements Input {
   readonly #shared: ServerShared;
   readonly #connections = new Set<ClientConnection>();
   readonly #tokens: Tokens | undefined;
+  readonly #descriptors: Descriptors | null;
   #listening = true;
 
   /**
@@ -75,6 +79,8 @@ export class RelayServer implements Input {
     const address = parseAddress(config.address, { listen: true });
     const tokens = openTokens(config.tokens, log);
     const tls = await openTls(config.tls, log);
+    const open = descriptors();
+    warnOfFewDescriptors(config, open, log);
     const { listener, isAdopted } = await listenOrAdopt(address, {
       key: ADDRESS_KEY,
       open: Deno.listen,
@@ -83,7 +89,8 @@ export class RelayServer implements Input {
     const server = new RelayServer(listener, context, limitsOf(config), {
       safety: config.acknowledge === "stored" ? "stored" : "durable",
       scope: address.scope,
-      admission: admissionOf(config, tokens),
+      admission: admissionOf(config, tokens, open),
+      descriptors: open,
       tls,
     });
     const { hostname, port } = server.address;
@@ -100,11 +107,13 @@ export class RelayServer implements Input {
     listener: Deno.TcpListener,
     context: ServerContext,
     limits = DEFAULT_LIMITS,
-    { safety = "durable", tls, admission = OPEN, scope, clock = PROCESS_CLOCK }: ServerOptions = {},
+    { safety = "durable", tls, admission = OPEN, scope, descriptors: open = null, clock = PROCESS_CLOCK }:
+      ServerOptions = {},
   ) {
     this.#listener = listener;
     this.#log = new BoundedLog(context.log, clock);
     this.#tokens = admission.tokens;
+    this.#descriptors = open;
     // A copy, because they may change.
     limits = { ...limits };
     context.clients.upstream.receives = true;
@@ -128,7 +137,7 @@ export class RelayServer implements Input {
   }
 
   reconfigure(config: RelayServerConfig): void {
-    this.change(limitsOf(config), admissionOf(config, this.#tokens));
+    this.change(limitsOf(config), admissionOf(config, this.#tokens, this.#descriptors));
   }
 
   /** Changes limits, for new connections, and rules of admission, for open ones as well. */

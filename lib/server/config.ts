@@ -1,11 +1,14 @@
 /** The keys of `[plugins.relay-server]`. */
 import { addressProblem, isLoopback, parseAddress } from "../net/address.ts";
 import type { Advice } from "../plugin.ts";
-import { choice, duration, type Infer, integer, list, live, size, table, text } from "../schema.ts";
+import { choice, duration, type Infer, integer, list, live, optional, size, table, text } from "../schema.ts";
 import { isScoped, networkProblem } from "./admission/networks.ts";
 
 /** Where the address is said in a configuration. */
 export const ADDRESS_KEY = "plugins.relay-server.address";
+
+/** Open connections, where nothing is configured and there are enough file descriptors. */
+export const MAX_CONNECTIONS = 10_000;
 
 const network = text({ doc: "A network.", default: "", check: networkProblem });
 
@@ -67,7 +70,13 @@ export const config = table({
     },
   }),
   limits: live(table({
-    connections: integer({ doc: "Open connections, at most.", default: 10_000, min: 1 }),
+    connections: optional(integer({
+      doc:
+        "Open connections, at most. If it is not set: 10000, or what the limit of open files (LimitNOFILE) leaves, where " +
+        "that is less; with TLS a connection takes three files.",
+      default: MAX_CONNECTIONS,
+      min: 1,
+    })),
     connections_per_address: integer({
       doc: "Open connections of one address, at most.",
       default: 2_000,

@@ -2,7 +2,8 @@
 import type { AdmissionOptions } from "./admission/admission.ts";
 import { Tokens } from "./admission/tokens.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
-import type { RelayServerConfig } from "./config.ts";
+import { MAX_CONNECTIONS, type RelayServerConfig } from "./config.ts";
+import { available, type Descriptors } from "../net/descriptors.ts";
 import type { Logger } from "../base/log.ts";
 import { DEFAULT_LIMITS, type ServerLimits, type ServerShared } from "./shared.ts";
 import { TlsTerminator } from "./tls.ts";
@@ -52,15 +53,60 @@ export function limitsOf({ limits }: RelayServerConfig): ServerLimits {
   };
 }
 
+/** Sockets that the server takes for a connection: with TLS there is one within the process, which has two ends. */
+const TLS_SOCKETS = 3;
+
+/**
+ * How many connections there may be, so that the process keeps descriptors for its own files and connections.
+ *
+ * @param open What the process has before it listens.
+ */
+export function connectionsFor(
+  { limits, tls }: Pick<RelayServerConfig, "limits" | "tls">,
+  open: Descriptors | null,
+): { maxConnections: number; maxSockets: number } {
+  const sockets = open ? available(open) : Infinity;
+  const possible = Math.max(1, Math.floor(tls.cert === "" ? sockets : sockets / TLS_SOCKETS));
+  return {
+    maxConnections: Math.min(limits.connections ?? MAX_CONNECTIONS, possible),
+    maxSockets: possible,
+  };
+}
+
 /** Which clients are accepted. */
-export function admissionOf(options: RelayServerConfig, tokens: Tokens | undefined): AdmissionOptions {
+export function admissionOf(
+  options: RelayServerConfig,
+  tokens: Tokens | undefined,
+  open: Descriptors | null,
+): AdmissionOptions {
   return {
     allow: options.allow,
     deny: options.deny,
     tokens,
     withoutToken: options.without_token,
-    maxConnections: options.limits.connections,
+    ...connectionsFor(options, open),
     maxConnectionsPerAddress: options.limits.connections_per_address,
     maxNameLength: options.limits.name_length,
   };
+}
+
+/** Logs that fewer connections are possible than the configuration says. */
+export function warnOfFewDescriptors(
+  config: Pick<RelayServerConfig, "limits" | "tls">,
+  open: Descriptors | null,
+  log: Logger,
+): void {
+  const wanted = config.limits.connections ?? MAX_CONNECTIONS;
+  const { maxConnections } = connectionsFor(config, open);
+  if (maxConnections >= wanted) return;
+  // Nobody asked for that many.
+  const level = config.limits.connections === undefined ? "info" : "warn";
+  log[level](
+    "The limit of open files allows fewer connections than limits.connections (raise LimitNOFILE, or ulimit -n)",
+    {
+      connections: maxConnections,
+      wanted,
+      open_files: open?.limit,
+    },
+  );
 }

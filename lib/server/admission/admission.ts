@@ -12,6 +12,8 @@ export interface AdmissionOptions {
   /** Networks whose clients need no token. */
   withoutToken: readonly string[];
   maxConnections: number;
+  /** Connections that the process has file descriptors for, those that are refused included. @default {Infinity} */
+  maxSockets?: number;
   maxConnectionsPerAddress: number;
   /** Bytes of a client's name, at most. */
   maxNameLength: number;
@@ -101,7 +103,8 @@ export class Admission {
 
   /** There are too many connections to answer each one. */
   get isFlooded(): boolean {
-    return this.#connections > 2 * this.#options.maxConnections;
+    const { maxConnections, maxSockets = Infinity } = this.#options;
+    return this.#connections > Math.min(2 * maxConnections, maxSockets);
   }
 
   /** What a client may do, or why it is refused. */

@@ -21,7 +21,7 @@ import { Outbox, type SenderStats } from "./client/outbox.ts";
 import type { Output, PluginContext } from "./plugin.ts";
 import type { Upstream } from "./points/upstream.ts";
 import { PointEncoder } from "./wire/point_encoder.ts";
-import { type RelayClientConfig, TLS_KEYS } from "./client/config.ts";
+import { type RelayClientConfig, TLS_KEYS, usesTls } from "./client/config.ts";
 import { retrying } from "./client/retrying.ts";
 import { Secret } from "./base/secrets.ts";
 import { PlainSender } from "./client/plain.ts";
@@ -248,7 +248,7 @@ export class RelayClient implements Output {
     const conn = await dial(server, {
       ...this.#limits,
       connect: Deno.connect,
-      tls: this.#config.tls.enable ? { ...this.#config.tls, keys: TLS_KEYS } : undefined,
+      tls: usesTls(this.#config.tls) ? { ...this.#config.tls, keys: TLS_KEYS } : undefined,
       log: this.#log,
       signal,
     });
@@ -362,7 +362,7 @@ export class RelayClient implements Output {
     if (problem) {
       this.#log.error("Cannot read the token again, the previous one stays in use", { reason: problem });
     }
-    if (this.#token.value === "" || this.#config.tls.enable) return this.#token.value;
+    if (this.#token.value === "" || usesTls(this.#config.tls)) return this.#token.value;
     const { hostname } = conn.remoteAddr as Deno.NetAddr;
     if (isLoopback(hostname)) return this.#token.value;
     throw new Error(

@@ -1,6 +1,7 @@
 /** The keys of `[plugins.relay-client]`. */
-import { addressProblem } from "../net/address.ts";
-import { duration, flag, type Infer, integer, live, oneOrMore, table, text } from "../schema.ts";
+import { addressProblem, isLoopback, parseAddress } from "../net/address.ts";
+import type { Advice } from "../plugin.ts";
+import { duration, flag, type Infer, integer, live, oneOrMore, optional, table, text } from "../schema.ts";
 import { retryKeys } from "./retrying.ts";
 import type { TlsKeys } from "./tls_problem.ts";
 import { DEFAULT_NAME_BYTES, isLonger } from "../wire/names.ts";
@@ -45,7 +46,11 @@ export const config = table({
     secretFile: true,
   }),
   tls: table({
-    enable: flag({ doc: "Use TLS. The server must be an alumet-relay server.", default: false }),
+    enable: optional(flag({
+      doc:
+        "Use TLS. The server must be an alumet-relay server. If it is not set: yes if another key of this section is set.",
+      default: true,
+    })),
     ca: text({
       doc: "PEM file of the CAs that may sign the server's certificate. Empty: those of the system.",
       default: "",
@@ -85,3 +90,21 @@ export const TLS_KEYS: TlsKeys = {
 };
 
 export type RelayClientConfig = Infer<typeof config>;
+
+/** Whether the client speaks TLS: any key of the section switches it on, unless `enable` says otherwise. */
+export function usesTls({ enable, ...others }: RelayClientConfig["tls"]): boolean {
+  return enable ?? Object.values(others).some((value) => value !== "");
+}
+
+/** What others could read, although they should not. */
+export function advise({ relay_server, token, token_file, tls }: RelayClientConfig): Advice[] {
+  if (usesTls(tls)) return [];
+  const others = relay_server.filter((server) => !isLoopback(parseAddress(server).hostname));
+  const loss = token === "" && token_file === "" ? "" : " (the token is not sent that way)";
+  return others.map((server) => ({
+    path: ["relay_server"],
+    problem:
+      `measurements are sent to ${server} in clear text, which others on the network can read and change${loss}: ` +
+      "set tls.ca or tls.enable",
+  }));
+}

@@ -34,7 +34,7 @@ const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
   [
     "a name that only looks like loopback",
     client('token = "${T}"\nrelay_server = "127.evil.test:1"'),
-    /set tls\.enable/,
+    /set tls\.ca or tls\.enable/,
   ],
   [
     "clear text from everywhere",
@@ -58,7 +58,23 @@ const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
   [
     "a token without TLS",
     client('token_file = "/none"\nrelay_server = "relay.test:1"'),
-    /the token is not sent/,
+    /clear text.*the token is not sent/,
+  ],
+  [
+    "a client in clear text",
+    client('relay_server = "10.0.0.1:50051"'),
+    /sent to 10\.0\.0\.1:50051 in clear text/,
+  ],
+  [
+    "a list with a server in clear text",
+    client('relay_server = ["[::1]:1", "relay.test:1"]'),
+    /sent to relay\.test:1 in clear text/,
+  ],
+  ["a client with any key of TLS", client('relay_server = "10.0.0.1:1"', 'ca = "/ca.pem"'), undefined],
+  [
+    "a client that has keys of TLS and does not use it",
+    client('relay_server = "10.0.0.1:1"', 'enable = false\nca = "/ca.pem"'),
+    /in clear text/,
   ],
   ["a token to this machine", client('token_file = "/none"\nrelay_server = "[::1]:1"'), undefined],
   [
@@ -161,4 +177,11 @@ Deno.test("config check --strict: a secret on the command line is named by its f
   assert.equal(code, 78);
   assert.match(said, /--config-override.*every user of this machine can see/);
   assert.ok(!said.includes("alumet_secret"));
+});
+
+Deno.test("config check --strict: clear text to another host is named by the flag that says so", async () => {
+  const flags = ["--strict", "--relay-out", "10.0.0.1:50051"];
+  const { code, said } = await check(client(""), {}, ...flags);
+  assert.equal(code, 78, said);
+  assert.match(said, /^Not safe: --relay-out: .*sent to 10\.0\.0\.1:50051 in clear text/m);
 });

@@ -44,6 +44,18 @@ onAuthority(
   },
 );
 
+onAuthority("any key of tls switches TLS on, and enable = false switches it off", async ({ ca, issue }) => {
+  await using server = new TestServer({ tls: await tlsOf(await issue("relay.test")) });
+  const keys = { ca, server_name: "relay.test" };
+  await using client = new TestClient(clientConfig(server.port, { enable: undefined, ...keys }));
+  client.push(numbered(5));
+  await client.finish();
+  assert.equal(server.points.length, 5);
+  await using open = new TestClient(clientConfig(server.port, { enable: false, ...keys }));
+  await open.done;
+  assert.match(open.failure!.message, /this server only accepts TLS connections/);
+});
+
 onAuthority("a server that shows a certificate of a CA is told so in plain words", async ({ dir }) => {
   const { ca } = await certificates(dir, "itself");
   const files = { cert: ca, key: dir.file("itself.key") };

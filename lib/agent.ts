@@ -15,7 +15,7 @@ import { defaultSeriesBytes } from "./agent/series_memory.ts";
 import { MetricRegistry } from "./points/registry.ts";
 import { seriesStore, TICK_MS } from "./points/series_store.ts";
 import { roleOf } from "./agent/state_directory.ts";
-import { booksOf, type Counters, loggedCounters } from "./agent/stats.ts";
+import { booksOf, type Counters, loggedCounters, totalsOf } from "./agent/stats.ts";
 
 /** Options for callers. */
 export interface AgentOptions {
@@ -401,8 +401,12 @@ class Agent {
     for (const [name, stats] of Object.entries(this.#stats())) {
       this.#log.for(name).info("Summary", loggedCounters(stats));
     }
+    const books = [...booksOf(this.#journal.clients)];
+    for (const [output, totals] of totalsOf(books)) {
+      this.#log.for("journal").info("Books of all clients", loggedCounters({ output, ...totals }));
+    }
     // There may be thousands of clients.
-    for (const { outputs, ...client } of booksOf(this.#journal.clients)) {
+    for (const { outputs, ...client } of books) {
       for (const [output, books] of Object.entries(outputs)) {
         this.#log.for("journal").debug("Books", loggedCounters({ ...client, output, ...books }));
       }

@@ -6,6 +6,8 @@ export type Counters = Readonly<Record<string, number>>;
 
 /** What one output did with a client's points since the start. */
 export interface OutputBooks {
+  /** Found in the journal at the start, for this output to take. */
+  keptAtStart: number;
   stored: number;
   /** Waiting in the journal. */
   kept: number;
@@ -43,10 +45,12 @@ export function* booksOf(clients: ClientTable): Generator<ClientBooks> {
   const measures = local.receivedPoints > 0 ||
     [...local.accounts.values()].some(({ keptAtStart }) => keptAtStart > 0);
   for (const record of measures ? [local, ...clients] : clients) {
-    const outputs = [...record.accounts].map(([name, { stored, dropped }]): [string, OutputBooks] => [
-      name,
-      { stored, kept: record.kept(name), dropped },
-    ]);
+    const outputs = [...record.accounts].map(
+      ([name, { keptAtStart, stored, dropped }]): [string, OutputBooks] => [
+        name,
+        { keptAtStart, stored, kept: record.kept(name), dropped },
+      ],
+    );
     yield {
       client: record.name,
       instance: record.instance,
@@ -58,4 +62,41 @@ export function* booksOf(clients: ClientTable): Generator<ClientBooks> {
       outputs: Object.fromEntries(outputs),
     };
   }
+}
+
+/** The books of one output, summed over all clients: received + keptAtStart = the sum of what follows. */
+interface TotalBooks extends OutputBooks {
+  clients: number;
+  received: number;
+  rejected: number;
+  duplicates: number;
+}
+
+/** By the name of the output. */
+export function totalsOf(books: Iterable<ClientBooks>): Map<string, TotalBooks> {
+  const totals = new Map<string, TotalBooks>();
+  for (const { received, rejected, duplicates, outputs } of books) {
+    for (const [output, { keptAtStart, stored, kept, dropped }] of Object.entries(outputs)) {
+      const total = totals.get(output) ?? {
+        clients: 0,
+        received: 0,
+        keptAtStart: 0,
+        stored: 0,
+        kept: 0,
+        rejected: 0,
+        duplicates: 0,
+        dropped: 0,
+      };
+      total.clients++;
+      total.received += received;
+      total.keptAtStart += keptAtStart;
+      total.stored += stored;
+      total.kept += kept;
+      total.rejected += rejected;
+      total.duplicates += duplicates;
+      total.dropped += dropped;
+      totals.set(output, total);
+    }
+  }
+  return totals;
 }

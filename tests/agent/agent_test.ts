@@ -257,6 +257,8 @@ Deno.test("a journal on disk keeps points that an output could not take in time,
     second.stop();
     assert.equal(await second.done, EXIT.ok);
     assert.deepEqual(out.values, Array.from({ length: 10 }, (_, i) => i));
+    const books = /Books of all clients .*received=3 kept_at_start=7 stored=10 kept=0 rejected=0/;
+    assert.equal(second.logs.matching(books).length, 1, second.logs.lines.join(""));
 
     const third = start([source("in", []), store("out")], 1000, onDisk(dir));
     await until(() => third.agent() !== undefined);
@@ -422,8 +424,8 @@ Deno.test("the books of each client and output account for all points, including
   await until(() => good.values.length === 15);
   const books = new Map([...agent()!.clients()].map(({ client, ...books }) => [client, books]));
   const outputs = (points: number) => ({
-    good: { stored: points, kept: 0, dropped: 0 },
-    stuck: { stored: 0, kept: points, dropped: 0 },
+    good: { keptAtStart: 0, stored: points, kept: 0, dropped: 0 },
+    stuck: { keptAtStart: 0, stored: 0, kept: points, dropped: 0 },
   });
   assert.deepEqual([...books], [
     ["", { instance: "", lastContactMs: 0, received: 5, rejected: 0, duplicates: 0, outputs: outputs(5) }],
@@ -445,9 +447,13 @@ Deno.test("the books of each client and output account for all points, including
     logs.lines.join(""),
   );
   const lines = logs.matching(
-    /DEBUG.*Books client=a .*received=9 rejected=0 duplicates=3 output=stuck stored=0 kept=6/,
+    /DEBUG.*Books client=a .*received=9 rejected=0 duplicates=3 output=stuck kept_at_start=0 stored=0 kept=6/,
   );
   assert.equal(lines.length, 1, logs.lines.join(""));
+  const totals = logs.matching(
+    /INFO.*Books of all clients output=stuck clients=3 received=20 kept_at_start=0 stored=0 kept=15 rejected=2 duplicates=3 dropped=0/,
+  );
+  assert.equal(totals.length, 1, logs.lines.join(""));
 });
 
 /** An input that pushes batches until one has to wait, or it has pushed `most`. */

@@ -34,7 +34,8 @@ export function readLog(lines: readonly LogLine[]): Said {
   if (!journal || !last) problems.push("it has not said what it did");
   else if (books.length > 0) {
     const kept = books.reduce((sum, line) => sum + count(line, "kept"), 0);
-    if (kept !== count(last, "kept_in_journal") + count(last, "given_up")) {
+    const left = count(last, "left_with_clients");
+    if (kept !== count(last, "kept_in_journal") + count(last, "given_up") + left) {
       problems.push(`the accounts of ${books.length} clients have ${kept} points kept: ${last.text}`);
     }
     for (const line of books) {

@@ -68,3 +68,18 @@ Deno.test("a process that no group takes is looked at again when it gets another
   kit.at(1000);
   assert.deepEqual(pids(kit.poll()), [100], "it stays, with what it has used so far");
 });
+
+Deno.test("10,000 processes that come and go leave nothing behind", () => {
+  using tree = new Tree(null);
+  using kit = processesOf(tree);
+  for (let round = 0; round < 100; round++) {
+    for (let i = 0; i < 100; i++) tree.start(1000 + 100 * round + i, { starttime: round });
+    kit.at(2000 * round);
+    assert.equal(pids(kit.discover()).length, 100);
+    for (let i = 0; i < 100; i++) tree.remove(`proc/${1000 + 100 * round + i}`);
+    kit.at(2000 * round + 1000);
+    assert.equal(kit.poll().length, 0);
+  }
+  const { processes, processesFound, processesEnded } = kit.processes.stats;
+  assert.deepEqual([processes, processesFound, processesEnded, kit.files.kept], [0, 10_000, 10_000, 0]);
+});

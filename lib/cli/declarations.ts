@@ -137,7 +137,7 @@ export const COMMANDS: readonly CommandDeclaration[] = [
     summary:
       "Print points of the sqlite output's database, run an SQL statement on it, or print a summary of it.",
     description:
-      "Changes nothing, and works while the agent runs. --metric, --host, --since and --every print points without SQL. The " +
+      "Changes nothing, and works while the agent runs. --metric, --host, --since, --every and --attributes print points without SQL. The " +
       "view measurements has a row for each point. On a terminal the result is a table, otherwise CSV. - reads the " +
       "statement from standard input.",
   },
@@ -259,6 +259,12 @@ export const FLAGS: readonly FlagDeclaration[] = [
     value: "TIME",
     commands: ["query"],
     doc: "Print the mean, lowest and highest value of each series in each such span of time: 1m.",
+  },
+  {
+    name: "attributes",
+    value: "NAMES",
+    commands: ["query"],
+    doc: "Print these attributes of points, each in a column of its own: kind,domain.",
   },
   {
     name: "format",

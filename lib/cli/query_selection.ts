@@ -11,10 +11,17 @@ export interface Selection {
 
 const NS_PER_SECOND = 1_000_000_000n;
 
-/** Where a point is from, as columns. */
-const ORIGIN = `s.relay_client AS host, m.name AS metric, m.unit,
+/** Where a point is from, as columns; attributes are one column, or a column for each that is named. */
+function originOf(attributes: readonly string[]): string {
+  const columns = attributes.map((name) =>
+    `(SELECT value FROM json_each(s.attributes) WHERE key = '${name.replaceAll("'", "''")}') AS ` +
+    `"${name.replaceAll('"', '""')}"`
+  );
+  if (columns.length === 0) columns.push("nullif(s.attributes, '{}') AS attributes");
+  return `s.relay_client AS host, m.name AS metric, m.unit,
   trim(s.resource_kind || ' ' || s.resource_id) AS resource,
-  trim(s.consumer_kind || ' ' || s.consumer_id) AS consumer, nullif(s.attributes, '{}') AS attributes`;
+  trim(s.consumer_kind || ' ' || s.consumer_id) AS consumer, ${columns.join(", ")}`;
+}
 const VALUE =
   "CASE WHEN m.type = 'f64' AND typeof(p.value) = 'integer' THEN CAST(p.value AS REAL) ELSE p.value END";
 const TIME = "d.start * 1000000000 + p.offset";
@@ -25,8 +32,9 @@ const TIME = "d.start * 1000000000 + p.offset";
  * @throws {ExitError} 64 if a flag makes no sense, or there is a statement as well.
  */
 export function selectionOf(line: CommandLine, nowMs = Date.now()): Selection | undefined {
-  const [metric, host, since, every] = ["metric", "host", "since", "every"].map((name) => line.value(name));
-  const flags = { metric, host, since, every };
+  const names = ["metric", "host", "since", "every", "attributes"];
+  const [metric, host, since, every, attributes] = names.map((name) => line.value(name));
+  const flags = { metric, host, since, every, attributes };
   const given = Object.entries(flags).filter(([, value]) => value !== undefined).map(([name]) => `--${name}`);
   if (given.length === 0) return undefined;
   if (line.argument !== undefined) {
@@ -35,6 +43,9 @@ export function selectionOf(line: CommandLine, nowMs = Date.now()): Selection | 
       `${given.join(" and ")} cannot be used with a statement: put it into WHERE`,
     );
   }
+  const origin = originOf(
+    (attributes ?? "").split(",").map((name) => name.trim()).filter((name) => name !== ""),
+  );
   const conditions: string[] = [];
   const values: (string | bigint)[] = [];
   const where = (condition: string, value: string | bigint) => {
@@ -56,7 +67,7 @@ ${conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : ""}`;
     return {
       sql:
         `SELECT strftime('%Y-%m-%d %H:%M:%f', d.start + p.offset / 1e9, 'unixepoch') AS time, ${VALUE} AS value,
-  ${ORIGIN} ${from} ORDER BY ${TIME}, p.part`,
+  ${origin} ${from} ORDER BY ${TIME}, p.part`,
       values,
     };
   }
@@ -68,7 +79,7 @@ ${conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : ""}`;
   return {
     sql:
       `SELECT strftime('%Y-%m-%d %H:%M:%S', bucket * ${seconds}, 'unixepoch') AS time, mean, lowest, highest, points,
-  ${ORIGIN}
+  ${origin}
 FROM (
   SELECT (${TIME}) / ${step} AS bucket, p.series, avg(p.value) AS mean, min(${VALUE}) AS lowest,
     max(${VALUE}) AS highest, count(*) AS points

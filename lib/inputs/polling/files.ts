@@ -1,6 +1,9 @@
 /** Files of /proc and /sys: kept open where possible, read into one buffer. */
-import { openFilesLimit } from "../../base/open_files.ts";
+import { parseLimit } from "../../net/descriptors.ts";
 import { Scanner, textOf } from "./scan.ts";
+
+/** Files that a process may usually have open, where the limit cannot be read. */
+const USUAL_LIMIT = 1024;
 
 /** The part of {@linkcode Deno.FsFile} that is used. */
 export interface OpenFile {
@@ -62,7 +65,9 @@ export class ProcFiles {
     this.#open = roots.open ?? ((path) => Deno.openSync(path));
     // The other half is for the rest of the process: sockets, databases, segments. Deno raises the soft limit to the
     // hard one when it starts, as Alumet does.
-    this.#keepLimit = Math.floor(openFilesLimit(this.text(`${this.proc}/self/limits`)) / 2);
+    this.#keepLimit = Math.floor(
+      (parseLimit(this.text(`${this.proc}/self/limits`) ?? "") ?? USUAL_LIMIT) / 2,
+    );
   }
 
   /** Number of files that are open. */

@@ -1,9 +1,9 @@
 /** What the `csv` output does: appends rows to files, and continues where the last process stopped. */
 import { BoundedLog } from "../../base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
-import { ownOpenFilesLimit } from "../../base/open_files.ts";
 import { closeQuietly } from "../../base/waiting.ts";
 import type { BatchReader } from "../../journal.ts";
+import { descriptors } from "../../net/descriptors.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import { Archive } from "./archive.ts";
 import { CommitByPosition, CommitWhenWritten } from "./commit.ts";
@@ -48,7 +48,10 @@ export class CsvOutput implements Output {
   #writer: CsvWriter | null = null;
   #archive: Archive | null = null;
   /** A share of what this process may have open: connections need the others. */
-  readonly #mostHandles = Math.max(LEAST_HANDLES, Math.floor(ownOpenFilesLimit() / HANDLE_SHARE));
+  readonly #mostHandles = Math.max(
+    LEAST_HANDLES,
+    Math.floor((descriptors()?.limit ?? Infinity) / HANDLE_SHARE),
+  );
 
   private constructor(
     config: CsvConfig,

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { openFilesLimit } from "../../../lib/base/open_files.ts";
 import type { OpenFile } from "../../../lib/inputs/polling/files.ts";
 import type { Points } from "../../../lib/inputs/polling/points.ts";
 import { collect, rows, values } from "../../kit/measuring.ts";
@@ -78,8 +77,6 @@ Deno.test("at most half of the files that may be open are kept open", () => {
   using kit = processesOf(tree);
   assert.equal(pids(kit.discover()).length, 13);
   assert.equal(kit.files.kept, 4);
-  assert.equal(openFilesLimit("Max open files            unlimited            unlimited   files"), Infinity);
-  assert.equal(openFilesLimit(undefined), 1024);
 });
 
 Deno.test("a process that cannot be read for an unknown reason does not keep others from being measured", () => {

@@ -144,6 +144,8 @@ export function serviceUnit(options: ServiceOptions): string {
         "# The client measures from the first second, and keeps on disk what it cannot send yet.",
         "After=network.target",
       ]),
+    "# The runtime does not start while the clock is before 1970.",
+    "After=time-set.target",
     "",
     "[Service]",
     "Type=notify",

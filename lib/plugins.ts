@@ -1,4 +1,5 @@
 /** Every plugin of the product, in the order in which `config regen` shows them. */
+import { amdGpu } from "./inputs/amd_gpu.ts";
 import { cgroups } from "./inputs/cgroups.ts";
 import { graceHopper } from "./inputs/grace_hopper.ts";
 import { hwmon } from "./inputs/hwmon.ts";
@@ -25,6 +26,7 @@ export const plugins: readonly Plugin[] = [
   hwmon,
   graceHopper,
   jetson,
+  amdGpu,
   powerSupply,
   cgroups,
   energyEstimationTdp,

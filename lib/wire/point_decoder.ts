@@ -118,6 +118,9 @@ export class PointDecoder {
       out.truncate(before);
       Object.assign(this.rejected, rejected);
       throw error;
+    } finally {
+      // A batch without points must not keep series from being given back.
+      if (out.current.length === 0) out.current.truncate(0);
     }
   }
 

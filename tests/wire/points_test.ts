@@ -316,6 +316,30 @@ Deno.test("attributes that change with every point do not grow the store without
   assert.ok(store.bytes < 450_000, `the series take ${store.bytes} bytes`);
 });
 
+Deno.test("a message of which no point is kept keeps no series from being given back", () => {
+  for (const bad of ["refused points", "a broken end"]) {
+    const store = new SeriesStore();
+    const decoder = new PointDecoder({ store });
+    decoder.setMetric(0, ENERGY);
+    const builder = new BatchBuilder(new BatchPool(64, 4, store));
+    const writer = new PostcardWriter().u64(2);
+    for (let n = 0; n < 2; n++) {
+      writer.u64(0).u64(1).u32(0);
+      writeValue(writer, 0.5);
+      writer.string("").string("").string("").string(`${n}`).u64(0);
+    }
+    const bytes = withSlack(bad === "a broken end" ? writer.written.slice(0, -1) : writer.written);
+    const decode = () =>
+      decoder.decode(bytes, new DataView(bytes.buffer), 0, bytes.length - 64, "n", builder);
+    if (bad === "a broken end") assert.throws(decode, PostcardError);
+    else assert.equal(decode(), 2);
+    assert.equal(builder.length, 0);
+    assert.ok(store.size > 0);
+    for (let n = 0; n < 700; n++) store.tick();
+    assert.equal(store.size, 0, bad);
+  }
+});
+
 Deno.test("one connection may speak for thousands of senders", () => {
   const decoder = decoderWith({ 0: "u64" });
   for (let n = 0; n < 5000; n++) {

@@ -27,13 +27,14 @@ export function newColumns(capacity: number): PointColumns {
 
 /** What the thread knows of series and metrics, by their numbers in the store. */
 export class Known {
-  /** 1 for series that the thread was told of today. */
+  /** The day on which the thread was told of a series, or that it is still used. */
   readonly #told: SeriesColumn;
   readonly #store: SeriesStore;
   #day = -1;
   #metrics = new Set<number>();
   #newMetrics: MetricRow[] = [];
   #newSeries: SeriesRow[] = [];
+  #usedSeries: number[] = [];
 
   constructor(store: SeriesStore = seriesStore) {
     this.#store = store;
@@ -44,32 +45,37 @@ export class Known {
     return this.#newSeries.length;
   }
 
-  /** To be called before the first row of a group. All is told again each day, so that what is used is marked so. */
+  /** To be called before the first row of a group. Each day, what is used is marked so. */
   begin(nowMs: number): void {
-    const day = Math.floor(nowMs / MS_PER_DAY);
-    if (day === this.#day) return;
-    this.#day = day;
-    this.#told.clear();
-    this.#metrics.clear();
+    this.#day = Math.floor(nowMs / MS_PER_DAY);
   }
 
   /** What the group brings. */
-  take(): Pick<PointGroup, "metrics" | "series" | "day"> {
-    const [metrics, series] = [this.#newMetrics, this.#newSeries];
+  take(): Pick<PointGroup, "metrics" | "series" | "used" | "day"> {
+    const [metrics, series, used] = [this.#newMetrics, this.#newSeries, this.#usedSeries];
     this.#newMetrics = [];
     this.#newSeries = [];
-    return { metrics, series, day: this.#day };
+    this.#usedSeries = [];
+    return { metrics, series, used, day: this.#day };
   }
 
   /** Looks for series of a batch that the thread does not know. */
   look(batch: Batch): void {
     const { values } = this.#told;
     const { series, length } = batch;
-    for (let row = 0; row < length; row++) if (values[series[row]] === 0) this.#tell(series[row]);
+    const day = this.#day;
+    for (let row = 0; row < length; row++) if (values[series[row]] !== day) this.#tell(series[row]);
   }
 
   #tell(number: number): void {
-    this.#told.values[number] = 1;
+    const before = this.#told.values[number];
+    this.#told.values[number] = this.#day;
+    // Nobody deletes the row of a series that was used yesterday.
+    if (before !== 0 && before === this.#day - 1) this.#usedSeries.push(number);
+    else this.#describe(number);
+  }
+
+  #describe(number: number): void {
     const { resourceKind, resourceId, consumerKind, consumerId, attributes } = this.#store.definitionOf(
       number,
     );
@@ -93,7 +99,7 @@ export class Known {
     this.#newMetrics = [];
     this.#newSeries = [];
     this.#metrics = new Set();
-    for (const number of numbers) this.#tell(number);
+    for (const number of numbers) this.#describe(number);
     const all = { metrics: this.#newMetrics, series: this.#newSeries };
     [this.#newMetrics, this.#newSeries, this.#metrics] = [metrics, rows, known];
     return all;

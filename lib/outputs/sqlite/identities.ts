@@ -100,6 +100,10 @@ export class Identities {
         refuse(series, error);
       }
     }
+    // One that was forgotten comes again, with all that the group needs.
+    for (const number of group.used) {
+      if (this.ids[number] > 0) this.#touchSeries.run(group.day, this.ids[number]);
+    }
   }
 
   #reserve(number: number): void {

@@ -58,6 +58,8 @@ export interface PointGroup {
   /** What the thread is told before the points: metrics first. */
   readonly metrics: readonly MetricRow[];
   readonly series: readonly SeriesRow[];
+  /** Series that the thread knows since yesterday, and that are used today: their numbers. */
+  readonly used: readonly number[];
   /** Today, in days since the Unix epoch. */
   readonly day: number;
   readonly clients: readonly ClientRows[];

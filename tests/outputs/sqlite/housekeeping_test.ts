@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Batch, type Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { SeriesStore } from "../../../lib/points/series_store.ts";
+import { Gathering, newColumns } from "../../../lib/outputs/sqlite/gather.ts";
 import { Chance } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { batchOf, numbered } from "../../kit/points.ts";
@@ -189,4 +190,23 @@ Deno.test("series that are forgotten are found again, and no two have the same c
     assert.equal(consumer_id, String(value));
     assert.equal(attributes, `{"id":${value}}`);
   }
+});
+
+Deno.test("a series that is used each day is told once, and after a day without a point again", async () => {
+  await using dir = new TempDir();
+  using database = new Database(dir.file("m.sqlite"));
+  const one = seriesOf(metricOf("numbers"));
+  const told: [series: number, used: number][] = [];
+  for (const day of [0, 0, 1, 2, 2, 4]) {
+    database.known.begin(START_MS + day * DAY_MS);
+    const batch = batchOf([[one, told.length, START_MS / 1000 + told.length]]);
+    const gathering = new Gathering(database.known, newColumns(1));
+    gathering.add(batch, told.length);
+    const group = gathering.group(null, false);
+    told.push([group.series.length, group.used.length]);
+    database.store.write(group);
+    const [{ seen }] = rowsOf(database.path, "SELECT seen FROM series");
+    assert.equal(Number(seen), Math.floor(START_MS / DAY_MS) + day);
+  }
+  assert.deepEqual(told, [[1, 0], [0, 0], [0, 1], [0, 1], [0, 0], [1, 0]]);
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  checkUtf8,
   decodeUtf8,
   PostcardError,
   PostcardReader,
@@ -303,4 +304,98 @@ Deno.test("a reader keeps to its part of the bytes", () => {
   assert.throws(() => new PostcardReader(bytes, 0, 5).string(), PostcardError);
   assert.equal(new PostcardReader(bytes, 1, 2).u8(), 0x61);
   assert.throws(() => new PostcardReader(bytes, 8).u8(), { name: "PostcardError" });
+});
+
+/** What a call throws as a code, or what it returns. */
+function outcome<T>(work: () => T): T | string {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof PostcardError) return error.code;
+    throw error;
+  }
+}
+
+Deno.test("text is checked to its last byte and no further, at the lengths around the short way", () => {
+  for (const length of [1, 2, 22, 23, 24, 25, 40]) {
+    for (let at = 0; at < length; at++) {
+      // One byte on each side of the text is invalid, and does not belong to it.
+      const bytes = new Uint8Array(length + 2).fill(0x61);
+      bytes[0] = bytes[length + 1] = 0x80;
+      const what = `byte ${at} of ${length}`;
+      assert.equal(outcome(() => decodeUtf8(bytes, 1, length + 1)), "a".repeat(length), what);
+      assert.equal(outcome(() => checkUtf8(bytes, 1, length + 1)), undefined, what);
+      for (const bad of [0x80, 0xff]) {
+        bytes[1 + at] = bad;
+        assert.equal(outcome(() => decodeUtf8(bytes, 1, length + 1)), "bad_utf8", what);
+        assert.equal(outcome(() => checkUtf8(bytes, 1, length + 1)), "bad_utf8", what);
+      }
+      if (at + 1 < length) {
+        bytes.set([0xc3, 0xa4], 1 + at);
+        const text = "a".repeat(at) + "ä" + "a".repeat(length - at - 2);
+        assert.equal(outcome(() => decodeUtf8(bytes, 1, length + 1)), text, what);
+        assert.equal(outcome(() => checkUtf8(bytes, 1, length + 1)), undefined, what);
+      }
+    }
+  }
+});
+
+Deno.test("bools, options and variants take the values that they have, and no other byte", () => {
+  const read = (byte: number) => new PostcardReader(Uint8Array.of(byte, 7));
+  for (let byte = 0; byte < 128; byte++) {
+    assert.equal(outcome(() => read(byte).bool()), byte < 2 ? byte === 1 : "bad_bool");
+    assert.equal(
+      outcome(() => read(byte).option((reader) => reader.u8())),
+      [null, 7][byte] ?? (byte < 2 ? null : "bad_option"),
+    );
+    assert.equal(outcome(() => read(byte).discriminant(5)), byte < 5 ? byte : "bad_discriminant");
+  }
+});
+
+Deno.test("an error says where the value begins that is wrong", () => {
+  const at = (bytes: number[], read: (reader: PostcardReader) => unknown) => {
+    const reader = new PostcardReader(Uint8Array.from([0, ...bytes]));
+    reader.skip(1);
+    try {
+      read(reader);
+    } catch (error) {
+      return (error as PostcardError).offset;
+    }
+  };
+  assert.equal(at([2], (reader) => reader.bool()), 1);
+  assert.equal(at([2], (reader) => reader.option(() => 0)), 1);
+  assert.equal(at([0x80, 0x80, 0x80], (reader) => reader.u16()), 1);
+  assert.equal(at(new Array(10).fill(0xff), (reader) => reader.u64()), 1);
+  assert.equal(at([9], (reader) => reader.discriminant(9)), 1);
+  assert.equal(at([1, 2, 3], (reader) => reader.f64()), 1);
+  assert.equal(at([5, 97], (reader) => reader.string()), 1);
+});
+
+Deno.test("a length is taken as long as its items fit into what is left", () => {
+  for (const [itemBytes, left, most] of [[1, 10, 10], [3, 10, 3], [5, 10, 2], [11, 10, 0]]) {
+    for (let count = 0; count <= 12; count++) {
+      const bytes = new Uint8Array(1 + left);
+      bytes[0] = count;
+      const got = outcome(() => new PostcardReader(bytes).length(itemBytes));
+      assert.equal(
+        got,
+        count <= most ? count : "end_of_input",
+        `${count} items of ${itemBytes} bytes in ${left}`,
+      );
+    }
+  }
+});
+
+Deno.test("putVarint and varintLength change their ways exactly where one byte more is needed", () => {
+  for (let bits = 7; bits <= 53; bits++) {
+    for (const value of [2 ** bits - 1, 2 ** bits, Math.min(2 ** bits + 1, 2 ** 53)]) {
+      const expected = new PostcardWriter().u64(value).written;
+      const bytes = new Uint8Array(12).fill(0xee);
+      assert.equal(putVarint(bytes, 1, value), 1 + expected.length, `${value}`);
+      assert.deepEqual([...bytes.subarray(0, expected.length + 2)], [0xee, ...expected, 0xee], `${value}`);
+      assert.equal(varintLength(value), expected.length, `${value}`);
+      assert.equal(new PostcardReader(expected).u64Number(), value);
+      assert.equal(new PostcardReader(expected).u64(), BigInt(value));
+    }
+  }
 });

@@ -2,7 +2,8 @@
  * Kills, cuts, fills and damages a client and a server again and again, and checks afterwards that the output has every
  * point once.
  *
- *     deno task chaos -- --minutes 10 --seed 1 [--output csv] [--kind exact|hop|damage|drop] [--rate 500]
+ *     deno task chaos -- --minutes 10 --seed 1 [--output csv] [--kind exact|hop|damage|drop] [--rate 500] \
+ *       [--least-faults 0]
  *
  * A seed gives the same faults in the same order with the same parameters; what the processes do at that moment is
  * their own affair. The server is the program that ALUMET_RELAY_BIN names, if it does.
@@ -26,18 +27,21 @@ function fail(message: string): never {
 // Whoever reads a series after it was given back is found out.
 Deno.env.set("ALUMET_RELAY_POISON_SERIES", "1");
 
+const FLAGS = ["minutes", "seed", "output", "kind", "rate", "least-faults"] as const;
+
 const options = parseArgs(Deno.args, {
-  string: ["minutes", "seed", "output", "kind", "rate"],
+  string: FLAGS,
   "--": true,
   default: { minutes: "2", seed: String(Date.now() % 1_000_000), output: "csv", rate: "500" },
 });
 // `deno task chaos -- --minutes 2` hands the two dashes on.
 const given = options["--"].length > 0
-  ? { ...options, ...parseArgs(options["--"], { string: ["minutes", "seed", "output", "kind", "rate"] }) }
+  ? { ...options, ...parseArgs(options["--"], { string: FLAGS }) }
   : options;
 const minutes = Number(given.minutes);
 const seed = Number(given.seed);
 const rate = Number(given.rate);
+const leastFaults = Number(given["least-faults"] ?? 0);
 const output = OUTPUTS.find(({ name }) => name === given.output) ??
   fail(`--output is one of ${OUTPUTS.map(({ name }) => name).join(", ")}`);
 if (!(minutes > 0) || !Number.isSafeInteger(seed) || !(rate > 0)) {
@@ -60,6 +64,7 @@ for (let n = 0; left() > 0; n++) {
   const result = await runEpoch({
     ...{ kind, seed: own, output, rate },
     ms: Math.min(EPOCH_MS, left()),
+    leastFaults,
     say: (line) => console.log(line),
   });
   results.push(result);

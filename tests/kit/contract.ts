@@ -52,7 +52,7 @@ export interface Target {
   readonly refusedStats?: readonly string[];
   /** Most points that may be read and not committed. @default {131_072}, as many as a server's memory holds */
   readonly mostUncommittedPoints?: number;
-  /** How long a case waits for what should take a moment, in ms. @default {30_000} */
+  /** How long a case waits for what should take a moment, in ms. @default {90_000} */
   readonly patienceMs?: number;
   /** Cases that do not apply, and why. */
   readonly except?: Readonly<Partial<Record<CaseName, string>>>;

@@ -14,7 +14,7 @@ export const PROGRAM: readonly string[] = binary
   ? [binary]
   : [Deno.execPath(), "run", "--quiet", "-A", `${ROOT}main.ts`];
 
-const LIFETIME_MS = 120_000;
+const LIFETIME_MS = 300_000;
 /** Lines of a log in a message. */
 const MAX_SHOWN = 60;
 
@@ -29,7 +29,7 @@ export interface StartOptions {
   program?: readonly string[];
   /** How long a program that ends by itself may take. @default {PATIENCE_MS} */
   patienceMs?: number;
-  /** A process that is older is killed, and with its sockets ends whatever waits for it. @default {120000} */
+  /** A process that is older is killed, and with its sockets ends whatever waits for it. @default {300000} */
   lifetimeMs?: number;
 }
 

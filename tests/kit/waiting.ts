@@ -1,8 +1,8 @@
 /** How tests wait: for a condition, for a promise, and, rarely, for time itself. */
 import { delay } from "@std/async/delay";
 
-/** How long a test waits for something that takes a moment on an idle machine, in ms. */
-export const PATIENCE_MS = 30_000;
+/** How long a test waits for something that takes a moment on an idle machine, in ms; a busy one may need it. */
+export const PATIENCE_MS = 90_000;
 
 /** Between two looks at a condition, in ms. */
 const LOOK_MS = 2;

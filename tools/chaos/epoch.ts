@@ -24,7 +24,10 @@ export type Kind = "exact" | "damage" | "hop" | "drop";
 export interface EpochOptions {
   readonly kind: Kind;
   readonly seed: number;
+  /** How long there are faults. */
   readonly ms: number;
+  /** And at least how many there are, within five times as long: a busy machine needs more time for them. @default {0} */
+  readonly leastFaults?: number;
   readonly output: ChaosOutput;
   /** Points per second. @default {500} */
   readonly rate?: number;
@@ -200,7 +203,12 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
   const began = performance.now();
   const seconds = () => ((performance.now() - began) / 1000).toFixed(1).padStart(6);
   try {
-    for (const choice = faultsOf(kind); performance.now() - began < options.ms;) {
+    const choice = faultsOf(kind);
+    const isOver = (count: number) => {
+      const ms = performance.now() - began;
+      return ms >= options.ms && (count >= (options.leastFaults ?? 0) || ms >= 5 * options.ms);
+    };
+    for (let count = 0; !isOver(count); count++) {
       await pause(chance.int(700));
       const fault = pickFault(choice, chance);
       const what = await fault.run(stage, chance);

@@ -87,3 +87,129 @@ Deno.test("a buffer that was large for a while becomes small again", () => {
   bodiesOf(new Uint8Array(4 * 200), () => 4, reader);
   assert.equal(reader.capacity, 16 * 1024);
 });
+
+/** What decoders may read behind a body. */
+const SLACK = 64;
+const KIB = 1024;
+
+/** Takes `count` bytes of a stream into the reader, as one read. */
+function take(reader: FrameReader, bytes: Uint8Array, maxIdleCapacity?: number): void {
+  reader.space().set(bytes);
+  reader.received(bytes.length, maxIdleCapacity);
+}
+
+/** A frame with a body of that many bytes. */
+function frameOf(bodyBytes: number): Uint8Array {
+  const frame = new Uint8Array(4 + bodyBytes).fill(7, 4);
+  new DataView(frame.buffer).setUint32(0, bodyBytes);
+  return frame;
+}
+
+Deno.test("there is slack behind the buffer at every size, and a fresh one is of 16 KiB", () => {
+  const reader = new FrameReader();
+  assert.deepEqual([reader.capacity, reader.bytes.length, reader.start, reader.end], [
+    16 * KIB,
+    16 * KIB + SLACK,
+    0,
+    0,
+  ]);
+  assert.equal(reader.next(), false);
+  for (const frame = frameOf(100 * KIB), state = { at: 0 }; state.at < frame.length;) {
+    const space = reader.space();
+    const part = frame.subarray(state.at, state.at + space.length);
+    space.set(part);
+    reader.received(part.length);
+    state.at += part.length;
+    assert.ok(reader.bytes.length >= reader.capacity + SLACK);
+    assert.equal(reader.view.byteLength, reader.bytes.length);
+    assert.equal(reader.next(), state.at === frame.length);
+  }
+  assert.deepEqual([reader.start, reader.end], [4, 4 + 100 * KIB]);
+});
+
+Deno.test("the length of a frame is known with its header, and not before", () => {
+  const reader = new FrameReader();
+  for (let bytes = 0; bytes < 10; bytes++) {
+    assert.deepEqual([reader.partialBytes, reader.partialFrameBytes], [bytes, bytes < 4 ? 0 : 1004]);
+    take(reader, frameOf(1000).subarray(bytes, bytes + 1));
+    assert.equal(reader.next(), false);
+  }
+});
+
+Deno.test("a frame that is whole leaves nothing, and what is behind it moves to the front", () => {
+  const reader = new FrameReader();
+  for (const bodyBytes of [0, 1, 5]) {
+    take(reader, frameOf(bodyBytes));
+    assert.equal(reader.next(), true);
+    assert.equal(reader.end - reader.start, bodyBytes);
+    assert.equal(reader.next(), false);
+    assert.equal(reader.partialBytes, 0);
+    assert.equal(reader.space().length, 16 * KIB, "all of the buffer is free again");
+  }
+  take(reader, Uint8Array.of(...frameOf(2), 0, 0));
+  assert.equal(reader.next(), true);
+  assert.equal(reader.next(), false);
+  assert.equal(reader.space().length, 16 * KIB - 2);
+  assert.deepEqual([...reader.bytes.subarray(0, 2)], [0, 0]);
+});
+
+Deno.test("a read that fills the buffer makes it as large as it may be for speed; others do not", () => {
+  const grown = (bytes: number, maxIdleCapacity: number) => {
+    const reader = new FrameReader();
+    take(reader, new Uint8Array(bytes), maxIdleCapacity);
+    return reader.capacity;
+  };
+  assert.equal(grown(16 * KIB, 64 * KIB), 64 * KIB);
+  assert.equal(grown(16 * KIB - 1, 64 * KIB), 16 * KIB);
+  assert.equal(grown(16 * KIB, 8 * KIB), 16 * KIB, "it does not become smaller");
+  const reader = new FrameReader();
+  const { bytes } = reader;
+  take(reader, new Uint8Array(16 * KIB), 16 * KIB);
+  assert.equal(reader.bytes, bytes, "a buffer that is large enough is not replaced");
+});
+
+Deno.test("a large buffer halves after 16 small reads that leave little in it, down to 16 KiB", () => {
+  /** A reader of 64 KiB, which has nothing in it. */
+  const large = () => {
+    const reader = new FrameReader();
+    const frame = frameOf(16 * KIB - 4);
+    take(reader, frame, 64 * KIB);
+    assert.equal(reader.next(), true);
+    assert.equal(reader.next(), false);
+    assert.equal(reader.capacity, 64 * KIB);
+    return reader;
+  };
+  /** One read of a whole frame. @returns the capacity after the next `space` */
+  const read = (reader: FrameReader, bytes: number) => {
+    take(reader, frameOf(bytes - 4));
+    while (reader.next());
+    reader.space();
+    return reader.capacity;
+  };
+  const small = 8 * KIB - 1;
+  {
+    const reader = large();
+    for (let n = 1; n < 16; n++) assert.equal(read(reader, small), 64 * KIB, `${n}`);
+    assert.equal(read(reader, small), 32 * KIB);
+    for (let n = 1; n < 16; n++) assert.equal(read(reader, 4 * KIB - 1), 32 * KIB, `${n} of the second half`);
+    assert.equal(read(reader, 4 * KIB - 1), 16 * KIB);
+    for (let n = 0; n < 40; n++) assert.equal(read(reader, 10), 16 * KIB);
+  }
+  {
+    const reader = large();
+    for (let n = 1; n < 16; n++) read(reader, small);
+    assert.equal(read(reader, 8 * KIB), 64 * KIB, "a read of an eighth is no small one");
+    for (let n = 1; n < 16; n++) assert.equal(read(reader, small), 64 * KIB, "and begins the count again");
+    assert.equal(read(reader, small), 32 * KIB);
+  }
+  // A frame that is not whole, of which a quarter of the buffer has come in 16 reads, and a byte more.
+  for (const [left, capacity] of [[16 * KIB, 32 * KIB], [16 * KIB + 1, 64 * KIB]]) {
+    const reader = large();
+    const frame = frameOf(60 * KIB);
+    for (let n = 0; n < 15; n++) take(reader, frame.subarray(1000 * n, 1000 * (n + 1)));
+    take(reader, frame.subarray(15_000, left));
+    assert.equal(reader.next(), false);
+    reader.space();
+    assert.equal(reader.capacity, capacity, `${left} bytes`);
+  }
+});

@@ -135,6 +135,12 @@ export function printDefaultConfig({ general, plugins, config }: RegenOptions): 
   return lines.join("\n") + "\n";
 }
 
+/** What an empty text or list means, from a short `Empty: ….` in the documentation of its key. */
+function emptyMeaning(key: AnyKey, value: unknown): string | undefined {
+  const isEmpty = value === "" || Array.isArray(value) && value.length === 0;
+  return isEmpty ? /\bEmpty: ([^.,]{1,40})\./.exec(key.doc)?.[1] : undefined;
+}
+
 /** The values in effect, each with its source; secrets are masked. */
 export function printEffectiveConfig({ general, plugins, config, resolved }: EffectiveOptions): string {
   const withSource = (line: string, source: Source) => `${line} # ${describeSource(source)}`;
@@ -149,7 +155,8 @@ export function printEffectiveConfig({ general, plugins, config, resolved }: Eff
       const isShown = !key.secret || value === "" || key.isSecret?.(value) === false;
       if (!isShown) return [withSource(`${name} = "***"`, source)];
       const line = withSource(`${name} = ${key.literal(value)}`, source);
-      return [inEffect === undefined ? line : `${line}: ${effect}`];
+      const meaning = inEffect === undefined ? emptyMeaning(key, value) : effect;
+      return [meaning === undefined ? line : `${line}: ${meaning}`];
     },
   };
   const lines = printTable(general.keys ?? {}, config.general as Record<string, unknown>, [], style);

@@ -100,6 +100,9 @@ Deno.test("config show prints the values in effect of keys that the configuratio
       '# on_full is not set: "block"',
       `path = "" # default: "${state}/server/measurements.sqlite"`,
       "# keep is not set: all points are kept",
+      "allow = [] # default: all",
+      'tokens = "" # default: all clients may send',
+      'cert = "" # default: no TLS',
     ]
   ) assert.ok(server.includes(line), `${line}\n${server.join("\n")}`);
   assert.ok(server.some((line) => /^# memory is not set: "\d+[MG]iB"$/.test(line)), server.join("\n"));

@@ -193,7 +193,7 @@ Deno.test({
         /password authentication failed/,
         method,
       );
-      assert.match(await attempt(server, {}), /wants a password, and there is none/, method);
+      assert.match(await attempt(server, {}), /asks for a password, and none is configured/, method);
     }
   },
 });

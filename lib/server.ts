@@ -7,6 +7,7 @@ import { type MonotonicClock, PROCESS_CLOCK } from "./base/clock.ts";
 import { BoundedLog } from "./base/complaint.ts";
 import { onAbort } from "./base/waiting.ts";
 import { formatAddress, parseAddress } from "./net/address.ts";
+import { usableMemoryBytes } from "./base/memory.ts";
 import { type Descriptors, descriptors } from "./net/descriptors.ts";
 import { accepted, listenOrAdopt } from "./net/listen.ts";
 import type { BatchSink, Input, PluginContext } from "./plugin.ts";
@@ -16,7 +17,7 @@ import type { Tokens } from "./server/admission/tokens.ts";
 import { ClientMetrics } from "./server/client_metrics.ts";
 import { ADDRESS_KEY, type RelayServerConfig } from "./server/config.ts";
 import { ClientConnection } from "./server/connection.ts";
-import { FrameBudget } from "./server/frame_budget.ts";
+import { FrameBudget, largeFrameBytes } from "./server/frame_budget.ts";
 import { Gatherer } from "./server/gatherer.ts";
 import { admissionOf, limitsOf, openTls, openTokens, warnOfFewDescriptors } from "./server/settings.ts";
 import { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats } from "./server/shared.ts";
@@ -125,7 +126,7 @@ export class RelayServer implements Input {
       safety,
       limits,
       stats: this.stats,
-      frames: new FrameBudget(),
+      frames: new FrameBudget(largeFrameBytes(usableMemoryBytes())),
       gatherer: new Gatherer(),
       bufferBytes: () => Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / (this.#connections.size + 1)),
       names: new Map(),

@@ -1,7 +1,14 @@
 /** The memory that all connections of a server together may use for large frames. */
 
-/** Frames larger than a receive buffer share this much memory, in bytes. */
+/** Frames larger than a receive buffer share at most this much memory, in bytes. */
 const LARGE_FRAMES_BYTES = 64 * 1024 * 1024;
+/** The part of the memory of a small machine that they share. */
+const MEMORY_SHARE = 16;
+
+/** What large frames of all connections may take, in bytes, where the process may use so much memory. */
+export function largeFrameBytes(memoryBytes: number): number {
+  return Math.min(LARGE_FRAMES_BYTES, Math.floor(memoryBytes / MEMORY_SHARE));
+}
 
 /**
  * A semaphore in bytes, first come, first served. A frame larger than the whole budget passes when it is alone.
@@ -11,7 +18,7 @@ export class FrameBudget {
   readonly #limit: number;
   readonly #waiting: { bytes: number; resume: () => void }[] = [];
 
-  constructor(limitBytes = LARGE_FRAMES_BYTES) {
+  constructor(limitBytes: number) {
     this.#free = this.#limit = limitBytes;
   }
 

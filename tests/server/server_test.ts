@@ -3,7 +3,7 @@ import { runAgent } from "../../lib/agent.ts";
 import { csv } from "../../lib/outputs/csv.ts";
 import { acknowledges, encodeFrame, reusesPlaces } from "../../lib/wire/protocol.ts";
 import { relayServer } from "../../lib/inputs/relay_server.ts";
-import { FrameBudget } from "../../lib/server/frame_budget.ts";
+import { FrameBudget, largeFrameBytes } from "../../lib/server/frame_budget.ts";
 import { Chance, framesOf, testdata, testdataText } from "../kit/bytes.ts";
 import { Collector } from "../kit/collector.ts";
 import { LogLines } from "../kit/log_lines.ts";
@@ -344,6 +344,12 @@ Deno.test("a stop does not wait forever for a client that keeps sending", async 
   await sender;
   const values = server.points.map(({ value }) => Number(value));
   assert.deepEqual(values, values.map((_, i) => i));
+});
+
+Deno.test("large frames of all clients take a sixteenth of a small memory, and 64 MiB of a large one", () => {
+  const mib = 1024 ** 2;
+  assert.equal(largeFrameBytes(256 * mib), 16 * mib);
+  assert.equal(largeFrameBytes(64 * 1024 * mib), 64 * mib);
 });
 
 Deno.test("large frames wait for memory, in order", async () => {

@@ -1,0 +1,118 @@
+/** Numbers of points at the bounds where the decoder changes its way: each length of each varint, and the last values allowed. */
+import assert from "node:assert/strict";
+import { writeValue } from "../../lib/points/tail.ts";
+import { PostcardError, PostcardWriter } from "../../lib/postcard.ts";
+import { MESSAGE } from "../../lib/wire/protocol.ts";
+import { decodeBody, decoderWith, pointsOf } from "../kit/decode.ts";
+
+/** The end of year 9999, the last second that a point may have. */
+const LAST_SECOND = 253_402_300_799;
+const MAX_U64 = 2n ** 64n - 1n;
+
+/** 2^n - 1, 2^n and 2^n + 1 for each length of a varint, up to `max`. */
+function bounds(max: bigint): bigint[] {
+  const numbers = new Set([0n, 1n, max - 1n, max]);
+  for (let bits = 7n; bits <= 63n; bits += 7n) {
+    for (const more of [-1n, 0n, 1n]) numbers.add((1n << bits) + more);
+  }
+  return [...numbers].filter((number) => number >= 0n && number <= max).sort((a, b) => a < b ? -1 : 1);
+}
+
+interface Raw {
+  id?: number | bigint;
+  seconds?: number | bigint;
+  nanos?: number;
+  value?: number | bigint;
+}
+
+/** A body with these points, and one more that is always the same. */
+function bodyOf(...points: Raw[]): Uint8Array {
+  const writer = new PostcardWriter().string("n").discriminant(MESSAGE.sendMeasurements).u64(
+    points.length + 1,
+  );
+  for (const { id = 0, seconds = 1, nanos = 2, value = 3n } of [...points, {}]) {
+    writer.u64(BigInt(id)).u64(BigInt(seconds)).u32(nanos);
+    writeValue(writer, value);
+    writer.string("").string("").string("").string("").u64(0);
+  }
+  return writer.written;
+}
+
+/** The points that come of a body, without the last one, which must be there; and what was refused. */
+function decode(body: Uint8Array, decoder = decoderWith({ 0: "u64", 1: "f64" })) {
+  const { message } = decodeBody(body, decoder);
+  assert.ok(message.type === "sendMeasurements");
+  const points = message.batches.flatMap((batch) => pointsOf(batch));
+  const last = points.pop()!;
+  assert.deepEqual([last.metric, last.seconds, last.nanos, last.value], ["metric-0", 1, 2, 3n]);
+  return { points, rejected: decoder.rejected };
+}
+
+Deno.test("every time of the calendar is taken at each length of its numbers, and no later one", () => {
+  for (const seconds of bounds(MAX_U64)) {
+    const { points, rejected } = decode(bodyOf({ seconds }));
+    const isIn = seconds <= LAST_SECOND;
+    assert.deepEqual(points.map((point) => BigInt(point.seconds)), isIn ? [seconds] : [], `${seconds}`);
+    assert.equal(rejected.badTime, isIn ? 0 : 1, `${seconds}`);
+  }
+  for (
+    const [seconds, isIn] of [[LAST_SECOND - 1, true], [LAST_SECOND, true], [LAST_SECOND + 1, false]] as const
+  ) {
+    assert.equal(decode(bodyOf({ seconds })).points.length, isIn ? 1 : 0, `${seconds}`);
+  }
+});
+
+Deno.test("nanoseconds of any u32 are added to the time", () => {
+  for (
+    const nanos of [
+      ...bounds(2n ** 32n - 1n).map(Number),
+      999_999_999,
+      1_000_000_000,
+      1_999_999_999,
+      4_000_000_000,
+    ]
+  ) {
+    const { points: [point] } = decode(bodyOf({ seconds: 10, nanos }));
+    assert.deepEqual([point.seconds, point.nanos], [10 + Math.floor(nanos / 1e9), nanos % 1e9], `${nanos}`);
+  }
+  const { points, rejected } = decode(bodyOf({ seconds: LAST_SECOND, nanos: 1_000_000_000 }));
+  assert.deepEqual([points.length, rejected.badTime], [0, 1], "they may lead out of the calendar");
+});
+
+Deno.test("nanoseconds that are no u32 are refused", () => {
+  const body = bodyOf({ nanos: 2 ** 32 - 1 });
+  const at = body.findIndex((byte, i) => byte === 0xff && body[i + 4] === 0x0f);
+  for (const last of [0x0f, 0x10, 0x7f, 0x8f, 0xff]) {
+    body[at + 4] = last;
+    if (last === 0x0f) assert.equal(decode(body).points.length, 1);
+    else assert.throws(() => decode(body), PostcardError, `${last}`);
+  }
+});
+
+Deno.test("every u64 is exact at each length", () => {
+  for (const value of bounds(MAX_U64)) {
+    assert.deepEqual(decode(bodyOf({ value })).points.map((point) => point.value), [value]);
+  }
+});
+
+Deno.test("a metric id finds its own metric at each length, and an id beyond the protocol finds none", () => {
+  const ids = bounds(65_535n).concat(15n, 16n, 17n, 31n, 32n, 33n).map(Number);
+  const decoder = decoderWith(Object.fromEntries(ids.map((id) => [id, "u64"])));
+  for (const id of ids) {
+    const { points } = decode(bodyOf({ id }), decoder);
+    assert.deepEqual(points.map(({ metric }) => metric), [`metric-${id}`]);
+  }
+  assert.equal(decoder.rejected.unknownMetric, 0);
+  const unknown = [2n, 100n, 65_534n, 65_536n, 65_537n, 2n ** 31n, 2n ** 32n, 2n ** 53n, MAX_U64];
+  const few = decoderWith({ 0: "u64", 1: "u64" });
+  for (const id of unknown) assert.deepEqual(decode(bodyOf({ id }), few).points, [], `${id}`);
+  assert.equal(few.rejected.unknownMetric, unknown.length);
+});
+
+Deno.test("a value of another kind than its metric's costs its point alone, and is counted", () => {
+  const { points, rejected } = decode(
+    bodyOf({ value: 1.5 }, { id: 1, value: 2n }, { id: 1, value: 2.5 }, { value: 7n }),
+  );
+  assert.deepEqual(points.map(({ metric, value }) => [metric, value]), [["metric-1", 2.5], ["metric-0", 7n]]);
+  assert.equal(rejected.wrongKind, 2);
+});

@@ -15,7 +15,11 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/batches/decoder.ts", tests: ["tests/batches"] },
   {
     file: "lib/outputs/csv/format.ts",
-    tests: ["tests/outputs/csv/csv_test.ts", "tests/outputs/csv/header_test.ts"],
+    tests: [
+      "tests/outputs/csv/csv_test.ts",
+      "tests/outputs/csv/format_test.ts",
+      "tests/outputs/csv/header_test.ts",
+    ],
   },
   {
     file: "lib/outputs/rendering/numbers.ts",

@@ -11,7 +11,7 @@ Deno.test("units are shown as Alumet shows them, unknown ones by the names that 
     ["s", "nano", "ns", "nanos"],
     ["s", "micro", "μs", "micros"],
     ["%", "", "%", "%"],
-    ["g_CO2", "milli", "mg_CO2", "millig_CO2"],
+    ["g_CO2", "milli", "mgCO₂", "millig_CO2"],
     ["W", "peta", "petaW", "petaW"],
   ];
   for (const [base, prefix, display, unique] of cases) {

@@ -6,7 +6,7 @@ import { DeadLetterBox, deadLetterDirectory, DEFAULT_MAX_BYTES } from "./dead_le
 import type { DiskJournal } from "./journal/disk/disk_journal.ts";
 import { formatDuration } from "./base/duration.ts";
 import { EXIT, ExitError } from "./base/errors.ts";
-import { type BatchReader, type Journal, MemoryJournal, type OnFull } from "./journal.ts";
+import { type BatchReader, type Journal, MemoryJournal } from "./journal.ts";
 import type { LogFields, Logger } from "./base/log.ts";
 import type { Input, InputPlugin, Output, OutputPlugin, Part, PluginContext } from "./plugin.ts";
 import { type NamedTransform, Pipeline } from "./transforms/pipeline.ts";
@@ -14,6 +14,7 @@ import type { AgentSettings, Change, RunningAgent, Stall } from "./agent/setting
 import { defaultSeriesBytes } from "./agent/series_memory.ts";
 import { MetricRegistry } from "./points/registry.ts";
 import { seriesStore, TICK_MS } from "./points/series_store.ts";
+import { acknowledgesOf, onFullOf } from "./agent/pipe.ts";
 import { roleOf } from "./agent/state_directory.ts";
 import { booksOf, type Counters, loggedCounters, totalsOf } from "./agent/stats.ts";
 
@@ -138,7 +139,7 @@ class Agent {
 
   async #openJournal(stack: AsyncDisposableStack): Promise<Journal> {
     const { general: { journal }, plugins, stateBase = null } = this.#settings;
-    const onFull = this.#onFull;
+    const onFull = onFullOf(plugins.map(({ plugin }) => plugin));
     const onDrop = this.#onDrop();
     if (journal) {
       const { openKept } = await import("./agent/kept.ts");
@@ -182,7 +183,7 @@ class Agent {
       fail: (error) => this.#fail(error),
       keepsOnDisk: this.#disk !== null,
       clients: this.#journal.clients,
-      acknowledges: this.#acknowledges,
+      acknowledges: acknowledgesOf(this.#settings.plugins),
       identity: this.#journal,
       stateDirectory: directory,
       deadLetters: new DeadLetterBox({
@@ -288,20 +289,6 @@ class Agent {
   get #connectedClients(): number | undefined {
     const counts = this.#inputs.map(({ input }) => input.connectedClients).filter((n) => n !== undefined);
     return counts.length > 0 ? counts.reduce((sum, n) => sum + n) : undefined;
-  }
-
-  /** If one input promises its clients that a batch is stored, all outputs must have stored it. */
-  get #acknowledges(): PluginContext["acknowledges"] {
-    const isStored = this.#settings.plugins.some(({ plugin, config }) =>
-      plugin.kind === "input" && plugin.acknowledges?.(config) === "stored"
-    );
-    return isStored ? "stored" : "durable";
-  }
-
-  /** Clients can wait, sensors cannot: if no input receives, the oldest points are dropped. */
-  get #onFull(): OnFull {
-    const receives = this.#settings.plugins.some(({ plugin }) => plugin.kind === "input" && plugin.receives);
-    return receives ? "block" : "drop_oldest";
   }
 
   async #runPipe(journal: Journal): Promise<number> {

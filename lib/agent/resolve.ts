@@ -2,6 +2,7 @@
 import type { Plugin } from "../plugin.ts";
 import type { Path } from "../schema/path.ts";
 import type { JournalConfig } from "./kept.ts";
+import { onFullOf } from "./pipe.ts";
 import { defaultSeriesBytes } from "./series_memory.ts";
 import { JOURNAL_FOLDER, roleOf, type StateBase } from "./state_directory.ts";
 
@@ -17,7 +18,6 @@ interface Configured {
 export function resolver({ general, plugins }: Configured, base: StateBase | null): (path: Path) => unknown {
   const role = roleOf(plugins.map(({ plugin }) => plugin));
   const stateDirectory = base && `${base.path}/${role}`;
-  const receives = role === "server" || role === "hop";
   const { enable, path, on_full } = general.journal;
   const values = new Map<string, unknown>();
   const set = (path: Path, value: unknown) => values.set(JSON.stringify(path), value);
@@ -26,7 +26,7 @@ export function resolver({ general, plugins }: Configured, base: StateBase | nul
   if (path === "" && isOnDisk && stateDirectory) {
     set(["journal", "path"], `${stateDirectory}/${JOURNAL_FOLDER}`);
   }
-  if (on_full === undefined) set(["journal", "on_full"], receives ? "block" : "drop_oldest");
+  if (on_full === undefined) set(["journal", "on_full"], onFullOf(plugins.map(({ plugin }) => plugin)));
   if (general.series.memory === undefined) set(["series", "memory"], defaultSeriesBytes());
   for (const { plugin, config } of plugins) {
     for (const [key, value] of Object.entries(plugin.resolve?.(config, stateDirectory) ?? {})) {

@@ -179,6 +179,13 @@ Deno.test("every link in the documents leads to a file and a heading that are th
   assert.deepEqual([...pages].flatMap(([path, text]) => linkProblems(path, text, pages)), []);
 });
 
+Deno.test("the README leads to every page", () => {
+  const missing = [...pages.keys()].filter((path) =>
+    /^(docs|bench)\//.test(path) && !README.includes(`(${path})`)
+  );
+  assert.deepEqual(missing, []);
+});
+
 Deno.test("every file that a document names is there", () => {
   const files = projectFiles();
   const missing = [...pages].flatMap(([path, text]) =>

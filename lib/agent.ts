@@ -205,7 +205,8 @@ class Agent {
   async #dropPermissions(): Promise<void> {
     if (this.#settings.plugins.some(({ plugin }) => plugin.isLocal)) return;
     const { specialPath } = await import("./agent/special_paths.ts");
-    const path = specialPath([this.#stateDirectory, this.#settings.plugins.map(({ config }) => config)]);
+    const { general, plugins } = this.#settings;
+    const path = specialPath([this.#stateDirectory, general, plugins.map(({ config }) => config)]);
     if (path !== undefined) {
       return this.#log.warn(
         "Permissions to start programs and to load code are kept: without them Deno opens nothing below /dev, /proc and /sys",

@@ -49,24 +49,37 @@ for (const [path, redirection] of PATHS) {
   });
 }
 
-Deno.test({
-  name: "a server whose files and state are in /dev/shm works, and keeps the permissions that takes",
-  ...needs(linux),
-  fn: async () => {
-    const folder = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "alumet-relay-" });
-    try {
-      await using server = await startServer(`${folder}/out.csv`, {
-        args: ["--state-dir", `${folder}/state`],
-      });
-      await server.line(/Permissions to start programs.*are kept/);
-      await send(server, `${folder}/out.csv`);
-      assert.equal(await server.stop(), 0, server.log);
-      assert.equal(server.summary("csv").points, POINTS);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  },
-});
+/** What is in /dev/shm: the file, the state, or the journal alone. */
+const SHARED_MEMORY: [
+  what: string,
+  file: (shm: string, dir: string) => string,
+  args: (shm: string) => string[],
+][] = [
+  ["file", (shm) => `${shm}/out.csv`, () => []],
+  ["state", (_, dir) => `${dir}/out.csv`, (shm) => ["--state-dir", `${shm}/state`]],
+  ["journal", (_, dir) => `${dir}/out.csv`, (shm) => ["--config-override", `journal.path="${shm}/journal"`]],
+];
+
+for (const [what, fileIn, argsFor] of SHARED_MEMORY) {
+  Deno.test({
+    name: `a server whose ${what} is in /dev/shm stores points, and keeps the permissions for that`,
+    ...needs(linux),
+    fn: async () => {
+      await using dir = new TempDir();
+      const shm = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "alumet-relay-" });
+      try {
+        const file = fileIn(shm, dir.path);
+        await using server = await startServer(file, { args: argsFor(shm) });
+        await server.line(/Permissions to start programs.*are kept/);
+        await send(server, file);
+        assert.equal(await server.stop(), 0, server.log);
+        assert.equal(server.summary("csv").points, POINTS);
+      } finally {
+        await Deno.remove(shm, { recursive: true });
+      }
+    },
+  });
+}
 
 Deno.test({
   name: "when nobody reads standard output any more, the process says so and ends",

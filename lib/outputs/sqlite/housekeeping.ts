@@ -68,7 +68,7 @@ export class Housekeeping {
     Record<
       | ("expired" | "cut" | "deletePoints" | "deleteRest" | "deletePart" | "crowded" | "small")
       | ("nextPart" | "gather" | "mergeMost" | "mergeRest" | "mergeRepeats" | "addParts" | "empty")
-      | ("oldestWritten" | "future" | "deleteSeries" | "lastSeries" | "deleteClients"),
+      | ("oldestWritten" | "future" | "deleteSeries" | "lastSeries" | "deleteClients" | "deleteHosts"),
       StatementSync
     >
   >;
@@ -125,6 +125,7 @@ export class Housekeeping {
       future: prepare("SELECT json_group_array(id) AS ids FROM parts WHERE last >= ?"),
       lastSeries: prepare("SELECT max(id) AS id FROM series"),
       deleteClients: prepare("DELETE FROM clients WHERE seen < ?"),
+      deleteHosts: prepare("DELETE FROM host_times WHERE name NOT IN (SELECT relay_client FROM series)"),
     };
   }
 
@@ -253,7 +254,7 @@ export class Housekeeping {
     }
     const today = Math.floor(nowMs / 1000 / SECONDS_PER_DAY);
     const endOfTomorrow = (today + 2) * SECONDS_PER_DAY;
-    const { oldestWritten, future, deleteSeries, lastSeries, deleteClients } = this.#statements;
+    const { oldestWritten, future, deleteSeries, lastSeries, deleteClients, deleteHosts } = this.#statements;
     let more = false;
     let deleted = 0;
     const from = this.#seriesFrom;
@@ -266,6 +267,7 @@ export class Housekeeping {
       if (from === 0) deleteClients.run(today - CLIENT_DAYS);
       const { id } = lastSeries.get() as { id: number | null };
       more = from + SERIES_STEP < (id ?? 0);
+      if (!more) deleteHosts.run();
     });
     this.expiredSeries += deleted;
     this.#seriesFrom = more ? from + SERIES_STEP : null;

@@ -111,7 +111,10 @@ Deno.test("a file that is removed is made again, and has every point that comes 
   Deno.removeSync(running.path);
   await running.write(pointsOf("a", 10), pointsOf("b", 10));
   assert.deepEqual(running.shown(), { a: 10, b: 10 });
-  assert.equal(running.logs.matching(/ERROR.*changed by somebody else.*the file was removed/).length, 1);
+  assert.equal(
+    running.logs.matching(/ERROR.*Somebody else changed the database.*the file was removed/).length,
+    1,
+  );
   assert.equal(valueOf(running.path, "PRAGMA integrity_check"), "ok");
   // With all that belongs to it.
   for (const suffix of ["", "-wal", "-shm"]) Deno.removeSync(running.path + suffix);
@@ -275,7 +278,7 @@ Deno.test("a column that is missing is an error that says what to do, and costs 
   running.run("ALTER TABLE parts RENAME COLUMN written TO mine");
   await running.journal.append(pointsOf("a", 10));
   await until(
-    () => running.logs.matching(/ERROR.*no column named written; put it right/).length === 1,
+    () => running.logs.matching(/ERROR.*no column named written; repair it/).length === 1,
     30_000,
     () => running.logs.lines.join(""),
   );

@@ -120,6 +120,22 @@ Deno.test("what is older than keep is deleted in steps, with the series that not
   assert.equal(valueOf(database.path, "SELECT value FROM measurements WHERE consumer_id = 'old'"), 4n);
 });
 
+Deno.test("a host without series is forgotten, and known again when it has points", async () => {
+  await using dir = new TempDir();
+  using database = new Database(dir.file("m.sqlite"), DAY_MS);
+  const of = (host: string) => seriesOf(metricOf("numbers"), { attributes: [["relay_client", host]] });
+  const hosts = () => rowsOf(database.path, "SELECT name FROM hosts ORDER BY name").map(({ name }) => name);
+  const laterMs = START_MS + 5 * DAY_MS;
+  database.write([batchOf([[of("gone"), 1, START_MS / 1000], [of("live"), 1, START_MS / 1000]])]);
+  database.write([batchOf([[of("live"), 2, laterMs / 1000]])], laterMs);
+  assert.deepEqual(hosts(), ["gone", "live"]);
+  database.tidy(laterMs);
+  database.tidy(laterMs + 2 * HOUR_MS);
+  assert.deepEqual(hosts(), ["live"]);
+  database.write([batchOf([[of("gone"), 3, laterMs / 1000 + 1]])], laterMs + DAY_MS);
+  assert.deepEqual(hosts(), ["gone", "live"]);
+});
+
 Deno.test("a clock that jumps ahead by 40 days deletes nothing, until it shows that for a day", async () => {
   await using dir = new TempDir();
   using database = new Database(dir.file("m.sqlite"), 30 * DAY_MS);

@@ -19,7 +19,7 @@ const ROWS_PER_BYTE = 2;
 
 /** Why a record cannot be decoded. */
 export type BatchCodecErrorCode =
-  /** It ends too early or too late, or has numbers or text that are none. */
+  /** It ends too early or too late, or has invalid numbers or text. */
   | "malformed"
   /** It refers to a series, metric or text that the stream does not have. */
   | "bad_reference"
@@ -27,7 +27,7 @@ export type BatchCodecErrorCode =
   | "bad_value"
   /** The dictionary would be larger than the decoder allows, or a metric was refused. */
   | "limit"
-  /** A record before it could not be decoded, so nothing after it can, up to one that begins anew. */
+  /** A record before it could not be decoded, so nothing after it can, until a record begins a new dictionary. */
   | "broken";
 
 /** The only error that decoding throws. */
@@ -47,7 +47,7 @@ export interface BatchDecoderOptions extends BatchCodecLimits {
   /** Where the series are. @default that of the process */
   store?: SeriesStore;
   /**
-   * Gives the number of a series. One below `FIRST_SERIES` is a mark, which stands in the batch instead: whoever gives
+   * Gives the number of a series. One below `FIRST_SERIES` is a mark, which the batch has instead: whoever gives
    * marks takes those rows out.
    *
    * @default its number in the store
@@ -102,8 +102,8 @@ export class BatchDecoder {
    * Decodes the record `bytes[start … end-1]`. Memory is at most about 80 times the input, which is what a point takes
    * in columns that did not change.
    *
-   * @param room Gives the batch to which so many points are appended. @default a batch of their own
-   * @throws {BatchCodecError} Nothing can be decoded then, up to a record that begins anew. A batch that `room` gave
+   * @param room Gives the batch to which this many points are appended. @default a batch of their own
+   * @throws {BatchCodecError} Nothing can be decoded then, until a record begins a new dictionary. A batch that `room` gave
    *   is as before.
    */
   decode(

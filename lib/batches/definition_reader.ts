@@ -6,7 +6,7 @@ import { checkUtf8, decodeUtf8, PostcardError, type PostcardReader, putVarint } 
 import { ALL_DIFFER, DIFFERS, TAIL_TEXTS, TAKES_PLACE, TYPES } from "./dictionary.ts";
 import { TextTable } from "./text_table.ts";
 
-/** Behind a tail there may be looked at so many bytes. */
+/** This many bytes behind a tail may be read. */
 const SLACK = 64;
 const MAX_VARINT_BYTES = 10;
 const RESOURCE_KIND = 0;

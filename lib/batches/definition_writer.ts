@@ -9,7 +9,7 @@ import { TextTable } from "./text_table.ts";
 
 const encoder = new TextEncoder();
 
-/** A text that does not stand in a tail, as bytes that can be looked up. */
+/** A text that is not part of a tail, as bytes that can be looked up. */
 interface Text {
   readonly text: string;
   readonly bytes: Uint8Array;

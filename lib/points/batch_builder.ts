@@ -10,7 +10,7 @@ export class BatchBuilder {
   /** The batch that is being filled. */
   current: Batch;
   readonly #pool: BatchPool;
-  /** Of the full ones, so many are credited to their last row. */
+  /** How many of the full batches are credited up to their last row. */
   #credited = 0;
 
   constructor(pool: BatchPool) {

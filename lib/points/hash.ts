@@ -1,10 +1,10 @@
-/** The hash by which series are found; nobody outside of this process can aim at it. */
+/** The hash by which series are found. It has a random key, so that no peer can make collisions. */
 
 const seeds = crypto.getRandomValues(new Int32Array(2));
 
 /**
- * HalfSipHash-1-3 of two numbers and `bytes[start … start+length-1]`, keyed with random numbers of this process, so
- * that nobody outside can aim at collisions (https://github.com/veorq/SipHash).
+ * HalfSipHash-1-3 (https://github.com/veorq/SipHash) of two numbers and `bytes[start … start+length-1]`, with a random
+ * key for each process.
  *
  * @returns 32 bits, unsigned.
  */

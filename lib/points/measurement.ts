@@ -19,7 +19,7 @@ interface Hold {
   epoch: number;
 }
 
-/** A batch that nobody has released is gone: nobody can read its numbers either. */
+/** Releases the hold of a batch that the garbage collector has taken: nobody can read its numbers any more. */
 const abandoned = new FinalizationRegistry<Hold>((hold) => {
   if (hold.epoch !== 0) hold.store.release(hold.epoch);
 });
@@ -38,9 +38,9 @@ export class Batch {
   seconds: Float64Array<ArrayBuffer>;
   /** Nanoseconds within the second, 0 to 999,999,999. */
   nanos: Uint32Array<ArrayBuffer>;
-  /** Values. A u64 above 2^53 is rounded here, and stands exactly in {@linkcode Batch.exact}. */
+  /** Values. A u64 above 2^53 is rounded here; {@linkcode Batch.exact} has its exact value. */
   values: Float64Array<ArrayBuffer>;
-  /** Exact values of the u64 above 2^53, by row; `null` where there is none. */
+  /** Exact values of the u64 above 2^53, by row; `null` if there are none. */
   exact: Map<number, bigint> | null = null;
   /** Whose points these are, in the order of the rows and without gaps; empty for points of this process. */
   readonly origins: Origin[] = [];
@@ -140,7 +140,7 @@ export class Batch {
     else this.origins.push({ client, start: last?.end ?? 0, end: this.length, sequence });
   }
 
-  /** Forgets the points from row `length` on, and whose they are. */
+  /** Removes the points from row `length` on, and their origins. */
   truncate(length: number): void {
     while (this.origins.length > 0 && this.origins.at(-1)!.end > length) this.origins.pop();
     if (length === 0) this.#letGo();
@@ -177,7 +177,7 @@ export class Batch {
     this.origins.length = 0;
   }
 
-  /** Makes room for so many points more. */
+  /** Makes room for more points. */
   reserve(points: number): void {
     while (this.length + points > this.#capacity) this.#grow();
   }

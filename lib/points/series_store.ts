@@ -1,11 +1,12 @@
 /**
- * The series of one process. A series is a number; what is known of it stands in columns, and its bytes in one arena,
+ * The series of one process. A series is a number; what is known of it is in columns, and its bytes are in one arena,
  * so that a million of them cost about 100 MB and the garbage collector nothing. Numbers are given back one by one when
  * nothing has been heard of a series for a while: see {@linkcode SeriesStore.tick} and {@linkcode SeriesStore.hold}.
  */
 import { Arena, pieceBytes } from "./arena.ts";
 import { ClientNames, NO_CLIENT } from "./client_names.ts";
 import { hashTail, sameBytes } from "./hash.ts";
+import { Holds } from "./holds.ts";
 import { PostcardReader, PostcardWriter } from "../postcard.ts";
 import {
   type Attribute,
@@ -37,7 +38,7 @@ const FREE = 0xffffffff;
 const SERIES_BYTES = 80;
 /** The same with a tail of usual length. */
 const USUAL_BYTES = 140;
-/** A stream may have so many, however small the limit. */
+/** The least number of series that a stream may have, however small the limit is. */
 const MIN_SERIES = 1024;
 /** Parts of the limit: for a client that sends its own points, and for a stream, which may be that of a hop. */
 const CLIENT_SHARE = 1 / 16;
@@ -46,12 +47,12 @@ const INITIAL_CAPACITY = 1024;
 
 /** How often {@linkcode SeriesStore.tick} is to be called, in ms. */
 export const TICK_MS = 1000;
-/** A series of which nothing has been heard for so many ticks is given back. */
+/** A series that was not seen in this many ticks is given back. */
 const IDLE_TICKS = 300;
-/** All numbers are looked at in so many ticks. */
+/** A sweep over all numbers takes this many ticks. */
 const SWEEP_TICKS = 60;
 const MIN_SWEEP = 1024;
-/** After so many new series the time of a point counts as later, as after a tick: see {@linkcode SeriesStore.hold}. */
+/** The epoch also advances with each of this many new series: see {@linkcode SeriesStore.hold}. */
 const EPOCH_SERIES = 4096;
 /** Numbers that are looked at for each new series while there are too many. */
 const RELIEF_STEPS = 64;
@@ -131,9 +132,8 @@ export class SeriesStore {
   /** The first free number below {@linkcode #end}, linked by {@linkcode tailStart}; 0 for none. */
   #free = 0;
   #end = FIRST_SERIES;
-  /** Batches by the epoch from which on they may have points. */
-  readonly #holds = new Map<number, number>();
-  #oldestHold = Infinity;
+  /** Epochs since which batches may have points. */
+  readonly #holds = new Holds();
   /** Epochs of the last ticks, oldest first. */
   readonly #ticks: number[] = [];
   #newSeries = 0;
@@ -374,7 +374,7 @@ export class SeriesStore {
     return { metric: this.metricOf(number), ...rest, attributes };
   }
 
-  /** The last attribute that names a client, if there is one. */
+  /** The last attribute that names a client; `undefined` if no attribute does. */
   clientAttributeOf(number: number): Attribute | undefined {
     const client = this.clients[number];
     if (client !== NO_CLIENT) return [CLIENT_ATTRIBUTE, this.names.nameOf(client)];
@@ -390,19 +390,12 @@ export class SeriesStore {
    * @returns the epoch to {@linkcode release}.
    */
   hold(): number {
-    const { epoch } = this;
-    this.#holds.set(epoch, (this.#holds.get(epoch) ?? 0) + 1);
-    if (epoch < this.#oldestHold) this.#oldestHold = epoch;
-    return epoch;
+    this.#holds.add(this.epoch);
+    return this.epoch;
   }
 
   release(epoch: number): void {
-    const left = this.#holds.get(epoch)! - 1;
-    if (left > 0) return void this.#holds.set(epoch, left);
-    this.#holds.delete(epoch);
-    if (epoch > this.#oldestHold) return;
-    this.#oldestHold = Infinity;
-    for (const held of this.#holds.keys()) if (held < this.#oldestHold) this.#oldestHold = held;
+    this.#holds.release(epoch);
   }
 
   /** A dictionary refers to the series: it stays until {@linkcode unpin} was called as often. */
@@ -445,7 +438,7 @@ export class SeriesStore {
    */
   #sweep(steps: number, before: number, owner: number | null): number {
     // What is in a batch was seen when the batch was begun, or later.
-    const limit = Math.min(before, this.#oldestHold, this.epoch);
+    const limit = Math.min(before, this.#holds.oldest, this.epoch);
     let count = 0;
     for (let n = Math.min(steps, this.#end - FIRST_SERIES); n > 0; n--) {
       if (++this.#hand >= this.#end) this.#hand = FIRST_SERIES;

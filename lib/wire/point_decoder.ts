@@ -225,7 +225,7 @@ export class PointDecoder {
           if (typeof big === "bigint") exact = big;
           value = Number(big);
         } else {
-          // Not a value that a point can have: refused below, but its bytes must be right all the same.
+          // Not a value that a point can have: it is refused below, but its bytes must be valid.
           reader.offset = at - 1;
           readValue(reader);
         }

@@ -17,7 +17,7 @@ export const ALUMET_VERSION = "0.9.5";
 const RELAY_PLUGIN_VERSION = "0.6.0";
 /**
  * What this program is compatible with, that it speaks version 1 of acknowledged delivery, and that series in the stream
- * of a client may take the places of others. Peers of ours look for the marks, in the build metadata of the version
+ * of a client may take the places of others. Other alumet-relays look for these marks in the build metadata of the version
  * (https://semver.org/#spec-item-10); real agents only log it.
  */
 export const OUR_RELAY_VERSION = `${RELAY_PLUGIN_VERSION}+ack.1.reuse.1`;

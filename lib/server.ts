@@ -14,6 +14,7 @@ import type { BatchSink, Input, PluginContext } from "./plugin.ts";
 import type { Safety } from "./server/acknowledged.ts";
 import { Admission, type AdmissionOptions, OPEN } from "./server/admission/admission.ts";
 import type { Tokens } from "./server/admission/tokens.ts";
+import { CheckFile } from "./server/check_file.ts";
 import { ClientMetrics } from "./server/client_metrics.ts";
 import { ADDRESS_KEY, type RelayServerConfig } from "./server/config.ts";
 import { ClientConnection } from "./server/connection.ts";
@@ -35,8 +36,10 @@ const RAMP_CLIENTS = 64;
 const RAMP_MS = 5;
 const SWEEP_MS = 50;
 const MINUTE_MS = 60_000;
+/** How often the checks of clients are saved, in ms. */
+const SAVE_MS = 10_000;
 
-type ServerContext = Pick<PluginContext, "log" | "registry" | "clients" | "identity">;
+type ServerContext = Pick<PluginContext, "log" | "registry" | "clients" | "identity" | "stateDirectory">;
 
 /** How the server treats its clients. By default it accepts all of them. */
 export interface ServerOptions {
@@ -66,6 +69,7 @@ export class RelayServer implements Input {
   readonly #log: BoundedLog;
   readonly #shared: ServerShared;
   readonly #connections = new Set<ClientConnection>();
+  readonly #checks: CheckFile | null;
   readonly #tokens: Tokens | undefined;
   readonly #descriptors: Descriptors | null;
   #listening = true;
@@ -113,6 +117,9 @@ export class RelayServer implements Input {
   ) {
     this.#listener = listener;
     this.#log = new BoundedLog(context.log, clock);
+    this.#checks = context.stateDirectory === null
+      ? null
+      : new CheckFile(context.stateDirectory, context.clients, this.#log);
     this.#tokens = admission.tokens;
     this.#descriptors = open;
     // A copy, because they may change.
@@ -180,6 +187,7 @@ export class RelayServer implements Input {
       for (const connection of this.#connections) connection.report();
       this.#log.catchUp();
     }, MINUTE_MS);
+    const save = setInterval(() => void this.#checks?.save(), SAVE_MS);
     try {
       await this.#accept(stop);
       await Promise.all([...this.#connections].map((connection) => connection.finished));
@@ -187,6 +195,8 @@ export class RelayServer implements Input {
     } finally {
       clearInterval(sweep);
       clearInterval(report);
+      clearInterval(save);
+      await this.#checks?.save();
       this.#log.catchUp();
     }
   }

@@ -21,22 +21,33 @@ export interface BatchCheck {
 /** The check value of a batch without points; also of one that could not be sent. */
 export const EMPTY_CHECK = 0;
 
+/** Bytes of the one NaN that counts: its bits may change on the way. */
+const NAN_BITS = new Uint32Array([0, 0x7ff8_0000]);
+
 /**
  * The CRC-32C of the seconds (f64), the nanoseconds (u32) and the values (f64) of rows `start … end-1`, each column as
- * little-endian bytes. The times alone differ between any two machines.
+ * little-endian bytes; -0 counts as 0, and every NaN as 0x7ff8000000000000. The times alone differ between any two
+ * machines.
  */
 export function checkOf({ seconds, nanos, values, length }: Columns, start = 0, end = length): number {
   let check = EMPTY_CHECK;
-  for (const column of [seconds, nanos, values]) {
-    const { buffer, byteOffset, BYTES_PER_ELEMENT: size } = column;
-    check = crc32c(
-      new Uint8Array(buffer, byteOffset + start * size, (end - start) * size),
-      0,
-      undefined,
-      check,
-    );
+  const columns = [seconds.subarray(start, end), nanos.subarray(start, end), plain(values, start, end)];
+  for (const { buffer, byteOffset, byteLength } of columns) {
+    check = crc32c(new Uint8Array(buffer, byteOffset, byteLength), 0, byteLength, check);
   }
   return check;
+}
+
+/** A copy of some values, without the differences that mean nothing. */
+function plain(values: Float64Array, start: number, end: number): Float64Array<ArrayBuffer> {
+  const copy = new Float64Array(end - start);
+  let words: Uint32Array | undefined;
+  for (let row = start, at = 0; row < end; row++, at++) {
+    const value = values[row];
+    if (value === value) copy[at] = value + 0;
+    else (words ??= new Uint32Array(copy.buffer)).set(NAN_BITS, 2 * at);
+  }
+  return copy;
 }
 
 /** How many checks are kept of batches that a client may send again on another connection. */

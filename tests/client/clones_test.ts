@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { DiskJournal } from "../../lib/journal/disk/disk_journal.ts";
 import { createLogger } from "../../lib/base/log.ts";
+import { ClientTable } from "../../lib/points/origins.ts";
 import { AcknowledgedClient } from "../kit/acknowledged.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import { journalOf } from "../kit/journal.ts";
@@ -54,6 +55,30 @@ Deno.test("two clients with one instance id, one after the other, lose nothing",
   for (let n = 5; n < 15; n++) two.push(numbered(4, n * 4));
   await two.finish();
   assert.deepEqual(sortedValues(server), upTo(60));
+});
+
+Deno.test("two clients with one instance id lose nothing although the server restarts between them", async () => {
+  await using dir = new TempDir();
+  // What the journal of the server keeps.
+  const clients = [new ClientTable(), new ClientTable()];
+  const before = new TestServer({ stateDirectory: dir.path, clients: clients[0] });
+  const [one, two] = clones(before);
+  {
+    await using _one = one;
+    for (let n = 0; n < 5; n++) one.push(numbered(4, n * 4));
+    await one.finish();
+  }
+  await before.stop();
+  clients[1].get("node-1", one.journal.id).numbers.restore(5);
+  await using after = new TestServer({
+    stateDirectory: dir.path,
+    clients: clients[1],
+    port: before.port,
+  });
+  await using _two = two;
+  for (let n = 5; n < 15; n++) two.push(numbered(4, n * 4));
+  await two.finish();
+  assert.deepEqual(sortedValues(after), upTo(40).map((n) => n + 20));
 });
 
 Deno.test("another batch under a number that the server has closes the connection, the same one is a duplicate", async () => {

@@ -15,6 +15,7 @@ export interface TestServerOptions {
   clients?: ClientTable;
   /** @default a new id */
   identity?: { readonly id: string };
+  stateDirectory?: string;
   registry?: MetricRegistry;
   safety?: Safety;
   admission?: Partial<AdmissionOptions>;
@@ -39,6 +40,7 @@ export class TestServer implements AsyncDisposable {
       sink = new Collector(),
       clients = new ClientTable(),
       identity = { id: newJournalId() },
+      stateDirectory = null,
       registry,
       safety,
       tls,
@@ -55,6 +57,7 @@ export class TestServer implements AsyncDisposable {
       log: this.logs.log,
       registry: this.registry,
       clients,
+      stateDirectory,
       identity: {
         get id() {
           return identity.id;

@@ -27,6 +27,16 @@ Deno.test("the check of a batch differs with any time, value, order or number of
   assert.equal(checks[0], checkOf(batchOf(...rows)));
 });
 
+Deno.test("the bits of a NaN, and the sign of a zero, do not count", () => {
+  const bits = (high: number) => new Float64Array(new Uint32Array([1, high]).buffer)[0];
+  const checks = [NaN, -NaN, bits(0xfff8_0000), bits(0x7ff0_0000)].map((value) =>
+    checkOf(batchOf([1_700_000_000, 1, 5], [1_700_000_000, 2, value]))
+  );
+  assert.equal(new Set(checks).size, 1);
+  assert.equal(checkOf(batchOf([1, 1, -0])), checkOf(batchOf([1, 1, 0])));
+  assert.notEqual(checks[0], checkOf(batchOf([1_700_000_000, 1, 5], [1_700_000_000, 2, 0])));
+});
+
 Deno.test("a batch has the same check at both ends of a connection, and as rows of a larger batch", () => {
   const batch = numbered(100, 7);
   const decoded = new BatchDecoder().decode(new BatchEncoder().encode(batch).slice());

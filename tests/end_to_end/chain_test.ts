@@ -4,7 +4,16 @@ import { testdataText } from "../kit/bytes.ts";
 import { linux, needs } from "../kit/needs.ts";
 import { Program, runProgram } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { clientKeys, connected, grown, POLL_FAST, portOf, readRows, startServer } from "./relay.ts";
+import {
+  clientKeys,
+  connected,
+  grown,
+  IN_MEMORY,
+  POLL_FAST,
+  portOf,
+  readRows,
+  startServer,
+} from "./relay.ts";
 
 /** A metric of each part that the client measures. */
 const PARTS = ["kernel_cpu_time_ms", "mem_total_B", "network_bytes_B", "memory_usage_B"];
@@ -126,6 +135,8 @@ Deno.test({
     })();
     await using client = new Program([
       ...["--relay-out", `127.0.0.1:${port}`, "--config-override", "shutdown_timeout=20s", ...POLL_FAST],
+      // With a journal on disk it would leave the points there.
+      ...IN_MEMORY,
       ...clientKeys({ "retry.initial_delay": "100ms", "retry.max_delay": "200ms", "retry.max_times": 1000 }),
     ], { cwd: dir.path });
     await client.line(/Cannot connect/);

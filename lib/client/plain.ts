@@ -47,6 +47,7 @@ export class PlainSender {
   /** The next connection is to a server that acknowledges: another sender continues. */
   reset(): void {
     this.#encoder.clear();
+    for (const part of this.#parts ?? []) part.release();
     this.#parts = null;
     this.#row = this.#measured = this.#bytes = 0;
   }
@@ -135,7 +136,7 @@ export class PlainSender {
       this.#row = encoder.nextRow;
       this.#stats.unsendablePoints += encoder.unsendable - unsendable;
       if (result === "done") {
-        parts.shift();
+        parts.shift()!.release();
         this.#row = 0;
       }
       if (encoder.points > 0) await sendFrame();

@@ -286,9 +286,12 @@ export class PointEncoder {
 
 function withOwnUnit(metric: WireMetric): WireMetric {
   if (isAlumetUnit(metric.unit)) return metric;
+  const { base } = metric.unit;
+  // The name of the base and not its sign, which may not be ASCII.
+  const prefix = unitDisplayName({ ...metric.unit, base: "" });
   return {
     ...metric,
-    name: `${metric.name}_${unitDisplayName(metric.unit)}`,
+    name: `${metric.name}_${prefix}${base}`,
     unit: { base: "1", prefix: "" },
   };
 }

@@ -128,6 +128,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "config show": async () => (await import("./cli/config.ts")).configShow,
   "config regen": async () => (await import("./cli/config.ts")).configRegen,
   "probe": async () => (await import("./cli/probe.ts")).probe,
+  "exec": async () => (await import("./cli/exec.ts")).exec,
   "plugins list": async () => (await import("./cli/plugins.ts")).pluginsList,
   "token new": async () => (await import("./cli/token.ts")).newToken,
   "journal status": async () => (await import("./cli/journal.ts")).journal,

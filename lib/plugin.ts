@@ -200,6 +200,8 @@ export interface InputPlugin<C> extends PluginDeclaration<C> {
    * @default {false}
    */
   readonly receives?: boolean;
+  /** Whether it measures energy or power of its machine, for `alumet-relay exec`. @default {false} */
+  readonly measuresEnergy?: boolean;
   /** What a user can do where nothing is found, in one sentence without a full stop. @default nothing */
   readonly absentHint?: string;
   /** When its clients learn that a batch is safe: see {@linkcode PluginContext.acknowledges}. @default `durable` */

@@ -31,6 +31,8 @@ export interface CommandDeclaration {
   readonly argument?: string;
   /** The allowed words. */
   readonly choices?: readonly string[];
+  /** The name of a command line of a program, which takes all that follows; absent if it runs none. */
+  readonly program?: string;
 }
 
 export const COMMANDS: readonly CommandDeclaration[] = [
@@ -67,6 +69,17 @@ export const COMMANDS: readonly CommandDeclaration[] = [
       "Prints a line for each source: the input that measures it, its file, its value, and what to do if it is not " +
       "readable. Values of counters are those of one second. Uses a configuration file and --plugins; sends and stores " +
       "nothing.",
+  },
+  {
+    name: "exec",
+    program: "COMMAND ARGS",
+    summary: "Run a program, and print what it used: time, CPU, memory, energy and CO2.",
+    description:
+      "Needs no server. Prints on standard error when the program has ended: the CPU time of the program and of its " +
+      "descendants, their peak memory, the energy of each part of the machine meanwhile, and the program's share of it " +
+      "by CPU time. Standard input, output and error are those of the program. Hands on SIGTERM, SIGINT, SIGQUIT, SIGHUP, " +
+      "SIGUSR1 and SIGUSR2. The exit code is the program's: 128 + N if signal N ended it, 127 if it is not found, 126 if " +
+      "it is not executable.",
   },
   { name: "plugins list", summary: "Print the names and kinds of the plugins, and what they do." },
   {
@@ -223,8 +236,32 @@ export const FLAGS: readonly FlagDeclaration[] = [
   },
   {
     name: "json",
-    commands: ["probe", "journal status"],
-    doc: "Print JSON: an array with an object for each line, or each journal.",
+    commands: ["probe", "journal status", "exec"],
+    doc: "Print JSON: an array with an object for each line, or each journal; with exec one object.",
+  },
+  {
+    name: "country",
+    value: "CODE",
+    commands: ["exec"],
+    doc: "Print the CO2 that electricity of this country causes: FR.",
+  },
+  {
+    name: "intensity",
+    value: "GRAMS",
+    commands: ["exec"],
+    doc: "Print the CO2 of electricity that causes this number of grams per kWh: 50.",
+  },
+  {
+    name: "repeat",
+    value: "N",
+    commands: ["exec"],
+    doc: "Run the program N times, or until it fails, and print means and standard deviations.",
+  },
+  {
+    name: "report",
+    value: "PATH",
+    commands: ["exec"],
+    doc: "Write the result to this file, and not to standard error.",
   },
   {
     name: "waiting-for",
@@ -301,7 +338,6 @@ export const FLAGS: readonly FlagDeclaration[] = [
 
 /** Commands of Alumet's agent that this program does not have, and what to do instead. */
 export const FOREIGN_COMMANDS: Readonly<Record<string, string>> = {
-  exec: "it measures running processes (plugins.procfs.processes); start the command yourself",
   watch: "it measures running processes: name them in plugins.procfs.processes.groups",
 };
 
@@ -310,6 +346,7 @@ export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[
   { line: "--relay-out server:50051", doc: "a client: measures this machine, and sends" },
   { line: "--relay-in :50051 --relay-out server:50051", doc: "a hop: receives, and forwards" },
   { line: "query", doc: "what is stored, and SQL examples" },
+  { line: "exec -- make -j4", doc: "what a command uses: time, CPU, memory, energy" },
   { line: "config regen", doc: "a configuration file to start from" },
 ];
 

@@ -68,12 +68,14 @@ export function programHelp(version: string): string {
 
 /** The help of a command, or of the commands that start with the same word. */
 export function commandHelp(commands: readonly CommandDeclaration[]): string {
-  return commands.map(({ name, summary, description, argument }) =>
+  return commands.map(({ name, summary, description, argument, program }) =>
     [
       `${PROGRAM} ${name}: ${summary}`,
       ...(description ? ["", ...columns([["", description]]).map((line) => line.trimStart())] : []),
       "",
-      `Usage: ${PROGRAM} ${name}${argument ? ` [${argument}]` : ""} [FLAGS]`,
+      `Usage: ${PROGRAM} ${name}${argument ? ` [${argument}]` : ""} [FLAGS]${
+        program ? ` -- ${program}` : ""
+      }`,
       "",
       ...flagSection("Flags of this command:", ownFlags(name)),
       ...flagSection("Flags of all commands:", COMMON),

@@ -53,8 +53,10 @@ function flag({ name, short, value, choices, commands, doc }: FlagDeclaration): 
   return entry(term, `${doc}${choices ? ` One of ${choices.join(", ")}.` : ""}${only}`);
 }
 
-function command({ name, argument, summary, description }: CommandDeclaration): string[] {
-  const term = `${bold(name)}${argument ? ` [${italic(argument)}]` : ""}`;
+function command({ name, argument, program, summary, description }: CommandDeclaration): string[] {
+  const term = `${bold(name)}${argument ? ` [${italic(argument)}]` : ""}${
+    program ? ` ${bold("--")} ${italic(program)}` : ""
+  }`;
   return entry(term, description ? `${summary} ${description}` : summary);
 }
 

@@ -18,6 +18,8 @@ export interface CommandLine {
   readonly topics: readonly CommandDeclaration[];
   /** The word behind the command, if it takes one. */
   readonly argument?: string;
+  /** The program behind the command and its arguments, if the command runs one; else empty. */
+  readonly program: readonly string[];
   /** Whether a flag without value is given. */
   has(name: string): boolean;
   /** The value of a flag, if it is given. */
@@ -37,8 +39,9 @@ const command = (name: string) => COMMANDS.find((candidate) => candidate.name ==
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const problems: string[] = [];
   const valueFlags = FLAGS.filter(({ value }) => value !== undefined).map(({ name }) => name);
+  const { joined, program } = joinValues(args, problems);
   const parsed: Record<string, unknown> & { _: (string | number)[] } = parseArgs(
-    joinValues(args, problems),
+    joined,
     {
       string: [...valueFlags, "_"],
       boolean: FLAGS.filter(({ value }) => value === undefined).map(({ name }) => name),
@@ -66,6 +69,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   }
   return {
     ...found,
+    program,
     command: parsed.version === true && parsed.help !== true ? command("version") : found.command,
     has: (name) => parsed[name] === true,
     value: (name) => values(name)[0],
@@ -73,12 +77,27 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   };
 }
 
-/** Writes every `--flag value` as `--flag=value`, so that no value is parsed as a flag or a command. */
-function joinValues(args: readonly string[], problems: string[]): string[] {
+/**
+ * Writes every `--flag value` as `--flag=value`, so that no value is parsed as a flag or a command. What follows a
+ * command that runs a program belongs to that program, from the first word or from `--` on.
+ */
+function joinValues(
+  args: readonly string[],
+  problems: string[],
+): { joined: string[]; program: readonly string[] } {
   const joined: string[] = [];
+  let first: string | undefined;
   for (let i = 0; i < args.length; i++) {
     const argument = args[i];
-    if (argument === "--") return [...joined, ...args.slice(i)];
+    const isWord = argument === "-" || !argument.startsWith("-");
+    const runsProgram = COMMANDS.some(({ name, program }) => name === first && program !== undefined);
+    if (runsProgram && isWord) return { joined, program: args.slice(i) };
+    if (argument === "--") {
+      return runsProgram
+        ? { joined, program: args.slice(i + 1) }
+        : { joined: [...joined, ...args.slice(i)], program: [] };
+    }
+    if (isWord) first ??= argument;
     const [, name, value] = /^--([^=]+)(?:=(.*))?$/s.exec(argument) ?? [];
     const flag = byName.get(name);
     if (!flag) joined.push(argument);
@@ -93,7 +112,7 @@ function joinValues(args: readonly string[], problems: string[]): string[] {
       else joined.push(`--${name}=${given}`);
     }
   }
-  return joined;
+  return { joined, program: [] };
 }
 
 function unknownFlag(argument: string): string {

@@ -1,25 +1,15 @@
 /** `alumet-relay probe`: what there is to measure on this machine, and what may not be read. */
 import { delay } from "@std/async/delay";
-import { runAgent } from "../agent.ts";
-import { messageOf } from "../base/errors.ts";
-import { createLogger, printable } from "../base/log.ts";
-import { table } from "../schema.ts";
+import { printable } from "../base/log.ts";
+import type { Batch } from "../points/measurement.ts";
 import { unitDisplayName } from "../points/units.ts";
-import {
-  definePlugin,
-  type Finding,
-  type Input,
-  type InputPlugin,
-  type OutputPlugin,
-  type Plugin,
-} from "../plugin.ts";
-import { load } from "./loading.ts";
+import type { Finding } from "../plugin.ts";
+import { runInputs, type WatchedInput, watchedInputs } from "./inputs.ts";
 import type { CommandLine } from "./parse.ts";
 import type { Surroundings } from "./world.ts";
 
 /** How long is measured, in ms: counters need two polls. */
 const MEASURE_MS = 1000;
-const STOP_MS = 5000;
 
 /** A line of the result. */
 interface Probed {
@@ -37,24 +27,14 @@ interface Probed {
   readonly advice: string | null;
 }
 
-/** An input that measures, and what came of opening it. */
-interface Watched {
-  readonly plugin: InputPlugin<unknown>;
-  readonly config: unknown;
-  input: Input | null;
-  problem: string | null;
-}
-
 export async function probe(line: CommandLine, world: Surroundings): Promise<number> {
-  const { config, options } = await load(line, world, { requirePipeline: false });
-  const { only } = options;
-  const watched = (await world.plugins()).filter(measures).filter(({ name }) => !only || only.includes(name))
-    .map((plugin): Watched => {
-      const configured = config.plugins.find((candidate) => candidate.plugin === plugin)?.config;
-      return { plugin, config: configured ?? plugin.config.defaultValue(), input: null, problem: null };
-    });
+  const watched = await watchedInputs(line, world);
   const values = new Map<number, Probed["value"]>();
-  const code = await measure(watched, values);
+  const stop = new AbortController();
+  const code = await runInputs(watched, (batch) => keepLast(batch, values), {
+    stop: stop.signal,
+    onRunning: () => void delay(MEASURE_MS, { signal: stop.signal }).catch(() => {}).then(() => stop.abort()),
+  });
   const probed = watched.flatMap((watched) => linesOf(watched, values));
   world.stdout(line.has("json") ? JSON.stringify(probed, null, 2) + "\n" : tableOf(probed));
   return code;
@@ -77,8 +57,12 @@ function tableOf(probed: readonly Probed[]): string {
   );
 }
 
-function measures(plugin: Plugin): plugin is InputPlugin<unknown> {
-  return plugin.kind === "input" && plugin.isLocal === true;
+/** Takes the last value of each series, by its number. */
+function keepLast(batch: Batch, values: Map<number, Probed["value"]>): void {
+  for (let row = 0; row < batch.length; row++) {
+    const isExact = batch.exact?.has(row);
+    values.set(batch.series[row], isExact ? String(batch.exactValue(row)) : batch.values[row]);
+  }
 }
 
 /** Its value, or why there is none. */
@@ -90,68 +74,8 @@ function stateOf({ found, value, unit, problem }: Probed): string {
   return `${text} ${unit}`.trim();
 }
 
-/** Runs the inputs, and takes the last value of each series, by its number. */
-async function measure(watched: readonly Watched[], values: Map<number, Probed["value"]>): Promise<number> {
-  const stop = new AbortController();
-  const ended = runAgent(
-    {
-      general: { shutdown_timeout: STOP_MS },
-      plugins: [
-        ...watched.map((watched) => ({ plugin: opening(watched), config: watched.config })),
-        { plugin: taking(values), config: {} },
-      ],
-    },
-    createLogger("probe", { write: () => {} }),
-    {
-      stop: stop.signal,
-      onRunning: () =>
-        void delay(MEASURE_MS, { signal: stop.signal }).catch(() => {}).then(() => stop.abort()),
-    },
-  );
-  return await ended;
-}
-
-/** The input's plugin, which remembers what it opens. One that cannot be opened keeps no other from measuring. */
-function opening(watched: Watched): InputPlugin<unknown> {
-  const { plugin } = watched;
-  return {
-    ...plugin,
-    async open(config, context) {
-      try {
-        return watched.input = await plugin.open(config, context);
-      } catch (error) {
-        watched.problem = messageOf(error);
-        return { run: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() };
-      }
-    },
-  };
-}
-
-function taking(values: Map<number, Probed["value"]>): Plugin {
-  return definePlugin<Record<never, never>, OutputPlugin<Record<never, never>>>({
-    name: "probe",
-    kind: "output",
-    description: "Takes the last value of each series",
-    config: table({}, { doc: "Nothing." }),
-    open: () =>
-      Promise.resolve({
-        async run(reader, signal) {
-          do {
-            for (let batch; (batch = reader.next()); reader.commit(1)) {
-              for (let row = 0; row < batch.length; row++) {
-                const isExact = batch.exact?.has(row);
-                values.set(batch.series[row], isExact ? String(batch.exactValue(row)) : batch.values[row]);
-              }
-            }
-          } while (!signal.aborted && await reader.wait(undefined, signal) === "ready");
-        },
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      }),
-  });
-}
-
 function linesOf(
-  { plugin, input, problem }: Watched,
+  { plugin, input, problem }: WatchedInput,
   values: ReadonlyMap<number, Probed["value"]>,
 ): Probed[] {
   const findings = input?.findings ?? [];

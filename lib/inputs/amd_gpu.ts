@@ -8,6 +8,7 @@ export const amdGpu = definePolledInput({
   description:
     "Power, energy, activity, memory and temperatures of AMD GPUs, from the kernel's driver amdgpu",
   config,
+  measuresEnergy: true,
   async load(_, measuring) {
     const { AmdGpuSource } = await import("./amd_gpu/source.ts");
     return oneSource("amd-gpu", () => new AmdGpuSource(measuring));

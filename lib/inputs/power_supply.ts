@@ -7,6 +7,7 @@ export const powerSupply = definePolledInput({
   name: "power-supply",
   description: "Power and energy of batteries, and whether mains are connected, from /sys/class/power_supply",
   config,
+  measuresEnergy: true,
   async load(_, measuring) {
     const { PowerSupplySource } = await import("./power_supply/source.ts");
     return oneSource("power-supply", () => new PowerSupplySource(measuring));

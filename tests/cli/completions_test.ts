@@ -114,7 +114,9 @@ Deno.test("the script of each shell has every command and flag, and another shel
 Deno.test("the manual page names every command, flag, exit code, signal and variable", async () => {
   const page = await printed("man");
   const text = page.replaceAll("\\-", "-").replaceAll(/\\f[BIR]/g, "");
-  for (const { name } of COMMANDS) assert.match(text, new RegExp(`^\\.TP\n${name}( \\[.*\\])?$`, "m"), name);
+  for (const { name } of COMMANDS) {
+    assert.match(text, new RegExp(`^\\.TP\n${name}( \\[.*\\]| -- .*)?$`, "m"), name);
+  }
   for (const { name, value = "" } of FLAGS) {
     assert.match(text, new RegExp(`^(-., )?--${name} ?${value}$`, "m"));
   }

@@ -99,6 +99,7 @@ Deno.test("every command in the README does what its comment says", async () => 
       const real = args.map((arg) => {
         if (arg === ":50051") return `:${freePort()}`;
         if (arg === "server:50051") return `127.0.0.1:${server.port}`;
+        if (arg === "make") return "true";
         return arg === "new.toml" ? `${dir}/new.toml` : arg;
       });
       if (parseArgs(args)._.length === 0 && !args.includes("--help")) {

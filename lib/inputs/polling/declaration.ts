@@ -22,13 +22,14 @@ export interface PolledInputPlugin<C> extends InputPlugin<C> {
  *     });
  */
 export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): PolledInputPlugin<C> {
-  const { name, description, config, capabilities, absentHint } = declaration;
+  const { name, description, config, measuresEnergy, capabilities, absentHint } = declaration;
   return definePlugin<C, PolledInputPlugin<C>>({
     name,
     kind: "input",
     isLocal: true,
     description,
     config,
+    measuresEnergy,
     capabilities,
     absentHint,
     async open(config, context, roots) {

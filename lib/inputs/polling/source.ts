@@ -76,6 +76,8 @@ export interface PolledInputDeclaration<C> {
   readonly name: string;
   /** One sentence, for `plugins list` and `config regen`. */
   readonly description: string;
+  /** Whether it measures energy or power. @default {false} */
+  readonly measuresEnergy?: boolean;
   /** What a user can do where nothing is found, in one sentence without a full stop. @default nothing */
   readonly absentHint?: string;
   /** What it must have of the kernel to read all that it may find. @default none */

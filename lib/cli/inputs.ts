@@ -1,0 +1,98 @@
+/** Runs the inputs of this machine for commands that show what they measure; nothing is stored or sent. */
+import { type AgentOptions, runAgent } from "../agent.ts";
+import { messageOf } from "../base/errors.ts";
+import { createLogger } from "../base/log.ts";
+import type { Batch } from "../points/measurement.ts";
+import { definePlugin, type Input, type InputPlugin, type OutputPlugin, type Plugin } from "../plugin.ts";
+import { table } from "../schema.ts";
+import { load } from "./loading.ts";
+import type { CommandLine } from "./parse.ts";
+import type { Surroundings } from "./world.ts";
+
+/** How long inputs may take to stop, in ms. */
+const STOP_MS = 5000;
+
+/** An input that measures this machine, and what came of opening it. */
+export interface WatchedInput {
+  readonly plugin: InputPlugin<unknown>;
+  readonly config: unknown;
+  input: Input | null;
+  problem: string | null;
+}
+
+/**
+ * The inputs that measure this machine, with their keys of a configuration file, if there is one. `--plugins` selects
+ * among them.
+ *
+ * @throws {ExitError} if the configuration is wrong.
+ */
+export async function watchedInputs(line: CommandLine, world: Surroundings): Promise<WatchedInput[]> {
+  const { config, options: { only } } = await load(line, world, { requirePipeline: false });
+  return (await world.plugins()).filter(isLocal).filter(({ name }) => !only || only.includes(name))
+    .map((plugin) => {
+      const configured = config.plugins.find((candidate) => candidate.plugin === plugin)?.config;
+      return { plugin, config: configured ?? plugin.config.defaultValue(), input: null, problem: null };
+    });
+}
+
+function isLocal(plugin: Plugin): plugin is InputPlugin<unknown> {
+  return plugin.kind === "input" && plugin.isLocal === true;
+}
+
+/**
+ * Runs the inputs until `stop` is aborted, and hands over all of their points. `onRunning` is called after the first
+ * poll of each. When there is nothing to run, it returns at once.
+ *
+ * @returns The exit code of the agent.
+ */
+export async function runInputs(
+  watched: readonly WatchedInput[],
+  take: (batch: Batch) => void,
+  options: Pick<AgentOptions, "stop" | "signals" | "onRunning">,
+): Promise<number> {
+  return await runAgent(
+    {
+      general: { shutdown_timeout: STOP_MS },
+      plugins: [
+        ...watched.map((watched) => ({ plugin: opening(watched), config: watched.config })),
+        { plugin: taking(take), config: {} },
+      ],
+    },
+    createLogger("inputs", { write: () => {} }),
+    options,
+  );
+}
+
+/** The input's plugin, which remembers what it opens. One that cannot be opened keeps no other from measuring. */
+function opening(watched: WatchedInput): InputPlugin<unknown> {
+  const { plugin } = watched;
+  return {
+    ...plugin,
+    async open(config, context) {
+      try {
+        return watched.input = await plugin.open(config, context);
+      } catch (error) {
+        watched.problem = messageOf(error);
+        return { run: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() };
+      }
+    },
+  };
+}
+
+function taking(take: (batch: Batch) => void): Plugin {
+  return definePlugin<Record<never, never>, OutputPlugin<Record<never, never>>>({
+    name: "points",
+    kind: "output",
+    description: "Takes all points",
+    config: table({}, { doc: "Nothing." }),
+    open: () =>
+      Promise.resolve({
+        async run(reader, signal) {
+          do {
+            for (let batch; (batch = reader.next()); reader.commit(1)) take(batch);
+          } while (!signal.aborted && await reader.wait(undefined, signal) === "ready");
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }),
+  });
+}

@@ -19,6 +19,13 @@ export function toHex(bytes: Uint8Array): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** The 64 bits of a double, in hexadecimal. */
+export function bitsOf(value: number): string {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, value);
+  return view.getBigUint64(0).toString(16).padStart(16, "0");
+}
+
 /** A copy of `bytes` with as many readable bytes behind it as decoders may look at; they are not zero. */
 export function withSlack(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const padded = new Uint8Array(bytes.length + 64).fill(0x81);

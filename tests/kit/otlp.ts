@@ -49,13 +49,6 @@ export interface Mode {
 /** What a request has besides its points. */
 export type RequestSeen = Readonly<Record<string, string>> & { readonly bytes: number };
 
-/** A double as its 64 bits. */
-export function bitsOf(value: number): string {
-  const view = new DataView(new ArrayBuffer(8));
-  view.setFloat64(0, value);
-  return view.getBigUint64(0).toString(16).padStart(16, "0");
-}
-
 /** The receiver of Python. What it has answered is in a file, and outlives the process. */
 export class OtlpReceiver implements AsyncDisposable {
   readonly #dir = new TempDir();

@@ -1,8 +1,9 @@
 /** SQLite databases as users read them: through sqlite3 and Python. */
+import { bitsOf } from "./bytes.ts";
 import { type Need, succeeds } from "./needs.ts";
 import { shell } from "./process.ts";
 
-export const python3: Need = () =>
+export const pythonSqlite: Need = () =>
   succeeds("python3", "-c", "import sqlite3") ? undefined : "needs Python with its module sqlite3 (python3)";
 export const sqlite3: Need = () =>
   succeeds("sqlite3", "-version") ? undefined : "needs the command sqlite3 (sqlite3)";
@@ -27,12 +28,8 @@ export async function readWithPython(path: string, sql: string): Promise<PythonR
   return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
 
-/** The digits of a float's bits, as {@linkcode readWithPython} has them. */
-export function bitsOf(value: number): string {
-  const view = new DataView(new ArrayBuffer(8));
-  view.setFloat64(0, value);
-  return "bits " + view.getBigUint64(0).toString(16).padStart(16, "0");
-}
+/** A float as {@linkcode readWithPython} has it. */
+export const floatText = (value: number) => `bits ${bitsOf(value)}`;
 
 /** What the sqlite3 shell prints. */
 export async function sqliteShell(path: string, sql: string): Promise<string> {

@@ -1,11 +1,12 @@
 /** The contract suite on the OpenTelemetry output, with a receiver that decodes by Google's protobuf. */
+import { bitsOf } from "../../kit/bytes.ts";
 import type { AttributeValue } from "../../../lib/points/measurement.ts";
 import { opentelemetry } from "../../../lib/outputs/opentelemetry.ts";
 import { OpenTelemetryOutput } from "../../../lib/outputs/opentelemetry/output.ts";
 import type { PluginContext } from "../../../lib/plugin.ts";
 import { contract, type Instance } from "../../kit/contract.ts";
 import type { Point } from "../../kit/contract/points.ts";
-import { bitsOf, type Decoded, type DecodedPoint, otlpPython, OtlpReceiver } from "../../kit/otlp.ts";
+import { type Decoded, type DecodedPoint, otlpPython, OtlpReceiver } from "../../kit/otlp.ts";
 
 const NS = 1_000_000_000n;
 const timeOf = ({ seconds, nanos }: Point) => BigInt(seconds) * NS + BigInt(nanos);

@@ -8,14 +8,14 @@ import { readExportResponse, readStatusMessage } from "../../../lib/outputs/open
 import { OpenTelemetryOutput } from "../../../lib/outputs/opentelemetry/output.ts";
 import { exportUrl, judge } from "../../../lib/outputs/opentelemetry/receiver.ts";
 import { PointList, putNanos, RequestEncoder } from "../../../lib/outputs/opentelemetry/request.ts";
-import { cases, Chance, fromHex } from "../../kit/bytes.ts";
+import { bitsOf, cases, Chance, fromHex } from "../../kit/bytes.ts";
 import { certificates } from "../../kit/certificates.ts";
 import { contextWith } from "../../kit/context.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { HttpPeer } from "../../kit/http.ts";
 import { LogLines } from "../../kit/log_lines.ts";
 import { needs, openssl } from "../../kit/needs.ts";
-import { bitsOf, type DecodedPoint, type Mode, otlpPython, OtlpReceiver } from "../../kit/otlp.ts";
+import { type DecodedPoint, type Mode, otlpPython, OtlpReceiver } from "../../kit/otlp.ts";
 import { batchOf } from "../../kit/points.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { until } from "../../kit/waiting.ts";

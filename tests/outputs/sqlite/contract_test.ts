@@ -4,7 +4,7 @@ import type { Output, PluginContext } from "../../../lib/plugin.ts";
 import { sqlite } from "../../../lib/outputs/sqlite.ts";
 import { contract, type Expectation, type Instance } from "../../kit/contract.ts";
 import type { Point } from "../../kit/contract/points.ts";
-import { bitsOf, python3, type PythonRow, readWithPython } from "../../kit/sqlite.ts";
+import { floatText, type PythonRow, pythonSqlite, readWithPython } from "../../kit/sqlite.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { pause } from "../../kit/waiting.ts";
 
@@ -19,7 +19,7 @@ const integer = (text: string | null) => BigInt(text!.slice("integer ".length));
 function readValue(type: string, stored: string | null): string {
   if (stored === null) return "NaN";
   if (type === "u64") return stored.replace(/^integer /, "");
-  return stored.startsWith("integer ") ? bitsOf(Number(integer(stored))) : stored;
+  return stored.startsWith("integer ") ? floatText(Number(integer(stored))) : stored;
 }
 
 function storedText(row: PythonRow): string {
@@ -49,7 +49,7 @@ function expectedText({ metric, seconds, nanos, value, ...rest }: Point): string
   );
   const time = BigInt(seconds) * 1_000_000_000n + BigInt(nanos);
   const day = new Date(seconds * 1000).toISOString().slice(0, 10);
-  const text = typeof value === "bigint" ? String(value) : Number.isNaN(value) ? "NaN" : bitsOf(value);
+  const text = typeof value === "bigint" ? String(value) : Number.isNaN(value) ? "NaN" : floatText(value);
   const attributes = `{${[...pairs.values()].join(",")}}`;
   return JSON.stringify(
     [name, type, unit.prefix, unit.base, resourceKind, resourceId, consumerKind, consumerId, attributes]
@@ -137,6 +137,6 @@ contract({
     "a target that stays silent for a while gets everything afterwards":
       "a disk that does not answer cannot be played without a device driver",
   },
-  needs: [python3],
+  needs: [pythonSqlite],
   fresh: () => Promise.resolve(new FileInstance()),
 });

@@ -12,7 +12,7 @@ import { LogLines } from "../../kit/log_lines.ts";
 import { linux, namespaces, needs } from "../../kit/needs.ts";
 import { numbered } from "../../kit/points.ts";
 import { SmallDisk } from "../../kit/small_disk.ts";
-import { python3, readWithPython, sqlite3, sqliteShell } from "../../kit/sqlite.ts";
+import { pythonSqlite, readWithPython, sqlite3, sqliteShell } from "../../kit/sqlite.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { pause, until } from "../../kit/waiting.ts";
 import { Database, rowsOf, valueOf } from "./database.ts";
@@ -92,7 +92,7 @@ Deno.test("a file that cannot be used ends the start with a message that says wh
 
 Deno.test({
   name: "the sqlite3 shell and Python read whole transactions while points are written",
-  ...needs(sqlite3, python3),
+  ...needs(sqlite3, pythonSqlite),
   async fn() {
     await using dir = new TempDir();
     const path = dir.file("m.sqlite");

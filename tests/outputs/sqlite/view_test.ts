@@ -9,7 +9,7 @@ import { metricOf } from "../../kit/decode.ts";
 import { needs } from "../../kit/needs.ts";
 import { batchOf } from "../../kit/points.ts";
 import { sessionBatches } from "../../kit/session.ts";
-import { bitsOf, python3, readWithPython, sqlite3, sqliteShell } from "../../kit/sqlite.ts";
+import { floatText, pythonSqlite, readWithPython, sqlite3, sqliteShell } from "../../kit/sqlite.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { Database, type Row, rowsOf } from "./database.ts";
 
@@ -97,7 +97,7 @@ Deno.test("timestamps of the whole calendar have all nine digits, and sort as te
 Deno.test({
   name:
     "values are exact: integers as integers, those above 2^63-1 as their digits, NaN as NULL, floats bit by bit",
-  ...needs(python3, sqlite3),
+  ...needs(pythonSqlite, sqlite3),
   async fn() {
     await using dir = new TempDir();
     const points = typedPoints().filter(({ attributes }) => attributes.length === 0);
@@ -118,7 +118,7 @@ Deno.test({
       order.map(({ metric, value }) => [
         metric.name,
         typeof value === "number"
-          ? Number.isNaN(value) ? null : bitsOf(value)
+          ? Number.isNaN(value) ? null : floatText(value)
           : value > 2n ** 63n - 1n
           ? String(value)
           : `integer ${value}`,

@@ -51,7 +51,11 @@ Deno.test({
     await using directory = new TempDir();
     const file = directory.file("measures.csv");
     const port = freePort();
-    const options = { address: `127.0.0.1:${port}`, args: ["--state-dir", directory.file("state")] };
+    const options = {
+      address: `127.0.0.1:${port}`,
+      // What is acknowledged may be in the journal alone: its last process has the time to write it.
+      args: ["--state-dir", directory.file("state"), "--config-override", "shutdown_timeout=60s"],
+    };
     const retry = { max_times: 60_000, max_delay: 50 };
     await using client = new TestClient(configOf(port, { retry }));
     const numbers = new Numbers(client, chance);

@@ -7,6 +7,10 @@ import { clientKeys, connected, grown, POLL_FAST, portOf, readRows, startServer 
 
 const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
 
+/** What a process warns of, but for polls that a busy machine skips. */
+const troublesOf = (program: Program) =>
+  program.matching(/"(warn|error)"/).filter(({ message }) => !message.startsWith("Skipped polls"));
+
 Deno.test({
   name:
     "a client and a server of one user each have a journal; a second client says that it has none, and how to give it one",
@@ -34,8 +38,8 @@ Deno.test({
     await connected(third);
     await grown(file, 20_000);
 
-    for (const program of [server, first, third]) assert.deepEqual(program.matching(/"(warn|error)"/), []);
-    const [warning, ...more] = second.matching(/"(warn|error)"/);
+    for (const program of [server, first, third]) assert.deepEqual(troublesOf(program), []);
+    const [warning, ...more] = troublesOf(second);
     assert.deepEqual([warning.level, more], ["warn", []]);
     assert.ok(warning.message.includes(`${base}/client (by HOME): process ${first.pid} uses it`), second.log);
     assert.match(warning.message, /in memory only.*--state-dir/);

@@ -1,6 +1,7 @@
 /** The example for Kubernetes: its schema, its configurations, and whether its parts fit together. */
 import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
+import { plugins } from "../../lib/plugins.ts";
 import { has, needs } from "../kit/needs.ts";
 import { runProgram } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
@@ -63,6 +64,15 @@ Deno.test("the configurations in the example are right, and the client's needs t
   const { code, said } = await check("client.toml", {});
   assert.equal(code, 78);
   assert.match(said, /environment variable NODE_NAME is not set/);
+  // `cgroups` would see the group of its own container alone.
+  const config = await read("kubernetes/client.toml");
+  const measuring = plugins.filter(({ name, kind }) =>
+    kind === "input" && new RegExp(`^\\[plugins\\.${name}\\]$`, "m").test(config)
+  ).map(({ name }) => name);
+  assert.deepEqual(
+    measuring.sort(),
+    ["amd-gpu", "grace-hopper", "hwmon", "jetson", "power-supply", "procfs", "rapl"],
+  );
   const client = await read("kubernetes/client.yaml");
   assert.match(client, /name: NODE_NAME\n\s+valueFrom:\n\s+fieldRef:\n\s+fieldPath: spec.nodeName\n/);
 });

@@ -25,23 +25,19 @@ export class ProcessTree {
   constructor(root: number, proc = "/proc") {
     this.#root = root;
     this.#proc = proc;
-    this.#look(() => true);
+    const stat = parseStat(read(`${proc}/${root}/stat`) ?? "");
+    if (stat) this.#alive.set(root, stat);
+    this.#lookAtMemory();
   }
 
   /** Finds new descendants, and takes what all of them use. */
   look(): void {
-    this.#look((pid, { startTicks }) => this.#alive.get(pid)?.startTicks === startTicks);
-  }
-
-  /** @param isKnown Whether a process is one of the last look. */
-  #look(isKnown: (pid: number, found: Process) => boolean): void {
     const processes = readProcesses(this.#proc);
     const childrenOf = Map.groupBy(processes.keys(), (pid) => processes.get(pid)!.ppid);
     const before = this.#alive;
-    const pending = [this.#root, ...before.keys()].filter((pid) => {
-      const process = processes.get(pid);
-      return process && isKnown(pid, process);
-    });
+    const pending = [...before].filter(([pid, { startTicks }]) =>
+      processes.get(pid)?.startTicks === startTicks
+    ).map(([pid]) => pid);
     const alive = this.#alive = new Map<number, Process>();
     for (let pid; (pid = pending.pop()) !== undefined;) {
       if (alive.has(pid)) continue;

@@ -42,8 +42,8 @@ export interface Report {
   readonly cpu_time_s: Spread;
   /** Part of the CPU time of the whole machine, 0 to 1; `null` where that is not known. */
   readonly cpu_share: Spread | null;
-  /** The highest of all runs. */
-  readonly peak_memory_bytes: number;
+  /** The highest of all runs; `null` where each ended before it could be looked at. */
+  readonly peak_memory_bytes: number | null;
   readonly intensity: Intensity | null;
   readonly energy: readonly EnergyReport[];
 }
@@ -76,7 +76,7 @@ export function reportOf(
     duration_s: spreadOf(runs.map(({ seconds }) => seconds)),
     cpu_time_s: spreadOf(runs.map(({ cpuSeconds }) => cpuSeconds)),
     cpu_share: Number.isNaN(shares.mean) ? null : shares,
-    peak_memory_bytes: Math.max(...runs.map(({ peakBytes }) => peakBytes)),
+    peak_memory_bytes: runs.reduce((peak, { peakBytes }) => Math.max(peak, peakBytes), 0) || null,
     intensity,
     energy: energyOf(runs, intensity),
   };
@@ -111,12 +111,13 @@ function gramsOf({ mean, deviation }: Spread, { g_per_kwh }: Intensity): Spread 
 /** A table for people, with a line for each quantity and each part of the machine. */
 export function tableOf(report: Report): string {
   const { command, runs, exit_code, duration_s, cpu_time_s, cpu_share, energy, intensity } = report;
+  const { peak_memory_bytes: peakBytes } = report;
   const perCpu = duration_s.mean > 0 ? ` (${digits(cpu_time_s.mean / duration_s.mean)} CPUs)` : "";
   const ended = runs === 1 ? `exit code ${exit_code}` : `${runs} runs, exit code ${exit_code}`;
   const rows = [
     ["duration", shown(duration_s, "s")],
     ["CPU time", shown(cpu_time_s, "s") + perCpu],
-    ["peak memory", `${digits(report.peak_memory_bytes / 2 ** 20)} MiB`],
+    ["peak memory", peakBytes === null ? "not known" : `${digits(peakBytes / 2 ** 20)} MiB`],
     [
       "share of CPU time",
       cpu_share ? `${shown(percent(cpu_share), "%")} of the machine's` : "not known",

@@ -115,7 +115,12 @@ class StoreOutput implements Output {
   /** @returns `false` when it was aborted before. */
   async #store(batches: Batch[], reader: BatchReader, signal: AbortSignal): Promise<boolean> {
     const { store, defect, context: { log, clock, fail } } = this;
-    if (defect === "uses batches after their commit") reader.commit(batches.length);
+    if (defect === "uses batches after their commit") {
+      reader.commit(batches.length);
+      // At once, before the contract looks.
+      store.rows.push(...this.#render(batches).rows);
+      return true;
+    }
     const { rows, refused } = this.#render(batches);
     let count = reader.uncommitted;
     if (defect === "does not commit batches without points") {

@@ -2,12 +2,50 @@
 
 /** Below those that Linux gives to connections (32768 and up), so that no test beside this one is given it meanwhile. */
 const FIRST = 10_000;
-const COUNT = 20_000;
+/** Ports of one process of tests, and how many processes there may be at once. */
+const PORTS = 100;
+const PROCESSES = 200;
+/** A file for each process, with its pid: a port stays its own while the server that listens there is restarted. */
+const CLAIMS = "/tmp/alumet-relay-test-ports";
 
-/** A port on which nobody listens. */
+let first: number | undefined;
+let next = 0;
+
+/** Claims ports that no other process of tests has. */
+function claim(): number {
+  Deno.mkdirSync(CLAIMS, { recursive: true });
+  const start = Deno.pid % PROCESSES;
+  for (let n = 0; n < PROCESSES; n++) {
+    const place = (start + n) % PROCESSES;
+    const path = `${CLAIMS}/${place}`;
+    try {
+      if (!isAlive(Number(Deno.readTextFileSync(path)))) Deno.removeSync(path);
+    } catch { /* Nobody has it. */ }
+    try {
+      Deno.writeTextFileSync(path, String(Deno.pid), { createNew: true });
+    } catch (error) {
+      if (error instanceof Deno.errors.AlreadyExists) continue;
+      throw error;
+    }
+    addEventListener("unload", () => Deno.removeSync(path));
+    return FIRST + place * PORTS;
+  }
+  throw new Error(`${PROCESSES} processes have claimed ports: see ${CLAIMS}`);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return Deno.statSync(`/proc/${pid}`).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** A port on which nobody listens, and that no other test is given. */
 export function freePort(hostname = "127.0.0.1"): number {
-  while (true) {
-    const port = FIRST + crypto.getRandomValues(new Uint32Array(1))[0] % COUNT;
+  first ??= claim();
+  for (let tries = 0; tries < PORTS; tries++) {
+    const port = first + next++ % PORTS;
     try {
       Deno.listen({ hostname, port }).close();
       return port;
@@ -15,4 +53,5 @@ export function freePort(hostname = "127.0.0.1"): number {
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     }
   }
+  throw new Error(`Something listens on all ports from ${first} to ${first + PORTS - 1}`);
 }

@@ -188,14 +188,27 @@ Deno.test("the database of a service is found, and an unreadable one is not repo
   assert.equal((await query(count, { env, services })).out, "count(*)\n4712\n");
 });
 
-Deno.test("the error about a directory of another user says who may read it", {
-  ignore: Deno.uid() === 0,
-}, async () => {
+/** Set in a process that has given up root's right to read everything. */
+const WITHOUT_POWER = "ALUMET_RELAY_TEST_WITHOUT_POWER";
+
+Deno.test("the error about a directory of another user says who may read it", async (t) => {
+  if (Deno.uid() === 0 && !Deno.env.has(WITHOUT_POWER)) {
+    const { success, stdout } = await new Deno.Command("setpriv", {
+      args: [
+        ...["--bounding-set", "-dac_override,-dac_read_search", Deno.execPath(), "test", "-A", "--no-check"],
+        ...["--filter", t.name, new URL(import.meta.url).pathname],
+      ],
+      env: { [WITHOUT_POWER]: "1" },
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stdout));
+    return;
+  }
   await using dir = new TempDir();
   const path = dir.file("service");
   await Deno.mkdir(path, { mode: 0 });
   const env = { HOME: dir.path, ALUMET_CONFIG: "/dev/null" };
   const { err } = await query([], { env, services: [{ path, from: "the service" }] });
+  await Deno.chmod(path, 0o700);
   assert.match(err, /permission denied. Run this as root, or as a member of the group/);
 });
 

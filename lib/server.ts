@@ -12,15 +12,16 @@ import { type Descriptors, descriptors } from "./net/descriptors.ts";
 import { accepted, listenOrAdopt } from "./net/listen.ts";
 import type { BatchSink, Input, PluginContext } from "./plugin.ts";
 import type { Safety } from "./server/acknowledged.ts";
-import { Admission, type AdmissionOptions, OPEN } from "./server/admission/admission.ts";
-import type { Tokens } from "./server/admission/tokens.ts";
+import { Admission, type AdmissionOptions, OPEN } from "./intake/admission/admission.ts";
+import type { Tokens } from "./intake/admission/tokens.ts";
 import { CheckFile } from "./server/check_file.ts";
 import { ClientMetrics } from "./server/client_metrics.ts";
 import { ADDRESS_KEY, type RelayServerConfig } from "./server/config.ts";
 import { ClientConnection } from "./server/connection.ts";
 import { FrameBudget, largeFrameBytes } from "./server/frame_budget.ts";
-import { Gatherer } from "./server/gatherer.ts";
-import { admissionOf, limitsOf, openTls, openTokens, warnOfFewDescriptors } from "./server/settings.ts";
+import { Gatherer } from "./intake/gatherer.ts";
+import { openTerminator, openTokens } from "./intake/opening.ts";
+import { admissionOf, limitsOf, warnOfFewDescriptors } from "./server/settings.ts";
 import { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats } from "./server/shared.ts";
 
 export { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats };
@@ -82,8 +83,8 @@ export class RelayServer implements Input {
   static async open(config: RelayServerConfig, context: ServerContext): Promise<RelayServer> {
     const { log } = context;
     const address = parseAddress(config.address, { listen: true });
-    const tokens = openTokens(config.tokens, log);
-    const tls = await openTls(config.tls, log);
+    const tokens = openTokens(config.tokens, "plugins.relay-server.tokens", log);
+    const terminator = await openTerminator(config.tls, "plugins.relay-server.tls", log);
     const open = descriptors();
     warnOfFewDescriptors(config, open, log);
     const { listener, isAdopted } = await listenOrAdopt(address, {
@@ -96,7 +97,7 @@ export class RelayServer implements Input {
       scope: address.scope,
       admission: admissionOf(config, tokens, open),
       descriptors: open,
-      tls,
+      tls: terminator && { terminator, mode: config.tls.mode === "optional" ? "optional" : "required" },
     });
     const { hostname, port } = server.address;
     // The address of systemd's socket may differ from the configuration, and a socket's own address has no scope.

@@ -1,5 +1,5 @@
 /** `alumet-relay token new NAME`: creates a token for a client, and its line for the server. */
-import { makeToken, nameProblem, parseTokens } from "../server/admission/tokens.ts";
+import { makeToken, nameProblem, parseTokens } from "../intake/admission/tokens.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import type { CommandLine } from "./parse.ts";

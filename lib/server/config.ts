@@ -2,15 +2,14 @@
 import { addressProblem, isLoopback, parseAddress } from "../net/address.ts";
 import type { Advice } from "../plugin.ts";
 import { choice, duration, type Infer, integer, list, live, optional, size, table, text } from "../schema.ts";
-import { isScoped, networkProblem } from "./admission/networks.ts";
+import { isScoped } from "../intake/admission/networks.ts";
+import { network, tlsKeys, tlsProblem } from "../intake/keys.ts";
 
 /** Where the address is said in a configuration. */
 export const ADDRESS_KEY = "plugins.relay-server.address";
 
 /** Open connections, where nothing is configured and there are enough file descriptors. */
 export const MAX_CONNECTIONS = 10_000;
-
-const network = text({ doc: "A network.", default: "", check: networkProblem });
 
 export const config = table({
   address: text({
@@ -46,28 +45,14 @@ export const config = table({
     default: [],
   })),
   tls: table({
-    cert: text({
-      doc: "PEM file with the server's certificate and the intermediate ones. Empty: no TLS.",
-      default: "",
-    }),
-    key: text({ doc: "PEM file with its private key.", default: "", secretFile: true }),
-    client_ca: text({
-      doc:
-        "PEM file of the CAs that sign clients' certificates: clients with TLS must then show one. An error at the " +
-        "start where the platform does not enforce it.",
-      default: "",
-    }),
+    ...tlsKeys,
     mode: choice(["required", "optional"], {
       doc: "With optional, clients without TLS are accepted as well, such as real Alumet agents.",
       default: "required",
     }),
   }, {
     doc: "TLS. The files are read again when they change.",
-    check: ({ cert, key, client_ca }) => {
-      if (cert !== "" && key === "") return { key: "key", problem: "is required with cert" };
-      if (cert === "" && key !== "") return { key: "cert", problem: "is required with key" };
-      if (cert === "" && client_ca !== "") return { key: "cert", problem: "is required with client_ca" };
-    },
+    check: tlsProblem,
   }),
   limits: live(table({
     connections: optional(integer({

@@ -4,8 +4,8 @@
  * messages.
  */
 import { formatAddress } from "../net/address.ts";
-import type { Peer } from "./admission/networks.ts";
-import { Pacer } from "./admission/pacer.ts";
+import type { Peer } from "../intake/admission/networks.ts";
+import { Pacer } from "../intake/admission/pacer.ts";
 import { BatchCodecError } from "../batches/codec.ts";
 import { messageOf } from "../base/errors.ts";
 import { FrameError, FrameReader } from "../wire/frames.ts";

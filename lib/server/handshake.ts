@@ -2,9 +2,9 @@
  * The server's side of the handshake: TLS or not, the versions of both ends, and whether the client is accepted. A
  * client of ours greets like any other, then introduces itself in a second message (see docs/protocol.md).
  */
-import type { Peer } from "./admission/networks.ts";
+import type { Peer } from "../intake/admission/networks.ts";
 import type { ClientRecord } from "../points/origins.ts";
-import type { Grant } from "./admission/tokens.ts";
+import type { Grant } from "../intake/admission/tokens.ts";
 import { messageOf } from "../base/errors.ts";
 import type { FrameReader } from "../wire/frames.ts";
 import { AcknowledgedReceiver } from "./acknowledged.ts";
@@ -24,7 +24,7 @@ import {
   readControlMessage,
 } from "../wire/protocol.ts";
 import type { ServerShared } from "./shared.ts";
-import { TLS_HANDSHAKE } from "./tls.ts";
+import { TLS_HANDSHAKE } from "../intake/tls.ts";
 import { type Transport, writeAll } from "../net/transport.ts";
 
 /** A client with the right version, whose greeting has been answered. */

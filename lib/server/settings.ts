@@ -1,44 +1,10 @@
-/** Turns the configuration into what the server needs: opened files, limits, and rules of admission. */
-import type { AdmissionOptions } from "./admission/admission.ts";
-import { Tokens } from "./admission/tokens.ts";
-import { EXIT, ExitError, messageOf } from "../base/errors.ts";
+/** Turns the configuration into what the server needs: limits, and rules of admission. */
+import type { AdmissionOptions } from "../intake/admission/admission.ts";
+import type { Tokens } from "../intake/admission/tokens.ts";
 import { MAX_CONNECTIONS, type RelayServerConfig } from "./config.ts";
 import { available, type Descriptors } from "../net/descriptors.ts";
 import type { Logger } from "../base/log.ts";
-import { DEFAULT_LIMITS, type ServerLimits, type ServerShared } from "./shared.ts";
-import { TlsTerminator } from "./tls.ts";
-
-/** @throws {ExitError} if the files are not a certificate and its key. */
-export async function openTls(config: RelayServerConfig["tls"], log: Logger): Promise<ServerShared["tls"]> {
-  const { cert, key, client_ca, mode } = config;
-  if (cert === "") return undefined;
-  try {
-    return { terminator: await TlsTerminator.open({ cert, key, client_ca }, log), mode };
-  } catch (error) {
-    const files = [cert, key, client_ca].filter((path) => path !== "").join(", ");
-    throw new ExitError(
-      EXIT.config,
-      `Cannot use ${files} (plugins.relay-server.tls): ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
-}
-
-/** @throws {ExitError} if the file cannot be used. */
-export function openTokens(path: string, log: Logger): Tokens | undefined {
-  if (path === "") return undefined;
-  try {
-    return new Tokens(path, log);
-  } catch (error) {
-    throw new ExitError(
-      EXIT.config,
-      `Cannot use ${path} (plugins.relay-server.tokens): ${messageOf(error)}`,
-      {
-        cause: error,
-      },
-    );
-  }
-}
+import { DEFAULT_LIMITS, type ServerLimits } from "./shared.ts";
 
 /** How much of the server clients may use. */
 export function limitsOf({ limits }: RelayServerConfig): ServerLimits {

@@ -1,14 +1,14 @@
 /** What the connections of a relay server share: its limits, its counters, and where their points go. */
-import type { Admission } from "./admission/admission.ts";
+import type { Admission } from "../intake/admission/admission.ts";
 import type { ClientTable } from "../points/origins.ts";
 import type { ClientMetrics } from "./client_metrics.ts";
 import type { FrameBudget } from "./frame_budget.ts";
-import type { Gatherer } from "./gatherer.ts";
+import type { Gatherer } from "../intake/gatherer.ts";
 import type { Logger } from "../base/log.ts";
 import { DEFAULT_NAME_BYTES } from "../wire/names.ts";
 import type { PluginContext } from "../plugin.ts";
 import type { Safety } from "./acknowledged.ts";
-import type { TlsTerminator } from "./tls.ts";
+import type { TlsTerminator } from "../intake/tls.ts";
 
 /** Timeouts of a conversation, in milliseconds. */
 export interface ServerLimits {

@@ -1,5 +1,5 @@
 /** A relay server within the test's process. */
-import { type AdmissionOptions, OPEN } from "../../lib/server/admission/admission.ts";
+import { type AdmissionOptions, OPEN } from "../../lib/intake/admission/admission.ts";
 import { newJournalId } from "../../lib/journal.ts";
 import type { MonotonicClock } from "../../lib/base/clock.ts";
 import { ClientTable } from "../../lib/points/origins.ts";

@@ -1,6 +1,6 @@
 /** Whoever connects as often as he likes gets a bounded number of lines in the log, and is counted. */
 import assert from "node:assert/strict";
-import { Tokens } from "../../lib/server/admission/tokens.ts";
+import { Tokens } from "../../lib/intake/admission/tokens.ts";
 import { createLogger } from "../../lib/base/log.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import type { LogLines } from "../kit/log_lines.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { Admission, OPEN } from "../../lib/server/admission/admission.ts";
-import { networkProblem, Networks } from "../../lib/server/admission/networks.ts";
-import { Pacer } from "../../lib/server/admission/pacer.ts";
-import { makeToken, parseTokens, Tokens } from "../../lib/server/admission/tokens.ts";
+import { Admission, OPEN } from "../../lib/intake/admission/admission.ts";
+import { networkProblem, Networks } from "../../lib/intake/admission/networks.ts";
+import { Pacer } from "../../lib/intake/admission/pacer.ts";
+import { makeToken, parseTokens, Tokens } from "../../lib/intake/admission/tokens.ts";
 import { relayServer } from "../../lib/inputs/relay_server.ts";
 import { seriesOf } from "../../lib/points/measurement.ts";
 import { AcknowledgedClient } from "../kit/acknowledged.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Batch } from "../../lib/points/measurement.ts";
-import { Gatherer } from "../../lib/server/gatherer.ts";
+import { Gatherer } from "../../lib/intake/gatherer.ts";
 import { NUMBERS } from "../kit/points.ts";
 import { until } from "../kit/waiting.ts";
 

@@ -10,7 +10,7 @@ import { shell } from "../kit/process.ts";
 import { TestServer } from "../kit/test_server.ts";
 import { pause, until } from "../kit/waiting.ts";
 import { COUNTER, countingFrame, greeting } from "../kit/wire.ts";
-import { type CertificateFiles, TlsTerminator } from "../../lib/server/tls.ts";
+import { type CertificateFiles, TlsTerminator } from "../../lib/intake/tls.ts";
 
 const upTo = (count: number, first = 0) => Array.from({ length: count }, (_, i) => first + i);
 

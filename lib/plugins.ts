@@ -10,6 +10,8 @@ import { rapl } from "./inputs/rapl.ts";
 import { energyEstimationTdp } from "./transforms/energy_estimation_tdp.ts";
 import { energyToCarbon } from "./transforms/energy_to_carbon.ts";
 import { filter } from "./transforms/filter.ts";
+import { convert } from "./transforms/convert.ts";
+import { relabel } from "./transforms/relabel.ts";
 import { csv } from "./outputs/csv.ts";
 import { influxdb } from "./outputs/influxdb.ts";
 import { opentelemetry } from "./outputs/opentelemetry.ts";
@@ -29,6 +31,8 @@ export const plugins: readonly Plugin[] = [
   amdGpu,
   powerSupply,
   cgroups,
+  relabel,
+  convert,
   energyEstimationTdp,
   filter,
   energyToCarbon,

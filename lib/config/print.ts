@@ -42,6 +42,9 @@ function printTable(
   const names = Object.keys(keys);
   const isSection = (key: AnyKey, name: string) => {
     if (key.kind === "tables" && (value[name] as unknown[]).length === 0) return style.isExample(key);
+    if (key.kind === "named" && key.item!.kind === "table") {
+      return Object.keys(value[name] as object).length > 0 || style.isExample(key);
+    }
     return key.kind === "table" || key.kind === "tables";
   };
   for (const name of names.filter((name) => !isSection(keys[name], name))) {
@@ -60,11 +63,20 @@ function printTable(
         lines.push("", ...(i === 0 ? style.above(key) : []), `[[${formatPath(own)}]]`);
         lines.push(...printTable(key.keys!, item, [...own, i], style));
       });
+    } else if (key.kind === "named" && Object.keys(inner!).length > 0) {
+      Object.entries(inner!).forEach(([itemName, item], i) => {
+        const path = [...own, itemName];
+        lines.push("", ...(i === 0 ? style.above(key) : []), `[${formatPath(path)}]`);
+        lines.push(...printTable(key.item!.keys!, item as Record<string, unknown>, path, style));
+      });
     } else if (style.isExample(key)) {
-      const header = key.kind === "table" ? `[${formatPath(own)}]` : `[[${formatPath(own)}]]`;
-      const example = Object.fromEntries(Object.entries(key.keys!).map(([n, k]) => [n, k.defaultValue()]));
+      const { keys, path = own } = key.kind === "named"
+        ? { keys: key.item!.keys!, path: [...own, key.exampleName!] }
+        : { keys: key.keys! };
+      const header = key.kind === "tables" ? `[[${formatPath(path)}]]` : `[${formatPath(path)}]`;
+      const example = Object.fromEntries(Object.entries(keys).map(([n, k]) => [n, k.defaultValue()]));
       lines.push("", ...style.above(key));
-      lines.push(...[header, ...printTable(key.keys!, example, own, style)].map(commentOut));
+      lines.push(...[header, ...printTable(keys, example, path, style)].map(commentOut));
     }
   }
   return lines;
@@ -75,7 +87,7 @@ function commentOut(line: string): string {
 }
 
 const REGEN: Style = {
-  isExample: (key) => key.optional || key.defaultValue().length === 0,
+  isExample: (key) => key.optional || Object.keys(key.defaultValue()).length === 0,
   above(key) {
     const limits = key.limits ? ` (${key.limits})` : "";
     const fallback = key.defaultDoc ? ` Default: ${key.defaultDoc}.` : "";

@@ -364,6 +364,11 @@ export class SeriesStore {
     return this.#metricList[this.metrics[number]];
   }
 
+  /** The client whose share of memory a series takes. */
+  ownerOf(number: number): number {
+    return this.#owners[number];
+  }
+
   /** All of a series, decoded. */
   definitionOf(number: number): SeriesDefinition {
     const start = this.tailStart[number];

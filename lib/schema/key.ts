@@ -15,7 +15,7 @@ export type Report = (problem: Problem) => void;
 
 /** A declared key whose checked value is a `T`. Made by the functions of `scalars.ts` and `tables.ts`. */
 export interface Key<T> {
-  readonly kind: "scalar" | "list" | "table" | "tables";
+  readonly kind: "scalar" | "list" | "table" | "tables" | "named";
   /** What the key is for, in one or a few sentences. */
   readonly doc: string;
   /** Allowed values in words, beyond what the default shows: `1ms or more`. */
@@ -36,6 +36,9 @@ export interface Key<T> {
   readonly defaultDoc?: string;
   /** The keys of a table (`table`), or of each table of an array (`tables`). */
   readonly keys?: Readonly<Record<string, AnyKey>>;
+  /** Of a table with free names (`named`): what each value is, and a name for the default file. */
+  readonly item?: AnyKey;
+  readonly exampleName?: string;
   /** The value if none is given. */
   defaultValue(): T;
   /**

@@ -147,6 +147,47 @@ export function table<K extends Record<string, AnyKey>>(
   };
 }
 
+export interface NamedOptions extends Described {
+  /** A name for the default file. */
+  exampleName: string;
+  /** Returns the problem of a name, or `undefined`. */
+  checkName?: (name: string) => string | undefined;
+}
+
+/** A table whose names the user chooses, each with a value that `item` declares. */
+export function named<T>(item: Key<T>, options: NamedOptions): Key<Record<string, T>> {
+  return {
+    kind: "named",
+    doc: options.doc,
+    limits: item.limits && `each ${item.limits}`,
+    secret: item.secret,
+    isSecret: item.isSecret,
+    optional: false,
+    item,
+    exampleName: options.exampleName,
+    defaultValue: () => ({}),
+    check(value, path, report) {
+      if (value === undefined) return {};
+      if (!isTable(value)) {
+        report({ path, message: expected("a table", value, item.secret) });
+        return {};
+      }
+      return Object.fromEntries(
+        Object.entries(value).map(([name, inner]) => {
+          const problem = options.checkName?.(name);
+          if (problem !== undefined) report({ path: [...path, name], message: problem });
+          return [name, item.check(inner, [...path, name], report)];
+        }),
+      );
+    },
+    literal(values) {
+      const parts = Object.entries(values)
+        .map(([name, value]) => `${formatPath([name])} = ${item.literal(value)}`);
+      return parts.length > 0 ? `{ ${parts.join(", ")} }` : "{}";
+    },
+  };
+}
+
 /** An array of tables, `[[header]]`, each one as `item` declares. */
 export function tables<T>(item: Key<T>, options: Described & { default: readonly T[] }): Key<T[]> {
   if (item.kind !== "table") {

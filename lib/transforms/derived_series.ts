@@ -1,17 +1,31 @@
-/** For each series, the one that a transform makes of it: the same in all but the metric. */
-import type { Batch, Metric } from "../points/measurement.ts";
+/** For each series, the one that a transform makes of it. */
+import type { Batch, Metric, SeriesDefinition } from "../points/measurement.ts";
 import { SeriesColumn } from "../points/series_column.ts";
 import type { SeriesStore } from "../points/series_store.ts";
 
+/** Makes a series of another one, in the same store. */
+export type Derivation = (store: SeriesStore, series: number) => number;
+
+/** The same series with another metric. */
+export const withMetric = (metric: Metric): Derivation => (store, series) => store.withMetric(series, metric);
+
+/** What a function makes of the definition of a series, which takes memory of the same client's share. */
+export const withDefinition =
+  (change: (definition: SeriesDefinition) => SeriesDefinition): Derivation => (store, series) => {
+    const before = store.definitionOf(series);
+    const after = change(before);
+    return after === before ? series : store.internDefinition(after, store.ownerOf(series));
+  };
+
 export class DerivedSeries {
-  readonly #metric: Metric;
+  readonly #derive: Derivation;
   #store: SeriesStore | null = null;
   /** The number of the derived series, and its generation plus one: the number may be given back before this one. */
   #numbers!: SeriesColumn;
   #generations!: SeriesColumn;
 
-  constructor(metric: Metric) {
-    this.#metric = metric;
+  constructor(derive: Derivation) {
+    this.#derive = derive;
   }
 
   /** The number of what is made of the series of a row, in the batch's store. */
@@ -25,7 +39,7 @@ export class DerivedSeries {
     const series = batch.series[row];
     const known = this.#numbers.values[series];
     if (known !== 0 && this.#generations.values[series] === store.generations[known] + 1) return known;
-    const number = store.withMetric(series, this.#metric);
+    const number = this.#derive(store, series);
     this.#numbers.values[series] = number;
     this.#generations.values[series] = store.generations[number] + 1;
     return number;

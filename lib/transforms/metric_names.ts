@@ -13,12 +13,23 @@ export class Pattern {
 
   constructor(readonly text: string) {
     const quoted = text.split("*").map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-    this.#expression = new RegExp(`^${quoted.join("[^]*")}$`);
+    this.#expression = new RegExp(`^${quoted.join("([^]*)")}$`);
   }
 
   matches(text: string): boolean {
     return this.#expression.test(text);
   }
+
+  /** A text with each of its `*` replaced by what the same `*` of this pattern stands for in another text, which matches. */
+  fill(template: string, text: string): string {
+    const [, ...parts] = this.#expression.exec(text)!;
+    return template.replaceAll("*", () => parts.shift() ?? "");
+  }
+}
+
+/** How many `*` a text has. */
+export function countStars(text: string): number {
+  return text.split("*").length - 1;
 }
 
 /** A value for each metric, found out when the metric first occurs: a metric is known by its number in the store. */

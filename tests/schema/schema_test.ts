@@ -8,6 +8,7 @@ import {
   integer,
   list,
   LooseText,
+  named,
   number,
   oneOrMore,
   optional,
@@ -234,4 +235,26 @@ Deno.test("oneOrMore accepts one value or a list that is not empty, and prints a
   refuses(key, [], "k: must not be an empty list");
   refuses(key, [1, 0], "k[1]: expected an integer (1 or more), found 0");
   assert.deepEqual([key.literal([3]), key.literal([3, 4])], ["3", "[3, 4]"]);
+});
+
+Deno.test("a table with free names checks each value under its name", () => {
+  const key = named(integer({ doc: "A number.", default: 1, min: 0 }), {
+    doc: "Numbers.",
+    exampleName: "a",
+    checkName: (name) => name === "bad" ? "a bad name" : undefined,
+  });
+  const found: string[] = [];
+  const check = (value: unknown) =>
+    key.check(value, ["n"], ({ path, message }) => found.push(`${path}: ${message}`));
+  assert.deepEqual(check(undefined), {});
+  assert.deepEqual(check({ "a b": 1, __proto__: 2 }), { "a b": 1 });
+  assert.equal(key.literal({ "a b": 1, c: 2 }), '{ "a b" = 1, c = 2 }');
+  assert.equal(found.join(), "");
+  check({ x: -1, bad: 2 });
+  check([1]);
+  assert.deepEqual(found.map((line) => line.split(";")[0]), [
+    "n,x: expected an integer (0 or more), found -1",
+    "n,bad: a bad name",
+    "n: expected a table, found a list",
+  ]);
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type Attribute, type Batch, seriesOf, type Unit } from "../../lib/points/measurement.ts";
 import { MetricRegistry } from "../../lib/points/registry.ts";
+import { unitDisplayName } from "../../lib/points/units.ts";
 import { transformsOf } from "../kit/alumet_transforms.ts";
 import { batchOf } from "../kit/points.ts";
 
@@ -15,11 +16,28 @@ function section(title: string): string {
   return PAGE.slice(start, end < 0 ? undefined : end);
 }
 
+type Row = [metric: string, unit: Unit, attributes: Attribute[], value: number];
+
 /** The points that the section's example makes of some. */
-async function outcome(
-  title: string,
-  points: readonly [metric: string, unit: Unit, attributes: Attribute[], value: number][],
-): Promise<string[]> {
+async function outcome(title: string, points: readonly Row[]): Promise<string[]> {
+  const result = await applied(title, points);
+  return Array.from(
+    { length: result.length },
+    (_, row) => `${result.metricAt(row).name} ${result.values[row]}`,
+  );
+}
+
+/** The same with attributes and units, as the pictures show them. */
+async function pictured(title: string, points: readonly Row[]): Promise<string[]> {
+  const result = await applied(title, points);
+  return Array.from({ length: result.length }, (_, row) => {
+    const { metric, attributes } = result.seriesAt(row);
+    const labels = attributes.map(([name, value]) => ` ${name}=${value}`).join("");
+    return `${metric.name}${labels} ${result.values[row]} ${unitDisplayName(metric.unit)}`;
+  });
+}
+
+async function applied(title: string, points: readonly Row[]): Promise<Batch> {
   const [, toml] = section(title).match(/```toml\n(.*?)```/s)!;
   const registry = new MetricRegistry();
   const [transform, ...others] = await transformsOf(toml, registry);
@@ -28,11 +46,13 @@ async function outcome(
     seriesOf(registry.register({ name, type: "f64", unit }), { attributes }),
     value,
   ]));
-  const result = transform.apply(batch);
-  return Array.from(
-    { length: result.length },
-    (_, row) => `${result.metricAt(row).name} ${result.values[row]}`,
-  );
+  return transform.apply(batch);
+}
+
+/** What the pictures of a section have on the right. */
+function rightSides(title: string): string[] {
+  return section(title).split("\n").filter((line) => line.includes("──▶"))
+    .map((line) => line.split("──▶")[1].trim());
 }
 
 const J: Unit = { base: "J", prefix: "" };
@@ -45,6 +65,24 @@ Deno.test("filter: as the page shows", async () => {
     ["kernel_cpu_time", MS, [], 5000],
   ]);
   assert.deepEqual(left, ["rapl_consumed_energy 12"]);
+});
+
+const PERCENT: Unit = { base: "%", prefix: "" };
+
+Deno.test("relabel: as the page shows", async () => {
+  const left = await pictured("relabel", [
+    ["rapl_consumed_energy", J, [["domain", "package"]], 12],
+    ["cpu_percent", PERCENT, [["user", "alice"], ["cmdline", "vi x"]], 3],
+  ]);
+  assert.deepEqual(left, rightSides("relabel"));
+});
+
+Deno.test("convert: as the page shows", async () => {
+  const left = await pictured("convert", [
+    ["rapl_consumed_energy", J, [], 1_800_000],
+    ["cpu_percent", PERCENT, [], 3],
+  ]);
+  assert.deepEqual(left.sort(), rightSides("convert").sort());
 });
 
 Deno.test("energy-estimation-tdp: as the page shows", async () => {

@@ -1,10 +1,9 @@
 /** The transform behind {@linkcode ../energy_estimation_tdp.ts}. */
 import type { Batch } from "../../points/measurement.ts";
-import { SeriesColumn } from "../../points/series_column.ts";
-import type { SeriesStore } from "../../points/series_store.ts";
 import { unitFactor } from "../../points/units.ts";
 import type { PluginContext, Transform } from "../../plugin.ts";
-import { DerivedSeries } from "../derived_series.ts";
+import { BySeries } from "../by_series.ts";
+import { DerivedSeries, withMetric } from "../derived_series.ts";
 import { ByMetric, MetricNames } from "../metric_names.ts";
 import { Rewriter, type Rewriting } from "../rewriting.ts";
 import type { TdpConfig } from "./config.ts";
@@ -15,7 +14,7 @@ const IDLE_STATES: readonly unknown[] = ["idle", "iowait"];
 /** The kernel counts them in `user` and in `nice`, too. */
 const COUNTED_TWICE: readonly unknown[] = ["guest", "guest_nice"];
 
-/** What a series' place in the column says of its state; 0: it was not looked at yet. */
+/** What a series is about. */
 const LOOK = { busy: 1, idle: 2, none: 3 } as const;
 
 export class EnergyEstimation implements Transform {
@@ -26,8 +25,11 @@ export class EnergyEstimation implements Transform {
   readonly #derived: DerivedSeries;
   readonly #rewriter = new Rewriter();
   readonly #rewriting: Rewriting;
-  #store: SeriesStore | null = null;
-  #states!: SeriesColumn;
+  readonly #looks = new BySeries((store, series) => {
+    const state = store.definitionOf(series).attributes.find(([name]) => name === STATE)?.[1];
+    if (COUNTED_TWICE.includes(state)) return LOOK.none;
+    return IDLE_STATES.includes(state) ? LOOK.idle : LOOK.busy;
+  });
 
   constructor(
     config: TdpConfig,
@@ -38,12 +40,12 @@ export class EnergyEstimation implements Transform {
     this.#factors = new ByMetric(({ name, unit }) =>
       this.#names.has(name) && unit.base === "s" ? unitFactor(unit) ?? 0 : 0
     );
-    this.#derived = new DerivedSeries(registry.register({
+    this.#derived = new DerivedSeries(withMetric(registry.register({
       name: "estimated_consumed_energy",
       type: "f64",
       unit: { base: "J", prefix: "" },
       description: "Energy estimated from CPU time and the thermal design power of the processor",
-    }, "tdp"));
+    }, "tdp")));
     this.#rewriting = { derive: (batch, row, out) => this.#derive(batch, row, out) };
   }
 
@@ -69,24 +71,7 @@ export class EnergyEstimation implements Transform {
     const { tdp, nb_cpu, nb_vcpu, idle_watts, compatible, poll_interval } = this.#config;
     // Whole seconds, as Alumet has them.
     if (compatible) return nb_vcpu / nb_cpu * tdp / Math.floor(poll_interval / 1000);
-    const look = this.#lookAt(batch, batch.series[row]);
+    const look = this.#looks.of(batch, row);
     return look === LOOK.none ? 0 : (look === LOOK.busy ? tdp : idle_watts) / nb_cpu;
-  }
-
-  #lookAt({ store }: Batch, series: number): number {
-    if (store !== this.#store) {
-      this.#store = store;
-      this.#states = new SeriesColumn(store);
-    }
-    const { values } = this.#states;
-    if (values[series] === 0) {
-      const state = store.definitionOf(series).attributes.find(([name]) => name === STATE)?.[1];
-      values[series] = COUNTED_TWICE.includes(state)
-        ? LOOK.none
-        : IDLE_STATES.includes(state)
-        ? LOOK.idle
-        : LOOK.busy;
-    }
-    return values[series];
   }
 }

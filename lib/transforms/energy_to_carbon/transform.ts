@@ -2,7 +2,7 @@
 import type { Batch } from "../../points/measurement.ts";
 import { unitFactor } from "../../points/units.ts";
 import type { PluginContext, Transform } from "../../plugin.ts";
-import { DerivedSeries } from "../derived_series.ts";
+import { DerivedSeries, withMetric } from "../derived_series.ts";
 import { ByMetric, MetricNames } from "../metric_names.ts";
 import { Rewriter, type Rewriting } from "../rewriting.ts";
 import type { CarbonConfig } from "./config.ts";
@@ -28,12 +28,12 @@ export class EnergyToCarbon implements Transform {
     this.#factors = new ByMetric(({ name, unit }) =>
       (all || this.#names.has(name)) && unit.base === "J" ? unitFactor(unit) ?? 0 : 0
     );
-    this.#derived = new DerivedSeries(registry.register({
+    this.#derived = new DerivedSeries(withMetric(registry.register({
       name: "carbon_emission",
       type: "f64",
       unit: { base: "g_CO2", prefix: "" },
       description: "CO₂ that the electricity of an energy has emitted",
-    }, "carbon"));
+    }, "carbon")));
     this.#rewriting = {
       derive: (batch, row, out) => {
         const factor = this.#factors.of(batch, row);

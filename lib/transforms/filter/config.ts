@@ -1,25 +1,15 @@
 /** The keys of `[plugins.filter]`: Alumet's `include` and `exclude`, and rules that look at more than the metric. */
 import { choice, type Infer, list, optional, table, tables, text } from "../../schema.ts";
+import { selectorKeys, selectorProblem } from "../selector.ts";
 
 const metric = text({ doc: "The name of a metric; `*` stands for any characters.", default: "" });
-const pattern = (what: string) =>
-  optional(text({ doc: `${what}; \`*\` stands for any characters.`, default: "*" }));
 
 const rule = table({
   action: choice(["include", "exclude"], { doc: "What happens to a point that fits.", default: "exclude" }),
-  metric: pattern("The metric's name"),
-  resource_kind: pattern("The kind of the resource"),
-  resource_id: pattern("The id of the resource"),
-  consumer_kind: pattern("The kind of the consumer"),
-  consumer_id: pattern("The id of the consumer"),
-  attribute: optional(text({ doc: "An attribute that the point must have.", default: "domain" })),
-  attribute_value: pattern("Its value, as CSV shows it"),
+  ...selectorKeys,
 }, {
   doc: "A rule. A point fits when everything that the rule names fits.",
-  check: (rule) =>
-    rule.attribute_value !== undefined && rule.attribute === undefined
-      ? { key: "attribute_value", problem: 'name the attribute, too: attribute = "NAME"' }
-      : undefined,
+  check: selectorProblem,
 });
 
 export type FilterRule = Infer<typeof rule>;

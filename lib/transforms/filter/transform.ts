@@ -1,27 +1,28 @@
 /** The transform behind {@linkcode ../filter.ts}. */
-import type { AttributeValue, Batch, SeriesDefinition } from "../../points/measurement.ts";
-import { SeriesColumn } from "../../points/series_column.ts";
-import type { SeriesStore } from "../../points/series_store.ts";
+import type { Batch, SeriesDefinition } from "../../points/measurement.ts";
 import type { PluginContext, Transform } from "../../plugin.ts";
-import { MetricNames, Pattern } from "../metric_names.ts";
-import { Rewriter } from "../rewriting.ts";
-import type { FilterConfig, FilterRule } from "./config.ts";
+import { BySeries } from "../by_series.ts";
+import { MetricNames } from "../metric_names.ts";
+import { Rewriter, type Rewriting } from "../rewriting.ts";
+import { testOf } from "../selector.ts";
+import type { FilterConfig } from "./config.ts";
 
-/** What a series' place in the column says; 0: it was not looked at yet. */
+/** What is decided for a series. */
 const VERDICT = { passes: 1, isOut: 2 } as const;
-
-/** Everything that a rule names fits. */
-type Test = (series: SeriesDefinition) => boolean;
 
 export class Filter implements Transform {
   readonly stats = { filteredPoints: 0 };
-  readonly #rules: readonly { readonly passes: boolean; readonly fits: Test }[];
+  readonly #rules: readonly { readonly passes: boolean; readonly fits: ReturnType<typeof testOf> }[];
   readonly #names: MetricNames;
   /** Whether the metrics that are named pass, or all the others. */
   readonly #named: boolean;
   readonly #rewriter = new Rewriter();
-  #store: SeriesStore | null = null;
-  #verdicts!: SeriesColumn;
+  readonly #verdicts = new BySeries((store, series) =>
+    this.#decide(store.definitionOf(series)) ? VERDICT.passes : VERDICT.isOut
+  );
+  readonly #rewriting: Rewriting = {
+    keep: (batch, row) => this.#verdicts.of(batch, row) === VERDICT.passes,
+  };
 
   constructor(
     { include, exclude, rules }: FilterConfig,
@@ -37,28 +38,13 @@ export class Filter implements Transform {
 
   apply(batch: Batch): Batch {
     this.#names.check();
-    if (batch.store !== this.#store) {
-      this.#store = batch.store;
-      this.#verdicts = new SeriesColumn(batch.store);
-    }
-    const { series, length } = batch;
-    for (let row = 0; row < length; row++) {
-      if (this.#passes(batch, series[row])) continue;
-      const result = this.#rewriter.rewrite(batch, {
-        keep: (batch, row) => this.#passes(batch, batch.series[row]),
-      });
-      this.stats.filteredPoints += length - result.length;
+    for (let row = 0; row < batch.length; row++) {
+      if (this.#verdicts.of(batch, row) === VERDICT.passes) continue;
+      const result = this.#rewriter.rewrite(batch, this.#rewriting);
+      this.stats.filteredPoints += batch.length - result.length;
       return result;
     }
     return batch;
-  }
-
-  #passes({ store }: Batch, series: number): boolean {
-    const { values } = this.#verdicts;
-    if (values[series] === 0) {
-      values[series] = this.#decide(store.definitionOf(series)) ? VERDICT.passes : VERDICT.isOut;
-    }
-    return values[series] === VERDICT.passes;
   }
 
   #decide(series: SeriesDefinition): boolean {
@@ -66,30 +52,4 @@ export class Filter implements Transform {
     for (const { passes, fits } of this.#rules) if (fits(series)) return passes;
     return isNamed === this.#named;
   }
-}
-
-function testOf(rule: FilterRule): Test {
-  const tests: Test[] = [];
-  const add = (text: string | undefined, of: (series: SeriesDefinition) => string) => {
-    if (text === undefined) return;
-    const pattern = new Pattern(text);
-    tests.push((series) => pattern.matches(of(series)));
-  };
-  add(rule.metric, ({ metric }) => metric.name);
-  add(rule.resource_kind, ({ resourceKind }) => resourceKind);
-  add(rule.resource_id, ({ resourceId }) => resourceId);
-  add(rule.consumer_kind, ({ consumerKind }) => consumerKind);
-  add(rule.consumer_id, ({ consumerId }) => consumerId);
-  if (rule.attribute !== undefined) {
-    const value = new Pattern(rule.attribute_value ?? "*");
-    tests.push(({ attributes }) =>
-      attributes.some(([name, found]) => name === rule.attribute && value.matches(attributeText(found)))
-    );
-  }
-  return (series) => tests.every((test) => test(series));
-}
-
-/** As CSV shows it. */
-function attributeText(value: AttributeValue): string {
-  return Array.isArray(value) ? `[${value.join(", ")}]` : String(value);
 }

@@ -1,0 +1,69 @@
+/** The keys of `[plugins.relabel]`. */
+import { CLIENT_ATTRIBUTE } from "../../points/measurement.ts";
+import { type Infer, list, named, optional, table, tables, text } from "../../schema.ts";
+import { countStars } from "../metric_names.ts";
+import { selectorKeys, selectorProblem } from "../selector.ts";
+
+const reserved = (name: string) =>
+  name === CLIENT_ATTRIBUTE ? "it says which client a point came from, and cannot be changed" : undefined;
+const attributeName = text({
+  doc: "The name of an attribute.",
+  default: "",
+  check: (name) => name === "" ? "it is empty" : reserved(name),
+});
+const checkName = (name: string) => {
+  const problem = reserved(name);
+  return problem && `cannot use ${CLIENT_ATTRIBUTE}: ${problem}`;
+};
+
+const rule = table({
+  ...selectorKeys,
+  rename: optional(text({
+    doc: "The new name of the metric; each `*` stands for what the same `*` of `metric` stands for.",
+    default: "host_*",
+    check: (name) => name === "" ? "it is empty" : undefined,
+  })),
+  add: named(text({ doc: "The value.", default: "" }), {
+    doc: "Attributes that the point gets, by their names; one that it already has gets this value.",
+    exampleName: "site",
+    checkName,
+  }),
+  drop: list(attributeName, {
+    doc: "Attributes that are removed; `*` stands for any characters.",
+    default: [],
+  }),
+  rename_attributes: named(attributeName, {
+    doc: "New names of attributes, by their old names. The point loses another attribute with the new name.",
+    exampleName: "old",
+    checkName,
+  }),
+  hash: list(attributeName, {
+    doc: "Attributes whose values are replaced by 16 hexadecimal digits: equal values stay equal.",
+    default: [],
+  }),
+}, {
+  doc: "A rule. A point fits when everything that the rule names fits.",
+  check(rule) {
+    if (rule.rename !== undefined && countStars(rule.rename) > countStars(rule.metric ?? "")) {
+      return { key: "rename", problem: "has more * than metric: nothing says what they stand for" };
+    }
+    return selectorProblem(rule);
+  },
+});
+
+export const config = table({
+  rules: tables(rule, {
+    doc:
+      "Rules, in their order: each one that fits is applied to what the ones before it have made of a point.",
+    default: [],
+  }),
+  hash_key: optional(text({
+    doc: "A secret for `hash`. Without it, who can guess a value can check the guess.",
+    unset: "values are hashed without a secret",
+    default: "${RELABEL_KEY}",
+    secret: true,
+  })),
+}, { doc: "Renames metrics, and changes attributes." });
+
+export type RelabelConfig = Infer<typeof config>;
+export type RelabelRule = Infer<typeof rule>;

@@ -8,7 +8,7 @@ import { formatDuration } from "./base/duration.ts";
 import { EXIT, ExitError } from "./base/errors.ts";
 import { type BatchReader, type Journal, MemoryJournal } from "./journal.ts";
 import type { LogFields, Logger } from "./base/log.ts";
-import type { Input, InputPlugin, Output, OutputPlugin, Part, PluginContext } from "./plugin.ts";
+import type { DeadLetters, Input, InputPlugin, Output, OutputPlugin, Part, PluginContext } from "./plugin.ts";
 import { type NamedTransform, Pipeline } from "./transforms/pipeline.ts";
 import type { AgentSettings, Change, RunningAgent, Stall } from "./agent/settings.ts";
 import { defaultSeriesBytes } from "./agent/series_memory.ts";
@@ -16,7 +16,8 @@ import { MetricRegistry } from "./points/registry.ts";
 import { seriesStore, TICK_MS } from "./points/series_store.ts";
 import { acknowledgesOf, onFullOf } from "./agent/pipe.ts";
 import { roleOf } from "./agent/state_directory.ts";
-import { booksOf, type Counters, loggedCounters, totalsOf } from "./agent/stats.ts";
+import { Figures } from "./agent/figures.ts";
+import { loggedCounters, totalsOf } from "./agent/stats.ts";
 
 /** Options for callers. */
 export interface AgentOptions {
@@ -94,6 +95,8 @@ class Agent {
   /** The journal, if it is on disk. */
   #disk: DiskJournal | null = null;
   #stateDirectory: string | null = null;
+  #figures!: Figures;
+  readonly #deadLetters = new Map<string, DeadLetters>();
   #failure: Error | null = null;
   /** Set when a second signal ends the process at once. */
   #ending: Promise<never> | null = null;
@@ -128,6 +131,7 @@ class Agent {
     try {
       // Opened first, so that it is closed last.
       this.#journal = await this.#openJournal(stack);
+      this.#figures = stack.use(this.#openFigures());
       await this.#open(stack);
       if (this.#options.dropPermissions) await this.#dropPermissions();
       return await this.#runPipe(this.#journal);
@@ -161,6 +165,19 @@ class Agent {
     });
   }
 
+  #openFigures(): Figures {
+    return new Figures({
+      role: roleOf(this.#settings.plugins.map(({ plugin }) => plugin)),
+      inputs: this.#inputs,
+      transforms: this.#transforms,
+      outputs: this.#outputs,
+      journal: () => this.#journal,
+      readers: () => this.#readers,
+      journalDirectory: () => this.#disk?.directory ?? null,
+      deadLetters: this.#deadLetters,
+    });
+  }
+
   /** Logs dropped points at once, and then once a minute. */
   #onDrop(): (points: number) => void {
     const complaint = new Complaint(this.#clock);
@@ -176,6 +193,13 @@ class Agent {
     const log = this.#log.for(name);
     const directory = this.#stateDirectory;
     const { max_size: maxBytes = DEFAULT_MAX_BYTES } = this.#settings.general.dead_letters ?? {};
+    const deadLetters = new DeadLetterBox({
+      directory: directory && deadLetterDirectory(directory, name),
+      maxBytes,
+      log,
+      clock: this.#clock,
+    });
+    this.#deadLetters.set(name, deadLetters);
     return {
       log,
       registry: this.#registry,
@@ -186,12 +210,7 @@ class Agent {
       acknowledges: acknowledgesOf(this.#settings.plugins),
       identity: this.#journal,
       stateDirectory: directory,
-      deadLetters: new DeadLetterBox({
-        directory: directory && deadLetterDirectory(directory, name),
-        maxBytes,
-        log,
-        clock: this.#clock,
-      }),
+      deadLetters,
     };
   }
 
@@ -237,15 +256,6 @@ class Agent {
     }
   }
 
-  #stats(): Record<string, Counters> {
-    const stats: Record<string, Counters> = {};
-    for (const { name, input } of this.#inputs) if (input.stats) stats[name] = input.stats;
-    for (const { name, transform } of this.#transforms) if (transform.stats) stats[name] = transform.stats;
-    stats.journal = { ...this.#journal.stats };
-    for (const { name, output } of this.#outputs) if (output.stats) stats[name] = output.stats;
-    return stats;
-  }
-
   #stalls(): Stall[] {
     const stalls: Stall[] = [];
     const readers = this.#readers.map((reader, i) => [`${this.#outputs[i].name}'s reader`, reader] as const);
@@ -268,28 +278,15 @@ class Agent {
 
   /** The view that others have of it. */
   #view(): RunningAgent {
-    const [journal, settings] = [() => this.#journal, () => this.#settings];
-    const clients = () => this.#connectedClients;
+    const settings = () => this.#settings;
     return {
-      stats: () => this.#stats(),
-      clients: () => booksOf(journal().clients),
-      get connectedClients() {
-        return clients();
-      },
-      get pendingPoints() {
-        return journal().pendingPoints;
-      },
+      figures: this.#figures,
       get settings() {
         return settings();
       },
       reconfigure: (settings) => this.#reconfigure(settings),
       stalls: () => this.#stalls(),
     };
-  }
-
-  get #connectedClients(): number | undefined {
-    const counts = this.#inputs.map(({ input }) => input.connectedClients).filter((n) => n !== undefined);
-    return counts.length > 0 ? counts.reduce((sum, n) => sum + n) : undefined;
   }
 
   async #runPipe(journal: Journal): Promise<number> {
@@ -386,10 +383,10 @@ class Agent {
     if (disk) await within(disk.close(), ms);
     const { pendingPoints, stats: { droppedPoints } } = this.#journal;
     const { lost, leftWithClients } = disk?.unwritten ?? { lost: pendingPoints, leftWithClients: 0 };
-    for (const [name, stats] of Object.entries(this.#stats())) {
+    for (const [name, stats] of Object.entries(this.#figures.counters())) {
       this.#log.for(name).info("Summary", loggedCounters(stats));
     }
-    const books = [...booksOf(this.#journal.clients)];
+    const books = [...this.#figures.clients()];
     for (const [output, totals] of totalsOf(books)) {
       this.#log.for("journal").info("Books of all clients", loggedCounters({ output, ...totals }));
     }

@@ -113,6 +113,8 @@ export class RelayClient implements Output {
   };
   #connections = 0;
   #conn: Dialled | null = null;
+  /** The server that has accepted this client, while it is connected. */
+  #server: string | undefined;
   #attempts = 0;
   /** The last try has failed. */
   isTargetAway = false;
@@ -135,6 +137,10 @@ export class RelayClient implements Output {
 
   get stats(): Readonly<Record<string, number>> {
     return { ...this.#stats, connections: this.#connections };
+  }
+
+  get connectedTo(): string | undefined {
+    return this.#server;
   }
 
   reconfigure(config: RelayClientConfig): void {
@@ -258,6 +264,7 @@ export class RelayClient implements Output {
     try {
       const { frames, welcome } = await this.#handshake(server, conn, ways, signal);
       began = performance.now();
+      this.#server = server;
       this.isTargetAway = false;
       this.#connections++;
       const { plain, acknowledged } = ways;
@@ -424,6 +431,7 @@ export class RelayClient implements Output {
   #close(): void {
     closeQuietly(this.#conn);
     this.#conn = null;
+    this.#server = undefined;
   }
 
   // deno-lint-ignore require-await

@@ -7,6 +7,7 @@ export {
   type BatchReader,
   type Journal,
   type JournalStats,
+  type JournalUsage,
   newJournalId,
   type OnFull,
   type ReaderOptions,

@@ -79,6 +79,10 @@ export interface BatchSink {
 
 /** What inputs, transforms and outputs have in common. */
 export interface Part {
+  /** Counters since the start, for the summary, the status line, metrics and pages. */
+  readonly stats?: Readonly<Record<string, number>>;
+  /** Names in {@linkcode stats} whose values can fall: what there is now, not what there was in all. @default none */
+  readonly gauges?: readonly string[];
   /**
    * Applies the keys that are declared as `live`, from a configuration in which no other key has changed. It must not fail,
    * because the configuration is valid.
@@ -113,12 +117,12 @@ export interface Input extends Part, AsyncDisposable {
   run(sink: BatchSink, stop: AbortSignal): Promise<void>;
   /** Hands over gathered points now, whether there is room or not: the sink takes nothing after this call. */
   handOver?(): void;
-  /** Counters since the start. */
-  readonly stats?: Readonly<Record<string, number>>;
   /** What it has found so far, where it measures its machine. */
   readonly findings?: readonly Finding[];
   /** Clients that are connected now, if it {@linkcode InputPlugin.receives}. */
   readonly connectedClients?: number;
+  /** Whether a client of this name is connected now, if it {@linkcode InputPlugin.receives}. */
+  isConnected?(client: string): boolean;
 }
 
 /** Changes batches on their way from the inputs to the outputs. */
@@ -128,8 +132,6 @@ export interface Transform extends Part {
    * with the numbers of their batches, even where no rows are left.
    */
   apply(batch: Batch): Batch;
-  /** Counters since the start, for the summary and the live line. */
-  readonly stats?: Readonly<Record<string, number>>;
 }
 
 /** Writes points to a target; {@linkcode OutputPlugin.open} opens it. */
@@ -152,8 +154,8 @@ export interface Output extends Part, AsyncDisposable {
    * @default {false}
    */
   readonly isTargetAway?: boolean;
-  /** Counters since the start. */
-  readonly stats?: Readonly<Record<string, number>>;
+  /** The server that it is connected to now, if it keeps a connection. */
+  readonly connectedTo?: string | undefined;
 }
 
 /** The place of a database: its path, or its name in the state directory of the process. */

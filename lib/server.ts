@@ -64,6 +64,7 @@ export class RelayServer implements Input {
     bytes: 0,
     rejectedPoints: 0,
     duplicatePoints: 0,
+    refusedClients: 0,
   };
   readonly #listener: Deno.TcpListener;
   /** Everybody can cause lines in it. */
@@ -140,7 +141,7 @@ export class RelayServer implements Input {
       names: new Map(),
       strangers: new Set(),
       tls,
-      admission: new Admission(admission, this.#log),
+      admission: new Admission(admission, this.#log, () => this.stats.refusedClients++),
       scope,
     };
   }
@@ -153,6 +154,12 @@ export class RelayServer implements Input {
   change(limits: ServerLimits, admission: AdmissionOptions): void {
     Object.assign(this.#shared.limits, limits);
     this.#shared.admission.change(admission);
+  }
+
+  readonly gauges = ["clients"];
+
+  isConnected(client: string): boolean {
+    return this.#shared.names.has(client);
   }
 
   get connectedClients(): number {

@@ -91,7 +91,7 @@ async function showProgress(agent: RunningAgent, stop: AbortSignal): Promise<voi
       const timer = setTimeout(resolve, 1000);
       stop.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
     });
-    const { "relay-server": server, sqlite: file } = agent.stats();
+    const { "relay-server": server, sqlite: file } = agent.figures.counters();
     const line = `${number(server.points - before)} points/s   ${number(server.points)} points in all   ` +
       `${server.clients} client${server.clients === 1 ? "" : "s"}   ${FILE}: ${
         number(file.bytes / 1024)
@@ -164,7 +164,7 @@ stopServer.abort();
 const code = await server;
 
 const seconds = (performance.now() - began) / 1000;
-const { "relay-server": received, sqlite: written } = running.stats();
+const { "relay-server": received, sqlite: written } = running.figures.counters();
 say("");
 say(`${number(received.points)} points in ${seconds.toFixed(1)} s, ${number(received.bytes)} bytes over TCP`);
 say(

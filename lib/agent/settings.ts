@@ -3,7 +3,7 @@ import type { JournalConfig } from "./kept.ts";
 import type { LogLevel } from "../base/log.ts";
 import type { Plugin } from "../plugin.ts";
 import type { StateBase } from "./state_directory.ts";
-import type { ClientBooks, Counters } from "./stats.ts";
+import type { Figures } from "./figures.ts";
 
 /** What to run: the result of reading the configuration. */
 export interface AgentSettings {
@@ -38,14 +38,8 @@ export interface Change {
 
 /** A view of a running agent. */
 export interface RunningAgent {
-  /** Counters of each plugin that has some, and of the journal as `journal`. */
-  stats(): Record<string, Counters>;
-  /** What happened to the points of each client. */
-  clients(): Iterable<ClientBooks>;
-  /** Clients that are connected now; `undefined` where no input receives. */
-  readonly connectedClients: number | undefined;
-  /** Points in the journal that at least one output has not taken. */
-  readonly pendingPoints: number;
+  /** How much it has done, what waits, and how it is doing. */
+  readonly figures: Figures;
   /** The configuration in effect. */
   readonly settings: AgentSettings;
   /** Applies what it can of another, valid configuration. */

@@ -76,6 +76,7 @@ export interface Journal {
    */
   renewId(): Promise<void>;
   readonly stats: JournalStats;
+  readonly usage: JournalUsage;
   /** The clients whose points are in it. */
   readonly clients: ClientTable;
   /** No more batches will come. */
@@ -100,6 +101,14 @@ export interface Journal {
   unblock(): void;
   /** Ends the journal: readers get the rest, and then the end. */
   end(): void;
+}
+
+/** How much room the journal takes, in memory or on disk, and how much it may take, in bytes. */
+export interface JournalUsage {
+  readonly bytes: number;
+  readonly limitBytes: number;
+  /** It takes no more than it has: producers wait, or the disk has no room. */
+  readonly isFull: boolean;
 }
 
 /** Points that went in, and points that were dropped for at least one output. */

@@ -6,6 +6,7 @@ import {
   type BatchReader,
   type Journal,
   type JournalStats,
+  type JournalUsage,
   newJournalId,
   type OnFull,
   type WaitResult,
@@ -126,6 +127,12 @@ export class MemoryJournal implements Journal {
   /** Number of the batch that was appended last. */
   get lastPosition(): number {
     return this.#first + this.#batches.length - 1;
+  }
+
+  get usage(): JournalUsage {
+    const bytes = this.#bytes;
+    const limitBytes = this.#limitBytes;
+    return { bytes, limitBytes, isFull: bytes > limitBytes };
   }
 
   renewId(): Promise<void> {

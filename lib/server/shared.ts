@@ -57,6 +57,8 @@ export interface ServerStats extends Record<string, number> {
   rejectedPoints: number;
   /** Points that a client sent again although they had been taken before. */
   duplicatePoints: number;
+  /** Connections that were refused. */
+  refusedClients: number;
 }
 
 /** What the connections share. */

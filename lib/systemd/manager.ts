@@ -38,7 +38,7 @@ export class ServiceManager implements Disposable {
   /** The agent is running. */
   running(agent: RunningAgent): void {
     this.#agent = agent;
-    this.#points = agent.stats().journal.appendedPoints;
+    this.#points = agent.figures.journal().appendedPoints;
     this.#toldMs = performance.now();
     this.#notifier.send("READY=1", `STATUS=${this.#status()}`);
     const periodMs = watchdogPeriodMs(this.#env);
@@ -75,14 +75,14 @@ export class ServiceManager implements Disposable {
   #status(): string {
     const agent = this.#agent!;
     const now = performance.now();
-    const { appendedPoints, droppedPoints } = agent.stats().journal;
+    const { appendedPoints, droppedPoints, pendingPoints } = agent.figures.journal();
     const ms = now - this.#toldMs;
     const text = statusText({
       points: appendedPoints,
       pointsPerSecond: ms >= 1000 ? (appendedPoints - this.#points) / ms * 1000 : undefined,
-      waiting: agent.pendingPoints,
+      waiting: pendingPoints,
       dropped: droppedPoints,
-      clients: agent.connectedClients,
+      clients: agent.figures.connectedClients,
       stuck: this.#watchdog?.stuck.map(({ part }) => part) ?? [],
     });
     if (ms >= 1000) {

@@ -104,7 +104,7 @@ Deno.test("a stop brings the last points of the inputs to every output, and exit
   const input = source("in", [numbered(3)], numbered(2, 3));
   const { done, stop, agent } = start([input, a, b]);
   await until(() => a.values.length === 3 && b.values.length === 3);
-  assert.deepEqual(agent()!.stats(), {
+  assert.deepEqual(agent()!.figures.counters(), {
     in: { batches: 1 },
     journal: { appendedPoints: 3, droppedPoints: 0 },
   });
@@ -422,7 +422,7 @@ Deno.test("the books of each client and output account for all points, including
   const good = store("good");
   const { done, stop, logs, agent } = start([network(), source("in", [numbered(5)]), good, stuck], 100);
   await until(() => good.values.length === 15);
-  const books = new Map([...agent()!.clients()].map(({ client, ...books }) => [client, books]));
+  const books = new Map([...agent()!.figures.clients()].map(({ client, ...books }) => [client, books]));
   const outputs = (points: number) => ({
     good: { keptAtStart: 0, stored: points, kept: 0, dropped: 0 },
     stuck: { keptAtStart: 0, stored: 0, kept: points, dropped: 0 },
@@ -496,9 +496,9 @@ Deno.test("every input that receives waits for room, and none of its points is d
   const { plugin, pushed } = eager({ receives: true }, 10_000);
   const { done, stop, agent } = start([plugin, idle()], 100);
   await until(() => pushed.waited && agent() !== undefined);
-  assert.equal(agent()!.stats().journal.droppedPoints, 0);
-  assert.equal(agent()!.pendingPoints, pushed.batches * 4096);
-  assert.equal(agent()!.connectedClients, 2);
+  assert.equal(agent()!.figures.counters().journal.droppedPoints, 0);
+  assert.equal(agent()!.figures.pendingPoints, pushed.batches * 4096);
+  assert.equal(agent()!.figures.connectedClients, 2);
   stop();
   assert.equal(await done, EXIT.unavailable);
 });
@@ -508,8 +508,8 @@ Deno.test("an input that only measures never waits, and the oldest points are dr
   const { done, stop, agent } = start([plugin, idle()], 100);
   await until(() => pushed.batches === 10_000 && agent() !== undefined);
   assert.ok(!pushed.waited);
-  assert.ok(agent()!.stats().journal.droppedPoints > 0);
-  assert.equal(agent()!.connectedClients, undefined);
+  assert.ok(agent()!.figures.counters().journal.droppedPoints > 0);
+  assert.equal(agent()!.figures.connectedClients, undefined);
   stop();
   assert.equal(await done, EXIT.unavailable);
 });
@@ -534,4 +534,31 @@ Deno.test("outputs learn that an input acknowledges only stored points", async (
     await done;
     assert.equal(told, acknowledges);
   }
+});
+
+Deno.test("figures of an output say how many points wait for it, and for how long", async () => {
+  const stuck = store("stuck", () =>
+    Promise.resolve({
+      async run(_reader, signal) {
+        await new Promise<void>((resolve) =>
+          signal.addEventListener("abort", () => resolve(), { once: true })
+        );
+      },
+      isTargetAway: true,
+      async [Symbol.asyncDispose]() {},
+    }));
+  const good = store("good");
+  const { done, stop, agent } = start([source("in", [numbered(3)]), stuck, good], 10);
+  await until(() => good.values.length === 3);
+  const { figures } = agent()!;
+  const [first, second] = figures.outputs();
+  assert.deepEqual([first.name, first.pendingPoints, first.isTargetAway], ["stuck", 3, true]);
+  assert.ok(first.lagSeconds > 0 && first.lagSeconds < 60, `${first.lagSeconds}`);
+  assert.deepEqual([second.name, second.pendingPoints, second.lagSeconds], ["good", 0, 0]);
+  const { pendingPoints, bytes, isFull, appendedPoints } = figures.journal();
+  assert.deepEqual([pendingPoints, bytes > 0, isFull, appendedPoints], [3, true, false, 3]);
+  assert.equal(figures.role, "local");
+  assert.ok(figures.process().residentBytes > 1e6);
+  stop();
+  await done;
 });

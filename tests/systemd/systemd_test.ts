@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Figures } from "../../lib/agent/figures.ts";
 import type { RunningAgent } from "../../lib/agent/settings.ts";
 import { isJournalStream } from "../../lib/systemd/journal_stream.ts";
 import { ServiceManager } from "../../lib/systemd/manager.ts";
@@ -95,11 +96,9 @@ Deno.test("a manager is notified of start, figures, reloads and stop, in lines t
   await using socket = new NotifySocket();
   const logs = new LogLines();
   const env = environment({ NOTIFY_SOCKET: socket.path, WATCHDOG_USEC: "300000" });
-  const stats = { journal: { appendedPoints: 5, droppedPoints: 0 } };
+  const journal = { appendedPoints: 5, droppedPoints: 0, pendingPoints: 2 };
   const agent = {
-    stats: () => stats,
-    connectedClients: 3,
-    pendingPoints: 2,
+    figures: { journal: () => journal, connectedClients: 3 } as Partial<Figures> as Figures,
     settings: { general: { shutdown_timeout: 20_000 }, plugins: [] },
     stalls: () => [],
   } as Partial<RunningAgent> as RunningAgent;

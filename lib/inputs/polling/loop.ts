@@ -17,6 +17,8 @@ export interface PollStats {
   /** Polls that ended with an error. */
   failedPolls: number;
   points: number;
+  /** Time that polls took, in ms. */
+  pollMs: number;
 }
 
 export interface PollLoopOptions {
@@ -59,7 +61,7 @@ const IDLE_MS = 61_000;
  */
 export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: AbortSignal): Promise<void> {
   const { sources, intervalMs, flushIntervalMs = 0, clock, log, leave, onDue = () => {} } = options;
-  const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
+  const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 0, pollMs: 0 };
   const points = options.points ?? new Points(clock, log);
   const sleep = options.sleep ?? ((ms, signal) => clock.sleep(Math.ceil(ms), signal));
   const pool = new BatchPool(CAPACITY, 4);
@@ -70,6 +72,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
 
   const poll = (last: boolean) => {
     const before = batch.length;
+    const began = performance.now();
     sources.forEach((source, i) => {
       try {
         points.begin(batch, clock.now());
@@ -83,6 +86,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     });
     stats.polls += sources.length;
     stats.points += batch.length - before;
+    stats.pollMs += performance.now() - began;
   };
 
   const flush = async () => {

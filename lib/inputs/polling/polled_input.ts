@@ -58,7 +58,7 @@ export class PolledInput<C> implements Input {
   readonly #log: Logger;
   readonly #findings: Findings;
   readonly #points: Points;
-  readonly #pollStats: PollStats = { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
+  readonly #pollStats: PollStats = { polls: 0, missedPolls: 0, failedPolls: 0, points: 0, pollMs: 0 };
   /** By name, in the order in which they are polled. */
   #open = new Map<string, Open>();
   /** When the next poll of each running loop is due, in ms of the clock. */
@@ -122,7 +122,17 @@ export class PolledInput<C> implements Input {
   }
 
   get stats(): Readonly<Record<string, number>> {
-    return { ...this.#pollStats, refusedPoints: this.#points.refused, ...this.#sources.stats };
+    const { pollMs, ...counts } = this.#pollStats;
+    return {
+      ...counts,
+      pollMs: Math.round(pollMs),
+      refusedPoints: this.#points.refused,
+      ...this.#sources.stats,
+    };
+  }
+
+  get gauges(): readonly string[] {
+    return this.#sources.gauges ?? [];
   }
 
   get stalledSince(): number | undefined {

@@ -42,6 +42,8 @@ export interface Sources<C> {
   wanted(config: C): readonly WantedSource[];
   /** Counters beside those of the polls. */
   readonly stats?: Readonly<Record<string, number>>;
+  /** Those of them that can fall. */
+  readonly gauges?: readonly string[];
   /** Called once the sources are closed. */
   close?(): void;
 }

@@ -28,6 +28,8 @@ export class ProcfsSources implements Sources<ProcfsConfig> {
     }
   }
 
+  readonly gauges = ["processes"];
+
   get stats(): Readonly<Record<string, number>> {
     return { ...this.#processes?.stats };
   }

@@ -44,12 +44,15 @@ export class Admission {
   #connections = 0;
   #changes = 0;
   readonly #perAddress = new Map<string, number>();
-  /** Clients refused since the start. */
-  refused = 0;
+  readonly #onRefused: () => void;
 
-  /** @param log A bounded one: everybody can cause lines in it. */
-  constructor(options: AdmissionOptions, log: Logger) {
+  /**
+   * @param log A bounded one: everybody can cause lines in it.
+   * @param onRefused Told of each refused client.
+   */
+  constructor(options: AdmissionOptions, log: Logger, onRefused: () => void = () => {}) {
     this.#log = log;
+    this.#onRefused = onRefused;
     this.change(options);
   }
 
@@ -123,7 +126,7 @@ export class Admission {
 
   /** Logs that a client was refused. */
   refuse(fields: LogFields): void {
-    this.refused++;
+    this.#onRefused();
     this.#log.warn("Refusing a client", fields);
   }
 }

@@ -8,7 +8,13 @@
  */
 import type { ClientTable } from "../../points/origins.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
-import { type BatchReader, type Journal, newJournalId, type ReaderOptions } from "../contract.ts";
+import {
+  type BatchReader,
+  type Journal,
+  type JournalUsage,
+  newJournalId,
+  type ReaderOptions,
+} from "../contract.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { Census } from "./format/census.ts";
 import { Core } from "./core.ts";
@@ -136,12 +142,22 @@ export class DiskJournal implements Journal, AsyncDisposable {
     };
   }
 
+  get directory(): string {
+    return this.#core.settings.directory;
+  }
+
   get id(): string {
     return this.#core.id;
   }
 
   get stats(): DiskJournalStats {
     return this.#core.stats;
+  }
+
+  get usage(): JournalUsage {
+    const { stats: { diskBytes }, settings: { maxBytes } } = this.#core;
+    const { isFull, stalled, lowSpace } = this.#retention;
+    return { bytes: diskBytes, limitBytes: maxBytes, isFull: isFull || stalled || lowSpace };
   }
 
   get clients(): ClientTable {

@@ -95,6 +95,8 @@ export class PrometheusExporter implements Output {
     return this.#server.address.port;
   }
 
+  readonly gauges = ["series"];
+
   get stats(): ExporterStats {
     return { ...this.#store.stats, scrapes: this.#scrapes, refusedScrapes: this.#refusedScrapes };
   }

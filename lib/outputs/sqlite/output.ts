@@ -39,6 +39,7 @@ interface Queued {
 
 export class SqliteOutput implements Output {
   readonly onlyDurable = true;
+  readonly gauges = ["bytes", "parts"];
   readonly stats: SqliteStats = {
     points: 0,
     transactions: 0,

@@ -27,7 +27,7 @@ function kit(options: Partial<PollLoopOptions> = {}): Kit {
   const lines: string[] = [];
   const times: number[] = [];
   const pushed: number[][] = [];
-  const stats = { polls: 0, missedPolls: 0, failedPolls: 0, points: 0 };
+  const stats = { polls: 0, missedPolls: 0, failedPolls: 0, points: 0, pollMs: 0 };
   const source: PolledSource = {
     name: "thing",
     poll(points) {

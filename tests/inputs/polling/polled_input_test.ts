@@ -219,5 +219,5 @@ Deno.test("a new polled input of 40 lines runs in the agent, and takes over its 
   stop.abort();
   assert.equal(await exit, 0);
   assert.deepEqual([values[0], values.at(-1)], [1.5, 99.25]);
-  assert.equal(agent.stats().uptime.points, values.length);
+  assert.equal(agent.figures.counters().uptime.points, values.length);
 });

@@ -1,5 +1,5 @@
 /** What sources of polled inputs measure with, and what came of it, for tests. */
-import { SystemClock } from "../../lib/base/clock.ts";
+import { type Clock, SystemClock } from "../../lib/base/clock.ts";
 import { createLogger, type Logger } from "../../lib/base/log.ts";
 import { ProcFiles, type ProcRoots } from "../../lib/inputs/polling/files.ts";
 import { Findings } from "../../lib/inputs/polling/findings.ts";
@@ -16,13 +16,17 @@ export function logTo(lines: string[]): Logger {
   return createLogger("test", { level: "debug", write: (line) => lines.push(line) });
 }
 
-export function measuringOf(roots: ProcRoots, lines: string[] = []): Measuring {
+export function measuringOf(
+  roots: ProcRoots,
+  lines: string[] = [],
+  clock: Clock = new SystemClock(),
+): Measuring {
   const log = logTo(lines);
   return {
-    files: new ProcFiles(roots),
+    files: new ProcFiles(roots, clock),
     registry: new MetricRegistry(),
     log,
-    clock: new SystemClock(),
+    clock,
     findings: new Findings(log),
   };
 }

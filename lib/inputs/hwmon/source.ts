@@ -1,6 +1,7 @@
 /** Measures every sensor of power and energy. */
 import { Complaint } from "../../base/complaint.ts";
 import { Devices } from "../polling/devices.ts";
+import { EnergyCounter, JUMPED } from "../polling/energy_counter.ts";
 import { NumberFile } from "../polling/number_file.ts";
 import {
   type Attribute,
@@ -12,7 +13,6 @@ import {
   seriesOf,
   WATT,
 } from "../polling/points.ts";
-import { difference, type U64 } from "../polling/scan.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
 import { type Chip, chipsOf } from "./chips.ts";
 import { type SensorFiles, sensorsOf } from "./sensors.ts";
@@ -25,11 +25,14 @@ const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/;
 const MICRO = 1e6;
 const MILLI = 1e3;
 
+/** A sensor may be that of a whole rack. */
+const MICROJOULES = { mostWatts: 1e6, joules: (steps: number) => steps / MICRO };
+
 /** A sensor that is read. */
 class Sensor {
   readonly #kind: "power" | "energy";
   readonly #files: readonly NumberFile[];
-  #before: U64 | undefined;
+  readonly #energy = new EnergyCounter(MICROJOULES);
 
   constructor({ kind }: SensorFiles, files: readonly NumberFile[], readonly series: Series) {
     this.#kind = kind;
@@ -50,21 +53,21 @@ class Sensor {
     return this.#files.some((file) => file.count() === undefined && file.failure === "denied");
   }
 
+  /** Whether the last energy is not plausible. */
+  get hasJumped(): boolean {
+    return this.#energy.hasJumped;
+  }
+
   /** Watts, or joules since the last value; `undefined` where there is nothing to say. */
-  read(): number | undefined {
-    if (this.#kind === "energy") return this.#readEnergy();
+  read(nowMs: number): number | undefined {
+    if (this.#kind === "energy") {
+      const steps = this.#files[0].count();
+      return steps === undefined ? undefined : this.#energy.advance(steps, nowMs);
+    }
     const values = this.#files.map((file) => file.number());
     if (values.includes(undefined)) return undefined;
     const [value, current] = values as number[];
     return current === undefined ? value / MICRO : value / MILLI * (current / MILLI);
-  }
-
-  /** A counter that goes back was reset. */
-  #readEnergy(): number | undefined {
-    const before = this.#before;
-    const now = this.#before = this.#files[0].count();
-    const steps = now === undefined || before === undefined ? undefined : difference(now, before);
-    return steps === undefined ? undefined : Number(steps) / MICRO;
   }
 
   close(): void {
@@ -78,6 +81,7 @@ export class HwmonSource implements PolledSource {
   readonly #metrics: Readonly<Record<SensorFiles["kind"], Metric>>;
   readonly #sensors: Devices<Sensor>;
   readonly #complaint: Complaint;
+  readonly #jumps: Complaint;
 
   /** Registers the metrics. */
   constructor(measuring: Measuring) {
@@ -94,6 +98,7 @@ export class HwmonSource implements PolledSource {
       ),
     };
     this.#complaint = new Complaint(clock);
+    this.#jumps = new Complaint(clock);
     this.#sensors = new Devices(clock, () => this.#find());
   }
 
@@ -142,14 +147,17 @@ export class HwmonSource implements PolledSource {
   }
 
   poll(points: Points): void {
+    const { clock, log } = this.#measuring;
     this.#sensors.refresh();
+    const nowMs = clock.monotonicMs();
     for (const sensor of this.#sensors) {
-      const value = sensor.read();
+      const { file } = sensor;
+      const value = sensor.read(nowMs);
       if (value !== undefined) points.f64(sensor.series, value);
       else if (sensor.hasFailed) {
-        this.#complaint.add((failed) => {
-          this.#measuring.log.warn("Cannot read a sensor", { file: sensor.file, failed });
-        });
+        this.#complaint.add((failed) => log.warn("Cannot read a sensor", { file, failed }));
+      } else if (sensor.hasJumped) {
+        this.#jumps.add((jumps) => log.warn(JUMPED, { file, jumps }));
       }
     }
   }

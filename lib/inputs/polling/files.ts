@@ -1,4 +1,5 @@
 /** Files of /proc and /sys: kept open where possible, read into one buffer. */
+import { type MonotonicClock, PROCESS_CLOCK } from "../../base/clock.ts";
 import { parseLimit } from "../../net/descriptors.ts";
 import { Scanner, textOf } from "./scan.ts";
 
@@ -46,6 +47,7 @@ export class ProcFiles {
   readonly proc: string;
   readonly sys: string;
   readonly dev: string;
+  readonly clock: MonotonicClock;
   readonly scanner: Scanner = new Scanner();
   /** Holds what was read last. */
   buffer: Uint8Array<ArrayBuffer> = new Uint8Array(BUFFER_BYTES);
@@ -58,7 +60,8 @@ export class ProcFiles {
   #keepLimit: number;
   #limitSaid = false;
 
-  constructor(roots: ProcRoots = {}) {
+  constructor(roots: ProcRoots = {}, clock: MonotonicClock = PROCESS_CLOCK) {
+    this.clock = clock;
     this.proc = roots.proc ?? "/proc";
     this.sys = roots.sys ?? "/sys";
     this.dev = roots.dev ?? "/dev";

@@ -7,6 +7,7 @@ import { unlessAborted } from "../../base/waiting.ts";
 import { BatchPool } from "../../points/measurement.ts";
 import type { BatchSink } from "../../plugin.ts";
 import { Points } from "./points.ts";
+import { Retry } from "./retry.ts";
 import type { PolledSource } from "./source.ts";
 
 /** Counters of one or more loops; a loop only adds to them. */
@@ -56,8 +57,8 @@ const IDLE_MS = 61_000;
  * a burst. When `stop` is aborted, a last poll is made at once, what is still kept is handed over, and the promise
  * resolves.
  *
- * A source that throws is counted, and logged at most once a minute; the loop and the other sources go on. An error of the sink ends the
- * loop.
+ * A source that throws is counted, logged at most once a minute, and polled less and less often while it does; the loop
+ * and the other sources go on. An error of the sink ends the loop.
  */
 export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: AbortSignal): Promise<void> {
   const { sources, intervalMs, flushIntervalMs = 0, clock, log, leave, onDue = () => {} } = options;
@@ -67,6 +68,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
   const pool = new BatchPool(CAPACITY, 4);
   const flushEvery = Math.max(1, Math.round(flushIntervalMs / intervalMs));
   const failures = sources.map(() => new Complaint(clock));
+  const retries = sources.map(() => new Retry(clock));
   const misses = new Complaint(clock);
   let batch = pool.take();
 
@@ -74,11 +76,14 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     const before = batch.length;
     const began = performance.now();
     sources.forEach((source, i) => {
+      if (!last && !retries[i].isDue) return;
       try {
         points.begin(batch, clock.now());
         source.poll(points, last);
+        retries[i].succeeded();
       } catch (error) {
         stats.failedPolls++;
+        retries[i].failed();
         failures[i].add((count) => {
           log.error(`Cannot poll ${source.name}: ${messageOf(error)}`, { failed: count });
         });

@@ -1,5 +1,9 @@
-/** A file of /sys with one number, which stays open. */
+/**
+ * A file of /sys with one number, which stays open. While it cannot be read, it is tried less and less often: in between
+ * there is no number, for the same reason.
+ */
 import { DENIED, GONE, ProcFile, type ProcFiles } from "./files.ts";
+import { Retry } from "./retry.ts";
 import type { U64 } from "./scan.ts";
 
 /** Why there is no number. */
@@ -10,9 +14,11 @@ export class NumberFile {
   failure: NumberFailure | undefined;
   readonly #files: ProcFiles;
   readonly #file: ProcFile;
+  readonly #retry: Retry;
 
   constructor(files: ProcFiles, path: string) {
     this.#files = files;
+    this.#retry = new Retry(files.clock);
     this.#file = new ProcFile(files, path);
   }
 
@@ -22,10 +28,7 @@ export class NumberFile {
 
   /** Reads a number that counts: NaN where it is negative or above 2^64 - 1, `undefined` where there is none. */
   count(): U64 | undefined {
-    if (!this.#read()) return undefined;
-    const value = this.#files.scanner.number();
-    if (value === undefined) this.failure = "failed";
-    return value;
+    return this.#read() ? this.#checked(this.#files.scanner.number()) : undefined;
   }
 
   /** Reads a whole number that may be negative. */
@@ -34,16 +37,26 @@ export class NumberFile {
     const { bytes, end } = this.#files.scanner;
     const text = String.fromCharCode(...bytes.subarray(0, Math.min(end, 32))).trim();
     const value = /^[+-]?\d{1,16}$/.test(text) ? Number(text) : NaN;
-    if (Number.isSafeInteger(value)) return value;
-    this.failure = "failed";
-    return undefined;
+    return this.#checked(Number.isSafeInteger(value) ? value : undefined);
   }
 
   #read(): boolean {
+    if (!this.#retry.isDue) return false;
     const length = this.#file.tryRead();
-    if (length > 0) this.failure = undefined;
-    else this.failure = length === DENIED ? "denied" : length === GONE ? "gone" : "failed";
-    return this.failure === undefined;
+    if (length <= 0) this.#failed(length === DENIED ? "denied" : length === GONE ? "gone" : "failed");
+    return length > 0;
+  }
+
+  #checked<T>(value: T | undefined): T | undefined {
+    if (value === undefined) return this.#failed("failed");
+    this.failure = undefined;
+    this.#retry.succeeded();
+    return value;
+  }
+
+  #failed(failure: NumberFailure): undefined {
+    this.failure = failure;
+    this.#retry.failed();
   }
 
   close(): void {

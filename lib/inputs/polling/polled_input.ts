@@ -34,7 +34,7 @@ export async function openPolledInput<C>(
   { clock, log, registry }: PluginContext,
   roots?: ProcRoots,
 ): Promise<PolledInput<C>> {
-  const files = new ProcFiles(roots);
+  const files = new ProcFiles(roots, clock);
   files.onLimit = () => {
     log.warn("Some files are opened again at each poll, which takes longer: raise the limit of open files", {
       kept: files.kept,

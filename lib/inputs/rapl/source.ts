@@ -1,10 +1,11 @@
 /** Measures the energy that all registers have counted since the last poll. */
 import { Complaint } from "../../base/complaint.ts";
+import { EnergyCounter, JUMPED } from "../polling/energy_counter.ts";
 import { f64Metric, JOULE, type Metric, type Points, type Series, seriesOf } from "../polling/points.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
 import type { RaplConfig } from "./config.ts";
 import { type FindOptions, findRegisters } from "./find.ts";
-import { type Domain, DOMAINS, EnergyCounter, type EnergyRegister, type Place } from "./register.ts";
+import { type Domain, DOMAINS, type EnergyRegister, type Place } from "./register.ts";
 
 /** How often registers are looked for that are missing or may not be read, in ms: a module may be loaded, a mode changed. */
 const FIND_AGAIN_MS = 60_000;
@@ -15,6 +16,7 @@ const HIGH_WATTS = 500;
 const MOST_UNKNOWN = 16;
 
 interface Measured {
+  readonly register: EnergyRegister;
   readonly counter: EnergyCounter;
   readonly series: Series;
 }
@@ -26,6 +28,7 @@ export class RaplSource implements PolledSource {
   readonly #metric: Metric;
   readonly #totals: Readonly<Record<Domain, Series>>;
   readonly #complaint: Complaint;
+  readonly #jumps: Complaint;
   /** By place. */
   #measured = new Map<string, Measured>();
   #foundMs = -Infinity;
@@ -62,6 +65,7 @@ export class RaplSource implements PolledSource {
       Series
     >;
     this.#complaint = new Complaint(clock);
+    this.#jumps = new Complaint(clock);
     this.#find();
     this.#warnOfWraps(poll_interval);
   }
@@ -70,7 +74,7 @@ export class RaplSource implements PolledSource {
   #find(): void {
     const { findings, clock } = this.#measuring;
     const before = this.#measured;
-    const known = new Map([...before].map(([key, { counter }]) => [key, counter.register]));
+    const known = new Map([...before].map(([key, { register }]) => [key, register]));
     const { registers, denied } = findRegisters(this.#measuring.files, { ...this.#options, known });
     this.#foundMs = clock.monotonicMs();
     this.#isComplete = registers.size > 0 && denied.length === 0;
@@ -78,16 +82,16 @@ export class RaplSource implements PolledSource {
     this.#measured = new Map();
     for (const [key, register] of registers) {
       const measured = before.get(key);
-      if (measured?.counter.register === register) {
+      if (measured?.register === register) {
         this.#measured.set(key, measured);
         continue;
       }
       const series = this.#seriesOf(register, dies > 1);
-      this.#measured.set(key, { counter: new EnergyCounter(register), series });
+      this.#measured.set(key, { register, counter: new EnergyCounter(register), series });
       findings.measured(describe(register, dies > 1), register.file, series);
     }
-    for (const [key, { counter: { register } }] of before) {
-      if (this.#measured.get(key)?.counter.register !== register) register.close();
+    for (const [key, { register }] of before) {
+      if (this.#measured.get(key)?.register !== register) register.close();
     }
     for (const candidate of denied) {
       findings.denied(describe(candidate, dies > 1), candidate.file, candidate.allow!);
@@ -109,7 +113,7 @@ export class RaplSource implements PolledSource {
 
   /** Two wraps between two polls look like one. */
   #warnOfWraps(pollMs: number): void {
-    for (const { counter: { register } } of this.#measured.values()) {
+    for (const { register } of this.#measured.values()) {
       if (register.max === undefined) continue;
       const wrapMs = 1000 * register.joules(Number(register.max)) / HIGH_WATTS;
       if (pollMs <= wrapMs) continue;
@@ -133,8 +137,7 @@ export class RaplSource implements PolledSource {
     const nowMs = clock.monotonicMs();
     if (!this.#isComplete && nowMs - this.#foundMs >= FIND_AGAIN_MS) this.#find();
     const totals = new Map<Domain, number>();
-    for (const { counter, series } of this.#measured.values()) {
-      const { register } = counter;
+    for (const { register, counter, series } of this.#measured.values()) {
       const value = register.read();
       let joules: number | undefined;
       if (value === undefined) {
@@ -144,6 +147,9 @@ export class RaplSource implements PolledSource {
         );
       } else {
         joules = counter.advance(value, nowMs);
+        if (counter.hasJumped) {
+          this.#jumps.add((jumps) => log.warn(JUMPED, { file: register.file, jumps }));
+        }
       }
       if (joules !== undefined) points.f64(series, joules);
       // A total needs all its parts.
@@ -156,7 +162,7 @@ export class RaplSource implements PolledSource {
   }
 
   close(): void {
-    for (const { counter: { register } } of this.#measured.values()) register.close();
+    for (const { register } of this.#measured.values()) register.close();
     this.#measured.clear();
   }
 }

@@ -71,7 +71,7 @@ function raplOf(
   options: Partial<FindOptions> = {},
 ) {
   const clock = new FakeClock();
-  const measuring = { ...measuringOf(roots, lines), clock };
+  const measuring = measuringOf(roots, lines, clock);
   const source = new RaplSource(config.defaultValue(), measuring, { perfEvents: () => perf, ...options });
   return Object.assign(closing(source), { clock, measuring });
 }

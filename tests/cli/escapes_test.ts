@@ -40,8 +40,7 @@ for (const format of ["text", "json"]) {
       ...["--relay-in", "127.0.0.1:0", "--output-file", dir.file("m.csv")],
       ...["--log-format", format, "--log-level", "trace", ...limits],
     ]);
-    await server.line(/Running/);
-    const line = server.matching(/Listening for relay clients/)[0].text;
+    const line = (await server.line(/Listening for relay clients/)).text;
     const port = Number(/127\.0\.0\.1:(\d+)/.exec(line)![1]);
     {
       await using peer = await Peer.connect(port);

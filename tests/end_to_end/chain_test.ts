@@ -134,11 +134,13 @@ Deno.test({
       return { port: portOf(first) };
     })();
     await using client = new Program([
-      ...["--relay-out", `127.0.0.1:${port}`, "--config-override", "shutdown_timeout=20s", ...POLL_FAST],
+      ...["--relay-out", `127.0.0.1:${port}`, "--config-override", "shutdown_timeout=80s", ...POLL_FAST],
       // With a journal on disk it would leave the points there.
       ...IN_MEMORY,
       ...clientKeys({ "retry.initial_delay": "100ms", "retry.max_delay": "200ms", "retry.max_times": 1000 }),
     ], { cwd: dir.path });
+    // By then it has measured, too.
+    await client.line(/"Running"/);
     await client.line(/Cannot connect/);
     client.signal("SIGTERM");
     await client.line(/Stopping/);

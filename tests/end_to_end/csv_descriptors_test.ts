@@ -34,7 +34,7 @@ Deno.test({
       (await Deno.readTextFile(dir.file(`node-${n}.csv`)).catch(() => "")).split("\n").length;
     // A header, ten rows, and what follows the last line break.
     for (let n = 0; n < 60; n++) await until(async () => await lines(n) === 12);
-    assert.deepEqual(server.matching(/Too many open files/), []);
     assert.equal(await server.stop(), 0, server.log);
+    assert.deepEqual(server.matching(/Too many open files/), []);
   },
 });

@@ -66,9 +66,9 @@ Deno.test({
       await until(() => Deno.statSync(file).size > before, 10_000, "rows are written");
       // The time is tested: the server may be killed at any moment.
       await pause(chance.int(500));
+      await server.stop("SIGKILL");
       takenBack += server.matching(/Removing the rows/).length;
       assert.deepEqual(server.matching(/there twice/), [], server.log);
-      await server.stop("SIGKILL");
     }
     await using server = await startServer(file, options);
     const total = await numbers.end();

@@ -34,7 +34,7 @@ Deno.test({
       await peers[0].conn.closeWrite();
       await peers[0].closed();
       await server.line(/Client connected/);
-      await hop.stop();
+      assert.equal(await hop.stop(), 0, hop.log);
       assert.equal(await server.stop(), 0, server.log);
       assert.equal(rowsOf(await Deno.readTextFile(dir.file("out.csv"))).length, 100);
       assert.deepEqual(hop.matching(/Too many open files/), []);

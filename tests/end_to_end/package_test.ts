@@ -164,9 +164,10 @@ if (binary) {
           for (const unit of [SERVER, CLIENT]) {
             assert.notEqual((await status(unit, "Uid")).split(/\s+/)[0], "0");
             assert.equal(await status(unit, "Seccomp"), "2");
-            const log = await machine.log(unit);
-            assert.match(log, /^alumet-relay: Running inputs=/m, "without a time, and without the priority");
-            assert.doesNotMatch(log, /Cannot|ERROR|denied/);
+            // Without a time, and without the priority.
+            const running = /^alumet-relay: Running inputs=/m;
+            await machine.until("the line of a start", async () => running.test(await machine.log(unit)));
+            assert.doesNotMatch(await machine.log(unit), /Cannot|ERROR|denied/);
           }
         },
       );
@@ -201,7 +202,11 @@ if (binary) {
         assert.equal(await machine.show(SERVER, "ActiveState"), "active");
         await machine.run("sed", "-i", "1i oops = 1", config);
         assert.equal((await machine.try("systemctl", "reload", SERVER)).code, 1);
-        assert.match(await machine.log(SERVER, "-p", "err"), /server.toml:1: oops: unknown key/);
+        const mistake = /server.toml:1: oops: unknown key/;
+        await machine.until(
+          "the mistake in the log",
+          async () => mistake.test(await machine.log(SERVER, "-p", "err")),
+        );
         assert.equal(await machine.show(SERVER, "MainPID"), pid, "it goes on");
         await machine.run("sed", "-i", "1d", config);
       });
@@ -284,9 +289,10 @@ if (binary) {
         );
         await machine.run("systemctl", "daemon-reload");
         await machine.run("systemctl", "start", "arguments.service");
-        assert.equal(
-          (await machine.log("arguments.service")).trim(),
-          odd.map((word) => `<${word}>`).join(""),
+        const words = odd.map((word) => `<${word}>`).join("");
+        await machine.until(
+          `the arguments ${words}`,
+          async () => (await machine.log("arguments.service")).trim() === words,
         );
 
         await machine.run("systemctl", "disable", "--now", CLIENT);

@@ -55,9 +55,9 @@ export const manyFiles = (clients: number): Need => () => {
   }
 };
 
-/** The port that a server listens on. */
+/** The port that a server listens on, which has said that it is "Running". */
 export function portOf(server: Program): number {
-  const [{ address }] = server.matching(/Listening for relay clients/);
+  const [{ address }] = server.soFar(/Listening for relay clients/);
   return Number(String(address).split(":").at(-1));
 }
 

@@ -44,7 +44,7 @@ for (const [path, redirection] of PATHS) {
       });
       await send(server, file);
       assert.equal(await server.stop(), 0, server.log);
-      assert.equal(server.matching(/"(ERROR|WARN)"/i).length, 0, server.log);
+      assert.deepEqual(server.matching(/"(ERROR|WARN)"/i), [], server.log);
     },
   });
 }

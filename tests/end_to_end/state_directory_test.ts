@@ -38,14 +38,13 @@ Deno.test({
     await connected(third);
     await grown(file, 20_000);
 
+    for (const client of [first, second, third]) assert.equal(await client.stop(), 0, client.log);
+    assert.equal(await server.stop(), 0, server.log);
     for (const program of [server, first, third]) assert.deepEqual(troublesOf(program), []);
     const [warning, ...more] = troublesOf(second);
     assert.deepEqual([warning.level, more], ["warn", []]);
     assert.ok(warning.message.includes(`${base}/client (by HOME): process ${first.pid} uses it`), second.log);
     assert.match(warning.message, /in memory only.*--state-dir/);
-
-    for (const client of [first, second, third]) assert.equal(await client.stop(), 0, client.log);
-    assert.equal(await server.stop(), 0, server.log);
     assert.deepEqual(names(base), ["client", "server"]);
     for (const role of [`${base}/client`, `${base}/server`, dir.file("third/client")]) {
       assert.ok(names(role).includes("journal"), role);

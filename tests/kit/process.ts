@@ -76,7 +76,7 @@ function environmentOf({ env = {}, clearEnv = false }: StartOptions, state: stri
 
 /** A process that runs; it does not outlive the test. */
 export class Program implements AsyncDisposable {
-  readonly lines: LogLine[] = [];
+  readonly #lines: LogLine[] = [];
   readonly pid: number;
   readonly #child: Deno.ChildProcess;
   readonly #reading: Promise<void>;
@@ -110,31 +110,42 @@ export class Program implements AsyncDisposable {
     for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
       const parts = (rest + text).split("\n");
       rest = parts.pop()!;
-      this.lines.push(...parts.map(parseLine));
+      this.#lines.push(...parts.map(parseLine));
       for (const watch of this.#watchers) watch();
     }
-    if (rest !== "") this.lines.push(parseLine(rest));
+    if (rest !== "") this.#lines.push(parseLine(rest));
     this.#ended = true;
     for (const watch of this.#watchers) watch();
   }
 
-  /** The lines whose text matches. */
+  /** All lines of a process that has ended. @throws while it runs: more of them may be on their way */
+  get lines(): readonly LogLine[] {
+    if (!this.#ended) throw new Error(`It still runs, so wait for line(…) or exit(): ${this.log}`);
+    return this.#lines;
+  }
+
+  /** The lines whose text matches, of a process that has ended. @throws while it runs */
   matching(pattern: RegExp): LogLine[] {
     return this.lines.filter(({ text }) => pattern.test(text));
   }
 
+  /** Those that have arrived so far: enough to see that there is none, or to wait with `until`; never that there is one. */
+  soFar(pattern: RegExp): LogLine[] {
+    return this.#lines.filter(({ text }) => pattern.test(text));
+  }
+
   /** Everything that the process said, for a message. */
   get log(): string {
-    const lines = this.lines.map(({ text }) => `  ${text}`);
+    const lines = this.#lines.map(({ text }) => `  ${text}`);
     if (lines.length > MAX_SHOWN) lines.splice(MAX_SHOWN / 2, lines.length - MAX_SHOWN, "  …");
     return [this.#title, ...lines].join("\n");
   }
 
-  /** The first line that matches, when it is there. `count` waits for that many, and returns the last of them. */
+  /** Waits for the first line that matches; with `count` for that many, and returns the last of them. */
   async line(pattern: RegExp, { ms = PATIENCE_MS, count = 1 } = {}): Promise<LogLine> {
     const found = Promise.withResolvers<LogLine>();
     const watch = () => {
-      const lines = this.matching(pattern);
+      const lines = this.soFar(pattern);
       if (lines.length >= count) found.resolve(lines[count - 1]);
       else if (this.#ended) found.reject(new Error(`Ended without a line ${pattern}: ${this.log}`));
     };

@@ -1,4 +1,4 @@
-/** The rules that tests themselves keep: how long a file may be, and how a test may wait. */
+/** The rules that tests themselves keep: how long a file may be, how it may wait, and what it may claim. */
 import assert from "node:assert/strict";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -25,6 +25,10 @@ function longest(argument: string): number {
   }));
 }
 
+/** Claims about the log of a process that runs, of which more may be on its way: only that there is no such line holds. */
+const CLAIM = /\bassert\b.*\.soFar\(/;
+const NO_LINE = /assert\.deepEqual\([^()]*\.soFar\(\/.*\/\w*\), \[\]/;
+
 /** What is wrong with a file of tests or of their kit. */
 function problems(path: string, text: string): string[] {
   const lines = text.replace(/\n$/, "").split("\n");
@@ -37,6 +41,9 @@ function problems(path: string, text: string): string[] {
   );
   lines.forEach((line, i) => {
     const code = line.replace(/^\s*(\/\/|\*|\/\*).*/, "");
+    if (CLAIM.test(code) && !NO_LINE.test(code)) {
+      found.push(`${path}:${i + 1}: ${line.trim()}: the line may be on its way, await program.line(…)`);
+    }
     for (const { pattern, unitMs } of CALLS) {
       const argument = pattern.exec(code)?.[1];
       if (argument === undefined || /^\w+: /.test(argument)) continue;
@@ -63,8 +70,9 @@ function* filesBelow(path: string): Generator<string> {
 
 /** How a test of tests names a function, so that it is not taken for the use of one. */
 const PAUSE = "pause";
+const SO_FAR = "soFar";
 
-Deno.test("a file of tests has at most 600 lines, and waits for conditions, not for time", () => {
+Deno.test("a file of tests has at most 600 lines, waits for conditions, not for time, and for lines of a log before it reads them", () => {
   const found = [...filesBelow("tests")].flatMap((path) =>
     problems(path, Deno.readTextFileSync(`${ROOT}${path}`))
   );
@@ -74,6 +82,21 @@ Deno.test("a file of tests has at most 600 lines, and waits for conditions, not 
 Deno.test("a file that is too long is found, one that is just short enough is not", () => {
   assert.deepEqual(problems("a.ts", "x\n".repeat(600)), []);
   assert.match(problems("a.ts", "x\n".repeat(601))[0], /^a\.ts: 601 lines/);
+});
+
+Deno.test("a claim that a running process has logged something is found, that it has not is allowed", () => {
+  const wrong = [
+    `assert.equal(server.${SO_FAR}(/Closing/).length, 1);`,
+    `assert.match(server.${SO_FAR}(/Closing/)[0].text, /denied/);`,
+    `  assert.ok(server.${SO_FAR}(/Closing/).length > 0);`,
+  ];
+  for (const line of wrong) assert.match(problems("a.ts", line)[0], /may be on its way/);
+  const allowed = [
+    `assert.deepEqual(server.${SO_FAR}(/stuck/), []);`,
+    `assert.deepEqual(server.${SO_FAR}(/"error"/i), [], server.log);`,
+    `await until(() => server.${SO_FAR}(/"error"/).length > 0 || stored() > 0);`,
+  ];
+  for (const line of allowed) assert.deepEqual(problems("a.ts", line), [], line);
 });
 
 Deno.test("a long pause is found however it is written, unless the time itself is tested", () => {

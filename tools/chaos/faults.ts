@@ -128,7 +128,7 @@ const unreachable: Fault = {
     const ms = 1500 + chance.int(2000);
     proxies[n].refuse();
     await pause(ms);
-    const tries = ends[n].process.matching(/relay server is away/).length;
+    const tries = ends[n].process.soFar(/relay server is away/).length;
     proxies[n].accept();
     return `for the ${ends[n].name} for ${ms} ms, retries exhausted ${tries} times in its life`;
   },

@@ -5,14 +5,26 @@ export interface HttpRequest {
   readonly method: "GET" | "HEAD";
   /** The path of the target, not decoded, without the query. */
   readonly path: string;
+  /** What follows the `?` of the target, not decoded. */
+  readonly query: string;
   /** By lower-case name; repeated fields are joined by commas. */
   readonly headers: ReadonlyMap<string, string>;
+}
+
+/** Takes the parts of a body that is made while it is sent. */
+export interface BodyWriter {
+  /** Sends a part. Resolves when the peer, or the system for it, has taken it. @throws if the peer is gone or too slow. */
+  write(part: Uint8Array<ArrayBuffer> | string): Promise<void>;
+  /** Is aborted when the peer is gone, or the server stops. */
+  readonly signal: AbortSignal;
 }
 
 export interface HttpResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array<ArrayBuffer>;
+  /** Writes a body without an end that is known, instead of {@linkcode body}. The connection ends after it. */
+  readonly stream?: (writer: BodyWriter) => Promise<void>;
   /** Is called once, when the body has been sent or given up. */
   readonly release?: () => void;
 }
@@ -22,6 +34,8 @@ export interface RequestHead {
   readonly request: HttpRequest;
   /** Another request may follow on the connection. */
   readonly keepAlive: boolean;
+  /** The peer understands bodies in chunks (HTTP/1.1). */
+  readonly takesChunks: boolean;
 }
 
 /** The request is answered with this status, and the connection ends. */
@@ -36,8 +50,12 @@ export class HttpError extends Error {
 const REASONS: Readonly<Record<number, string>> = {
   200: "OK",
   400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  421: "Misdirected Request",
+  429: "Too Many Requests",
   431: "Request Header Fields Too Large",
   500: "Internal Server Error",
   503: "Service Unavailable",
@@ -78,26 +96,44 @@ export function parseRequestHead(bytes: Uint8Array): RequestHead {
   if (method !== "GET" && method !== "HEAD") {
     throw new HttpError(405, "This server only supports GET and HEAD.", { allow: "GET, HEAD" });
   }
-  // A client may send the absolute form; what follows ? and # does not matter for a page.
-  const path = target.replace(/^https?:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "") || "/";
+  // A client may send the absolute form.
+  const [, path, query = ""] = /^([^?#]*)(?:\?([^#]*))?/.exec(target.replace(/^https?:\/\/[^/?#]*/i, ""))!;
   const tokens = (headers.get("connection") ?? "").toLowerCase().split(/\s*,\s*/);
   const hasBody = headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) !== 0;
   const keepAlive = !hasBody && !tokens.includes("close") && (minor !== "0" || tokens.includes("keep-alive"));
-  return { request: { method, path, headers }, keepAlive };
+  return { request: { method, path: path || "/", query, headers }, keepAlive, takesChunks: minor !== "0" };
 }
 
 /** The head of a response; its body follows, unless the method was HEAD. */
 export function formatResponseHead(
-  { status, headers, body }: HttpResponse,
+  { status, headers, body, stream }: HttpResponse,
   keepAlive: boolean,
+  takesChunks = true,
   now = new Date(),
 ): Uint8Array<ArrayBuffer> {
   let text = `HTTP/1.1 ${status} ${REASONS[status] ?? "Unknown"}\r\n`;
   for (const [name, value] of Object.entries(headers)) text += `${name}: ${value}\r\n`;
-  text += `content-length: ${body.length}\r\ndate: ${now.toUTCString()}\r\n`;
+  if (!stream) text += `content-length: ${body.length}\r\n`;
+  else if (takesChunks) text += "transfer-encoding: chunked\r\n";
+  text += `date: ${now.toUTCString()}\r\n`;
   text += `connection: ${keepAlive ? "keep-alive" : "close"}\r\n\r\n`;
   return encoder.encode(text);
 }
+
+const CRLF = encoder.encode("\r\n");
+
+/** A part of a body in chunks. @param part Not empty: an empty chunk is the end. */
+export function formatChunk(part: Uint8Array): Uint8Array<ArrayBuffer> {
+  const size = encoder.encode(`${part.length.toString(16)}\r\n`);
+  const chunk = new Uint8Array(size.length + part.length + CRLF.length);
+  chunk.set(size);
+  chunk.set(part, size.length);
+  chunk.set(CRLF, size.length + part.length);
+  return chunk;
+}
+
+/** The end of a body in chunks. */
+export const LAST_CHUNK: Uint8Array<ArrayBuffer> = encoder.encode("0\r\n\r\n");
 
 /** A response in plain text. */
 export function textResponse(

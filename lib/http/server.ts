@@ -1,23 +1,28 @@
 /**
- * Serves pages over HTTP/1.1: GET and HEAD, complete bodies, persistent connections.
+ * Serves pages over HTTP/1.1, on TCP (also with TLS) and on Unix sockets: GET and HEAD, complete bodies and those that
+ * are made while they are sent, persistent connections.
  *
  * `Deno.serve` and the `node:http` of Deno 2.6 have no time limits: a peer that sends half a request, or does not read
  * its answer, holds its connection and its memory as long as it likes. Here each step has a time limit, and the number
  * of connections is bounded.
  */
 import {
+  type BodyWriter,
   endOfHead,
+  formatChunk,
   formatResponseHead,
   HttpError,
   type HttpRequest,
   type HttpResponse,
+  LAST_CHUNK,
   parseRequestHead,
   textResponse,
 } from "./head.ts";
 import { PROCESS_CLOCK } from "../base/clock.ts";
 import { BoundedLog } from "../base/complaint.ts";
-import { within } from "../base/waiting.ts";
+import { closeQuietly, within } from "../base/waiting.ts";
 import { accepted } from "../net/listen.ts";
+import type { Transport } from "../net/transport.ts";
 import type { Logger } from "../base/log.ts";
 
 /** Limits of the server; times are in milliseconds. */
@@ -45,8 +50,19 @@ const HTTP_LIMITS: HttpLimits = {
   answerMs: 30_000,
 };
 
+/** Who asks: the address of a peer on the network; empty for one on a Unix socket. */
+export interface HttpPeer {
+  readonly hostname: string;
+}
+
 /** Makes a page. An error is logged and answered with 500. */
-export type HttpHandler = (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
+export type HttpHandler = (request: HttpRequest, peer: HttpPeer) => HttpResponse | Promise<HttpResponse>;
+
+/** What there is beside the limits. */
+export interface HttpOptions {
+  /** Starts TLS on a new connection. @throws if the peer does not speak it. @default no TLS */
+  secure?: (conn: Transport) => Promise<Transport>;
+}
 
 /** Bytes of one write: what a peer that does not read keeps in memory. */
 const WRITE_BYTES = 64 * 1024;
@@ -61,11 +77,14 @@ const LAST_ANSWERS_MS = 500;
 const DISCARD_BYTES = 256 * 1024;
 const DISCARD_MS = 1000;
 
+const encoder = new TextEncoder();
+
 export class HttpServer implements AsyncDisposable {
-  readonly #listener: Deno.TcpListener;
+  readonly #listener: Deno.TcpListener | Deno.UnixListener;
   readonly #handler: HttpHandler;
   readonly #log: Logger;
   readonly #limits: HttpLimits;
+  readonly #options: HttpOptions;
   readonly #connections = new Set<HttpConnection>();
   readonly #accepting: Promise<void>;
   #listening = true;
@@ -73,18 +92,21 @@ export class HttpServer implements AsyncDisposable {
 
   /** @param listener The socket to accept from; it is closed with the server. */
   constructor(
-    listener: Deno.TcpListener,
+    listener: Deno.TcpListener | Deno.UnixListener,
     handler: HttpHandler,
     log: Logger,
     limits: Partial<HttpLimits> = {},
+    options: HttpOptions = {},
   ) {
     this.#listener = listener;
+    this.#options = options;
     this.#handler = handler;
     this.#log = new BoundedLog(log, PROCESS_CLOCK);
     this.#limits = { ...HTTP_LIMITS, ...limits };
     this.#accepting = this.#accept();
   }
 
+  /** Of a server on TCP. */
   get address(): Deno.NetAddr {
     return this.#listener.addr as Deno.NetAddr;
   }
@@ -95,7 +117,8 @@ export class HttpServer implements AsyncDisposable {
   }
 
   async #accept(): Promise<void> {
-    for await (const conn of accepted(this.#listener, () => this.#listening, this.#log)) {
+    const listener: { accept(): Promise<Deno.TcpConn | Deno.UnixConn> } = this.#listener;
+    for await (const conn of accepted(listener, () => this.#listening, this.#log)) {
       if (this.#stuckWrites >= MAX_STUCK_WRITES) {
         conn.close();
         continue;
@@ -104,7 +127,8 @@ export class HttpServer implements AsyncDisposable {
       const connection = new HttpConnection(
         conn,
         this.#limits,
-        (request) => this.#answer(request),
+        this.#options,
+        (request, peer) => this.#answer(request, peer),
         (change) => this.#stuckWrites += change,
       );
       this.#connections.add(connection);
@@ -127,9 +151,9 @@ export class HttpServer implements AsyncDisposable {
     return true;
   }
 
-  async #answer(request: HttpRequest): Promise<HttpResponse> {
+  async #answer(request: HttpRequest, peer: HttpPeer): Promise<HttpResponse> {
     try {
-      return await this.#handler(request);
+      return await this.#handler(request, peer);
     } catch (error) {
       this.#log.error("Internal error while making a page", {
         path: request.path,
@@ -164,8 +188,10 @@ class HttpConnection {
   waitingSince = performance.now();
   readonly ended: Promise<void>;
   readonly #end: () => void;
-  readonly #conn: Deno.TcpConn;
+  #conn: Transport;
+  readonly #peer: HttpPeer;
   readonly #limits: HttpLimits;
+  readonly #options: HttpOptions;
   readonly #handler: HttpHandler;
   readonly #onStuck: (change: 1 | -1) => void;
   readonly #buffer: Uint8Array<ArrayBuffer>;
@@ -175,16 +201,25 @@ class HttpConnection {
   #closed = false;
   /** Gives up the current write. */
   #abandon: (() => void) | null = null;
+  /** Ends the body that is being made. */
+  readonly #streaming = new AbortController();
 
   /** @param onStuck Is called for a write that continues after the connection was closed, and at its end. */
   constructor(
-    conn: Deno.TcpConn,
+    conn: Deno.TcpConn | Deno.UnixConn,
     limits: HttpLimits,
+    options: HttpOptions,
     handler: HttpHandler,
     onStuck: (change: 1 | -1) => void,
   ) {
     this.#conn = conn;
+    const { remoteAddr } = conn;
+    // A socket for both families shows IPv4 as IPv6.
+    const hostname = "hostname" in remoteAddr ? remoteAddr.hostname.replace(/^::ffff:(?=[\d.]+$)/, "") : "";
+    this.#peer = { hostname };
+    if ("setNoDelay" in conn) setNoDelay(conn);
     this.#limits = limits;
+    this.#options = options;
     this.#handler = handler;
     this.#onStuck = onStuck;
     this.#buffer = new Uint8Array(limits.headBytes);
@@ -196,8 +231,8 @@ class HttpConnection {
   /** Answers until the peer leaves, a limit is reached, or the connection breaks. Does not throw. */
   async serve(): Promise<void> {
     await this.#until(async () => {
-      this.#conn.setNoDelay(true);
       this.#deadline(this.#limits.headMs);
+      await this.#secure();
       while (!this.#last && await this.#next());
     });
   }
@@ -216,9 +251,19 @@ class HttpConnection {
     });
   }
 
+  async #secure(): Promise<void> {
+    const { secure } = this.#options;
+    if (!secure) return;
+    const conn = await secure(this.#conn);
+    this.#conn = conn;
+    // Its limit was reached meanwhile.
+    if (this.#closed) closeQuietly(conn);
+  }
+
   /** Ends the connection after the current answer. */
   finish(): void {
     this.#last = true;
+    this.#streaming.abort();
     if (!this.answering) this.close();
   }
 
@@ -226,7 +271,8 @@ class HttpConnection {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#conn.close();
+    closeQuietly(this.#conn);
+    this.#streaming.abort();
     this.#abandon?.();
   }
 
@@ -266,10 +312,11 @@ class HttpConnection {
     const { request } = head;
     this.answering = true;
     this.#deadline(this.#limits.answerMs);
-    const response = await this.#handler(request);
-    const keepAlive = head.keepAlive && !this.#last;
+    const response = await this.#handler(request, this.#peer);
+    const keepAlive = head.keepAlive && !this.#last && !response.stream;
     try {
-      await this.#send(response, request.method === "GET", keepAlive);
+      if (response.stream) await this.#stream(response, request.method === "GET", head.takesChunks);
+      else await this.#send(response, request.method === "GET", keepAlive);
     } finally {
       response.release?.();
     }
@@ -309,6 +356,36 @@ class HttpConnection {
     if (withBody) await this.#write(response.body);
   }
 
+  /** Sends a body while it is made: each part has the time of an answer, and the whole has no limit. */
+  async #stream(response: HttpResponse, withBody: boolean, takesChunks: boolean): Promise<void> {
+    const { signal } = this.#streaming;
+    await this.#write(formatResponseHead(response, false, takesChunks));
+    if (!withBody || signal.aborted) return;
+    clearTimeout(this.#timer);
+    void this.#watch();
+    const writer: BodyWriter = {
+      signal,
+      write: async (part) => {
+        const bytes = typeof part === "string" ? encoder.encode(part) : part;
+        if (bytes.length === 0) return;
+        this.#deadline(this.#limits.answerMs);
+        await this.#write(takesChunks ? formatChunk(bytes) : bytes);
+        clearTimeout(this.#timer);
+      },
+    };
+    await response.stream!(writer);
+    this.#deadline(this.#limits.answerMs);
+    if (takesChunks) await this.#write(LAST_CHUNK);
+  }
+
+  /** Closes the connection when its peer does. */
+  async #watch(): Promise<void> {
+    try {
+      while (await this.#conn.read(this.#buffer) !== null);
+    } catch { /* it is closed */ }
+    this.close();
+  }
+
   /** @throws if the connection breaks, or is closed. */
   async #write(bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length;) {
@@ -342,4 +419,11 @@ class HttpConnection {
       left -= count;
     }
   }
+}
+
+/** Sends small answers at once. */
+function setNoDelay(conn: Deno.TcpConn): void {
+  try {
+    conn.setNoDelay(true);
+  } catch { /* it is gone already; the first read fails */ }
 }

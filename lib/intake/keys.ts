@@ -1,30 +1,7 @@
 /** Keys that inputs which listen have in common. */
 import { text } from "../schema.ts";
-import { networkProblem } from "./admission/networks.ts";
+import { networkProblem } from "../net/networks.ts";
+export { tlsKeys, tlsProblem } from "../schema/listening.ts";
 
 /** A network, as an item of a list. */
 export const network = text({ doc: "A network.", default: "", check: networkProblem });
-
-/** The keys of a table `tls`. */
-export const tlsKeys = {
-  cert: text({
-    doc: "PEM file with the server's certificate and the intermediate ones. Empty: no TLS.",
-    default: "",
-  }),
-  key: text({ doc: "PEM file with its private key.", default: "", secretFile: true }),
-  client_ca: text({
-    doc:
-      "PEM file of the CAs that sign clients' certificates: clients with TLS must then show one. An error at the " +
-      "start where the platform does not enforce it.",
-    default: "",
-  }),
-};
-
-/** The problem of the values of {@linkcode tlsKeys} together, if there is one. */
-export function tlsProblem(
-  { cert, key, client_ca }: { cert: string; key: string; client_ca: string },
-): { key: "cert" | "key"; problem: string } | undefined {
-  if (cert !== "" && key === "") return { key: "key", problem: "is required with cert" };
-  if (cert === "" && key !== "") return { key: "cert", problem: "is required with key" };
-  if (cert === "" && client_ca !== "") return { key: "cert", problem: "is required with client_ca" };
-}

@@ -87,15 +87,15 @@ export async function listenOrAdopt(
  * An error (most likely there are no free file descriptors) ends nothing: connections wait in the kernel's queue until
  * the next try.
  */
-export async function* accepted(
-  listener: Deno.TcpListener,
+export async function* accepted<C>(
+  listener: { accept(): Promise<C> },
   isOpen: () => boolean,
   log: Logger,
   clock = PROCESS_CLOCK,
-): AsyncGenerator<Deno.TcpConn, void> {
+): AsyncGenerator<C, void> {
   const complaint = new Complaint(clock);
   while (isOpen()) {
-    let conn: Deno.TcpConn;
+    let conn: C;
     try {
       conn = await listener.accept();
     } catch (error) {

@@ -2,7 +2,7 @@
 import { addressProblem, isLoopback, parseAddress } from "../net/address.ts";
 import type { Advice } from "../plugin.ts";
 import { choice, duration, type Infer, integer, list, live, optional, size, table, text } from "../schema.ts";
-import { isScoped } from "../intake/admission/networks.ts";
+import { isScoped } from "../net/networks.ts";
 import { network, tlsKeys, tlsProblem } from "../intake/keys.ts";
 
 /** Where the address is said in a configuration. */

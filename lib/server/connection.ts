@@ -4,7 +4,7 @@
  * messages.
  */
 import { formatAddress } from "../net/address.ts";
-import type { Peer } from "../intake/admission/networks.ts";
+import type { Peer } from "../net/networks.ts";
 import { Pacer } from "../intake/admission/pacer.ts";
 import { BatchCodecError } from "../batches/codec.ts";
 import { messageOf } from "../base/errors.ts";

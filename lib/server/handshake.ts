@@ -2,7 +2,7 @@
  * The server's side of the handshake: TLS or not, the versions of both ends, and whether the client is accepted. A
  * client of ours greets like any other, then introduces itself in a second message (see docs/protocol.md).
  */
-import type { Peer } from "../intake/admission/networks.ts";
+import type { Peer } from "../net/networks.ts";
 import type { ClientRecord } from "../points/origins.ts";
 import type { Grant } from "../intake/admission/tokens.ts";
 import { messageOf } from "../base/errors.ts";

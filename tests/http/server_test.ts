@@ -1,18 +1,21 @@
 import assert from "node:assert/strict";
 import {
+  type BodyWriter,
   endOfHead,
   HttpError,
   type HttpRequest,
+  type HttpResponse,
   parseRequestHead,
   textResponse,
 } from "../../lib/http/head.ts";
 import { type HttpHandler, type HttpLimits, HttpServer } from "../../lib/http/server.ts";
 import { cases, Chance } from "../kit/bytes.ts";
 import { LogLines } from "../kit/log_lines.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import { pause, until } from "../kit/waiting.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
-const echo: HttpHandler = ({ method, path }) => textResponse(200, `${method} ${path}`);
+const echo = ({ method, path }: HttpRequest) => textResponse(200, `${method} ${path}`);
 
 function serve(
   handler: HttpHandler = echo,
@@ -216,4 +219,81 @@ Deno.test("at the end, a started answer is completed, and idle connections are c
   await disposed;
   await peer.ended;
   assert.match(peer.text, /\r\nconnection: close\r\n.*GET \/last\n$/s);
+});
+
+/** A server whose answers are bodies without an end. */
+function serveStream(
+  stream: NonNullable<HttpResponse["stream"]>,
+  limits: Partial<HttpLimits> = {},
+): HttpServer {
+  return serve(() => ({ status: 200, headers: {}, body: new Uint8Array(), stream }), limits);
+}
+
+Deno.test("a body that is made while it is sent comes in chunks, and to an old peer until the end", async () => {
+  await using server = serveStream(async (writer) => {
+    await writer.write("a first part, ");
+    await writer.write("");
+    await writer.write(encode("and another one"));
+  });
+  using young = await RawPeer.connect(server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  using old = await RawPeer.connect(server, "GET / HTTP/1.0\r\n\r\n");
+  await Promise.all([until(() => young.text.endsWith("0\r\n\r\n")), until(() => old.text.endsWith("one"))]);
+  assert.match(young.text, /transfer-encoding: chunked/);
+  assert.ok(
+    young.text.endsWith("\r\n\r\ne\r\na first part, \r\nf\r\nand another one\r\n0\r\n\r\n"),
+    young.text,
+  );
+  assert.doesNotMatch(old.text, /chunked|content-length/);
+  assert.ok(old.text.endsWith("\r\n\r\na first part, and another one"), old.text);
+});
+
+Deno.test("whoever makes a body is told when the peer leaves, does not read, or the server stops", async () => {
+  const ends: string[] = [];
+  const endless = (name: string) => async (writer: BodyWriter) => {
+    try {
+      while (!writer.signal.aborted) {
+        await writer.write(new Uint8Array(64 * 1024));
+        await pause(1);
+      }
+      ends.push(`${name} aborted`);
+    } catch {
+      ends.push(`${name} failed`);
+    }
+  };
+  {
+    await using leaving = serveStream(endless("leaving"));
+    const peer = await RawPeer.connect(leaving, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await until(() => peer.text.length > 1000);
+    peer[Symbol.dispose]();
+    await until(() => ends.length === 1);
+  }
+  {
+    await using slow = serveStream(endless("slow"), { answerMs: 50 });
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port: slow.address.port });
+    await conn.write(encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    await until(() => ends.length === 2);
+  }
+  {
+    await using stopping = serveStream(endless("stopping"));
+    using peer = await RawPeer.connect(stopping, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await until(() => peer.text.length > 1000);
+    await stopping[Symbol.asyncDispose]();
+    await until(() => ends.length === 3);
+  }
+  assert.match(ends.join(), /leaving \w+,slow failed,stopping \w+/);
+});
+
+Deno.test("a handler gets the query and the address of the peer, and a Unix socket is served the same way", async () => {
+  await using directory = new TempDir();
+  const path = `${directory.path}/socket`;
+  const handler: HttpHandler = ({ path, query }, { hostname }) =>
+    textResponse(200, `${path} ${query} ${hostname}`);
+  await using tcp = serve(handler);
+  await using _unix = new HttpServer(Deno.listen({ transport: "unix", path }), handler, new LogLines().log);
+  const text = await (await fetch(`http://127.0.0.1:${tcp.address.port}/a?b=c%20d&e`)).text();
+  assert.equal(text, "/a b=c%20d&e 127.0.0.1\n");
+  using conn = await Deno.connect({ transport: "unix", path });
+  await conn.write(encode("GET /a?b HTTP/1.0\r\n\r\n"));
+  const answer = await new Response(conn.readable).text();
+  assert.ok(answer.endsWith("\r\n\r\n/a b \n"), answer);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Admission, OPEN } from "../../lib/intake/admission/admission.ts";
-import { networkProblem, Networks } from "../../lib/intake/admission/networks.ts";
+import { networkProblem, Networks } from "../../lib/net/networks.ts";
 import { Pacer } from "../../lib/intake/admission/pacer.ts";
 import { makeToken, parseTokens, Tokens } from "../../lib/intake/admission/tokens.ts";
 import { relayServer } from "../../lib/inputs/relay_server.ts";

@@ -1,6 +1,6 @@
 /** Which clients are accepted: by address, by number of connections, by token. */
 import type { LogFields, Logger } from "../../base/log.ts";
-import { Networks, type Peer } from "./networks.ts";
+import { Networks, type Peer } from "../../net/networks.ts";
 import type { Grant, Tokens } from "./tokens.ts";
 
 export interface AdmissionOptions {

@@ -12,7 +12,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import { addressText, type PrometheusConfig } from "./config.ts";
 import { renderPage } from "./exposition.ts";
-import { acceptsGzip, chooseFormat, CONTENT_TYPE } from "./negotiation.ts";
+import { acceptsGzip, chooseFormat, CONTENT_TYPE } from "../../http/negotiation.ts";
 import { ExposedStore, type StoreStats } from "./exposed_store.ts";
 
 /** All names and labels together, in UTF-16 units: a bound on what hostile attributes can take. */

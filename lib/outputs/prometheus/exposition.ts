@@ -3,7 +3,7 @@
  * (https://prometheus.io/docs/specs/om/open_metrics_spec/).
  */
 import { enlarged } from "../../base/bytes.ts";
-import type { PageFormat } from "./negotiation.ts";
+import type { PageFormat } from "../../http/negotiation.ts";
 import type { ExposedFamily, ExposedSeries } from "./exposed_store.ts";
 
 /** UTF-16 units that are encoded at once. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type Metric, type Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { formatNumber } from "../../../lib/outputs/prometheus/exposition.ts";
 import { exposedName, labelsOf, sanitizeName, unitWords } from "../../../lib/outputs/prometheus/naming.ts";
-import { acceptsGzip, chooseFormat, CONTENT_TYPE } from "../../../lib/outputs/prometheus/negotiation.ts";
+import { acceptsGzip, chooseFormat, CONTENT_TYPE } from "../../../lib/http/negotiation.ts";
 import type { PrometheusConfig } from "../../../lib/outputs/prometheus/config.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";

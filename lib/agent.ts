@@ -1,5 +1,6 @@
 /** The agent: opens the plugins, connects them to one pipe, runs it until a signal, and stops it in order. */
 import { SystemClock } from "./base/clock.ts";
+import { Shared } from "./base/shared.ts";
 import { Complaint } from "./base/complaint.ts";
 import { onAbort, untilAborted, within } from "./base/waiting.ts";
 import { DeadLetterBox, deadLetterDirectory, DEFAULT_MAX_BYTES } from "./dead_letters.ts";
@@ -81,6 +82,7 @@ class Agent {
   readonly #options: AgentOptions;
   readonly #registry = new MetricRegistry();
   readonly #clock = new SystemClock();
+  readonly #shared = new Shared();
   readonly #inputs: { name: string; input: Input }[] = [];
   readonly #outputs: { name: string; output: Output }[] = [];
   readonly #transforms: NamedTransform[] = [];
@@ -209,6 +211,7 @@ class Agent {
       clients: this.#journal.clients,
       acknowledges: acknowledgesOf(this.#settings.plugins),
       identity: this.#journal,
+      shared: this.#shared,
       stateDirectory: directory,
       deadLetters,
     };
@@ -244,6 +247,7 @@ class Agent {
         const input = stack.use(await (plugin as InputPlugin<unknown>).open(config, context));
         this.#parts.set(name, input);
         this.#inputs.push({ name, input });
+        if (input.transform) this.#transforms.push({ name, transform: input.transform });
       } else if (kind === "output") {
         const output = stack.use(await (plugin as OutputPlugin<unknown>).open(config, context));
         this.#parts.set(name, output);

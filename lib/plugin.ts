@@ -8,6 +8,7 @@ import type { Clock } from "./base/clock.ts";
 import type { Address } from "./net/address.ts";
 import type { BatchReader, Journal } from "./journal.ts";
 import type { Logger } from "./base/log.ts";
+import type { Shared } from "./base/shared.ts";
 import type { Batch, Series } from "./points/measurement.ts";
 import type { MetricRegistry } from "./points/registry.ts";
 import type { Key } from "./schema.ts";
@@ -66,6 +67,8 @@ export interface PluginContext {
   readonly stateDirectory: string | null;
   /** Where an output puts the points that its target permanently refuses. */
   readonly deadLetters: DeadLetters;
+  /** What the plugins of this process share. */
+  readonly shared: Shared;
 }
 
 /** Takes the batches of inputs. */
@@ -119,6 +122,8 @@ export interface Input extends Part, AsyncDisposable {
   handOver?(): void;
   /** What it has found so far, where it measures its machine. */
   readonly findings?: readonly Finding[];
+  /** What it does with the points of all inputs, at the place of its section among the transforms. */
+  readonly transform?: Transform;
   /** Clients that are connected now, if it {@linkcode InputPlugin.receives}. */
   readonly connectedClients?: number;
   /** Whether a client of this name is connected now, if it {@linkcode InputPlugin.receives}. */

@@ -1,6 +1,7 @@
 /** Replays dead letters through their output, which is opened only for them. */
 import { onAbort } from "../base/waiting.ts";
 import { SystemClock } from "../base/clock.ts";
+import { Shared } from "../base/shared.ts";
 import { decodeLetter } from "./codec.ts";
 import { type DeadLetterFiles, type LetterFile, lettersIn } from "./files.ts";
 import { DeadLetterBox } from "./box.ts";
@@ -79,6 +80,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
     clients: journal.clients,
     acknowledges: "durable",
     identity: journal,
+    shared: new Shared(),
     stateDirectory,
     deadLetters,
   });

@@ -8,12 +8,7 @@ export const cgroups = definePolledInput({
   config,
   absentHint: "control groups are not mounted: see man 7 cgroups",
   async load(_, measuring) {
-    const { CgroupsSource } = await import("./cgroups/source.ts");
-    return {
-      wanted: ({ poll_interval, disable_sources }) =>
-        disable_sources
-          ? []
-          : [{ name: "cgroups", intervalMs: poll_interval, open: () => new CgroupsSource(measuring) }],
-    };
+    const { CgroupsSources } = await import("./cgroups/input.ts");
+    return new CgroupsSources(measuring);
   },
 });

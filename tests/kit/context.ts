@@ -1,6 +1,7 @@
 /** What plugins are given, for tests that open one by itself. */
 import { ClientTable } from "../../lib/points/origins.ts";
 import { SystemClock } from "../../lib/base/clock.ts";
+import { Shared } from "../../lib/base/shared.ts";
 import { DeadLetterBox, deadLetterDirectory, DEFAULT_MAX_BYTES } from "../../lib/dead_letters.ts";
 import { newJournalId } from "../../lib/journal.ts";
 import { createLogger } from "../../lib/base/log.ts";
@@ -23,6 +24,7 @@ export function contextWith<T extends Partial<PluginContext>>(given: T): PluginC
     acknowledges: "durable",
     identity: { id: newJournalId(), renewId: () => Promise.resolve() },
     stateDirectory: null,
+    shared: new Shared(),
     deadLetters: new DeadLetterBox({
       directory: directory && deadLetterDirectory(directory, "test"),
       maxBytes: DEFAULT_MAX_BYTES,

@@ -1,5 +1,6 @@
 /** What sources of polled inputs measure with, and what came of it, for tests. */
 import { type Clock, SystemClock } from "../../lib/base/clock.ts";
+import { Shared } from "../../lib/base/shared.ts";
 import { createLogger, type Logger } from "../../lib/base/log.ts";
 import { ProcFiles, type ProcRoots } from "../../lib/inputs/polling/files.ts";
 import { Findings } from "../../lib/inputs/polling/findings.ts";
@@ -28,6 +29,7 @@ export function measuringOf(
     log,
     clock,
     findings: new Findings(log),
+    shared: new Shared(),
   };
 }
 

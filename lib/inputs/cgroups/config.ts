@@ -1,10 +1,15 @@
 /** The keys of `[plugins.cgroups]`: names and defaults are those of Alumet. */
-import { flag, live, table } from "../../schema.ts";
-import { pollInterval } from "../polling/keys.ts";
+import { flag, type Infer, live, table } from "../../schema.ts";
+import { groupKeys } from "./keys.ts";
 
 export const config = table({
-  poll_interval: pollInterval("5s"),
-  disable_sources: live(flag({ doc: "Measure nothing.", default: false })),
+  ...groupKeys,
+  describe_groups: live(flag({
+    doc: "Add what the path of a group says: container_id and container_runtime, or else systemd_unit.",
+    default: true,
+  })),
 }, {
   doc: "Every control group, the root included. A group contains the groups below it: do not add levels.",
 });
+
+export type CgroupsConfig = Infer<typeof config>;

@@ -1,7 +1,8 @@
 /** One group: its files, its series, and what it had used at the last measurement. */
 import { GONE, ProcFile, type ProcFiles } from "../polling/files.ts";
 import {
-  attributes,
+  type Attribute,
+  attributes as attributesOf,
   BYTE,
   f64Metric,
   type Metric,
@@ -16,6 +17,7 @@ import {
 } from "../polling/points.ts";
 import { bytesOf, difference, eachLabelled, product, type U64 } from "../polling/scan.ts";
 import type { MetricRegistry } from "../../points/registry.ts";
+import type { Group } from "./groups.ts";
 import type { Hierarchy } from "./hierarchies.ts";
 
 /** Entries of memory.stat in the order of the points, and whether they count. */
@@ -65,7 +67,7 @@ export function registerCgroupMetrics(registry: MetricRegistry): CgroupMetrics {
   };
 }
 
-const KINDS = attributes("kind", ["total", "system", "user"]);
+const KINDS = attributesOf("kind", ["total", "system", "user"]);
 const CPU_STAT = ["usage_usec ", "system_usec ", "user_usec "].map(bytesOf);
 const MEMORY_ENTRIES = MEMORY_STAT.map(([entry]) => bytesOf(`${entry} `));
 const PRESSURE_LINES = ["some ", "full "].map(bytesOf);
@@ -120,24 +122,28 @@ export class Cgroup {
   >;
   readonly #series = new Map<Metric, Series[]>();
   readonly #consumer: { readonly consumerKind: string; readonly consumerId: string };
+  #attributes: readonly Attribute[];
   readonly #cpuBefore: Counters;
   readonly #statBefore: Counters;
   readonly #pressureBefore: Counters;
   #measuredMs = -Infinity;
   readonly #bornAfterMs: number | undefined;
 
-  /** @param bornAfterMs Since when it may exist, where this process has seen it appear: all that it has used is new. */
+  /**
+   * @param attributes Those of all of its points.
+   * @param bornAfterMs Since when it may exist, where this process has seen it appear: all that it has used is new.
+   */
   constructor(
     context: GroupContext,
-    hierarchy: Hierarchy,
-    readonly path: string,
-    readonly folder: string,
+    { hierarchy, path, folder }: Group,
+    attributes: readonly Attribute[],
     bornAfterMs: number | undefined,
   ) {
     const { files } = context;
     this.#context = context;
     this.#hierarchy = hierarchy;
     this.#consumer = { consumerKind: "cgroup", consumerId: path };
+    this.#attributes = attributes;
     const file = (name: string) => new OptionalFile(files, `${folder}/${name}`);
     const isV2 = hierarchy.version === 2;
     this.#cpuFile = new ProcFile(files, `${folder}/${isV2 ? "cpu.stat" : "cpuacct.usage"}`);
@@ -166,11 +172,25 @@ export class Cgroup {
     return isThere;
   }
 
+  /** From now on its points have these attributes. */
+  describe(attributes: readonly Attribute[]): void {
+    const isSame = attributes.length === this.#attributes.length &&
+      attributes.every(([name, value], i) =>
+        name === this.#attributes[i][0] && value === this.#attributes[i][1]
+      );
+    if (isSame) return;
+    this.#attributes = attributes;
+    this.#series.clear();
+  }
+
   #of(metric: Metric, index = 0): Series {
     let list = this.#series.get(metric);
     if (!list) this.#series.set(metric, list = []);
     const kinds = metric === this.#context.metrics.cpuTime || metric === this.#context.metrics.cpuPercent;
-    return list[index] ??= seriesOf(metric, { ...this.#consumer, attributes: kinds ? KINDS[index] : [] });
+    return list[index] ??= seriesOf(metric, {
+      ...this.#consumer,
+      attributes: kinds ? [...this.#attributes, ...KINDS[index]] : this.#attributes,
+    });
   }
 
   /** Version 2, in microseconds. */

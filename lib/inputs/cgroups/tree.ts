@@ -50,6 +50,11 @@ export class CgroupTree<G> {
     this.#watch = options.watch === undefined ? DirectoryWatch.open() : options.watch;
   }
 
+  /** The folder of the root. */
+  get root(): string {
+    return this.#options.root;
+  }
+
   get groups(): Iterable<G> {
     return Array.from(this.#nodes.values(), ({ group }) => group);
   }

@@ -49,5 +49,6 @@ export class Devices<D extends { close(): void }> implements Iterable<D> {
   close(): void {
     for (const device of this.#open.values()) device.close();
     this.#open.clear();
+    this.#foundMs = -Infinity;
   }
 }

@@ -3,7 +3,7 @@ import { type Clock, SystemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { untilAborted } from "../../base/waiting.ts";
-import type { BatchSink, Finding, Input, PluginContext } from "../../plugin.ts";
+import type { BatchSink, Finding, Input, PluginContext, Transform } from "../../plugin.ts";
 import { ProcFiles, type ProcRoots } from "./files.ts";
 import { Findings } from "./findings.ts";
 import { pollLoop, type PollStats } from "./loop.ts";
@@ -31,7 +31,7 @@ interface Group {
 export async function openPolledInput<C>(
   { load }: PolledInputDeclaration<C>,
   config: C,
-  { clock, log, registry }: PluginContext,
+  { clock, log, registry, shared }: PluginContext,
   roots?: ProcRoots,
 ): Promise<PolledInput<C>> {
   const files = new ProcFiles(roots, clock);
@@ -40,7 +40,7 @@ export async function openPolledInput<C>(
       kept: files.kept,
     });
   };
-  const measuring = { files, registry, log, clock, findings: new Findings(log) };
+  const measuring = { files, registry, log, clock, findings: new Findings(log), shared };
   return new PolledInput(await load(config, measuring), config, measuring);
 }
 
@@ -115,6 +115,10 @@ export class PolledInput<C> implements Input {
       else groups.push({ sources: [source], intervalMs, flushIntervalMs });
     }
     return groups;
+  }
+
+  get transform(): Transform | undefined {
+    return this.#sources.transform;
   }
 
   get findings(): readonly Finding[] {

@@ -1,8 +1,9 @@
 /** What a polled input consists of: its sources, each polled at its own pace. */
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Shared } from "../../base/shared.ts";
 import type { MetricRegistry } from "../../points/registry.ts";
-import type { Capability } from "../../plugin.ts";
+import type { Capability, Transform } from "../../plugin.ts";
 import type { Key } from "../../schema.ts";
 import type { ProcFiles } from "./files.ts";
 import type { Findings } from "./findings.ts";
@@ -44,6 +45,8 @@ export interface Sources<C> {
   readonly stats?: Readonly<Record<string, number>>;
   /** Those of them that can fall. */
   readonly gauges?: readonly string[];
+  /** What it does with the points of all inputs. */
+  readonly transform?: Transform;
   /** Called once the sources are closed. */
   close?(): void;
 }
@@ -70,6 +73,8 @@ export interface Measuring {
   readonly log: Logger;
   readonly clock: Clock;
   readonly findings: Findings;
+  /** What the inputs of this process share. */
+  readonly shared: Shared;
 }
 
 /** What an input that polls is declared by. */

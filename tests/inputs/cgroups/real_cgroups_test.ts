@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CgroupsSource } from "../../../lib/inputs/cgroups/source.ts";
+import { CgroupsSources } from "../../../lib/inputs/cgroups/input.ts";
 import { hierarchiesOf } from "../../../lib/inputs/cgroups/hierarchies.ts";
 import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
 import { closing, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
@@ -7,6 +7,12 @@ import { linux, type Need, needs } from "../../kit/needs.ts";
 
 const NAME = `alumet-relay-test-${Deno.pid}`;
 const hierarchy = hierarchiesOf(new ProcFiles()).find(({ hasCpu }) => hasCpu);
+
+/** The source of the input `cgroups`, on this machine. */
+function openSource() {
+  const config = { poll_interval: 1000, disable_sources: false, describe_groups: true };
+  return closing(new CgroupsSources(measuringOf({})).wanted(config)[0].open());
+}
 
 /** The kernel lets this process make groups. */
 const groups: Need = () => {
@@ -24,7 +30,7 @@ Deno.test({
   ...needs(linux, groups),
   async fn() {
     const folder = `${hierarchy!.root}/${NAME}`;
-    using source = closing(new CgroupsSource(measuringOf({})));
+    using source = closing(openSource());
     pollOnce(source);
     Deno.mkdirSync(folder);
     let child: Deno.ChildProcess | undefined;

@@ -1,0 +1,17 @@
+/** Keys of all inputs that measure control groups. */
+import { flag, live } from "../../schema.ts";
+import { pollInterval } from "../polling/keys.ts";
+
+export const groupKeys = {
+  poll_interval: pollInterval("5s"),
+  disable_sources: live(flag({ doc: "Measure nothing.", default: false })),
+};
+
+/** For inputs that know more of groups than their paths. */
+export const annotateKey = {
+  annotate_foreign_measurements: flag({
+    doc: "Add the attributes also to the points of other inputs of this process, where their consumer is a control " +
+      "group, or a process in one.",
+    default: false,
+  }),
+};

@@ -4,9 +4,11 @@ import { cgroups } from "./inputs/cgroups.ts";
 import { graceHopper } from "./inputs/grace_hopper.ts";
 import { hwmon } from "./inputs/hwmon.ts";
 import { jetson } from "./inputs/jetson.ts";
+import { oar } from "./inputs/oar.ts";
 import { powerSupply } from "./inputs/power_supply.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { rapl } from "./inputs/rapl.ts";
+import { slurm } from "./inputs/slurm.ts";
 import { energyEstimationTdp } from "./transforms/energy_estimation_tdp.ts";
 import { energyToCarbon } from "./transforms/energy_to_carbon.ts";
 import { filter } from "./transforms/filter.ts";
@@ -31,6 +33,8 @@ export const plugins: readonly Plugin[] = [
   amdGpu,
   powerSupply,
   cgroups,
+  slurm,
+  oar,
   relabel,
   convert,
   energyEstimationTdp,

@@ -122,11 +122,11 @@ export class Batch {
     return this.exact?.get(row) ?? BigInt(this.values[row]);
   }
 
-  /** Appends row `row` of another batch of the same store. */
-  pushFrom(other: Batch, row: number): void {
+  /** Appends row `row` of another batch of the same store, as a point of its series or of another one. */
+  pushFrom(other: Batch, row: number, series: number = other.series[row]): void {
     const exact = other.exact?.get(row);
-    if (exact !== undefined) this.#pushExact(other.series[row], other.seconds[row], other.nanos[row], exact);
-    else this.pushNumber(other.series[row], other.seconds[row], other.nanos[row], other.values[row]);
+    if (exact !== undefined) this.#pushExact(series, other.seconds[row], other.nanos[row], exact);
+    else this.pushNumber(series, other.seconds[row], other.nanos[row], other.values[row]);
   }
 
   /**

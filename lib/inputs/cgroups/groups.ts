@@ -102,8 +102,12 @@ export class ControlGroups {
     };
   }
 
-  isClaimed(path: string): boolean {
-    for (const claim of this.#claims) if (claim(path)) return true;
+  /** Whether another input measures the group. Of two that claim one, the first does. */
+  isClaimed(path: string, own: Claim | undefined): boolean {
+    for (const claim of this.#claims) {
+      if (claim === own) return false;
+      if (claim(path)) return true;
+    }
     return false;
   }
 }

@@ -2,7 +2,6 @@
 import type { Measuring, Sources, WantedSource } from "../polling/source.ts";
 import type { CgroupsConfig } from "./config.ts";
 import { EveryGroup } from "./every_group.ts";
-import { ControlGroups } from "./groups.ts";
 import { GroupsSource } from "./source.ts";
 
 export class CgroupsSources implements Sources<CgroupsConfig> {
@@ -13,10 +12,13 @@ export class CgroupsSources implements Sources<CgroupsConfig> {
   }
 
   wanted({ poll_interval, disable_sources, describe_groups }: CgroupsConfig): WantedSource[] {
-    if (disable_sources) return [];
-    const measuring = this.#measuring;
     const open = () =>
-      new GroupsSource("cgroups", measuring, new EveryGroup(ControlGroups.of(measuring), describe_groups));
-    return [{ name: "cgroups", intervalMs: poll_interval, madeWith: describe_groups, open }];
+      new GroupsSource("cgroups", this.#measuring, new EveryGroup(describe_groups), !disable_sources);
+    return [{
+      name: "cgroups",
+      intervalMs: poll_interval,
+      madeWith: [disable_sources, describe_groups],
+      open,
+    }];
   }
 }

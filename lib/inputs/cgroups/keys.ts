@@ -4,13 +4,16 @@ import { pollInterval } from "../polling/keys.ts";
 
 export const groupKeys = {
   poll_interval: pollInterval("5s"),
-  disable_sources: live(flag({ doc: "Measure nothing.", default: false })),
+  disable_sources: live(
+    flag({ doc: "Find groups for perf and for annotations, and measure none.", default: false }),
+  ),
 };
 
 /** For inputs that know more of groups than their paths. */
 export const annotateKey = {
   annotate_foreign_measurements: flag({
-    doc: "Add the attributes also to the points of other inputs of this process, where their consumer is a control " +
+    doc:
+      "Add the attributes also to the points of other inputs of this process, where their consumer is a control " +
       "group, or a process in one.",
     default: false,
   }),

@@ -3,12 +3,14 @@ import { onlineCpus } from "../polling/cpus.ts";
 import type { Attribute, Points } from "../polling/points.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
 import { Cgroup, type GroupContext, registerCgroupMetrics } from "./group.ts";
-import { ControlGroups, type Group } from "./groups.ts";
+import { type Claim, ControlGroups, type Group } from "./groups.ts";
 
 /** Which groups an input measures. */
 export interface GroupDescriber {
   /** The attributes of the points of a group; `undefined`: it is not measured. */
   describe(path: string): readonly Attribute[] | undefined;
+  /** Whether the input claims the group, so that no other one measures it. @default it claims none */
+  readonly takes?: Claim;
   /** Changes when a group that was described may be described otherwise. @default it never does */
   readonly revision?: number;
   /** Called before the groups of a poll are measured. */
@@ -22,7 +24,7 @@ interface Known {
   readonly bornAfterMs: number | undefined;
   /** `null`: it is not measured. */
   measured: Cgroup | null;
-  /** That of the describer, when it described the group. */
+  /** Changes of descriptions and claims until it was described. */
   revision: number;
 }
 
@@ -30,21 +32,26 @@ export class GroupsSource implements PolledSource {
   readonly #measuring: Measuring;
   readonly #describer: GroupDescriber;
   readonly #groups: ControlGroups;
-  readonly #context: GroupContext;
+  /** `null`: nothing is measured, but groups are found for others. */
+  readonly #context: GroupContext | null;
   readonly #known = new Map<Group, Known>();
+  readonly #claim: Disposable | undefined;
   readonly #listening: Disposable;
 
-  /** Registers the metrics. */
-  constructor(readonly name: string, measuring: Measuring, describer: GroupDescriber) {
+  /** @param measures Whether it measures; otherwise groups are only found, and what is known of them is told. */
+  constructor(readonly name: string, measuring: Measuring, describer: GroupDescriber, measures = true) {
     const { files, registry } = measuring;
     this.#measuring = measuring;
     this.#describer = describer;
     this.#groups = ControlGroups.of(measuring);
-    this.#context = {
-      files,
-      metrics: registerCgroupMetrics(registry),
-      cpus: onlineCpus(files) ?? navigator.hardwareConcurrency,
-    };
+    this.#context = measures
+      ? {
+        files,
+        metrics: registerCgroupMetrics(registry),
+        cpus: onlineCpus(files) ?? navigator.hardwareConcurrency,
+      }
+      : null;
+    this.#claim = measures && describer.takes ? this.#groups.claim(describer.takes) : undefined;
     this.#listening = this.#groups.listen({
       opened: (group, bornAfterMs) => this.#opened(group, bornAfterMs),
       closed: (group) => {
@@ -61,16 +68,17 @@ export class GroupsSource implements PolledSource {
   }
 
   #describe(group: Group, known: Known, bornAfterMs: number | undefined): void {
-    const { revision = 0 } = this.#describer;
+    const revision = (this.#describer.revision ?? 0) + this.#groups.revision;
     if (known.revision === revision) return;
     known.revision = revision;
-    const attributes = this.#describer.describe(group.path);
+    const isTaken = this.#groups.isClaimed(group.path, this.#describer.takes);
+    const attributes = isTaken ? undefined : this.#describer.describe(group.path);
     if (!attributes) {
       known.measured?.close();
       known.measured = null;
     } else if (known.measured) {
       known.measured.describe(attributes);
-    } else {
+    } else if (this.#context) {
       known.measured = new Cgroup(this.#context, group, attributes, bornAfterMs);
       this.#measuring.findings.measured(this.#describer.what(group), group.hierarchy.root);
     }
@@ -82,7 +90,8 @@ export class GroupsSource implements PolledSource {
 
   poll(points: Points): void {
     const { clock, files } = this.#measuring;
-    if (this.#groups.refresh()) this.#context.cpus = onlineCpus(files) ?? this.#context.cpus;
+    const context = this.#context;
+    if (this.#groups.refresh() && context) context.cpus = onlineCpus(files) ?? context.cpus;
     this.#describer.begin?.();
     const nowMs = clock.monotonicMs();
     const gone: Group[] = [];
@@ -97,5 +106,6 @@ export class GroupsSource implements PolledSource {
     for (const { measured } of this.#known.values()) measured?.close();
     this.#known.clear();
     this.#listening[Symbol.dispose]();
+    this.#claim?.[Symbol.dispose]();
   }
 }

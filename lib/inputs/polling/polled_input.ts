@@ -78,7 +78,7 @@ export class PolledInput<C> implements Input {
     this.#log = log;
     this.#points = new Points(clock, log);
     this.#openWanted(config, (error) => {
-      this.#close();
+      void this.#close();
       throw error;
     });
   }
@@ -195,13 +195,12 @@ export class PolledInput<C> implements Input {
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
-  #close(): void {
+  async #close(): Promise<void> {
     for (const { source } of this.#open.values()) source.close?.();
-    this.#sources.close?.();
+    await this.#sources.close?.();
   }
 
-  // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#close();
+    await this.#close();
   }
 }

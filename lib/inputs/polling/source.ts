@@ -47,8 +47,8 @@ export interface Sources<C> {
   readonly gauges?: readonly string[];
   /** What it does with the points of all inputs. */
   readonly transform?: Transform;
-  /** Called once the sources are closed. */
-  close?(): void;
+  /** Called once the sources are closed. It resolves when nothing runs any more. */
+  close?(): void | Promise<void>;
 }
 
 /** Keys of an input with one source. */

@@ -1,0 +1,15 @@
+/** CPU, memory and pressure of Slurm's jobs, by their control groups. */
+import { definePolledInput } from "./polling/declaration.ts";
+import { config } from "./slurm/config.ts";
+
+export const slurm = definePolledInput({
+  name: "slurm",
+  description: "CPU time, memory and pressure of Slurm's jobs",
+  config,
+  absentHint:
+    "no job of Slurm runs on this machine, or Slurm does not use control groups: proctrack/cgroup in slurm.conf",
+  async load(config, measuring) {
+    const { openSlurm } = await import("./slurm/input.ts");
+    return openSlurm(config, measuring);
+  },
+});

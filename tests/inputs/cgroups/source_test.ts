@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { CgroupsSources } from "../../../lib/inputs/cgroups/input.ts";
+import { slurm } from "../../../lib/inputs/slurm.ts";
+import { openSlurm } from "../../../lib/inputs/slurm/input.ts";
+import { closing, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
+import { Tree } from "../../kit/tree.ts";
+
+const JOB = "system.slice/slurmstepd.scope/job_42";
+
+Deno.test("a group is measured once: what knows most of it does, and while that is off, cgroups", () => {
+  using tree = new Tree(null);
+  tree.write("proc/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n");
+  for (const path of ["", `/${JOB}`, `/${JOB}/step_0`]) {
+    tree.write(`sys/fs/cgroup${path}/cpu.stat`, "usage_usec 0\n");
+    tree.write(`sys/fs/cgroup${path}/memory.current`, "1\n");
+  }
+  const measuring = measuringOf(tree);
+  const cgroupsConfig = { poll_interval: 1000, disable_sources: false, describe_groups: false };
+  using all = closing(new CgroupsSources(measuring).wanted(cgroupsConfig)[0].open());
+  const config = slurm.config.defaultValue() as Parameters<typeof openSlurm>[0];
+  const jobs = openSlurm(config, measuring);
+  const consumers = (source: Parameters<typeof pollOnce>[0]) =>
+    rows(pollOnce(source)).filter((row) => row.startsWith("memory_usage")).map((row) =>
+      row.match(/cgroup:(\S+)/)![1]
+    );
+  const everything = [
+    "/",
+    "/system.slice",
+    "/system.slice/slurmstepd.scope",
+    `/${JOB}`,
+    `/${JOB}/step_0`,
+  ].filter((path) => path === "/" || path.includes("job_42"));
+  assert.deepEqual(consumers(all), everything);
+  {
+    using measured = closing(jobs.wanted(config)[0].open());
+    assert.deepEqual(consumers(measured), [`/${JOB}`]);
+    assert.deepEqual(consumers(all), ["/", `/${JOB}/step_0`]);
+  }
+  {
+    using found = closing(jobs.wanted({ ...config, disable_sources: true })[0].open());
+    assert.deepEqual(consumers(found), []);
+    assert.deepEqual(consumers(all), everything);
+  }
+});
+
+Deno.test("10,000 jobs that come and go leave no file and no group behind", () => {
+  using tree = new Tree(null);
+  tree.write("proc/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n");
+  const measuring = measuringOf(tree);
+  const config = slurm.config.defaultValue() as Parameters<typeof openSlurm>[0];
+  using source = closing(openSlurm(config, measuring).wanted(config)[0].open());
+  const folder = `${tree.sys}/fs/cgroup/system.slice/slurmstepd.scope`;
+  Deno.mkdirSync(folder, { recursive: true });
+  pollOnce(source);
+  const before = measuring.files.kept;
+  for (let round = 0; round < 10; round++) {
+    const jobs = Array.from({ length: 1000 }, (_, i) => `${folder}/job_${1000 * round + i}`);
+    for (const job of jobs) {
+      Deno.mkdirSync(job);
+      Deno.writeTextFileSync(`${job}/cpu.stat`, "usage_usec 0\n");
+    }
+    assert.equal(pollOnce(source).length, 1000);
+    for (const job of jobs) Deno.removeSync(job, { recursive: true });
+    assert.equal(pollOnce(source).length, 0);
+    assert.equal(measuring.files.kept, before);
+  }
+});

@@ -1,0 +1,135 @@
+/** Where expressions are evaluated. A value is a number and what else the machine says of it: nothing is allocated. */
+
+type TypeName = "int" | "float" | "bool" | "string" | "tuple" | "empty" | "bigInt" | "none";
+
+/** The types of values; a set of types is their sum. */
+export const TYPE: Readonly<Record<TypeName, number>> = {
+  int: 1,
+  float: 2,
+  bool: 4,
+  string: 8,
+  tuple: 16,
+  empty: 32,
+  /** An int beyond 2^53: {@linkcode Machine.big} has it. */
+  bigInt: 64,
+  /** There is no value: {@linkcode Machine.problem} says why. */
+  none: 128,
+};
+
+export const NUMBER = TYPE.int | TYPE.float;
+
+/** A value that is kept, as in a tuple. */
+export interface Value {
+  readonly type: number;
+  readonly number: number;
+  readonly big: bigint;
+  readonly text: string;
+  readonly items: readonly Value[];
+}
+
+const MIN_INT = -(2n ** 63n);
+const MAX_INT = 2n ** 63n - 1n;
+
+/** Evaluates something: returns the number, and sets {@linkcode Machine.type}. */
+export type Code = (machine: Machine) => number;
+
+export class Machine {
+  /** The type of the value that was computed last. */
+  type = TYPE.empty;
+  big = 0n;
+  text = "";
+  items: readonly Value[] = [];
+  problem = "";
+  /** The variables, by their places: the values, and whether they are ints. */
+  readonly values: Float64Array<ArrayBuffer>;
+  readonly types: Uint8Array<ArrayBuffer>;
+
+  constructor(variables: number) {
+    this.values = new Float64Array(variables);
+    this.types = new Uint8Array(variables).fill(TYPE.float);
+  }
+
+  float(value: number): number {
+    this.type = TYPE.float;
+    return value;
+  }
+
+  bool(value: boolean): number {
+    this.type = TYPE.bool;
+    return value ? 1 : 0;
+  }
+
+  string(text: string): number {
+    this.type = TYPE.string;
+    this.text = text;
+    return 0;
+  }
+
+  /** An int that is known to be at most 2^53. */
+  int(value: number): number {
+    this.type = TYPE.int;
+    // Not -0.
+    return value + 0;
+  }
+
+  /** Any int; one that does not fit into 64 bits is a problem. */
+  bigInt(value: bigint): number {
+    if (value < MIN_INT || value > MAX_INT) return this.fail("the result is beyond 64 bits");
+    const number = Number(value);
+    if (Number.isSafeInteger(number)) return this.int(number);
+    this.type = TYPE.bigInt;
+    this.big = value;
+    return number;
+  }
+
+  fail(problem: string): number {
+    this.type = TYPE.none;
+    this.problem = problem;
+    return NaN;
+  }
+
+  /** Fails because a value has the wrong type, unless there is no value. */
+  refuse(type: number, wanted: string): number {
+    return type === TYPE.none ? NaN : this.fail(`${wanted} is wanted, not ${typeName(type)}`);
+  }
+
+  /** The value that was computed last. */
+  keep(number: number): Value {
+    const { type, big, text, items } = this;
+    return { type, number, big, text, items };
+  }
+
+  /** The inverse of {@linkcode keep}. */
+  restore({ type, number, big, text, items }: Value): number {
+    this.type = type;
+    this.big = big;
+    this.text = text;
+    this.items = items;
+    return number;
+  }
+}
+
+export function typeName(type: number): string {
+  switch (type) {
+    case TYPE.int:
+    case TYPE.bigInt:
+      return "int";
+    case TYPE.float:
+      return "float";
+    case TYPE.bool:
+      return "boolean";
+    case TYPE.string:
+      return "string";
+    default:
+      return type === TYPE.tuple ? "tuple" : "empty";
+  }
+}
+
+/** Whether two values are the same, of the same type: 1 is not 1.0. */
+export function isSame(a: Value, b: Value): boolean {
+  if (a.type !== b.type) return false;
+  if (a.type === TYPE.bigInt) return a.big === b.big;
+  if (a.type === TYPE.string) return a.text === b.text;
+  if (a.type !== TYPE.tuple) return a.type === TYPE.empty || a.number === b.number;
+  return a.items.length === b.items.length && a.items.every((item, i) => isSame(item, b.items[i]));
+}

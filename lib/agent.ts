@@ -281,7 +281,7 @@ class Agent {
   }
 
   /** The view that others have of it. */
-  #view(): RunningAgent {
+  #view({ watchers }: Pipeline): RunningAgent {
     const settings = () => this.#settings;
     return {
       figures: this.#figures,
@@ -290,6 +290,11 @@ class Agent {
       },
       reconfigure: (settings) => this.#reconfigure(settings),
       stalls: () => this.#stalls(),
+      stateDirectory: this.#stateDirectory,
+      watch(watcher) {
+        watchers.add(watcher);
+        return { [Symbol.dispose]: () => void watchers.delete(watcher) };
+      },
     };
   }
 
@@ -313,7 +318,7 @@ class Agent {
     const inputs = this.#inputs.map(({ name, input }) =>
       settle(name, input.run(pipeline, this.#stop.signal))
     );
-    this.#options.onRunning?.(this.#view());
+    this.#options.onRunning?.(this.#view(pipeline));
     this.#log.info("Running", {
       inputs: this.#inputs.map(({ name }) => name).join(","),
       outputs: this.#outputs.map(({ name }) => name).join(","),

@@ -80,8 +80,8 @@ const PROCESS: Surroundings = {
       .map((service) => ({ path: `/var/lib/${service}`, from: `the service ${service}` }))
       .filter(({ path }) => isThere(path)),
   plugins: async () => (await import("./plugins.ts")).plugins,
-  run: async (settings, log, reload) =>
-    await (await import("./service.ts")).runService(settings, log, reload, {
+  run: async (settings, log, reload, facts) =>
+    await (await import("./service.ts")).runService(settings, log, reload, facts, {
       env: (name) => Deno.env.get(name),
       exit,
     }),

@@ -111,6 +111,14 @@ export interface Finding {
   readonly allow?: string;
 }
 
+/** What is known of a client that is connected. */
+export interface ClientConnectionInfo {
+  /** Host and port. */
+  readonly address: string;
+  /** Its version of this program, or of Alumet. */
+  readonly version: string;
+}
+
 /** Produces points; {@linkcode InputPlugin.open} opens it. */
 export interface Input extends Part, AsyncDisposable {
   /**
@@ -126,8 +134,8 @@ export interface Input extends Part, AsyncDisposable {
   readonly transform?: Transform;
   /** Clients that are connected now, if it {@linkcode InputPlugin.receives}. */
   readonly connectedClients?: number;
-  /** Whether a client of this name is connected now, if it {@linkcode InputPlugin.receives}. */
-  isConnected?(client: string): boolean;
+  /** The connection of the client of this name, if it {@linkcode InputPlugin.receives} and that one is connected now. */
+  connectionOf?(client: string): ClientConnectionInfo | undefined;
 }
 
 /** Changes batches on their way from the inputs to the outputs. */

@@ -10,7 +10,7 @@ import { formatAddress, parseAddress } from "./net/address.ts";
 import { usableMemoryBytes } from "./base/memory.ts";
 import { type Descriptors, descriptors } from "./net/descriptors.ts";
 import { accepted, listenOrAdopt } from "./net/listen.ts";
-import type { BatchSink, Input, PluginContext } from "./plugin.ts";
+import type { BatchSink, ClientConnectionInfo, Input, PluginContext } from "./plugin.ts";
 import type { Safety } from "./server/acknowledged.ts";
 import { Admission, type AdmissionOptions, OPEN } from "./intake/admission/admission.ts";
 import type { Tokens } from "./intake/admission/tokens.ts";
@@ -158,8 +158,8 @@ export class RelayServer implements Input {
 
   readonly gauges = ["clients"];
 
-  isConnected(client: string): boolean {
-    return this.#shared.names.has(client);
+  connectionOf(client: string): ClientConnectionInfo | undefined {
+    return this.#shared.names.get(client)?.values().next().value;
   }
 
   get connectedClients(): number {

@@ -3,6 +3,7 @@ import { type AgentOptions, runAgent } from "./agent.ts";
 import type { AgentSettings, RunningAgent } from "./agent/settings.ts";
 import { ExitError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
+import { type Facts, Seeing } from "./seeing.ts";
 import type { ServiceManager } from "./systemd/manager.ts";
 
 /** How a service reads its configuration again. */
@@ -29,13 +30,24 @@ export async function runService(
   settings: AgentSettings,
   log: Logger,
   reload: Reload,
+  facts: Facts,
   { env, exit }: ServiceProcess,
 ): Promise<number> {
-  using stack = new DisposableStack();
+  await using stack = new AsyncDisposableStack();
   const manager = env("NOTIFY_SOCKET")
     ? (await import("./systemd/manager.ts")).ServiceManager.open(env, log)
     : null;
   if (manager) stack.use(manager);
+
+  let seeing: Seeing;
+  try {
+    const receives = settings.plugins.some(({ plugin }) => plugin.kind === "input" && plugin.receives);
+    seeing = stack.use(await Seeing.open(settings.general.http, receives, facts, log.for("http")));
+  } catch (error) {
+    if (!(error instanceof ExitError)) throw error;
+    log.error(error.message);
+    return error.exitCode;
+  }
 
   let agent: RunningAgent | null = null;
   let stopped = false;
@@ -76,11 +88,13 @@ export async function runService(
     onRunning: (running) => {
       agent = running;
       manager?.running(running);
+      seeing.running(running);
       reread();
     },
     onStopping: () => {
       stopped = true;
       manager?.stopping();
+      seeing.stopping();
     },
   });
 }

@@ -3,7 +3,7 @@
  * line, metrics and pages read them here.
  */
 import type { BatchReader, Journal } from "../journal.ts";
-import type { DeadLetters, Input, Output } from "../plugin.ts";
+import type { ClientConnectionInfo, DeadLetters, Input, Output } from "../plugin.ts";
 import type { NamedTransform } from "../transforms/pipeline.ts";
 import { EventLoopDelay } from "./event_loop_delay.ts";
 import { LagMeter } from "./lag_meter.ts";
@@ -136,9 +136,12 @@ export class Figures implements Disposable {
     return counts.length > 0 ? counts.reduce((sum, n) => sum + n) : undefined;
   }
 
-  /** Whether a client of this name is connected now. */
-  isConnected(client: string): boolean {
-    return this.#sources.inputs.some(({ input }) => input.isConnected?.(client) === true);
+  /** The connection of the client of this name, while it has one. */
+  connectionOf(client: string): ClientConnectionInfo | undefined {
+    for (const { input } of this.#sources.inputs) {
+      const connection = input.connectionOf?.(client);
+      if (connection) return connection;
+    }
   }
 
   /** Servers that outputs are connected to now. */

@@ -9,6 +9,7 @@ import { JOURNAL_FOLDER, roleOf, type StateBase } from "./state_directory.ts";
 interface Configured {
   readonly general: {
     readonly journal: JournalConfig;
+    readonly http?: { readonly enable?: boolean | undefined };
     readonly series: { readonly memory?: number | undefined };
   };
   readonly plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[];
@@ -27,6 +28,7 @@ export function resolver({ general, plugins }: Configured, base: StateBase | nul
     set(["journal", "path"], `${stateDirectory}/${JOURNAL_FOLDER}`);
   }
   if (on_full === undefined) set(["journal", "on_full"], onFullOf(plugins.map(({ plugin }) => plugin)));
+  if (general.http?.enable === undefined) set(["http", "enable"], role === "server" || role === "hop");
   if (general.series.memory === undefined) set(["series", "memory"], defaultSeriesBytes());
   for (const { plugin, config } of plugins) {
     for (const [key, value] of Object.entries(plugin.resolve?.(config, stateDirectory) ?? {})) {

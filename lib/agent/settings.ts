@@ -1,7 +1,9 @@
 /** What the agent and its callers exchange: what to run, how it is doing, and what changes. */
 import type { JournalConfig } from "./kept.ts";
+import type { HttpConfig } from "../http/config.ts";
 import type { LogLevel } from "../base/log.ts";
 import type { Plugin } from "../plugin.ts";
+import type { Batch } from "../points/measurement.ts";
 import type { StateBase } from "./state_directory.ts";
 import type { Figures } from "./figures.ts";
 
@@ -17,6 +19,8 @@ export interface AgentSettings {
     readonly dead_letters?: { readonly max_size: number };
     /** What may be known of series, in bytes: of all, and of one client. */
     readonly series?: { readonly memory?: number; readonly memory_per_client?: number };
+    /** The page; without it the process has none. */
+    readonly http?: HttpConfig;
   };
   /** The state directory of all roles. @default {null}, there is none */
   readonly stateBase?: StateBase | null;
@@ -46,6 +50,13 @@ export interface RunningAgent {
   reconfigure(settings: AgentSettings): Promise<Change>;
   /** Parts that make no progress although they should. */
   stalls(): Stall[];
+  /** The directory of this process; `null` if it has none. */
+  readonly stateDirectory: string | null;
+  /**
+   * Shows every batch to a watcher, after the transforms. The batch is only valid during the call, which the pipe waits
+   * for.
+   */
+  watch(watcher: (batch: Batch) => void): Disposable;
 }
 
 /** A part that should make progress and does not. A part that waits for a server or a database is not stalled. */

@@ -30,6 +30,8 @@ export interface LogOptions {
   write?: (line: string) => void;
   /** Returns how many lines `write` has lost since the last call. The log reports them before its next line. */
   takeLost?: () => number;
+  /** Sees every line that is written. */
+  watch?: (level: LogLevel, part: string, message: string, fields: LogFields) => void;
   /** @default the system's clock */
   now?: () => Date;
 }
@@ -77,7 +79,7 @@ function fieldText(value: string | number | bigint | boolean): string {
 /** Creates a log for the part `part`. */
 export function createLogger(part: string, options: LogOptions = {}): Logger {
   const { level: least = "info", format = "text", write = STDERR.write, now = () => new Date() } = options;
-  const { journal = false, takeLost = () => 0 } = options;
+  const { journal = false, takeLost = () => 0, watch } = options;
   const color = options.color && !journal;
   const threshold = typeof least === "function"
     ? () => LOG_LEVELS.indexOf(least())
@@ -102,6 +104,7 @@ export function createLogger(part: string, options: LogOptions = {}): Logger {
     };
   };
   const put = (part: string, level: LogLevel, message: string, fields: LogFields = {}): void => {
+    watch?.(level, part, message, fields);
     const time = journal ? undefined : now().toISOString();
     const priority = journal ? PRIORITIES[level] : "";
     if (format === "json") {

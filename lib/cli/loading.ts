@@ -1,6 +1,6 @@
 /** What most commands begin with: the configuration that the flags select, and a log. */
 import { EXIT, ExitError } from "../base/errors.ts";
-import { createLogger, type LogFormat, type Logger, type LogLevel } from "../base/log.ts";
+import { createLogger, type LogFormat, type Logger, type LogLevel, type LogOptions } from "../base/log.ts";
 import type { ConfigOptions, Configuration } from "../config.ts";
 import type { general } from "../config/general.ts";
 import type { Infer } from "../schema.ts";
@@ -59,8 +59,14 @@ export async function load(
  * A log to standard error, with the level and format of the flags.
  *
  * @param level The level of the configuration, used if `--log-level` is not given.
+ * @param watch Sees every line that is written.
  */
-export function logFor(line: CommandLine, world: Surroundings, level?: () => LogLevel | undefined): Logger {
+export function logFor(
+  line: CommandLine,
+  world: Surroundings,
+  level?: () => LogLevel | undefined,
+  watch?: LogOptions["watch"],
+): Logger {
   const given = line.value("log-level") as LogLevel | undefined;
   return createLogger(PROGRAM, {
     level: () => given ?? level?.() ?? "info",
@@ -69,5 +75,6 @@ export function logFor(line: CommandLine, world: Surroundings, level?: () => Log
     journal: world.journal(),
     write: world.stderr,
     takeLost: world.takeLostLines,
+    watch,
   });
 }

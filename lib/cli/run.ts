@@ -1,4 +1,5 @@
 /** `alumet-relay run`: runs the agent. */
+import { LogRing } from "../base/log_ring.ts";
 import { EXIT, ExitError } from "../base/errors.ts";
 import type { Configuration } from "../config.ts";
 import { PROGRAM, VERSION } from "./declarations.ts";
@@ -14,7 +15,8 @@ export async function run(line: CommandLine, world: Surroundings): Promise<numbe
   world.queueStderr();
   if (world.env(POISON)) (await import("../points/series_store.ts")).seriesStore.poison();
   let general: General | undefined;
-  const log = logFor(line, world, () => general?.log_level);
+  const ring = new LogRing();
+  const log = logFor(line, world, () => general?.log_level, (...entry) => ring.add(...entry));
   const { findStateBase } = await import("../agent/state_directory.ts");
   const stateBase = findStateBase(line.value("state-dir"), world.env);
   const settingsOf = ({ general, plugins }: Configuration<General>) => ({ general, plugins, stateBase });
@@ -37,5 +39,5 @@ export async function run(line: CommandLine, world: Surroundings): Promise<numbe
       return settingsOf(config);
     },
     taken: (settings) => void (general = settings.general as General),
-  });
+  }, { version: VERSION, host: Deno.hostname(), log: ring });
 }

@@ -3,6 +3,7 @@ import type { AgentSettings } from "../agent/settings.ts";
 import type { StateBase } from "../agent/state_directory.ts";
 import type { Logger } from "../base/log.ts";
 import type { Plugin } from "../plugin.ts";
+import type { Facts } from "../seeing.ts";
 import type { Reload } from "../service.ts";
 
 /** The world around the program: that of the process, unless a test replaces parts of it. */
@@ -27,5 +28,5 @@ export interface Surroundings {
   /** The state directories of services. */
   services: () => readonly StateBase[];
   plugins: () => Promise<readonly Plugin[]>;
-  run: (settings: AgentSettings, log: Logger, reload: Reload) => Promise<number>;
+  run: (settings: AgentSettings, log: Logger, reload: Reload, facts: Facts) => Promise<number>;
 }

@@ -1,17 +1,25 @@
 /** What is valid in a configuration and not safe: notes of `config check`, errors with `--strict`. */
+import { adviseHttp, http as httpKeys, type HttpConfig } from "../http/config.ts";
 import type { Advice, Plugin } from "../plugin.ts";
 import type { AnyKey } from "../schema.ts";
 import { formatPath, type Path } from "../schema/path.ts";
 import { describeSource, type Source } from "./source.ts";
 
 interface Checked {
+  readonly general: { readonly http: HttpConfig };
   readonly plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[];
   source(path: Path): Source;
 }
 
 /** A line for each: `alumet-config.toml:3: plugins.relay-server.address: …`. */
-export function adviceLines({ plugins, source }: Checked): string[] {
-  return plugins.flatMap(({ plugin, config }) => {
+export function adviceLines({ general: { http }, plugins, source }: Checked): string[] {
+  const line = (whole: Path, problem: string) =>
+    `${describeSource(source(whole))}: ${formatPath(whole)}: ${problem}`;
+  const ofPage = [
+    ...adviseHttp(http),
+    ...adviseSecrets(httpKeys, http, [], (path) => source(["http", ...path])),
+  ];
+  const ofPlugins = plugins.flatMap(({ plugin, config }) => {
     const own = plugin.advise?.(config) ?? [];
     const secrets = adviseSecrets(
       plugin.config,
@@ -19,11 +27,9 @@ export function adviceLines({ plugins, source }: Checked): string[] {
       [],
       (path) => source(["plugins", plugin.name, ...path]),
     );
-    return [...own, ...secrets].map(({ path, problem }) => {
-      const whole = ["plugins", plugin.name, ...path];
-      return `${describeSource(source(whole))}: ${formatPath(whole)}: ${problem}`;
-    });
+    return [...own, ...secrets].map(({ path, problem }) => line(["plugins", plugin.name, ...path], problem));
   });
+  return [...ofPlugins, ...ofPage.map(({ path, problem }) => line(["http", ...path], problem))];
 }
 
 /** Secrets in clear text, and files with secrets that others can read. */

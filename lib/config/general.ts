@@ -1,5 +1,6 @@
 /** The keys outside of `[plugins]`. */
 import { LOG_LEVELS } from "../base/log.ts";
+import { http } from "../http/config.ts";
 import { journal } from "../journal/config.ts";
 import { choice, duration, live, optional, size, table } from "../schema.ts";
 
@@ -50,4 +51,5 @@ export const general = table({
   journal,
   dead_letters: deadLetters,
   series,
+  http,
 }, { doc: "Keys of the process as a whole." });

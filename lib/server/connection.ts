@@ -11,6 +11,7 @@ import { messageOf } from "../base/errors.ts";
 import { FrameError, FrameReader } from "../wire/frames.ts";
 import type { AcknowledgedReceiver } from "./acknowledged.ts";
 import type { Logger } from "../base/log.ts";
+import type { ClientConnectionInfo } from "../plugin.ts";
 import { closeQuietly } from "../base/waiting.ts";
 import { PostcardError } from "../postcard.ts";
 import { ProtocolViolation } from "../wire/protocol.ts";
@@ -45,6 +46,8 @@ export class ClientConnection {
   /** Its versions, until it is accepted. */
   #versions: Greeted["versions"] = { alumet: "", relay: "" };
   #isAdmitted = false;
+  /** Set once it is admitted. */
+  #info: ClientConnectionInfo | null = null;
   /** Takes the messages of a client of ours, or of a real agent: one of them is set once the client is accepted. */
   #acknowledged: AcknowledgedReceiver | null = null;
   #plain: PlainReceiver | null = null;
@@ -340,8 +343,11 @@ export class ClientConnection {
     const name = this.#name!;
     strangers.delete(this);
     this.#isAdmitted = true;
-    const connections = (names.get(name) ?? 0) + 1;
-    names.set(name, connections);
+    const version = this.#isOurs ? "alumet-relay" : `Alumet ${versions.alumet}`;
+    this.#info = { address: this.#address, version };
+    const same = names.get(name) ?? new Set();
+    names.set(name, same.add(this.#info));
+    const connections = same.size;
     this.#log.info("Client connected", this.#fields(versions));
     if (connections === 1) return;
     this.#log.warn("Another connection has the same client name", this.#fields({ connections }));
@@ -350,9 +356,9 @@ export class ClientConnection {
   #left(): void {
     const { names } = this.#shared;
     const name = this.#name!;
-    const left = names.get(name)! - 1;
-    if (left > 0) names.set(name, left);
-    else names.delete(name);
+    const same = names.get(name)!;
+    same.delete(this.#info!);
+    if (same.size === 0) names.delete(name);
     this.#log.info("Client disconnected", this.#fields({}));
   }
 

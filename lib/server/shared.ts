@@ -6,7 +6,7 @@ import type { FrameBudget } from "./frame_budget.ts";
 import type { Gatherer } from "../intake/gatherer.ts";
 import type { Logger } from "../base/log.ts";
 import { DEFAULT_NAME_BYTES } from "../wire/names.ts";
-import type { PluginContext } from "../plugin.ts";
+import type { ClientConnectionInfo, PluginContext } from "../plugin.ts";
 import type { Safety } from "./acknowledged.ts";
 import type { TlsTerminator } from "../intake/tls.ts";
 
@@ -78,7 +78,7 @@ export interface ServerShared {
   /** How large a receive buffer may become now, in bytes. */
   bufferBytes(): number;
   /** Open connections, by the name of the client. */
-  readonly names: Map<string, number>;
+  readonly names: Map<string, Set<ClientConnectionInfo>>;
   readonly admission: Admission;
   /** The interface of a scoped address. */
   readonly scope: string | undefined;

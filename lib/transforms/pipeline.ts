@@ -17,6 +17,8 @@ export class Pipeline implements BatchSink {
   readonly #journal: Journal;
   readonly #log: Logger;
   readonly #complaint: Complaint;
+  /** They see each batch before the journal gets it, and neither keep nor change it. */
+  readonly watchers = new Set<(batch: Batch) => void>();
 
   constructor(transforms: readonly NamedTransform[], journal: Journal, log: Logger, clock: MonotonicClock) {
     this.#transforms = transforms;
@@ -29,6 +31,7 @@ export class Pipeline implements BatchSink {
     const { clients } = this.#journal;
     if (batch.origins.length === 0) clients.local.receivedPoints += batch.length;
     if (this.#transforms.length > 0) batch = this.#transform(batch);
+    for (const watch of this.watchers) watch(batch);
     return this.#journal.append(batch);
   }
 

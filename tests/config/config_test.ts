@@ -339,6 +339,19 @@ max_size = "64MiB" # default
 # memory is not set
 # memory_per_client is not set: a sixteenth of memory
 
+[http]
+# enable is not set
+# address is not set: 127.0.0.1:9092
+allow = [] # default: all
+token = "" # default
+token_file = "" # default
+memory = "8MiB" # default
+
+[http.tls]
+cert = "" # default: no TLS
+key = "" # default
+client_ca = "" # default
+
 [plugins.procfs]
 enable = true # alumet-config.toml:1
 groups = [] # --config-override plugins.procfs.groups

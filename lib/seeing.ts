@@ -1,0 +1,110 @@
+/**
+ * What users see of a running process: its page, metrics and API on the network (`[http]`), and the same on a socket in
+ * its state directory, for commands.
+ */
+import type { RunningAgent } from "./agent/settings.ts";
+import { EXIT, ExitError } from "./base/errors.ts";
+import type { Logger } from "./base/log.ts";
+import { Secret } from "./base/secrets.ts";
+import { DEFAULT_HTTP_ADDRESS, type HttpConfig } from "./http/config.ts";
+import { HttpServer } from "./http/server.ts";
+import { openTerminator } from "./intake/opening.ts";
+import { formatAddress, parseAddress } from "./net/address.ts";
+import { listen } from "./net/listen.ts";
+import { Access } from "./seeing/access.ts";
+import { monitoringPages, Pages } from "./seeing/pages.ts";
+import { type Facts, View } from "./seeing/view.ts";
+
+export type { Facts };
+
+export class Seeing implements AsyncDisposable {
+  readonly #view: View;
+  readonly #pages: Pages;
+  readonly #log: Logger;
+  readonly #stack = new AsyncDisposableStack();
+
+  /**
+   * Listens where the configuration says.
+   *
+   * @param receives Whether the process receives from clients: then it has a page unless the configuration says otherwise.
+   * @throws {ExitError} if the address cannot be listened on, unless it is the default, or a file cannot be used.
+   */
+  static async open(
+    config: HttpConfig | undefined,
+    receives: boolean,
+    facts: Facts,
+    log: Logger,
+  ): Promise<Seeing> {
+    const seeing = new Seeing(facts, log);
+    try {
+      if (config && (config.enable ?? receives)) await seeing.#listen(config);
+      return seeing;
+    } catch (error) {
+      await seeing[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(facts: Facts, log: Logger) {
+    this.#log = log;
+    this.#view = new View(facts);
+    this.#pages = new Pages(monitoringPages(this.#view));
+  }
+
+  /** The agent runs. */
+  running(agent: RunningAgent): void {
+    this.#view.agent = agent;
+  }
+
+  stopping(): void {
+    this.#view.isStopping = true;
+  }
+
+  async #listen({ address: given, allow, token, token_file, tls }: HttpConfig): Promise<void> {
+    const access = new Access({
+      allow,
+      token: new Secret(token, token_file, "http.token_file").value,
+      host: this.#view.facts.host,
+    });
+    const address = parseAddress(given ?? DEFAULT_HTTP_ADDRESS, { listen: true });
+    let listener: Deno.TcpListener;
+    try {
+      listener = listen(address, { key: "http.address", open: Deno.listen, log: this.#log });
+    } catch (error) {
+      if (given !== undefined || !(error instanceof ExitError) || error.exitCode !== EXIT.unavailable) {
+        throw error;
+      }
+      this.#log.warn(
+        "There is no page: another program uses its port. Set http.address, or http.enable = false",
+        {
+          address: DEFAULT_HTTP_ADDRESS,
+        },
+      );
+      return;
+    }
+    let terminator;
+    try {
+      terminator = await openTerminator(tls, "http.tls", this.#log);
+    } catch (error) {
+      listener.close();
+      throw error;
+    }
+    if (terminator) this.#stack.use(terminator);
+    const server = new HttpServer(
+      listener,
+      (request, { hostname }) => access.refusal(request, hostname) ?? this.#pages.answer(request),
+      this.#log,
+      {},
+      terminator && { secure: (conn) => terminator.secure(conn, new Uint8Array()) },
+    );
+    this.#stack.use(server);
+    const { port } = server.address;
+    this.#log.info("The page of this process", {
+      url: `${terminator ? "https" : "http"}://${formatAddress({ ...address, port })}/`,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}

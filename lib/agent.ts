@@ -4,18 +4,31 @@ import { Shared } from "./base/shared.ts";
 import { Complaint } from "./base/complaint.ts";
 import { onAbort, untilAborted, within } from "./base/waiting.ts";
 import { DeadLetterBox, deadLetterDirectory, DEFAULT_MAX_BYTES } from "./dead_letters.ts";
-import type { DiskJournal } from "./journal/disk/disk_journal.ts";
 import { formatDuration } from "./base/duration.ts";
 import { EXIT, ExitError } from "./base/errors.ts";
-import { type BatchReader, type Journal, MemoryJournal } from "./journal.ts";
+import type { BatchReader } from "./journal.ts";
 import type { LogFields, Logger } from "./base/log.ts";
-import type { DeadLetters, Input, InputPlugin, Output, OutputPlugin, Part, PluginContext } from "./plugin.ts";
+import type { DiskJournal } from "./journal/disk/disk_journal.ts";
+import type {
+  DeadLetters,
+  Input,
+  InputPlugin,
+  Output,
+  OutputPlugin,
+  Part,
+  Plugin,
+  PluginContext,
+  StagedTransformPlugin,
+  TransformPlugin,
+} from "./plugin.ts";
 import { type NamedTransform, Pipeline } from "./transforms/pipeline.ts";
+import type { Stage } from "./transforms/stage.ts";
 import type { AgentSettings, Change, RunningAgent, Stall } from "./agent/settings.ts";
 import { defaultSeriesBytes } from "./agent/series_memory.ts";
 import { MetricRegistry } from "./points/registry.ts";
 import { seriesStore, TICK_MS } from "./points/series_store.ts";
-import { acknowledgesOf, onFullOf } from "./agent/pipe.ts";
+import { Journals } from "./agent/journals.ts";
+import { acknowledgesOf, isStaged, onFullOf, stagedProblem } from "./agent/pipe.ts";
 import { roleOf } from "./agent/state_directory.ts";
 import { Figures } from "./agent/figures.ts";
 import { loggedCounters, totalsOf } from "./agent/stats.ts";
@@ -85,7 +98,9 @@ class Agent {
   readonly #shared = new Shared();
   readonly #inputs: { name: string; input: Input }[] = [];
   readonly #outputs: { name: string; output: Output }[] = [];
+  /** Transforms before the first journal, and those behind each stage. */
   readonly #transforms: NamedTransform[] = [];
+  readonly #followers: NamedTransform[][] = [];
   readonly #parts = new Map<string, Part>();
   /** The readers of the outputs, in the same order. */
   #readers: BatchReader[] = [];
@@ -93,9 +108,8 @@ class Agent {
   readonly #writing = new Map<Output, BatchReader>();
   readonly #stop = new AbortController();
   readonly #abandon = new AbortController();
-  #journal!: Journal;
-  /** The journal, if it is on disk. */
-  #disk: DiskJournal | null = null;
+  #journals!: Journals;
+  readonly #stages: Stage[] = [];
   #stateDirectory: string | null = null;
   #figures!: Figures;
   readonly #deadLetters = new Map<string, DeadLetters>();
@@ -132,19 +146,23 @@ class Agent {
     const ticking = setInterval(() => seriesStore.tick(), TICK_MS);
     try {
       // Opened first, so that it is closed last.
-      this.#journal = await this.#openJournal(stack);
+      this.#journals = await this.#openJournals(stack);
       this.#figures = stack.use(this.#openFigures());
       await this.#open(stack);
       if (this.#options.dropPermissions) await this.#dropPermissions();
-      return await this.#runPipe(this.#journal);
+      return await this.#runPipe();
     } finally {
       clearInterval(ticking);
       if (signals) { for (const [signal, listen] of listeners) Deno.removeSignalListener(signal, listen); }
     }
   }
 
-  async #openJournal(stack: AsyncDisposableStack): Promise<Journal> {
+  async #openJournals(stack: AsyncDisposableStack): Promise<Journals> {
     const { general: { journal }, plugins, stateBase = null } = this.#settings;
+    const problem = stagedProblem(plugins);
+    if (problem !== undefined) throw new ExitError(EXIT.config, problem);
+    const stages = plugins.filter(({ plugin }) => isStaged(plugin)).map(({ plugin }) => plugin.name);
+    let disks: readonly DiskJournal[] = [];
     const onFull = onFullOf(plugins.map(({ plugin }) => plugin));
     const onDrop = this.#onDrop();
     if (journal) {
@@ -153,14 +171,15 @@ class Agent {
         log: this.#log.for("journal"),
         registry: this.#registry,
         outputs: plugins.filter(({ plugin }) => plugin.kind === "output").map(({ plugin }) => plugin.name),
+        stages,
         onFull,
         onDrop,
       });
       stack.use(kept);
       this.#stateDirectory = kept.directory;
-      this.#disk = kept.journal;
+      disks = kept.journals;
     }
-    return this.#disk ?? new MemoryJournal({
+    return new Journals(disks, stages.length + 1, {
       limitBytes: onFull === "block" ? NETWORK_BUFFER_BYTES : LOCAL_BUFFER_BYTES,
       onFull,
       onDrop,
@@ -173,9 +192,9 @@ class Agent {
       inputs: this.#inputs,
       transforms: this.#transforms,
       outputs: this.#outputs,
-      journal: () => this.#journal,
+      stages: this.#stages,
+      journals: () => this.#journals,
       readers: () => this.#readers,
-      journalDirectory: () => this.#disk?.directory ?? null,
       deadLetters: this.#deadLetters,
     });
   }
@@ -191,7 +210,8 @@ class Agent {
     };
   }
 
-  #context(name: string): PluginContext {
+  #context({ name, kind }: Plugin): PluginContext {
+    const { first, last, areOnDisk } = this.#journals;
     const log = this.#log.for(name);
     const directory = this.#stateDirectory;
     const { max_size: maxBytes = DEFAULT_MAX_BYTES } = this.#settings.general.dead_letters ?? {};
@@ -207,10 +227,10 @@ class Agent {
       registry: this.#registry,
       clock: this.#clock,
       fail: (error) => this.#fail(error),
-      keepsOnDisk: this.#disk !== null,
-      clients: this.#journal.clients,
+      keepsOnDisk: areOnDisk,
+      clients: (kind === "output" ? last : first).clients,
       acknowledges: acknowledgesOf(this.#settings.plugins),
-      identity: this.#journal,
+      identity: last,
       shared: this.#shared,
       stateDirectory: directory,
       deadLetters,
@@ -242,7 +262,7 @@ class Agent {
   async #open(stack: AsyncDisposableStack): Promise<void> {
     for (const { plugin, config } of this.#settings.plugins) {
       const { name, kind } = plugin;
-      const context = this.#context(name);
+      const context = this.#context(plugin);
       if (kind === "input") {
         const input = stack.use(await (plugin as InputPlugin<unknown>).open(config, context));
         this.#parts.set(name, input);
@@ -252,18 +272,48 @@ class Agent {
         const output = stack.use(await (plugin as OutputPlugin<unknown>).open(config, context));
         this.#parts.set(name, output);
         this.#outputs.push({ name, output });
+      } else if (isStaged(plugin)) {
+        await this.#openStage(stack, plugin, config, context);
       } else {
-        const transform = await plugin.open(config, context);
+        const transform = await (plugin as TransformPlugin<unknown>).open(config, context);
         this.#parts.set(name, transform);
-        this.#transforms.push({ name, transform });
+        (this.#followers.at(-1) ?? this.#transforms).push({ name, transform });
       }
     }
+  }
+
+  async #openStage(
+    stack: AsyncDisposableStack,
+    { name, open }: StagedTransformPlugin<unknown>,
+    config: unknown,
+    context: PluginContext,
+  ): Promise<void> {
+    const { Stage } = await import("./transforms/stage.ts");
+    const { all, disks } = this.#journals;
+    const place = this.#stages.length;
+    const followers: NamedTransform[] = [];
+    this.#followers.push(followers);
+    const { log, clock } = context;
+    const stage = stack.use(
+      await Stage.open({
+        ...{ name, config, followers, log, clock },
+        // A configuration of an earlier version may lack keys.
+        open: (earlier) =>
+          open({ ...config as object, ...earlier as object }, { ...context, clients: all[place].clients }),
+        before: all[place],
+        directory: disks[place]?.directory ?? null,
+        after: all[place + 1],
+      }),
+    );
+    this.#stages.push(stage);
+    this.#parts.set(name, stage);
   }
 
   #stalls(): Stall[] {
     const stalls: Stall[] = [];
     const readers = this.#readers.map((reader, i) => [`${this.#outputs[i].name}'s reader`, reader] as const);
-    const parts = [...this.#parts, ["journal", this.#journal] as const, ...readers];
+    const journals = this.#journals.all.map((journal) => ["journal", journal] as const);
+    const parts = [...this.#parts, ...journals, ...readers];
     for (const [part, { stalledSince: since }] of parts) {
       if (since !== undefined) stalls.push({ part, since });
     }
@@ -298,8 +348,9 @@ class Agent {
     };
   }
 
-  async #runPipe(journal: Journal): Promise<number> {
-    const pipeline = new Pipeline(this.#transforms, journal, this.#log, this.#clock);
+  async #runPipe(): Promise<number> {
+    const { all, first, last } = this.#journals;
+    const pipeline = new Pipeline(this.#transforms, first, this.#log, this.#clock);
     const settle = (name: string, work: Promise<void>) =>
       work.catch((error) => {
         if (this.#abandon.signal.aborted) return;
@@ -310,11 +361,15 @@ class Agent {
       });
 
     // All cursors exist before the first one moves.
-    const readers = this.#readers = this.#outputs.map(({ name, output }) => journal.reader(name, output));
+    const readers = this.#readers = this.#outputs.map(({ name, output }) => last.reader(name, output));
     this.#outputs.forEach(({ output }, i) => this.#writing.set(output, readers[i]));
     const outputs = this.#outputs.map(({ name, output }, i) =>
       settle(name, output.run(readers[i], this.#abandon.signal)).finally(() => this.#writing.delete(output))
     );
+    this.#stages.forEach((stage, i) => {
+      // When it has read everything, or is abandoned, nothing more comes to the next journal.
+      void settle(stage.name, stage.run(this.#abandon.signal)).finally(() => all[i + 1].end());
+    });
     const inputs = this.#inputs.map(({ name, input }) =>
       settle(name, input.run(pipeline, this.#stop.signal))
     );
@@ -325,28 +380,29 @@ class Agent {
     });
 
     await Promise.race([untilAborted(this.#stop.signal), Promise.all(inputs)]);
-    return await this.#finish(inputs, outputs, journal);
+    return await this.#finish(inputs, outputs);
   }
 
-  async #finish(inputs: Promise<void>[], outputs: Promise<void>[], journal: Journal): Promise<number> {
+  async #finish(inputs: Promise<void>[], outputs: Promise<void>[]): Promise<number> {
+    const journals = this.#journals;
     const { shutdown_timeout } = this.#settings.general;
     const began = performance.now();
     this.#stop.abort();
-    journal.beginStop();
+    journals.beginStop();
     this.#options.onStopping?.();
     if (!await within(Promise.all(inputs), shutdown_timeout * INPUT_SHARE)) {
       this.#log.warn("An input did not stop in time, its connections are closed");
       for (const { input } of this.#inputs) await input[Symbol.asyncDispose]();
       // No more points arrive. The journal takes those that inputs still hold, so that they are written or counted.
-      journal.unblock();
+      journals.unblock();
       await within(Promise.all(inputs), LAST_WORDS_MS);
     }
     for (const { input } of this.#inputs) input.handOver?.();
-    journal.end();
+    journals.first.end();
     const left = Math.max(0, shutdown_timeout - (performance.now() - began));
     if (!await this.#allWritten(Promise.all(outputs), left)) {
       if (!this.#waitsForNothing) {
-        this.#log[this.#disk ? "warn" : "error"]("The outputs did not finish in time", {
+        this.#log[journals.areOnDisk ? "warn" : "error"]("The outputs did not finish in time", {
           shutdown_timeout: formatDuration(shutdown_timeout),
         });
       }
@@ -382,16 +438,15 @@ class Agent {
   /** Whether all targets of unfinished outputs are away, and no point is lost without waiting. */
   get #waitsForNothing(): boolean {
     return [...this.#writing].every(([output, reader]) =>
-      output.isTargetAway && (this.#disk ? this.#disk.unwritten.lost === 0 : reader.pendingPoints === 0)
+      output.isTargetAway &&
+      (this.#journals.areOnDisk ? this.#journals.unwritten.lost === 0 : reader.pendingPoints === 0)
     );
   }
 
   /** Closes the journal, and logs the summary. */
   async #closeJournal(ms: number): Promise<{ lost: number; fields: LogFields }> {
-    const disk = this.#disk;
-    if (disk) await within(disk.close(), ms);
-    const { pendingPoints, stats: { droppedPoints } } = this.#journal;
-    const { lost, leftWithClients } = disk?.unwritten ?? { lost: pendingPoints, leftWithClients: 0 };
+    await within(this.#journals.close(), ms);
+    const { pendingPoints, droppedPoints, unwritten: { lost, leftWithClients } } = this.#journals;
     for (const [name, stats] of Object.entries(this.#figures.counters())) {
       this.#log.for(name).info("Summary", loggedCounters(stats));
     }
@@ -417,7 +472,7 @@ class Agent {
   /** After a second signal: does not wait for outputs, but writes what is in memory to a journal on disk. */
   async #endAtOnce(signal: Deno.Signal, code: number): Promise<never> {
     this.#abandon.abort();
-    if (!this.#journal) {
+    if (!this.#journals) {
       this.#log.warn("Stopping at once", { signal });
       return await this.#exit(code);
     }

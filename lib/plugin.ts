@@ -3,7 +3,7 @@
  * the configuration file, `config regen` and `plugins list` follow from the declaration.
  */
 import type { Path } from "./schema/path.ts";
-import type { ClientTable } from "./points/origins.ts";
+import type { ClientRecord, ClientTable } from "./points/origins.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Address } from "./net/address.ts";
 import type { BatchReader, Journal } from "./journal.ts";
@@ -147,6 +147,57 @@ export interface Transform extends Part {
   apply(batch: Batch): Batch;
 }
 
+/** Where a transform with a memory puts points, see {@linkcode StagedTransform}. */
+export interface StageOutput {
+  /** Passes a row of the batch that is being taken on unchanged. */
+  pass(batch: Batch, row: number): void;
+  /**
+   * Adds a point of a series of the batch's store. It belongs to the client, and comes behind the rows that pass. A u64
+   * above 2^53 is a bigint.
+   */
+  add(client: ClientRecord, series: number, seconds: number, nanos: number, value: number | bigint): void;
+}
+
+/**
+ * A transform that keeps something from one batch to the next (windows, earlier points), and loses none of it: a stage
+ * (lib/transforms/stage.ts) reads what comes from a journal, and puts what is made of it into the next one.
+ *
+ * After a restart the stage gives the batches from {@linkcode StagedTransform.neededFrom} on again, to a transform that
+ * remembers nothing, and leaves out what it has stored already. So that each result is stored once, the transform must
+ * then make of each batch that is not stored yet what it would have made without the restart. That means:
+ *
+ * - It depends on nothing but the batches, their order, and the ticks between them: not on clocks, on numbers of series,
+ *   or on the order of a hash.
+ * - `neededFrom` is not behind a batch of which it still has a point that a later result is made of.
+ * - A result that the last of its points (or a tick) completes is completed by the same one if earlier points of it are
+ *   missing. "60 ticks after the last point" is such a rule; "60 ticks after the first point" is not, because the first
+ *   one may be missing.
+ * - When it has to give something up to stay within its memory, it completes everything that it has, at the end of a
+ *   batch.
+ *
+ * It pins the series (`SeriesStore.pin`) whose numbers it keeps beyond a call, because numbers are given back. It
+ * keeps no batch.
+ */
+export interface StagedTransform extends Part {
+  /**
+   * Takes rows `start … end-1`, which a client has sent (or this process has measured).
+   *
+   * @param place The number of their batch in the journal. Numbers ascend.
+   */
+  take(batch: Batch, start: number, end: number, client: ClientRecord, place: number, out: StageOutput): void;
+  /** All rows of a batch were taken, or a tick: the moment to give something up where there is too much. */
+  settle?(out: StageOutput): void;
+  /** About {@linkcode tickMs} have passed while it needed something. They pass between two batches. */
+  tick(out: StageOutput): void;
+  /** Completes everything that it has: it must forget all of it. */
+  flush(out: StageOutput): void;
+  /** The place of the oldest batch of which it needs something; `Infinity` if it needs nothing. */
+  readonly neededFrom: number;
+  readonly tickMs: number;
+  /** Counters since the start. */
+  readonly stats?: Readonly<Record<string, number>>;
+}
+
 /** Writes points to a target; {@linkcode OutputPlugin.open} opens it. */
 export interface Output extends Part, AsyncDisposable {
   /**
@@ -226,7 +277,16 @@ export interface InputPlugin<C> extends PluginDeclaration<C> {
 
 export interface TransformPlugin<C> extends PluginDeclaration<C> {
   readonly kind: "transform";
+  readonly staged?: false;
   open(config: C, context: PluginContext): Promise<Transform>;
+}
+
+/** A transform with a memory, behind a journal of its own. */
+export interface StagedTransformPlugin<C> extends PluginDeclaration<C> {
+  readonly kind: "transform";
+  readonly staged: true;
+  /** It is also opened with an earlier configuration, for what came before the configuration was changed. */
+  open(config: C, context: PluginContext): Promise<StagedTransform>;
 }
 
 /** An output. Opening it does not fail if the target is down: `run` waits for the target. */
@@ -241,7 +301,7 @@ export interface OutputPlugin<C> extends PluginDeclaration<C> {
 
 /** Any plugin, whatever its configuration. */
 // deno-lint-ignore no-explicit-any
-export type Plugin = InputPlugin<any> | TransformPlugin<any> | OutputPlugin<any>;
+export type Plugin = InputPlugin<any> | TransformPlugin<any> | StagedTransformPlugin<any> | OutputPlugin<any>;
 
 /** Whether it is an end of the relay: it sends to a server, or receives from clients. */
 export function isRelay(plugin: Plugin): boolean {
@@ -251,7 +311,10 @@ export function isRelay(plugin: Plugin): boolean {
 }
 
 /** Declares a plugin, and checks its types. */
-export function definePlugin<C, P extends InputPlugin<C> | TransformPlugin<C> | OutputPlugin<C>>(
+export function definePlugin<
+  C,
+  P extends InputPlugin<C> | TransformPlugin<C> | StagedTransformPlugin<C> | OutputPlugin<C>,
+>(
   plugin: P & { config: Key<C> },
 ): P {
   return plugin;

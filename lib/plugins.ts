@@ -4,12 +4,12 @@ import { cgroups } from "./inputs/cgroups.ts";
 import { graceHopper } from "./inputs/grace_hopper.ts";
 import { hwmon } from "./inputs/hwmon.ts";
 import { jetson } from "./inputs/jetson.ts";
-import { k8s } from "./inputs/k8s.ts";
 import { oar } from "./inputs/oar.ts";
 import { powerSupply } from "./inputs/power_supply.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { rapl } from "./inputs/rapl.ts";
 import { slurm } from "./inputs/slurm.ts";
+import { aggregation } from "./transforms/aggregation.ts";
 import { energyEstimationTdp } from "./transforms/energy_estimation_tdp.ts";
 import { energyToCarbon } from "./transforms/energy_to_carbon.ts";
 import { filter } from "./transforms/filter.ts";
@@ -34,7 +34,6 @@ export const plugins: readonly Plugin[] = [
   amdGpu,
   powerSupply,
   cgroups,
-  k8s,
   slurm,
   oar,
   relabel,
@@ -42,6 +41,7 @@ export const plugins: readonly Plugin[] = [
   energyEstimationTdp,
   filter,
   energyToCarbon,
+  aggregation,
   relayServer,
   relayClient,
   csv,

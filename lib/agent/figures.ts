@@ -2,13 +2,15 @@
  * The figures of a running agent: how much it has done, what waits, and how it is doing. The log's summary, the status
  * line, metrics and pages read them here.
  */
-import type { BatchReader, Journal } from "../journal.ts";
+import type { BatchReader } from "../journal.ts";
 import type { ClientConnectionInfo, DeadLetters, Input, Output } from "../plugin.ts";
 import type { NamedTransform } from "../transforms/pipeline.ts";
+import type { Stage } from "../transforms/stage.ts";
 import { EventLoopDelay } from "./event_loop_delay.ts";
+import type { Journals } from "./journals.ts";
 import { LagMeter } from "./lag_meter.ts";
 import type { Role } from "./state_directory.ts";
-import { booksOf, type ClientBooks, type Counters } from "./stats.ts";
+import { booksOfAll, type ClientBooks, type Counters } from "./stats.ts";
 
 /** How often lags are measured, in ms. */
 const LAG_MS = 1000;
@@ -19,12 +21,11 @@ export interface FigureSources {
   readonly inputs: readonly { readonly name: string; readonly input: Input }[];
   readonly transforms: readonly NamedTransform[];
   readonly outputs: readonly { readonly name: string; readonly output: Output }[];
-  /** The journal, once it is open. */
-  journal(): Journal;
+  readonly stages: readonly Stage[];
+  /** The journals, once they are open. */
+  journals(): Journals;
   /** The readers of the outputs, in the same order, once the outputs run. */
   readers(): readonly BatchReader[];
-  /** Where the journal is on disk; `null` if it is in memory. */
-  journalDirectory(): string | null;
   /** By the name of the plugin. */
   readonly deadLetters: ReadonlyMap<string, DeadLetters>;
 }
@@ -84,9 +85,9 @@ export class Figures implements Disposable {
 
   constructor(sources: FigureSources) {
     this.#sources = sources;
-    this.#lag.add(performance.now(), sources.journal().stats.appendedPoints);
+    this.#lag.add(performance.now(), sources.journals().last.stats.appendedPoints);
     this.#timer = setInterval(() => {
-      this.#lag.add(performance.now(), sources.journal().stats.appendedPoints);
+      this.#lag.add(performance.now(), sources.journals().last.stats.appendedPoints);
     }, LAG_MS);
   }
 
@@ -102,14 +103,14 @@ export class Figures implements Disposable {
     };
     add("input");
     add("transform");
-    counters.journal = { ...this.#sources.journal().stats };
+    counters.journal = { ...this.#sources.journals().last.stats };
     add("output");
     return counters;
   }
 
   /** The inputs, transforms and outputs that count something. */
   parts(): PartFigures[] {
-    const { inputs, transforms, outputs } = this.#sources;
+    const { inputs, transforms, stages, outputs } = this.#sources;
     const parts: PartFigures[] = [];
     const add = (
       kind: PartFigures["kind"],
@@ -120,13 +121,15 @@ export class Figures implements Disposable {
     };
     for (const { name, input } of inputs) add("input", name, input);
     for (const { name, transform } of transforms) add("transform", name, transform);
+    for (const stage of stages) add("transform", stage.name, stage);
     for (const { name, output } of outputs) add("output", name, output);
     return parts;
   }
 
   /** The books of all clients, and of the inputs of this process. */
   clients(): Iterable<ClientBooks> {
-    return booksOf(this.#sources.journal().clients);
+    const { all, last } = this.#sources.journals();
+    return booksOfAll(all.slice(0, -1).map(({ clients }) => clients), last.clients);
   }
 
   /** Clients that are connected now; `undefined` where no input receives. */
@@ -153,13 +156,13 @@ export class Figures implements Disposable {
 
   /** Points in the journal that at least one output has not taken. */
   get pendingPoints(): number {
-    return this.#sources.journal().pendingPoints;
+    return this.#sources.journals().pendingPoints;
   }
 
   outputs(): OutputFigures[] {
     const { outputs, deadLetters } = this.#sources;
     const readers = this.#sources.readers();
-    const { appendedPoints } = this.#sources.journal().stats;
+    const { appendedPoints } = this.#sources.journals().last.stats;
     const nowMs = performance.now();
     return outputs.map(({ name, output }, i): OutputFigures => {
       const { pendingPoints = 0, droppedPoints = 0 } = readers[i] ?? {};
@@ -177,10 +180,11 @@ export class Figures implements Disposable {
   }
 
   journal(): JournalFigures {
-    const { stats: { appendedPoints, droppedPoints }, usage, pendingPoints } = this.#sources.journal();
+    const { last: { stats: { appendedPoints }, usage }, droppedPoints, pendingPoints } = this.#sources
+      .journals();
     const lag = this.#lag.lagMs(performance.now(), appendedPoints, pendingPoints);
     return {
-      directory: this.#sources.journalDirectory(),
+      directory: this.#sources.journals().disks.at(-1)?.directory ?? null,
       ...usage,
       appendedPoints,
       droppedPoints,

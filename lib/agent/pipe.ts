@@ -1,6 +1,6 @@
 /** What follows for the whole pipe from the declarations of its plugins. */
 import type { OnFull } from "../journal.ts";
-import type { Plugin, PluginContext } from "../plugin.ts";
+import type { Plugin, PluginContext, StagedTransformPlugin } from "../plugin.ts";
 
 /** Clients can wait, sensors cannot: if no input receives, the oldest points are dropped. */
 export function onFullOf(plugins: readonly Plugin[]): OnFull {
@@ -15,4 +15,19 @@ export function acknowledgesOf(
     plugin.kind === "input" && plugin.acknowledges?.(config) === "stored"
   );
   return isStored ? "stored" : "durable";
+}
+
+/** Whether it is a transform with a memory. */
+export function isStaged(plugin: Plugin): plugin is StagedTransformPlugin<unknown> {
+  return plugin.kind === "transform" && plugin.staged === true;
+}
+
+/** Why plugins cannot run together with a transform with a memory. */
+export function stagedProblem(
+  plugins: readonly { readonly plugin: Plugin; readonly config: unknown }[],
+): string | undefined {
+  const staged = plugins.find(({ plugin }) => isStaged(plugin));
+  if (!staged || acknowledgesOf(plugins) !== "stored") return undefined;
+  return `Cannot run ${staged.plugin.name} with plugins.relay-server.acknowledge = "stored": a client that goes to another ` +
+    'server would leave half of a window behind; aggregate on the clients, or set acknowledge to "journal"';
 }

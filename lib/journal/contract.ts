@@ -22,6 +22,11 @@ export interface BatchReader {
   wait(timeoutMs?: number, signal?: AbortSignal): Promise<WaitResult>;
   /** Reports that the oldest `count` batches that were read and not committed are safe. */
   commit(count: number): void;
+  /**
+   * The next start of a journal on disk begins with the batch of this number again, even if it is committed by then; it
+   * is kept on disk until a later call names a larger number. `Infinity`: with the first one that is not committed.
+   */
+  keepFrom(number: number): void;
   /** Batches that were read and not committed. */
   readonly uncommitted: number;
   /** Points in the journal that are not committed. */
@@ -64,6 +69,13 @@ export interface ReaderOptions {
    * @default {false}
    */
   readonly onlyDurable?: boolean;
+  /**
+   * Returns every batch only once it is on disk, also those that nobody can send again, and also while a stop lasts. For
+   * a journal on disk.
+   *
+   * @default {false}
+   */
+  readonly onlyWritten?: boolean;
 }
 
 /** What inputs, outputs and the agent see of a journal. */

@@ -63,6 +63,8 @@ class MemoryReader implements BatchReader {
 
   resumeAfter(): void {}
 
+  keepFrom(): void {}
+
   async wait(timeoutMs = Infinity, signal?: AbortSignal): Promise<WaitResult> {
     const deadline = performance.now() + timeoutMs;
     while (true) {

@@ -108,10 +108,11 @@ export class Batch {
 
   /** Appends a point whose value is any u64. */
   pushU64(series: Series, seconds: number, nanos: number, value: bigint): void {
-    this.#pushExact(this.store.numberOf(series), seconds, nanos, value);
+    this.pushExact(this.store.numberOf(series), seconds, nanos, value);
   }
 
-  #pushExact(series: number, seconds: number, nanos: number, value: bigint): void {
+  /** The same for the number of a series. */
+  pushExact(series: number, seconds: number, nanos: number, value: bigint): void {
     const row = this.length;
     this.pushNumber(series, seconds, nanos, Number(value));
     if (value > 9007199254740992n) (this.exact ??= new Map()).set(row, value);
@@ -125,7 +126,7 @@ export class Batch {
   /** Appends row `row` of another batch of the same store, as a point of its series or of another one. */
   pushFrom(other: Batch, row: number, series: number = other.series[row]): void {
     const exact = other.exact?.get(row);
-    if (exact !== undefined) this.#pushExact(series, other.seconds[row], other.nanos[row], exact);
+    if (exact !== undefined) this.pushExact(series, other.seconds[row], other.nanos[row], exact);
     else this.pushNumber(series, other.seconds[row], other.nanos[row], other.values[row]);
   }
 

@@ -68,6 +68,29 @@ class Numbering {
   }
 }
 
+/** What names of this program's own begin with; no client has such a name. */
+const OWN = "\0";
+
+/** The name of the inputs of this process where their points are in one batch with those of clients. */
+export const LOCAL_ORIGIN: string = `${OWN}local`;
+
+/** Whether it is no client: a mark, or the inputs of this process. */
+export function isOwn({ name }: Pick<ClientIdentity, "name">): boolean {
+  return name.startsWith(OWN);
+}
+
+/**
+ * A mark stands in the table of clients, and has no points: its number says how far something has come. So a number
+ * that belongs to a batch is durable together with it, and not before.
+ */
+export function markName(what: string): string {
+  return OWN + what;
+}
+
+export function isMark(client: Pick<ClientIdentity, "name">): boolean {
+  return isOwn(client) && client.name !== LOCAL_ORIGIN;
+}
+
 /** One client, under one name. */
 export class ClientRecord implements ClientIdentity {
   /** Points that arrived since the start, those that were refused included. */
@@ -148,8 +171,8 @@ export type SequenceSource = (client: ClientIdentity) => Promise<number>;
 export class ClientTable {
   /** The inputs of this process. */
   readonly local = new ClientRecord("", "");
-  /** The hops among the clients, and those before them. */
-  readonly upstream = new Upstream();
+  /** The hops among the clients, and those before them. The journals of one process share it. */
+  upstream: Upstream = new Upstream();
   /** Outputs that say what they have of a client. */
   readonly sources: SequenceSource[] = [];
   readonly #records = new Map<string, ClientRecord>();
@@ -228,6 +251,7 @@ export class ClientTable {
     const oldest = this.#nowMs() - FORGET_MS;
     const order: { client: ClientRecord; kept: boolean }[] = [];
     for (const client of this.#records.values()) {
+      if (isOwn(client)) continue;
       const kept = client.isKept;
       if (client.lastContactMs < oldest && !kept) this.forget(client);
       else order.push({ client, kept });

@@ -2,7 +2,7 @@
  * The tail of a point, in the bytes of Alumet's protocol: resource kind and id, consumer kind and id, attributes. A
  * series keeps its tail as it came; text is decoded only for those who ask for it.
  */
-import { PostcardReader, type PostcardWriter } from "../postcard.ts";
+import { checkUtf8, type PostcardReader, type PostcardWriter } from "../postcard.ts";
 import { type Attribute, type AttributeValue, CLIENT_ATTRIBUTE, type SeriesDefinition } from "./series.ts";
 
 /** Discriminants of the value enum. */
@@ -36,7 +36,7 @@ export function readValue(reader: PostcardReader): AttributeValue {
   }
 }
 
-/** Steps over a value; text is not checked. @throws {PostcardError} if it is not a value. */
+/** Steps over a value. @throws {PostcardError} if it is not a value. */
 export function skipValue(bytes: Uint8Array, reader: PostcardReader): void {
   switch (reader.discriminant(VALUES)) {
     case VALUE.f64:
@@ -56,17 +56,11 @@ export function skipValue(bytes: Uint8Array, reader: PostcardReader): void {
   }
 }
 
-/** Steps over a text, which is not checked. @returns its length in bytes. @throws {PostcardError} */
+/** Steps over a text. @returns its length in bytes. @throws {PostcardError} if it is not UTF-8. */
 function skipText(bytes: Uint8Array, reader: PostcardReader): number {
-  const at = reader.offset;
-  // Nearly all lengths are one byte.
-  let length = bytes[at];
-  if (length < 0x80 && at + length < reader.end) {
-    reader.offset = at + 1 + length;
-    return length;
-  }
-  length = reader.length();
+  const length = reader.length();
   reader.skip(length);
+  checkUtf8(bytes, reader.offset - length, reader.offset);
   return length;
 }
 
@@ -79,7 +73,7 @@ export interface TailFacts {
 }
 
 /**
- * Steps over a tail. Its texts are not checked: see {@linkcode checkTexts}.
+ * Steps over a tail.
  *
  * @returns what it has in it; the same object each time.
  * @throws {PostcardError} if the bytes are not a tail.
@@ -103,18 +97,6 @@ export function skipTail(bytes: Uint8Array, reader: PostcardReader): TailFacts {
 
 const facts: TailFacts = { longestName: 0, namesClient: false };
 
-/**
- * Checks the texts of a tail that {@linkcode skipTail} has stepped over.
- *
- * @throws {PostcardError} if one of them is not UTF-8.
- */
-export function checkTexts(bytes: Uint8Array, start: number, end: number): void {
-  let i = start;
-  // Bytes of ASCII are UTF-8, wherever a text begins. Others may also be those of lengths and numbers.
-  while (i < end && bytes[i] < 0x80) i++;
-  if (i < end) readTail(new PostcardReader(bytes, start, end));
-}
-
 /** Whether `length` bytes are the name of the attribute that names a client. */
 export function isClientKey(bytes: Uint8Array, at: number, length: number): boolean {
   if (length !== CLIENT_BYTES.length) return false;
@@ -133,7 +115,7 @@ export function writeTail(writer: PostcardWriter, series: SeriesDefinition, coun
   }
 }
 
-/** Reads a tail. @throws {PostcardError} if it is not valid. */
+/** Reads a tail that is known to be valid. */
 export function readTail(reader: PostcardReader): Omit<SeriesDefinition, "metric"> & {
   attributes: Attribute[];
 } {

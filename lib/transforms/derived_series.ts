@@ -30,13 +30,16 @@ export class DerivedSeries {
 
   /** The number of what is made of the series of a row, in the batch's store. */
   of(batch: Batch, row: number): number {
-    const { store } = batch;
+    return this.from(batch.store, batch.series[row]);
+  }
+
+  /** The number of what is made of a series. */
+  from(store: SeriesStore, series: number): number {
     if (store !== this.#store) {
       this.#store = store;
       this.#numbers = new SeriesColumn(store);
       this.#generations = new SeriesColumn(store);
     }
-    const series = batch.series[row];
     const known = this.#numbers.values[series];
     if (known !== 0 && this.#generations.values[series] === store.generations[known] + 1) return known;
     const number = this.#derive(store, series);

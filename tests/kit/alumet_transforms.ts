@@ -35,7 +35,7 @@ export async function transformsOf(
   const transforms: Transform[] = [];
   for (const [name, values] of Object.entries(sections)) {
     const plugin = plugins.find((plugin) => plugin.name === name);
-    if (plugin?.kind !== "transform") continue;
+    if (plugin?.kind !== "transform" || plugin.staged) continue;
     const config = plugin.config.check({ ...values, ...extra[name] }, ["plugins", name], ({ message }) => {
       throw new Error(`${name}: ${message}`);
     });
@@ -101,6 +101,27 @@ export function pointsOf(batch: Batch): Point[] {
   });
 }
 
+/** Whether values are the same but for 1 part in 10^12. */
+const isSame = (a: number, b: number) => Math.abs(a - b) <= 1e-12 * Math.abs(b);
+
+/** Points that only one of the two has, as multisets. */
+export function compare(
+  actual: readonly Point[],
+  expected: readonly Point[],
+): { missing: Point[]; surplus: Point[] } {
+  const left = new Map<string, number[]>();
+  for (const [about, value] of actual) left.set(about, [...left.get(about) ?? [], value]);
+  const missing: Point[] = [];
+  for (const [about, value] of expected) {
+    const values = left.get(about) ?? [];
+    const at = values.findIndex((own) => isSame(own, value));
+    if (at < 0) missing.push([about, value]);
+    else values.splice(at, 1);
+  }
+  const surplus = [...left].flatMap(([about, values]) => values.map((value): Point => [about, value]));
+  return { missing, surplus };
+}
+
 /** Points that only one of the two has, as multisets; values may differ by 1 part in 10^12. */
 export function differences(actual: readonly Point[], expected: readonly Point[]): string[] {
   const order = (points: readonly Point[]) =>
@@ -110,7 +131,7 @@ export function differences(actual: readonly Point[], expected: readonly Point[]
   for (let i = 0; i < Math.max(left.length, right.length); i++) {
     const [a, v] = left[i] ?? ["nothing", 0];
     const [b, w] = right[i] ?? ["nothing", 0];
-    if (a !== b || !(Math.abs(v - w) <= 1e-12 * Math.abs(w))) found.push(`${a} = ${v}, expected ${b} = ${w}`);
+    if (a !== b || !isSame(v, w)) found.push(`${a} = ${v}, expected ${b} = ${w}`);
   }
   return found;
 }

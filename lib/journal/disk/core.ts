@@ -14,6 +14,8 @@ import type { Entry, Tail } from "./tail.ts";
 /** A cursor as the journal sees it; {@linkcode ./reader.ts} implements it. */
 export interface Cursor {
   readonly committed: number;
+  /** Batches from this number on stay on disk, if they were written. */
+  readonly keptFrom: number;
   readonly nextNumber: number;
   readonly resumePosition: number;
   readonly pendingPoints: number;
@@ -83,6 +85,13 @@ export class Core implements CoreParts {
     let committed = Infinity;
     for (const reader of this.readers.values()) committed = Math.min(committed, reader.committed);
     return committed === Infinity ? 0 : committed;
+  }
+
+  /** Everything before this number may be forgotten. */
+  get keptFrom(): number {
+    let keptFrom = Infinity;
+    for (const reader of this.readers.values()) keptFrom = Math.min(keptFrom, reader.keptFrom);
+    return keptFrom === Infinity ? 0 : keptFrom;
   }
 
   /** Some batches are on disk or given up: tells those who wait for that. */

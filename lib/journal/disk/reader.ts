@@ -51,16 +51,19 @@ export class DiskReader implements BatchReader {
   /** Since when the batch of that number could be read, in `performance.now()` ms. */
   #readable = { number: -1, sinceMs: 0 };
   readonly #onlyDurable: boolean;
+  readonly #onlyWritten: boolean;
+  #keepFrom = Infinity;
 
   constructor(
     readonly name: string,
     core: Core,
     position: number,
     start: Census,
-    { onlyDurable = false }: ReaderOptions,
+    { onlyDurable = false, onlyWritten = false }: ReaderOptions,
   ) {
     this.#core = core;
     this.#onlyDurable = onlyDurable;
+    this.#onlyWritten = onlyWritten;
     this.nextNumber = position;
     core.ledger.openAccounts(name, start);
     this.#keptAtStart = core.ledger.keptAtStart(start);
@@ -85,7 +88,17 @@ export class DiskReader implements BatchReader {
 
   /** Where the next start continues; skipped batches count as committed. */
   get resumePosition(): number {
-    return Math.max(this.committed, this.#passUpTo + 1);
+    return Math.min(this.#keepFrom, Math.max(this.committed, this.#passUpTo + 1));
+  }
+
+  get keptFrom(): number {
+    return Math.min(this.#keepFrom, this.committed);
+  }
+
+  keepFrom(number: number): void {
+    if (number === this.#keepFrom) return;
+    this.#keepFrom = number;
+    this.#core.onCommit();
   }
 
   get uncommitted(): number {
@@ -200,7 +213,9 @@ export class DiskReader implements BatchReader {
   /** Real agents never send a batch again, and measurements of this process cannot come again. */
   #isHeldBack({ number, batch }: Entry): boolean {
     const core = this.#core;
-    if (!this.#onlyDurable || number < core.tail.written || core.stopping && core.isStalled()) return false;
+    if (number < core.tail.written) return false;
+    if (this.#onlyWritten) return true;
+    if (!this.#onlyDurable || core.stopping && core.isStalled()) return false;
     return batch.origins.some(({ sequence }) => sequence > 0);
   }
 

@@ -41,13 +41,13 @@ export class Retention {
    * that need not be in memory.
    */
   forgetCommitted(): void {
-    const { segments, tail, ledger, committed, settings: { memoryBytes } } = this.#core;
-    while (segments.first && segments.second && segments.second.first <= committed) {
+    const { segments, tail, ledger, committed, keptFrom, settings: { memoryBytes } } = this.#core;
+    while (segments.first && segments.second && segments.second.first <= keptFrom) {
       segments.remove(segments.first);
     }
     if (this.stalled) {
       // Every output has it, so it need not be written.
-      const end = Math.min(committed, tail.next);
+      const end = Math.min(keptFrom, tail.next);
       for (const { number, batch } of tail.from(tail.written)) {
         if (number >= end) break;
         ledger.enter(batch, "unwritten");
@@ -117,7 +117,7 @@ export class Retention {
     while (segments.first && segments.first.writtenMs < oldest) {
       if (!segments.second) {
         // Without points that somebody waits for, only its table of clients is needed.
-        if (this.#core.committed >= tail.written) return;
+        if (this.#core.keptFrom >= tail.written) return;
         await beginSegment();
       }
       if (!this.dropSegment()) return;

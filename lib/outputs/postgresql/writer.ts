@@ -1,5 +1,5 @@
 /** One transaction: the rows of some batches, how far the journal is stored, and what of each client is. */
-import type { ClientIdentity, ClientRecord } from "../../points/origins.ts";
+import { type ClientIdentity, type ClientRecord, isOwn } from "../../points/origins.ts";
 import type { DeadLetters } from "../../plugin.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { type Changes, IdsChanged } from "./changes.ts";
@@ -198,7 +198,7 @@ export class Writer {
     for (const { origins } of batches) {
       for (const { client, sequence } of origins) {
         // The inputs of this process are not a client.
-        if (sequence === 0 && client.name === "") continue;
+        if (sequence === 0 && client.name === "" || isOwn(client)) continue;
         (sequence > 0 ? numbered : others).set(this.#key(client), client);
       }
     }
@@ -211,7 +211,7 @@ export class Writer {
     for (const batch of batches) {
       const last = batch.origins.at(-1)?.end ?? 0;
       for (const { client, start, end, sequence } of batch.origins) {
-        if (sequence > 0) {
+        if (sequence > 0 && !isOwn(client)) {
           const key = this.#key(client);
           if (sequence <= stored.get(key)!) continue;
           stored.set(key, sequence);

@@ -5,6 +5,7 @@ import {
   type Batch,
   CLIENT_ATTRIBUTE,
 } from "../../points/measurement.ts";
+import { isOwn } from "../../points/origins.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 import { unitDisplayName } from "../../points/units.ts";
@@ -173,7 +174,7 @@ export class Gathering {
     for (const { client, start, end, sequence } of batch.origins) {
       const { name, instance } = client;
       // The inputs of this process are not a client.
-      if (sequence === 0 && name === "") continue;
+      if (sequence === 0 && name === "" || isOwn(client)) continue;
       this.#clients.push({ name, instance, sequence, start: from + start, end: from + end });
     }
     this.#columns.length = from + length;

@@ -96,14 +96,15 @@ Deno.test("a process tells its journal its outputs, and its configuration of new
       log: new LogLines().log,
       registry: new MetricRegistry(),
       outputs,
+      stages: [],
       onFull: "block",
       onDrop: () => {},
     });
   await tenPoints(dir.file("server/journal"));
   {
     await using now = await kept(["a", "b"], "now");
-    assert.deepEqual(await drain(now.journal!.reader("b")), []);
+    assert.deepEqual(await drain(now.journals[0].reader("b")), []);
   }
   await using all = await kept(["a", "c"], "oldest");
-  assert.deepEqual(await drain(all.journal!.reader("c")), range(0, 10));
+  assert.deepEqual(await drain(all.journals[0].reader("c")), range(0, 10));
 });

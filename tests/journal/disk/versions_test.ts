@@ -83,6 +83,7 @@ Deno.test("an agent with a journal of another version does not run in memory ins
       log: new LogLines().log,
       registry: new MetricRegistry(),
       outputs: ["a"],
+      stages: [],
       onFull: "block",
       onDrop: () => {},
     })

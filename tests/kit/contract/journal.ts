@@ -116,6 +116,8 @@ export class ReplayReader implements BatchReader {
     this.committed = Math.max(this.committed, this.#next);
   }
 
+  keepFrom(): void {}
+
   next(): Batch | undefined {
     this.#began = true;
     const entry = this.#journal.entries[this.#next];

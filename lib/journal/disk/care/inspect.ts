@@ -1,5 +1,5 @@
 /** Examines the directory of a journal without changing anything, also while a process uses it. */
-import { ClientTable } from "../../../points/origins.ts";
+import { ClientTable, isMark, LOCAL_ORIGIN } from "../../../points/origins.ts";
 import { lockHolder } from "../../../base/file_lock.ts";
 import type { Batch } from "../../../points/measurement.ts";
 import { Census, keyOf, LOCAL_KEY } from "../format/census.ts";
@@ -139,8 +139,8 @@ function clientsOf(end: Census, places: readonly Census[]): ClientEntry[] {
   for (const [key, { name, instance, sequence, points, contactMs }] of end.clients) {
     const least = Math.min(...places.map((place) => place.clients.get(key)?.points ?? 0));
     const kept = Math.max(0, points - least);
-    if (key === LOCAL_KEY && points === 0) continue;
-    clients.push({ name, instance, sequence, kept, contactMs });
+    if (key === LOCAL_KEY && points === 0 || isMark({ name })) continue;
+    clients.push({ name: name === LOCAL_ORIGIN ? "" : name, instance, sequence, kept, contactMs });
   }
   return clients.sort((a, b) => b.kept - a.kept || (keyOf(a) < keyOf(b) ? -1 : 1));
 }

@@ -1,0 +1,109 @@
+/**
+ * The windows that are open, as columns: a window is a number. Those of one series are linked with each other, the one
+ * that got the last point first; all of them are linked in the order in which they were opened.
+ */
+import type { ClientRecord } from "../../points/origins.ts";
+import type { ExactContent } from "./functions.ts";
+
+/** No window. */
+export const NONE = -1;
+const INITIAL_CAPACITY = 1024;
+/** Memory of a window without its values, and of a value, in bytes. */
+const WINDOW_BYTES = 112;
+const VALUE_BYTES = 8;
+
+export class Windows {
+  /** The series. */
+  base = new Uint32Array(INITIAL_CAPACITY);
+  /** In ms since the epoch. */
+  start = new Float64Array(INITIAL_CAPACITY);
+  /** While it is the first one of its series: points before this time complete no other window of the series, in ms. */
+  limit = new Float64Array(INITIAL_CAPACITY);
+  /** Where the first of its points is in the journal. */
+  place = new Float64Array(INITIAL_CAPACITY);
+  /** When the last of its points came, in ticks. */
+  tick = new Float64Array(INITIAL_CAPACITY);
+  count = new Float64Array(INITIAL_CAPACITY);
+  /** The sum; `Infinity` for integers that are in {@linkcode Windows.exact}. */
+  sum = new Float64Array(INITIAL_CAPACITY);
+  min = new Float64Array(INITIAL_CAPACITY);
+  max = new Float64Array(INITIAL_CAPACITY);
+  last = new Float64Array(INITIAL_CAPACITY);
+  /** Whether the values are integers (1), and whether another window of the same time was completed before (2). */
+  flags = new Uint8Array(INITIAL_CAPACITY);
+  /** The next one of the same series. */
+  sibling = new Int32Array(INITIAL_CAPACITY);
+  /** The ones that were opened before and after it. */
+  older = new Int32Array(INITIAL_CAPACITY);
+  younger = new Int32Array(INITIAL_CAPACITY);
+  readonly client: (ClientRecord | null)[] = [];
+  /** All values, where functions need them. */
+  readonly values: (number[] | null)[] = [];
+  readonly exact: Map<number, ExactContent> = new Map();
+  /** How many there are. */
+  size = 0;
+  valueCount = 0;
+  oldest = NONE;
+  #youngest = NONE;
+  /** Numbers that are not in use, linked by {@linkcode Windows.sibling}. */
+  #free = NONE;
+  #end = 0;
+
+  get bytes(): number {
+    return this.size * WINDOW_BYTES + this.valueCount * VALUE_BYTES;
+  }
+
+  /** Opens one, whose fields the caller sets. */
+  open(): number {
+    let window = this.#free;
+    if (window !== NONE) this.#free = this.sibling[window];
+    else {
+      window = this.#end++;
+      if (window === this.start.length) this.#grow();
+    }
+    this.older[window] = this.#youngest;
+    this.younger[window] = NONE;
+    if (this.#youngest === NONE) this.oldest = window;
+    else this.younger[this.#youngest] = window;
+    this.#youngest = window;
+    this.size++;
+    return window;
+  }
+
+  /** Ends the use of a window, which is not among those of its series any more. */
+  close(window: number): void {
+    const [older, younger] = [this.older[window], this.younger[window]];
+    if (older === NONE) this.oldest = younger;
+    else this.younger[older] = younger;
+    if (younger === NONE) this.#youngest = older;
+    else this.older[younger] = older;
+    this.valueCount -= this.values[window]?.length ?? 0;
+    this.values[window] = null;
+    this.client[window] = null;
+    if (this.exact.size > 0) this.exact.delete(window);
+    this.sibling[window] = this.#free;
+    this.#free = window;
+    this.size--;
+  }
+
+  #grow(): void {
+    const capacity = this.start.length * 2;
+    const floats = (column: Float64Array<ArrayBuffer>) =>
+      new Float64Array(column.buffer.transfer(8 * capacity));
+    const links = (column: Int32Array<ArrayBuffer>) => new Int32Array(column.buffer.transfer(4 * capacity));
+    this.base = new Uint32Array(this.base.buffer.transfer(4 * capacity));
+    this.start = floats(this.start);
+    this.limit = floats(this.limit);
+    this.place = floats(this.place);
+    this.tick = floats(this.tick);
+    this.count = floats(this.count);
+    this.sum = floats(this.sum);
+    this.min = floats(this.min);
+    this.max = floats(this.max);
+    this.last = floats(this.last);
+    this.flags = new Uint8Array(this.flags.buffer.transfer(capacity));
+    this.sibling = links(this.sibling);
+    this.older = links(this.older);
+    this.younger = links(this.younger);
+  }
+}

@@ -11,17 +11,31 @@ import { HttpServer } from "./http/server.ts";
 import { openTerminator } from "./intake/opening.ts";
 import { formatAddress, parseAddress } from "./net/address.ts";
 import { listen } from "./net/listen.ts";
+import { apiPages } from "./seeing/api.ts";
 import { Access } from "./seeing/access.ts";
+import { Live } from "./seeing/live/live.ts";
 import { monitoringPages, Pages } from "./seeing/pages.ts";
 import { type Facts, View } from "./seeing/view.ts";
 
 export type { Facts };
+
+/** Of a process without `[http]`, for commands that look at it. */
+const DEFAULT_MEMORY_BYTES = 2 * 1024 * 1024;
+/** Without a page on the network: how long after the last question what happens is watched, in ms. */
+const FORGET_MS = 30_000;
 
 export class Seeing implements AsyncDisposable {
   readonly #view: View;
   readonly #pages: Pages;
   readonly #log: Logger;
   readonly #stack = new AsyncDisposableStack();
+  /** What values of the last quarter of an hour may take. */
+  readonly #memoryBytes: number;
+  #live: Live | null = null;
+  /** It listens on the network: what happens is watched all the time, so that a page has the last quarter of an hour. */
+  #isOpen = false;
+  #isClosed = false;
+  #askedMs = 0;
 
   /**
    * Listens where the configuration says.
@@ -35,7 +49,7 @@ export class Seeing implements AsyncDisposable {
     facts: Facts,
     log: Logger,
   ): Promise<Seeing> {
-    const seeing = new Seeing(facts, log);
+    const seeing = new Seeing(facts, log, config?.memory ?? DEFAULT_MEMORY_BYTES);
     try {
       if (config && (config.enable ?? receives)) await seeing.#listen(config);
       return seeing;
@@ -45,15 +59,34 @@ export class Seeing implements AsyncDisposable {
     }
   }
 
-  private constructor(facts: Facts, log: Logger) {
+  private constructor(facts: Facts, log: Logger, memoryBytes: number) {
     this.#log = log;
-    this.#view = new View(facts);
-    this.#pages = new Pages(monitoringPages(this.#view));
+    this.#memoryBytes = memoryBytes;
+    const view = this.#view = new View(facts);
+    this.#pages = new Pages({ ...monitoringPages(view), ...apiPages(view, () => this.#watch()) });
+  }
+
+  /** Watches what happens; without a page on the network only as long as somebody asks. */
+  #watch(): Live | null {
+    const { agent, facts } = this.#view;
+    if (!agent || this.#isClosed) return null;
+    this.#askedMs = performance.now();
+    if (this.#live) return this.#live;
+    const live = this.#live = new Live(agent, facts.host, this.#memoryBytes);
+    if (this.#isOpen) return live;
+    live.onLook(() => {
+      if (live.isAwaited) this.#askedMs = performance.now();
+      if (performance.now() - this.#askedMs < FORGET_MS) return;
+      live[Symbol.dispose]();
+      this.#live = null;
+    });
+    return live;
   }
 
   /** The agent runs. */
   running(agent: RunningAgent): void {
     this.#view.agent = agent;
+    if (this.#isOpen) this.#watch();
   }
 
   stopping(): void {
@@ -98,6 +131,7 @@ export class Seeing implements AsyncDisposable {
       terminator && { secure: (conn) => terminator.secure(conn, new Uint8Array()) },
     );
     this.#stack.use(server);
+    this.#isOpen = true;
     const { port } = server.address;
     this.#log.info("The page of this process", {
       url: `${terminator ? "https" : "http"}://${formatAddress({ ...address, port })}/`,
@@ -105,6 +139,8 @@ export class Seeing implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    this.#live?.[Symbol.dispose]();
     await this.#stack.disposeAsync();
   }
 }

@@ -216,7 +216,7 @@ export interface ClientTotals {
 }
 
 /** The books by the names of clients: a name may have several instances. */
-function clientTotals(books: Iterable<ClientBooks>): Map<string, ClientTotals> {
+export function clientTotals(books: Iterable<ClientBooks>): Map<string, ClientTotals> {
   const totals = new Map<string, ClientTotals>();
   for (const { client, lastContactMs, received, rejected, duplicates, outputs } of books) {
     let total = totals.get(client);

@@ -21,6 +21,8 @@ const compress = promisify(gzip) as unknown as (
   options: { level: number },
 ) => Promise<Uint8Array<ArrayBuffer>>;
 
+const encoder = new TextEncoder();
+
 /** What every answer says to a browser: nothing of it is for other sites. */
 const HEADERS = {
   "cache-control": "no-store",
@@ -39,7 +41,9 @@ export class Pages {
 
   async answer(request: HttpRequest): Promise<HttpResponse> {
     const page = this.#pages.get(request.path);
-    const response = page ? await page(request) : textResponse(404, "Not found.");
+    const response = page
+      ? await page(request)
+      : textResponse(404, "Not found; /api/v1 lists what there is.");
     return { ...response, headers: { ...HEADERS, ...response.headers } };
   }
 }
@@ -79,6 +83,15 @@ function sharedPage(
       body,
     };
   };
+}
+
+/** A page with a value as JSON, which depends on the query. */
+export function jsonPage(value: (query: URLSearchParams) => unknown): Page {
+  return sharedPage(({ query }) => ({
+    key: query,
+    headers: { "content-type": "application/json; charset=utf-8" },
+    make: () => encoder.encode(JSON.stringify(value(new URLSearchParams(query))) + "\n"),
+  }));
 }
 
 /** The pages for programs that watch this one. */

@@ -1,0 +1,229 @@
+/** The hosts that a process knows: who is silent, how much comes from each, and its power over the last quarter of an hour. */
+import type { Figures } from "../../agent/figures.ts";
+import { clientTotals } from "../families.ts";
+import { hostPower, type Meter } from "./power.ts";
+import { type LiveRing, SAMPLES } from "./ring.ts";
+
+/** A host that is not connected any more may come back within this time before it counts as silent, in ms. */
+const GRACE_MS = 4000;
+/** Silence that means nothing, in ms; and how much longer than usual a silence must be otherwise. */
+const SHORT_MS = 6000;
+const FACTOR = 2.5;
+/** What counts as usual of a host of which nothing is known yet, in ms. */
+const UNKNOWN_GAP_MS = 30_000;
+/** How fast it is forgotten that a host was silent for longer, per contact. */
+const FORGET = 0.9;
+/** A value that is older says nothing about the power now, in seconds. */
+const STALE_SECONDS = 60;
+
+/** A host, as the API says it. */
+export interface HostRow {
+  /** Of this process itself the name of its machine. */
+  readonly name: string;
+  /** It is the machine of this process. */
+  readonly isLocal: boolean;
+  readonly state: "live" | "silent";
+  readonly connected: boolean;
+  /** In seconds since the epoch; `null` if it has sent nothing since the start. */
+  readonly last_contact: number | null;
+  readonly silent_seconds: number | null;
+  readonly points: number;
+  readonly points_per_second: number;
+  /** Points that wait in the journal for some output. */
+  readonly pending_points: number;
+  /** `null` if nothing says it. */
+  readonly watts: number | null;
+  readonly version: string | null;
+  readonly address: string | null;
+}
+
+class Host {
+  /** Slots of the ring that say something about its power. */
+  meters: number[] = [];
+  power: Float32Array | null = null;
+  watts = NaN;
+  lastContactMs = 0;
+  received = 0;
+  rejected = 0;
+  pending = 0;
+  rate = 0;
+  /** How long it is usually silent, in ms. */
+  gapMs = NaN;
+  /** It has had a connection of its own. */
+  wasConnected = false;
+  connectedMs = 0;
+  connection: { address: string; version: string } | undefined;
+
+  constructor(readonly name: string) {}
+
+  /** @param local Its points come from this process. */
+  isSilent(nowMs: number, local: boolean): boolean {
+    if (local) return false;
+    if (this.wasConnected && !this.connection) return nowMs - this.connectedMs > GRACE_MS;
+    const usual = Number.isNaN(this.gapMs) ? UNKNOWN_GAP_MS : this.gapMs;
+    return nowMs - this.lastContactMs > Math.max(SHORT_MS, FACTOR * usual);
+  }
+}
+
+export class Hosts {
+  readonly #hosts: Host[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #localName: string;
+  /** Hosts with a ring for their power. */
+  readonly #maxRings: number;
+  #rings = 0;
+  #lookedMs = NaN;
+
+  /**
+   * @param localName What is shown for the machine of this process, whose points have no client.
+   * @param limitBytes For the power of hosts.
+   */
+  constructor(localName: string, limitBytes: number) {
+    this.#localName = localName;
+    this.#maxRings = Math.floor(limitBytes / (SAMPLES * 4));
+  }
+
+  /** The number of a host; `""` is the machine of this process. */
+  numberOf(name: string): number {
+    let number = this.#numbers.get(name);
+    if (number === undefined) {
+      number = this.#hosts.length;
+      this.#numbers.set(name, number);
+      this.#hosts.push(new Host(name));
+    }
+    return number;
+  }
+
+  /** The number of a host by the name that is shown, if there is one. */
+  find(shown: string): number | undefined {
+    return this.#numbers.get(shown) ?? (shown === this.#localName ? this.#numbers.get("") : undefined);
+  }
+
+  shownName(number: number): string {
+    const { name } = this.#hosts[number];
+    return name === "" ? this.#localName : name;
+  }
+
+  addMeter(host: number, slot: number): void {
+    this.#hosts[host].meters.push(slot);
+  }
+
+  removeMeter(host: number, slot: number): void {
+    const { meters } = this.#hosts[host];
+    const place = meters.indexOf(slot);
+    if (place >= 0) meters.splice(place, 1);
+  }
+
+  /** Looks who has sent what since the last time. */
+  look(figures: Figures, nowMs: number): void {
+    const seconds = (nowMs - this.#lookedMs) / 1000;
+    this.#lookedMs = nowMs;
+    for (const [name, totals] of clientTotals(figures.clients())) {
+      const host = this.#hosts[this.numberOf(name)];
+      host.rate = seconds > 0 && host.received <= totals.received
+        ? (totals.received - host.received) / seconds
+        : 0;
+      host.received = totals.received;
+      host.rejected = totals.rejected;
+      host.pending = totals.kept;
+      const { lastContactMs } = totals;
+      if (lastContactMs > host.lastContactMs) {
+        if (host.lastContactMs > 0) {
+          const gap = lastContactMs - host.lastContactMs;
+          host.gapMs = Number.isNaN(host.gapMs) ? gap : Math.max(gap, host.gapMs * FORGET);
+        }
+        host.lastContactMs = lastContactMs;
+      }
+      host.connection = figures.connectionOf(name);
+      if (host.connection) {
+        host.wasConnected = true;
+        host.connectedMs = nowMs;
+      }
+    }
+  }
+
+  /** Takes samples of the power of each host, for the newest step of the ring and the `steps` that have begun since the last. */
+  sample(ring: LiveRing, steps: number): void {
+    for (const host of this.#hosts) {
+      host.watts = powerOf(host, ring);
+      if (!host.power) {
+        if (Number.isNaN(host.watts) || this.#rings >= this.#maxRings) continue;
+        this.#rings++;
+        host.power = new Float32Array(SAMPLES).fill(NaN);
+      }
+      for (
+        let step = ring.newestStep - Math.min(Math.max(steps, 1), SAMPLES) + 1;
+        step <= ring.newestStep;
+        step++
+      ) {
+        host.power[step % SAMPLES] = host.watts;
+      }
+    }
+  }
+
+  rows(nowMs: number): HostRow[] {
+    const rows: HostRow[] = [];
+    for (const host of this.#hosts) {
+      const isLocal = host.name === "";
+      if (isLocal && host.received === 0) continue;
+      const silent = host.lastContactMs === 0 ? null : Math.max(0, nowMs - host.lastContactMs) / 1000;
+      rows.push({
+        name: isLocal ? this.#localName : host.name,
+        isLocal,
+        state: host.isSilent(nowMs, isLocal) ? "silent" : "live",
+        connected: isLocal || host.connection !== undefined,
+        last_contact: host.lastContactMs === 0 ? null : host.lastContactMs / 1000,
+        silent_seconds: isLocal || silent === null ? null : Math.round(silent * 10) / 10,
+        points: host.received,
+        points_per_second: Math.round(host.rate * 10) / 10,
+        pending_points: host.pending,
+        watts: Number.isNaN(host.watts) ? null : host.watts,
+        version: host.connection?.version ?? null,
+        address: host.connection?.address ?? null,
+      });
+    }
+    return rows;
+  }
+
+  /** The power of the hosts with the most, and of all others together, oldest sample first. */
+  power(ring: LiveRing, most: number): { name: string; watts: (number | null)[] }[] {
+    const known = this.#hosts.filter(({ power }) => power !== null);
+    const mean = (power: Float32Array) => power.reduce((sum, watts) => sum + (watts || 0), 0);
+    const means = new Map(known.map((host) => [host, mean(host.power!)]));
+    known.sort((a, b) => means.get(b)! - means.get(a)!);
+    const samples = ({ power }: Host) => {
+      const list: number[] = [];
+      for (let step = ring.newestStep - SAMPLES + 2; step <= ring.newestStep; step++) {
+        list.push(power![step % SAMPLES]);
+      }
+      return list;
+    };
+    const shown = known.slice(0, most).map((host) => ({
+      name: host.name === "" ? this.#localName : host.name,
+      watts: samples(host).map(orNull),
+    }));
+    const others = known.slice(most);
+    if (others.length === 0) return shown;
+    const sums: number[] = new Array(SAMPLES - 1).fill(NaN);
+    for (const host of others) {
+      samples(host).forEach((watts, i) => {
+        if (!Number.isNaN(watts)) sums[i] = (Number.isNaN(sums[i]) ? 0 : sums[i]) + watts;
+      });
+    }
+    return [...shown, { name: `${others.length} others`, watts: sums.map(orNull) }];
+  }
+}
+
+/** JSON has no NaN; five digits are more than a plot shows. */
+export const orNull = (value: number): number | null =>
+  Number.isFinite(value) ? Number(value.toPrecision(6)) : null;
+
+function powerOf({ meters }: Host, ring: LiveRing): number {
+  const fresh: Meter[] = [];
+  for (const slot of meters) {
+    const watts = ring.lastOf(slot);
+    if (Number.isNaN(watts) || ring.silenceOf(slot) > STALE_SECONDS) continue;
+    fresh.push({ role: ring.roleOf(slot)!, metric: ring.metricOf(slot), watts });
+  }
+  return hostPower(fresh);
+}

@@ -1,0 +1,273 @@
+/**
+ * The values of the last quarter of an hour, in a fixed amount of memory: of each series the last value, and of as many as
+ * there is room for a ring of samples. Taking a point costs a few reads and writes of typed arrays.
+ */
+import type { Batch } from "../../points/measurement.ts";
+import { SeriesColumn } from "../../points/series_column.ts";
+import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
+import { powerKindOf, type PowerRole, ROLES } from "./power.ts";
+
+/** Seconds between two samples, and how many there are. */
+export const STEP_SECONDS = 3;
+export const SAMPLES = 300;
+
+/** What the last value of a series takes, about, in bytes. */
+const SLOT_BYTES = 48;
+const RING_BYTES = SAMPLES * 4;
+/** Parts of the memory: rings of series, and last values. The rest is for the power of hosts. */
+const RINGS_SHARE = 1 / 2;
+const SLOTS_SHARE = 1 / 4;
+/** The place of a series for which there was no room, until room is made. */
+const REFUSED = 1;
+const FIRST_PLACE = 2;
+const INITIAL_SLOTS = 256;
+/** Two points of an energy that are further apart say nothing about its power now, in seconds. */
+const MAX_SPAN_SECONDS = 3600;
+/** Of values that follow each other faster, only some are taken: more than a plot shows. In seconds. */
+const SHORT_SECONDS = 0.5;
+/** {@linkcode LiveRing.powers} of a series that is not power. */
+const NO_POWER = 127;
+const IS_ENERGY = 128;
+
+/** What the ring asks, and whom it tells. */
+export interface RingUser {
+  /** The number of the host that a series is from. */
+  hostOf(number: number): number;
+  /** A slot is that of a series with power from now on, or not any more. */
+  onMeter(slot: number): void;
+  onForget(slot: number): void;
+}
+
+export class LiveRing {
+  /** Series for which there is no room. */
+  refused = 0;
+  /** The number of samples that have been begun since the epoch. */
+  newestStep: number;
+  readonly #store: SeriesStore;
+  /** By the number of a series: its slot + 2. */
+  readonly #places: SeriesColumn;
+  readonly #maxSlots: number;
+  readonly #maxRings: number;
+  readonly #user: RingUser;
+  readonly #free: number[] = [];
+  #end = 0;
+  // By the slot.
+  #series = new Uint32Array(INITIAL_SLOTS);
+  #last = new Float64Array(INITIAL_SLOTS);
+  /** The time of the last point, in seconds since the epoch. */
+  #times = new Float64Array(INITIAL_SLOTS);
+  /** The step in which the last point came. */
+  #heard = new Float64Array(INITIAL_SLOTS);
+  #hosts = new Uint32Array(INITIAL_SLOTS);
+  /** The role, or {@linkcode NO_POWER}. */
+  #powers = new Uint8Array(INITIAL_SLOTS);
+  #factors = new Float64Array(INITIAL_SLOTS);
+  /** Of the first slots, up to the limit. */
+  #rings = new Float32Array(INITIAL_SLOTS * SAMPLES);
+
+  /**
+   * @param limitBytes For everything.
+   */
+  constructor(
+    limitBytes: number,
+    user: RingUser,
+    nowMs: number,
+    store: SeriesStore = seriesStore,
+  ) {
+    this.#store = store;
+    this.#user = user;
+    this.#maxSlots = Math.floor(limitBytes * SLOTS_SHARE / SLOT_BYTES);
+    this.#maxRings = Math.min(this.#maxSlots, Math.floor(limitBytes * RINGS_SHARE / RING_BYTES));
+    this.newestStep = stepOf(nowMs / 1000);
+    this.#places = new SeriesColumn(store, (_, place) => this.#forget(place));
+    this.#rings.fill(NaN);
+  }
+
+  take(batch: Batch): void {
+    const { series, seconds, nanos, values, length } = batch;
+    let places = this.#places.values;
+    // Columns grow with new series, which come before the others are looked at.
+    for (let row = 0; row < length; row++) if (places[series[row]] === 0) this.#admit(series[row]);
+    places = this.#places.values;
+    const powers = this.#powers;
+    const times = this.#times;
+    const last = this.#last;
+    const heard = this.#heard;
+    const rings = this.#rings;
+    const maxRings = this.#maxRings;
+    const newest = this.newestStep;
+    const newestSample = newest % SAMPLES;
+    const stepBegin = newest * STEP_SECONDS;
+    const limit = newest - SAMPLES + 2;
+    for (let row = 0; row < length; row++) {
+      const slot = places[series[row]] - FIRST_PLACE;
+      if (slot < 0) continue;
+      const whole = seconds[row];
+      const time = whole + nanos[row] * 1e-9;
+      const since = time - times[slot];
+      let value = values[row];
+      const power = powers[slot];
+      if ((power & IS_ENERGY) === 0 && since >= 0 && since < SHORT_SECONDS) continue;
+      if (power !== NO_POWER) {
+        value = this.#wattsOf(slot, time, value);
+        if (Number.isNaN(value)) continue;
+      }
+      if (since >= 0) {
+        times[slot] = time;
+        last[slot] = value;
+        heard[slot] = newest;
+      }
+      if (slot >= maxRings) continue;
+      let sample = newestSample;
+      // Most points are of the newest step.
+      if (whole < stepBegin || whole >= stepBegin + STEP_SECONDS) {
+        const step = stepOf(whole);
+        if (step < limit || step > newest + 1) continue;
+        sample = step % SAMPLES;
+      }
+      rings[slot * SAMPLES + sample] = value;
+    }
+  }
+
+  /** NaN where a first or late point of an energy says nothing about its power. */
+  #wattsOf(slot: number, time: number, value: number): number {
+    value *= this.#factors[slot];
+    if ((this.#powers[slot] & IS_ENERGY) === 0) return value;
+    const span = time - this.#times[slot];
+    if (span <= 0) return NaN;
+    if (span <= MAX_SPAN_SECONDS) return value / span;
+    this.#times[slot] = time;
+    return NaN;
+  }
+
+  #admit(number: number): void {
+    const slot = this.#free.pop() ?? this.#end;
+    if (slot >= this.#maxSlots) {
+      this.refused++;
+      this.#places.values[number] = REFUSED;
+      return;
+    }
+    if (slot === this.#end) {
+      this.#end++;
+      if (slot >= this.#series.length) this.#grow();
+    }
+    const kind = powerKindOf(this.#store.definitionOf(number));
+    this.#series[slot] = number;
+    this.#last[slot] = NaN;
+    // Of the first energy, the time since the one before is not known.
+    this.#times[slot] = -Infinity;
+    this.#heard[slot] = this.newestStep;
+    this.#powers[slot] = kind ? ROLES.indexOf(kind.role) | (kind.isEnergy ? IS_ENERGY : 0) : NO_POWER;
+    this.#factors[slot] = kind ? kind.factor : 1;
+    this.#hosts[slot] = this.#user.hostOf(number);
+    if (kind && kind.role !== "consumer" && kind.role !== "inside") this.#user.onMeter(slot);
+    if (slot < this.#maxRings) this.#rings.fill(NaN, slot * SAMPLES, (slot + 1) * SAMPLES);
+    this.#places.values[number] = slot + FIRST_PLACE;
+  }
+
+  #forget(place: number): void {
+    if (place < FIRST_PLACE) return;
+    const slot = place - FIRST_PLACE;
+    if (this.#powers[slot] !== NO_POWER) this.#user.onForget(slot);
+    this.#series[slot] = 0;
+    this.#free.push(slot);
+    if (this.refused === 0) return;
+    // Those that were refused are tried again.
+    this.refused = 0;
+    const { values } = this.#places;
+    for (let number = 0; number < values.length; number++) if (values[number] === REFUSED) values[number] = 0;
+  }
+
+  #grow(): void {
+    const slots = Math.min(this.#maxSlots, this.#series.length * 2);
+    const grown = <T extends { length: number; set(from: T): void }>(
+      make: new (length: number) => T,
+      from: T,
+    ) => {
+      const column = new make(slots);
+      column.set(from);
+      return column;
+    };
+    this.#series = grown(Uint32Array, this.#series);
+    this.#last = grown(Float64Array, this.#last);
+    this.#times = grown(Float64Array, this.#times);
+    this.#heard = grown(Float64Array, this.#heard);
+    this.#hosts = grown(Uint32Array, this.#hosts);
+    this.#powers = grown(Uint8Array, this.#powers);
+    this.#factors = grown(Float64Array, this.#factors);
+    const rings = Math.min(this.#maxRings, slots) * SAMPLES;
+    if (rings <= this.#rings.length) return;
+    const before = this.#rings;
+    this.#rings = new Float32Array(rings).fill(NaN, before.length);
+    this.#rings.set(before);
+  }
+
+  /** Begins the samples up to now. @returns how many that were. */
+  advance(nowMs: number): number {
+    const now = stepOf(nowMs / 1000);
+    const steps = now - this.newestStep;
+    if (steps <= 0) {
+      // A clock that was set back.
+      if (steps < -SAMPLES) this.newestStep = now;
+      return 0;
+    }
+    // The place of the step behind the newest may have been written already: it is that of a clock that is ahead.
+    const first = Math.max(this.newestStep + 2, now - SAMPLES + 2);
+    const rings = Math.min(this.#end, this.#maxRings);
+    for (let step = first; step <= now + 1; step++) {
+      for (let at = step % SAMPLES; at < rings * SAMPLES; at += SAMPLES) this.#rings[at] = NaN;
+    }
+    this.newestStep = now;
+    return steps;
+  }
+
+  /** Slots in use. */
+  *slots(): Generator<number> {
+    for (let slot = 0; slot < this.#end; slot++) if (this.#series[slot] !== 0) yield slot;
+  }
+
+  /** The number of the series of a slot. */
+  seriesOf(slot: number): number {
+    return this.#series[slot];
+  }
+
+  metricOf(slot: number): string {
+    return this.#store.metricOf(this.#series[slot]).name;
+  }
+
+  hostOf(slot: number): number {
+    return this.#hosts[slot];
+  }
+
+  /** The last value; of power and energy in watts. NaN where none is known. */
+  lastOf(slot: number): number {
+    return this.#last[slot];
+  }
+
+  /** The time of the last point, in seconds since the epoch. */
+  timeOf(slot: number): number {
+    return this.#times[slot];
+  }
+
+  /** Seconds since a point came, to the step. */
+  silenceOf(slot: number): number {
+    return (this.newestStep - this.#heard[slot]) * STEP_SECONDS;
+  }
+
+  roleOf(slot: number): PowerRole | null {
+    const power = this.#powers[slot];
+    return power === NO_POWER ? null : ROLES[power & ~IS_ENERGY];
+  }
+
+  /** The samples, oldest first, the last one of the newest step; `null` where there is no room for them. */
+  samplesOf(slot: number): number[] | null {
+    if (slot >= this.#maxRings) return null;
+    const samples: number[] = [];
+    for (let step = this.newestStep - SAMPLES + 2; step <= this.newestStep; step++) {
+      samples.push(this.#rings[slot * SAMPLES + step % SAMPLES]);
+    }
+    return samples;
+  }
+}
+
+const stepOf = (seconds: number) => Math.floor(seconds / STEP_SECONDS);

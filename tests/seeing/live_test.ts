@@ -1,0 +1,247 @@
+import assert from "node:assert/strict";
+import type { Figures } from "../../lib/agent/figures.ts";
+import type { ClientBooks } from "../../lib/agent/stats.ts";
+import { Batch, type Metric, seriesOf } from "../../lib/points/measurement.ts";
+import { SeriesStore } from "../../lib/points/series_store.ts";
+import { Hosts } from "../../lib/seeing/live/hosts.ts";
+import { hostPower, powerKindOf } from "../../lib/seeing/live/power.ts";
+import { LiveRing, SAMPLES, STEP_SECONDS } from "../../lib/seeing/live/ring.ts";
+import { until } from "../kit/waiting.ts";
+import { Site } from "./site.ts";
+
+const metric = (name: string, base: string, prefix = ""): Metric => ({
+  name,
+  type: "f64",
+  unit: { base, prefix },
+  description: "",
+});
+const WATTS = metric("meter_power", "W");
+const rapl = (domain: string) =>
+  seriesOf(metric("rapl_consumed_energy", "J"), { attributes: [["domain", domain]] });
+
+Deno.test("power and energy are known by their units, and meters that contain each other are not added", () => {
+  assert.equal(powerKindOf(seriesOf(metric("mem_free", "By"))), null);
+  assert.equal(powerKindOf(seriesOf(metric("battery", "W.h"))), null);
+  assert.deepEqual(powerKindOf(seriesOf(metric("input_power", "W", "milli"))), {
+    role: "other",
+    factor: 1e-3,
+    isEnergy: false,
+  });
+  const roles = ["package_total", "dram_total", "pp0_total", "package", "platform_total"].map((domain) =>
+    powerKindOf(rapl(domain))!.role
+  );
+  assert.deepEqual(roles, ["part", "part", "inside", "inside", "whole"]);
+  const process = seriesOf(WATTS, { consumerKind: "process", consumerId: "7" });
+  assert.equal(powerKindOf(process)!.role, "consumer");
+  const meter = (role: "whole" | "part" | "other", name: string, watts: number) => ({
+    role,
+    metric: name,
+    watts,
+  });
+  assert.equal(
+    hostPower([meter("part", "rapl", 50), meter("part", "rapl", 10), meter("part", "gpu", 100)]),
+    160,
+  );
+  assert.equal(
+    hostPower([meter("part", "rapl", 50), meter("whole", "ipmi", 200), meter("other", "x", 999)]),
+    200,
+  );
+  assert.equal(hostPower([meter("other", "a", 5), meter("other", "a", 6), meter("other", "b", 7)]), 11);
+  assert.ok(Number.isNaN(hostPower([])));
+});
+
+/** A ring whose points come from one host. */
+function ringOf(nowMs: number, limitBytes = 1024 * 1024) {
+  const store = new SeriesStore();
+  const meters: number[] = [];
+  const ring = new LiveRing(
+    limitBytes,
+    {
+      hostOf: () => 0,
+      onMeter: (slot) => void meters.push(slot),
+      onForget: (slot) => void meters.splice(meters.indexOf(slot), 1),
+    },
+    nowMs,
+    store,
+  );
+  const take = (...points: [series: ReturnType<typeof seriesOf>, seconds: number, value: number][]) => {
+    const batch = new Batch(16, null, store);
+    for (const [series, seconds, value] of points) {
+      batch.push(series, Math.floor(seconds), Math.round(seconds % 1 * 1e9), value);
+    }
+    ring.take(batch);
+    batch.release();
+  };
+  return { ring, take, meters, store };
+}
+
+const START = 1_800_000_000;
+
+Deno.test("the samples of a series are its values by their times, also of points that come late", () => {
+  const { ring, take } = ringOf(START * 1000);
+  const power = seriesOf(WATTS);
+  take([power, START, 10], [power, START + 0.1, 99], [power, START + 1, 11]);
+  ring.advance((START + 2 * STEP_SECONDS) * 1000);
+  take([power, START + 2 * STEP_SECONDS, 30], [power, START + STEP_SECONDS, 20]);
+  const [slot] = ring.slots();
+  assert.deepEqual(ring.samplesOf(slot)!.slice(-4), [NaN, 11, 20, 30]);
+  assert.equal(ring.lastOf(slot), 30);
+  ring.advance((START + (SAMPLES + 10) * STEP_SECONDS) * 1000);
+  assert.ok(ring.samplesOf(slot)!.every(Number.isNaN), "samples of an hour ago are gone");
+  assert.equal(ring.lastOf(slot), 30);
+});
+
+Deno.test("an energy is shown as power, from its second point on", () => {
+  const { ring, take, meters } = ringOf(START * 1000);
+  const energy = rapl("package_total");
+  take([energy, START, 500]);
+  const [slot] = ring.slots();
+  assert.ok(Number.isNaN(ring.lastOf(slot)));
+  take([energy, START + 2, 500]);
+  assert.equal(ring.lastOf(slot), 250);
+  assert.deepEqual(meters, [slot]);
+});
+
+Deno.test("a full ring keeps what it has, and takes others when series are forgotten", () => {
+  const { ring, take, store } = ringOf(START * 1000, 64 * 1024);
+  const series = (n: number) => seriesOf(WATTS, { resourceKind: "meter", resourceId: String(n) });
+  for (let n = 0; n < 1000; n++) take([series(n), START, n]);
+  const known = [...ring.slots()].length;
+  assert.ok(known > 100 && known < 1000, `${known}`);
+  assert.equal(ring.refused, 1000 - known);
+  store.poison();
+  for (let n = 0; n < 2000 && [...ring.slots()].length > 0; n++) store.tick();
+  assert.deepEqual([...ring.slots()], []);
+  take([series(5000), START, 7]);
+  const [slot] = ring.slots();
+  assert.equal(ring.lastOf(slot), 7);
+});
+
+/** Figures with these clients. */
+function figuresOf(clients: Record<string, { at: number; connected?: boolean; received?: number }>): Figures {
+  const books = Object.entries(clients).map(([client, { at, received = 0 }]): ClientBooks => ({
+    client,
+    instance: "",
+    lastContactMs: at,
+    received,
+    rejected: 0,
+    duplicates: 0,
+    outputs: {},
+  }));
+  return {
+    clients: () => books,
+    connectionOf: (name: string) => clients[name]?.connected ? { address: "a", version: "v" } : undefined,
+  } as Partial<Figures> as Figures;
+}
+
+const statesAt = (hosts: Hosts, nowMs: number) =>
+  Object.fromEntries(hosts.rows(nowMs).map(({ name, state }) => [name, state]));
+
+Deno.test("a host that was connected is silent seconds after its connection has gone, and not while it reconnects", () => {
+  const hosts = new Hosts("server", 1e6);
+  hosts.look(figuresOf({ a: { at: 1000, connected: true } }), 1000);
+  hosts.look(figuresOf({ a: { at: 2000 } }), 2000);
+  assert.deepEqual(statesAt(hosts, 4000), { a: "live" });
+  assert.deepEqual(statesAt(hosts, 9000), { a: "silent" });
+  hosts.look(figuresOf({ a: { at: 10_000, connected: true } }), 10_000);
+  assert.deepEqual(statesAt(hosts, 10_000), { a: "live" });
+});
+
+Deno.test("a host that is connected is silent when it says nothing for much longer than usual", () => {
+  const hosts = new Hosts("server", 1e6);
+  for (let second = 1; second <= 30; second++) {
+    const slow = second < 30 ? 1000 : 30_000;
+    hosts.look(
+      figuresOf({ fast: { at: second * 1000, connected: true }, slow: { at: slow, connected: true } }),
+      second * 1000,
+    );
+  }
+  assert.deepEqual(statesAt(hosts, 34_000), { fast: "live", slow: "live" });
+  assert.deepEqual(statesAt(hosts, 40_000), { fast: "silent", slow: "live" });
+  assert.deepEqual(statesAt(hosts, 150_000), { fast: "silent", slow: "silent" });
+});
+
+Deno.test("the rate of a host is what came since the last look", () => {
+  const hosts = new Hosts("server", 1e6);
+  hosts.look(figuresOf({ a: { at: 1000, received: 100 } }), 1000);
+  hosts.look(figuresOf({ a: { at: 3000, received: 500 } }), 3000);
+  assert.equal(hosts.rows(3000)[0].points_per_second, 200);
+});
+
+Deno.test("the API shows hosts, their power and their series as they were sent", async () => {
+  await using site = await Site.start();
+  assert.deepEqual(await site.json("/api/v1/hosts"), []);
+  const batch = new Batch();
+  const now = Math.floor(Date.now() / 1000);
+  const hostile = 'a"<script>\u202e';
+  for (const [host, watts] of [["node-1", 123.5], [hostile, 50]] as const) {
+    batch.push(seriesOf(WATTS, { attributes: [["relay_client", host]] }), now, 0, watts);
+  }
+  batch.push(
+    seriesOf(metric("share_power", "W"), {
+      consumerKind: "cgroup",
+      consumerId: "/job-7",
+      attributes: [["relay_client", "node-1"]],
+    }),
+    now,
+    0,
+    40,
+  );
+  site.push(batch);
+  await until(
+    async () => (await site.json("/api/v1/power")).hosts.length === 2,
+    undefined,
+    "the power of two hosts",
+  );
+  const { hosts } = await site.json("/api/v1/power");
+  assert.deepEqual(
+    hosts.map(({ name, watts }: { name: string; watts: number[] }) => [name, watts.at(-1)]),
+    [["node-1", 123.5], [hostile, 50]],
+  );
+  const { series, step_seconds } = await site.json(`/api/v1/host?name=${encodeURIComponent(hostile)}`);
+  assert.equal(step_seconds, STEP_SECONDS);
+  assert.deepEqual([series.length, series[0].metric, series[0].unit, series[0].last], [
+    1,
+    "meter_power",
+    "W",
+    50,
+  ]);
+  assert.ok(series[0].values.includes(50));
+  assert.deepEqual(await site.json("/api/v1/consumers"), [
+    { host: "node-1", consumer: "cgroup /job-7", metric: "share_power", watts: 40 },
+  ]);
+  assert.equal((await site.get("/api/v1/host?name=nobody")).status, 404);
+  const status = await site.json("/api/v1/status");
+  assert.deepEqual([status.version, status.host, status.role, status.points], [
+    "1.2.3",
+    "server-1",
+    "local",
+    3,
+  ]);
+  assert.equal(status.outputs[0].name, "store");
+  const log = await site.json("/api/v1/log");
+  assert.ok(log.some(({ message }: { message: string }) => message === "Running"));
+  const paths: string[] = await site.json("/api/v1");
+  for (const path of paths.filter((path) => !/events|tap|host\?/.test(path))) {
+    assert.equal((await site.get(path)).status, 200, path);
+  }
+});
+
+Deno.test("events come as they happen, to each who listens", async () => {
+  await using site = await Site.start();
+  const readers = await Promise.all([1, 2].map(async () => {
+    const response = await fetch(`${site.url}/api/v1/events`);
+    assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
+    return response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  }));
+  const texts = ["", ""];
+  const reading = readers.map(async (reader, i) => {
+    for (let part; !(part = await reader.read()).done;) texts[i] += part.value;
+  });
+  site.push(new Batch());
+  await until(() => texts.every((text) => text.split("event: tick").length >= 3));
+  const data = texts[0].split("\n").findLast((line) => line.startsWith("data: "))!;
+  assert.equal(JSON.parse(data.slice(6)).status.role, "local");
+  await Promise.all(readers.map((reader) => reader.cancel()));
+  await Promise.all(reading);
+});

@@ -17,7 +17,7 @@ import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 
 /** The recorded session, in a file. */
 function storeSession(path: string): void {
-  using store = new Store({ path, synchronous: "normal", keepMs: Infinity });
+  using store = new Store({ path, synchronous: "normal", limits: { keepMs: Infinity, maxBytes: undefined } });
   const known = new Known();
   known.begin(Date.now());
   const gathering = new Gathering(known, newColumns(10_000));
@@ -405,7 +405,11 @@ Deno.test("points are printed without SQL, by metric, host and time, and as mean
   const path = dir.file("m.sqlite");
   const now = Math.floor(Date.now() / 60_000) * 60;
   {
-    using store = new Store({ path, synchronous: "normal", keepMs: Infinity });
+    using store = new Store({
+      path,
+      synchronous: "normal",
+      limits: { keepMs: Infinity, maxBytes: undefined },
+    });
     const known = new Known();
     known.begin(Date.now());
     const gathering = new Gathering(known, newColumns(100));

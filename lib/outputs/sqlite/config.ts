@@ -1,5 +1,5 @@
 /** The keys of `[plugins.sqlite]`, and where its database is. */
-import { choice, duration, type Infer, live, optional, table, text } from "../../schema.ts";
+import { choice, duration, type Infer, live, optional, size, table, text } from "../../schema.ts";
 
 /** The database in the state directory, or where there is none, in the working directory. */
 export const DEFAULT_FILE = "measurements.sqlite";
@@ -15,6 +15,14 @@ export const config = table({
     unset: "all points are kept",
     default: "30days",
     min: "1s",
+  }))),
+  max_size: live(optional(size({
+    doc:
+      "What the file may take. When it is full, the oldest points give way to new ones. It does not grow either when " +
+      "less than 5% of the file system, or 1GiB, is free.",
+    unset: "half of the file system",
+    default: "100GiB",
+    min: "16MiB",
   }))),
   flush_interval: live(duration({
     doc: "How long points wait for others at most, to be written in one transaction.",

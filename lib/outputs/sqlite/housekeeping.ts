@@ -1,9 +1,12 @@
 /**
- * What keeps the file in shape, in steps that take a moment each: points that are too old are deleted, part by part,
- * and small parts of a day are merged, so that a series is looked for in few places.
+ * What keeps the file in shape, in steps that take a moment each: points that are too old, or for which there is no room,
+ * are deleted, part by part, and small parts of a day are merged, so that a series is looked for in few places.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { HELD_BACK } from "./point_inserter.ts";
+import type { Limits } from "./messages.ts";
+import { type DoomedPart, PartDeletion } from "./part_deletion.ts";
+import { roomFor } from "./room.ts";
 import { middleOf, SECONDS_PER_DAY } from "./row_order.ts";
 import { secondOf, writeStatistics } from "./schema.ts";
 
@@ -19,14 +22,15 @@ const MERGE_POINTS = 65_536;
 const MERGE_MOST_PARTS = 1024;
 /** Points that cannot be in one part, because series and times repeat, are merged with their like this many times. */
 const MERGE_REPEATS = 3;
-/** Points that are deleted in one transaction. */
-const DELETE_POINTS = 32_768;
 /** Series that are looked at in one transaction. */
 const SERIES_STEP = 16_384;
 /** How often to look for what is too old, as a share of how long it is kept, and its limits, in ms. */
 const EXPIRY_SHARE = 1 / 50;
 const MIN_EXPIRY_MS = 1000;
 const MAX_EXPIRY_MS = 60_000;
+/** How often to look whether the file has room, in ms, and the share of the room that is made at once. */
+const ROOM_INTERVAL_MS = 1000;
+const ROOM_SHARE = 0.02;
 /** How often series that nothing refers to are looked for, in ms. */
 const SERIES_INTERVAL_MS = 3_600_000;
 /** Clients that have not been here for so long are forgotten: what they send then is new, even if it was stored once. */
@@ -52,12 +56,22 @@ export class Housekeeping {
   /** Parts in the database. */
   parts: number;
   expiredPoints = 0;
+  /** Points that were deleted because there was no room. */
+  evictedPoints = 0;
   expiredSeries = 0;
+  /** What the points may take, and do. */
+  roomBytes = Infinity;
   readonly #db: DatabaseSync;
+  readonly #path: string;
   readonly #transaction: Transaction;
-  /** Parts that are too old, to be deleted. */
-  #expired: { id: number; points: number }[] = [];
+  /** Of parts that are too old. */
+  readonly #expiry: PartDeletion;
+  /** Of parts for which there is no room. */
+  readonly #eviction: PartDeletion;
   #nextExpiryMs = 0;
+  #nextRoomMs = 0;
+  #isEvicting = false;
+  readonly #pageBytes: number;
   #nextSeriesMs = NaN;
   #nextStatisticsMs = NaN;
   /** Series up to this id have been looked at; `null`: not under way. */
@@ -66,16 +80,20 @@ export class Housekeeping {
   #unconsidered = MERGE_PARTS;
   readonly #statements: Readonly<
     Record<
-      | ("expired" | "cut" | "deletePoints" | "deleteRest" | "deletePart" | "crowded" | "small")
+      | ("expired" | "oldest" | "pages" | "freePages" | "deleteRest" | "deletePart" | "crowded" | "small")
       | ("nextPart" | "gather" | "mergeMost" | "mergeRest" | "mergeRepeats" | "addParts" | "empty")
       | ("oldestWritten" | "future" | "deleteSeries" | "lastSeries" | "deleteClients" | "deleteHosts"),
       StatementSync
     >
   >;
 
-  constructor(db: DatabaseSync, transaction: Transaction, public keepMs: number) {
+  constructor(db: DatabaseSync, path: string, transaction: Transaction, public limits: Limits) {
     this.#db = db;
+    this.#path = path;
+    this.#expiry = new PartDeletion(db);
+    this.#eviction = new PartDeletion(db);
     this.#transaction = transaction;
+    this.#pageBytes = Number(Object.values(db.prepare("PRAGMA page_size").get()!)[0]);
     db.prepare(
       "CREATE TEMP TABLE merging (id INTEGER PRIMARY KEY, rank INTEGER, series INTEGER, offset INTEGER, second INTEGER, value)",
     ).run();
@@ -84,10 +102,11 @@ export class Housekeeping {
     const numbered = "SELECT ? + rank, series, offset, value FROM merging WHERE rank";
     this.#statements = {
       expired: prepare("SELECT id, points FROM parts WHERE last < ? LIMIT 256"),
-      cut: prepare(
-        `SELECT series FROM points WHERE part = ? ORDER BY series LIMIT 1 OFFSET ${DELETE_POINTS}`,
+      oldest: prepare(
+        "SELECT id, points FROM parts WHERE day = (SELECT min(day) FROM parts) ORDER BY last LIMIT 16",
       ),
-      deletePoints: prepare("DELETE FROM points WHERE part = ? AND series < ?"),
+      pages: prepare("PRAGMA page_count"),
+      freePages: prepare("PRAGMA freelist_count"),
       deleteRest: prepare("DELETE FROM points WHERE part = ?"),
       deletePart: prepare("DELETE FROM parts WHERE id = ?"),
       crowded: prepare(
@@ -147,9 +166,10 @@ export class Housekeeping {
     const soonest = (next: number, intervalMs: number) =>
       next - nowMs <= intervalMs ? next : nowMs + intervalMs * FIRST_SHARE;
     this.#nextExpiryMs = soonest(this.#nextExpiryMs, MAX_EXPIRY_MS);
+    this.#nextRoomMs = soonest(this.#nextRoomMs, ROOM_INTERVAL_MS);
     this.#nextSeriesMs = soonest(this.#nextSeriesMs, SERIES_INTERVAL_MS);
     this.#nextStatisticsMs = soonest(this.#nextStatisticsMs, STATISTICS_INTERVAL_MS);
-    if (this.#expire(nowMs)) return true;
+    if (this.#expire(nowMs) || this.#makeRoom(nowMs)) return true;
     if (this.#unconsidered >= (busy ? MERGE_BUSY_PARTS : MERGE_PARTS)) {
       if (this.#merge(nowMs)) return true;
       this.#unconsidered = 0;
@@ -165,39 +185,50 @@ export class Housekeeping {
 
   /** Deletes some of what is too old. */
   #expire(nowMs: number): boolean {
-    if (this.keepMs === Infinity) return false;
-    if (this.#expired.length === 0) {
+    const { keepMs } = this.limits;
+    if (keepMs === Infinity) return false;
+    if (this.#expiry.isDone) {
       if (nowMs < this.#nextExpiryMs) return false;
-      const cutoff = Math.floor((nowMs - this.keepMs) / 1000);
-      this.#expired = this.#statements.expired.all(cutoff) as { id: number; points: number }[];
-      if (this.#expired.length === 0) {
-        const interval = Math.min(MAX_EXPIRY_MS, Math.max(MIN_EXPIRY_MS, this.keepMs * EXPIRY_SHARE));
-        this.#nextExpiryMs = nowMs + interval;
+      const cutoff = Math.floor((nowMs - keepMs) / 1000);
+      this.#expiry.add(this.#statements.expired.all(cutoff) as unknown as DoomedPart[]);
+      if (this.#expiry.isDone) {
+        this.#nextExpiryMs = nowMs + Math.min(MAX_EXPIRY_MS, Math.max(MIN_EXPIRY_MS, keepMs * EXPIRY_SHARE));
         return false;
       }
     }
-    const { cut, deletePoints, deleteRest, deletePart } = this.#statements;
-    let deleted = 0;
-    let parts = 0;
-    this.#transaction(() => {
-      deleted = parts = 0;
-      while (deleted < DELETE_POINTS && parts < this.#expired.length) {
-        const { id, points } = this.#expired[parts];
-        const end = points > DELETE_POINTS ? cut.get(id) as { series: number } | undefined : undefined;
-        const some = end ? Number(deletePoints.run(id, end.series).changes) : 0;
-        if (some > 0) {
-          deleted += some;
-          break;
-        }
-        deleted += Number(deleteRest.run(id).changes);
-        deletePart.run(id);
-        parts++;
-      }
-    });
-    this.#expired.splice(0, parts);
+    const { parts, points } = this.#expiry.step(this.#transaction);
     this.parts -= parts;
-    this.expiredPoints += deleted;
+    this.expiredPoints += points;
     return true;
+  }
+
+  /** Deletes some of the oldest points where there is no room for new ones. */
+  #makeRoom(nowMs: number): boolean {
+    if (this.#eviction.isDone) {
+      if (nowMs < this.#nextRoomMs) return false;
+      const { usedBytes, fileBytes } = this.size();
+      this.roomBytes = roomFor(this.#path, this.limits.maxBytes, fileBytes);
+      // Once begun, a little more than is needed.
+      const enough = this.#isEvicting ? this.roomBytes * (1 - ROOM_SHARE) : this.roomBytes;
+      this.#isEvicting = usedBytes > enough;
+      if (this.#isEvicting) this.#eviction.add(this.#statements.oldest.all() as unknown as DoomedPart[]);
+      if (this.#eviction.isDone) {
+        this.#nextRoomMs = nowMs + ROOM_INTERVAL_MS;
+        return false;
+      }
+    }
+    const { parts, points } = this.#eviction.step(this.#transaction);
+    this.parts -= parts;
+    this.evictedPoints += points;
+    return true;
+  }
+
+  /** What the file takes, and what is used of it, in bytes. */
+  size(): { fileBytes: number; usedBytes: number } {
+    const value = (statement: StatementSync) => Number(Object.values(statement.get()!)[0]);
+    const pages = value(this.#statements.pages);
+    const free = value(this.#statements.freePages);
+    return { fileBytes: pages * this.#pageBytes, usedBytes: (pages - free) * this.#pageBytes };
   }
 
   /** Merges the small parts of the day that has most of them. */
@@ -246,7 +277,7 @@ export class Housekeeping {
    * nothing deletes, are looked into.
    */
   #sweepSeries(nowMs: number): boolean {
-    if (this.keepMs === Infinity) return false;
+    if (this.limits.keepMs === Infinity && this.evictedPoints === 0) return false;
     if (this.#seriesFrom === null) {
       if (nowMs < this.#nextSeriesMs) return false;
       this.#nextSeriesMs = nowMs + SERIES_INTERVAL_MS;

@@ -77,21 +77,32 @@ export interface RefusedRow {
   readonly reason: string;
 }
 
+/** What is kept. */
+export interface Limits {
+  /** Points that are older are deleted, in ms; `Infinity`: none. */
+  readonly keepMs: number;
+  /** What the file may take; `undefined`: a share of the file system. */
+  readonly maxBytes: number | undefined;
+}
+
 export interface StoreOptions {
   readonly path: string;
   readonly synchronous: "full" | "normal";
-  /** Points that are older are deleted, in ms. */
-  readonly keepMs: number;
+  readonly limits: Limits;
 }
 
 /** What a transaction did, and what the file is like. */
 export interface StoreStats {
   /** Of the file and its write-ahead log. */
   bytes: number;
+  /** What the points may take. */
+  roomBytes: number;
   /** Parts that the points are in. */
   parts: number;
   /** Points that retention has deleted since the start. */
   expiredPoints: number;
+  /** Points that were deleted since the start because there was no room for new ones. */
+  evictedPoints: number;
   /** Series that nothing refers to any more and that were deleted since the start. */
   expiredSeries: number;
   /** How far the wall clock is ahead of the one that retention believes, in ms; 0 where it believes it. */
@@ -103,8 +114,8 @@ export type Request =
   | { readonly type: "position"; readonly journal: string }
   | { readonly type: "sequence"; readonly instance: string }
   | { readonly type: "write"; readonly group: PointGroup }
-  /** For how long points are kept from now on, in ms. */
-  | { readonly type: "keep"; readonly keepMs: number }
+  /** What is kept from now on. */
+  | { readonly type: "limits"; readonly limits: Limits }
   | { readonly type: "close" };
 
 /** What goes wrong, by what must be done about it. */

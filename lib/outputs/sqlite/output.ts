@@ -10,7 +10,7 @@ import type { Batch } from "../../points/measurement.ts";
 import type { SqliteConfig } from "./config.ts";
 import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import { Gathering, Known, newColumns } from "./gather.ts";
-import type { PointColumns, PointGroup, RefusedRow, StoreStats } from "./messages.ts";
+import type { Limits, PointColumns, PointGroup, RefusedRow, StoreStats } from "./messages.ts";
 import { StoreError } from "./store_error.ts";
 import { Writer } from "./writer.ts";
 
@@ -25,6 +25,7 @@ export interface SqliteStats extends Record<string, number> {
   bytes: number;
   parts: number;
   expiredPoints: number;
+  evictedPoints: number;
   expiredSeries: number;
   /** Points that a constraint or a trigger of the database's owner refuses. */
   refusedPoints: number;
@@ -46,6 +47,7 @@ export class SqliteOutput implements Output {
     bytes: 0,
     parts: 0,
     expiredPoints: 0,
+    evictedPoints: 0,
     expiredSeries: 0,
     refusedPoints: 0,
   };
@@ -68,6 +70,7 @@ export class SqliteOutput implements Output {
   readonly #complaint: Complaint;
   readonly #clockComplaint: Complaint;
   readonly #changes: Complaint;
+  readonly #evictions: Complaint;
 
   private constructor(
     config: SqliteConfig,
@@ -82,6 +85,7 @@ export class SqliteOutput implements Output {
     this.#complaint = new Complaint(clock);
     this.#clockComplaint = new Complaint(clock);
     this.#changes = new Complaint(clock);
+    this.#evictions = new Complaint(clock);
     clients.sources.push(({ instance }) => this.#writer.sequence(instance));
   }
 
@@ -107,8 +111,9 @@ export class SqliteOutput implements Output {
   }
 
   async #open(): Promise<void> {
-    const { synchronous, keep = Infinity } = this.#config;
-    this.#takeStats(await this.#writer.open({ path: this.#path, synchronous, keepMs: keep }));
+    const { synchronous } = this.#config;
+    const limits = limitsOf(this.#config);
+    this.#takeStats(await this.#writer.open({ path: this.#path, synchronous, limits }));
     this.#isOpen = true;
     this.#log.info("Writing to a database", { file: this.#path, bytes: this.stats.bytes });
   }
@@ -119,7 +124,7 @@ export class SqliteOutput implements Output {
 
   reconfigure(config: SqliteConfig): void {
     this.#config = config;
-    this.#writer.keep(config.keep ?? Infinity);
+    this.#writer.limit(limitsOf(config));
   }
 
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
@@ -272,12 +277,23 @@ export class SqliteOutput implements Output {
     return { ...group, ...this.#known.describe(used) };
   }
 
-  #takeStats({ bytes, parts, expiredPoints, expiredSeries, clockAheadMs }: StoreStats): void {
-    Object.assign(this.stats, { bytes, parts, expiredPoints, expiredSeries });
+  #takeStats({ roomBytes, clockAheadMs, ...stats }: StoreStats): void {
+    if (stats.evictedPoints > this.stats.evictedPoints) this.#noticeEviction(stats, roomBytes);
+    Object.assign(this.stats, stats);
     if (clockAheadMs === 0) return this.#clockComplaint.end(() => {});
     this.#clockComplaint.add(() => {
       this.#log.warn("The clock has jumped ahead, no point is deleted by it for a day", {
         ahead_s: Math.round(clockAheadMs / 1000),
+      });
+    });
+  }
+
+  #noticeEviction({ evictedPoints }: Pick<StoreStats, "evictedPoints">, roomBytes: number): void {
+    this.#evictions.add(() => {
+      this.#log.warn("The database has its largest size, the oldest points give way", {
+        file: this.#path,
+        room: roomBytes,
+        points: evictedPoints,
       });
     });
   }
@@ -308,4 +324,8 @@ export class SqliteOutput implements Output {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writer[Symbol.asyncDispose]();
   }
+}
+
+function limitsOf({ keep = Infinity, max_size }: SqliteConfig): Limits {
+  return { keepMs: keep, maxBytes: max_size };
 }

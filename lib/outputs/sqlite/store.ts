@@ -4,7 +4,7 @@ import { RetentionClock } from "../../base/retention_clock.ts";
 import { Hosts } from "./hosts.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Identities } from "./identities.ts";
-import type { PointColumns, PointGroup, RefusedRow, StoreOptions, StoreStats } from "./messages.ts";
+import type { Limits, PointColumns, PointGroup, RefusedRow, StoreOptions, StoreStats } from "./messages.ts";
 import { Place } from "./place.ts";
 import { PointInserter } from "./point_inserter.ts";
 import { RowOrder, SECONDS_PER_DAY } from "./row_order.ts";
@@ -51,8 +51,6 @@ export class Store implements Disposable {
   >;
   #retention: RetentionClock | null = null;
   #clockAheadMs = 0;
-  readonly #pages: StatementSync;
-  readonly #pageSize: number;
 
   /** @throws {StoreError} */
   constructor(options: StoreOptions) {
@@ -90,12 +88,15 @@ export class Store implements Disposable {
             "ON CONFLICT DO UPDATE SET seen = excluded.seen WHERE seen < excluded.seen",
         ),
       };
-      this.#pages = prepare("PRAGMA page_count");
-      this.#pageSize = Number(Object.values(prepare("PRAGMA page_size").get()!)[0]);
       this.#identities = new Identities(db);
       this.#hosts = new Hosts(db);
       this.#inserter = new PointInserter(db);
-      this.#housekeeping = new Housekeeping(db, (work) => this.#transaction(work), options.keepMs);
+      this.#housekeeping = new Housekeeping(
+        db,
+        options.path,
+        (work) => this.#transaction(work),
+        options.limits,
+      );
     } catch (error) {
       this.#db.close();
       place?.[Symbol.dispose]();
@@ -279,9 +280,9 @@ export class Store implements Disposable {
     }
   }
 
-  /** For how long points are kept from now on, in ms. */
-  keep(ms: number): void {
-    this.#housekeeping.keepMs = ms;
+  /** What is kept from now on. */
+  set limits(limits: Limits) {
+    this.#housekeeping.limits = limits;
   }
 
   /**
@@ -299,7 +300,7 @@ export class Store implements Disposable {
   }
 
   #believed(nowMs: number, monotonicMs: number): number {
-    const { keepMs } = this.#housekeeping;
+    const { keepMs } = this.#housekeeping.limits;
     if (keepMs === Infinity) return nowMs;
     this.#retention ??= new RetentionClock(nowMs, monotonicMs, this.#housekeeping.latestMs);
     const believedMs = this.#retention.now(nowMs, monotonicMs, keepMs);
@@ -308,18 +309,25 @@ export class Store implements Disposable {
   }
 
   get stats(): StoreStats {
-    const { expiredPoints, expiredSeries, parts } = this.#housekeeping;
+    const { expiredPoints, evictedPoints, expiredSeries, parts, roomBytes } = this.#housekeeping;
     const clockAheadMs = this.#clockAheadMs;
-    return { bytes: this.#bytes(), parts, expiredPoints, expiredSeries, clockAheadMs };
+    return {
+      bytes: this.#bytes(),
+      roomBytes,
+      parts,
+      expiredPoints,
+      evictedPoints,
+      expiredSeries,
+      clockAheadMs,
+    };
   }
 
   #bytes(): number {
-    const [pages] = Object.values(this.#pages.get()!);
     let log = 0;
     try {
       log = Deno.statSync(`${this.#options.path}-wal`).size;
     } catch { /* there is none */ }
-    return Number(pages) * this.#pageSize + log;
+    return this.#housekeeping.size().fileBytes + log;
   }
 
   /**

@@ -73,9 +73,9 @@ function answerTo(request: Request): unknown {
       write(request.group);
       if (request.group.busy) tryToKeepHouse(true);
       return opened().stats;
-    case "keep":
-      if (options) options = { ...options, keepMs: request.keepMs };
-      store?.keep(request.keepMs);
+    case "limits":
+      if (options) options = { ...options, limits: request.limits };
+      if (store) store.limits = request.limits;
       return undefined;
     case "close":
       store?.[Symbol.dispose]();

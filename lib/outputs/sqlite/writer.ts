@@ -3,6 +3,7 @@ import { within } from "../../base/waiting.ts";
 import type {
   Answer,
   Failure,
+  Limits,
   PointColumns,
   PointGroup,
   Request,
@@ -65,9 +66,9 @@ export class Writer implements AsyncDisposable {
     return { columns: columns!, stats: result as StoreStats };
   }
 
-  /** For how long points are kept from now on, in ms. */
-  keep(keepMs: number): void {
-    this.#ask({ type: "keep", keepMs }).catch(() => {});
+  /** What is kept from now on. */
+  limit(limits: Limits): void {
+    this.#ask({ type: "limits", limits }).catch(() => {});
   }
 
   /** Since when the thread owes an answer, in `performance.now()` ms. */

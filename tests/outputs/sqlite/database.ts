@@ -17,9 +17,9 @@ export class Database implements Disposable {
   readonly known: Known;
   #position = 0;
 
-  constructor(readonly path: string, keepMs = Infinity, series = seriesStore) {
+  constructor(readonly path: string, keepMs = Infinity, series = seriesStore, maxBytes?: number) {
     this.known = new Known(series);
-    this.store = new Store({ path, synchronous: "normal", keepMs });
+    this.store = new Store({ path, synchronous: "normal", limits: { keepMs, maxBytes } });
   }
 
   write(batches: readonly Batch[], nowMs = START_MS): void {

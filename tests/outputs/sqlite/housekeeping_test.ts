@@ -1,11 +1,12 @@
 /** What keeps the database in shape: merging, deletion of what is too old, series that are forgotten. */
 import assert from "node:assert/strict";
 import { Batch, type Series, seriesOf } from "../../../lib/points/measurement.ts";
-import { SeriesStore } from "../../../lib/points/series_store.ts";
+import { roomFor } from "../../../lib/outputs/sqlite/room.ts";
+import { SeriesStore, seriesStore } from "../../../lib/points/series_store.ts";
 import { Gathering, newColumns } from "../../../lib/outputs/sqlite/gather.ts";
 import { Chance } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";
-import { batchOf, numbered } from "../../kit/points.ts";
+import { batchOf, numbered, NUMBERS } from "../../kit/points.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { Database, DAY_MS, HOUR_MS, rowsOf, START_MS, valueOf } from "./database.ts";
 
@@ -225,4 +226,43 @@ Deno.test("a series that is used each day is told once, and after a day without 
     assert.equal(Number(seen), Math.floor(START_MS / DAY_MS) + day);
   }
   assert.deepEqual(told, [[1, 0], [0, 0], [0, 1], [0, 1], [0, 0], [1, 0]]);
+});
+
+Deno.test("a file that has its largest size gives the oldest points up, and does not grow", async () => {
+  await using dir = new TempDir();
+  const maxBytes = 2 * 1024 * 1024;
+  using database = new Database(dir.file("m.sqlite"), Infinity, seriesStore, maxBytes);
+  const PER_HOUR = 10_000;
+  let hours = 0;
+  const writeHour = () => {
+    const seconds = START_MS / 1000 + hours * 3600;
+    const first = hours * PER_HOUR;
+    const rows = Array.from({ length: PER_HOUR }, (_, i) => [NUMBERS, first + i, seconds, i * 1000] as const);
+    database.write([batchOf(rows.map((row) => [...row]))]);
+    database.tidy(START_MS + hours++ * HOUR_MS);
+  };
+  for (let i = 0; i < 30; i++) writeHour();
+  const { evictedPoints } = database.store.stats;
+  assert.ok(evictedPoints > 0, "points gave way");
+  const values = rowsOf(database.path, "SELECT value FROM measurements ORDER BY value");
+  // What is left is what came last, without a hole.
+  assert.equal(values.length, hours * PER_HOUR - evictedPoints);
+  assert.equal(values[0].value, BigInt(evictedPoints));
+  const pages = Number(valueOf(database.path, "PRAGMA page_count"));
+  assert.ok(pages * 4096 < 1.5 * maxBytes, `${pages} pages`);
+  for (let i = 0; i < 10; i++) writeHour();
+  assert.equal(Number(valueOf(database.path, "PRAGMA page_count")), pages, "pages are used again");
+});
+
+Deno.test("a file may take what was set, or half of the disk, and does not grow where the disk is nearly full", () => {
+  const GIB = 1024 ** 3;
+  const disk = (freeBytes: number) => () => ({ totalBytes: 100 * GIB, freeBytes });
+  assert.equal(roomFor("m", undefined, 10 * GIB, disk(80 * GIB)), 50 * GIB);
+  assert.equal(roomFor("m", 70 * GIB, 10 * GIB, disk(80 * GIB)), 70 * GIB);
+  assert.equal(roomFor("m", undefined, 10 * GIB, disk(5 * GIB)), 14 * GIB, "a gibibyte stays free");
+  assert.equal(roomFor("m", undefined, 10 * GIB, disk(GIB / 2)), 10 * GIB, "nothing is deleted for others");
+  const small = () => ({ totalBytes: 10_000_000, freeBytes: 1_000_000 });
+  assert.equal(roomFor("m", undefined, 0, small), 500_000, "of a small disk a twentieth stays free");
+  assert.equal(roomFor("m", undefined, 10, () => undefined), Infinity, "where the system does not tell");
+  assert.equal(roomFor("m", 20, 10, () => undefined), 20);
 });

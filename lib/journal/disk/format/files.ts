@@ -1,4 +1,6 @@
 /** The file system as the journal uses it; tests provide one that fails. */
+import { fileSystemOf } from "../../../base/file_system.ts";
+
 /** An open file. */
 export type JournalFile =
   & Pick<Deno.FsFile, "read" | "write" | "seek" | "sync" | "syncData" | "truncate" | "close">
@@ -41,11 +43,7 @@ export const SYSTEM_FILES: Files = {
   copy: (from, to) => Deno.copyFile(from, to),
   truncate: (path, length) => Deno.truncate(path, length),
   remove: (path) => Deno.removeSync(path),
-  async freeBytes(directory) {
-    const { statfs } = await import("node:fs/promises");
-    const { bavail, bsize } = await statfs(directory);
-    return bavail * bsize;
-  },
+  freeBytes: (directory) => Promise.resolve(fileSystemOf(directory)?.freeBytes ?? Infinity),
 };
 
 /** Writes all of the bytes. */

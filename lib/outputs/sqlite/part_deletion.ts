@@ -1,0 +1,63 @@
+/** Deletes parts with their points, in steps that take a moment each. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+
+/** Points that are deleted in one transaction. */
+const DELETE_POINTS = 32_768;
+
+export interface DoomedPart {
+  readonly id: number;
+  readonly points: number;
+}
+
+export class PartDeletion {
+  #queue: DoomedPart[] = [];
+  readonly #statements: Readonly<
+    Record<"cut" | "deletePoints" | "deleteRest" | "deletePart", StatementSync>
+  >;
+
+  constructor(db: DatabaseSync) {
+    const prepare = (sql: string) => db.prepare(sql);
+    this.#statements = {
+      cut: prepare(
+        `SELECT series FROM points WHERE part = ? ORDER BY series LIMIT 1 OFFSET ${DELETE_POINTS}`,
+      ),
+      deletePoints: prepare("DELETE FROM points WHERE part = ? AND series < ?"),
+      deleteRest: prepare("DELETE FROM points WHERE part = ?"),
+      deletePart: prepare("DELETE FROM parts WHERE id = ?"),
+    };
+  }
+
+  get isDone(): boolean {
+    return this.#queue.length === 0;
+  }
+
+  add(parts: readonly DoomedPart[]): void {
+    this.#queue.push(...parts);
+  }
+
+  /** Deletes some of what was added. @throws what the transaction throws; then nothing was deleted. */
+  step(transaction: (work: () => void) => void): { parts: number; points: number } {
+    const { cut, deletePoints, deleteRest, deletePart } = this.#statements;
+    let parts = 0;
+    let points = 0;
+    transaction(() => {
+      parts = points = 0;
+      while (points < DELETE_POINTS && parts < this.#queue.length) {
+        const part = this.#queue[parts];
+        const end = part.points > DELETE_POINTS
+          ? cut.get(part.id) as { series: number } | undefined
+          : undefined;
+        const some = end ? Number(deletePoints.run(part.id, end.series).changes) : 0;
+        if (some > 0) {
+          points += some;
+          break;
+        }
+        points += Number(deleteRest.run(part.id).changes);
+        deletePart.run(part.id);
+        parts++;
+      }
+    });
+    this.#queue.splice(0, parts);
+    return { parts, points };
+  }
+}

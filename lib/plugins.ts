@@ -4,6 +4,7 @@ import { cgroups } from "./inputs/cgroups.ts";
 import { graceHopper } from "./inputs/grace_hopper.ts";
 import { hwmon } from "./inputs/hwmon.ts";
 import { jetson } from "./inputs/jetson.ts";
+import { k8s } from "./inputs/k8s.ts";
 import { oar } from "./inputs/oar.ts";
 import { powerSupply } from "./inputs/power_supply.ts";
 import { procfs } from "./inputs/procfs.ts";
@@ -34,6 +35,7 @@ export const plugins: readonly Plugin[] = [
   amdGpu,
   powerSupply,
   cgroups,
+  k8s,
   slurm,
   oar,
   relabel,

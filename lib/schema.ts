@@ -10,6 +10,7 @@
  */
 export * from "./schema/scalars.ts";
 export * from "./schema/tables.ts";
+export * from "./schema/either.ts";
 export {
   type AnyKey,
   type Infer,

@@ -91,6 +91,8 @@ export class SeriesStore {
   tailLength = new Uint32Array(INITIAL_CAPACITY);
   /** The number that came after this one last time: a client polls in the same order every time. It may be any. */
   following = new Uint32Array(INITIAL_CAPACITY);
+  /** What {@linkcode following} was before: sources of a client that have different paces take turns. */
+  alternative = new Uint32Array(INITIAL_CAPACITY);
   /** The epoch in which it was put into a batch last. Whoever does that without `Batch.push` has to set it. */
   seen = new Uint32Array(INITIAL_CAPACITY);
   /** How often the number was given back. */
@@ -275,17 +277,46 @@ export class SeriesStore {
     namesClient: boolean,
   ): number {
     const hash = hashTail(view, start, length, metric, client);
+    const known = this.#withHash(hash, metric, client, view, start, length);
+    if (known !== NO_SERIES) return known;
+    return this.#add(hash, metric, client, owner, bytes.subarray(start, start + length), namesClient);
+  }
+
+  /** The number of a series that is known, by the bytes of its tail, which may be any; 0 if it is not known. */
+  find(metric: number, client: number, view: DataView, start: number, length: number): number {
+    return this.#withHash(hashTail(view, start, length, metric, client), metric, client, view, start, length);
+  }
+
+  #withHash(
+    hash: number,
+    metric: number,
+    client: number,
+    view: DataView,
+    start: number,
+    length: number,
+  ): number {
     const { slots, mask } = this.#index;
     for (let slot = hash & mask;; slot = (slot + 1) & mask) {
       const number = slots[slot];
-      if (number === 0) break;
-      if (
-        this.#hashes[number] === hash && this.metrics[number] === metric && this.clients[number] === client &&
-        this.tailLength[number] === length &&
-        sameBytes(this.arena.view, this.tailStart[number], view, start, length)
-      ) return number;
+      if (number === 0) return NO_SERIES;
+      if (this.#hashes[number] === hash && this.matches(number, metric, client, view, start, length)) {
+        return number;
+      }
     }
-    return this.#add(hash, metric, client, owner, bytes.subarray(start, start + length), namesClient);
+  }
+
+  /** Whether a number, which may be any, is that of the series with this tail. */
+  matches(
+    number: number,
+    metric: number,
+    client: number,
+    view: DataView,
+    start: number,
+    length: number,
+  ): boolean {
+    return this.metrics[number] === metric && this.clients[number] === client &&
+      this.tailLength[number] === length &&
+      sameBytes(this.arena.view, this.tailStart[number], view, start, length);
   }
 
   #add(
@@ -317,7 +348,7 @@ export class SeriesStore {
     this.#ownedBytes[owner] = (this.#ownedBytes[owner] ?? 0) + cost;
     this.tailStart[number] = start;
     this.tailLength[number] = tail.length;
-    this.following[number] = NO_SERIES;
+    this.following[number] = this.alternative[number] = NO_SERIES;
     this.seen[number] = this.epoch;
     this.#pins[number] = 0;
     this.flags[number] = (this.#metricList[metric].type === "u64" ? SERIES_FLAGS.u64 : 0) |
@@ -338,6 +369,7 @@ export class SeriesStore {
     this.tailStart = grown(this.tailStart);
     this.tailLength = grown(this.tailLength);
     this.following = grown(this.following);
+    this.alternative = grown(this.alternative);
     this.seen = grown(this.seen);
     this.generations = grown(this.generations);
     this.flags = new Uint8Array(this.flags.buffer.transfer(capacity));

@@ -2,7 +2,7 @@
  * The tail of a point, in the bytes of Alumet's protocol: resource kind and id, consumer kind and id, attributes. A
  * series keeps its tail as it came; text is decoded only for those who ask for it.
  */
-import { checkUtf8, type PostcardReader, type PostcardWriter } from "../postcard.ts";
+import { PostcardReader, type PostcardWriter } from "../postcard.ts";
 import { type Attribute, type AttributeValue, CLIENT_ATTRIBUTE, type SeriesDefinition } from "./series.ts";
 
 /** Discriminants of the value enum. */
@@ -36,7 +36,7 @@ export function readValue(reader: PostcardReader): AttributeValue {
   }
 }
 
-/** Steps over a value. @throws {PostcardError} if it is not a value. */
+/** Steps over a value; text is not checked. @throws {PostcardError} if it is not a value. */
 export function skipValue(bytes: Uint8Array, reader: PostcardReader): void {
   switch (reader.discriminant(VALUES)) {
     case VALUE.f64:
@@ -56,11 +56,17 @@ export function skipValue(bytes: Uint8Array, reader: PostcardReader): void {
   }
 }
 
-/** Steps over a text. @returns its length in bytes. @throws {PostcardError} if it is not UTF-8. */
+/** Steps over a text, which is not checked. @returns its length in bytes. @throws {PostcardError} */
 function skipText(bytes: Uint8Array, reader: PostcardReader): number {
-  const length = reader.length();
+  const at = reader.offset;
+  // Nearly all lengths are one byte.
+  let length = bytes[at];
+  if (length < 0x80 && at + length < reader.end) {
+    reader.offset = at + 1 + length;
+    return length;
+  }
+  length = reader.length();
   reader.skip(length);
-  checkUtf8(bytes, reader.offset - length, reader.offset);
   return length;
 }
 
@@ -73,7 +79,7 @@ export interface TailFacts {
 }
 
 /**
- * Steps over a tail.
+ * Steps over a tail. Its texts are not checked: see {@linkcode checkTexts}.
  *
  * @returns what it has in it; the same object each time.
  * @throws {PostcardError} if the bytes are not a tail.
@@ -97,6 +103,18 @@ export function skipTail(bytes: Uint8Array, reader: PostcardReader): TailFacts {
 
 const facts: TailFacts = { longestName: 0, namesClient: false };
 
+/**
+ * Checks the texts of a tail that {@linkcode skipTail} has stepped over.
+ *
+ * @throws {PostcardError} if one of them is not UTF-8.
+ */
+export function checkTexts(bytes: Uint8Array, start: number, end: number): void {
+  let i = start;
+  // Bytes of ASCII are UTF-8, wherever a text begins. Others may also be those of lengths and numbers.
+  while (i < end && bytes[i] < 0x80) i++;
+  if (i < end) readTail(new PostcardReader(bytes, start, end));
+}
+
 /** Whether `length` bytes are the name of the attribute that names a client. */
 export function isClientKey(bytes: Uint8Array, at: number, length: number): boolean {
   if (length !== CLIENT_BYTES.length) return false;
@@ -115,7 +133,7 @@ export function writeTail(writer: PostcardWriter, series: SeriesDefinition, coun
   }
 }
 
-/** Reads a tail that is known to be valid. */
+/** Reads a tail. @throws {PostcardError} if it is not valid. */
 export function readTail(reader: PostcardReader): Omit<SeriesDefinition, "metric"> & {
   attributes: Attribute[];
 } {

@@ -6,7 +6,7 @@ import type { BatchBuilder } from "../points/batch_builder.ts";
 import { MAX_SECONDS, type Metric } from "../points/measurement.ts";
 import { NO_CLIENT } from "../points/client_names.ts";
 import { SERIES_FLAGS, type SeriesStore, seriesStore } from "../points/series_store.ts";
-import { readValue, skipTail, VALUE } from "../points/tail.ts";
+import { checkTexts, readValue, skipTail, VALUE } from "../points/tail.ts";
 import { PostcardError, PostcardReader } from "../postcard.ts";
 import { MAX_METRIC_ID } from "./protocol.ts";
 
@@ -38,6 +38,10 @@ interface Sender {
   /** The series of its last point. */
   last: number;
 }
+
+/** Usual lengths of a time: seconds of five bytes, nanoseconds of three to five. They are compared by three words. */
+const MIN_TIME_BYTES = 8;
+const MAX_TIME_BYTES = 10;
 
 /** Marks of points that are refused, instead of the number of a series. */
 const UNKNOWN_METRIC = 1;
@@ -136,7 +140,7 @@ export class PointDecoder {
     const from = this.#sender(sender);
     const { client } = from;
     const numbers = this.#metrics;
-    let { metrics, clients, tailStart, tailLength, following, seen, flags } = store;
+    let { metrics, clients, tailStart, tailLength, following, seen, flags, epoch } = store;
     let tails = store.arena.view;
     let { last } = from;
     const end = reader.end;
@@ -146,6 +150,11 @@ export class PointDecoder {
     let row = batch.length;
     let { series, seconds, nanos, values } = batch;
     let capacity = seconds.length;
+    let secs = 0;
+    let fraction = 0;
+    /** The bytes of the last time; of no length where it is an unusual one. */
+    let timeAt = at;
+    let timeLength = 0;
 
     for (let n = 0; n < count; n++) {
       // Numbers are read without looking at the end; whether they lie before it is checked once behind them.
@@ -163,31 +172,46 @@ export class PointDecoder {
         }
       }
 
-      let secs: number;
-      // Five bytes are the years 1978 to 3058; everything else takes the slow way.
-      const b0 = bytes[at], b1 = bytes[at + 1], b2 = bytes[at + 2], b3 = bytes[at + 3], b4 = bytes[at + 4];
-      if (b0 >= 0x80 && b1 >= 0x80 && b2 >= 0x80 && b3 >= 0x80 && b4 < 0x80) {
-        secs = ((b0 & 0x7f) | ((b1 & 0x7f) << 7) | ((b2 & 0x7f) << 14) | ((b3 & 0x7f) << 21)) +
-          b4 * 268435456;
-        at += 5;
-      } else {
-        reader.offset = at;
-        const value = reader.u64Number();
-        secs = typeof value === "bigint" ? Infinity : value;
-        at = reader.offset;
-      }
+      // Points that were measured together have the bytes of their time in common.
+      const lastWordOfTime = timeLength - 4;
+      if (
+        timeLength > 0 && view.getInt32(at) === view.getInt32(timeAt) &&
+        view.getInt32(at + 4) === view.getInt32(timeAt + 4) &&
+        view.getInt32(at + lastWordOfTime) === view.getInt32(timeAt + lastWordOfTime)
+      ) at += timeLength;
+      else {
+        timeAt = at;
+        // Five bytes are the years 1978 to 3058; everything else takes the slow way.
+        const b0 = bytes[at], b1 = bytes[at + 1], b2 = bytes[at + 2], b3 = bytes[at + 3], b4 = bytes[at + 4];
+        if (b0 >= 0x80 && b1 >= 0x80 && b2 >= 0x80 && b3 >= 0x80 && b4 < 0x80) {
+          secs = ((b0 & 0x7f) | ((b1 & 0x7f) << 7) | ((b2 & 0x7f) << 14) | ((b3 & 0x7f) << 21)) +
+            b4 * 268435456;
+          at += 5;
+        } else {
+          reader.offset = at;
+          const value = reader.u64Number();
+          secs = typeof value === "bigint" ? Infinity : value;
+          at = reader.offset;
+        }
 
-      let fraction = 0;
-      let shift = 0;
-      do {
-        byte = bytes[at++];
-        fraction |= (byte & 0x7f) << shift;
-        shift += 7;
-      } while (byte >= 0x80 && shift < 35);
-      if (shift === 35 && byte > 0x0f) {
-        throw new PostcardError("bad_varint", at - 5, "a varint is too long for its type");
+        fraction = 0;
+        let shift = 0;
+        do {
+          byte = bytes[at++];
+          fraction |= (byte & 0x7f) << shift;
+          shift += 7;
+        } while (byte >= 0x80 && shift < 35);
+        if (shift === 35 && byte > 0x0f) {
+          throw new PostcardError("bad_varint", at - 5, "a varint is too long for its type");
+        }
+        fraction >>>= 0;
+        if (fraction >= 1e9) {
+          secs += Math.floor(fraction / 1e9);
+          fraction %= 1e9;
+        }
+        timeLength = at - timeAt;
+        if (timeLength < MIN_TIME_BYTES || timeLength > MAX_TIME_BYTES) timeLength = 0;
       }
-      fraction >>>= 0;
 
       let kind = bytes[at++];
       let value = 0;
@@ -250,7 +274,7 @@ export class PointDecoder {
       }
       if (!known) {
         reader.offset = at;
-        number = this.#find(bytes, view, reader, metric, client);
+        number = this.#find(bytes, view, reader, metric, client, last);
         at = reader.offset;
         if (number === UNKNOWN_METRIC || number === LONG_NAME) {
           if (number === UNKNOWN_METRIC) this.rejected.unknownMetric++;
@@ -258,8 +282,9 @@ export class PointDecoder {
           continue;
         }
         // A new series may have made the columns grow.
-        ({ metrics, clients, tailStart, tailLength, following, seen, flags } = store);
+        ({ metrics, clients, tailStart, tailLength, following, seen, flags, epoch } = store);
         tails = store.arena.view;
+        store.alternative[last] = following[last];
         following[last] = number;
       }
       last = number;
@@ -267,10 +292,6 @@ export class PointDecoder {
       if ((flags[number] & SERIES_FLAGS.u64 ? VALUE.u64 : VALUE.f64) !== kind) {
         this.rejected.wrongKind++;
         continue;
-      }
-      if (fraction >= 1e9) {
-        secs += Math.floor(fraction / 1e9);
-        fraction %= 1e9;
       }
       if (secs > MAX_SECONDS) {
         this.rejected.badTime++;
@@ -285,7 +306,7 @@ export class PointDecoder {
         capacity = seconds.length;
         row = 0;
       }
-      seen[number] = store.epoch;
+      seen[number] = epoch;
       series[row] = number;
       seconds[row] = secs;
       nanos[row] = fraction;
@@ -298,28 +319,34 @@ export class PointDecoder {
     from.last = last;
   }
 
-  /** The series of the tail at the reader's offset, which is moved behind it; or why the point is refused. */
+  /**
+   * The series of the tail at the reader's offset, which is moved behind it; or why the point is refused.
+   *
+   * @param last The series of the point before it.
+   */
   #find(
     bytes: Uint8Array,
     view: DataView,
     reader: PostcardReader,
     metric: number,
     client: number,
+    last: number,
   ): number {
+    const { store } = this;
     const start = reader.offset;
     const { longestName, namesClient } = skipTail(bytes, reader);
-    if (metric < 0) return UNKNOWN_METRIC;
-    if (longestName > this.#maxNameBytes) return LONG_NAME;
+    const length = reader.offset - start;
+    if (metric < 0 || longestName > this.#maxNameBytes) {
+      checkTexts(bytes, start, reader.offset);
+      return metric < 0 ? UNKNOWN_METRIC : LONG_NAME;
+    }
     // A hop passes the name of the first client on: it is not replaced by the hop's.
-    return this.store.intern(
-      metric,
-      namesClient ? NO_CLIENT : client,
-      this.#owner,
-      bytes,
-      view,
-      start,
-      reader.offset - start,
-      namesClient,
-    );
+    if (namesClient) client = NO_CLIENT;
+    const alternative = store.alternative[last];
+    if (store.matches(alternative, metric, client, view, start, length)) return alternative;
+    const known = store.find(metric, client, view, start, length);
+    if (known !== 0) return known;
+    checkTexts(bytes, start, reader.offset);
+    return store.intern(metric, client, this.#owner, bytes, view, start, length, namesClient);
   }
 }

@@ -5,6 +5,7 @@
  *       config.toml     the section [plugins.INPUT]; its first line is a comment, the claim of the test
  *       1/proc 1/sys    the files at the start
  *       2/proc 2/sys    those that are different a second later; 2/removed lists paths that are gone
+ *       http/           the answers of a server, by their paths; ${SERVER} in config.toml is its URL
  *       expected.txt    the metrics, and for each second the lines of the log and the points
  *
  * After a change that is meant, `UPDATE=1 ./denow test -A tests/inputs/testcases_test.ts` writes expected.txt again: read
@@ -21,8 +22,10 @@ import { plugins } from "../../lib/plugins.ts";
 import type { Problem } from "../../lib/schema.ts";
 import { contextWith } from "../kit/context.ts";
 import { FakeClock, settle } from "../kit/fake_clock.ts";
+import { HttpPeer, type HttpRequest } from "../kit/http.ts";
 import { rows } from "../kit/measuring.ts";
 import { CASES, Tree } from "../kit/tree.ts";
+import { until } from "../kit/waiting.ts";
 
 const STEP_MS = 1000;
 
@@ -63,7 +66,7 @@ export function cases(): Case[] {
       const toml = Deno.readTextFileSync(`${path}/config.toml`);
       const claim = /^# (.+)/.exec(toml)?.[1];
       assert.ok(claim, `${path}/config.toml begins with a comment`);
-      const states = folders(path).map((state) => `${path}/${state}`);
+      const states = folders(path).filter((state) => /^\d+$/.test(state)).map((state) => `${path}/${state}`);
       return { input, name, path, claim, ...configured(input, toml), states };
     })
   );
@@ -76,11 +79,18 @@ export function testCases(): void {
   }
 }
 
-function configured(input: string, toml: string): { plugin: PolledInputPlugin<unknown>; config: unknown } {
+/** @param server The URL of the server; by default nobody listens there. */
+function configured(
+  input: string,
+  toml: string,
+  server = "http://127.0.0.1:1",
+): { plugin: PolledInputPlugin<unknown>; config: unknown } {
   const plugin = plugins.find(({ name }: Plugin) => name === input) as PolledInputPlugin<unknown>;
   assert.ok(plugin, `there is a plugin ${input}`);
   const problems: Problem[] = [];
-  const section = (parse(toml) as { plugins?: Record<string, unknown> }).plugins?.[input] ?? {};
+  const section =
+    (parse(toml.replaceAll("${SERVER}", server)) as { plugins?: Record<string, unknown> }).plugins?.[input] ??
+      {};
   const config = plugin.config.check(section, [], (problem) => problems.push(problem));
   assert.deepEqual(problems, []);
   return { plugin, config };
@@ -99,14 +109,28 @@ async function runCase(testCase: Case): Promise<void> {
   assert.equal(text, Deno.readTextFileSync(file));
 }
 
+/** What the server of a case answers. */
+function answerOf(path: string, { path: asked }: HttpRequest): Response {
+  try {
+    return new Response(Deno.readTextFileSync(`${path}/http${new URL(asked, "http://server").pathname}`));
+  } catch {
+    return new Response(null, { status: 404 });
+  }
+}
+
 /** What is measured in each state, as expected.txt has it. */
-export async function measure({ plugin, config, states: [first, ...later] }: Case): Promise<string> {
+export async function measure(testCase: Case): Promise<string> {
+  const { input, path, states: [first, ...later] } = testCase;
   using tree = new Tree(null);
+  await using server = new HttpPeer((request) => answerOf(path, request));
+  const toml = Deno.readTextFileSync(`${path}/config.toml`);
+  const { plugin, config } = configured(input, toml, server.url);
   const clock = new FakeClock();
   const registry = new ListingRegistry();
   let lines: string[] = [];
   const log = createLogger(plugin.name, {
-    write: (line) => lines.push(line.slice(25).trimEnd().replaceAll(`${tree.root}/`, "/")),
+    write: (line) =>
+      lines.push(line.slice(25).trimEnd().replaceAll(`${tree.root}/`, "/").replaceAll(server.url, "SERVER")),
   });
   const sections: string[] = [];
   const seen = () => {
@@ -115,6 +139,10 @@ export async function measure({ plugin, config, states: [first, ...later] }: Cas
   };
   tree.copy(first);
   await using opened = await plugin.open(config, contextWith({ clock, registry, log }), tree);
+  const answered = () => {
+    const { requests = 0, answeredRequests = 0, failedRequests = 0 } = opened.stats ?? {};
+    return requests === answeredRequests + failedRequests;
+  };
   const stop = new AbortController();
   const running = opened.run({
     push(batch) {
@@ -123,6 +151,7 @@ export async function measure({ plugin, config, states: [first, ...later] }: Cas
     },
   }, stop.signal);
   await settle();
+  await until(answered);
   seen();
   for (const state of later) {
     tree.copy(state);
@@ -131,6 +160,7 @@ export async function measure({ plugin, config, states: [first, ...later] }: Cas
       tree.remove("removed");
     }
     await clock.advance(STEP_MS);
+    await until(answered);
     seen();
   }
   stop.abort();

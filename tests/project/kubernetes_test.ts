@@ -32,7 +32,7 @@ Deno.test({
     for (const version of VERSIONS) {
       const { code, stdout, stderr } = await validate(paths, version);
       assert.equal(code, 0, stdout + stderr);
-      assert.equal((stdout + stderr).match(/ passed for resource /g)?.length, 4);
+      assert.equal((stdout + stderr).match(/ passed for resource /g)?.length, 7);
     }
     // A validator that finds nothing would be no proof.
     await using dir = new TempDir();
@@ -64,16 +64,18 @@ Deno.test("the configurations in the example are right, and the client's needs t
   const { code, said } = await check("client.toml", {});
   assert.equal(code, 78);
   assert.match(said, /environment variable NODE_NAME is not set/);
-  // `cgroups` would see the group of its own container alone.
   const config = await read("kubernetes/client.toml");
   const measuring = plugins.filter(({ name, kind }) =>
     kind === "input" && new RegExp(`^\\[plugins\\.${name}\\]$`, "m").test(config)
   ).map(({ name }) => name);
   assert.deepEqual(
     measuring.sort(),
-    ["amd-gpu", "grace-hopper", "hwmon", "jetson", "power-supply", "procfs", "rapl"],
+    ["amd-gpu", "cgroups", "grace-hopper", "hwmon", "jetson", "k8s", "power-supply", "procfs", "rapl"],
   );
   const client = await read("kubernetes/client.yaml");
+  // `cgroups` and `k8s` would see the group of their own container alone.
+  assert.equal(only(client, /hostPath:\n\s+path: (\S+)/), "/sys/fs/cgroup");
+  assert.equal(only(client, /name: cgroup\n\s+mountPath: (\S+)/), "/sys/fs/cgroup");
   assert.match(client, /name: NODE_NAME\n\s+valueFrom:\n\s+fieldRef:\n\s+fieldPath: spec.nodeName\n/);
 });
 

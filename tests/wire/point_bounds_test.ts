@@ -79,6 +79,21 @@ Deno.test("nanoseconds of any u32 are added to the time", () => {
   assert.deepEqual([points.length, rejected.badTime], [0, 1], "they may lead out of the calendar");
 });
 
+Deno.test("a time that differs from the one before in any of its bytes is another time", () => {
+  const first = 1_700_000_000;
+  const times: [seconds: number, nanos: number][] = [];
+  for (const nanos of [0, 127, 2 ** 14 + 5, 2 ** 21 + 5, 268_435_455, 268_435_456, 999_999_999]) {
+    times.push([first, nanos], [first, nanos]);
+    for (let bit = 0; bit < 30; bit++) {
+      const other = (nanos ^ 1 << bit) >>> 0;
+      if (other < 1e9) times.push([first, other], [first, nanos]);
+      times.push([first + 2 ** bit, nanos], [first, nanos]);
+    }
+  }
+  const { points } = decode(bodyOf(...times.map(([seconds, nanos]) => ({ seconds, nanos }))));
+  assert.deepEqual(points.map(({ seconds, nanos }) => [seconds, nanos]), times);
+});
+
 Deno.test("nanoseconds that are no u32 are refused", () => {
   const body = bodyOf({ nanos: 2 ** 32 - 1 });
   const at = body.findIndex((byte, i) => byte === 0xff && body[i + 4] === 0x0f);

@@ -34,8 +34,8 @@ function bodies(encoder: PointEncoder, batches: Batch[], maxBytes = Infinity): U
 }
 
 /** A decoder that has been told the encoder's metrics. */
-function decoderFor(encoder: PointEncoder): PointDecoder {
-  const decoder = new PointDecoder();
+function decoderFor(encoder: PointEncoder, store?: SeriesStore): PointDecoder {
+  const decoder = new PointDecoder({ store });
   for (const frame of encoder.registrations(0)) {
     const reader = new PostcardReader(frame, 4);
     reader.string();
@@ -338,6 +338,37 @@ Deno.test("a message of which no point is kept keeps no series from being given 
     for (let n = 0; n < 700; n++) store.tick();
     assert.equal(store.size, 0, bad);
   }
+});
+
+Deno.test("series whose sources take turns are found without a hash, and each point is of its own series", () => {
+  const store = new SeriesStore();
+  const finds: number[] = [];
+  const find = store.find;
+  store.find = (...args) => {
+    finds[finds.length - 1]++;
+    return find.apply(store, args);
+  };
+  const encoder = new PointEncoder("n");
+  const common = Array.from({ length: 20 }, (_, i) => seriesOf(POWER, { consumerId: `${i}` }));
+  const rare = Array.from({ length: 20 }, (_, i) => seriesOf(ENERGY, { consumerId: `${i}` }));
+  const messages = Array.from({ length: 8 }, (_, round) => {
+    const order = common.flatMap((one, i) => round % 2 === 0 ? [one] : [one, rare[i]]);
+    const batch = batchOf(order.map((one) => [one, one.metric === POWER ? 0.5 : 1n]));
+    return { order, body: bodies(encoder, [batch])[0] };
+  });
+  const decoder = decoderFor(encoder, store);
+  for (const { order, body } of messages) {
+    finds.push(0);
+    const { message } = decodeBody(body, decoder);
+    assert.ok(message.type === "sendMeasurements");
+    assert.deepEqual(
+      message.batches.flatMap((batch) => pointsOf(batch)).map((
+        { metric, consumerId },
+      ) => [metric, consumerId]),
+      order.map(({ metric, consumerId }) => [metric.name, consumerId]),
+    );
+  }
+  assert.deepEqual(finds.slice(4), [0, 0, 0, 0]);
 });
 
 Deno.test("one connection may speak for thousands of senders", () => {

@@ -10,6 +10,8 @@ export interface GroupKnowledge extends GroupDescriber {
   readonly everywhere?: AnnotationOptions["everywhere"];
   /** What is known of the group with this path, or of one around it, for the points of other inputs. */
   attributesAt(path: string): readonly Attribute[] | undefined;
+  /** Counters since the start. */
+  readonly stats?: Readonly<Record<string, number>>;
   close?(): void | Promise<void>;
 }
 
@@ -45,6 +47,10 @@ export class KnownGroups<C extends KnownGroupsConfig> implements Sources<C> {
   wanted({ poll_interval, disable_sources }: C): WantedSource[] {
     const open = () => new GroupsSource(this.#name, this.#measuring, this.#knowledge, !disable_sources);
     return [{ name: this.#name, intervalMs: poll_interval, madeWith: disable_sources, open }];
+  }
+
+  get stats(): Readonly<Record<string, number>> | undefined {
+    return this.#knowledge.stats;
   }
 
   async close(): Promise<void> {

@@ -35,7 +35,7 @@ export function containerIn(path: string): Container | undefined {
 }
 
 /** The attributes of the points of a container. */
-function containerAttributes({ id, runtime }: Container): Attribute[] {
+export function containerAttributes({ id, runtime }: Container): Attribute[] {
   const attributes: Attribute[] = [["container_id", id]];
   if (runtime !== undefined) attributes.push(["container_runtime", runtime]);
   return attributes;

@@ -42,7 +42,7 @@ export interface Sources<C> {
   /** The sources that the configuration asks for, at the start and again at each reload. It must not fail. */
   wanted(config: C): readonly WantedSource[];
   /** Counters beside those of the polls. */
-  readonly stats?: Readonly<Record<string, number>>;
+  readonly stats?: Readonly<Record<string, number>> | undefined;
   /** Those of them that can fall. */
   readonly gauges?: readonly string[];
   /** What it does with the points of all inputs. */

@@ -308,7 +308,7 @@ export class CsvFile implements Parkable {
    * not glued to half a row.
    */
   async #noticeCut(): Promise<void> {
-    if (!this.isRegular) return;
+    if (!this.isRegular || this.#isUncut()) return;
     try {
       await this.#use(async (handle, file) => {
         const { size } = await file!.stat();
@@ -319,6 +319,16 @@ export class CsvFile implements Parkable {
         if (bytes) this.#shift += await handle.write(bytes);
       });
     } catch { /* what follows says what is wrong */ }
+  }
+
+  /** Whether the file is known to have what was written to it: before each write, so it must not take a thread. */
+  #isUncut(): boolean {
+    try {
+      return !!this.#file && this.#file.seekSync(0, Deno.SeekMode.End) >= this.onDisk(this.#written);
+    } catch {
+      // It is being synced.
+      return false;
+    }
   }
 
   /** Somebody else may write to the file too. */

@@ -73,7 +73,10 @@ export function headerOf(columns: readonly string[], format: CsvFormat): Uint8Ar
 /** Room that a row needs beside its rendered parts: the time, and the longest f64 (about 330 digits). */
 const ROW_SLACK = 512;
 
-/** A metric's column; words may be copied from behind its end. */
+/** What is copied at once, in bytes: a f64. No valid UTF-8 is a NaN, whose bits might change on the way. */
+const WORD_BYTES = 8;
+
+/** A metric's column; a word may be copied from behind its end. */
 interface Head {
   readonly view: DataView;
   readonly length: number;
@@ -130,7 +133,7 @@ export class CsvRenderer {
     const unit = appendUnit ? (display ? unitDisplayName : unitUniqueName)(metric.unit) : "";
     const name = this.#cells.quoted(unit ? `${metric.name}_${unit}` : metric.name);
     const head = encoder.encode(name + delimiter);
-    const padded = new Uint8Array(head.length + 4);
+    const padded = new Uint8Array(head.length + WORD_BYTES);
     padded.set(head);
     return this.#heads[number] = { view: new DataView(padded.buffer), length: head.length };
   }
@@ -176,7 +179,9 @@ export class CsvRenderer {
         out.reserve(head.length + tailLength + generous);
         ({ bytes, view } = out);
       }
-      for (let i = 0; i < head.length; i += 4) view.setInt32(at + i, head.view.getInt32(i, true), true);
+      for (let i = 0; i < head.length; i += WORD_BYTES) {
+        view.setFloat64(at + i, head.view.getFloat64(i, true), true);
+      }
       at += head.length;
 
       if (seconds[row] !== this.#timeSeconds || nanos[row] !== this.#timeNanos) {
@@ -184,7 +189,9 @@ export class CsvRenderer {
       }
       const timeLength = this.#timeLength;
       const time = this.#timeView;
-      for (let i = 0; i < timeLength; i += 4) view.setInt32(at + i, time.getInt32(i, true), true);
+      for (let i = 0; i < timeLength; i += WORD_BYTES) {
+        view.setFloat64(at + i, time.getFloat64(i, true), true);
+      }
       at += timeLength;
       if (delimiter.length === 1) bytes[at++] = delimiterByte;
       else for (let i = 0; i < delimiter.length; i++) bytes[at++] = delimiter[i];
@@ -198,7 +205,9 @@ export class CsvRenderer {
         at = putInteger(bytes, at, value);
       } else at = putText(bytes, at, formatF64(value));
 
-      for (let i = 0; i < tailLength; i += 4) view.setInt32(at + i, parts.getInt32(tail + i, true), true);
+      for (let i = 0; i < tailLength; i += WORD_BYTES) {
+        view.setFloat64(at + i, parts.getFloat64(tail + i, true), true);
+      }
       at += tailLength;
     }
     out.length = at;

@@ -151,7 +151,7 @@ export class PositionFile {
   }
 
   async #put(file: Deno.FsFile, bytes: Uint8Array, offset: number): Promise<void> {
-    await file.seek(offset, Deno.SeekMode.Start);
+    file.seekSync(offset, Deno.SeekMode.Start);
     for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
   }
 

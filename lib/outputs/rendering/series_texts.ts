@@ -14,7 +14,7 @@ const GROWTH = 1.5;
 const SHARE = 1 / 8;
 const MIN_LIMIT_BYTES = 16 * 1024 * 1024;
 /** Texts are copied by words. */
-const SLACK = 4;
+const SLACK = 8;
 /** Of a full array, the part that no series refers to any more, after which it is begun again. */
 const WASTE = 1 / 4;
 

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { ApiError } from "../../../lib/inputs/k8s/api.ts";
+import type { PodList } from "../../../lib/inputs/k8s/pod_list.ts";
+import { PodNames } from "../../../lib/inputs/k8s/pod_names.ts";
+import { Findings } from "../../../lib/inputs/polling/findings.ts";
+import { FakeClock, settle } from "../../kit/fake_clock.ts";
+import { logTo } from "../../kit/measuring.ts";
+
+/** Names, and an API that answers as the test says. */
+function kit() {
+  const clock = new FakeClock();
+  const lines: string[] = [];
+  const log = logTo(lines);
+  const pods = new Map<string, PodList["pods"] extends ReadonlyMap<string, infer P> ? P : never>();
+  const api = {
+    url: "https://api/api/v1/pods",
+    node: "n",
+    isKubelet: false,
+    problem: null as ApiError | null,
+    lists: 0,
+    // deno-lint-ignore require-await
+    async list(): Promise<PodList> {
+      api.lists++;
+      if (api.problem) throw api.problem;
+      return { pods: new Map(pods), containers: new Map() };
+    },
+  };
+  const findings = new Findings(log);
+  const names = new PodNames(api, { clock, log, findings });
+  const add = (uid: string) => void pods.set(uid, { uid, name: `name of ${uid}`, namespace: "a", node: "n" });
+  /** Polls each second for a time, asking for these. */
+  const poll = async (seconds: number, ...uids: string[]) => {
+    for (let i = 0; i < seconds; i++) {
+      clock.spend(1000);
+      for (const uid of uids) names.pod(uid);
+      names.tick();
+      await settle();
+    }
+  };
+  return { names, api, lines, findings, add, poll, pods };
+}
+
+Deno.test("the list is asked for when a pod has no name, at most once in ten seconds, and not while all have one", async () => {
+  const { names, api, add, poll } = kit();
+  await poll(30);
+  assert.equal(api.lists, 0);
+  add("a");
+  await poll(1, "a");
+  assert.equal(api.lists, 1);
+  assert.equal(names.pod("a")?.name, "name of a");
+  await poll(100, "a");
+  assert.equal(api.lists, 1);
+  add("b");
+  await poll(1, "a", "b");
+  assert.equal(names.pod("b")?.name, "name of b");
+  add("c");
+  await poll(5, "c");
+  assert.equal(names.pod("c"), undefined);
+  await poll(5, "c");
+  assert.equal(names.pod("c")?.name, "name of c");
+  assert.equal(api.lists, 3);
+});
+
+Deno.test("what no list has, such as the container that keeps a pod, is asked for less and less, and then no more", async () => {
+  const { api, add, poll } = kit();
+  add("a");
+  await poll(4000, "a", "pause");
+  assert.equal(api.lists, 6);
+  add("b");
+  await poll(1, "a", "pause", "b");
+  assert.equal(api.lists, 7);
+});
+
+Deno.test("while the API is away it is asked every ten to eighty seconds, the log says so once a minute, and when it is back", async () => {
+  const { names, api, add, poll, lines, findings } = kit();
+  api.problem = new ApiError("HTTP 403: the service account may not list pods", "allow it");
+  add("a");
+  await poll(600, "a");
+  assert.ok(api.lists >= 8 && api.lists <= 12, `${api.lists} requests`);
+  assert.ok(lines.length >= 8 && lines.length <= 12, lines.join(""));
+  assert.match(lines[0], /WARN.*Cannot ask Kubernetes.* problem="HTTP 403: the service.*advice="allow it"/);
+  assert.equal(findings.list[0].problem, "HTTP 403: the service account may not list pods");
+  assert.equal(findings.list[0].allow, "allow it");
+  api.problem = null;
+  await poll(80, "a");
+  assert.equal(names.pod("a")?.name, "name of a");
+  assert.match(lines.at(-1)!, /INFO.*The names of pods are known again/);
+  assert.equal(findings.list[0].problem, undefined);
+});
+
+Deno.test("10,000 pods that come and go leave nothing behind, whether the API answers or not", async () => {
+  for (const isAway of [false, true]) {
+    const { names, api, add, poll, pods } = kit();
+    if (isAway) api.problem = new ApiError("away");
+    for (let round = 0; round < 100; round++) {
+      const uids = Array.from({ length: 100 }, (_, i) => `${round} ${i}`);
+      uids.forEach(add);
+      await poll(100, ...uids);
+      if (!isAway) assert.ok(uids.every((uid) => names.pod(uid)));
+      for (const uid of uids) pods.delete(uid);
+    }
+    await poll(100, "last");
+    assert.ok(names.remembered < 400, `${names.remembered} names are remembered`);
+  }
+});
+
+Deno.test("a node of which Kubernetes knows no pod is probably named otherwise, and the log says which key to check", async () => {
+  const { poll, lines } = kit();
+  await poll(1, "a");
+  assert.match(
+    lines.join(""),
+    /WARN.*Kubernetes knows no pod on this node: check plugins.k8s.k8s_node node=n/,
+  );
+});

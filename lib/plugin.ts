@@ -233,6 +233,14 @@ export interface Capability {
   readonly reason: string;
 }
 
+/** Devices below /dev that a process opens. */
+export interface DeviceGroup {
+  /** As /proc/devices names it, with `*` for any characters: `nvidia*`. */
+  readonly name: string;
+  /** What it is for, in one short sentence without a full stop. */
+  readonly reason: string;
+}
+
 interface PluginDeclaration<C> {
   /** The name in `[plugins.NAME]`. */
   readonly name: string;
@@ -246,6 +254,8 @@ interface PluginDeclaration<C> {
   advise?(config: C): readonly Advice[];
   /** The capabilities that it needs, for a unit of systemd. @default none */
   capabilities?(config: C): readonly Capability[];
+  /** The devices that it opens, for a unit of systemd. @default none */
+  readonly devices?: readonly DeviceGroup[];
   /**
    * The values in effect of keys that the configuration leaves open, by name, for `config show`.
    *

@@ -6,6 +6,7 @@ import { hwmon } from "./inputs/hwmon.ts";
 import { jetson } from "./inputs/jetson.ts";
 import { k8s } from "./inputs/k8s.ts";
 import { oar } from "./inputs/oar.ts";
+import { nvml } from "./inputs/nvml.ts";
 import { powerSupply } from "./inputs/power_supply.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { rapl } from "./inputs/rapl.ts";
@@ -32,6 +33,7 @@ export const plugins: readonly Plugin[] = [
   hwmon,
   graceHopper,
   jetson,
+  nvml,
   amdGpu,
   powerSupply,
   cgroups,

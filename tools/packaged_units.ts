@@ -4,11 +4,15 @@ import { plugins } from "../lib/plugins.ts";
 import { PACKAGE_USER, serviceUnit, socketUnit, type UnitRole } from "../lib/systemd/unit.ts";
 
 /** Those of the inputs that packaging/config/client.toml enables, which has their defaults. */
-const CAPABILITIES = plugins.filter(({ kind, isLocal }) => kind === "input" && isLocal).flatMap((plugin) =>
+const MEASURING = plugins.filter(({ kind, isLocal }) => kind === "input" && isLocal);
+const CAPABILITIES = MEASURING.flatMap((plugin) =>
   (plugin.capabilities?.(plugin.config.defaultValue()) ?? []).map((capability) => ({
     plugin: plugin.name,
     ...capability,
   }))
+);
+const DEVICES = MEASURING.flatMap(({ name: plugin, devices = [] }) =>
+  devices.map((devices) => ({ plugin, ...devices }))
 );
 
 function service(role: UnitRole): string {
@@ -20,6 +24,7 @@ function service(role: UnitRole): string {
     checkArgs: ["config", "check", ...args],
     measures: role === "client",
     capabilities: role === "client" ? CAPABILITIES : [],
+    devices: role === "client" ? DEVICES : [],
     lowPort: false,
     packaged: true,
   });

@@ -130,6 +130,9 @@ function unitText(
     capabilities: config.plugins.flatMap(({ plugin, config }) =>
       (plugin.capabilities?.(config) ?? []).map((capability) => ({ plugin: plugin.name, ...capability }))
     ),
+    devices: config.plugins.flatMap(({ plugin }) =>
+      (plugin.devices ?? []).map((devices) => ({ plugin: plugin.name, ...devices }))
+    ),
     packaged,
     lowPort: ports.some((port) => port > 0 && port < 1024),
   });

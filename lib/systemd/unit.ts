@@ -5,7 +5,7 @@
  * `systemctl reload` fails with the reason if the file has a mistake.
  */
 import { type Address, formatAddress } from "../net/address.ts";
-import type { Capability } from "../plugin.ts";
+import type { Capability, DeviceGroup } from "../plugin.ts";
 import { escapeSpecifiers, quoteArgument, quoteProgram } from "./quoting.ts";
 
 const UNIT_ROLES = ["client", "server"] as const;
@@ -26,6 +26,8 @@ export interface ServiceOptions {
   readonly measures: boolean;
   /** The capabilities that plugins need. */
   readonly capabilities: readonly PluginCapability[];
+  /** The devices that plugins open. */
+  readonly devices: readonly PluginDevices[];
   /** It listens on a port below 1024. */
   readonly lowPort: boolean;
   /**
@@ -37,6 +39,11 @@ export interface ServiceOptions {
 
 /** A capability, and the plugin that needs it. */
 export interface PluginCapability extends Capability {
+  readonly plugin: string;
+}
+
+/** Devices, and the plugin that opens them. */
+export interface PluginDevices extends DeviceGroup {
   readonly plugin: string;
 }
 
@@ -68,7 +75,7 @@ export function unitName(kind: UnitKind): string {
 }
 
 /** What the process may do; systemd denies it everything else. */
-function sandbox({ measures, capabilities: wanted, lowPort, packaged }: ServiceOptions): string[] {
+function sandbox({ measures, capabilities: wanted, devices, lowPort, packaged }: ServiceOptions): string[] {
   const capabilities = [
     ...new Set([...wanted.map(({ name }) => name), ...(lowPort ? ["CAP_NET_BIND_SERVICE"] : [])]),
   ];
@@ -98,8 +105,11 @@ function sandbox({ measures, capabilities: wanted, lowPort, packaged }: ServiceO
       : ["ProtectProc=invisible", "ProcSubset=pid"]),
     "PrivateTmp=yes",
     "PrivateMounts=yes",
-    "PrivateDevices=yes",
+    ...devices.map(({ name, plugin, reason }) => `# Devices of ${name} for ${plugin}: ${reason}.`),
+    // A private /dev would not have them; without one, access is still denied to all others.
+    devices.length > 0 ? "PrivateDevices=no" : "PrivateDevices=yes",
     "DevicePolicy=closed",
+    ...devices.map(({ name }) => `DeviceAllow=char-${name} rw`),
     "PrivateIPC=yes",
     "ProtectClock=yes",
     "ProtectHostname=yes",

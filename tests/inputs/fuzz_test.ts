@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { createLogger } from "../../lib/base/log.ts";
 import type { Batch } from "../../lib/points/measurement.ts";
 import { contextWith } from "../kit/context.ts";
-import { FakeClock, settle } from "../kit/fake_clock.ts";
-import { type Case, cases } from "./testcase.ts";
+import { FakeClock } from "../kit/fake_clock.ts";
+import { type Case, cases, install, needsOf, polled } from "./testcase.ts";
 import { Tree } from "../kit/tree.ts";
 
 /** Takes the place of a number. */
@@ -96,12 +96,13 @@ class SharedTree implements Disposable {
 
 /** Runs a case with one file damaged, and checks that no poll fails. */
 async function runDamaged(
-  { plugin, config }: Case,
+  testCase: Case,
   shared: SharedTree,
   file: string,
   damage: typeof FILES[0],
   what: string,
 ): Promise<void> {
+  const { plugin, config } = testCase;
   const clock = new FakeClock();
   const lines: string[] = [];
   const log = createLogger("test", { write: (line) => lines.push(line) });
@@ -114,10 +115,11 @@ async function runDamaged(
       batch.release();
     },
   }, stop.signal);
-  await settle();
+  await polled(testCase, clock);
   for (const state of [...shared.states.slice(1), shared.states.at(-1)!]) {
     shared.load(state, file, damage);
     await clock.advance(1000);
+    await polled(testCase, clock);
   }
   stop.abort();
   await running;
@@ -147,8 +149,9 @@ function numberDamages(text: string, turn: number): { damage: typeof FILES[0]; w
 
 for (const testCase of cases()) {
   const { input, name, states } = testCase;
-  Deno.test(`${input}/${name}: a damaged file costs no poll, and no point that is not valid comes of it`, async () => {
+  const fuzz = async () => {
     using shared = new SharedTree(states);
+    install(testCase, shared.tree);
     for (const [turn, file] of shared.files.entries()) {
       const damages = [
         ...numberDamages(shared.tree.read(file), turn),
@@ -158,5 +161,10 @@ for (const testCase of cases()) {
         await runDamaged(testCase, shared, file, damage, `${file}: ${what}`);
       }
     }
+  };
+  Deno.test({
+    name: `${input}/${name}: a damaged file costs no poll, and no point that is not valid comes of it`,
+    ...needsOf(testCase),
+    fn: fuzz,
   });
 }

@@ -6,6 +6,7 @@
  *       1/proc 1/sys    the files at the start
  *       2/proc 2/sys    those that are different a second later; 2/removed lists paths that are gone
  *       http/           the answers of a server, by their paths; ${SERVER} in config.toml is its URL
+ *       1/nvml.txt      what a made-up library of NVIDIA answers (tests/kit/fake_nvml.c)
  *       expected.txt    the metrics, and for each second the lines of the log and the points
  *
  * After a change that is meant, `UPDATE=1 ./denow test -A tests/inputs/testcases_test.ts` writes expected.txt again: read
@@ -23,7 +24,9 @@ import type { Problem } from "../../lib/schema.ts";
 import { contextWith } from "../kit/context.ts";
 import { FakeClock, settle } from "../kit/fake_clock.ts";
 import { HttpPeer, type HttpRequest } from "../kit/http.ts";
+import { ANSWERS, compiler, installNvml } from "../kit/fake_nvml.ts";
 import { rows } from "../kit/measuring.ts";
+import { needs } from "../kit/needs.ts";
 import { CASES, Tree } from "../kit/tree.ts";
 import { until } from "../kit/waiting.ts";
 
@@ -75,8 +78,32 @@ export function cases(): Case[] {
 /** Registers a test for each case. */
 export function testCases(): void {
   for (const testCase of cases()) {
-    Deno.test(`${testCase.input}: ${testCase.claim}`, () => runCase(testCase));
+    Deno.test({
+      name: `${testCase.input}: ${testCase.claim}`,
+      ...needsOf(testCase),
+      fn: () => runCase(testCase),
+    });
   }
+}
+
+/** What a case needs of the machine. */
+export function needsOf({ states }: Case): { ignore: boolean } {
+  return hasAnswers(states[0]) ? needs(compiler) : { ignore: false };
+}
+
+function hasAnswers(state: string): boolean {
+  return [...Deno.readDirSync(state)].some(({ name }) => name === ANSWERS);
+}
+
+/** Puts the libraries into the tree that a case needs. */
+export function install({ states }: Case, tree: Tree): void {
+  if (hasAnswers(states[0])) installNvml(tree);
+}
+
+/** Waits until the input has polled: libraries of vendors are called in other threads. */
+export async function polled({ states }: Case, clock: FakeClock): Promise<void> {
+  await settle();
+  if (hasAnswers(states[0])) await until(() => clock.sleepers > 0);
 }
 
 /** @param server The URL of the server; by default nobody listens there. */
@@ -138,6 +165,7 @@ export async function measure(testCase: Case): Promise<string> {
     lines = [];
   };
   tree.copy(first);
+  install(testCase, tree);
   await using opened = await plugin.open(config, contextWith({ clock, registry, log }), tree);
   const answered = () => {
     const { requests = 0, answeredRequests = 0, failedRequests = 0 } = opened.stats ?? {};
@@ -150,7 +178,7 @@ export async function measure(testCase: Case): Promise<string> {
       batch.release();
     },
   }, stop.signal);
-  await settle();
+  await polled(testCase, clock);
   await until(answered);
   seen();
   for (const state of later) {
@@ -161,6 +189,7 @@ export async function measure(testCase: Case): Promise<string> {
     }
     await clock.advance(STEP_MS);
     await until(answered);
+    await polled(testCase, clock);
     seen();
   }
   stop.abort();

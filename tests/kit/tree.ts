@@ -14,12 +14,14 @@ function makeFolder(): string {
   }
 }
 
-/** A temporary folder with proc/, sys/ and dev/. Paths in it are relative to the folder. */
+/** A temporary folder with proc/, sys/ and dev/, and maybe lib/ and bin/. Paths in it are relative to the folder. */
 export class Tree implements Disposable {
   readonly root: string = makeFolder();
   readonly proc = `${this.root}/proc`;
   readonly sys = `${this.root}/sys`;
   readonly dev = `${this.root}/dev`;
+  readonly lib = `${this.root}/lib`;
+  readonly bin = `${this.root}/bin`;
 
   /** @param from A folder below {@linkcode CASES} to begin with. @default {"procfs/host/1"} */
   constructor(from: string | null = "procfs/host/1") {

@@ -156,6 +156,8 @@ Deno.test("a process gets only what it needs: /proc if it measures, capabilities
   ])).out;
   assert.deepEqual(values(processes, "CapabilityBoundingSet"), ["CAP_SYS_PTRACE"]);
   assert.match(processes, /^# CAP_SYS_PTRACE for procfs: exe_regex /m);
+  assert.deepEqual(values(client, "DeviceAllow"), ["char-nvidia* rw"]);
+  assert.deepEqual([...values(client, "PrivateDevices"), ...values(server, "PrivateDevices")], ["no", "yes"]);
   const plain = (await print(["client", "--relay-out", "s:1", "--plugins", "procfs,relay-client"])).out;
   assert.deepEqual(values(plain, "CapabilityBoundingSet"), [""]);
   const both = await print(["server", "--relay-in", "[::]:1024", "--plugins", "procfs,relay-server,csv"]);
@@ -200,6 +202,7 @@ async function write(dir: TempDir, packaged: boolean): Promise<string[]> {
         capabilities: role === "client"
           ? [{ plugin: "rapl", name: "CAP_DAC_READ_SEARCH", reason: "only root may read them" }]
           : [],
+        devices: role === "client" ? [{ plugin: "nvml", name: "nvidia*", reason: "it opens them" }] : [],
         lowPort,
         packaged,
       }),

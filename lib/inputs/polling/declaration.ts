@@ -22,7 +22,7 @@ export interface PolledInputPlugin<C> extends InputPlugin<C> {
  *     });
  */
 export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): PolledInputPlugin<C> {
-  const { name, description, config, measuresEnergy, capabilities, absentHint } = declaration;
+  const { name, description, config, measuresEnergy, capabilities, devices, absentHint } = declaration;
   return definePlugin<C, PolledInputPlugin<C>>({
     name,
     kind: "input",
@@ -31,6 +31,7 @@ export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): Po
     config,
     measuresEnergy,
     capabilities,
+    devices,
     absentHint,
     async open(config, context, roots) {
       const { openPolledInput } = await import("./polled_input.ts");

@@ -21,6 +21,10 @@ export interface ProcRoots {
   readonly sys?: string;
   /** @default {"/dev"} */
   readonly dev?: string;
+  /** The libraries of vendors. @default where the system has libraries */
+  readonly lib?: string;
+  /** The programs of vendors. @default the PATH */
+  readonly bin?: string;
   /** @default Deno.openSync */
   readonly open?: (path: string) => OpenFile;
 }
@@ -47,6 +51,8 @@ export class ProcFiles {
   readonly proc: string;
   readonly sys: string;
   readonly dev: string;
+  /** The folder with the libraries of vendors; `undefined`: where the system has libraries. */
+  readonly lib: string | undefined;
   readonly clock: MonotonicClock;
   readonly scanner: Scanner = new Scanner();
   /** Holds what was read last. */
@@ -55,6 +61,7 @@ export class ProcFiles {
   onLimit: () => void = () => {};
   /** Files that are open, of all inputs of this process: they share the limit. */
   static #allKept = 0;
+  readonly #bin: string | undefined;
   readonly #open: (path: string) => OpenFile;
   readonly #kept = new Set<ProcFile>();
   #keepLimit: number;
@@ -65,6 +72,8 @@ export class ProcFiles {
     this.proc = roots.proc ?? "/proc";
     this.sys = roots.sys ?? "/sys";
     this.dev = roots.dev ?? "/dev";
+    this.lib = roots.lib;
+    this.#bin = roots.bin;
     this.#open = roots.open ?? ((path) => Deno.openSync(path));
     // The other half is for the rest of the process: sockets, databases, segments. Deno raises the soft limit to the
     // hard one when it starts, as Alumet does.
@@ -137,6 +146,18 @@ export class ProcFiles {
     } catch {
       return undefined;
     }
+  }
+
+  /** The path of a program, or `undefined` where it is not installed. */
+  program(name: string): string | undefined {
+    const folders = (this.#bin ?? Deno.env.get("PATH") ?? "").split(":");
+    return folders.map((folder) => `${folder}/${name}`).find((path) => {
+      try {
+        return Deno.statSync(path).isFile;
+      } catch {
+        return false;
+      }
+    });
   }
 
   /** The names in a folder, in order; none where it cannot be read. */

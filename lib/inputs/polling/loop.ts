@@ -1,5 +1,5 @@
 /** Polling at a fixed pace: every input that measures (rather than receives) runs this. */
-import type { Clock } from "../../base/clock.ts";
+import type { Clock, Timestamp } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
@@ -65,6 +65,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
   const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 0, pollMs: 0 };
   const points = options.points ?? new Points(clock, log);
   const sleep = options.sleep ?? ((ms, signal) => clock.sleep(Math.ceil(ms), signal));
+  const hasSlow = sources.some(({ gather }) => gather);
   const pool = new BatchPool(CAPACITY, 4);
   const flushEvery = Math.max(1, Math.round(flushIntervalMs / intervalMs));
   const failures = sources.map(() => new Complaint(clock));
@@ -72,21 +73,44 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
   const misses = new Complaint(clock);
   let batch = pool.take();
 
-  const poll = (last: boolean) => {
+  const fail = (i: number, error: unknown) => {
+    stats.failedPolls++;
+    retries[i].failed();
+    failures[i].add((count) => {
+      log.error(`Cannot poll ${sources[i].name}: ${messageOf(error)}`, { failed: count });
+    });
+  };
+
+  /** Lets sources read what takes long. @returns when each of them began, by its place */
+  const gather = async (last: boolean): Promise<Map<number, Timestamp>> => {
+    const times = new Map<number, Timestamp>();
+    const gathering = sources.map(async (source, i) => {
+      if (!source.gather || (!last && !retries[i].isDue)) return;
+      times.set(i, clock.now());
+      try {
+        await source.gather(last);
+      } catch (error) {
+        fail(i, error);
+      }
+    });
+    // A stop does not wait for them; they end by themselves.
+    if (last) await Promise.all(gathering);
+    else await unlessAborted(Promise.all(gathering), stop);
+    return times;
+  };
+
+  const poll = async (last: boolean) => {
+    const times = hasSlow ? await gather(last) : undefined;
     const before = batch.length;
     const began = performance.now();
     sources.forEach((source, i) => {
       if (!last && !retries[i].isDue) return;
       try {
-        points.begin(batch, clock.now());
+        points.begin(batch, times?.get(i) ?? clock.now());
         source.poll(points, last);
         retries[i].succeeded();
       } catch (error) {
-        stats.failedPolls++;
-        retries[i].failed();
-        failures[i].add((count) => {
-          log.error(`Cannot poll ${source.name}: ${messageOf(error)}`, { failed: count });
-        });
+        fail(i, error);
       }
     });
     stats.polls += sources.length;
@@ -111,7 +135,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
   const startMs = clock.monotonicMs();
   let flushed = -1;
   for (let tick = 0; !ended.aborted;) {
-    poll(false);
+    await poll(false);
     if (tick - flushed >= flushEvery || batch.length >= MOST_POINTS) {
       onDue(Infinity);
       await flush();
@@ -142,6 +166,6 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     }
   }
   onDue(Infinity);
-  if (stop.aborted) poll(true);
+  if (stop.aborted) await poll(true);
   await flush();
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Shared } from "../../base/shared.ts";
 import type { MetricRegistry } from "../../points/registry.ts";
-import type { Capability, Transform } from "../../plugin.ts";
+import type { Capability, DeviceGroup, Transform } from "../../plugin.ts";
 import type { Key } from "../../schema.ts";
 import type { ProcFiles } from "./files.ts";
 import type { Findings } from "./findings.ts";
@@ -13,6 +13,11 @@ import type { Points } from "./points.ts";
 export interface PolledSource {
   /** For the log. */
   readonly name: string;
+  /**
+   * Reads what takes long, such as calls of a driver, before each poll and beside the other sources; the points have the
+   * time before. It must end by itself.
+   */
+  gather?(last: boolean): Promise<void>;
   /**
    * Appends what it measures. `last` is set for the poll that follows the stop, which may come at any time after the
    * one before. Points that were appended before an error are kept.
@@ -89,6 +94,8 @@ export interface PolledInputDeclaration<C> {
   readonly absentHint?: string;
   /** What it must have of the kernel to read all that it may find. @default none */
   capabilities?(config: C): readonly Capability[];
+  /** The devices that it opens. @default none */
+  readonly devices?: readonly DeviceGroup[];
   /** The keys. Keys that a reload may change are declared `live`. */
   readonly config: Key<C>;
   /**

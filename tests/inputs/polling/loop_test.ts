@@ -338,3 +338,37 @@ Deno.test("sources that have nothing to measure are polled once a minute, until 
   k.stop.abort();
   await running;
 });
+
+Deno.test("what takes long is read before the poll: points have the time before it, and an error costs that source alone", async () => {
+  const k = kit();
+  let answer = () => {};
+  const times: number[] = [];
+  const slow: PolledSource = {
+    name: "slow",
+    gather: () => new Promise((resolve) => answer = resolve),
+    poll: (points) => void times.push(points.time.nanos / 1e6),
+  };
+  const broken: PolledSource = {
+    name: "broken",
+    gather: () => Promise.reject(new Error("the driver is broken")),
+    poll: () => {},
+  };
+  const running = pollLoop(
+    { ...k.options, sources: [slow, broken, ...k.options.sources] },
+    k.sink,
+    k.stop.signal,
+  );
+  await settle();
+  assert.deepEqual([times, k.times], [[], []], "the others wait for it");
+  k.clock.spend(30);
+  answer();
+  await settle();
+  assert.deepEqual([times, k.times], [[0], [30]]);
+  assert.match(k.lines.join(""), /ERROR test: Cannot poll broken: the driver is broken/);
+  await k.clock.advance(70);
+  k.stop.abort();
+  await settle();
+  answer();
+  await running;
+  assert.equal(times.length, 3, "a stop does not wait for what was under way, and polls once more");
+});

@@ -1,0 +1,186 @@
+/** Measures each GPU of NVIDIA, by the vendor's library, or by nvidia-smi where there is none. */
+import { Complaint } from "../../base/complaint.ts";
+import { messageOf } from "../../base/errors.ts";
+import { within } from "../../base/waiting.ts";
+import { EnergyCounter, JUMPED } from "../polling/energy_counter.ts";
+import type { Points } from "../polling/points.ts";
+import type { Measuring, PolledSource } from "../polling/source.ts";
+import type { NvmlConfig } from "./config.ts";
+import { Emitter } from "./emit.ts";
+import { FIND_AGAIN_MS, findBackend } from "./find.ts";
+import { CODE, NvmlError } from "./library.ts";
+import { type Metrics, registerMetrics } from "./metrics.ts";
+import type { Backend, Gpu, Sample } from "./sample.ts";
+
+/** How long the driver may take for one round, in ms. A GPU that takes longer is left out. */
+const ROUND_MS = 5000;
+/** The same for the last round: a stop does not wait. */
+const LAST_ROUND_MS = 500;
+
+const MILLI = 1000;
+/** The counter of the driver is reset where the driver is loaded again. */
+const MILLIJOULES = { joules: (steps: number) => steps / MILLI };
+
+/** A GPU that is measured. */
+class Measured {
+  readonly counter = new EnergyCounter(MILLIJOULES);
+  /** What was read and is not yet a point. */
+  sample: Sample | null = null;
+  /** A call is under way: there is never a second one. */
+  isBusy = false;
+  #powerMw: number | undefined;
+  #powerAtMs = 0;
+
+  constructor(readonly gpu: Gpu, readonly emitter: Emitter) {}
+
+  /** The energy since the last sample, in millijoules: as the GPU counts it, or else from its power. */
+  energyOf({ energyMj, powerMw }: Sample, nowMs: number): number | undefined {
+    const before = this.#powerMw;
+    const seconds = (nowMs - this.#powerAtMs) / 1000;
+    this.#powerMw = powerMw;
+    this.#powerAtMs = nowMs;
+    if (energyMj !== undefined) {
+      const joules = this.counter.advance(energyMj, nowMs);
+      return joules === undefined ? undefined : Math.round(joules * MILLI);
+    }
+    return before === undefined || powerMw === undefined ? undefined : (before + powerMw) / 2 * seconds;
+  }
+}
+
+export class NvmlSource implements PolledSource {
+  readonly name = "nvml";
+  readonly #measuring: Measuring;
+  readonly #config: NvmlConfig;
+  readonly #roundMs: number;
+  readonly #metrics: Metrics;
+  /** By GPU. */
+  #measured = new Map<Gpu, Measured>();
+  #backend: Backend | null = null;
+  #findDueMs = -Infinity;
+  #isFinding = false;
+  #isClosed = false;
+  readonly #findFailures: Complaint;
+  readonly #readFailures: Complaint;
+  readonly #losses: Complaint;
+  readonly #hangs: Complaint;
+  readonly #jumps: Complaint;
+
+  /** Registers the metrics. @param roundMs How long the driver may take for one round. */
+  constructor(config: NvmlConfig, measuring: Measuring, roundMs = ROUND_MS) {
+    const { registry, clock } = measuring;
+    this.#measuring = measuring;
+    this.#roundMs = roundMs;
+    this.#config = config;
+    this.#metrics = registerMetrics(registry, config.mode === "minimal");
+    this.#findFailures = new Complaint(clock);
+    this.#readFailures = new Complaint(clock);
+    this.#losses = new Complaint(clock);
+    this.#hangs = new Complaint(clock);
+    this.#jumps = new Complaint(clock);
+  }
+
+  get isIdle(): boolean {
+    const findAgainMs = this.#backend?.findAgainMs ?? FIND_AGAIN_MS;
+    return this.#measured.size === 0 && !this.#isFinding && findAgainMs >= FIND_AGAIN_MS;
+  }
+
+  async gather(last: boolean): Promise<void> {
+    const limitMs = last ? Math.min(LAST_ROUND_MS, this.#roundMs) : this.#roundMs;
+    const isDue = this.#measuring.clock.monotonicMs() >= this.#findDueMs;
+    if (!last && isDue && !this.#isFinding) await this.#find();
+    const rounds = [...this.#measured.values()].filter(({ isBusy }) => !isBusy).map((gpu) => this.#read(gpu));
+    if (rounds.length > 0 && !await within(Promise.all(rounds), limitMs) && !last) this.#complainOfHangs();
+  }
+
+  /** Looks for GPUs. A driver that hangs is not asked again until it answers. */
+  async #find(): Promise<void> {
+    this.#isFinding = true;
+    const finding = this.#findGpus().catch((error) => this.#complainOfFinding(error)).then(() => {
+      this.#isFinding = false;
+      this.#findDueMs = this.#measuring.clock.monotonicMs() + (this.#backend?.findAgainMs ?? FIND_AGAIN_MS);
+    });
+    if (!await within(finding, this.#roundMs)) this.#complainOfHangs();
+  }
+
+  async #findGpus(): Promise<void> {
+    this.#backend ??= findBackend(this.#config, this.#measuring);
+    if (!this.#backend || this.#isClosed) return;
+    const found = await this.#backend.find((error) => this.#complainOfFinding(error));
+    const before = this.#measured;
+    this.#measured = new Map();
+    for (const gpu of found) this.#measured.set(gpu, before.get(gpu) ?? this.#begin(gpu));
+  }
+
+  #begin(gpu: Gpu): Measured {
+    const emitter = new Emitter(this.#metrics, gpu.busId);
+    const what = `NVIDIA GPU ${gpu.busId}${gpu.name && ` (${gpu.name})`}`;
+    this.#measuring.findings.measured(what, this.#backend!.path, emitter.energy);
+    return new Measured(gpu, emitter);
+  }
+
+  async #read(measured: Measured): Promise<void> {
+    const { gpu } = measured;
+    measured.isBusy = true;
+    try {
+      measured.sample = await gpu.read((quantity, error) => this.#complainOf(gpu, quantity, error));
+    } catch (error) {
+      // It is found again when it is back.
+      this.#measured.delete(gpu);
+      this.#losses.add((times) => {
+        this.#measuring.log.warn(`Lost a GPU: ${messageOf(error)}`, { gpu: gpu.busId, times });
+      });
+    } finally {
+      measured.isBusy = false;
+    }
+  }
+
+  poll(points: Points): void {
+    const { clock, log } = this.#measuring;
+    const nowMs = clock.monotonicMs();
+    for (const measured of this.#measured.values()) {
+      const { sample, counter, emitter, gpu } = measured;
+      if (!sample) continue;
+      measured.sample = null;
+      emitter.push(points, sample, measured.energyOf(sample, nowMs));
+      if (counter.hasJumped) this.#jumps.add((jumps) => log.warn(JUMPED, { gpu: gpu.busId, jumps }));
+    }
+  }
+
+  #complainOf({ busId }: Gpu, quantity: string, error: Error): void {
+    this.#readFailures.add((failed) => {
+      this.#measuring.log.warn(`Cannot read ${quantity} of a GPU: ${messageOf(error)}`, {
+        gpu: busId,
+        failed,
+      });
+    });
+  }
+
+  #complainOfHangs(): void {
+    this.#hangs.add((times) => {
+      this.#measuring.log.warn("The driver does not answer: GPUs are not measured until it does", {
+        limit_ms: this.#roundMs,
+        times,
+      });
+    });
+  }
+
+  #complainOfFinding(error: unknown): void {
+    const { log, findings, files } = this.#measuring;
+    const code = error instanceof NvmlError ? error.code : undefined;
+    // The library is installed on a machine without such a GPU.
+    if (code === CODE.driverNotLoaded || code === CODE.notFound) return;
+    if (code === CODE.noPermission) {
+      return findings.denied("NVIDIA GPUs", `${files.dev}/nvidiactl`, "sudo chmod o+rw /dev/nvidia*");
+    }
+    this.#findFailures.add((failed) => {
+      const path = this.#backend?.path;
+      log.warn(`Cannot look for NVIDIA GPUs: ${messageOf(error)}`, { path, failed });
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#measured.clear();
+    this.#backend?.[Symbol.dispose]();
+  }
+}

@@ -278,6 +278,8 @@ export interface InputPlugin<C> extends PluginDeclaration<C> {
   readonly receives?: boolean;
   /** Whether it measures energy or power of its machine, for `alumet-relay exec`. @default {false} */
   readonly measuresEnergy?: boolean;
+  /** Whether it runs only where a configuration names it, because it costs more than others. @default {false} */
+  readonly onlyOnRequest?: boolean;
   /** What a user can do where nothing is found, in one sentence without a full stop. @default nothing */
   readonly absentHint?: string;
   /** When its clients learn that a batch is safe: see {@linkcode PluginContext.acknowledges}. @default `durable` */

@@ -7,6 +7,7 @@ import { jetson } from "./inputs/jetson.ts";
 import { k8s } from "./inputs/k8s.ts";
 import { oar } from "./inputs/oar.ts";
 import { nvml } from "./inputs/nvml.ts";
+import { perf } from "./inputs/perf.ts";
 import { powerSupply } from "./inputs/power_supply.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { rapl } from "./inputs/rapl.ts";
@@ -40,6 +41,7 @@ export const plugins: readonly Plugin[] = [
   k8s,
   slurm,
   oar,
+  perf,
   relabel,
   convert,
   energyEstimationTdp,

@@ -1,10 +1,11 @@
 /** The units that packages install: `deno run -A tools/packaged_units.ts` writes them to packaging/systemd. */
 import { INSTALLED_PROGRAM } from "../lib/cli/systemd_unit.ts";
+import { defaultInputs } from "../lib/config/flags.ts";
 import { plugins } from "../lib/plugins.ts";
 import { PACKAGE_USER, serviceUnit, socketUnit, type UnitRole } from "../lib/systemd/unit.ts";
 
 /** Those of the inputs that packaging/config/client.toml enables, which has their defaults. */
-const MEASURING = plugins.filter(({ kind, isLocal }) => kind === "input" && isLocal);
+const MEASURING = defaultInputs(plugins).map((name) => plugins.find((plugin) => plugin.name === name)!);
 const CAPABILITIES = MEASURING.flatMap((plugin) =>
   (plugin.capabilities?.(plugin.config.defaultValue()) ?? []).map((capability) => ({
     plugin: plugin.name,

@@ -8,9 +8,10 @@ export const PLUGIN_FLAGS = [
   { option: "relayIn", flag: "--relay-in", plugin: "relay-server", key: "address" },
 ] as const;
 
-/** The inputs of a client without a file: all that measure this machine. Missing hardware costs nothing. */
+/** The inputs of a client without a file: those that measure this machine. Missing hardware costs nothing. */
 export function defaultInputs(plugins: readonly Plugin[]): string[] {
-  return plugins.filter(({ kind, isLocal }) => kind === "input" && isLocal).map(({ name }) => name);
+  return plugins.filter((plugin) => plugin.kind === "input" && plugin.isLocal && !plugin.onlyOnRequest)
+    .map(({ name }) => name);
 }
 
 /** The output of a server without a file. */

@@ -128,6 +128,7 @@ function sandbox({ measures, capabilities: wanted, devices, lowPort, packaged }:
     "SystemCallArchitectures=native",
     "SystemCallFilter=@system-service",
     "SystemCallFilter=~@privileged @resources",
+    ...(capabilities.includes("CAP_PERFMON") ? ["SystemCallFilter=perf_event_open"] : []),
     "SystemCallErrorNumber=EPERM",
     `UMask=${packaged ? "0027" : "0077"}`,
     ...(packaged ? ["RemoveIPC=yes"] : []),

@@ -158,7 +158,11 @@ Deno.test("a process gets only what it needs: /proc if it measures, capabilities
   assert.match(processes, /^# CAP_SYS_PTRACE for procfs: exe_regex /m);
   assert.deepEqual(values(client, "DeviceAllow"), ["char-nvidia* rw"]);
   assert.deepEqual([...values(client, "PrivateDevices"), ...values(server, "PrivateDevices")], ["no", "yes"]);
+  const perf = (await print(["client", "--relay-out", "s:1", "--plugins", "cgroups,perf,relay-client"])).out;
+  assert.deepEqual(values(perf, "CapabilityBoundingSet"), ["CAP_PERFMON"]);
+  assert.ok(values(perf, "SystemCallFilter").includes("perf_event_open"));
   const plain = (await print(["client", "--relay-out", "s:1", "--plugins", "procfs,relay-client"])).out;
+  assert.ok(!values(plain, "SystemCallFilter").includes("perf_event_open"));
   assert.deepEqual(values(plain, "CapabilityBoundingSet"), [""]);
   const both = await print(["server", "--relay-in", "[::]:1024", "--plugins", "procfs,relay-server,csv"]);
   assert.deepEqual(values(both.out, "ProcSubset"), ["all"]);

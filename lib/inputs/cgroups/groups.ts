@@ -1,4 +1,5 @@
 /** The control groups of the machine, found once for all inputs of this process that measure some of them. */
+import type { Attribute } from "../polling/points.ts";
 import { Devices } from "../polling/devices.ts";
 import type { Measuring } from "../polling/source.ts";
 import { hierarchiesOf, type Hierarchy } from "./hierarchies.ts";
@@ -19,6 +20,20 @@ export interface GroupListener {
   closed(group: Group): void;
 }
 
+/** A group that an input measures or knows, in whatever hierarchies it is. */
+export interface ToldGroup {
+  readonly path: string;
+  /** What the input knows of it. */
+  readonly attributes: readonly Attribute[];
+}
+
+/** Told of the groups that inputs measure or know. */
+export interface ToldListener {
+  /** The group is there, or more is known of it. */
+  told(group: ToldGroup): void;
+  gone(path: string): void;
+}
+
 /** Decides whether an input measures the group with this path. */
 export type Claim = (path: string) => boolean;
 
@@ -26,6 +41,8 @@ export class ControlGroups {
   readonly #trees: Devices<CgroupTree<Group>>;
   readonly #listeners = new Set<GroupListener>();
   readonly #claims = new Set<Claim>();
+  readonly #told = new Map<string, ToldGroup & { times: number }>();
+  readonly #toldListeners = new Set<ToldListener>();
   #revision = 0;
 
   constructor({ files, clock, log }: Measuring) {
@@ -84,6 +101,31 @@ export class ControlGroups {
         if (this.#listeners.size === 0) this.#trees.close();
       },
     };
+  }
+
+  /** An input knows a group: to be called for each hierarchy, and again when more is known. */
+  tell(path: string, attributes: readonly Attribute[], isNew: boolean): void {
+    const known = this.#told.get(path);
+    const group = { path, attributes, times: (known?.times ?? 0) + (isNew ? 1 : 0) };
+    this.#told.set(path, group);
+    if (!known || known.attributes !== attributes) {
+      for (const listener of this.#toldListeners) listener.told(group);
+    }
+  }
+
+  /** The input no longer knows it, in one of its hierarchies. */
+  untell(path: string): void {
+    const known = this.#told.get(path);
+    if (!known || --known.times > 0) return;
+    this.#told.delete(path);
+    for (const listener of this.#toldListeners) listener.gone(path);
+  }
+
+  /** Tells of the groups that are known, and from now on. */
+  listenToTold(listener: ToldListener): Disposable {
+    this.#toldListeners.add(listener);
+    for (const group of this.#told.values()) listener.told(group);
+    return { [Symbol.dispose]: () => void this.#toldListeners.delete(listener) };
   }
 
   /** Changes when other groups are claimed. */

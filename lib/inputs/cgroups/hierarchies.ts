@@ -30,13 +30,24 @@ function* mountsOf(text: string): Generator<Mount> {
   }
 }
 
+/** The folder of the root where events can be counted for groups; `undefined` where there is none. */
+export function perfRootOf(files: ProcFiles): string | undefined {
+  const mounts = [...mountsOf(files.text(`${files.proc}/mounts`) ?? "")];
+  const mount = mounts.find(({ type, options }) => type === "cgroup" && options.includes("perf_event")) ??
+    mounts.find(({ type }) => type === "cgroup2");
+  return mount && rootOf(files, mount);
+}
+
+function rootOf(files: ProcFiles, { point }: Mount): string {
+  return point.startsWith("/sys/") ? files.sys + point.slice(4) : point;
+}
+
 /**
  * The hierarchies that measure something. Of several mounts of one, the first is taken. Machines with both versions have
  * the same paths in both: what version 1 has is taken from there, the rest from version 2.
  */
 export function hierarchiesOf(files: ProcFiles): Hierarchy[] {
   const mounts = [...mountsOf(files.text(`${files.proc}/mounts`) ?? "")];
-  const rootOf = ({ point }: Mount) => point.startsWith("/sys/") ? files.sys + point.slice(4) : point;
   const v1 = (controller: string) =>
     mounts.find(({ type, options }) => type === "cgroup" && options.includes(controller));
   const cpuacct = v1("cpuacct");
@@ -45,7 +56,7 @@ export function hierarchiesOf(files: ProcFiles): Hierarchy[] {
     mount,
   ): Hierarchy => ({
     version: 1,
-    root: rootOf(mount),
+    root: rootOf(files, mount),
     hasCpu: mount === cpuacct,
     hasMemory: mount === memory,
     hasPressure: false,
@@ -54,7 +65,7 @@ export function hierarchiesOf(files: ProcFiles): Hierarchy[] {
   if (v2) {
     hierarchies.push({
       version: 2,
-      root: rootOf(v2),
+      root: rootOf(files, v2),
       hasCpu: !cpuacct,
       hasMemory: !memory,
       hasPressure: true,

@@ -21,7 +21,8 @@ export interface GroupDescriber {
 
 /** A group that is there. */
 interface Known {
-  readonly bornAfterMs: number | undefined;
+  /** Others have been told of it. */
+  isTold: boolean;
   /** `null`: it is not measured. */
   measured: Cgroup | null;
   /** Changes of descriptions and claims until it was described. */
@@ -55,14 +56,15 @@ export class GroupsSource implements PolledSource {
     this.#listening = this.#groups.listen({
       opened: (group, bornAfterMs) => this.#opened(group, bornAfterMs),
       closed: (group) => {
-        this.#known.get(group)?.measured?.close();
+        const known = this.#known.get(group);
+        if (known) this.#forget(group, known);
         this.#known.delete(group);
       },
     });
   }
 
   #opened(group: Group, bornAfterMs: number | undefined): void {
-    const known: Known = { bornAfterMs, measured: null, revision: NaN };
+    const known: Known = { measured: null, isTold: false, revision: NaN };
     this.#known.set(group, known);
     this.#describe(group, known, bornAfterMs);
   }
@@ -73,15 +75,22 @@ export class GroupsSource implements PolledSource {
     known.revision = revision;
     const isTaken = this.#groups.isClaimed(group.path, this.#describer.takes);
     const attributes = isTaken ? undefined : this.#describer.describe(group.path);
-    if (!attributes) {
-      known.measured?.close();
-      known.measured = null;
-    } else if (known.measured) {
-      known.measured.describe(attributes);
-    } else if (this.#context) {
+    if (!attributes) return this.#forget(group, known);
+    this.#groups.tell(group.path, attributes, !known.isTold);
+    known.isTold = true;
+    if (known.measured) known.measured.describe(attributes);
+    else if (this.#context) {
       known.measured = new Cgroup(this.#context, group, attributes, bornAfterMs);
       this.#measuring.findings.measured(this.#describer.what(group), group.hierarchy.root);
     }
+  }
+
+  /** It is not measured any more. */
+  #forget({ path }: Group, known: Known): void {
+    known.measured?.close();
+    known.measured = null;
+    if (known.isTold) this.#groups.untell(path);
+    known.isTold = false;
   }
 
   get isIdle(): boolean {
@@ -103,7 +112,7 @@ export class GroupsSource implements PolledSource {
   }
 
   close(): void {
-    for (const { measured } of this.#known.values()) measured?.close();
+    for (const [group, known] of this.#known) this.#forget(group, known);
     this.#known.clear();
     this.#listening[Symbol.dispose]();
     this.#claim?.[Symbol.dispose]();

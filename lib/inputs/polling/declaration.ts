@@ -22,7 +22,8 @@ export interface PolledInputPlugin<C> extends InputPlugin<C> {
  *     });
  */
 export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): PolledInputPlugin<C> {
-  const { name, description, config, measuresEnergy, capabilities, devices, absentHint } = declaration;
+  const { name, description, config, measuresEnergy, onlyOnRequest, capabilities, devices, absentHint } =
+    declaration;
   return definePlugin<C, PolledInputPlugin<C>>({
     name,
     kind: "input",
@@ -30,6 +31,7 @@ export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): Po
     description,
     config,
     measuresEnergy,
+    onlyOnRequest,
     capabilities,
     devices,
     absentHint,

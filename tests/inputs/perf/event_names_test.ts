@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { eventNameOf, metricNameOf } from "../../../lib/inputs/perf/event_names.ts";
+import { pmuCodeOf } from "../../../lib/inputs/perf/pmu.ts";
+import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
+import { Tree } from "../../kit/tree.ts";
+
+/** `type config excludes`, or the problem. */
+function of(text: string): string {
+  const event = eventNameOf(text);
+  if (typeof event === "string") return event;
+  const { code, excludes } = event;
+  const bits = [...excludes.toString(2)].reverse().flatMap((bit, i) => bit === "1" ? [i] : []).join();
+  return "pmu" in code ? `${code.pmu} ${code.terms} ${bits}` : `${code.type} ${code.config} ${bits}`;
+}
+
+Deno.test("names mean the kernel's events: hardware, software, cache, raw, and those of a PMU", () => {
+  assert.equal(of("CPU_CYCLES"), "0 0 5,6");
+  assert.equal(of("REF_CPU_CYCLES"), "0 9 5,6");
+  assert.equal(of("PAGE_FAULTS_MAJ"), "1 6 5,6");
+  assert.equal(of("CGROUP_SWITCHES"), "1 11 5,6");
+  assert.equal(of("LL_READ_MISS"), `3 ${2 | 1 << 16} 5,6`);
+  assert.equal(of("L1D_PREFETCH_ACCESS"), `3 ${2 << 8} 5,6`);
+  assert.equal(of("NODE_WRITE_MISS"), `3 ${6 | 1 << 8 | 1 << 16} 5,6`);
+  assert.equal(of("r01c2"), `4 ${0x1c2} 5,6`);
+  assert.equal(of("r0x1C2"), `4 ${0x1c2} 5,6`);
+  assert.equal(of("cpu/cache-misses,umask=0x1/"), "cpu cache-misses,umask=0x1 5,6");
+  for (
+    const text of [
+      "",
+      "cycles",
+      "L1D",
+      "LL_READ_MISS_X",
+      "LL_MISS_READ",
+      "r",
+      "rXYZ",
+      "r11112222333344445",
+      "a/b/c/",
+    ]
+  ) {
+    assert.match(of(text), /^expected the name of an event/, text);
+  }
+});
+
+Deno.test("modes say what is counted: user mode alone unless others are named", () => {
+  assert.equal(of("INSTRUCTIONS#u:k"), "0 1 6");
+  assert.equal(of("INSTRUCTIONS#k"), "0 1 4,6");
+  assert.equal(of("INSTRUCTIONS#u:k:h"), "0 1 ");
+  assert.equal(of("INSTRUCTIONS#H"), "0 1 5,6,20");
+  assert.equal(of("INSTRUCTIONS#u:G:I"), "0 1 5,6,7,19");
+  assert.equal(of("INSTRUCTIONS#G:H"), "0 1 5,6");
+  for (const text of ["INSTRUCTIONS#x", "INSTRUCTIONS#u,k", "INSTRUCTIONS#u#k"]) {
+    assert.match(of(text), /^modes are/);
+  }
+});
+
+Deno.test("a metric is called after its event", () => {
+  assert.equal(metricNameOf("REF_CPU_CYCLES", undefined), "perf_ref_cpu_cycles");
+  assert.equal(metricNameOf("cpu/cache-misses/", undefined), "perf_cpu_cache_misses");
+  assert.equal(metricNameOf("r01c2", "stalls"), "perf_stalls");
+});
+
+Deno.test("terms of a PMU are put into the bits that its files name", () => {
+  using tree = new Tree(null);
+  const folder = "sys/bus/event_source/devices/cpu";
+  tree.write(`${folder}/type`, "4\n");
+  tree.write(`${folder}/format/event`, "config:0-7,32-35\n");
+  tree.write(`${folder}/format/umask`, "config:8-15\n");
+  tree.write(`${folder}/format/edge`, "config:18\n");
+  tree.write(`${folder}/format/ldlat`, "config1:0-15\n");
+  tree.write(`${folder}/format/odd`, "nothing\n");
+  tree.write(`${folder}/events/cache-misses`, "event=0x64,umask=0x09\n");
+  const files = new ProcFiles(tree);
+  const code = (terms: string, pmu = "cpu") => {
+    const code = pmuCodeOf(files, { pmu, terms });
+    return typeof code === "string"
+      ? code
+      : `${code.type} ${[code.config, code.config1, code.config2].map((n) => n.toString(16))}`;
+  };
+  assert.equal(code("cache-misses"), "4 964,0,0");
+  assert.equal(code("event=0x364,umask=1,edge"), "4 300040164,0,0");
+  assert.equal(code("cache-misses,ldlat=30"), "4 964,1e,0");
+  assert.equal(code("config=0x1,config2=5"), "4 1,0,5");
+  assert.equal(code("event=0x1000"), "event=0x1000 does not fit into config:0-7,32-35");
+  assert.equal(code("odd=1"), "odd=1 does not fit into nothing");
+  assert.equal(code("unknown"), "the PMU cpu has neither an event nor a term unknown");
+  assert.equal(code("event=x"), "event=x is not a term with a number");
+  assert.equal(code("event=1", "gpu"), "there is no PMU gpu on this machine");
+  // Whatever is in the files, a code is one of 64 bits.
+  for (
+    const format of ["config:0-63", "config:60-70", "config:9-3", "config:0-7,", "", "config3:0", "config:63"]
+  ) {
+    tree.write(`${folder}/format/event`, format);
+    for (const value of ["0xffffffffffffffff", "99999999999999999999", "1"]) {
+      const result = pmuCodeOf(files, { pmu: "cpu", terms: `event=${value}` });
+      if (typeof result === "object") assert.ok(result.config < 2n ** 64n && result.config >= 0n);
+    }
+  }
+});

@@ -1,0 +1,267 @@
+import assert from "node:assert/strict";
+import { ControlGroups } from "../../../lib/inputs/cgroups/groups.ts";
+import { perfRootOf } from "../../../lib/inputs/cgroups/hierarchies.ts";
+import { perf } from "../../../lib/inputs/perf.ts";
+import type { PerfConfig } from "../../../lib/inputs/perf/config.ts";
+import { PerfSource } from "../../../lib/inputs/perf/source.ts";
+import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
+import {
+  EACCES,
+  EMFILE,
+  type PerfCounters,
+  systemPerfEvents,
+} from "../../../lib/inputs/polling/perf_events.ts";
+import { watchedProcesses } from "../../../lib/inputs/polling/watched_processes.ts";
+import { FakeClock } from "../../kit/fake_clock.ts";
+import { FakePerf } from "../../kit/fake_perf.ts";
+import { closing, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
+import { linux, type Need, needs } from "../../kit/needs.ts";
+import { Tree } from "../../kit/tree.ts";
+
+const EVENTS = ["CPU_CYCLES", "INSTRUCTIONS"];
+
+function kit(keys: Partial<PerfConfig> = {}, events: PerfCounters | null = new FakePerf(), roots = {}) {
+  const lines: string[] = [];
+  const clock = new FakeClock();
+  const measuring = measuringOf(roots, lines, clock);
+  const config = { ...perf.config.defaultValue() as PerfConfig, events: EVENTS, ...keys };
+  const source = closing(new PerfSource(config, measuring, events));
+  return {
+    lines,
+    clock,
+    source,
+    groups: ControlGroups.of(measuring),
+    processes: measuring.shared.of(watchedProcesses),
+    findings: () => measuring.findings.list,
+    poll: () => rows(pollOnce(source)),
+    [Symbol.dispose]: () => source[Symbol.dispose](),
+  };
+}
+
+/** A machine with two CPUs. */
+function machine(): Tree {
+  const tree = new Tree(null);
+  tree.write("proc/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n");
+  tree.write("sys/devices/system/cpu/online", "0,2\n");
+  return tree;
+}
+
+Deno.test("events are counted for each group that another input knows, on each CPU, with what it knows of it", () => {
+  using tree = machine();
+  const events = new FakePerf();
+  using input = kit({}, events, tree);
+  input.groups.tell("/a", [["job_id", 5n]], true);
+  input.poll();
+  assert.equal(events.openNow, 4);
+  events.count(100, 50, [10, 3]);
+  assert.deepEqual(input.poll(), [
+    "perf_cpu_cycles{job_id=5} cpu_core:0 cgroup:/a 20",
+    "perf_instructions{job_id=5} cpu_core:0 cgroup:/a 6",
+    "perf_cpu_cycles{job_id=5} cpu_core:2 cgroup:/a 20",
+    "perf_instructions{job_id=5} cpu_core:2 cgroup:/a 6",
+  ]);
+  input.groups.tell("/a", [["job_id", 5n], ["user", "toto"]], false);
+  assert.match(input.poll()[0], /^perf_cpu_cycles\{job_id=5 user=toto\} .* 0$/);
+  // What was counted until its end comes with the next poll.
+  events.count(100, 100, [7, 1]);
+  input.groups.untell("/a");
+  assert.match(input.poll()[0], / cgroup:\/a 7$/);
+  assert.equal(events.openNow, 0);
+  assert.deepEqual(input.poll(), []);
+});
+
+Deno.test("with per_cpu = false a group has one point for each event, the sum over the CPUs", () => {
+  using tree = machine();
+  const events = new FakePerf();
+  using input = kit({ per_cpu: false }, events, tree);
+  input.groups.tell("/", [], true);
+  input.poll();
+  events.count(100, 100, [10, 3]);
+  assert.deepEqual(input.poll(), [
+    "perf_cpu_cycles{} local_machine cgroup:/ 20",
+    "perf_instructions{} local_machine cgroup:/ 6",
+  ]);
+});
+
+Deno.test("another set of online CPUs, and a group that could not be counted, are taken up within a minute", async () => {
+  using tree = machine();
+  const events = new FakePerf();
+  events.refuseFolder = (path) => path.endsWith("/late");
+  using input = kit({}, events, tree);
+  input.groups.tell("/a", [], true);
+  input.groups.tell("/late", [], true);
+  input.poll();
+  assert.equal(events.openNow, 4);
+  tree.write("sys/devices/system/cpu/online", "0-2\n");
+  events.refuseFolder = () => false;
+  await input.clock.advance(60_000);
+  input.poll();
+  assert.equal(events.openNow, 12);
+});
+
+Deno.test("10,000 groups that come and go leave no descriptor behind, and too many at once are refused", () => {
+  using tree = machine();
+  tree.write(
+    "proc/self/limits",
+    "Max open files            400                  400                  files\n",
+  );
+  const events = new FakePerf();
+  using input = kit({}, events, tree);
+  input.poll();
+  for (let round = 0; round < 100; round++) {
+    for (let i = 0; i < 100; i++) input.groups.tell(`/${round}/${i}`, [], true);
+    input.poll();
+    assert.equal(events.openNow, 200);
+    for (let i = 0; i < 100; i++) input.groups.untell(`/${round}/${i}`);
+    input.poll();
+    assert.equal(events.openNow, 0);
+  }
+  assert.equal(input.lines.length, 1);
+  assert.match(
+    input.lines[0],
+    /WARN.*Some control groups are not counted: too many files would be open limit=200/,
+  );
+});
+
+Deno.test("what may not be counted is said once, with the command that allows it", () => {
+  using tree = machine();
+  const events = new FakePerf();
+  events.refuse = (_, { isGroup }) => isGroup ? EACCES : undefined;
+  using input = kit({}, events, tree);
+  input.groups.tell("/a", [], true);
+  input.groups.tell("/b", [], true);
+  assert.deepEqual(input.poll(), []);
+  assert.equal(input.lines.length, 1);
+  assert.match(
+    input.lines[0],
+    /WARN.*Cannot read events of control groups: permission denied .*allow="sudo sysctl kernel.perf_event_paranoid=0"/,
+  );
+  assert.equal(events.openNow, 0);
+});
+
+Deno.test("a group is counted on all CPUs or not at all: half a sum would be wrong", () => {
+  using tree = machine();
+  const events = new FakePerf();
+  events.refuse = ({ config }, { cpu }) => cpu === 2 && config === 1n ? EMFILE : undefined;
+  using input = kit({}, events, tree);
+  input.groups.tell("/a", [], true);
+  input.poll();
+  assert.equal(events.openNow, 0);
+});
+
+Deno.test("an event that this machine does not have is left out, and the others are counted", () => {
+  using tree = machine();
+  const events = new FakePerf();
+  events.refuse = ({ config }) => config === 0n ? -2 : undefined;
+  using input = kit({}, events, tree);
+  input.groups.tell("/a", [], true);
+  input.poll();
+  events.count(1, 1, [10, 3]);
+  assert.match(input.poll()[0], /^perf_instructions\{\} cpu_core:0 cgroup:\/a 3$/);
+  assert.match(
+    input.lines.join(""),
+    /Cannot count the event CPU_CYCLES: this machine does not have it \(error 2\)/,
+  );
+  using nothing = kit({}, null, tree);
+  assert.deepEqual(nothing.poll(), []);
+  assert.match(nothing.findings()[0].problem!, /no C library/);
+});
+
+/** Runs a shell that starts another one, which computes in a child of its own. */
+const SCRIPT = "for n in 1 2; do (i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done); done; true";
+const SOFTWARE = { events: ["TASK_CLOCK#u:k", "PAGE_FAULTS#u:k", "CONTEXT_SWITCHES#u:k"] };
+
+/** The sum of a metric over points. */
+const sum = (rows: readonly string[], metric: string) =>
+  rows.filter((row) => row.startsWith(metric)).reduce((sum, row) => sum + Number(row.split(" ").at(-1)), 0);
+
+/** This process may count events of its own. */
+const counting: Need = () => {
+  const { processes, poll, ...input } = kit(SOFTWARE, systemPerfEvents());
+  using _ = input;
+  processes.started(Deno.pid);
+  return poll().length > 0 ? undefined : "needs perf events (kernel.perf_event_paranoid, seccomp)";
+};
+
+Deno.test({
+  name: "a command is counted from its first instruction to its last, with its children",
+  ...needs(linux, counting),
+  async fn() {
+    using input = kit(SOFTWARE, systemPerfEvents());
+    input.processes.prepare();
+    const child = new Deno.Command("sh", { args: ["-c", `${SCRIPT}; times`], stdout: "piped" }).spawn();
+    input.processes.started(child.pid);
+    const first = input.poll();
+    const { stdout } = await child.output();
+    input.processes.ended(child.pid);
+    const counts = [...first, ...input.poll()];
+    assert.deepEqual(input.poll(), []);
+    const seconds = [...new TextDecoder().decode(stdout).matchAll(/(\d+)m([\d.]+)s/g)]
+      .reduce((sum, [, minutes, seconds]) => sum + 60 * Number(minutes) + Number(seconds), 0);
+    const counted = sum(counts, "perf_task_clock") / 1e9;
+    assert.ok(
+      Math.abs(counted - seconds) < 0.05 + 0.3 * seconds,
+      `${counted} s, the shell says ${seconds} s`,
+    );
+    assert.ok(sum(counts, "perf_page_faults") > 100, counts.join("\n"));
+  },
+});
+
+Deno.test({
+  name: "a process that runs already is counted from now on, with what its threads start",
+  ...needs(linux, counting),
+  async fn() {
+    using input = kit(SOFTWARE, systemPerfEvents());
+    const child = new Deno.Command("sh", { args: ["-c", `read go; ${SCRIPT}`], stdin: "piped" }).spawn();
+    input.processes.started(child.pid);
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("go\n"));
+    await writer.close();
+    await child.status;
+    input.processes.ended(child.pid);
+    const counts = input.poll();
+    assert.ok(sum(counts, "perf_task_clock") > 1e6, counts.join("\n"));
+    assert.ok(counts.every((row) => row.includes(` local_machine process:${child.pid} `)));
+  },
+});
+
+const NAME = `alumet-relay-perf-${Deno.pid}`;
+const root = perfRootOf(new ProcFiles());
+
+/** The kernel lets this process make groups, and count for them. */
+const countedGroups: Need = () => {
+  try {
+    Deno.mkdirSync(`${root}/${NAME}`);
+  } catch {
+    return "needs the right to make control groups (root)";
+  }
+  try {
+    using input = kit(SOFTWARE, systemPerfEvents());
+    input.groups.tell(`/${NAME}`, [], true);
+    return input.poll().length > 0 ? undefined : "needs perf events of control groups (root, seccomp)";
+  } finally {
+    Deno.removeSync(`${root}/${NAME}`);
+  }
+};
+
+Deno.test({
+  name: "a group of the kernel is counted for the processes in it, and for no others",
+  ...needs(linux, countedGroups),
+  async fn() {
+    using input = kit(SOFTWARE, systemPerfEvents());
+    const folder = `${root}/${NAME}`;
+    Deno.mkdirSync(folder);
+    try {
+      input.groups.tell(`/${NAME}`, [], true);
+      const idle = input.poll();
+      assert.equal(sum(idle, "perf_task_clock"), 0);
+      const script = `echo $$ > ${folder}/cgroup.procs; ${SCRIPT}`;
+      await new Deno.Command("sh", { args: ["-c", script] }).output();
+      const counts = input.poll();
+      assert.ok(sum(counts, "perf_task_clock") > 1e6, counts.join("\n"));
+      assert.ok(counts.every((row) => / cpu_core:\d+ cgroup:\/alumet-relay-perf-/.test(row)));
+    } finally {
+      Deno.removeSync(folder);
+    }
+  },
+});

@@ -3,6 +3,7 @@ import { amdGpu } from "./inputs/amd_gpu.ts";
 import { cgroups } from "./inputs/cgroups.ts";
 import { graceHopper } from "./inputs/grace_hopper.ts";
 import { hwmon } from "./inputs/hwmon.ts";
+import { intelGpu } from "./inputs/intel_gpu.ts";
 import { jetson } from "./inputs/jetson.ts";
 import { k8s } from "./inputs/k8s.ts";
 import { oar } from "./inputs/oar.ts";
@@ -36,6 +37,7 @@ export const plugins: readonly Plugin[] = [
   jetson,
   nvml,
   amdGpu,
+  intelGpu,
   powerSupply,
   cgroups,
   k8s,

@@ -1,16 +1,19 @@
 /** AMD's GPUs, as the kernel's driver has them: no library of the vendor is needed. */
 import { config } from "./amd_gpu/config.ts";
+import { capabilities } from "./drm/keys.ts";
 import { definePolledInput } from "./polling/declaration.ts";
 import { oneSource } from "./polling/source.ts";
 
 export const amdGpu = definePolledInput({
   name: "amd-gpu",
   description:
-    "Power, energy, activity, memory and temperatures of AMD GPUs, from the kernel's driver amdgpu",
+    "Power, energy, activity, memory, temperatures and processes of AMD GPUs, from the kernel's driver amdgpu",
   config,
+  capabilities,
   measuresEnergy: true,
-  async load(_, measuring) {
-    const { AmdGpuSource } = await import("./amd_gpu/source.ts");
-    return oneSource("amd-gpu", () => new AmdGpuSource(measuring));
+  async load({ processes }, measuring) {
+    const { DrmSource } = await import("./drm/source.ts");
+    const options = { name: "amd-gpu", vendor: "AMD", drivers: ["amdgpu"], processes } as const;
+    return oneSource("amd-gpu", () => new DrmSource(options, measuring));
   },
 });

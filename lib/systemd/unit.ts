@@ -81,7 +81,9 @@ function sandbox({ measures, capabilities: wanted, devices, lowPort, packaged }:
   ];
   const lines = wanted.map(({ name, plugin, reason }) => `# ${name} for ${plugin}: ${reason}.`);
   if (capabilities.includes("CAP_DAC_READ_SEARCH")) {
-    lines.push("# It allows reading all files, and changing none. Files with secrets are hidden below.");
+    lines.push(
+      "# CAP_DAC_READ_SEARCH allows reading all files, and changing none. Files with secrets are hidden below.",
+    );
   }
   lines.push(
     `CapabilityBoundingSet=${capabilities.join(" ")}`,

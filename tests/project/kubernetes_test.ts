@@ -70,7 +70,18 @@ Deno.test("the configurations in the example are right, and the client's needs t
   ).map(({ name }) => name);
   assert.deepEqual(
     measuring.sort(),
-    ["amd-gpu", "cgroups", "grace-hopper", "hwmon", "jetson", "k8s", "power-supply", "procfs", "rapl"],
+    [
+      "amd-gpu",
+      "cgroups",
+      "grace-hopper",
+      "hwmon",
+      "intel-gpu",
+      "jetson",
+      "k8s",
+      "power-supply",
+      "procfs",
+      "rapl",
+    ],
   );
   const client = await read("kubernetes/client.yaml");
   // `cgroups` and `k8s` would see the group of their own container alone.

@@ -1,5 +1,6 @@
-/** The keys of `[plugins.amd-gpu]`: names and defaults are those of Alumet. */
+/** The keys of `[plugins.amd-gpu]`: names and defaults are those of Alumet, except `processes`. */
 import { flag, table } from "../../schema.ts";
+import { processes } from "../drm/keys.ts";
 import { flushInterval, pollInterval } from "../polling/keys.ts";
 
 export const config = table({
@@ -10,4 +11,5 @@ export const config = table({
       "Accepted as in Alumet's file, without effect: a GPU that fails never keeps others from being measured.",
     default: true,
   }),
+  processes,
 }, { doc: "AMD's GPUs. The resource of their points is the PCI address." });

@@ -13,7 +13,12 @@ export const amdGpu = definePolledInput({
   measuresEnergy: true,
   async load({ processes }, measuring) {
     const { DrmSource } = await import("./drm/source.ts");
-    const options = { name: "amd-gpu", vendor: "AMD", drivers: ["amdgpu"], processes } as const;
+    const options = {
+      name: "amd-gpu",
+      vendor: "AMD",
+      drivers: ["amdgpu"],
+      processes: processes !== "none",
+    } as const;
     return oneSource("amd-gpu", () => new DrmSource(options, measuring));
   },
 });

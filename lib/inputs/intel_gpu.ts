@@ -13,7 +13,12 @@ export const intelGpu = definePolledInput({
   measuresEnergy: true,
   async load({ processes }, measuring) {
     const { DrmSource } = await import("./drm/source.ts");
-    const options = { name: "intel-gpu", vendor: "Intel", drivers: ["i915", "xe"], processes } as const;
+    const options = {
+      name: "intel-gpu",
+      vendor: "Intel",
+      drivers: ["i915", "xe"],
+      processes: processes !== "none",
+    } as const;
     return oneSource("intel-gpu", () => new DrmSource(options, measuring));
   },
 });

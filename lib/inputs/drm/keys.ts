@@ -1,23 +1,27 @@
 /** Keys that inputs of GPUs have in common, and the rights that they need. */
 import type { Capability } from "../../plugin.ts";
-import { flag } from "../../schema.ts";
+import { choice } from "../../schema.ts";
 import type { PaceKeys } from "../polling/source.ts";
 
-export const processes = flag({
+const WHICH = ["permitted", "all", "none"] as const;
+
+export const processes = choice(WHICH, {
   doc:
-    "Whether to measure what each process uses of a GPU; for those of other users that takes CAP_SYS_PTRACE.",
-  default: true,
+    "The processes whose use of a GPU is measured: those that this process may look into, all (for which a unit of systemd " +
+    "asks for CAP_SYS_PTRACE), or none.",
+  default: "permitted",
 });
 
 /** The keys of an input of GPUs. */
 interface GpuKeys extends PaceKeys {
-  readonly processes: boolean;
+  readonly processes: typeof WHICH[number];
 }
 
-export function capabilities(config: GpuKeys): readonly Capability[] {
-  if (!config.processes) return [];
-  return [{
-    name: "CAP_SYS_PTRACE",
-    reason: "what processes of other users use of a GPU (processes = false does without it)",
-  }];
+export function capabilities({ processes }: GpuKeys): readonly Capability[] {
+  return processes === "all"
+    ? [{
+      name: "CAP_SYS_PTRACE",
+      reason: 'processes = "all" measures what those of other users use of a GPU',
+    }]
+    : [];
 }

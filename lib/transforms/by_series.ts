@@ -6,19 +6,27 @@ import type { SeriesStore } from "../points/series_store.ts";
 /** A number for each series of the store that batches are of; it is forgotten with the series. */
 export class BySeries {
   readonly #find: (store: SeriesStore, series: number) => number;
+  readonly #onForget: (value: number) => void;
   #store: SeriesStore | null = null;
   #column!: SeriesColumn;
 
-  /** @param find The number for a series, 1 or more. */
-  constructor(find: (store: SeriesStore, series: number) => number) {
+  /**
+   * @param find The number for a series, 1 or more.
+   * @param onForget Told the number of a series that is given back.
+   */
+  constructor(
+    find: (store: SeriesStore, series: number) => number,
+    onForget: (value: number) => void = () => {},
+  ) {
     this.#find = find;
+    this.#onForget = onForget;
   }
 
   /** That of the series of a row. */
   of(batch: Batch, row: number): number {
     if (batch.store !== this.#store) {
       this.#store = batch.store;
-      this.#column = new SeriesColumn(batch.store);
+      this.#column = new SeriesColumn(batch.store, (_series, value) => this.#onForget(value));
     }
     const series = batch.series[row];
     return this.#column.values[series] || this.#findFor(series);

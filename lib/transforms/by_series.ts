@@ -22,19 +22,28 @@ export class BySeries {
     this.#onForget = onForget;
   }
 
-  /** That of the series of a row. */
-  of(batch: Batch, row: number): number {
+  /**
+   * The numbers by series. Those of the series of the rows are there; the array is valid until another series is made.
+   */
+  of(batch: Batch, start = 0, end = batch.length): Uint32Array {
     if (batch.store !== this.#store) {
       this.#store = batch.store;
       this.#column = new SeriesColumn(batch.store, (_series, value) => this.#onForget(value));
     }
-    const series = batch.series[row];
-    return this.#column.values[series] || this.#findFor(series);
+    const { series } = batch;
+    let { values } = this.#column;
+    for (let row = start; row < end; row++) {
+      if (values[series[row]] !== 0) continue;
+      const number = this.#find(batch.store, series[row]);
+      // The search may have made a series, and so another array.
+      values = this.#column.values;
+      values[series[row]] = number;
+    }
+    return values;
   }
 
-  #findFor(series: number): number {
-    const number = this.#find(this.#store!, series);
-    // The search may have made a series, and so another array.
-    return this.#column.values[series] = number;
+  /** The number of a series that {@linkcode of} was asked for. */
+  at(series: number): number {
+    return this.#column.values[series];
   }
 }

@@ -1,5 +1,5 @@
 /** For each series, the one that a transform makes of it. */
-import type { Batch, Metric, SeriesDefinition } from "../points/measurement.ts";
+import type { Metric, SeriesDefinition } from "../points/measurement.ts";
 import { SeriesColumn } from "../points/series_column.ts";
 import type { SeriesStore } from "../points/series_store.ts";
 
@@ -28,13 +28,8 @@ export class DerivedSeries {
     this.#derive = derive;
   }
 
-  /** The number of what is made of the series of a row, in the batch's store. */
-  of(batch: Batch, row: number): number {
-    return this.from(batch.store, batch.series[row]);
-  }
-
   /** The number of what is made of a series. */
-  from(store: SeriesStore, series: number): number {
+  of(store: SeriesStore, series: number): number {
     if (store !== this.#store) {
       this.#store = store;
       this.#numbers = new SeriesColumn(store);

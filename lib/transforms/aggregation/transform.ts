@@ -115,12 +115,13 @@ export class Aggregation implements StagedTransform {
     const windows = this.#windows;
     const { series, seconds, nanos, values } = batch;
     let points = 0;
+    this.#looks.of(batch, start, end);
     for (let row = start; row < end; row++) {
-      if (this.#looks.of(batch, row) === LOOK.passes) {
+      if (this.#looks.at(series[row]) === LOOK.passes) {
         out.pass(batch, row);
         continue;
       }
-      const base = this.#group === null ? series[row] : this.#group.of(batch, row);
+      const base = this.#group === null ? series[row] : this.#group.of(batch.store, series[row]);
       const ms = seconds[row] * 1000 + Math.floor(nanos[row] / 1e6);
       let window = this.#heads.values[base] - 1;
       if (window < 0 || ms < windows.start[window] || ms >= windows.limit[window]) {
@@ -296,7 +297,7 @@ export class Aggregation implements StagedTransform {
     };
     for (const { make, derived } of this.#results) {
       const value = make.of(content, metric);
-      out.add(windows.client[window]!, derived.from(store, base), seconds, nanos, value);
+      out.add(windows.client[window]!, derived.of(store, base), seconds, nanos, value);
     }
     this.stats.results += this.#results.length;
     if (windows.flags[window] & LATE) this.stats.late += count;

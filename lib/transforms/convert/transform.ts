@@ -12,7 +12,6 @@ import type { ConvertConfig, ConvertRule } from "./config.ts";
 interface Rule extends Conversion {
   /** The metric of the results. */
   readonly metric: Metric;
-  readonly keep: boolean;
 }
 
 /** What is known of a series that no rule fits; for others, the place of the rule behind it. */
@@ -24,6 +23,8 @@ export class Convert implements Transform {
   readonly #names: MetricNames;
   readonly #rewriter = new Rewriter();
   readonly #rules: Rule[] = [];
+  /** By place, whether the point itself stays. */
+  readonly #stays: boolean[] = [false, true];
   /** Places by rule and metric: many series share one. */
   readonly #known = new Map<string, number>();
   readonly #places = new BySeries((store, series) => this.#find(store.definitionOf(series)));
@@ -32,16 +33,14 @@ export class Convert implements Transform {
     return store.withMetric(series, this.#ruleAt(place).metric);
   });
   readonly #rewriting: Rewriting = {
-    keep: (batch, row) => {
-      const place = this.#places.of(batch, row);
-      return place === PASSES || this.#ruleAt(place).keep;
-    },
+    selection: { by: this.#places, stays: this.#stays },
     derive: (batch, row, out) => {
-      const place = this.#places.of(batch, row);
+      const series = batch.series[row];
+      const place = this.#places.at(series);
       if (place === PASSES) return;
       const { factor, divisor, offset } = this.#ruleAt(place);
       const value = batch.values[row] * factor / divisor + offset;
-      out.pushNumber(this.#derived.of(batch, row), batch.seconds[row], batch.nanos[row], value);
+      out.pushNumber(this.#derived.of(batch.store, series), batch.seconds[row], batch.nanos[row], value);
     },
   };
 
@@ -61,10 +60,12 @@ export class Convert implements Transform {
 
   apply(batch: Batch): Batch {
     this.#names.check();
-    for (let row = 0; row < batch.length; row++) {
-      if (this.#places.of(batch, row) !== PASSES) return this.#rewriter.rewrite(batch, this.#rewriting);
-    }
-    return batch;
+    const { series, length } = batch;
+    const places = this.#places.of(batch);
+    let row = 0;
+    while (row < length && places[series[row]] === PASSES) row++;
+    if (row === length) return batch;
+    return this.#rewriter.rewrite(batch, this.#rewriting);
   }
 
   #find(series: SeriesDefinition): number {
@@ -96,7 +97,8 @@ export class Convert implements Transform {
       : new Pattern(rule.metric ?? "*").fill(rule.rename, metric.name);
     const { description } = metric;
     const converted = this.#context.registry.register({ name, type: "f64", unit, description }, "converted");
-    return PASSES + this.#rules.push({ ...conversion, metric: converted, keep: rule.keep });
+    this.#stays.push(rule.keep);
+    return PASSES + this.#rules.push({ ...conversion, metric: converted });
   }
 
   #ruleAt(place: number): Rule {

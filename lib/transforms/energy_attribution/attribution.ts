@@ -10,7 +10,7 @@ import type { ClientRecord } from "../../points/origins.ts";
 import type { SeriesStore } from "../../points/series_store.ts";
 import { BySeries } from "../by_series.ts";
 import { type Group, groupKey, Sorted } from "./groups.ts";
-import { type Source, Sources } from "./sources.ts";
+import { Source } from "./sources.ts";
 
 /** Takes results. */
 export interface ResultSink {
@@ -23,6 +23,7 @@ export interface AttributionOptions {
 
 /** What is done with the points of a series. */
 export interface Feed<G extends Group> {
+  readonly source: Source;
   readonly groupKey: string;
   group: G | null;
 }
@@ -38,7 +39,6 @@ export abstract class Attribution<G extends Group, F extends Feed<G>> {
   /** Whose numbers the series have. */
   protected store!: SeriesStore;
   protected readonly groups = new Sorted<G>();
-  readonly #sources = new Sources();
   protected readonly retentionTicks: number;
   readonly #touched = new Set<G>();
   readonly #feeds: (F | null)[] = [];
@@ -58,12 +58,22 @@ export abstract class Attribution<G extends Group, F extends Feed<G>> {
     return this.#points;
   }
 
-  /** Takes a row. @returns whether it matters. */
-  take(batch: Batch, row: number, client: ClientRecord): boolean {
-    const place = this.#places.of(batch, row);
-    if (place === IGNORED) return false;
+  /** Takes rows. @returns whether one of them matters. */
+  take(batch: Batch, start: number, end: number, client: ClientRecord): boolean {
     this.store = batch.store;
-    const feed = this.#feeds[place - IGNORED - 1]!;
+    const { series } = batch;
+    const places = this.#places.of(batch, start, end);
+    let matters = false;
+    for (let row = start; row < end; row++) {
+      const place = places[series[row]];
+      if (place === IGNORED) continue;
+      this.#takeRow(batch, row, client, this.#feeds[place - IGNORED - 1]!);
+      matters = true;
+    }
+    return matters;
+  }
+
+  #takeRow(batch: Batch, row: number, client: ClientRecord, feed: F): void {
     let { group } = feed;
     if (group === null || group.isGone) {
       feed.group = group = this.groups.get(feed.groupKey) ??
@@ -71,9 +81,8 @@ export abstract class Attribution<G extends Group, F extends Feed<G>> {
     }
     group.client = client;
     const time = group.timeOf(batch.seconds[row], batch.nanos[row]);
-    this.keep(group, feed, time, batch.values[row], batch.series[row]);
+    this.keep(group, feed, time, batch.values[row]);
     this.#touched.add(group);
-    return true;
   }
 
   /** Makes the results that the points since the last call complete. */
@@ -111,9 +120,9 @@ export abstract class Attribution<G extends Group, F extends Feed<G>> {
 
   protected abstract newGroup(key: string, client: ClientRecord, seconds: number): G;
   /** What is done with the points of a series; `null` for nothing. */
-  protected abstract feedFor(series: SeriesDefinition, groupKey: string): F | null;
+  protected abstract feedFor(source: Source, groupKey: string): F | null;
   /** Keeps a point. */
-  protected abstract keep(group: G, feed: F, time: number, value: number, series: number): void;
+  protected abstract keep(group: G, feed: F, time: number, value: number): void;
   /** Makes the results of a group that has got points. */
   protected abstract complete(group: G, out: ResultSink): void;
   /** Makes the results that have waited long enough. */
@@ -124,19 +133,20 @@ export abstract class Attribution<G extends Group, F extends Feed<G>> {
   protected abstract forgetBefore(group: G, tick: number): boolean;
 
   /** Counts a point that is kept from now on. */
-  protected hold(series: number): Source {
+  protected hold(source: Source): Source {
     this.#points++;
-    return this.#sources.hold(this.store, series);
+    source.hold();
+    return source;
   }
 
   protected readonly release = (source: Source): void => {
     this.#points--;
-    this.#sources.release(source);
+    source.release();
   };
 
   #find(store: SeriesStore, series: number): number {
     const definition = store.definitionOf(series);
-    const feed = this.feedFor(definition, groupKey(definition));
+    const feed = this.feedFor(new Source(store, series, definition), groupKey(definition));
     if (feed === null) return IGNORED;
     const at = this.#freeFeeds.pop() ?? this.#feeds.length;
     this.#feeds[at] = feed;
@@ -164,8 +174,9 @@ export class ResultSeries {
     from: readonly Source[],
     make: () => SeriesDefinition,
   ): number {
-    const isKnown = this.#store === store && store.generations[this.#number] === this.#generation &&
-      from.length === this.#from.length && from.every((source, i) => source === this.#from[i]);
+    let isKnown = this.#store === store && store.generations[this.#number] === this.#generation &&
+      from.length === this.#from.length;
+    for (let i = 0; isKnown && i < from.length; i++) isKnown = from[i] === this.#from[i];
     if (isKnown) return this.#number;
     this.#store = store;
     this.#from = [...from];

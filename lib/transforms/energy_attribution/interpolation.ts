@@ -53,6 +53,8 @@ class Member implements Keyed {
   /** So are those up to a later one that had arrived before a tick: the points that it was due to are forgotten. */
   formers: { readonly tick: number; done: number }[] = [];
   isTouched = false;
+  /** It is no longer known: another one takes its place if it has points again. */
+  isGone = false;
 
   constructor(
     readonly key: string,
@@ -94,7 +96,8 @@ interface FormulaFeed extends Feed<FormulaGroup> {
   /** Places of the variables that the series is, of the resource and of a consumer. */
   readonly general: readonly number[];
   readonly own: readonly number[];
-  readonly consumer: { readonly key: string; readonly kind: string; readonly id: string };
+  readonly consumerKey: string;
+  member: Member | null;
 }
 
 export class FormulaAttribution extends Attribution<FormulaGroup, FormulaFeed> {
@@ -110,48 +113,41 @@ export class FormulaAttribution extends Attribution<FormulaGroup, FormulaFeed> {
     return new FormulaGroup(key, client, seconds, this.#options.perResource.length);
   }
 
-  protected override feedFor(series: SeriesDefinition, groupKey: string): FormulaFeed | null {
+  protected override feedFor(source: Source, groupKey: string): FormulaFeed | null {
+    const { definition } = source;
     const places = (variables: readonly Variable[]) =>
-      variables.flatMap(({ accepts }, i) => accepts(series) ? [i] : []);
+      variables.flatMap(({ accepts }, i) => accepts(definition) ? [i] : []);
     const general = places(this.#options.perResource);
     const own = places(this.#options.perConsumer);
     if (general.length + own.length === 0) return null;
-    const { consumerKind: kind, consumerId: id } = series;
-    return { groupKey, group: null, general, own, consumer: { key: consumerKey(kind, id), kind, id } };
+    const key = consumerKey(definition.consumerKind, definition.consumerId);
+    return { source, groupKey, group: null, general, own, consumerKey: key, member: null };
   }
 
-  protected override keep(
-    group: FormulaGroup,
-    { general, own, consumer: { key, kind, id } }: FormulaFeed,
-    time: number,
-    value: number,
-    series: number,
-  ): void {
+  protected override keep(group: FormulaGroup, feed: FormulaFeed, time: number, value: number): void {
+    const { general, own, source } = feed;
     const { reference, perResource, perConsumer } = this.#options;
     for (const variable of general) {
-      this.#add(group.general, perResource[variable].name, variable, time, value, series);
+      this.#add(group.general.lists[variable], perResource[variable].name, time, value, source);
       group.general.isTouched = true;
       if (variable === reference) group.newTimes.push(time);
     }
     if (own.length === 0) return;
-    const member = group.members.get(key) ??
-      group.members.add(new Member(key, kind, id, perConsumer.length));
+    const member = feed.member?.isGone === false ? feed.member : this.#memberOf(group, feed);
     member.isTouched = true;
     for (const variable of own) {
-      this.#add(member, perConsumer[variable].name, variable, time, value, series);
+      this.#add(member.lists[variable], perConsumer[variable].name, time, value, source);
     }
   }
 
-  #add(
-    member: Member,
-    name: string,
-    variable: number,
-    time: number,
-    value: number,
-    series: number,
-  ): void {
-    const source = this.hold(series);
-    const before = member.lists[variable].add(time, value, this.now, source);
+  #memberOf({ members }: FormulaGroup, feed: FormulaFeed): Member {
+    const { consumerKey: key, source: { definition: { consumerKind, consumerId } } } = feed;
+    return feed.member = members.get(key) ??
+      members.add(new Member(key, consumerKind, consumerId, this.#options.perConsumer.length));
+  }
+
+  #add(list: PointList, name: string, time: number, value: number, source: Source): void {
+    const before = list.add(time, value, this.now, this.hold(source));
     if (before === undefined) return;
     if (before !== source) this.#options.onAmbiguous(name, before.definition, source.definition);
     this.release(before);
@@ -183,7 +179,7 @@ export class FormulaAttribution extends Attribution<FormulaGroup, FormulaFeed> {
     for (const time of newTimes) {
       if (time <= member.done) this.#evaluate(group, member, time, out);
     }
-    for (let i = reference.placeOf(member.done); i < reference.length; i++) {
+    for (let i = reference.placeOf(member.done); i < reference.end; i++) {
       const time = reference.times[i];
       if (time > done) break;
       if (time <= member.done) continue;
@@ -202,12 +198,12 @@ export class FormulaAttribution extends Attribution<FormulaGroup, FormulaFeed> {
     }
     for (let i = 0; i < perConsumer.length; i++) {
       const list = member.lists[i];
-      if (list.length === 0) expression.set(perResource.length + i, 0, true);
+      if (list.isEmpty) expression.set(perResource.length + i, 0, true);
       else if (!this.#set(perResource.length + i, list, time)) return;
     }
     const value = expression.evaluate();
     if (expression.problem !== "") return onProblem(expression.problem);
-    const series = member.result.number(this.store, used, () => this.#definition(group, member, metric));
+    const series = member.result.number(this.store, used, () => this.#definition(member, metric));
     out.add(group.client, series, group.secondsOf(time), group.nanosOf(time), value);
   }
 
@@ -216,7 +212,7 @@ export class FormulaAttribution extends Attribution<FormulaGroup, FormulaFeed> {
     const { expression } = this.#options;
     const { times, values, sources } = list;
     const place = list.placeOf(time);
-    if (place === times.length) return false;
+    if (place === list.end) return false;
     const source = sources[place];
     const isInt = source.definition.metric.type === "u64";
     if (times[place] === time) {
@@ -224,7 +220,7 @@ export class FormulaAttribution extends Attribution<FormulaGroup, FormulaFeed> {
       this.#used.push(source);
       return true;
     }
-    if (place === 0) return false;
+    if (place === list.start) return false;
     const share = (time - times[place - 1]) / (times[place] - times[place - 1]);
     const value = (1 - share) * values[place - 1] + share * values[place];
     expression.set(variable, isInt ? Math.round(value) : value, isInt);
@@ -232,12 +228,12 @@ export class FormulaAttribution extends Attribution<FormulaGroup, FormulaFeed> {
     return true;
   }
 
-  #definition(group: FormulaGroup, { kind, id, lists }: Member, metric: Metric): SeriesDefinition {
+  #definition({ kind, id, lists }: Member, metric: Metric): SeriesDefinition {
     const { perResource, perConsumer } = this.#options;
-    const present = perConsumer.filter((_, i) => lists[i].length > 0);
+    const present = perConsumer.filter((_, i) => !lists[i].isEmpty);
     const sources = [...perResource, ...present]
       .map(({ name, keepsAttributes }, i) => ({ name, keepsAttributes, source: this.#used[i] }));
-    const { resourceKind, resourceId } = group.general.lists[this.#options.reference].sources[0].definition;
+    const { resourceKind, resourceId } = this.#used[this.#options.reference].definition;
     const attributes = joinedAttributes(sources);
     return { metric, resourceKind, resourceId, consumerKind: kind, consumerId: id, attributes };
   }
@@ -251,11 +247,14 @@ export class FormulaAttribution extends Attribution<FormulaGroup, FormulaFeed> {
     const generalLast = lastOf(general, false);
     members.retain((member) => {
       for (const list of member.lists) list.forgetBefore(tick, this.release);
-      if (member.lists.every(({ length }) => length === 0)) return false;
+      if (member.lists.every(({ isEmpty }) => isEmpty)) {
+        member.isGone = true;
+        return false;
+      }
       this.#stepBack(member, Math.min(generalLast, lastOf(member, this.#options.missingIsZero)), tick);
       return true;
     });
-    return members.list.length > 0 || general.lists.some(({ length }) => length > 0);
+    return members.list.length > 0 || general.lists.some(({ isEmpty }) => !isEmpty);
   }
 
   /** The points that were the last ones may be forgotten: their times were far ahead of what has come since. */
@@ -271,7 +270,7 @@ export class FormulaAttribution extends Attribution<FormulaGroup, FormulaFeed> {
 function lastOf({ lists }: Member, missingIsZero: boolean): number {
   let last = Infinity;
   for (const list of lists) {
-    if (list.length > 0 || !missingIsZero) last = Math.min(last, list.last);
+    if (!list.isEmpty || !missingIsZero) last = Math.min(last, list.last);
   }
   return last;
 }

@@ -59,6 +59,8 @@ interface Part {
 
 class Consumer implements Keyed {
   readonly parts: Part[] = [];
+  /** It is no longer known: another one takes its place if it has points again. */
+  isGone = false;
   /** For each series of energies. */
   readonly results = new Map<Chain, ResultSeries>();
   /** The one that contains it, if {@linkcode ShareOptions.isNested}. */
@@ -113,8 +115,10 @@ interface ShareFeed extends Feed<ShareGroup> {
   readonly isEnergy: boolean;
   readonly isCapacity: boolean;
   /** The text of the series among those of the group's energies. */
-  readonly chain: string;
-  readonly consumer: { readonly key: string; readonly kind: string; readonly id: string } | null;
+  readonly chainKey: string;
+  /** Whose use it is. */
+  readonly user: { readonly key: string; readonly kind: string; readonly id: string } | null;
+  consumer: Consumer | null;
 }
 
 export class ShareAttribution extends Attribution<ShareGroup, ShareFeed> {
@@ -129,18 +133,17 @@ export class ShareAttribution extends Attribution<ShareGroup, ShareFeed> {
     return new ShareGroup(key, client, seconds);
   }
 
-  protected override feedFor(series: SeriesDefinition, groupKey: string): ShareFeed | null {
+  protected override feedFor(source: Source, groupKey: string): ShareFeed | null {
+    const series = source.definition;
     const isEnergy = this.#options.isEnergy(series);
     const isCapacity = this.#options.isCapacity(series);
-    const consumer = this.#options.isUse(series) ? this.#consumerOf(series) : null;
-    if (!isEnergy && !isCapacity && consumer === null) return null;
-    const { metric, consumerKind, consumerId, attributes } = series;
-    const about = attributes.map(([name, value]) => `${name}=${typeof value} ${value}`);
-    const chain = [metric.name, consumerKind, consumerId, ...about].join("\0");
-    return { groupKey, group: null, isEnergy, isCapacity, chain, consumer };
+    const user = this.#options.isUse(series) ? this.#userOf(series) : null;
+    if (!isEnergy && !isCapacity && user === null) return null;
+    const chainKey = isEnergy ? textOf(source) : "";
+    return { source, groupKey, group: null, isEnergy, isCapacity, chainKey, user, consumer: null };
   }
 
-  #consumerOf({ consumerKind, consumerId, attributes }: SeriesDefinition): ShareFeed["consumer"] {
+  #userOf({ consumerKind, consumerId, attributes }: SeriesDefinition): ShareFeed["user"] {
     const { by } = this.#options;
     if (by === null) {
       return { key: consumerKey(consumerKind, consumerId), kind: consumerKind, id: consumerId };
@@ -151,49 +154,45 @@ export class ShareAttribution extends Attribution<ShareGroup, ShareFeed> {
     return { key: consumerKey(by.kind, id), kind: by.kind, id };
   }
 
-  protected override keep(
-    group: ShareGroup,
-    { isEnergy, isCapacity, chain, consumer }: ShareFeed,
-    time: number,
-    value: number,
-    series: number,
-  ): void {
+  protected override keep(group: ShareGroup, feed: ShareFeed, time: number, value: number): void {
+    const { source, isEnergy, isCapacity, chainKey, user } = feed;
     group.newest = Math.max(group.newest, time);
-    if (isEnergy) this.#keepEnergy(group, chain, time, value, series);
-    if (isCapacity) this.#keepUse(group.capacity, time, value, series);
-    if (consumer === null) return;
+    if (isEnergy) this.#keepEnergy(group, chainKey, time, value, source);
+    if (isCapacity) this.#keepUse(group.capacity, time, value, source);
+    if (user === null) return;
     if (time <= group.divided) this.latePoints++;
-    const { key, kind, id } = consumer;
-    let known = group.consumers.get(key);
-    if (!known) {
-      known = group.consumers.add(new Consumer(key, kind, id));
+    const consumer = feed.consumer?.isGone === false ? feed.consumer : this.#consumerOf(group, feed, user);
+    this.#keepUse(consumer, time, value, source);
+    this.#add(group.polls, time, 0, source);
+  }
+
+  #consumerOf(
+    group: ShareGroup,
+    feed: ShareFeed,
+    { key, kind, id }: NonNullable<ShareFeed["user"]>,
+  ): Consumer {
+    let consumer = group.consumers.get(key);
+    if (!consumer) {
+      consumer = group.consumers.add(new Consumer(key, kind, id));
       group.hasParents = false;
     }
-    this.#keepUse(known, time, value, series);
-    this.#add(group.polls, time, 0, series);
+    return feed.consumer = consumer;
   }
 
-  #keepEnergy(group: ShareGroup, key: string, time: number, value: number, series: number): void {
+  #keepEnergy(group: ShareGroup, key: string, time: number, value: number, source: Source): void {
     const chain = group.chains.get(key) ?? group.chains.add({ key, list: new PointList() });
     if (time <= group.divided && time < chain.list.last) this.latePoints++;
-    this.#add(chain.list, time, value, series);
-    group.pending.push({
-      chain,
-      time,
-      value,
-      source: this.hold(series),
-      tick: this.now,
-      client: group.client,
-    });
+    this.#add(chain.list, time, value, source);
+    const { client } = group;
+    group.pending.push({ chain, time, value, source: this.hold(source), tick: this.now, client });
   }
 
-  #keepUse(consumer: Consumer, time: number, value: number, series: number): void {
-    let part = consumer.parts.find(({ source }) => source.series === series);
+  #keepUse(consumer: Consumer, time: number, value: number, source: Source): void {
+    let part = consumer.parts.find((part) => part.source === source);
     if (!part) {
-      const source = this.hold(series);
       const { unit } = source.definition.metric;
       part = {
-        source,
+        source: this.hold(source),
         factor: unitFactor(unit) ?? 1,
         isLevel: unit.base === "%" || unit.base === "1" || unit.base === "W",
         list: new PointList(),
@@ -202,11 +201,11 @@ export class ShareAttribution extends Attribution<ShareGroup, ShareFeed> {
       // In the same order, however they became known.
       consumer.parts.sort((a, b) => textOf(a.source) < textOf(b.source) ? -1 : 1);
     }
-    this.#add(part.list, time, value, series);
+    this.#add(part.list, time, value, source);
   }
 
-  #add(list: PointList, time: number, value: number, series: number): void {
-    const before = list.add(time, value, this.now, this.hold(series));
+  #add(list: PointList, time: number, value: number, source: Source): void {
+    const before = list.add(time, value, this.now, this.hold(source));
     if (before !== undefined) this.release(before);
   }
 
@@ -243,7 +242,7 @@ export class ShareAttribution extends Attribution<ShareGroup, ShareFeed> {
     group.divided = Math.max(group.divided, end);
     const { list: consumers } = group.consumers;
     const uses = new Float64Array(consumers.length + 1);
-    if (place > 0) this.#measure(group, chain, chain.list.times[place - 1], end, uses);
+    if (place > chain.list.start) this.#measure(group, chain, chain.list.times[place - 1], end, uses);
     const shares = divide(value, uses);
     for (let i = 0; i < consumers.length; i++) {
       if (shares[i] !== 0) this.#emit(group, pending, consumers[i], shares[i], out);
@@ -302,7 +301,7 @@ export class ShareAttribution extends Attribution<ShareGroup, ShareFeed> {
   protected override forgetBefore(group: ShareGroup, tick: number): boolean {
     const forgetParts = (consumer: Consumer) => {
       for (const { list } of consumer.parts) list.forgetBefore(tick, this.release);
-      const empty = consumer.parts.filter(({ list }) => list.length === 0);
+      const empty = consumer.parts.filter(({ list }) => list.isEmpty);
       if (empty.length === 0) return;
       for (const { source } of empty) {
         consumer.parts.splice(consumer.parts.findIndex((part) => part.source === source), 1);
@@ -313,13 +312,14 @@ export class ShareAttribution extends Attribution<ShareGroup, ShareFeed> {
     forgetParts(group.capacity);
     const all = group.consumers.retain((consumer) => {
       forgetParts(consumer);
-      return consumer.parts.length > 0;
+      consumer.isGone = consumer.parts.length === 0;
+      return !consumer.isGone;
     });
     if (!all) group.hasParents = false;
     const gone: Chain[] = [];
     group.chains.retain((chain) => {
       chain.list.forgetBefore(tick, this.release);
-      if (chain.list.length > 0) return true;
+      if (!chain.list.isEmpty) return true;
       gone.push(chain);
       return false;
     });
@@ -340,11 +340,11 @@ function usedBy(
 ): number {
   let used = 0;
   for (const { list, factor, isLevel } of parts) {
-    const { times, values, length } = list;
-    for (let i = list.placeOf(start); i < length; i++) {
+    const { times, values } = list;
+    for (let i = list.placeOf(start); i < list.end; i++) {
       const until = times[i];
       if (until <= start) continue;
-      const since = i > 0 ? times[i - 1] : beginOf(until, polls, chain.list);
+      const since = i > list.start ? times[i - 1] : beginOf(until, polls, chain.list);
       if (since >= end) break;
       const overlap = Math.min(end, until) - Math.max(start, since);
       const value = values[i] * factor;
@@ -358,10 +358,10 @@ function usedBy(
 /** When the time begins that the first point of a consumer is about. */
 function beginOf(time: number, polls: PointList, energies: PointList): number {
   const poll = polls.placeOf(time);
-  if (poll > 0) return polls.times[poll - 1];
+  if (poll > polls.start) return polls.times[poll - 1];
   const energy = energies.placeOf(time);
   // Where nothing came before, it is not known.
-  return energy > 0 ? energies.times[energy - 1] : time;
+  return energy > energies.start ? energies.times[energy - 1] : time;
 }
 
 function findParents(consumers: Sorted<Consumer>): void {
@@ -381,6 +381,7 @@ function subtractInner(consumers: readonly Consumer[], uses: Float64Array): void
   for (let i = 0; i < uses.length; i++) if (!(uses[i] > 0)) uses[i] = 0;
 }
 
+/** A text for each series of a group. */
 function textOf({ definition: { metric, consumerKind, consumerId, attributes } }: Source): string {
   return [metric.name, consumerKind, consumerId, ...attributes.map(([name, value]) => `${name}=${value}`)]
     .join("\0");

@@ -73,11 +73,9 @@ export class EnergyAttribution {
   }
 
   take(batch: Batch, start: number, end: number, client: ClientRecord, place: number, out: Output): void {
+    for (let row = start; row < end; row++) out.pass(batch, row);
     let isKept = false;
-    for (let row = start; row < end; row++) {
-      out.pass(batch, row);
-      for (const formula of this.#formulas) if (formula.take(batch, row, client)) isKept = true;
-    }
+    for (const formula of this.#formulas) if (formula.take(batch, start, end, client)) isKept = true;
     if (isKept && this.#arrivals.at(-1)?.tick !== this.#now) this.#arrivals.push({ tick: this.#now, place });
   }
 
@@ -227,7 +225,7 @@ export class EnergyAttribution {
 const ticksOf = (ms: number) => Math.ceil(ms / TICK_MS);
 
 /** All metrics that a configuration names. */
-export function metricsOf(config: AttributionConfig): string[] {
+function metricsOf(config: AttributionConfig): string[] {
   const rules = Object.values(config.formulas).flatMap(({ per_resource, per_consumer, capacity }) => [
     ...Object.values(per_resource),
     ...Object.values(per_consumer),

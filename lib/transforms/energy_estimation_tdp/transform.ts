@@ -51,6 +51,7 @@ export class EnergyEstimation implements Transform {
 
   apply(batch: Batch): Batch {
     this.#names.check();
+    this.#looks.of(batch);
     for (let row = 0; row < batch.length; row++) {
       if (this.#factors.of(batch, row) !== 0) return this.#rewriter.rewrite(batch, this.#rewriting);
     }
@@ -63,7 +64,12 @@ export class EnergyEstimation implements Transform {
     const watts = this.#wattsOf(batch, row);
     if (watts === 0) return;
     const energy = batch.values[row] * factor * watts;
-    out.pushNumber(this.#derived.of(batch, row), batch.seconds[row], batch.nanos[row], energy);
+    out.pushNumber(
+      this.#derived.of(batch.store, batch.series[row]),
+      batch.seconds[row],
+      batch.nanos[row],
+      energy,
+    );
   }
 
   /** The power of one CPU in the state that a point is about. */
@@ -71,7 +77,7 @@ export class EnergyEstimation implements Transform {
     const { tdp, nb_cpu, nb_vcpu, idle_watts, compatible, poll_interval } = this.#config;
     // Whole seconds, as Alumet has them.
     if (compatible) return nb_vcpu / nb_cpu * tdp / Math.floor(poll_interval / 1000);
-    const look = this.#looks.of(batch, row);
+    const look = this.#looks.at(batch.series[row]);
     return look === LOOK.none ? 0 : (look === LOOK.busy ? tdp : idle_watts) / nb_cpu;
   }
 }

@@ -39,7 +39,12 @@ export class EnergyToCarbon implements Transform {
         const factor = this.#factors.of(batch, row);
         if (factor === 0) return;
         const grams = batch.values[row] * factor / JOULES_PER_KWH * intensity;
-        out.pushNumber(this.#derived.of(batch, row), batch.seconds[row], batch.nanos[row], grams);
+        out.pushNumber(
+          this.#derived.of(batch.store, batch.series[row]),
+          batch.seconds[row],
+          batch.nanos[row],
+          grams,
+        );
       },
     };
   }

@@ -7,7 +7,7 @@ import { Rewriter, type Rewriting } from "../rewriting.ts";
 import { testOf } from "../selector.ts";
 import type { FilterConfig } from "./config.ts";
 
-/** What is decided for a series. */
+/** What is decided for a series: the places are those of {@linkcode Filter.#rewriting}. */
 const VERDICT = { passes: 1, isOut: 2 } as const;
 
 export class Filter implements Transform {
@@ -20,8 +20,9 @@ export class Filter implements Transform {
   readonly #verdicts = new BySeries((store, series) =>
     this.#decide(store.definitionOf(series)) ? VERDICT.passes : VERDICT.isOut
   );
+
   readonly #rewriting: Rewriting = {
-    keep: (batch, row) => this.#verdicts.of(batch, row) === VERDICT.passes,
+    selection: { by: this.#verdicts, stays: [false, true, false] },
   };
 
   constructor(
@@ -38,10 +39,12 @@ export class Filter implements Transform {
 
   apply(batch: Batch): Batch {
     this.#names.check();
-    for (let row = 0; row < batch.length; row++) {
-      if (this.#verdicts.of(batch, row) === VERDICT.passes) continue;
+    const numbers = this.#verdicts.of(batch);
+    const { series, length } = batch;
+    for (let row = 0; row < length; row++) {
+      if (numbers[series[row]] !== VERDICT.isOut) continue;
       const result = this.#rewriter.rewrite(batch, this.#rewriting);
-      this.stats.filteredPoints += batch.length - result.length;
+      this.stats.filteredPoints += length - result.length;
       return result;
     }
     return batch;

@@ -31,7 +31,7 @@ import { Journals } from "./agent/journals.ts";
 import { acknowledgesOf, isStaged, onFullOf, stagedProblem } from "./agent/pipe.ts";
 import { roleOf } from "./agent/state_directory.ts";
 import { Figures } from "./agent/figures.ts";
-import { loggedCounters, totalsOf } from "./agent/stats.ts";
+import { hasFoundNothing, loggedCounters, totalsOf } from "./agent/stats.ts";
 
 /** Options for callers. */
 export interface AgentOptions {
@@ -447,9 +447,11 @@ class Agent {
   async #closeJournal(ms: number): Promise<{ lost: number; fields: LogFields }> {
     await within(this.#journals.close(), ms);
     const { pendingPoints, droppedPoints, unwritten: { lost, leftWithClients } } = this.#journals;
+    const idle = this.#inputs.filter(({ input }) => hasFoundNothing(input)).map(({ name }) => name);
     for (const [name, stats] of Object.entries(this.#figures.counters())) {
-      this.#log.for(name).info("Summary", loggedCounters(stats));
+      if (!idle.includes(name)) this.#log.for(name).info("Summary", loggedCounters(stats));
     }
+    if (idle.length > 0) this.#log.info("Found nothing to measure", { inputs: idle.join(",") });
     const books = [...this.#figures.clients()];
     for (const [output, totals] of totalsOf(books)) {
       this.#log.for("journal").info("Books of all clients", loggedCounters({ output, ...totals }));

@@ -1,4 +1,5 @@
 /** The counters of the parts of a process, and the books of its clients. */
+import type { Input } from "../plugin.ts";
 import { type ClientTable, isMark, LOCAL_ORIGIN } from "../points/origins.ts";
 
 /** Counters of one part, with names in camelCase. */
@@ -31,6 +32,11 @@ export interface ClientBooks {
   /** Added by transforms, less those that they have taken out. */
   readonly transformed?: number;
   readonly outputs: Readonly<Record<string, OutputBooks>>;
+}
+
+/** Whether an input that measures its machine has found nothing there, and nothing has failed. */
+export function hasFoundNothing({ findings, stats }: Pick<Input, "findings" | "stats">): boolean {
+  return findings?.length === 0 && stats?.points === 0 && !stats.failedPolls;
 }
 
 /** Counters with their names in the log: `missedPolls` becomes `missed_polls`. */

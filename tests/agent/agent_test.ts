@@ -114,6 +114,35 @@ Deno.test("a stop brings the last points of the inputs to every output, and exit
   assert.ok(input.disposed && a.disposed && b.disposed);
 });
 
+/** An input that measures its machine, and what has come of it. */
+function measuring(name: string, found: number, stats: Record<string, number>): InputPlugin<unknown> {
+  const input = source(name, []);
+  const findings = Array.from({ length: found }, () => ({ what: "a sensor", file: "/sys/x" }));
+  return {
+    ...input,
+    open: async (config, context) => Object.assign(await input.open(config, context), { stats, findings }),
+  };
+}
+
+Deno.test("inputs that found nothing have one line together at the stop, the others a summary each", async () => {
+  const { done, stop, logs } = start([
+    measuring("rapl", 0, { polls: 2, points: 0, failedPolls: 0 }),
+    measuring("nvml", 0, { polls: 2, points: 0, failedPolls: 0 }),
+    measuring("hwmon", 1, { polls: 2, points: 0, failedPolls: 0 }),
+    measuring("procfs", 0, { polls: 2, points: 0, failedPolls: 2 }),
+    store("out"),
+  ]);
+  stop();
+  await done;
+  assert.equal(
+    logs.matching(/INFO.*Found nothing to measure inputs=rapl,nvml$/m).length,
+    1,
+    logs.lines.join(""),
+  );
+  assert.equal(logs.matching(/(?:rapl|nvml): Summary/).length, 0);
+  assert.equal(logs.matching(/(?:hwmon|procfs): Summary/).length, 2);
+});
+
 /** A transform that does that. */
 const transform = (name: string, apply: (batch: Batch) => Batch): TransformPlugin<unknown> => ({
   ...declaration,

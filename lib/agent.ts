@@ -232,6 +232,7 @@ class Agent {
       acknowledges: acknowledgesOf(this.#settings.plugins),
       identity: last,
       shared: this.#shared,
+      untilDurable: () => this.#journal.untilDurable(),
       stateDirectory: directory,
       deadLetters,
     };

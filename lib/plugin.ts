@@ -58,6 +58,10 @@ export interface PluginContext {
    * may get what this process has not stored.
    */
   readonly acknowledges: "durable" | "stored";
+  /**
+   * Resolves when a crash can no longer take away what was pushed into the pipe until now, however long that takes.
+   */
+  readonly untilDurable: () => Promise<void>;
   /** The id of the journal, which stays the same over restarts if {@linkcode keepsOnDisk}. */
   readonly identity: Pick<Journal, "id" | "renewId">;
   /**
@@ -276,6 +280,12 @@ export interface InputPlugin<C> extends PluginDeclaration<C> {
    * @default {false}
    */
   readonly receives?: boolean;
+  /**
+   * Whether those whose points it takes wait if the journal is full, so that no point is dropped.
+   *
+   * @default {receives}
+   */
+  readonly waitsForRoom?: boolean;
   /** Whether it measures energy or power of its machine, for `alumet-relay exec`. @default {false} */
   readonly measuresEnergy?: boolean;
   /** Whether it runs only where a configuration names it, because it costs more than others. @default {false} */

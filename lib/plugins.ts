@@ -9,6 +9,7 @@ import { k8s } from "./inputs/k8s.ts";
 import { oar } from "./inputs/oar.ts";
 import { nvml } from "./inputs/nvml.ts";
 import { perf } from "./inputs/perf.ts";
+import { lines } from "./inputs/lines.ts";
 import { powerSupply } from "./inputs/power_supply.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { rapl } from "./inputs/rapl.ts";
@@ -50,6 +51,7 @@ export const plugins: readonly Plugin[] = [
   filter,
   energyToCarbon,
   aggregation,
+  lines,
   relayServer,
   relayClient,
   csv,

@@ -2,9 +2,12 @@
 import type { OnFull } from "../journal.ts";
 import type { Plugin, PluginContext, StagedTransformPlugin } from "../plugin.ts";
 
-/** Clients can wait, sensors cannot: if no input receives, the oldest points are dropped. */
+/** Clients can wait, sensors cannot: if nobody waits, the oldest points are dropped. */
 export function onFullOf(plugins: readonly Plugin[]): OnFull {
-  return plugins.some((plugin) => plugin.kind === "input" && plugin.receives) ? "block" : "drop_oldest";
+  const waits = plugins.some((plugin) =>
+    plugin.kind === "input" && (plugin.waitsForRoom ?? plugin.receives ?? false)
+  );
+  return waits ? "block" : "drop_oldest";
 }
 
 /** If one input promises its clients that a batch is stored, all outputs must have stored it. */

@@ -81,6 +81,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
     acknowledges: "durable",
     identity: journal,
     shared: new Shared(),
+    untilDurable: () => journal.untilDurable(),
     stateDirectory,
     deadLetters,
   });

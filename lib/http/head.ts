@@ -1,8 +1,8 @@
 /** Heads of HTTP/1.1 requests and responses (RFC 9112). */
 
-/** A request for a page. */
+/** A request for a page, or one that brings a body. */
 export interface HttpRequest {
-  readonly method: "GET" | "HEAD";
+  readonly method: "GET" | "HEAD" | "POST";
   /** The path of the target, not decoded, without the query. */
   readonly path: string;
   /** What follows the `?` of the target, not decoded. */
@@ -29,6 +29,9 @@ export interface HttpResponse {
   readonly release?: () => void;
 }
 
+/** How the body of a request ends: behind this number of bytes, or with its last chunk. */
+export type BodyFraming = number | "chunked";
+
 /** The head of a request. */
 export interface RequestHead {
   readonly request: HttpRequest;
@@ -36,6 +39,8 @@ export interface RequestHead {
   readonly keepAlive: boolean;
   /** The peer understands bodies in chunks (HTTP/1.1). */
   readonly takesChunks: boolean;
+  /** What follows the head. */
+  readonly body: BodyFraming;
 }
 
 /** The request is answered with this status, and the connection ends. */
@@ -49,11 +54,14 @@ export class HttpError extends Error {
 
 const REASONS: Readonly<Record<number, string>> = {
   200: "OK",
+  204: "No Content",
   400: "Bad Request",
   401: "Unauthorized",
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
   421: "Misdirected Request",
   429: "Too Many Requests",
   431: "Request Header Fields Too Large",
@@ -76,9 +84,10 @@ export function endOfHead(bytes: Uint8Array): number {
 /**
  * Reads the head of a request.
  *
- * @throws {HttpError} if it is malformed, or does not ask for a page.
+ * @param takesPosts Whether the server takes requests with a body.
+ * @throws {HttpError} if it is malformed, or does not ask for what the server has.
  */
-export function parseRequestHead(bytes: Uint8Array): RequestHead {
+export function parseRequestHead(bytes: Uint8Array, takesPosts = false): RequestHead {
   const [first, ...lines] = latin1(bytes).trimEnd().split(/\r?\n/);
   const match = /^([!-~]+) ([!-~]+) HTTP\/([0-9])\.([0-9])$/.exec(first);
   if (!match) throw new HttpError(400, "This is not an HTTP request.");
@@ -93,15 +102,31 @@ export function parseRequestHead(bytes: Uint8Array): RequestHead {
     headers.set(name, before === undefined ? field[2] : `${before}, ${field[2]}`);
   }
   if (minor !== "0" && !headers.has("host")) throw new HttpError(400, "The request has no Host.");
-  if (method !== "GET" && method !== "HEAD") {
-    throw new HttpError(405, "This server only supports GET and HEAD.", { allow: "GET, HEAD" });
+  if (method !== "GET" && method !== "HEAD" && !(method === "POST" && takesPosts)) {
+    const allow = takesPosts ? "GET, HEAD, POST" : "GET, HEAD";
+    throw new HttpError(405, `This server only supports ${allow.replace(/, (?=\w+$)/, " and ")}.`, { allow });
   }
   // A client may send the absolute form.
   const [, path, query = ""] = /^([^?#]*)(?:\?([^#]*))?/.exec(target.replace(/^https?:\/\/[^/?#]*/i, ""))!;
   const tokens = (headers.get("connection") ?? "").toLowerCase().split(/\s*,\s*/);
-  const hasBody = headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) !== 0;
-  const keepAlive = !hasBody && !tokens.includes("close") && (minor !== "0" || tokens.includes("keep-alive"));
-  return { request: { method, path: path || "/", query, headers }, keepAlive, takesChunks: minor !== "0" };
+  const keepAlive = !tokens.includes("close") && (minor !== "0" || tokens.includes("keep-alive"));
+  const request: HttpRequest = { method: method as HttpRequest["method"], path: path || "/", query, headers };
+  return { request, keepAlive, takesChunks: minor !== "0", body: framingOf(headers) };
+}
+
+/** @throws {HttpError} if it is not said, or said twice, where the body ends (RFC 9112, section 6). */
+function framingOf(headers: ReadonlyMap<string, string>): BodyFraming {
+  const encoding = headers.get("transfer-encoding");
+  const length = headers.get("content-length");
+  if (encoding !== undefined) {
+    if (encoding.toLowerCase() !== "chunked" || length !== undefined) {
+      throw new HttpError(400, "The length of the body cannot be read.");
+    }
+    return "chunked";
+  }
+  if (length === undefined) return 0;
+  if (!/^[0-9]{1,15}$/.test(length)) throw new HttpError(400, "The length of the body cannot be read.");
+  return Number(length);
 }
 
 /** The head of a response; its body follows, unless the method was HEAD. */
@@ -113,8 +138,9 @@ export function formatResponseHead(
 ): Uint8Array<ArrayBuffer> {
   let text = `HTTP/1.1 ${status} ${REASONS[status] ?? "Unknown"}\r\n`;
   for (const [name, value] of Object.entries(headers)) text += `${name}: ${value}\r\n`;
-  if (!stream) text += `content-length: ${body.length}\r\n`;
-  else if (takesChunks) text += "transfer-encoding: chunked\r\n";
+  if (stream && takesChunks) text += "transfer-encoding: chunked\r\n";
+  // An answer without content has no length (RFC 9110, section 8.6).
+  else if (!stream && status !== 204) text += `content-length: ${body.length}\r\n`;
   text += `date: ${now.toUTCString()}\r\n`;
   text += `connection: ${keepAlive ? "keep-alive" : "close"}\r\n\r\n`;
   return encoder.encode(text);

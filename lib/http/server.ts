@@ -1,6 +1,6 @@
 /**
- * Serves pages over HTTP/1.1, on TCP (also with TLS) and on Unix sockets: GET and HEAD, complete bodies and those that
- * are made while they are sent, persistent connections.
+ * Serves pages over HTTP/1.1, on TCP (also with TLS) and on Unix sockets: GET, HEAD and POST, complete bodies and those
+ * that are made while they are sent, persistent connections.
  *
  * `Deno.serve` and the `node:http` of Deno 2.6 have no time limits: a peer that sends half a request, or does not read
  * its answer, holds its connection and its memory as long as it likes. Here each step has a time limit, and the number
@@ -16,8 +16,10 @@ import {
   type HttpResponse,
   LAST_CHUNK,
   parseRequestHead,
+  type RequestHead,
   textResponse,
 } from "./head.ts";
+import { RequestBody } from "./body.ts";
 import { PROCESS_CLOCK } from "../base/clock.ts";
 import { BoundedLog } from "../base/complaint.ts";
 import { closeQuietly, within } from "../base/waiting.ts";
@@ -40,6 +42,8 @@ export interface HttpLimits {
   idleMs: number;
   /** Until an answer has been read by the peer. @default {30000} */
   answerMs: number;
+  /** Until the body of a request has come. @default {60000} */
+  bodyMs: number;
 }
 
 const HTTP_LIMITS: HttpLimits = {
@@ -48,6 +52,7 @@ const HTTP_LIMITS: HttpLimits = {
   headMs: 10_000,
   idleMs: 300_000,
   answerMs: 30_000,
+  bodyMs: 60_000,
 };
 
 /** Who asks: the address of a peer on the network; empty for one on a Unix socket. */
@@ -55,13 +60,22 @@ export interface HttpPeer {
   readonly hostname: string;
 }
 
-/** Makes a page. An error is logged and answered with 500. */
-export type HttpHandler = (request: HttpRequest, peer: HttpPeer) => HttpResponse | Promise<HttpResponse>;
+/**
+ * Makes a page, or takes a body. An {@linkcode HttpError} is answered with its status, another error is logged and
+ * answered with 500.
+ */
+export type HttpHandler = (
+  request: HttpRequest,
+  peer: HttpPeer,
+  body: RequestBody,
+) => HttpResponse | Promise<HttpResponse>;
 
 /** What there is beside the limits. */
 export interface HttpOptions {
   /** Starts TLS on a new connection. @throws if the peer does not speak it. @default no TLS */
   secure?: (conn: Transport) => Promise<Transport>;
+  /** Whether it takes POST. @default {false} */
+  takesPosts?: boolean;
 }
 
 /** Bytes of one write: what a peer that does not read keeps in memory. */
@@ -78,6 +92,13 @@ const DISCARD_BYTES = 256 * 1024;
 const DISCARD_MS = 1000;
 
 const encoder = new TextEncoder();
+
+const CONTINUE = encoder.encode("HTTP/1.1 100 Continue\r\n\r\n");
+
+/** The peer has gone within a body. */
+class BrokenConnection extends Error {
+  override readonly name = "BrokenConnection";
+}
 
 export class HttpServer implements AsyncDisposable {
   readonly #listener: Deno.TcpListener | Deno.UnixListener;
@@ -128,7 +149,7 @@ export class HttpServer implements AsyncDisposable {
         conn,
         this.#limits,
         this.#options,
-        (request, peer) => this.#answer(request, peer),
+        (request, peer, body) => this.#answer(request, peer, body),
         (change) => this.#stuckWrites += change,
       );
       this.#connections.add(connection);
@@ -151,10 +172,12 @@ export class HttpServer implements AsyncDisposable {
     return true;
   }
 
-  async #answer(request: HttpRequest, peer: HttpPeer): Promise<HttpResponse> {
+  async #answer(request: HttpRequest, peer: HttpPeer, body: RequestBody): Promise<HttpResponse> {
     try {
-      return await this.#handler(request, peer);
+      return await this.#handler(request, peer, body);
     } catch (error) {
+      if (error instanceof BrokenConnection) throw error;
+      if (error instanceof HttpError) return textResponse(error.status, error.message, error.headers);
       this.#log.error("Internal error while making a page", {
         path: request.path,
         error: String((error as Error)?.stack ?? error),
@@ -298,7 +321,7 @@ class HttpConnection {
     try {
       const end = await this.#readHead();
       if (end < 0) return false;
-      head = parseRequestHead(this.#buffer.subarray(0, end));
+      head = parseRequestHead(this.#buffer.subarray(0, end), this.#options.takesPosts);
       this.#buffer.copyWithin(0, end, this.#length);
       this.#length -= end;
     } catch (error) {
@@ -312,11 +335,13 @@ class HttpConnection {
     const { request } = head;
     this.answering = true;
     this.#deadline(this.#limits.answerMs);
-    const response = await this.#handler(request, this.#peer);
-    const keepAlive = head.keepAlive && !this.#last && !response.stream;
+    const body = this.#bodyOf(head);
+    const response = await this.#handler(request, this.#peer, body);
+    const keepAlive = head.keepAlive && body.isRead && !this.#last && !response.stream;
+    const withBody = request.method !== "HEAD";
     try {
-      if (response.stream) await this.#stream(response, request.method === "GET", head.takesChunks);
-      else await this.#send(response, request.method === "GET", keepAlive);
+      if (response.stream) await this.#stream(response, withBody, head.takesChunks);
+      else await this.#send(response, withBody, keepAlive);
     } finally {
       response.release?.();
     }
@@ -328,6 +353,34 @@ class HttpConnection {
     this.waitingSince = performance.now();
     this.#deadline(this.#length > 0 ? this.#limits.headMs : this.#limits.idleMs);
     return true;
+  }
+
+  /** The body behind a head: first what is in the buffer, then what comes. */
+  #bodyOf({ body, request }: RequestHead): RequestBody {
+    const endMs = performance.now() + this.#limits.bodyMs;
+    const receive = async (into: Uint8Array) => {
+      // A peer that is silent has as long as for a head.
+      this.#deadline(Math.min(this.#limits.headMs, endMs - performance.now()));
+      const count = await this.#conn.read(into).catch(() => null);
+      if (count === null) throw new BrokenConnection();
+      this.#deadline(this.#limits.answerMs);
+      return count;
+    };
+    const read = async (into: Uint8Array) => {
+      if (this.#length === 0) {
+        if (into.length >= this.#buffer.length) return await receive(into);
+        this.#length = await receive(this.#buffer);
+      }
+      const count = Math.min(this.#length, into.length);
+      into.set(this.#buffer.subarray(0, count));
+      this.#buffer.copyWithin(0, count, this.#length);
+      this.#length -= count;
+      return count;
+    };
+    const isExpected = request.headers.get("expect")?.toLowerCase() === "100-continue";
+    return new RequestBody(body, { read }, async () => {
+      if (isExpected && this.#length === 0) await this.#write(CONTINUE);
+    });
   }
 
   /** @returns where the head ends in the buffer, or -1 if the peer has closed the connection */

@@ -27,6 +27,8 @@ export class Gatherer implements Disposable {
   /** Resolves when the sink has room again. */
   #blocked: Promise<void> | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Resolves when the points in the builder have been passed on. */
+  #passing: PromiseWithResolvers<void> | null = null;
   #isFirst = true;
   #isClosed = false;
   /** How much longer points wait for the load of late, in ms, and when that was, in ms of `#nowMs`. */
@@ -50,6 +52,11 @@ export class Gatherer implements Disposable {
     return this.#isFirst;
   }
 
+  /** What to wait for before more is read, if the pipe is full. */
+  get blocked(): Promise<void> | null {
+    return this.#blocked;
+  }
+
   /** Everything has been handed over, and nothing more is taken. */
   get isClosed(): boolean {
     return this.#isClosed;
@@ -68,12 +75,12 @@ export class Gatherer implements Disposable {
     // their columns from it.
     if (this.#isFirst) {
       this.#isFirst = false;
-      return this.#push(builder.take());
+      return this.#pushAll();
     }
     if (builder.current.length > 0 || builder.current.origins.length > 0) {
       this.#timer ??= setTimeout(() => {
         this.#timer = undefined;
-        void (this.#blocked ?? this.#push(builder.take()));
+        void (this.#blocked ?? this.#pushAll());
       }, this.waitMs);
     }
     if (builder.full.length > 0) return this.#push(builder.takeFull());
@@ -91,7 +98,13 @@ export class Gatherer implements Disposable {
   async flush(): Promise<void> {
     while (this.#blocked) await this.#blocked;
     clearTimeout(this.#timer);
-    await this.#push(this.builder.take());
+    await this.#pushAll();
+  }
+
+  /** Resolves when the points that are in the builder now have been passed on. Call it after {@linkcode gathered}. */
+  passedOn(): Promise<void> {
+    if (this.builder.isEmpty) return Promise.resolve();
+    return (this.#passing ??= Promise.withResolvers()).promise;
   }
 
   /** Passes everything on now, whether the sink has room or not, and takes nothing more. */
@@ -100,11 +113,19 @@ export class Gatherer implements Disposable {
     clearTimeout(this.#timer);
     for (const batch of this.builder.take()) void this.#sink?.push(batch);
     this.#isClosed = true;
+    this.#passing?.resolve();
   }
 
   /** Passes nothing on any more. */
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
+  }
+
+  #pushAll(): Promise<void> | void {
+    const room = this.#push(this.builder.take());
+    this.#passing?.resolve();
+    this.#passing = null;
+    return room;
   }
 
   #push(batches: Batch[]): Promise<void> | void {

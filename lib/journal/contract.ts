@@ -109,6 +109,11 @@ export interface Journal {
    * and clients are told what becomes of their batches as long as they are connected.
    */
   beginStop(): void;
+  /**
+   * Resolves when a crash of this process can no longer take away what has been appended until now: it is on disk, or
+   * every output has committed it, or a policy has dropped it.
+   */
+  untilDurable(): Promise<void>;
   /** Producers no longer wait for room. For a stop, when other limits bound what producers still have. */
   unblock(): void;
   /** Ends the journal: readers get the rest, and then the end. */

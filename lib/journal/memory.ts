@@ -2,6 +2,7 @@
 import { Wakeup } from "../base/waiting.ts";
 import type { Batch } from "../points/measurement.ts";
 import { ClientTable } from "../points/origins.ts";
+import { untilSafe } from "./durability.ts";
 import {
   type BatchReader,
   type Journal,
@@ -179,6 +180,11 @@ export class MemoryJournal implements Journal {
   }
 
   beginStop(): void {}
+
+  untilDurable(): Promise<void> {
+    const { lastPosition } = this;
+    return untilSafe(this.clients, () => this.#first > lastPosition);
+  }
 
   /** Producers no longer wait for room. For a stop, when other limits bound what producers still have. */
   unblock(): void {

@@ -97,3 +97,8 @@ export function unitDisplayName(unit: Unit): string {
 export function unitUniqueName(unit: Unit): string {
   return unit.prefix + unit.base;
 }
+
+/** The unit with that name; one that Alumet does not know is its own base. */
+export function unitOf(text: string): Unit {
+  return parseUnit(text) ?? { base: text, prefix: "" };
+}

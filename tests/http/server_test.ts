@@ -297,3 +297,65 @@ Deno.test("a handler gets the query and the address of the peer, and a Unix sock
   const answer = await new Response(conn.readable).text();
   assert.ok(answer.endsWith("\r\n\r\n/a b \n"), answer);
 });
+
+/** A server that takes bodies of at most 20 bytes at /take, and says what they were. */
+function taking(limits: Partial<HttpLimits> = {}): HttpServer {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const handler: HttpHandler = async ({ method, path }, _, body) => {
+    if (path !== "/take") return textResponse(200, `${method} ${path}`);
+    return textResponse(200, `took ${new TextDecoder().decode(await body.read(20))}`);
+  };
+  return new HttpServer(listener, handler, new LogLines().log, limits, { takesPosts: true });
+}
+
+const post = (rest: string) => `POST /take HTTP/1.1\r\nHost: x\r\n${rest}`;
+
+Deno.test("a body with a length or in chunks is read whole, and the next request follows on the connection", async () => {
+  await using server = taking();
+  const requests = post("Content-Length: 5\r\n\r\nhello") +
+    post("Transfer-Encoding: chunked\r\n\r\n3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nTrailer: x\r\n\r\n") +
+    post("Content-Length: 0\r\n\r\n") + "GET /b HTTP/1.1\r\nHost: x\r\n\r\n";
+  for (const piece of [1, 3, 1000]) {
+    using peer = await RawPeer.connect(server);
+    for (let at = 0; at < requests.length; at += piece) {
+      await peer.conn.write(encode(requests.slice(at, at + piece)));
+    }
+    await until(() => peer.text.endsWith("GET /b\n"));
+    const bodies = [...peer.text.matchAll(/\r\n\r\n(.*)\n/g)].map(([, body]) => body);
+    assert.deepEqual(bodies, ["took hello", "took hello", "took ", "GET /b"]);
+  }
+});
+
+Deno.test("a client that asks before it sends its body is told to go on", async () => {
+  await using server = taking();
+  using peer = await RawPeer.connect(server, post("Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
+  await until(() => peer.text === "HTTP/1.1 100 Continue\r\n\r\n");
+  await peer.conn.write(encode("ok"));
+  await until(() => peer.text.endsWith("took ok\n"));
+});
+
+Deno.test("a body that is too large or malformed is refused, and ends the connection", async () => {
+  await using server = taking();
+  const chunked = "Transfer-Encoding: chunked\r\n";
+  for (
+    const [rest, status] of [
+      ["Content-Length: 21\r\n\r\n", 413],
+      [`${chunked}\r\n15\r\n`, 413],
+      [`${chunked}\r\nx\r\n`, 400],
+      [`${chunked}\r\n2\r\nabc\r\n`, 400],
+      [`${chunked}Content-Length: 2\r\n\r\n`, 400],
+      ["Content-Length: -1\r\n\r\n", 400],
+      ["Content-Length: 1, 2\r\n\r\n", 400],
+      ["Transfer-Encoding: gzip, chunked\r\n\r\n", 400],
+    ] as const
+  ) assert.deepEqual(await statuses(server, post(rest)), [status], rest);
+});
+
+Deno.test("a body that does not come is not waited for, and one that nobody reads ends the connection", async () => {
+  await using server = taking({ headMs: 50 });
+  using silent = await RawPeer.connect(server, post("Content-Length: 5\r\n\r\nhe"));
+  await silent.ended;
+  assert.equal(silent.text, "");
+  const unread = "POST /other HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+  assert.deepEqual(await statuses(server, unread + "GET /b HTTP/1.1\r\nHost: x\r\n\r\n"), [200]);
+});

@@ -62,3 +62,17 @@ Deno.test("the first message goes alone, full batches go at once, and the rest a
   await until(() => gathering.batches.length === 3);
   assert.deepEqual(lengths(), [3, 4096, 4]);
 });
+
+Deno.test("whoever waits for its points to be passed on is told when they are, and at once when there are none", async () => {
+  using gathering = new Gathering();
+  const { gatherer } = gathering;
+  await gatherer.passedOn();
+  gathering.read(1);
+  gathering.read(1);
+  let isPassedOn = false;
+  const passedOn = gatherer.passedOn().then(() => isPassedOn = true);
+  await Promise.resolve();
+  assert.equal(isPassedOn, false);
+  await passedOn;
+  assert.equal(gathering.batches.length, 2);
+});

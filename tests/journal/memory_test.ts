@@ -145,3 +145,19 @@ Deno.test("after unblock nobody waits for room, and the position is that of the 
   reader.next();
   assert.equal(reader.position, 1);
 });
+
+Deno.test("what was appended is durable when every reader has committed it, whatever comes later", async () => {
+  const journal = new MemoryJournal(ROOMY);
+  const [a, b] = [journal.reader(), journal.reader()];
+  await journal.untilDurable();
+  await journal.append(numbered(1));
+  const durable = journal.untilDurable();
+  await journal.append(numbered(1));
+  a.next();
+  a.commit(1);
+  assert.equal(await isPending(durable), true);
+  b.next();
+  b.commit(1);
+  await durable;
+  assert.equal(await isPending(journal.untilDurable()), true);
+});

@@ -23,6 +23,7 @@ export function contextWith<T extends Partial<PluginContext>>(given: T): PluginC
     clients: new ClientTable(),
     acknowledges: "durable",
     identity: { id: newJournalId(), renewId: () => Promise.resolve() },
+    untilDurable: () => Promise.resolve(),
     stateDirectory: null,
     shared: new Shared(),
     deadLetters: new DeadLetterBox({

@@ -124,6 +124,13 @@ export class Admission {
       : tokens.check(name, "");
   }
 
+  /** Whether a peer of a protocol without names may send, with one of these tokens or without. */
+  checkTokens(peer: Peer, candidates: readonly string[]): boolean {
+    const { tokens } = this.#options;
+    if (!tokens || this.#withoutToken.has(peer)) return true;
+    return candidates.some((token) => tokens.find(token) !== undefined);
+  }
+
   /** Logs that a client was refused. */
   refuse(fields: LogFields): void {
     this.#onRefused();

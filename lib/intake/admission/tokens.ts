@@ -104,6 +104,17 @@ export class Tokens {
     return `its token is not one of a client called ${name}`;
   }
 
+  /** What the client with this token may do, whatever it calls itself; `undefined` if there is none. */
+  find(token: string): Grant | undefined {
+    this.refresh();
+    const hash = hashOf(token);
+    let found: Grant | undefined;
+    for (const entries of this.#entries.values()) {
+      for (const entry of entries) if (timingSafeEqual(entry.hash, hash)) found ??= entry;
+    }
+    return found;
+  }
+
   /** Whether a grant is still valid. */
   holds({ name, forward, hash }: Grant): boolean {
     const entries = hash ? this.#entries.get(name) ?? [] : [];

@@ -32,6 +32,7 @@ import { recover, type Recovered, settleDamage } from "./recover.ts";
 import { Retention } from "./retention.ts";
 import { Segments } from "./segments.ts";
 import { Tail } from "./tail.ts";
+import { untilSafe } from "../durability.ts";
 import { Writer } from "./writer.ts";
 
 export type { DiskJournalOptions, DiskJournalStats } from "./options.ts";
@@ -248,6 +249,12 @@ export class DiskJournal implements Journal, AsyncDisposable {
   beginStop(): void {
     this.#core.stopping = true;
     for (const reader of this.#core.readers.values()) reader.wakeIfReady();
+  }
+
+  untilDurable(): Promise<void> {
+    const { tail, clients } = this.#core;
+    const { next } = tail;
+    return untilSafe(clients, () => tail.isWritten(next));
   }
 
   unblock(): void {

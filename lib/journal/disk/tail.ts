@@ -40,6 +40,12 @@ export class Tail {
     return last !== undefined && last.number >= this.written;
   }
 
+  /** Whether each batch before `number` is on disk, or never will be. */
+  isWritten(number: number): boolean {
+    const first = this.#entries[this.#indexOf(this.written)];
+    return first === undefined || first.number >= number;
+  }
+
   append(batch: Batch): void {
     const entry = { number: this.next++, batch };
     this.#entries.push(entry);

@@ -322,3 +322,21 @@ Deno.test("an output that waits although there is something to read is stalled, 
     assert.deepEqual(await drain(reader), [0, 1]);
     assert.equal(reader.stalledSince, undefined);
   }));
+
+Deno.test("what was appended is durable when it is synced, and not while the disk fails", () =>
+  withDirectory(async (directory) => {
+    const files = new FaultyFiles();
+    await using journal = await open(directory, { files, retryMs: 5, sync: "always" });
+    journal.reader("a");
+    await journal.untilDurable();
+    let fails = 0;
+    files.fault = (call, path) => call === "sync" && /segment/.test(path) && ++fails > 0 ? EIO() : undefined;
+    journal.append(numbered(1));
+    let isDurable = false;
+    const durable = journal.untilDurable().then(() => isDurable = true);
+    await until(() => fails > 2);
+    assert.equal(isDurable, false);
+    files.fault = () => undefined;
+    await durable;
+    assert.equal(journal.writtenPosition, journal.lastPosition + 1);
+  }));

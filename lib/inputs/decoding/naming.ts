@@ -1,0 +1,150 @@
+/** From the name and the tags of a line to a series: what is a metric, a resource, a consumer and an attribute. */
+import {
+  type Attribute,
+  CLIENT_ATTRIBUTE,
+  LOCAL_MACHINE,
+  type Metric,
+  type Unit,
+  type ValueType,
+} from "../../points/measurement.ts";
+import { type MetricRegistry, RegistryError } from "../../points/registry.ts";
+import type { SeriesStore } from "../../points/series_store.ts";
+import { isLonger } from "../../wire/names.ts";
+import type { MetricFacts, MetricRules } from "./rules.ts";
+
+/** A name and the text behind it, such as a tag. */
+export type Tag = readonly [name: string, value: string];
+
+/** A point is refused; the message says why, and counts as one kind of problem. */
+export class NamingError extends Error {
+  override readonly name = "NamingError";
+}
+
+/** What a sender says of a metric itself; rules go before it. */
+export interface Declared {
+  readonly unit?: Unit;
+  readonly type?: ValueType;
+  readonly description?: string;
+}
+
+export interface NamingOptions {
+  /** The input, for metrics whose name is taken by another one. */
+  readonly input: string;
+  readonly registry: MetricRegistry;
+  readonly store: SeriesStore;
+  readonly rules: MetricRules;
+  /** Metrics, at most; further ones are refused. */
+  readonly maxMetrics: number;
+  /** Bytes of the name of a metric, a kind and a tag. */
+  readonly maxNameBytes: number;
+}
+
+interface Known {
+  readonly metric: Metric;
+  readonly facts: MetricFacts;
+}
+
+/** Tags that are no attributes. Those with `resource_consumer` are what Alumet's output to InfluxDB writes. */
+const PLACES: Readonly<Record<string, "resourceKind" | "resourceId" | "consumerKind" | "consumerId">> = {
+  resource_kind: "resourceKind",
+  resource_id: "resourceId",
+  consumer_kind: "consumerKind",
+  consumer_id: "consumerId",
+  resource_consumer_kind: "consumerKind",
+  resource_consumer_id: "consumerId",
+};
+
+const UNITY: Unit = { base: "1", prefix: "" };
+
+export class Naming implements Disposable {
+  readonly #options: NamingOptions;
+  readonly #metrics = new Map<string, Known>();
+  /** Whose share of memory the series take: all that come by this input. */
+  readonly #owner: number;
+
+  constructor(options: NamingOptions) {
+    this.#options = options;
+    this.#owner = options.store.names.hold(`input ${options.input}`);
+  }
+
+  get store(): SeriesStore {
+    return this.#options.store;
+  }
+
+  /**
+   * The number of the series with these names.
+   *
+   * @throws {NamingError} if it has none.
+   */
+  find(name: string, tags: readonly Tag[], declared: Declared = {}): number {
+    const { metric, facts } = this.#metricOf(name, declared);
+    const places = {
+      resourceKind: LOCAL_MACHINE,
+      resourceId: "",
+      consumerKind: LOCAL_MACHINE,
+      consumerId: "",
+    };
+    const attributes = new Map<string, Attribute>();
+    const taken = new Set<string>();
+    const fill = (text: string) =>
+      text.replace(/\{([^{}]*)\}/g, (_, tag) => {
+        taken.add(tag);
+        return tags.find(([name]) => name === tag)?.[1] ?? "";
+      });
+    if (facts.resource !== undefined) [places.resourceKind, places.resourceId] = split(fill(facts.resource));
+    if (facts.consumer !== undefined) [places.consumerKind, places.consumerId] = split(fill(facts.consumer));
+    for (const [key, value] of tags) {
+      this.#checkLength("tag", key);
+      const place = Object.hasOwn(PLACES, key) ? PLACES[key] : undefined;
+      if (place) places[place] = value;
+      // Nobody sends under the name of a client here.
+      else if (key !== CLIENT_ATTRIBUTE && !taken.has(key) && !attributes.has(key)) {
+        attributes.set(key, [key, value]);
+      }
+    }
+    this.#checkLength("kind", places.resourceKind);
+    this.#checkLength("kind", places.consumerKind);
+    return this.store.internDefinition(
+      { metric, ...places, attributes: [...attributes.values()] },
+      this.#owner,
+    );
+  }
+
+  #metricOf(name: string, declared: Declared): Known {
+    const known = this.#metrics.get(name);
+    if (known) return known;
+    const { input, registry, rules, maxMetrics } = this.#options;
+    this.#checkLength("metric", name);
+    if (this.#metrics.size >= maxMetrics) {
+      throw new NamingError(`there are ${maxMetrics} metrics already (limits.metrics)`);
+    }
+    const facts = rules.of(name);
+    const unit = facts.unit ?? declared.unit ?? UNITY;
+    const type = facts.type ?? declared.type ?? "f64";
+    try {
+      const metric = registry.register({ name, type, unit, description: declared.description }, input);
+      const made = { metric, facts };
+      this.#metrics.set(name, made);
+      return made;
+    } catch (error) {
+      if (error instanceof RegistryError) throw new NamingError(error.message);
+      throw error;
+    }
+  }
+
+  #checkLength(what: string, text: string): void {
+    const { maxNameBytes } = this.#options;
+    if (!isLonger(text, maxNameBytes)) return;
+    throw new NamingError(`the name of a ${what} has more than ${maxNameBytes} bytes`);
+  }
+
+  [Symbol.dispose](): void {
+    this.store.names.release(this.#owner);
+  }
+}
+
+/** `KIND/ID`, or `KIND`. */
+function split(text: string): [string, string] {
+  const slash = text.indexOf("/");
+  return slash < 0 ? [text, ""] : [text.slice(0, slash), text.slice(slash + 1)];
+}

@@ -1,0 +1,332 @@
+import assert from "node:assert/strict";
+import { KnownTexts, NONE } from "../../../lib/inputs/decoding/known_texts.ts";
+import { Naming } from "../../../lib/inputs/decoding/naming.ts";
+import { NumberReader } from "../../../lib/inputs/decoding/numbers.ts";
+import { type MetricRule, MetricRules } from "../../../lib/inputs/decoding/rules.ts";
+import { LineDecoder } from "../../../lib/inputs/lines/line_decoder.ts";
+import { LineStream } from "../../../lib/inputs/lines/line_stream.ts";
+import { BatchBuilder } from "../../../lib/points/batch_builder.ts";
+import { BatchPool } from "../../../lib/points/measurement.ts";
+import { MetricRegistry } from "../../../lib/points/registry.ts";
+import { SeriesStore } from "../../../lib/points/series_store.ts";
+import type { TimeUnit } from "../../../lib/inputs/decoding/numbers.ts";
+import { cases, Chance } from "../../kit/bytes.ts";
+import { FakeClock } from "../../kit/fake_clock.ts";
+import { textsOf } from "./taking.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+interface Options {
+  rules?: { metric?: string; unit?: string; type?: string; resource?: string; consumer?: string }[];
+  scale?: TimeUnit;
+  maxMetrics?: number;
+  maxLineBytes?: number;
+  registry?: MetricRegistry;
+}
+
+/** A decoder, and what it has made of what it was given. */
+class Decoding {
+  readonly problems: string[] = [];
+  readonly stats = { points: 0, badLines: 0, refusedPoints: 0, skippedTexts: 0 };
+  readonly clock = new FakeClock();
+  readonly stream: LineStream;
+  readonly store = new SeriesStore();
+  readonly #out: BatchBuilder;
+
+  constructor({ rules = [], scale, maxMetrics = 4096, maxLineBytes = 65_536, registry }: Options = {}) {
+    this.clock.spend(1000);
+    this.#out = new BatchBuilder(new BatchPool(16, 4, this.store));
+    const naming = new Naming({
+      input: "lines",
+      registry: registry ?? new MetricRegistry(),
+      store: this.store,
+      rules: new MetricRules(rules.map((rule) => ({ metric: "*", ...rule }) as MetricRule)),
+      maxMetrics,
+      maxNameBytes: 25,
+    });
+    this.stream = new LineStream({
+      decoder: new LineDecoder(naming, this.#out, this.stats),
+      clock: this.clock,
+      maxLineBytes,
+      scale,
+      problems: {
+        badLine: (line, reason) => void this.problems.push(`${line}: ${reason}`),
+        refusedPoint: (line, reason) => void this.problems.push(`${line} (point): ${reason}`),
+      },
+    });
+  }
+
+  /** Gives it bytes, in pieces of that length. */
+  give(bytes: Uint8Array, piece = bytes.length): this {
+    for (let at = 0; at < bytes.length; at += piece) {
+      for (let part = bytes.subarray(at, at + piece); part.length > 0;) {
+        const { space } = this.stream;
+        const count = Math.min(space.length, part.length);
+        space.set(part.subarray(0, count));
+        this.stream.received(count);
+        part = part.subarray(count);
+      }
+    }
+    return this;
+  }
+
+  /** What has come out since the last time, as texts. */
+  take(): string[] {
+    return this.#out.take().flatMap((batch) => {
+      const texts = textsOf(batch);
+      batch.release();
+      return texts;
+    });
+  }
+}
+
+/** The points of a text whose last line may have no line break. */
+function pointsOf(text: string, options?: Options): string[] {
+  const decoding = new Decoding(options).give(encode(text));
+  decoding.stream.end();
+  assert.deepEqual(decoding.problems, []);
+  return decoding.take();
+}
+
+function problemsOf(text: string, options?: Options): string[] {
+  const decoding = new Decoding(options).give(encode(text));
+  decoding.stream.end();
+  return decoding.problems;
+}
+
+Deno.test("the measurement and the field are the metric, and the field value is the measurement alone", () => {
+  assert.deepEqual(pointsOf("power value=1.5 3000000001\ncpu,host=a user=2,idle=98 3000000000\n"), [
+    "power 1.5 @3.000000001",
+    "cpu_user {host=a} 2 @3",
+    "cpu_idle {host=a} 98 @3",
+  ]);
+});
+
+Deno.test("numbers, integers and truth are values, texts are not, and only an unsigned metric is u64", () => {
+  assert.deepEqual(
+    pointsOf('m a=-1.5e3,b=7i,c=-7i,d=18446744073709551615u,e=t,f=FALSE,g="te,x t=\\" ",h=.5 0'),
+    [
+      "m_a -1500 @0",
+      "m_b 7 @0",
+      "m_c -7 @0",
+      "m_d 18446744073709551615u @0",
+      "m_e 1 @0",
+      "m_f 0 @0",
+      "m_h 0.5 @0",
+    ],
+  );
+});
+
+Deno.test("a backslash stands before characters that belong to a text, and before others for itself", () => {
+  assert.deepEqual(pointsOf("a\\,\\ b,t\\=\\ x=c\\,\\=\\ d\\e f\\=\\ g=1 0\n"), [
+    "a, b_f= g {t= x=c,= d\\e} 1 @0",
+  ]);
+});
+
+Deno.test("tags with the names of resource and consumer are those, and nobody is a client by a tag", () => {
+  assert.deepEqual(
+    pointsOf(
+      "m,resource_kind=gpu,resource_id=0,consumer_kind=process,consumer_id=17,relay_client=x,a=b value=1 0\n" +
+        "m,resource_kind=gpu,resource_consumer_kind=process,resource_consumer_id=18 value=2 0\n",
+    ),
+    ["m gpu/0 process/17 {a=b} 1 @0", "m gpu/ process/18 2 @0"],
+  );
+});
+
+Deno.test("rules give unit, type, resource and consumer, each from the first rule that has it", () => {
+  const rules = [
+    { metric: "gpu_power", unit: "mW" },
+    { metric: "gpu_*", unit: "°C", resource: "gpu/{gpu}", consumer: "job/{job}" },
+    { metric: "count", type: "u64" },
+  ];
+  assert.deepEqual(pointsOf("gpu,gpu=1,job=7,x=y power=3,temperature=50 0\ncount value=3 0\n", { rules }), [
+    "gpu_power[milliW] gpu/1 job/7 {x=y} 3 @0",
+    "gpu_temperature[Cel] gpu/1 job/7 {x=y} 50 @0",
+    "count 3u @0",
+  ]);
+});
+
+Deno.test("times are in the given unit, and lines without one come one nanosecond after the other", () => {
+  assert.deepEqual(pointsOf("a value=1 1795608000123\n", { scale: 1000 }), ["a 1 @1795608000.123"]);
+  assert.deepEqual(pointsOf("a value=1 2\n", { scale: "h" }), ["a 1 @7200"]);
+  assert.deepEqual(pointsOf("a value=1 5\n", { scale: 1_000_000 }), ["a 1 @0.000005"]);
+  assert.deepEqual(pointsOf("a value=1\na value=2\n"), ["a 1 @1", "a 2 @1.000000001"]);
+});
+
+Deno.test("JSON lines have a metric or fields, tags, a unit, and a time in one of three forms", () => {
+  assert.deepEqual(
+    pointsOf(
+      '{"metric": "t", "value": 21.5, "unit": "°C", "time": "1970-01-01T01:00:00.5+01:00", "tags": {"room": "lab"}}\n' +
+        '{"name": "cpu", "fields": {"user": 1, "state": "ok"}, "tags": {"host": "a"}, "timestamp": 12}\n' +
+        '{"metric": "p", "value": true, "time": 1.25, "resource": "gpu/0", "consumer": "process/1"}',
+    ),
+    ["t[Cel] {room=lab} 21.5 @0.5", "cpu_user {host=a} 1 @12", "p gpu/0 process/1 1 @1.25"],
+  );
+});
+
+Deno.test("a bad line costs itself, and is named by its number", () => {
+  const text =
+    "a value=1 0\n\n# comment\nnothing\nb value=x 0\nb =1\nb value=1 -5\nb value=1 5 6\nb,c value=1 0\n" +
+    ',x=y v=1\nb value=1e999 0\nb value=1.5i 0\nb value=-1u 0\nb value="x\nb\u00ff value=1 0\n';
+  assert.deepEqual(problemsOf(text), [
+    "4: it has no fields",
+    "5: the value of a field is not a number, true, false or a text in quotes",
+    "6: a field has no name",
+    "7: its time is not a whole number after 1970 and before 10000",
+    "8: there is more behind its time",
+    "9: a tag is not NAME=VALUE",
+    "10: it has no measurement",
+    "11: the value of a field is not finite",
+    "12: the value of a field is not a valid integer",
+    "13: an unsigned value is negative",
+    "14: a text has no end",
+  ]);
+  assert.deepEqual(
+    problemsOf('{"value": 1}\n{"metric": "a", "value": "x"}\n{"metric": "a", "valeu": 1}\n{\n'),
+    [
+      '1: it has no "metric"',
+      '2: the value of "value" is not a number',
+      '3: it has an unknown key "valeu"',
+      "4: it is not JSON",
+    ],
+  );
+});
+
+Deno.test("a line with bytes that are not UTF-8, or more fields than a line may have, is bad", () => {
+  const decoding = new Decoding({ maxLineBytes: 65_536 });
+  decoding.give(Uint8Array.from([...encode("a,b="), 0xff, ...encode(" value=1 0\n")]));
+  decoding.give(encode(`a ${Array.from({ length: 1025 }, (_, i) => `f${i}=1`).join(",")} 0\na value=1 0\n`));
+  assert.deepEqual(decoding.problems, ["1: it is not UTF-8", "2: it has more than 1024 fields"]);
+  assert.deepEqual(decoding.take(), ["a 1 @0"]);
+});
+
+Deno.test("a metric whose type changes, a name that is too long and one metric too many cost their own points", () => {
+  const rules = [{ metric: "count", type: "u64" }];
+  const decoding = new Decoding({ rules, maxMetrics: 3 });
+  decoding.give(encode("count value=1,other=2 0\ncount value=1.5,other=2.5 0\ncount value=3,other=3 0\n"));
+  decoding.give(encode(`m ${"x".repeat(30)}=1,y=2 0\nm z=1,y=3 0\n`));
+  assert.deepEqual(decoding.take(), [
+    "count 1u @0",
+    "count_other 2 @0",
+    "count_other 2.5 @0",
+    "count 3u @0",
+    "count_other 3 @0",
+    "m_y 2 @0",
+    "m_y 3 @0",
+  ]);
+  assert.deepEqual(decoding.problems, [
+    "2 (point): 1.5 is not a whole number from 0 on, as values of count are (u64)",
+    "4 (point): the name of a metric has more than 25 bytes",
+    "5 (point): there are 3 metrics already (limits.metrics)",
+  ]);
+});
+
+Deno.test("a metric that another input has with another unit gets the name of this input behind its own", () => {
+  const registry = new MetricRegistry();
+  registry.register({ name: "mem", type: "u64", unit: { base: "By", prefix: "" } });
+  assert.deepEqual(pointsOf("mem value=1 0\n", { registry }), ["mem_lines 1 @0"]);
+});
+
+Deno.test("a line that is too long is left out up to its end, in whatever pieces it comes", () => {
+  for (const piece of [1, 7, 100_000]) {
+    const decoding = new Decoding({ maxLineBytes: 70 });
+    decoding.give(encode(`a value=1 0\n${"b".repeat(70_000)} value=2 0\nc value=3 0\n`), piece);
+    if (piece < 1000) {
+      assert.deepEqual(decoding.problems, ["2: it is longer than 70 bytes (limits.line_length)"]);
+      assert.deepEqual(decoding.take(), ["a 1 @0", "c 3 @0"]);
+    }
+  }
+});
+
+Deno.test("the points are the same however the bytes are cut, and whatever was known before", () => {
+  const chance = new Chance(7);
+  const lines = Array.from({ length: 300 }, (_, i) => {
+    const tags = chance.next() < 0.7 ? `,host=h${Math.floor(chance.next() * 5)},x=\\ y` : "";
+    const text = chance.next() < 0.2 ? ',note="a\nb=1, "' : "";
+    return chance.next() < 0.1
+      ? `{"metric":"j","value":${i},"time":${i}}`
+      : `m${i % 7}${tags} a=${(chance.next() * 1e6).toFixed(i % 5)}${text},b=${i}i ${i}`;
+  });
+  const bytes = encode(lines.join("\n") + "\n");
+  const whole = new Decoding();
+  const expected = whole.give(bytes).take();
+  assert.deepEqual(whole.problems, []);
+  assert.ok(expected.length > 500);
+  assert.deepEqual(whole.give(bytes).take(), expected);
+  for (const piece of [1, 2, 3, 11, 64, 1000]) {
+    assert.deepEqual(new Decoding().give(bytes, piece).take(), expected, `in pieces of ${piece}`);
+  }
+});
+
+Deno.test("changed bytes never end the decoder, and lines behind them are read", () => {
+  const original = encode(
+    'm,host=a,b=c value=1.5,x="t",n=7i,u=3u,b=true 1795608000000000000\n{"metric":"j","value":1}\n',
+  );
+  for (let seed = 0; seed < cases(100); seed++) {
+    const chance = new Chance(seed);
+    const bytes = original.slice();
+    for (let n = 0; n < 3; n++) bytes[Math.floor(chance.next() * bytes.length)] = chance.next() * 256;
+    const decoding = new Decoding();
+    decoding.give(bytes, 1 + Math.floor(chance.next() * 50));
+    decoding.give(encode('"\n"\nlast value=1 0\nlast value=2 0\n'));
+    assert.ok(decoding.take().includes("last 2 @0"), `seed ${seed}: ${new TextDecoder().decode(bytes)}`);
+  }
+});
+
+Deno.test("series that were given back are found again, under their new numbers", () => {
+  const decoding = new Decoding();
+  decoding.store.poison();
+  const line = encode("a,b=c value=1 0\n");
+  assert.deepEqual(decoding.give(line).take(), ["a {b=c} 1 @0"]);
+  for (let i = 0; i < 80; i++) decoding.store.tick();
+  assert.equal(decoding.store.size, 0);
+  assert.deepEqual(decoding.give(line).take(), ["a {b=c} 1 @0"]);
+});
+
+Deno.test("texts are learned again when there are too many of them", () => {
+  const known = new KnownTexts(4, 1000);
+  const add = (text: string, parent = NONE) => {
+    const bytes = encode(text);
+    const view = new DataView(bytes.buffer);
+    const found = known.find(bytes, view, 0, bytes.length, parent);
+    return found === NONE ? known.add(bytes, view, 0, bytes.length, parent) : found;
+  };
+  const [a, b] = [add("a "), add("long enough ")];
+  const field = add("x=", a);
+  assert.notEqual(add("x=", b), field);
+  assert.equal(add("a "), a);
+  assert.equal(add("x=", a), field);
+  assert.equal(known.size, 4);
+  assert.equal(add("y=", a), NONE);
+  assert.equal(known.size, 0);
+  add("z ");
+  assert.equal(known.size, 1);
+});
+
+Deno.test("numbers are read as JavaScript reads them", () => {
+  const reader = new NumberReader();
+  const chance = new Chance(3);
+  const texts = [
+    "0",
+    "-0",
+    "1",
+    "0.1",
+    "123456789012345",
+    "1234567890123456789",
+    "1e22",
+    "1.7976931348623157e308",
+    "5e-324",
+  ];
+  for (let i = 0; i < 2000; i++) {
+    const value = (chance.next() - 0.5) * 10 ** Math.floor(chance.next() * 30 - 15);
+    texts.push(String(value), value.toFixed(3), value.toExponential(5));
+  }
+  for (const text of texts) {
+    const bytes = encode(`${text},`);
+    assert.ok(Object.is(reader.float(bytes, 0, bytes.length), Number(text)), text);
+    assert.equal(reader.offset, text.length);
+  }
+  for (const text of ["", "-", ".", "e5", "+", "-.", "1e", "1e+"]) {
+    assert.ok(Number.isNaN(reader.float(encode(text), 0, text.length)), text);
+  }
+});

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { DiskJournal } from "../../../lib/journal/disk/disk_journal.ts";
+import { LinesInput } from "../../../lib/inputs/lines/input.ts";
+import { config } from "../../../lib/inputs/lines/config.ts";
+import { MetricRegistry } from "../../../lib/points/registry.ts";
+import type { BatchReader } from "../../../lib/journal.ts";
+import { contextWith } from "../../kit/context.ts";
+import { LogLines } from "../../kit/log_lines.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { until } from "../../kit/waiting.ts";
+import { Taking, textsOf } from "./taking.ts";
+
+const append = (path: string, text: string) => Deno.writeTextFileSync(path, text, { append: true });
+
+Deno.test("a file is read from its beginning and followed, whole line by whole line", async () => {
+  await using directory = new TempDir();
+  const path = directory.file("a.lp");
+  append(path, "a value=1 0\na value=2 0\na val");
+  await using taking = await Taking.open({ files: [path] });
+  await until(() => taking.points.length === 2);
+  append(path, "ue=3 0\n");
+  await until(() => taking.points.length === 3);
+  assert.deepEqual(taking.points, ["a 1 @0", "a 2 @0", "a 3 @0"]);
+});
+
+Deno.test("a file that does not exist yet is followed when it does", async () => {
+  await using directory = new TempDir();
+  await using taking = await Taking.open({ files: [directory.file("a.lp")] });
+  append(directory.file("a.lp"), "a value=1 0\n");
+  await until(() => taking.points.length === 1);
+});
+
+Deno.test("a file is followed when it is renamed and another one takes its name, and when it is truncated", async () => {
+  await using directory = new TempDir();
+  const path = directory.file("a.lp");
+  append(path, "a value=1 0\n");
+  await using taking = await Taking.open({ files: [path] });
+  await until(() => taking.points.length === 1);
+  Deno.renameSync(path, `${path}.1`);
+  append(`${path}.1`, "a value=2 0\na value=3 0");
+  append(path, "a value=4 0\na value=5 0\n");
+  await until(() => taking.points.length === 5);
+  Deno.truncateSync(path);
+  append(path, "a value=6 0\n");
+  await until(() => taking.points.length === 6);
+  assert.deepEqual(taking.points, [1, 2, 3, 4, 5, 6].map((value) => `a ${value} @0`));
+});
+
+/** The input with a journal on disk, and an output that reads it; like a process that can be killed. */
+class Life implements AsyncDisposable {
+  readonly logs = new LogLines();
+  readonly #stop = new AbortController();
+
+  private constructor(
+    readonly journal: DiskJournal,
+    readonly reader: BatchReader,
+    readonly input: LinesInput,
+    readonly running: Promise<void>,
+  ) {}
+
+  static async begin(directory: TempDir, files: string[]): Promise<Life> {
+    const registry = new MetricRegistry();
+    const logs = new LogLines();
+    const journal = await DiskJournal.open({
+      directory: directory.file("journal"),
+      log: logs.log,
+      sync: "always",
+      makeMetric: (metric) => registry.register(metric, "journal"),
+    });
+    const input = await LinesInput.open(
+      config.check({ files }, [], () => {}),
+      contextWith({
+        log: logs.log,
+        registry,
+        clients: journal.clients,
+        stateDirectory: directory.path,
+        untilDurable: () => journal.untilDurable(),
+      }),
+    );
+    const reader = journal.reader("out", { onlyDurable: true });
+    const stop = new AbortController();
+    const life: Life = new Life(
+      journal,
+      reader,
+      input,
+      input.run({ push: (batch) => journal.append(batch) }, stop.signal),
+    );
+    life.#stop.signal.addEventListener("abort", () => stop.abort());
+    return life;
+  }
+
+  /** Reads points until there are that many, and commits them. */
+  async take(count: number): Promise<string[]> {
+    const points: string[] = [];
+    while (points.length < count) {
+      const batch = this.reader.next();
+      if (batch) {
+        points.push(...textsOf(batch));
+        this.reader.commit(1);
+      } else await this.reader.wait(100);
+    }
+    return points;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.running;
+    await this.input[Symbol.asyncDispose]();
+    await this.journal.close();
+  }
+}
+
+Deno.test("after a restart reading goes on where it was, also in a file that was renamed meanwhile", async () => {
+  await using directory = new TempDir();
+  const path = directory.file("a.lp");
+  append(path, "a value=1 0\na value=2 0\n");
+  {
+    await using life = await Life.begin(directory, [path]);
+    assert.deepEqual(await life.take(2), ["a 1 @0", "a 2 @0"]);
+  }
+  append(path, "a value=3 0\n");
+  {
+    await using life = await Life.begin(directory, [path]);
+    assert.deepEqual(await life.take(1), ["a 3 @0"]);
+  }
+  append(path, "a value=4 0\n");
+  Deno.renameSync(path, directory.file("a.lp-20261125"));
+  append(path, "a value=5 0\n");
+  await using life = await Life.begin(directory, [path]);
+  assert.deepEqual(await life.take(2), ["a 4 @0", "a 5 @0"]);
+});
+
+Deno.test("after a crash the journal knows the place, however old the saved one is", async () => {
+  await using directory = new TempDir();
+  const path = directory.file("a.lp");
+  append(path, "a value=1 0\n");
+  const positions = directory.file("followed-files.json");
+  let old = "";
+  {
+    await using life = await Life.begin(directory, [path]);
+    await life.take(1);
+    await until(() => {
+      try {
+        old = Deno.readTextFileSync(positions);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    append(path, "a value=2 0\na value=3 0\n");
+    assert.deepEqual(await life.take(2), ["a 2 @0", "a 3 @0"]);
+  }
+  // As if the process had been killed before it could save it.
+  assert.notEqual(Deno.readTextFileSync(positions), old);
+  Deno.writeTextFileSync(positions, old);
+  append(path, "a value=4 0\n");
+  await using life = await Life.begin(directory, [path]);
+  assert.deepEqual(await life.take(1), ["a 4 @0"]);
+});

@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { pause, until } from "../../kit/waiting.ts";
+import { Taking } from "./taking.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+async function writeAll(conn: Deno.Conn, text: string): Promise<void> {
+  const bytes = encode(text);
+  for (let done = 0; done < bytes.length;) done += await conn.write(bytes.subarray(done));
+}
+
+class Sender implements Disposable {
+  readonly #socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+
+  async send(text: string, port: number): Promise<void> {
+    await this.#socket.send(encode(text), { transport: "udp", hostname: "127.0.0.1", port });
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.close();
+  }
+}
+
+Deno.test("lines come over TCP and a Unix socket in any pieces, the last one without a line break", async () => {
+  await using directory = new TempDir();
+  const path = directory.file("lines.sock");
+  await using taking = await Taking.open({ tcp: "127.0.0.1:0", unix: path, unix_mode: "0600" });
+  assert.equal(Deno.statSync(path).mode! & 0o777, 0o600);
+  const tcp = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
+  await writeAll(tcp, "a value=1 0\na val");
+  await until(() => taking.points.length === 1);
+  await writeAll(tcp, "ue=2 0");
+  await tcp.closeWrite();
+  await until(() => taking.points.length === 2);
+  tcp.close();
+  const unix = await Deno.connect({ transport: "unix", path });
+  await writeAll(unix, "b value=3 0\nbad\nb value=4 0\n");
+  await until(() => taking.points.length === 4);
+  unix.close();
+  assert.deepEqual(taking.points, ["a 1 @0", "a 2 @0", "b 3 @0", "b 4 @0"]);
+  assert.equal(taking.logs.matching(/Cannot read a line, it is left out unix=\S+ line=2 /).length, 1);
+});
+
+Deno.test("a line that a broken connection has cut is not taken", async () => {
+  await using taking = await Taking.open({ tcp: "127.0.0.1:0" });
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
+  await writeAll(conn, "a value=1 0\na value=12");
+  await until(() => taking.points.length === 1);
+  await taking.stop();
+  conn.close();
+  assert.deepEqual(taking.points, ["a 1 @0"]);
+});
+
+Deno.test("a sender that is faster than the pipe waits, and loses nothing", async () => {
+  await using directory = new TempDir();
+  const path = directory.file("lines.sock");
+  await using taking = await Taking.open({ unix: path });
+  taking.fill();
+  const conn = await Deno.connect({ transport: "unix", path });
+  const count = 200_000;
+  let isWritten = false;
+  const text = Array.from({ length: count }, (_, i) => `a value=${i} ${i}\n`).join("");
+  const writing = writeAll(conn, text).then(() => isWritten = true);
+  await until(() => taking.points.length > 0);
+  await pause(50);
+  // It is not in memory instead.
+  assert.equal(isWritten, false);
+  assert.ok(taking.input.stats.points < count / 2, `${taking.input.stats.points} points are decoded`);
+  taking.makeRoom();
+  await writing;
+  conn.close();
+  await until(() => taking.points.length === count);
+  assert.equal(
+    taking.points.at(-1),
+    `a ${count - 1} @0.${String(count - 1).padStart(9, "0").replace(/0+$/, "")}`,
+  );
+});
+
+Deno.test("lines over UDP are taken, and while the pipe is full they are dropped and counted", async () => {
+  await using taking = await Taking.open({ udp: "127.0.0.1:0" });
+  using sender = new Sender();
+  const to = taking.port("udp");
+  await sender.send("a value=1 0\na value=2 0", to);
+  await until(() => taking.points.length === 2);
+  taking.fill();
+  await sender.send("a value=3 0", to);
+  await until(() => taking.points.length === 3);
+  await sender.send("a value=4 0", to);
+  await until(() => taking.input.stats.droppedDatagrams === 1);
+  taking.makeRoom();
+  await until(async () => {
+    await sender.send("b value=5 0", to);
+    return taking.points.includes("b 5 @0");
+  });
+  assert.ok(!taking.points.includes("a 4 @0"));
+  assert.equal(taking.logs.matching(/Lines over UDP come faster than they are taken/).length, 1);
+});
+
+Deno.test("peers that are not allowed are refused over TCP and UDP, and so are all where tokens are needed", async () => {
+  await using directory = new TempDir();
+  Deno.writeTextFileSync(directory.file("tokens"), "");
+  const ways = { tcp: "127.0.0.1:0", udp: "127.0.0.1:0" };
+  for (const given of [{ allow: ["10.0.0.0/8"] }, { tokens: directory.file("tokens") }]) {
+    await using taking = await Taking.open({ ...ways, ...given });
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
+    assert.equal(await conn.read(new Uint8Array(1)).catch(() => null), null);
+    conn.close();
+    using sender = new Sender();
+    await sender.send("a value=1 0", taking.port("udp"));
+    await until(() => taking.input.stats.droppedDatagrams === 1);
+    assert.deepEqual(taking.points, []);
+    assert.equal(taking.logs.matching(/Refusing a client/).length, 2);
+  }
+  await using taking = await Taking.open({
+    ...ways,
+    tokens: directory.file("tokens"),
+    without_token: ["127.0.0.0/8"],
+  });
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
+  await writeAll(conn, "a value=1 0\n");
+  await until(() => taking.points.length === 1);
+  conn.close();
+});
+
+Deno.test("there are no more connections than the limit allows, and others are closed", async () => {
+  await using directory = new TempDir();
+  const path = directory.file("lines.sock");
+  await using taking = await Taking.open({ unix: path, limits: { connections: 1 } });
+  const first = await Deno.connect({ transport: "unix", path });
+  await writeAll(first, "a value=1 0\n");
+  await until(() => taking.points.length === 1);
+  const second = await Deno.connect({ transport: "unix", path });
+  assert.equal(await second.read(new Uint8Array(1)).catch(() => null), null);
+  second.close();
+  await writeAll(first, "a value=2 0\n");
+  await until(() => taking.points.length === 2);
+  first.close();
+});
+
+Deno.test("a Unix socket that was left behind is replaced, and one in use or a file is not", async () => {
+  await using directory = new TempDir();
+  const path = directory.file("lines.sock");
+  const other = Deno.listen({ transport: "unix", path: directory.file("other.sock") });
+  Deno.linkSync(directory.file("other.sock"), path);
+  other.close();
+  assert.ok(Deno.lstatSync(path).isSocket);
+  {
+    await using _taking = await Taking.open({ unix: path });
+    await assert.rejects(
+      Taking.open({ unix: path }),
+      /Cannot listen on \S+ \(plugins.lines.unix\): another process listens on it/,
+    );
+  }
+  assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
+  Deno.writeTextFileSync(path, "precious");
+  await assert.rejects(Taking.open({ unix: path }), /there is a file that is not a socket/);
+  assert.equal(Deno.readTextFileSync(path), "precious");
+});
+
+Deno.test("bad lines are said at once with their number and reason, then once a minute with how many", async () => {
+  await using taking = await Taking.open({ tcp: "127.0.0.1:0" });
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
+  await writeAll(conn, `${"bad\n".repeat(500)}a value=1 0\n`);
+  await until(() => taking.points.length === 1);
+  conn.close();
+  await taking.stop();
+  assert.equal(taking.input.stats.badLines, 500);
+  const said = taking.logs.matching(/Cannot read/);
+  assert.equal(said.length, 2);
+  assert.match(said[0], /line=1 reason="it has no fields" lines=1\n$/);
+  assert.match(said[1], /lines=499\n$/);
+});
+
+Deno.test("a reload changes who may connect and how much", async () => {
+  await using taking = await Taking.open({ tcp: "127.0.0.1:0", deny: ["127.0.0.0/8"] });
+  const { config } = await import("../../../lib/inputs/lines/config.ts");
+  taking.input.reconfigure(config.check({ tcp: "127.0.0.1:0" }, [], () => {}));
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
+  await writeAll(conn, "a value=1 0\n");
+  await until(() => taking.points.length === 1);
+  conn.close();
+});

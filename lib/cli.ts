@@ -129,6 +129,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "config regen": async () => (await import("./cli/config.ts")).configRegen,
   "probe": async () => (await import("./cli/probe.ts")).probe,
   "exec": async () => (await import("./cli/exec.ts")).exec,
+  "send": async () => (await import("./cli/send.ts")).send,
   "plugins list": async () => (await import("./cli/plugins.ts")).pluginsList,
   "token new": async () => (await import("./cli/token.ts")).newToken,
   "journal status": async () => (await import("./cli/journal.ts")).journal,

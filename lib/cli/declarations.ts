@@ -81,6 +81,17 @@ export const COMMANDS: readonly CommandDeclaration[] = [
       "SIGUSR1 and SIGUSR2. The exit code is the program's: 128 + N if signal N ended it, 127 if it is not found, 126 if " +
       "it is not executable.",
   },
+  {
+    name: "send",
+    argument: "LINE",
+    summary: "Send numbers to a relay server once, and wait until the server has them.",
+    description:
+      "Takes lines of InfluxDB's line protocol or JSON, as the input lines does: the one behind it, or those of standard " +
+      "input. The server is that of --relay-out, or of relay-client in the configuration, with its token and TLS; rules " +
+      "of an enabled plugins.lines hold. Exit code 0: an alumet-relay server has acknowledged all points (a real Alumet " +
+      "server acknowledges nothing, there they are sent); 65: a line is bad, and it has the others; 69: it has not " +
+      "acknowledged them in time.",
+  },
   { name: "plugins list", summary: "Print the names and kinds of the plugins, and what they do." },
   {
     name: "token new",
@@ -258,6 +269,12 @@ export const FLAGS: readonly FlagDeclaration[] = [
     doc: "Run the program N times, or until it fails, and print means and standard deviations.",
   },
   {
+    name: "timeout",
+    value: "TIME",
+    commands: ["send"],
+    doc: "Give up when the server has not acknowledged everything after this time. Default: 10s.",
+  },
+  {
     name: "report",
     value: "PATH",
     commands: ["exec"],
@@ -347,13 +364,17 @@ export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[
   { line: "--relay-in :50051 --relay-out server:50051", doc: "a hop: receives, and forwards" },
   { line: "query", doc: "what is stored, and SQL examples" },
   { line: "exec -- make -j4", doc: "what a command uses: time, CPU, memory, energy" },
+  { line: "send 'lab_temperature,room=1 value=21.5'", doc: "one number to the server, from a script" },
   { line: "config regen", doc: "a configuration file to start from" },
 ];
 
 export const EXIT_CODES: readonly { readonly code: number; readonly doc: string }[] = [
   { code: 0, doc: "success, or an orderly stop" },
   { code: 64, doc: "the command line is wrong" },
-  { code: 65, doc: "the journal is damaged, or another version of this program wrote it" },
+  {
+    code: 65,
+    doc: "the journal is damaged, or another version of this program wrote it; with send: a line is bad",
+  },
   { code: 69, doc: "a required server, address or file is not available" },
   { code: 70, doc: "internal error" },
   { code: 78, doc: "the configuration is wrong" },

@@ -45,6 +45,9 @@ interface Source {
   close(): void | Promise<void>;
 }
 
+/** What is read as standard input. */
+export type StandardInput = Pick<typeof Deno.stdin, "read">;
+
 /** What the input has done since it started. */
 export interface LinesStats extends Record<string, number> {
   points: number;
@@ -69,6 +72,7 @@ export class LinesInput implements Input {
     refusedRequests: 0,
   };
   #config: LinesConfig;
+  #stdin: StandardInput = Deno.stdin;
   readonly #context: PluginContext;
   /** Everybody can cause lines in it. */
   readonly #log: BoundedLog;
@@ -82,11 +86,16 @@ export class LinesInput implements Input {
   readonly #sources: Source[] = [];
 
   /** @throws {ExitError} if an address cannot be listened on, or a file of the configuration cannot be used. */
-  static async open(config: LinesConfig, context: PluginContext): Promise<LinesInput> {
+  static async open(
+    config: LinesConfig,
+    context: PluginContext,
+    stdin: StandardInput = Deno.stdin,
+  ): Promise<LinesInput> {
     const { log } = context;
     const tokens = openTokens(config.tokens, `${KEY}.tokens`, log);
     const terminator = await openTerminator(config.tls, `${KEY}.tls`, log);
     const input = new LinesInput(config, context, tokens, terminator);
+    input.#stdin = stdin;
     try {
       await input.#open();
       return input;
@@ -285,7 +294,7 @@ export class LinesInput implements Input {
       run: async (stop) => {
         const stopped = new Promise<null>((resolve) => onAbort(stop, () => resolve(null)));
         while (!stop.aborted) {
-          const count = await Promise.race([Deno.stdin.read(stream.space), stopped]);
+          const count = await Promise.race([this.#stdin.read(stream.space), stopped]);
           if (count === null) break;
           stream.received(count);
           await this.#gatherer.gathered();

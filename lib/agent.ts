@@ -232,7 +232,7 @@ class Agent {
       acknowledges: acknowledgesOf(this.#settings.plugins),
       identity: last,
       shared: this.#shared,
-      untilDurable: () => this.#journal.untilDurable(),
+      untilDurable: () => first.untilDurable(),
       stateDirectory: directory,
       deadLetters,
     };

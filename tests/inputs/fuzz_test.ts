@@ -62,7 +62,7 @@ class SharedTree implements Disposable {
   constructor(states: readonly string[]) {
     for (const state of states) {
       this.tree.copy(state);
-      if (this.tree.has("removed")) this.tree.remove("removed");
+      for (const list of ["removed", "denied"]) if (this.tree.has(list)) this.tree.remove(list);
       this.states.push(new Map(this.tree.files().map((file) => [file, Deno.readFileSync(this.#path(file))])));
     }
     this.#now = new Map(this.states.at(-1));

@@ -6,6 +6,7 @@
  *       1/proc 1/sys    the files at the start
  *       2/proc 2/sys    those that are different a second later; 2/removed lists paths that are gone
  *       http/           the answers of a server, by their paths; ${SERVER} in config.toml is its URL
+ *       1/denied        paths of files that may not be read, from that state on
  *       1/nvml.txt      what a made-up library of NVIDIA answers (tests/kit/fake_nvml.c)
  *       expected.txt    the metrics, and for each second the lines of the log and the points
  *
@@ -15,6 +16,7 @@
 import { parse } from "@std/toml";
 import assert from "node:assert/strict";
 import { createLogger } from "../../lib/base/log.ts";
+import type { OpenFile, ProcRoots } from "../../lib/inputs/polling/files.ts";
 import type { PolledInputPlugin } from "../../lib/inputs/polling/declaration.ts";
 import { systemPerfEvents } from "../../lib/inputs/polling/perf_events.ts";
 import { type MetricDefinition, MetricRegistry } from "../../lib/points/registry.ts";
@@ -149,6 +151,21 @@ function answerOf(path: string, { path: asked }: HttpRequest): Response {
   }
 }
 
+/** The lines of a file that is about the tree and not part of it. */
+function takeList(tree: Tree, name: string): string[] {
+  if (!tree.has(name)) return [];
+  const lines = tree.read(name).trim().split("\n");
+  tree.remove(name);
+  return lines;
+}
+
+function openExcept(denied: ReadonlySet<string>, root: string): (path: string) => OpenFile {
+  return (path) => {
+    if (denied.has(path.slice(root.length + 1))) throw new Deno.errors.PermissionDenied("EACCES");
+    return Deno.openSync(path);
+  };
+}
+
 /** What is measured in each state, as expected.txt has it. */
 export async function measure(testCase: Case): Promise<string> {
   const { input, path, states: [first, ...later] } = testCase;
@@ -170,7 +187,9 @@ export async function measure(testCase: Case): Promise<string> {
   };
   tree.copy(first);
   install(testCase, tree);
-  await using opened = await plugin.open(config, contextWith({ clock, registry, log }), tree);
+  const denied = new Set(takeList(tree, "denied"));
+  const roots: ProcRoots = { ...tree, open: openExcept(denied, tree.root) };
+  await using opened = await plugin.open(config, contextWith({ clock, registry, log }), roots);
   const answered = () => {
     const { requests = 0, answeredRequests = 0, failedRequests = 0 } = opened.stats ?? {};
     return requests === answeredRequests + failedRequests;
@@ -187,10 +206,8 @@ export async function measure(testCase: Case): Promise<string> {
   seen();
   for (const state of later) {
     tree.copy(state);
-    if (tree.has("removed")) {
-      for (const gone of tree.read("removed").trim().split("\n")) tree.remove(gone);
-      tree.remove("removed");
-    }
+    for (const path of takeList(tree, "denied")) denied.add(path);
+    for (const gone of takeList(tree, "removed")) tree.remove(gone);
     await clock.advance(STEP_MS);
     await until(answered);
     await polled(testCase, clock);

@@ -15,6 +15,7 @@ import { procfs } from "./inputs/procfs.ts";
 import { rapl } from "./inputs/rapl.ts";
 import { slurm } from "./inputs/slurm.ts";
 import { aggregation } from "./transforms/aggregation.ts";
+import { energyAttribution } from "./transforms/energy_attribution.ts";
 import { energyEstimationTdp } from "./transforms/energy_estimation_tdp.ts";
 import { energyToCarbon } from "./transforms/energy_to_carbon.ts";
 import { filter } from "./transforms/filter.ts";
@@ -48,6 +49,7 @@ export const plugins: readonly Plugin[] = [
   relabel,
   convert,
   energyEstimationTdp,
+  energyAttribution,
   filter,
   energyToCarbon,
   aggregation,

@@ -56,7 +56,8 @@ export class AttributionBench {
     const results = new Batch(16);
     act({
       pass: () => void this.#passed++,
-      add: (_client, series, seconds, nanos, value) => results.pushNumber(series, seconds, nanos, value),
+      add: (_client, series, seconds, nanos, value) =>
+        results.pushNumber(series, seconds, nanos, Number(value)),
     });
     return results;
   }

@@ -76,11 +76,13 @@ export function unknownInComments(text: string): string[] {
 
 /** The paths of all keys and tables of the configuration. */
 function keyPaths(): string[] {
-  const below = (key: AnyKey, path: string): string[] =>
-    Object.entries(key.keys ?? {}).flatMap(([name, inner]) => {
+  const below = (key: AnyKey, path: string): string[] => [
+    ...key.item ? below(key.item, `${path}.NAME`) : [],
+    ...Object.entries(key.keys ?? {}).flatMap(([name, inner]) => {
       const own = path === "" ? name : `${path}.${name}`;
       return [own, ...below(inner, own)];
-    });
+    }),
+  ];
   return [...below(general, ""), ...plugins.flatMap(({ name, config }) => below(config, `plugins.${name}`))];
 }
 

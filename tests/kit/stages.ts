@@ -7,6 +7,7 @@ import type { MetricRegistry } from "../../lib/points/registry.ts";
 import type { StagedTransformPlugin } from "../../lib/plugin.ts";
 import { plugins } from "../../lib/plugins.ts";
 import { Stage, type StageOptions } from "../../lib/transforms/stage.ts";
+import { transformsOf } from "./alumet_transforms.ts";
 import { contextWith } from "./context.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { journalOf } from "./journal.ts";
@@ -30,7 +31,7 @@ export function stagedOf(
   return { name, config, open: (config) => plugin.open(config, contextWith({ registry, clients })) };
 }
 
-/** What comes out of a stage between journals in memory until the first one ends. */
+/** What comes out of a stage between journals in memory, and of the other transforms, until the first one ends. */
 export async function throughStage(
   toml: string,
   registry: MetricRegistry,
@@ -38,8 +39,10 @@ export async function throughStage(
 ): Promise<{ batches: Batch[]; stats: Readonly<Record<string, number>> }> {
   const before = journalOf();
   const after = journalOf();
+  const others = await transformsOf(toml, registry);
   using stage = await Stage.open({
     ...stagedOf(toml, registry, before.clients),
+    followers: others.map((transform, i) => ({ name: `transform ${i}`, transform })),
     before,
     directory: null,
     after,

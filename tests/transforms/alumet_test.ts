@@ -117,6 +117,26 @@ for (const [name, isLast] of Object.entries(LAST_WINDOWS)) {
   }
 }
 
+for (const name of ["attribution", "attribution-carbon"]) {
+  for (const sender of ["this process", "a client of ours", "a real agent"]) {
+    Deno.test(`${name}: the points of ${sender} become those of a real agent`, async () => {
+      const registry = new MetricRegistry();
+      const config = testdataText(`transforms/${name}/config.toml`);
+      const { batches } = await throughStage(
+        config,
+        registry,
+        (clients) =>
+          batchesOf(name, registry).map((batch, i) => {
+            if (sender === "a client of ours") batch.credit(clients.get("ours", "0".repeat(32)), i + 1);
+            if (sender === "a real agent") batch.credit(clients.get("real"));
+            return batch;
+          }),
+      );
+      assert.deepEqual(differences(batches.flatMap(pointsOf), expectedOf(name)), []);
+    });
+  }
+}
+
 /** A series, and the time of a point of it in s. */
 function partsOf(about: string): { series: string; time: number } {
   const [metric, seconds, nanos, ...rest] = about.split(";");

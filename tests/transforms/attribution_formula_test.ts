@@ -1,33 +1,12 @@
-/** Attribution by formulas, with the numbers of Alumet's tests and of real agents. */
+/** Attribution by formulas, with the numbers of Alumet's tests; those of real agents are in alumet_test.ts. */
 import assert from "node:assert/strict";
-import { parse } from "@std/toml";
 import { type Batch, CLIENT_ATTRIBUTE, seriesOf } from "../../lib/points/measurement.ts";
-import { MetricRegistry } from "../../lib/points/registry.ts";
 import { config } from "../../lib/transforms/energy_attribution/config.ts";
-import { batchesOf, differences, expectedOf, pointsOf, transformsOf } from "../kit/alumet_transforms.ts";
 import { AttributionBench, joined } from "../kit/attribution.ts";
-import { testdataText } from "../kit/bytes.ts";
 import { metricOf } from "../kit/decode.ts";
 import { FakeClock } from "../kit/fake_clock.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { batchOf } from "../kit/points.ts";
-
-for (const name of ["attribution", "attribution-carbon"]) {
-  Deno.test(`${name}: the points are those of a real agent`, async () => {
-    const toml = testdataText(`transforms/${name}/config.toml`);
-    const registry = new MetricRegistry();
-    const sections = parse(toml).plugins as Record<string, unknown>;
-    const bench = new AttributionBench(sections["energy-attribution"], { registry });
-    const carbon = (await transformsOf(toml, registry)).find((transform) => "apply" in transform);
-    const left = batchesOf(name, registry).flatMap((batch) => {
-      const all = joined([batch, bench.take(batch)]);
-      return pointsOf(carbon ? carbon.apply(all) : all);
-    });
-    assert.deepEqual(differences(left, expectedOf(name)), []);
-    assert.equal(bench.flush().length, 0);
-    assert.equal(bench.transform.neededFrom, Infinity);
-  });
-}
 
 const J = { base: "J", prefix: "" };
 const energy = metricOf("energy", "u64", J);

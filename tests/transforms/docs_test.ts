@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import { type Attribute, type Batch, seriesOf, type Unit } from "../../lib/points/measurement.ts";
 import { MetricRegistry } from "../../lib/points/registry.ts";
 import { unitDisplayName } from "../../lib/points/units.ts";
+import { Expression } from "../../lib/transforms/expressions/expression.ts";
+import type { ExpressionError } from "../../lib/transforms/expressions/lexer.ts";
 import { transformsOf } from "../kit/alumet_transforms.ts";
 import { batchOf } from "../kit/points.ts";
+import { throughStage } from "../kit/stages.ts";
 
 const PAGE = Deno.readTextFileSync(new URL("../../docs/transforms.md", import.meta.url));
 
@@ -100,4 +103,90 @@ Deno.test("energy-estimation-tdp: as the page shows", async () => {
 Deno.test("energy-to-carbon: as the page shows", async () => {
   const left = await outcome("energy-to-carbon", [["rapl_consumed_energy", J, [], 3_600_000]]);
   assert.deepEqual(left, ["rapl_consumed_energy 3600000", "carbon_emission 56.039"]);
+});
+
+/** What a section's example, the `n`th one, makes of points through the stage of a transform with a memory, in words. */
+async function staged(
+  title: string,
+  n: number,
+  rows: readonly [
+    metric: string,
+    unit: Unit,
+    consumer: string,
+    attributes: Attribute[],
+    seconds: number,
+    value: number,
+  ][],
+): Promise<string[]> {
+  const toml = [...section(title).matchAll(/```toml\n(.*?)```/gs)][n][1];
+  const registry = new MetricRegistry();
+  const { batches } = await throughStage(toml, registry, () => [
+    batchOf(rows.map(([name, unit, consumer, attributes, seconds, value]) => {
+      const [consumerKind, consumerId] = consumer.split(" ");
+      const rest = consumer === "" ? {} : { consumerKind, consumerId };
+      return [
+        seriesOf(registry.register({ name, type: "f64", unit }), { ...rest, attributes }),
+        value,
+        seconds,
+      ];
+    })),
+  ]);
+  return batches.flatMap((batch) =>
+    Array.from({ length: batch.length }, (_, row) => {
+      const { metric, consumerKind, consumerId } = batch.seriesAt(row);
+      const who = consumerKind === "local_machine" ? "" : ` ${consumerKind}${consumerId && ` ${consumerId}`}`;
+      return `${metric.name}${who} ${batch.values[row]} ${unitDisplayName(metric.unit)}`;
+    })
+  );
+}
+
+const NS: Unit = { base: "s", prefix: "nano" };
+const TOTAL: Attribute[] = [["domain", "package_total"]];
+
+Deno.test("energy-attribution: shares as the page shows", async () => {
+  const at = (seconds: number, scale: number) =>
+    [
+      ["rapl_consumed_energy", J, "", TOTAL, seconds, 100 * scale],
+      ["cpu_time_delta", NS, "process 1", [["kind", "user"]], seconds, 2e9 * scale],
+      ["cpu_time_delta", NS, "process 1", [["kind", "system"]], seconds, 1e9 * scale],
+      ["cpu_time_delta", NS, "process 1", [["kind", "guest"]], seconds, 2e9 * scale],
+      ["cpu_time_delta", NS, "process 2", [["kind", "user"]], seconds, 3e9 * scale],
+      ["kernel_cpu_time", MS, "", [["cpu_state", "user"]], seconds, 7000 * scale],
+      ["kernel_cpu_time", MS, "", [["cpu_state", "idle"]], seconds, 5000 * scale],
+      ["kernel_cpu_time", MS, "", [["cpu_state", "guest"]], seconds, 2000 * scale],
+    ] as Parameters<typeof staged>[2];
+  const left = await staged("energy-attribution", 0, [...at(1_700_000_000, 0), ...at(1_700_000_005, 1)]);
+  const results = left.filter((line) => line.startsWith("process_energy"));
+  assert.deepEqual(
+    results,
+    rightSides("energy-attribution").filter((line) => line.startsWith("process_energy")),
+  );
+  assert.equal(left.length, 16 + results.length);
+});
+
+Deno.test("energy-attribution: a formula as the page shows", async () => {
+  const kind: Attribute[] = [["kind", "total"]];
+  const left = await staged("energy-attribution", 1, [
+    ["rapl_consumed_energy", J, "", TOTAL, 1_700_000_002, 100],
+    ["cpu_percent", PERCENT, "process 1", kind, 1_700_000_001, 50],
+    ["cpu_percent", PERCENT, "process 1", kind, 1_700_000_003, 100],
+  ]);
+  const [result] = left.slice(3);
+  assert.equal(left.length, 4);
+  assert.ok(
+    rightSides("energy-attribution").map((line) => line.replace(" 12:00:02", "")).includes(result),
+    result,
+  );
+});
+
+Deno.test("energy-attribution: a mistake as the page shows", () => {
+  const picture = section("energy-attribution").match(/^ {4}there is no series.*\n.*\n.*\^$/m)![0];
+  const [, formula] = picture.split("\n").map((line) => line.slice(8));
+  assert.throws(
+    () => new Expression(formula, ["cpu_energy", "cpu_usage"]),
+    (error) => {
+      assert.equal((error as ExpressionError).picture, picture.replaceAll(/^ {4}/gm, ""));
+      return true;
+    },
+  );
 });

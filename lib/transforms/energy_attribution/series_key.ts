@@ -27,6 +27,7 @@ export function seriesKey(doc: string, fallback: Partial<SeriesRule> = {}): Key<
     doc,
     secret: false,
     optional: false,
+    keys: keys.keys!,
     defaultValue,
     check(value, path, report) {
       if (value === undefined) return defaultValue();
@@ -38,7 +39,7 @@ export function seriesKey(doc: string, fallback: Partial<SeriesRule> = {}): Key<
       const attributes: Record<string, AttributeWanted> = {};
       for (const [name, given] of Object.entries(value)) {
         if (Object.hasOwn(keys.keys!, name)) own[name] = given;
-        else if (isWanted(given)) attributes[name] = given;
+        else if (isWanted(given)) attributes[name] = typeof given === "bigint" ? Number(given) : given;
         else {
           const message = "expected a text, a number, true or false: the value that this attribute must have";
           report({ path: [...path, name], message });
@@ -53,7 +54,8 @@ export function seriesKey(doc: string, fallback: Partial<SeriesRule> = {}): Key<
     literal({ attributes, ...fixed }) {
       const parts = Object.entries(keys.keys!).flatMap(([name, key]) => {
         const value = fixed[name as keyof Fixed];
-        const isDefault = key.literal(value) === key.literal(key.defaultValue()) || value === undefined;
+        const isDefault = value === undefined ||
+          !key.optional && key.literal(value) === key.literal(key.defaultValue());
         return isDefault ? [] : [`${name} = ${key.literal(value)}`];
       });
       const more = Object.entries(attributes).map(([name, value]) =>
@@ -64,7 +66,8 @@ export function seriesKey(doc: string, fallback: Partial<SeriesRule> = {}): Key<
   };
 }
 
-function isWanted(value: unknown): value is AttributeWanted {
+/** Integers of TOML beyond 2^53 are bigints. */
+function isWanted(value: unknown): value is AttributeWanted | bigint {
   return ["string", "number", "bigint", "boolean"].includes(typeof value);
 }
 

@@ -3,7 +3,7 @@ import { Complaint } from "../../base/complaint.ts";
 import type { Batch, Metric } from "../../points/measurement.ts";
 import type { ClientRecord } from "../../points/origins.ts";
 import { parseUnit } from "../../points/units.ts";
-import type { PluginContext } from "../../plugin.ts";
+import type { PluginContext, StagedTransform, StageOutput } from "../../plugin.ts";
 import { MetricNames } from "../metric_names.ts";
 import { Expression } from "../expressions/expression.ts";
 import type { ResultSink } from "./attribution.ts";
@@ -20,12 +20,7 @@ const GRACE_NS = 2e9;
 
 type Context = Pick<PluginContext, "registry" | "log" | "clock">;
 
-/** Takes results, and the points themselves. */
-interface Output extends ResultSink {
-  pass(batch: Batch, row: number): void;
-}
-
-export class EnergyAttribution {
+export class EnergyAttribution implements StagedTransform {
   readonly tickMs = TICK_MS;
   readonly #context: Context;
   readonly #names: MetricNames;
@@ -72,14 +67,21 @@ export class EnergyAttribution {
     return this.#arrivals[0]?.place ?? Infinity;
   }
 
-  take(batch: Batch, start: number, end: number, client: ClientRecord, place: number, out: Output): void {
+  take(
+    batch: Batch,
+    start: number,
+    end: number,
+    client: ClientRecord,
+    place: number,
+    out: StageOutput,
+  ): void {
     for (let row = start; row < end; row++) out.pass(batch, row);
     let isKept = false;
     for (const formula of this.#formulas) if (formula.take(batch, start, end, client)) isKept = true;
     if (isKept && this.#arrivals.at(-1)?.tick !== this.#now) this.#arrivals.push({ tick: this.#now, place });
   }
 
-  settle(out: Output): void {
+  settle(out: StageOutput): void {
     this.#names.check();
     const counting = this.#counting(out);
     for (const formula of this.#formulas) formula.settle(counting);
@@ -92,7 +94,7 @@ export class EnergyAttribution {
     this.flush(out);
   }
 
-  tick(out: Output): void {
+  tick(out: StageOutput): void {
     this.#now++;
     const counting = this.#counting(out);
     for (const formula of this.#formulas) formula.tick(counting);
@@ -101,13 +103,13 @@ export class EnergyAttribution {
     }
   }
 
-  flush(out: Output): void {
+  flush(out: StageOutput): void {
     const counting = this.#counting(out);
     for (const formula of this.#formulas) formula.flush(counting);
     this.#arrivals.length = 0;
   }
 
-  #counting(out: Output): ResultSink {
+  #counting(out: StageOutput): ResultSink {
     return {
       add: (client, series, seconds, nanos, value) => {
         this.#attributedPoints++;

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Load as a cluster makes it: many hosts, each with hundreds of series of its own, polled every few seconds.
 
-    bench/many_hosts.py --relay dist/alumet-relay --hosts 300 --series 740 --every 2 --rounds 15 --output csv [--hop] [--churn 0.01]
+    bench/many_hosts.py --relay dist/alumet-relay --hosts 300 --series 740 --every 2 --rounds 15 --output csv [--hop] [--churn 0.01] [--latency]
 
 Starts a server (with --hop, a hop in front of it), connects one client of the real protocol per host, sends each round one
 message of `series` points per host, spread over `every` seconds, and waits until every row is stored. Prints one line of JSON:
 CPU per point (over all, and over the second half of the rounds), share of a core, peak memory, seconds that the rows came after
-the last byte, rows. --churn: share of each host's series that are new in each round (processes come and go).
+the last byte, rows. --churn: share of each host's processes that are new in each round; the memory of the server is then
+looked at after each round, and its slope over the second half is printed. --latency: how long after a message was sent
+its last row is in the file (csv). --output postgresql needs --url of an empty database, and psql.
 Loopback only; ends by itself.
 """
-import argparse, json, os, resource, shutil, signal, socket, sqlite3, struct, subprocess, sys, tempfile, time
+import argparse, json, os, resource, shutil, signal, socket, sqlite3, struct, subprocess, sys, tempfile, threading, time
 
 
 def varint(n):
@@ -31,6 +33,7 @@ def frame(body):
 
 
 METRICS = [(i, f"metric_{i}", i % 2, "J" if i % 2 == 0 else "By") for i in range(10)]
+PROBE = (len(METRICS), "metric_probe", 1, "By")
 
 
 def greet(name):
@@ -38,15 +41,15 @@ def greet(name):
 
 
 def register(name):
-    body = text(name) + b"\2" + varint(len(METRICS))
-    for number, metric, is_u64, unit in METRICS:
+    body = text(name) + b"\2" + varint(len(METRICS) + 1)
+    for number, metric, is_u64, unit in METRICS + [PROBE]:
         body += varint(number) + text(metric) + bytes([is_u64]) + text(unit) + text("")
     return frame(body)
 
 
 def point(metric, value, seconds, nanos, pid, kind):
     body = varint(metric) + varint(seconds) + varint(nanos)
-    body += b"\1" + varint(value) if metric % 2 else b"\0" + struct.pack("<d", value * 1.5)
+    body += b"\1" + varint(value) if metric % 2 or metric == PROBE[0] else b"\0" + struct.pack("<d", value * 1.5)
     return body + text("local_machine") + text("") + text("process") + text(str(pid)) + b"\1" + text("kind") + b"\3" + text(kind)
 
 
@@ -85,6 +88,9 @@ class Process:
     def peak_mb(self):
         return next(int(l.split()[1]) // 1024 for l in open(f"/proc/{self.pid()}/status") if l.startswith("VmHWM"))
 
+    def rss_mb(self):
+        return next(int(l.split()[1]) / 1024 for l in open(f"/proc/{self.pid()}/status") if l.startswith("VmRSS"))
+
     def stop(self):
         self.p.send_signal(signal.SIGTERM)
         try:
@@ -102,6 +108,42 @@ def free_port():
     return port
 
 
+def slope(samples):
+    """Of (x, y), by least squares."""
+    n = len(samples)
+    x, y = sum(s[0] for s in samples) / n, sum(s[1] for s in samples) / n
+    return sum((s[0] - x) * (s[1] - y) for s in samples) / sum((s[0] - x) ** 2 for s in samples)
+
+
+class Latency:
+    """When rows of marked messages are in the file: their last point has the number of the mark as its value."""
+
+    MARK = b"metric_probe_"
+
+    def __init__(self, path):
+        self.sent, self.ms, self.marks, self.path = {}, [], 0, path
+        threading.Thread(target=self.follow, daemon=True).start()
+
+    def follow(self):
+        rest = b""
+        with open(self.path, "rb") as f:
+            while True:
+                read = f.read(1 << 20)
+                if not read:
+                    time.sleep(0.005)
+                    continue
+                now = time.time()
+                lines, _, rest = (rest + read).rpartition(b"\n")
+                at = -1
+                while (at := lines.find(self.MARK, at + 1)) >= 0:
+                    number = int(lines[at:at + 200].split(b";")[2])
+                    self.ms.append((now - self.sent.pop(number)) * 1000)
+
+    def of(self, share):
+        ordered = sorted(self.ms)
+        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1)
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--relay", default="./denow run -A main.ts")
@@ -109,7 +151,9 @@ def main():
     a.add_argument("--series", type=int, default=740)
     a.add_argument("--every", type=float, default=2)
     a.add_argument("--rounds", type=int, default=15)
-    a.add_argument("--output", choices=["csv", "sqlite"], default="csv")
+    a.add_argument("--output", choices=["csv", "sqlite", "postgresql"], default="csv")
+    a.add_argument("--url")
+    a.add_argument("--latency", action="store_true")
     a.add_argument("--hop", action="store_true")
     a.add_argument("--churn", type=float, default=0)
     a.add_argument("--patience", type=float, default=60)
@@ -118,34 +162,40 @@ def main():
     folder = tempfile.mkdtemp()
     command = o.relay.split()
     store = os.path.join(folder, "out." + o.output)
-    key = "output_path" if o.output == "csv" else "path"
-    server = Process(command, folder, f'[plugins.{o.output}]\n{key} = "{store}"\n', "server")
+    key, value = {"csv": ("output_path", store), "sqlite": ("path", store), "postgresql": ("url", o.url)}[o.output]
+    server = Process(command, folder, f'[plugins.{o.output}]\n{key} = "{value}"\n', "server")
     entry = server
     if o.hop:
         entry = Process(command, folder, f'[plugins.relay-client]\nrelay_server = "127.0.0.1:{server.port}"\n', "hop")
     ends = [server] if entry is server else [entry, server]
     names = [f"node-{i:05d}" for i in range(o.hosts)]
     kinds = ["user", "system", "resident", "shared"]
-    fresh = 0
+    fresh, latency, memory = 0, None, []
 
-    def message(host, seconds):
+    def block(pid, first, begin):
+        return b"".join(point(j, pid % 977 + j, begin, first + j, pid, kinds[j % 4]) for j in range(min(10, o.series - first)))
+
+    def message(host, begin):
+        """The points of all processes of a host, some of which are new."""
         nonlocal fresh
-        first = [pids[host][i] for i in range(len(pids[host]))]
-        count = int(len(first) * o.churn + (1 if (host * 7919) % 1000 < (len(first) * o.churn % 1) * 1000 else 0))
-        for i in range(count):
+        blocks = all_blocks[host]
+        new = len(blocks) * o.churn
+        for _ in range(int(new) + ((host * 7919 + fresh) % 1000 < new % 1 * 1000)):
             fresh += 1
-            pids[host][(fresh * 31) % len(first)] = 100_000 + fresh
-        body, n = [], 0
-        for pid in pids[host]:
-            for j in range(10):
-                if n == o.series:
-                    break
-                body.append(point(j, pid % 977 + j, seconds, n, pid, kinds[j % 4]))
-                n += 1
-        return frame(text(names[host]) + b"\3" + varint(n) + b"".join(body))
+            i = (fresh * 31) % len(blocks)
+            blocks[i] = block(100_000 + fresh, 10 * i, begin)
+        return frame(text(names[host]) + b"\3" + varint(o.series) + b"".join(blocks))
 
-    pids = [[1000 + i for i in range((o.series + 9) // 10)] for _ in names]
+    def marked(host, begin):
+        """A message with one point more, by which its rows are found again."""
+        number = latency.marks = latency.marks + 1
+        probe = point(len(METRICS), number, begin, 0, 1, "probe")
+        latency.sent[number] = time.time()
+        return frame(text(names[host]) + b"\3" + varint(o.series + 1) + b"".join(all_blocks[host]) + probe)
+
     begin = int(time.time())
+    first_blocks = [block(1000 + i, 10 * i, begin) for i in range((o.series + 9) // 10)]
+    all_blocks = [list(first_blocks) for _ in names]
     ready = [message(h, begin) for h in range(o.hosts)]
     sockets = []
     for name in names:
@@ -166,14 +216,23 @@ def main():
             if due > 0.002:
                 time.sleep(due)
             behind = max(behind, -due)
-            s.sendall(message(h, begin + r) if o.churn else ready[h])
+            if o.latency and r > 1 and h % 10 == 0:
+                latency = latency or Latency(store)
+                s.sendall(marked(h, begin))
+                sent += 1
+            else:
+                s.sendall(message(h, begin) if o.churn else ready[h])
             sent += o.series
+        if o.churn:
+            memory.append((time.time() / 60, ends[0].rss_mb()))
     t1, last_cpu = time.time(), [p.cpu() for p in ends]
 
     def rows():
         try:
             if o.output == "csv":
                 return int(subprocess.check_output(["wc", "-l", store]).split()[0]) - 1
+            if o.output == "postgresql":
+                return int(subprocess.check_output(["psql", "-Atc", "SELECT count(*) FROM alumet.points", o.url]))
             with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as db:
                 return db.execute("SELECT count(*) FROM points").fetchone()[0]
         except (sqlite3.Error, subprocess.CalledProcessError):
@@ -190,6 +249,12 @@ def main():
         "peak_mb": [p.peak_mb() for p in ends], "sender_behind_s": round(behind, 2),
         "rows_after_s": round(t2 - t1, 2), "rows": n, "sent": sent,
     }
+    if o.latency:
+        result["ms_from_write_to_row"] = {"median": latency.of(0.5), "p99": latency.of(0.99), "max": latency.of(1), "of": len(latency.ms)}
+    if o.churn:
+        late = memory[len(memory) // 2:]
+        result["rss_mb"] = [round(memory[i * (len(memory) - 1) // 8][1]) for i in range(9)]
+        result["rss_slope_mb_per_minute"] = round(slope(late), 3)
     for s in sockets:
         s.close()
     result["exit"] = [p.stop() for p in ends]

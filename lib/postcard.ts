@@ -82,6 +82,10 @@ export function checkUtf8(bytes: Uint8Array, start: number, end: number): void {
   for (let i = start; i < end; i++) if (bytes[i] >= 0x80) return void decodeUtf8(bytes, start, end);
 }
 
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
 /** Reads values one after another. Every method throws {@linkcode PostcardError} and nothing else. */
 export class PostcardReader {
   /** Where the next value begins. */
@@ -89,14 +93,18 @@ export class PostcardReader {
   /** Where the input ends. */
   readonly end: number;
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  #lazyView: DataView | null = null;
 
   /** Reads `bytes[start … end-1]`. */
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.offset = start;
     this.end = end;
+  }
+
+  /** Most messages need none. */
+  get #view(): DataView {
+    return this.#lazyView ??= viewOf(this.#bytes);
   }
 
   /** Bytes that have not been read. */

@@ -1,6 +1,7 @@
 /** One file that rows are appended to: how it is begun or found again, and written. */
 import type { Clock } from "../../base/clock.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
+import { fileSystemOf } from "../../base/file_system.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { Complaint } from "../../base/complaint.ts";
@@ -79,6 +80,7 @@ export class CsvFile implements Parkable {
   #file: Deno.FsFile | null;
   /** A regular file, not a pipe or a device. */
   readonly isRegular: boolean;
+  readonly #isLocal: boolean;
   /** How much is under way that needs the handle. */
   #users = 0;
   #reopening: Promise<void> | null = null;
@@ -104,6 +106,7 @@ export class CsvFile implements Parkable {
     this.#handle = handle;
     this.#file = file;
     this.isRegular = file !== null;
+    this.#isLocal = file !== null && fileSystemOf(path)?.isLocal === true;
     this.#context = context;
     this.inode = info?.ino ?? 0;
     this.born = info?.birthtime?.getTime() ?? null;
@@ -308,11 +311,11 @@ export class CsvFile implements Parkable {
    * not glued to half a row.
    */
   async #noticeCut(): Promise<void> {
-    if (!this.isRegular || this.#isUncut()) return;
+    if (!this.isRegular) return;
     try {
+      if (await this.#sizeOnDisk() >= this.onDisk(this.#written)) return;
       await this.#use(async (handle, file) => {
         const { size } = await file!.stat();
-        if (size >= this.onDisk(this.#written)) return;
         this.#context.log.warn("Another program has cut the file", { file: this.path, bytes: size });
         this.#shift = size - this.#written;
         const bytes = size === 0 ? this.renderer.header : await endsInLine(file!, size) ? null : LINE_BREAK;
@@ -321,14 +324,14 @@ export class CsvFile implements Parkable {
     } catch { /* what follows says what is wrong */ }
   }
 
-  /** Whether the file is known to have what was written to it: before each write, so it must not take a thread. */
-  #isUncut(): boolean {
-    try {
-      return !!this.#file && this.#file.seekSync(0, Deno.SeekMode.End) >= this.onDisk(this.#written);
-    } catch {
-      // It is being synced.
-      return false;
+  /** Each write asks for it, so it takes no thread where no server has to be waited for. */
+  async #sizeOnDisk(): Promise<number> {
+    if (this.#isLocal && this.#file) {
+      try {
+        return this.#file.seekSync(0, Deno.SeekMode.End);
+      } catch { /* the file is being synced */ }
     }
+    return await this.#use(async (_, file) => (await file!.stat()).size);
   }
 
   /** Somebody else may write to the file too. */
@@ -337,7 +340,7 @@ export class CsvFile implements Parkable {
     if (!this.isRegular || now - this.#comparedMs < COMPARE_MS) return;
     this.#comparedMs = now;
     try {
-      const { size } = await this.#use((_, file) => file!.stat());
+      const size = await this.#sizeOnDisk();
       if (size <= this.#written + this.#shift) return;
       if (this.#shift === 0) {
         this.#context.log.warn("Another program has changed the file", { file: this.path });

@@ -256,12 +256,12 @@ Deno.test("a file that has its largest size gives the oldest points up, and does
 
 Deno.test("a file may take what was set, or half of the disk, and does not grow where the disk is nearly full", () => {
   const GIB = 1024 ** 3;
-  const disk = (freeBytes: number) => () => ({ totalBytes: 100 * GIB, freeBytes });
+  const disk = (freeBytes: number) => () => ({ totalBytes: 100 * GIB, freeBytes, isLocal: true });
   assert.equal(roomFor("m", undefined, 10 * GIB, disk(80 * GIB)), 50 * GIB);
   assert.equal(roomFor("m", 70 * GIB, 10 * GIB, disk(80 * GIB)), 70 * GIB);
   assert.equal(roomFor("m", undefined, 10 * GIB, disk(5 * GIB)), 14 * GIB, "a gibibyte stays free");
   assert.equal(roomFor("m", undefined, 10 * GIB, disk(GIB / 2)), 10 * GIB, "nothing is deleted for others");
-  const small = () => ({ totalBytes: 10_000_000, freeBytes: 1_000_000 });
+  const small = () => ({ totalBytes: 10_000_000, freeBytes: 1_000_000, isLocal: true });
   assert.equal(roomFor("m", undefined, 0, small), 500_000, "of a small disk a twentieth stays free");
   assert.equal(roomFor("m", undefined, 10, () => undefined), Infinity, "where the system does not tell");
   assert.equal(roomFor("m", 20, 10, () => undefined), 20);

@@ -26,6 +26,7 @@ import { influxdb } from "./outputs/influxdb.ts";
 import { opentelemetry } from "./outputs/opentelemetry.ts";
 import { postgresql } from "./outputs/postgresql.ts";
 import { prometheusExporter } from "./outputs/prometheus_exporter.ts";
+import { scrape } from "./inputs/scrape.ts";
 import { sqlite } from "./outputs/sqlite.ts";
 import type { Plugin } from "./plugin.ts";
 import { relayClient } from "./outputs/relay_client.ts";
@@ -54,6 +55,7 @@ export const plugins: readonly Plugin[] = [
   energyToCarbon,
   aggregation,
   lines,
+  scrape,
   relayServer,
   relayClient,
   csv,

@@ -25,6 +25,7 @@ import { Collector } from "./stage/collector.ts";
 import { type Era, Eras } from "./stage/eras.ts";
 import { type MarkKind, markOf } from "./stage/marks.ts";
 
+const PART_POINTS = 4096;
 /** Where the journal before the stage has more than this share of its limit, everything is completed early. */
 const FULL_SHARE = 0.5;
 
@@ -42,6 +43,8 @@ export interface StageOptions {
   readonly followers?: readonly NamedTransform[];
   readonly log: Logger;
   readonly clock: MonotonicClock;
+  /** Rows of a batch for the next journal, at most; always the same for one directory. @default {4096} */
+  readonly partPoints?: number;
 }
 
 export class Stage implements Disposable {
@@ -82,7 +85,11 @@ export class Stage implements Disposable {
     this.#transform = transform;
     this.#era = eras.first;
     this.#keeps = reader.journalId !== null;
-    this.#collector = new Collector(after.clients, before.clients.local);
+    this.#collector = new Collector(
+      after.clients,
+      before.clients.local,
+      options.partPoints ?? PART_POINTS,
+    );
     this.#complaint = new Complaint(clock);
     this.#fullComplaint = new Complaint(clock);
     const { id } = before;
@@ -142,6 +149,7 @@ export class Stage implements Disposable {
         reader.commit(1);
         this.#keepWhatIsNeeded();
         this.#tickIfDue(false);
+        if (this.#eras.isChanging) await this.#eras.forgetBefore(this.#marks.need.durable - 1);
       }
       this.#tickIfDue(state === "timeout");
     }
@@ -279,7 +287,6 @@ export class Stage implements Disposable {
     if (!this.#keeps || this.#reader.position < 0) return;
     const from = this.#pending[0]?.from ?? this.#neededFrom(this.#reader.position + 1);
     this.#reader.keepFrom(from);
-    if (this.#eras.isChanging) void this.#eras.forgetBefore(from);
   }
 
   /** @param isIdle Nothing is left to be read, so a tick before has been read or is lost. */

@@ -251,7 +251,7 @@ function assertOnce(rows: readonly Row[], script: Script, what: string): void {
 
 const SERIES = 3;
 /** Places where the process is killed, of all that there are. */
-const KILLS = Number(Deno.env.get("ALUMET_RELAY_KILLS") ?? 25);
+const KILLS = Number(Deno.env.get("ALUMET_RELAY_KILLS") ?? 15);
 
 async function killEverywhere(seed: number, options: Partial<Life> & { after?: string } = {}): Promise<void> {
   await using dir = new TempDir();

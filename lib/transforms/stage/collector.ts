@@ -4,8 +4,6 @@ import { type ClientRecord, type ClientTable, LOCAL_ORIGIN } from "../../points/
 import type { SeriesStore } from "../../points/series_store.ts";
 import type { StageOutput } from "../../plugin.ts";
 
-/** Rows of a batch for the next journal, at most. */
-const PART_POINTS = 4096;
 const POOLED_BATCHES = 8;
 
 export class Collector implements StageOutput {
@@ -13,6 +11,7 @@ export class Collector implements StageOutput {
   isMuted = false;
   readonly #clients: ClientTable;
   readonly #local: ClientRecord;
+  readonly #partPoints: number;
   #pool: BatchPool | null = null;
   readonly #parts: Batch[] = [];
   #current: Batch | null = null;
@@ -23,15 +22,17 @@ export class Collector implements StageOutput {
   /**
    * @param clients Those of the next journal.
    * @param local The inputs of this process, in the previous journal.
+   * @param partPoints Rows of a batch for the next journal, at most.
    */
-  constructor(clients: ClientTable, local: ClientRecord) {
+  constructor(clients: ClientTable, local: ClientRecord, partPoints: number) {
     this.#clients = clients;
     this.#local = local;
+    this.#partPoints = partPoints;
   }
 
   /** Begins with another batch. */
   begin(store: SeriesStore): void {
-    if (this.#pool?.store !== store) this.#pool = new BatchPool(PART_POINTS, POOLED_BATCHES, store);
+    if (this.#pool?.store !== store) this.#pool = new BatchPool(this.#partPoints, POOLED_BATCHES, store);
   }
 
   /** The rows that come now are of that client of the previous journal. */
@@ -77,7 +78,7 @@ export class Collector implements StageOutput {
 
   /** A batch with room for one more row. */
   #room(): Batch {
-    if (this.#current?.length === PART_POINTS) {
+    if (this.#current?.length === this.#partPoints) {
       this.#credit();
       this.#parts.push(this.#current);
       this.#current = null;

@@ -1,0 +1,266 @@
+/** The rule by which a stage reads again after it was killed, with journals that are durable when the test says so. */
+import assert from "node:assert/strict";
+import { createLogger } from "../../lib/base/log.ts";
+import { Batch, type Series, seriesOf } from "../../lib/points/measurement.ts";
+import { MetricRegistry } from "../../lib/points/registry.ts";
+import { seriesStore } from "../../lib/points/series_store.ts";
+import type { AggregationConfig } from "../../lib/transforms/aggregation/config.ts";
+import { Stage } from "../../lib/transforms/stage.ts";
+import { Chance } from "../kit/bytes.ts";
+import { settle } from "../kit/fake_clock.ts";
+import { ModelDisk, ModelJournal } from "../kit/model_journal.ts";
+import { instanceOf } from "../kit/points.ts";
+import { stagedOf } from "../kit/stages.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+
+const CLIENTS = ["one", "two", "three"];
+const SERIES = 3;
+const START = 1_700_000_000;
+const TOML = `[plugins.aggregation]
+interval = "1s"
+grace = "300ms"
+function = ["Sum", "Count"]
+metrics = ["watts"]
+`;
+
+interface Point {
+  readonly series: number;
+  readonly ms: number;
+  readonly value: number;
+  readonly passes: boolean;
+}
+
+interface Options {
+  /** Points come late, and times go back. */
+  readonly isUntidy?: boolean;
+  /** Time passes without points: windows are completed by silence. */
+  readonly ticks?: boolean;
+  /** The first journal is too full now and then. */
+  readonly fills?: boolean;
+  /** Keys that each life may have otherwise. */
+  readonly configs?: readonly Partial<AggregationConfig>[];
+  readonly partPoints?: number;
+}
+
+/** The points of each batch; all clients send the same, each for its own series. */
+function scriptOf(chance: Chance, { isUntidy }: Options): Point[][] {
+  let value = 0;
+  let ms = 0;
+  const script = Array.from({ length: 25 }, () =>
+    Array.from({ length: 1 + chance.int(8) }, (): Point => {
+      ms += chance.int(200);
+      const back = isUntidy && chance.int(10) === 0 ? chance.int(chance.int(10) === 0 ? 20_000 : 1500) : 0;
+      return {
+        series: chance.int(SERIES),
+        ms: Math.max(0, ms - back),
+        value: ++value,
+        passes: chance.int(5) === 0,
+      };
+    }));
+  // Each series twice, much later, so that all before is complete.
+  for (const later of [100_000, 200_000]) {
+    script.push(
+      Array.from({ length: SERIES }, (_, series) => ({ series, ms: ms + later, value: 0, passes: false })),
+    );
+  }
+  return script;
+}
+
+/** What a journal on disk makes of metrics: the same objects in each life. */
+const REGISTRY = new MetricRegistry();
+const WATTS = REGISTRY.register({ name: "watts", type: "u64", unit: { base: "W", prefix: "" } });
+const OTHER = REGISTRY.register({ name: "other", type: "u64", unit: { base: "1", prefix: "" } });
+
+/** One life of a process, whose clients send again what it has not got. */
+class Life implements Disposable {
+  readonly before: ModelJournal;
+  readonly after: ModelJournal;
+  readonly #series = new Map<string, Series>();
+  readonly #kill = new AbortController();
+  readonly #sent = new Map<string, number>();
+  stage!: Stage;
+  running!: Promise<void>;
+  nowMs = 0;
+
+  constructor(disks: readonly [ModelDisk, ModelDisk]) {
+    this.before = new ModelJournal(disks[0]);
+    this.after = new ModelJournal(disks[1]);
+    for (const name of CLIENTS) {
+      this.#sent.set(name, this.before.clients.get(name, instanceOf(name)).durable);
+    }
+  }
+
+  async start(directory: string, config: Partial<AggregationConfig>, partPoints?: number): Promise<void> {
+    const staged = stagedOf(TOML, REGISTRY, this.before.clients);
+    this.stage = await Stage.open({
+      ...staged,
+      config: { ...staged.config as AggregationConfig, ...config },
+      ...{ before: this.before, after: this.after, directory, partPoints },
+      log: createLogger("test", { write: () => {} }),
+      clock: { monotonicMs: () => this.nowMs },
+    });
+    this.running = this.stage.run(this.#kill.signal);
+  }
+
+  /** The client sends its next batch. @returns whether it had one. */
+  send(client: string, script: readonly (readonly Point[])[]): boolean {
+    const sequence = this.#sent.get(client)! + 1;
+    const points = script[sequence - 1];
+    if (!points) return false;
+    const batch = new Batch(points.length);
+    for (const { series, ms, value, passes } of points) {
+      const of = this.#of(client, series, passes);
+      batch.push(of, START + Math.floor(ms / 1000), (ms % 1000) * 1e6, value);
+    }
+    batch.credit(this.before.clients.get(client, instanceOf(client)), sequence);
+    this.before.append(batch);
+    this.#sent.set(client, sequence);
+    return true;
+  }
+
+  #of(client: string, n: number, passes: boolean): Series {
+    const key = `${client} ${n} ${passes}`;
+    let series = this.#series.get(key);
+    if (!series) {
+      const rest = {
+        resourceKind: "r",
+        resourceId: String(n),
+        attributes: [["relay_client", client]] as const,
+      };
+      this.#series.set(key, series = seriesOf(passes ? OTHER : WATTS, rest));
+    }
+    return series;
+  }
+
+  [Symbol.dispose](): void {
+    this.#kill.abort();
+    this.stage[Symbol.dispose]();
+  }
+}
+
+/** Lets clients, disks, clock and death take turns, until everything is stored. */
+async function play(
+  seed: number,
+  directory: string,
+  options: Options = {},
+): Promise<{ script: Point[][]; disk: ModelDisk; deaths: number }> {
+  const chance = new Chance(seed);
+  const script = scriptOf(chance, options);
+  const disks = [new ModelDisk(instanceOf("first")), new ModelDisk(instanceOf("second"))] as const;
+  const { configs = [{}] } = options;
+  let deaths = 0;
+  for (let isOver = false; !isOver; deaths++) {
+    using life = new Life(disks);
+    const { before, after } = life;
+    await life.start(directory, chance.pick(configs), options.partPoints);
+    // The last life sees everything through.
+    const lastsUntil = deaths < 5 ? chance.int(90) : Infinity;
+    for (let step = 0; step < lastsUntil && !isOver; step++) {
+      const what = chance.int(10);
+      if (what < 4) life.send(chance.pick(CLIENTS), script);
+      else if (what < 6) before.sync(1 + chance.int(3));
+      else if (what < 8) after.sync(1 + chance.int(2));
+      else if (what < 9) before.saveCursor();
+      else {
+        before.usage.bytes = options.fills && chance.int(3) === 0 ? 99 : 0;
+        if (options.ticks) life.nowMs += 1000;
+        before.timeOut();
+        seriesStore.tick();
+      }
+      await settle();
+      if (lastsUntil < Infinity) continue;
+      const isSent = CLIENTS.every((client) =>
+        before.clients.get(client, instanceOf(client)).durable === script.length
+      );
+      if (isSent && before.unwritten === 0) {
+        before.end();
+        await life.running;
+        after.sync(Infinity);
+        isOver = true;
+      }
+    }
+  }
+  return { script, disk: disks[1], deaths };
+}
+
+/** Sums and counts by client, series and window; points that pass, by value. Without the windows at the end. */
+function expectedOf(script: readonly (readonly Point[])[]): Map<string, number> {
+  const expected = new Map<string, number>();
+  const add = (key: string, value: number) => expected.set(key, (expected.get(key) ?? 0) + value);
+  for (const client of CLIENTS) {
+    for (const { series, ms, value, passes } of script.slice(0, -2).flat()) {
+      if (passes) add(`${client} other ${series} ${value}`, 1);
+      else {
+        add(`${client} watts_sum ${series} ${START + Math.floor(ms / 1000)}`, value);
+        add(`${client} watts_count ${series} ${START + Math.floor(ms / 1000)}`, 1);
+      }
+    }
+  }
+  return expected;
+}
+
+function totalsOf(disk: ModelDisk, script: readonly (readonly Point[])[]) {
+  const totals = new Map<string, number>();
+  const rows = new Map<string, number>();
+  const end = START + (script.at(-2)![0].ms - 50_000) / 1000;
+  for (const { series: { metric: { name }, resourceId }, seconds, value, client } of disk.rows()) {
+    if (seconds > end) continue;
+    const passes = name === "other";
+    const key = `${client} ${name} ${resourceId} ${passes ? value : seconds}`;
+    totals.set(key, (totals.get(key) ?? 0) + (passes ? 1 : value));
+    rows.set(key, (rows.get(key) ?? 0) + 1);
+  }
+  return { totals, rows };
+}
+
+const sorted = (map: Map<string, number>) => [...map].sort(([a], [b]) => a < b ? -1 : 1);
+const SEEDS = Number(Deno.env.get("ALUMET_RELAY_SEEDS") ?? 12);
+
+/** Whoever reads a series after it was given back is found out. */
+seriesStore.poison();
+
+Deno.test("killed anywhere, with a configuration that each life may change: each point is in one window", async () => {
+  const configs = [{}, { interval: 3000 }, { interval: 500, grace: 0 }];
+  for (let seed = 0; seed < SEEDS; seed++) {
+    await using dir = new TempDir();
+    const { script, disk } = await play(seed, dir.path, { configs, ticks: true, isUntidy: true });
+    // Windows differ, so what is left to compare are series.
+    const ofSeries = (map: Map<string, number>) => {
+      const sums = new Map<string, number>();
+      for (const [key, value] of map) {
+        const series = key.includes("watts") ? key.replace(/\d+(\.5)?$/, "") : key;
+        sums.set(series, (sums.get(series) ?? 0) + value);
+      }
+      return sorted(sums);
+    };
+    assert.deepEqual(ofSeries(totalsOf(disk, script).totals), ofSeries(expectedOf(script)), `seed ${seed}`);
+  }
+});
+
+const KINDS: Record<string, Options> = {
+  "points in order": {},
+  "late points, and clocks that are set back": { isUntidy: true },
+  "windows that silence completes": { ticks: true, isUntidy: true },
+  "a journal that fills": { ticks: true, fills: true },
+  "little memory for windows": { configs: [{ memory: 600 }], isUntidy: true },
+  "results in many parts": { partPoints: 3, ticks: true, isUntidy: true },
+  "little memory, many parts and silence": {
+    ...{ configs: [{ memory: 1200 }], partPoints: 2, ticks: true, isUntidy: true },
+  },
+};
+
+for (const [what, options] of Object.entries(KINDS)) {
+  Deno.test(`killed anywhere, with ${what}: each window has each of its points once`, async () => {
+    for (let seed = 0; seed < SEEDS; seed++) {
+      await using dir = new TempDir();
+      const { script, disk, deaths } = await play(seed, dir.path, options);
+      assert.ok(deaths > 3);
+      const { totals, rows } = totalsOf(disk, script);
+      assert.deepEqual(sorted(totals), sorted(expectedOf(script)), `seed ${seed}`);
+      // Nothing was late, so there is one result for each window.
+      if (what === "points in order") {
+        assert.deepEqual([...rows.values()].filter((n) => n > 1), [], `seed ${seed}`);
+      }
+    }
+  });
+}

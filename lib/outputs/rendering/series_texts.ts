@@ -1,13 +1,16 @@
 /**
- * What an output renders once per series: bytes in one array, and a column that says where those of a series are. When
- * the array is full, what is there stays, and other series are rendered each time: points come in the same order again
- * and again, so whatever gave way would be needed before what it gave way to.
+ * What an output renders once per series: bytes in one array, and a column that says where those of a series are. The
+ * place of a series that is given back is used for the next text of its size. When the array is full, what is there
+ * stays, and other series are rendered each time: points come in the same order again and again, so whatever gave way
+ * would be needed before what it gave way to.
  */
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 
 /** Before a text: its length, and who rendered it. */
 const HEAD_BYTES = 8;
+/** Places are multiples of this, in bytes, with the head. */
+const GRAIN = 8;
 /** How much longer the array becomes: less of it is empty than of a buffer that is used for a moment. */
 const GROWTH = 1.5;
 /** The texts of one output take at most this part of what all series may take, but not less than some MiB. */
@@ -15,10 +18,15 @@ const SHARE = 1 / 8;
 const MIN_LIMIT_BYTES = 16 * 1024 * 1024;
 /** Texts are copied by words. */
 const SLACK = 8;
-/** Of a full array, the part that no series refers to any more, after which it is begun again. */
+/** The part of a full array that is free, in places of sizes that do not come any more, after which it is begun again. */
 const WASTE = 1 / 4;
 
 let marks = 0;
+
+/** What a text of `length` bytes takes, with its head. */
+function placeBytes(length: number): number {
+  return Math.ceil((length + HEAD_BYTES) / GRAIN) * GRAIN;
+}
 
 export class SeriesTexts {
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(16 * 1024);
@@ -26,9 +34,11 @@ export class SeriesTexts {
   view: DataView<ArrayBuffer> = new DataView(this.bytes.buffer);
   readonly store: SeriesStore;
   readonly #places: SeriesColumn;
-  /** Bytes that are used, and those of them that no series refers to. */
+  /** Where the places end. */
   #length = HEAD_BYTES;
-  #wasted = 0;
+  /** The first free place of each size; before it stands the next one, 0 for none. */
+  readonly #free = new Map<number, number>();
+  #freeBytes = 0;
   #start = 0;
   readonly #limitBytes: number | undefined;
 
@@ -36,7 +46,7 @@ export class SeriesTexts {
   constructor(store: SeriesStore = seriesStore, limitBytes?: number) {
     this.store = store;
     this.#limitBytes = limitBytes;
-    this.#places = new SeriesColumn(store, (_, place) => this.#wasted += this.lengthAt(place) + HEAD_BYTES);
+    this.#places = new SeriesColumn(store, (_, place) => this.#give(place));
   }
 
   /** Of one who renders: texts of others are not taken for its own. */
@@ -69,12 +79,32 @@ export class SeriesTexts {
   clear(): void {
     this.#places.clear();
     this.#length = HEAD_BYTES;
-    this.#wasted = 0;
+    this.#free.clear();
+    this.#freeBytes = 0;
   }
 
   /** Begins again, if it is full and much of it is of no use any more. No place from before is valid then. */
   tidy(): void {
-    if (this.isFull && this.#wasted > this.#length * WASTE) this.clear();
+    if (this.isFull && this.#freeBytes > this.#length * WASTE) this.clear();
+  }
+
+  #give(place: number): void {
+    const size = placeBytes(this.lengthAt(place));
+    this.view.setUint32(place - 8, this.#free.get(size) ?? 0, true);
+    this.#free.set(size, place);
+    this.#freeBytes += size;
+  }
+
+  /** A free place for a text of `length` bytes, or 0. */
+  #take(length: number): number {
+    const size = placeBytes(length);
+    const place = this.#free.get(size) ?? 0;
+    if (place === 0) return 0;
+    const next = this.lengthAt(place);
+    if (next === 0) this.#free.delete(size);
+    else this.#free.set(size, next);
+    this.#freeBytes -= size;
+    return place;
   }
 
   /** Begins a text of at most `maxBytes`. @returns where it is to be put; `bytes` and `view` may be others now. */
@@ -98,13 +128,19 @@ export class SeriesTexts {
    */
   end(series: number, end: number, mark: number, keep = false): number {
     const start = this.#start;
-    this.view.setUint32(start - 8, end - start, true);
-    this.view.setUint32(start - 4, mark, true);
-    if (this.isFull && !keep) return start;
+    const length = end - start;
+    let place = this.#take(length);
+    if (place !== 0) this.bytes.copyWithin(place, start, end);
+    else place = start;
+    this.view.setUint32(place - 8, length, true);
+    this.view.setUint32(place - 4, mark, true);
+    if (place === start) {
+      if (this.isFull && !keep) return start;
+      this.#length = start - HEAD_BYTES + placeBytes(length);
+    }
     const before = this.#places.values[series];
-    if (before !== 0) this.#wasted += this.lengthAt(before) + HEAD_BYTES;
-    this.#places.values[series] = start;
-    this.#length = end;
-    return start;
+    if (before !== 0) this.#give(before);
+    this.#places.values[series] = place;
+    return place;
   }
 }

@@ -7,8 +7,9 @@ Starts a server (with --hop, a hop in front of it), connects one client of the r
 message of `series` points per host, spread over `every` seconds, and waits until every row is stored. Prints one line of JSON:
 CPU per point (over all, and over the second half of the rounds), share of a core, peak memory, seconds that the rows came after
 the last byte, rows. --churn: share of each host's processes that are new in each round; the memory of the server is then
-looked at after each round, and its slope over the second half is printed. --latency: how long after a message was sent
-its last row is in the file (csv). --output postgresql needs --url of an empty database, and psql.
+looked at after each round, and its slope over the second half is printed. --repeat: a message has that many points of each
+series. --latency: how long after a message was sent its last row is in the file (csv). --output postgresql needs --url of
+an empty database, and psql.
 Loopback only; ends by itself.
 """
 import argparse, json, os, resource, shutil, signal, socket, sqlite3, struct, subprocess, sys, tempfile, threading, time
@@ -149,6 +150,7 @@ def main():
     a.add_argument("--relay", default="./denow run -A main.ts")
     a.add_argument("--hosts", type=int, default=300)
     a.add_argument("--series", type=int, default=740)
+    a.add_argument("--repeat", type=int, default=1)
     a.add_argument("--every", type=float, default=2)
     a.add_argument("--rounds", type=int, default=15)
     a.add_argument("--output", choices=["csv", "sqlite", "postgresql"], default="csv")
@@ -184,14 +186,14 @@ def main():
             fresh += 1
             i = (fresh * 31) % len(blocks)
             blocks[i] = block(100_000 + fresh, 10 * i, begin)
-        return frame(text(names[host]) + b"\3" + varint(o.series) + b"".join(blocks))
+        return frame(text(names[host]) + b"\3" + varint(o.series * o.repeat) + b"".join(blocks) * o.repeat)
 
     def marked(host, begin):
         """A message with one point more, by which its rows are found again."""
         number = latency.marks = latency.marks + 1
         probe = point(len(METRICS), number, begin, 0, 1, "probe")
         latency.sent[number] = time.time()
-        return frame(text(names[host]) + b"\3" + varint(o.series + 1) + b"".join(all_blocks[host]) + probe)
+        return frame(text(names[host]) + b"\3" + varint(o.series * o.repeat + 1) + b"".join(all_blocks[host]) * o.repeat + probe)
 
     begin = int(time.time())
     first_blocks = [block(1000 + i, 10 * i, begin) for i in range((o.series + 9) // 10)]
@@ -222,7 +224,7 @@ def main():
                 sent += 1
             else:
                 s.sendall(message(h, begin) if o.churn else ready[h])
-            sent += o.series
+            sent += o.series * o.repeat
         if o.churn:
             memory.append((time.time() / 60, ends[0].rss_mb()))
     t1, last_cpu = time.time(), [p.cpu() for p in ends]

@@ -20,6 +20,7 @@ import { energyEstimationTdp } from "./transforms/energy_estimation_tdp.ts";
 import { energyToCarbon } from "./transforms/energy_to_carbon.ts";
 import { filter } from "./transforms/filter.ts";
 import { convert } from "./transforms/convert.ts";
+import { processToCgroupBridge } from "./transforms/process_to_cgroup_bridge.ts";
 import { relabel } from "./transforms/relabel.ts";
 import { csv } from "./outputs/csv.ts";
 import { influxdb } from "./outputs/influxdb.ts";
@@ -47,6 +48,7 @@ export const plugins: readonly Plugin[] = [
   slurm,
   oar,
   perf,
+  processToCgroupBridge,
   relabel,
   convert,
   energyEstimationTdp,

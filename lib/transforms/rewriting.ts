@@ -20,6 +20,8 @@ export interface Rewriting {
   keep?(batch: Batch, row: number): boolean;
   /** Appends what is made of a row; it comes behind the rows of the same client that stay. @default nothing */
   derive?(batch: Batch, row: number, out: Batch): void;
+  /** Appends what is made of all rows of a client. @default nothing */
+  finish?(out: Batch): void;
 }
 
 export class Rewriter {
@@ -65,12 +67,13 @@ function rewriteRows(
   start: number,
   end: number,
   out: Batch,
-  { selection, keep, derive }: Rewriting,
+  { selection, keep, derive, finish }: Rewriting,
 ): void {
   if (selection) selectRows(batch, start, end, out, selection);
   else if (!keep) copyRows(batch, start, end, out);
   else for (let row = start; row < end; row++) if (keep(batch, row)) out.pushFrom(batch, row);
   if (derive) { for (let row = start; row < end; row++) derive(batch, row, out); }
+  finish?.(out);
 }
 
 /** Appends rows as they are. */

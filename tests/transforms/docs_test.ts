@@ -1,13 +1,18 @@
 /** The examples of docs/transforms.md do what the page shows. */
 import assert from "node:assert/strict";
+import { parse } from "@std/toml";
 import { type Attribute, type Batch, seriesOf, type Unit } from "../../lib/points/measurement.ts";
 import { MetricRegistry } from "../../lib/points/registry.ts";
 import { unitDisplayName } from "../../lib/points/units.ts";
 import { Expression } from "../../lib/transforms/expressions/expression.ts";
 import type { ExpressionError } from "../../lib/transforms/expressions/lexer.ts";
+import { config as bridgeConfig } from "../../lib/transforms/process_to_cgroup_bridge/config.ts";
+import { Bridge } from "../../lib/transforms/process_to_cgroup_bridge/transform.ts";
 import { transformsOf } from "../kit/alumet_transforms.ts";
+import { contextWith } from "../kit/context.ts";
 import { batchOf } from "../kit/points.ts";
 import { throughStage } from "../kit/stages.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 const PAGE = Deno.readTextFileSync(new URL("../../docs/transforms.md", import.meta.url));
 
@@ -86,6 +91,42 @@ Deno.test("convert: as the page shows", async () => {
     ["cpu_percent", PERCENT, [], 3],
   ]);
   assert.deepEqual(left.sort(), rightSides("convert").sort());
+});
+
+Deno.test("process-to-cgroup-bridge: as the page shows", async () => {
+  await using dir = new TempDir();
+  for (const pid of [1, 2]) {
+    await Deno.mkdir(dir.file(`${pid}`));
+    await Deno.writeTextFile(dir.file(`${pid}/cgroup`), "0::/a\n");
+  }
+  const [, toml] = section("process-to-cgroup-bridge").match(/```toml\n(.*?)```/s)!;
+  const { plugins } = parse(toml) as { plugins: Record<string, unknown> };
+  const values = bridgeConfig.check(
+    plugins["process-to-cgroup-bridge"],
+    [],
+    ({ message }) => assert.fail(message),
+  );
+  const bridge = new Bridge(values, contextWith({}), dir.path);
+  const GB: Unit = { base: "By", prefix: "giga" };
+  const registry = new MetricRegistry();
+  const of = (name: string, unit: Unit, pid: number) =>
+    seriesOf(registry.register({ name, unit, type: "f64" }), {
+      consumerKind: "process",
+      consumerId: String(pid),
+    });
+  const result = bridge.apply(batchOf([
+    [of("gpu_memory", GB, 1), 3],
+    [of("gpu_memory", GB, 2), 1],
+    [of("cpu_percent", PERCENT, 1), 5],
+  ]));
+  const left = Array.from({ length: result.length }, (_, row) => {
+    const { metric, consumerKind, consumerId } = result.seriesAt(row);
+    return `${metric.name} ${consumerKind} ${consumerId} ${result.values[row]} ${
+      unitDisplayName(metric.unit)
+    }`;
+  });
+  const shown = rightSides("process-to-cgroup-bridge").flatMap((line) => line.split(", "));
+  assert.deepEqual(left.sort(), shown.sort());
 });
 
 Deno.test("energy-estimation-tdp: as the page shows", async () => {

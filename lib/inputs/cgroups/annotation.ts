@@ -4,6 +4,7 @@ import type { Attribute, Batch } from "../../points/measurement.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
 import type { SeriesStore } from "../../points/series_store.ts";
 import type { Transform } from "../../plugin.ts";
+import { groupsOfProcess } from "../../transforms/process_to_cgroup_bridge/process_groups.ts";
 import { Rewriter, type Rewriting } from "../../transforms/rewriting.ts";
 import type { ProcFiles } from "../polling/files.ts";
 
@@ -113,12 +114,4 @@ export class Annotation implements Transform {
     }
     return undefined;
   }
-}
-
-/** The paths in /proc/PID/cgroup (man 7 cgroups), version 2 first. */
-export function groupsOfProcess(text: string): string[] {
-  const lines = [...text.matchAll(/^(\d+):([^:]*):(\/.*)$/gm)];
-  const isV2 = ([, id, controllers]: RegExpMatchArray) => id === "0" && controllers === "";
-  const paths = [...lines.filter(isV2), ...lines.filter((line) => !isV2(line))].map(([, , , path]) => path);
-  return [...new Set(paths)];
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Annotation, groupsOfProcess } from "../../../lib/inputs/cgroups/annotation.ts";
+import { Annotation } from "../../../lib/inputs/cgroups/annotation.ts";
+import { groupsOfProcess } from "../../../lib/transforms/process_to_cgroup_bridge/process_groups.ts";
 import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
 import { u64Metric, UNITY } from "../../../lib/inputs/polling/points.ts";
 import { jobGroupOf } from "../../../lib/inputs/slurm/job_path.ts";

@@ -3,7 +3,7 @@
  * its state directory, for commands.
  */
 import type { RunningAgent } from "./agent/settings.ts";
-import { EXIT, ExitError } from "./base/errors.ts";
+import { EXIT, ExitError, messageOf } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import { Secret } from "./base/secrets.ts";
 import { DEFAULT_HTTP_ADDRESS, type HttpConfig } from "./http/config.ts";
@@ -19,6 +19,10 @@ import { type Facts, View } from "./seeing/view.ts";
 
 export type { Facts };
 
+/** The socket in the state directory of a process. */
+export const AGENT_SOCKET = "socket";
+/** Of that socket. */
+const SOCKET_LIMITS = { connections: 16 };
 /** Of a process without `[http]`, for commands that look at it. */
 const DEFAULT_MEMORY_BYTES = 2 * 1024 * 1024;
 /** Without a page on the network: how long after the last question what happens is watched, in ms. */
@@ -87,10 +91,40 @@ export class Seeing implements AsyncDisposable {
   running(agent: RunningAgent): void {
     this.#view.agent = agent;
     if (this.#isOpen) this.#watch();
+    if (agent.stateDirectory !== null) this.#listenInDirectory(agent.stateDirectory);
   }
 
   stopping(): void {
     this.#view.isStopping = true;
+  }
+
+  /** Listens on a socket in the state directory, which this process has locked. */
+  #listenInDirectory(directory: string): void {
+    const path = `${directory}/${AGENT_SOCKET}`;
+    try {
+      try {
+        // Of an earlier process that was killed.
+        Deno.removeSync(path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+      const listener = Deno.listen({ transport: "unix", path });
+      this.#stack.defer(() => {
+        try {
+          Deno.removeSync(path);
+        } catch { /* somebody has removed it */ }
+      });
+      this.#stack.use(
+        new HttpServer(listener, (request) => this.#pages.answer(request), this.#log, SOCKET_LIMITS),
+      );
+      // The group of the directory may read what is in it, and ask the process.
+      Deno.chmodSync(path, 0o660);
+    } catch (error) {
+      this.#log.info("The commands status, top and tap do not find this process: it cannot make its socket", {
+        path,
+        reason: messageOf(error),
+      });
+    }
   }
 
   async #listen({ address: given, allow, token, token_file, tls }: HttpConfig): Promise<void> {

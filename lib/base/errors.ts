@@ -9,6 +9,8 @@ export const EXIT = {
   unavailable: 69,
   /** Internal error. */
   software: 70,
+  /** It runs, and cannot do its work at present. */
+  tempfail: 75,
   /** The configuration is wrong. */
   config: 78,
 } as const;

@@ -92,6 +92,33 @@ export const COMMANDS: readonly CommandDeclaration[] = [
       "server acknowledges nothing, there they are sent); 65: a line is bad, and it has the others; 69: it has not " +
       "acknowledged them in time.",
   },
+  {
+    name: "status",
+    argument: "URL",
+    summary: "Print how running processes are doing: role, since when, what waits, last error.",
+    description:
+      "Needs no configuration: finds the processes of all roles in the state directories, or the one at a URL or in a " +
+      "directory of a role. Exit code 0: all can take points; 75: one cannot; 69: none runs. A page that needs a token " +
+      "gets that of ALUMET_RELAY_TOKEN.",
+  },
+  {
+    name: "top",
+    argument: "URL",
+    summary: "Show the hosts of a running process: who is silent, power, rates, what waits.",
+    description:
+      "Keys: s, n, p, r, l and w sort by state, name, power, rate, last contact and what waits; / filters by name; arrows " +
+      "scroll; q quits. Where standard output is not a terminal, it prints one table. Finds the process as status does; of " +
+      "several, a server or hop.",
+  },
+  {
+    name: "tap",
+    argument: "URL",
+    summary: "Print points as they pass through a running process.",
+    description:
+      "--client and --metric choose by patterns. The process never waits for it: points that come faster than --rate, or " +
+      "than they are read, are not shown, and their number is. On a terminal the result is a table, otherwise lines of " +
+      "JSON. Finds the process as top does.",
+  },
   { name: "plugins list", summary: "Print the names and kinds of the plugins, and what they do." },
   {
     name: "token new",
@@ -247,7 +274,7 @@ export const FLAGS: readonly FlagDeclaration[] = [
   },
   {
     name: "json",
-    commands: ["probe", "journal status", "exec"],
+    commands: ["probe", "journal status", "exec", "status"],
     doc: "Print JSON: an array with an object for each line, or each journal; with exec one object.",
   },
   {
@@ -303,7 +330,7 @@ export const FLAGS: readonly FlagDeclaration[] = [
   {
     name: "metric",
     value: "PATTERN",
-    commands: ["query"],
+    commands: ["query", "tap"],
     doc: "Print points of metrics with such names: 'rapl*'.",
   },
   { name: "host", value: "PATTERN", commands: ["query"], doc: "Print points of such hosts: 'node-*'." },
@@ -323,9 +350,23 @@ export const FLAGS: readonly FlagDeclaration[] = [
   {
     name: "format",
     value: "FORMAT",
-    choices: ["table", "csv", "json"],
-    commands: ["query"],
-    doc: "The format of rows. Default: table on a terminal, otherwise csv.",
+    choices: ["table", "csv", "json", "influx"],
+    commands: ["query", "tap"],
+    doc:
+      "The format of rows. query: table, csv or json; default: table on a terminal, otherwise csv. tap: table, json or " +
+      "influx (InfluxDB's line protocol); default: table on a terminal, otherwise json.",
+  },
+  {
+    name: "client",
+    value: "PATTERN",
+    commands: ["tap"],
+    doc: "Print points of clients with such names: 'node-*'.",
+  },
+  {
+    name: "rate",
+    value: "N",
+    commands: ["tap"],
+    doc: "Print at most this number of points per second. Default: 1000.",
   },
   {
     name: "tokens-file",
@@ -362,6 +403,7 @@ export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[
   { line: "--relay-in :50051", doc: "a server: receives, and stores in a database" },
   { line: "--relay-out server:50051", doc: "a client: measures this machine, and sends" },
   { line: "--relay-in :50051 --relay-out server:50051", doc: "a hop: receives, and forwards" },
+  { line: "status", doc: "how running processes are doing; top shows hosts" },
   { line: "query", doc: "what is stored, and SQL examples" },
   { line: "exec -- make -j4", doc: "what a command uses: time, CPU, memory, energy" },
   { line: "send 'lab_temperature,room=1 value=21.5'", doc: "one number to the server, from a script" },
@@ -377,6 +419,7 @@ export const EXIT_CODES: readonly { readonly code: number; readonly doc: string 
   },
   { code: 69, doc: "a required server, address or file is not available" },
   { code: 70, doc: "internal error" },
+  { code: 75, doc: "status: a process runs, and cannot take points" },
   { code: 78, doc: "the configuration is wrong" },
   { code: 130, doc: "a second Ctrl-C (SIGINT) stopped it at once" },
   { code: 143, doc: "a second SIGTERM stopped it at once" },
@@ -400,6 +443,7 @@ export const ENVIRONMENT: readonly { readonly name: string; readonly doc: string
     name: "STATE_DIRECTORY, XDG_STATE_HOME, HOME",
     doc: "The state directory, if --state-dir is not given: the first of them that is set.",
   },
+  { name: "ALUMET_RELAY_TOKEN", doc: "The token of a page, for status, top and tap with a URL." },
   { name: "NO_COLOR", doc: "No colors on a terminal." },
   {
     name: "NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, JOURNAL_STREAM, CREDENTIALS_DIRECTORY",

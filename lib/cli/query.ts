@@ -23,6 +23,9 @@ export async function query(line: CommandLine, world: Surroundings): Promise<num
   const selection = selectionOf(line);
   const sql = selection?.sql ?? (line.argument === "-" ? statementOf(await world.stdin()) : line.argument);
   const format = line.value("format") as Format | undefined;
+  if (line.value("format") === "influx") {
+    throw new ExitError(EXIT.usage, "Cannot use --format influx with query: use table, csv or json");
+  }
   const path = await findDatabase(line, world);
   const db = await openDatabase(path);
   try {

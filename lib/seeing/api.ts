@@ -4,6 +4,7 @@ import type { LogEntry } from "../base/log_ring.ts";
 import type { PartFigures } from "../agent/figures.ts";
 import type { Live } from "./live/live.ts";
 import { jsonPage, type Page } from "./pages.ts";
+import { tapPage } from "./tap.ts";
 import type { View } from "./view.ts";
 
 /** Streams of events at the same time. */
@@ -13,7 +14,7 @@ const LOOKS_PER_EVENT = 2;
 /** Hosts that the power of the last quarter of an hour is shown of, one by one. */
 const MOST_HOSTS = 20;
 
-export const API = "/api/v1";
+const API = "/api/v1";
 
 /** What the process says about itself. */
 export interface Status {
@@ -138,6 +139,7 @@ export function apiPages(view: View, live: () => Live | null): Record<string, Pa
     }),
     [`${API}/consumers`]: jsonPage(() => live()?.consumers() ?? []),
     [`${API}/events`]: eventsPage(view, live),
+    [`${API}/tap`]: tapPage(view),
   };
   const host = jsonPage((query) => {
     const now = live()!;

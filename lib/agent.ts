@@ -24,6 +24,8 @@ import type {
 import { type NamedTransform, Pipeline } from "./transforms/pipeline.ts";
 import type { Stage } from "./transforms/stage.ts";
 import type { AgentSettings, Change, RunningAgent, Stall } from "./agent/settings.ts";
+import { getHeapStatistics } from "node:v8";
+import { usableMemoryBytes } from "./base/memory.ts";
 import { defaultSeriesBytes } from "./agent/series_memory.ts";
 import { MetricRegistry } from "./points/registry.ts";
 import { seriesStore, TICK_MS } from "./points/series_store.ts";
@@ -125,6 +127,11 @@ class Agent {
     seriesStore.limit({
       limitBytes: memory ?? defaultSeriesBytes(),
       shareBytes,
+    });
+    log.debug("Memory", {
+      usable_bytes: usableMemoryBytes(),
+      series_bytes: seriesStore.limitBytes,
+      heap_bytes: getHeapStatistics().heap_size_limit,
     });
   }
 

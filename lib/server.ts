@@ -18,7 +18,7 @@ import { CheckFile } from "./server/check_file.ts";
 import { ClientMetrics } from "./server/client_metrics.ts";
 import { ADDRESS_KEY, type RelayServerConfig } from "./server/config.ts";
 import { ClientConnection } from "./server/connection.ts";
-import { FrameBudget, largeFrameBytes } from "./server/frame_budget.ts";
+import { FrameBudget, largeFrameBytes, largestMessageBytes } from "./server/frame_budget.ts";
 import { Gatherer } from "./intake/gatherer.ts";
 import { openTerminator, openTokens } from "./intake/opening.ts";
 import { admissionOf, limitsOf, warnOfFewDescriptors } from "./server/settings.ts";
@@ -127,6 +127,7 @@ export class RelayServer implements Input {
     // A copy, because they may change.
     limits = { ...limits };
     context.clients.upstream.receives = true;
+    const memoryBytes = usableMemoryBytes();
     this.#shared = {
       log: this.#log,
       metrics: new ClientMetrics(context.registry, limits),
@@ -135,7 +136,8 @@ export class RelayServer implements Input {
       safety,
       limits,
       stats: this.stats,
-      frames: new FrameBudget(largeFrameBytes(usableMemoryBytes())),
+      frames: new FrameBudget(largeFrameBytes(memoryBytes)),
+      maxMessageBytes: largestMessageBytes(memoryBytes),
       gatherer: new Gatherer(),
       bufferBytes: () => Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / (this.#connections.size + 1)),
       names: new Map(),

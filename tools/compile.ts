@@ -9,6 +9,7 @@
  *    2.6.10, with that Deno (which `denow` installs).
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { CGROUP_VARIABLE } from "../lib/base/memory.ts";
 import { V8_FLAGS } from "./v8_flags.ts";
 
 const ROOT = `${import.meta.dirname}/..`;
@@ -185,16 +186,27 @@ async function main(args: string[]): Promise<number> {
   const path = output ? fromCaller(output) : `${ROOT}/dist/alumet-relay`;
 
   const compiler = await findCompiler(target);
+  const environment = await Deno.makeTempFile({ prefix: "alumet-relay-", suffix: ".env" });
+  await Deno.writeTextFile(environment, `${CGROUP_VARIABLE.name}=${CGROUP_VARIABLE.value}\n`);
   const { code } = await new Deno.Command(compiler.command, {
     // All permissions: Linux lets /proc and /sys be read only with them.
     args: [
-      ...["compile", "--quiet", "-A", V8_FLAGS, ...WORKERS, "--exclude", UNSETTLED],
+      ...[
+        "compile",
+        "--quiet",
+        "-A",
+        V8_FLAGS,
+        `--env-file=${environment}`,
+        ...WORKERS,
+        "--exclude",
+        UNSETTLED,
+      ],
       ...["--target", target, "--output", path, "main.ts"],
     ],
     cwd: ROOT,
     env: compiler.env,
     stdin: "null",
-  }).spawn().status;
+  }).spawn().status.finally(() => Deno.remove(environment));
   if (code !== 0) return code;
   const file = target.includes("windows") ? `${path}.exe` : path;
   const program = await Deno.readFile(file);

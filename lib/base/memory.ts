@@ -5,6 +5,18 @@ const CGROUPS = "/sys/fs/cgroup";
 /** What is taken for the memory of a machine that does not tell. */
 const UNKNOWN_BYTES = 1024 * 1024 * 1024;
 
+/**
+ * What the compiled program has in its environment: with it the runtime gives V8 a heap that suits the memory of the
+ * cgroup, not only that of the machine. Whatever this program starts does not get it.
+ */
+export const CGROUP_VARIABLE = { name: "DENO_USE_CGROUPS", value: "alumet-relay" } as const;
+
+/** Takes the variable out of the environment that programs get from this one. */
+export function hideCgroupVariable(): void {
+  const { name, value } = CGROUP_VARIABLE;
+  if (Deno.env.get(name) === value) Deno.env.delete(name);
+}
+
 function read(path: string): string {
   try {
     return Deno.readTextFileSync(path);
@@ -39,8 +51,10 @@ export function usableMemoryBytes(proc = PROC, cgroups = CGROUPS): number {
   let limit = Number.isNaN(total) ? UNKNOWN_BYTES : total;
   for (const line of read(`${proc}/self/cgroup`).split("\n")) {
     const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    if (controllers === "") limit = Math.min(limit, limitOf(cgroups, path, "memory.max"));
-    else if (controllers?.split(",").includes("memory")) {
+    if (controllers === "") {
+      // Above `memory.high` the kernel slows the process down until it uses less.
+      for (const file of ["memory.max", "memory.high"]) limit = Math.min(limit, limitOf(cgroups, path, file));
+    } else if (controllers?.split(",").includes("memory")) {
       limit = Math.min(limit, limitOf(`${cgroups}/memory`, path, "memory.limit_in_bytes"));
     }
   }

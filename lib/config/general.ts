@@ -20,7 +20,7 @@ const series = table({
   memory: optional(size({
     doc:
       "Most memory for all series. Default: a quarter of the memory that this process may use (that of its cgroup, or of " +
-      "the machine), but at most 1 GiB. If there are more series, those that were silent longest are forgotten, and " +
+      "the machine) beyond 150 MiB, but at most 1 GiB. If there are more series, those that were silent longest are forgotten, and " +
       "learned again when they come: that costs time, but no point.",
     default: "256MiB",
     min: "4MiB",

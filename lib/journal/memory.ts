@@ -82,6 +82,11 @@ class MemoryReader implements BatchReader {
     this.#wakeup.wake();
   }
 
+  /** Whether the output has read that batch, and not committed it. */
+  holds(number: number): boolean {
+    return this.#read.some((read) => read.number === number);
+  }
+
   commit(count: number): void {
     if (count > this.uncommitted) {
       throw new RangeError(`Cannot commit ${count} batches: ${this.uncommitted} are read and not committed`);
@@ -102,6 +107,8 @@ export class MemoryJournal implements Journal {
   readonly #batches: Batch[] = [];
   /** Absolute number of `#batches[0]`. */
   #first = 0;
+  /** Batches that are no longer in the journal while an output may hold them. */
+  #held: { number: number; batch: Batch }[] = [];
   #bytes = 0;
   readonly #limitBytes: number;
   readonly #onFull: OnFull;
@@ -203,20 +210,31 @@ export class MemoryJournal implements Journal {
   forgetCommitted(): void {
     let passed = Infinity;
     for (const reader of this.#readers) passed = Math.min(passed, reader.committed);
-    this.#forget(Math.min(passed, this.#first + this.#batches.length) - this.#first, true);
+    this.#forget(Math.min(passed, this.#first + this.#batches.length) - this.#first);
+    this.#releaseHeld();
   }
 
-  #forget(count: number, release: boolean): void {
+  #forget(count: number): void {
     if (count <= 0) return;
-    for (const batch of this.#batches.splice(0, count)) {
+    for (const [i, batch] of this.#batches.splice(0, count).entries()) {
       this.#bytes -= batch.byteLength;
       // Every output has it, so it will never be safer.
       this.clients.makeDurable(batch);
-      if (release) batch.release();
+      this.#held.push({ number: this.#first + i, batch });
     }
     this.#first += count;
+    this.#releaseHeld();
     this.clients.progress();
     if (this.#bytes <= this.#limitBytes) this.#wakeProducers();
+  }
+
+  /** Releases what no output reads any more. */
+  #releaseHeld(): void {
+    this.#held = this.#held.filter(({ number, batch }) => {
+      if (this.#readers.some((reader) => reader.holds(number))) return true;
+      batch.release();
+      return false;
+    });
   }
 
   #dropOldest(): void {
@@ -238,8 +256,7 @@ export class MemoryJournal implements Journal {
       if (lost) points += batch.length;
       count++;
     }
-    // An output may still read one of them, so they are not reused.
-    this.#forget(count, false);
+    this.#forget(count);
     this.stats.droppedPoints += points;
     if (points > 0) this.#onDrop(points);
   }

@@ -65,6 +65,12 @@ export class BatchBuilder {
     this.current.credit(client);
   }
 
+  /** Says what series that are new with the last points take in memory, in bytes. */
+  charge(newSeriesBytes: number): void {
+    const batch = this.current.length > 0 ? this.current : this.full.at(-1) ?? this.current;
+    batch.newSeriesBytes += newSeriesBytes;
+  }
+
   /** Hands over the batches that are full. */
   takeFull(): Batch[] {
     this.#credited = 0;
@@ -82,6 +88,7 @@ export class BatchBuilder {
       const copy = new Batch(current.length, null, this.store);
       for (let row = 0; row < current.length; row++) copy.pushFrom(current, row);
       copy.origins.push(...current.origins);
+      copy.newSeriesBytes = current.newSeriesBytes;
       batches.push(copy);
       current.clear();
     }

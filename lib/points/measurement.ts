@@ -44,6 +44,8 @@ export class Batch {
   exact: Map<number, bigint> | null = null;
   /** Whose points these are, in the order of the rows and without gaps; empty for points of this process. */
   readonly origins: Origin[] = [];
+  /** Memory of the series that came with these points, in bytes: as long as the batch is in use, they stay. */
+  newSeriesBytes = 0;
 
   #capacity: number;
   readonly #pool: BatchPool | null;
@@ -61,9 +63,9 @@ export class Batch {
     this.values = new Float64Array(capacity);
   }
 
-  /** Approximate memory that the points take, in bytes. */
+  /** Approximate memory that the points and their new series take, in bytes. */
   get byteLength(): number {
-    return this.length * BYTES_PER_POINT;
+    return this.length * BYTES_PER_POINT + this.newSeriesBytes;
   }
 
   /** Whose numbers the series have. */
@@ -176,6 +178,7 @@ export class Batch {
   clear(): void {
     this.truncate(0);
     this.origins.length = 0;
+    this.newSeriesBytes = 0;
   }
 
   /** Makes room for more points. */

@@ -43,6 +43,11 @@ const MIN_SERIES = 1024;
 /** Parts of the limit: for a client that sends its own points, and for a stream, which may be that of a hop. */
 const CLIENT_SHARE = 1 / 16;
 const STREAM_SHARE = 1 / 2;
+const DICTIONARY_SHARE = 1 / 16;
+const MIN_DICTIONARY_BYTES = 1024 * 1024;
+const MAX_DICTIONARY_BYTES = 64 * 1024 * 1024;
+/** Above this multiple of the limit, giving back does not keep pace. */
+const CROWDED = 1.1;
 const INITIAL_CAPACITY = 1024;
 
 /** How often {@linkcode SeriesStore.tick} is to be called, in ms. */
@@ -113,6 +118,9 @@ export class SeriesStore {
   /** Series that are in use, and what they take, in bytes. */
   size = 0;
   bytes = 0;
+  /** Since the start: what new series took, in bytes, and how many came although there was no room for them. */
+  newBytes = 0;
+  excess = 0;
   /** Series that were given back since the start. */
   forgotten = 0;
   /**
@@ -124,7 +132,8 @@ export class SeriesStore {
 
   /** What all series may take, in bytes. */
   limitBytes = DEFAULT_LIMIT_BYTES;
-  #shareBytes = DEFAULT_LIMIT_BYTES * CLIENT_SHARE;
+  /** What those of one client may take, in bytes. */
+  shareBytes = DEFAULT_LIMIT_BYTES * CLIENT_SHARE;
   readonly #index = new SeriesIndex();
   readonly #metricList: Metric[] = [];
   readonly #metricNumbers = new Map<Metric, number>();
@@ -153,14 +162,24 @@ export class SeriesStore {
   limit({ limitBytes, shareBytes }: SeriesLimits): void {
     if (limitBytes !== undefined) {
       this.limitBytes = limitBytes;
-      this.#shareBytes = limitBytes * CLIENT_SHARE;
+      this.shareBytes = limitBytes * CLIENT_SHARE;
     }
-    if (shareBytes !== undefined) this.#shareBytes = shareBytes;
+    if (shareBytes !== undefined) this.shareBytes = shareBytes;
   }
 
   /** How many series the dictionary of one stream may have, which are pinned. */
   get maxSeriesOfStream(): number {
     return Math.max(MIN_SERIES, Math.floor(this.limitBytes * STREAM_SHARE / USUAL_BYTES));
+  }
+
+  /** What the definitions in the dictionary of a stream of this process may take, in bytes. */
+  get maxDictionaryBytes(): number {
+    return Math.max(MIN_DICTIONARY_BYTES, Math.min(MAX_DICTIONARY_BYTES, this.limitBytes * DICTIONARY_SHARE));
+  }
+
+  /** There are clearly too many, because batches hold them: whoever has batches that need not be in memory lets them go. */
+  get isCrowded(): boolean {
+    return this.bytes > this.limitBytes * CROWDED;
   }
 
   /** Numbers are below this. */
@@ -330,7 +349,8 @@ export class SeriesStore {
     const cost = SERIES_BYTES + pieceBytes(tail.length);
     if (++this.#newSeries % EPOCH_SERIES === 0) this.epoch++;
     const owned = this.#ownedBytes[owner] ?? 0;
-    if (owner !== NO_CLIENT && owned + cost > this.#shareBytes) this.#relieve(owner);
+    this.newBytes += cost;
+    if (owner !== NO_CLIENT && owned + cost > this.shareBytes) this.#relieve(owner);
     if (this.bytes + cost > this.limitBytes) this.#relieve(null);
     const start = this.arena.take(tail.length);
     this.arena.bytes.set(tail, start);
@@ -456,12 +476,14 @@ export class SeriesStore {
     if (this.bytes <= this.limitBytes * 0.9) this.#pressure = 0;
   }
 
-  /** There are too many series of a client, or of all. */
+  /** There are too many series of a client, or of all. Those of a client go in the order in which they came. */
   #relieve(owner: number | null): void {
-    // Those of a client that has too many go in the order in which they came.
-    if (owner !== null) return void this.#sweep(RELIEF_STEPS, Infinity, owner);
-    if (this.#pressure === 0) this.#pressure = this.#ticks[0] ?? 1;
-    if (this.#sweep(RELIEF_STEPS, this.#pressure, null) > 0) this.#fruitless = 0;
+    if (owner === null && this.#pressure === 0) this.#pressure = this.#ticks[0] ?? 1;
+    const count = this.#sweep(RELIEF_STEPS, owner === null ? this.#pressure : Infinity, owner);
+    // Each that was given back makes room for one.
+    this.excess += Math.max(1, count);
+    if (owner !== null) return;
+    if (count > 0) this.#fruitless = 0;
     else if ((this.#fruitless += RELIEF_STEPS) > this.#end) {
       this.#fruitless = 0;
       this.#pressure = Math.ceil((this.#pressure + this.epoch) / 2);

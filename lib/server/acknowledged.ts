@@ -155,12 +155,14 @@ export class AcknowledgedReceiver implements Disposable {
       return 0;
     }
     let before = 0;
+    const bytesBefore = this.#store.newBytes;
     const batch = this.#decoder.decode(bytes, reader.offset, reader.end, (points) => {
       const room = builder.room(points);
       before = room.length;
       return room;
     });
     const received = batch.length - before;
+    batch.newSeriesBytes += this.#store.newBytes - bytesBefore;
     const check = checkOf(batch, before);
     if (this.#hasRefused) batch.retain(before, (series) => this.#isTaken(series));
     const points = batch.length - before;

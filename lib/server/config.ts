@@ -71,6 +71,13 @@ export const config = table({
       doc: "What one connection may send per second; the rest waits. 0: no limit.",
       default: "0",
     }),
+    new_series_per_second: integer({
+      doc:
+        "New series that one connection may bring per second while its client has more of them than its share of memory, " +
+        "or all clients together have more than series.memory; the rest waits.",
+      default: 10_000,
+      min: 1,
+    }),
     series_per_client: integer({
       doc:
         "Series that the stream of one alumet-relay client may have at a time, if half of series.memory has room for " +

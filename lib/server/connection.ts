@@ -33,11 +33,15 @@ export class ClientConnection {
   readonly finished: Promise<void>;
   #conn: Transport;
   readonly #shared: ServerShared;
-  readonly #frames = new FrameReader();
+  readonly #frames: FrameReader;
   readonly #address: string;
   readonly #peer: Peer;
   readonly #handshake: ServerHandshake;
   #pacer: Pacer | null = null;
+  /** For series that are new although the client has more than its share of memory. */
+  #seriesPacer: Pacer | null = null;
+  /** Ends such waits when the connection is closed; most connections have none. */
+  #closing: AbortController | null = null;
   #log: Logger;
   /** The name that the client greeted with. */
   #name: string | null = null;
@@ -70,6 +74,7 @@ export class ClientConnection {
   constructor(conn: Deno.TcpConn, shared: ServerShared) {
     this.#conn = conn;
     this.#shared = shared;
+    this.#frames = new FrameReader(shared.maxMessageBytes);
     this.#log = shared.log;
     const { hostname: shown, port } = conn.remoteAddr as Deno.NetAddr;
     // A socket for both families shows IPv4 as IPv6.
@@ -103,6 +108,7 @@ export class ClientConnection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#closing?.abort();
     closeQuietly(this.#conn);
   }
 
@@ -235,7 +241,7 @@ export class ClientConnection {
         if (this.#deaf) continue;
         stats.bytes += count;
         frames.received(count, this.#shared.bufferBytes());
-        pause = this.#pacer?.after(count);
+        pause = this.#pacer?.after(count, this.#closingSignal);
       }
 
       let points = 0;
@@ -245,7 +251,12 @@ export class ClientConnection {
           if (!await this.#greeted()) return;
         } else if (this.#isOurs && !this.#acknowledged) {
           if (!await this.#introduced()) return;
-        } else points += (this.#acknowledged ?? this.#plain!).take(frames);
+        } else {
+          const before = gatherer.builder.store.excess;
+          points += (this.#acknowledged ?? this.#plain!).take(frames);
+          const excess = gatherer.builder.store.excess - before;
+          if (excess > 0) await this.#room(this.#slowDown(excess));
+        }
         if (points > 0 && gatherer.isFirst) await this.#room(gatherer.gathered());
       }
       if (this.#name === null && frames.partialFrameBytes > MAX_GREETING_BYTES) {
@@ -266,6 +277,16 @@ export class ClientConnection {
         this.#deadlineReason = `silent for ${patienceMs} ms${partial ? " in the middle of a message" : ""}`;
       }
     }
+  }
+
+  /** The client has brought series that there is no room for: what it brings next waits. */
+  #slowDown(series: number): Promise<void> | undefined {
+    this.#seriesPacer ??= new Pacer(this.#shared.limits.newSeriesPerSecond);
+    return this.#seriesPacer.after(series, this.#closingSignal);
+  }
+
+  get #closingSignal(): AbortSignal {
+    return (this.#closing ??= new AbortController()).signal;
   }
 
   /** Waits for room; meanwhile the peer has no deadline. */

@@ -72,8 +72,10 @@ export class PlainReceiver implements Disposable {
     }
     if (discriminant === MESSAGE.sendMeasurements) {
       const before = builder.length;
+      const bytesBefore = builder.store.newBytes;
       const count = this.#decoder.decode(bytes, view, reader.offset, end, this.#sender, builder);
       const kept = builder.length - before;
+      builder.charge(builder.store.newBytes - bytesBefore);
       stats.points += kept;
       stats.rejectedPoints += count - kept;
       const client = this.#client ??= clients.get(this.#sender);

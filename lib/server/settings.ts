@@ -13,6 +13,7 @@ export function limitsOf({ limits }: RelayServerConfig): ServerLimits {
     handshakeMs: limits.handshake_timeout,
     idleMs: limits.idle_timeout || Infinity,
     bytesPerSecond: limits.bytes_per_second || Infinity,
+    newSeriesPerSecond: limits.new_series_per_second,
     maxSeries: limits.series_per_client,
     maxMetrics: limits.metrics_per_client,
     maxNameBytes: limits.name_length,

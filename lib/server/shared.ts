@@ -26,6 +26,8 @@ export interface ServerLimits {
   idleMs: number;
   /** What one connection may send per second. @default {Infinity} */
   bytesPerSecond: number;
+  /** New series that one connection may bring per second once its client has more than its share. @default {10000} */
+  newSeriesPerSecond: number;
   /** Series of one client that are kept in memory. @default {4194304} */
   maxSeries: number;
   /** Metrics that one client may define. @default {4096} */
@@ -42,6 +44,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   signOfLifeMs: 5000,
   idleMs: Infinity,
   bytesPerSecond: Infinity,
+  newSeriesPerSecond: 10_000,
   maxSeries: 4_194_304,
   maxMetrics: 4096,
   maxNameBytes: DEFAULT_NAME_BYTES,
@@ -73,6 +76,8 @@ export interface ServerShared {
   readonly limits: ServerLimits;
   readonly stats: ServerStats;
   readonly frames: FrameBudget;
+  /** The largest message, in bytes. */
+  readonly maxMessageBytes: number;
   /** Where connections put their points. */
   readonly gatherer: Gatherer;
   /** How large a receive buffer may become now, in bytes. */

@@ -64,6 +64,10 @@ const CREDENTIALS = ["token", "password", "tls_ca", "tls_cert", "tls_key"] as co
 /** How long a part may be stuck, in s; see lib/systemd/watchdog.ts. */
 const WATCHDOG_S = 60;
 
+/** Of the memory of the machine. The process adapts to it: lib/base/memory.ts. */
+const MEMORY_HIGH = "40%";
+const MEMORY_MAX = "50%";
+
 const PURPOSES: Record<UnitRole, string> = {
   client: "alumet-relay client, measures this machine and sends to a relay server",
   server: "alumet-relay server, receives measurements and stores them",
@@ -178,6 +182,10 @@ export function serviceUnit(options: ServiceOptions): string {
     "TimeoutStopSec=30",
     "KillMode=mixed",
     "LimitNOFILE=524288",
+    "# What the process remembers is less where the memory is less: see series.memory. Above MemoryHigh the kernel slows it",
+    "# down instead of others.",
+    `MemoryHigh=${MEMORY_HIGH}`,
+    `MemoryMax=${MEMORY_MAX}`,
     "",
     ...(packaged
       ? [

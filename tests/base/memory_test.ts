@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { seriesBytes } from "../../lib/agent/series_memory.ts";
 import { usableMemoryBytes } from "../../lib/base/memory.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
@@ -44,4 +45,18 @@ Deno.test("the smallest limit of the cgroup and of those around it counts, in bo
 
 Deno.test("where nothing can be read, it is a gibibyte", () => {
   assert.equal(usableMemoryBytes("/nowhere", "/nowhere"), GIB);
+});
+
+Deno.test("above memory.high the kernel slows a process down, so it counts like a limit", async () => {
+  const files = { "a/memory.max": `${2 * GIB}\n`, "a/memory.high": `${GIB}\n` };
+  assert.equal(await bytesIn("0::/a\n", files), GIB);
+});
+
+Deno.test("series get a quarter of the memory that the process does not need itself, within bounds", () => {
+  const MIB = 1024 ** 2;
+  assert.equal(seriesBytes(250 * MIB), 25 * MIB);
+  assert.equal(seriesBytes(2 * GIB), 474 * MIB);
+  assert.equal(seriesBytes(64 * GIB), GIB);
+  assert.equal(seriesBytes(100 * MIB), 4 * MIB);
+  assert.equal(seriesBytes(155 * MIB), 4 * MIB);
 });

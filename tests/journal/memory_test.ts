@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { BYTES_PER_POINT } from "../../lib/points/measurement.ts";
+import { BatchPool, BYTES_PER_POINT } from "../../lib/points/measurement.ts";
 import { MemoryJournal } from "../../lib/journal.ts";
-import { numbered } from "../kit/points.ts";
+import { numbered, NUMBERS } from "../kit/points.ts";
 import { pause } from "../kit/waiting.ts";
 
 const points = (count: number) => count * BYTES_PER_POINT;
@@ -160,4 +160,24 @@ Deno.test("what was appended is durable when every reader has committed it, what
   b.commit(1);
   await durable;
   assert.equal(await isPending(journal.untilDurable()), true);
+});
+
+Deno.test("batches that were dropped are used again at once, but for those that an output still has", () => {
+  const pool = new BatchPool(4, 10);
+  const journal = new MemoryJournal({ limitBytes: 2 * points(4), onFull: "drop_oldest" });
+  const reader = journal.reader();
+  const full = () => {
+    const batch = pool.take();
+    for (let n = 0; n < 4; n++) batch.push(NUMBERS, 1, 0, n);
+    return batch;
+  };
+  const [held, dropped] = [full(), full()];
+  journal.append(held);
+  assert.equal(reader.next(), held);
+  for (const batch of [dropped, full(), full(), full()]) journal.append(batch);
+  const again = [pool.take(), pool.take()];
+  assert.ok(again.includes(dropped), "nobody had read it");
+  assert.ok(!again.includes(held) && held.length === 4, "the output has not committed it");
+  reader.commit(1);
+  assert.equal(pool.take(), held);
 });

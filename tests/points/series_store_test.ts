@@ -162,6 +162,27 @@ Deno.test("a client with a million series forgets its own, and nobody else's", (
   );
   assert.ok(most < 2_800_000, `${most} bytes`);
   assert.equal(store.forgotten, 1000 * cases(1000) + 5000 - store.size);
+  // Only those count that came when there was no room.
+  assert.ok(
+    store.excess > 900 * cases(1000) && store.excess < 1100 * cases(1000),
+    `${store.excess}`,
+  );
+  assert.ok(store.newBytes > 100 * (1000 * cases(1000) + 5000));
+});
+
+Deno.test("a store is crowded while batches hold more series than it may have, and no longer than that", () => {
+  const store = new SeriesStore({ limitBytes: 200_000 });
+  const held = batchOf(store, named("held"));
+  for (let n = 0; !store.isCrowded; n++) {
+    assert.ok(store.bytes <= 221_000);
+    batchOf(store, named(`new-${n}`)).release();
+  }
+  held.release();
+  for (let n = 0; n < 2000; n++) {
+    batchOf(store, named(`later-${n}`)).release();
+    store.tick();
+  }
+  assert.ok(!store.isCrowded && store.bytes < 220_000, `${store.bytes}`);
 });
 
 Deno.test("memory of texts that come and go is used again", () => {

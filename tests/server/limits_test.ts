@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ClientTable } from "../../lib/points/origins.ts";
+import { seriesStore } from "../../lib/points/series_store.ts";
 import { seriesOf } from "../../lib/points/measurement.ts";
 import { isLonger } from "../../lib/wire/names.ts";
 import { PostcardWriter } from "../../lib/postcard.ts";
@@ -11,7 +12,7 @@ import { batchOf, instanceOf } from "../kit/points.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { TestServer } from "../kit/test_server.ts";
 import { until } from "../kit/waiting.ts";
-import { COUNTER, countingFrame, greeting } from "../kit/wire.ts";
+import { COUNTER, countingFrame, greeting, measurementFrame } from "../kit/wire.ts";
 import { portOf, startServer } from "../end_to_end/relay.ts";
 
 interface Odd {
@@ -128,6 +129,42 @@ Deno.test("a client that keeps changing its instance id displaces no other clien
   assert.equal(clients.get("victim", instanceOf("victim")), victim);
   assert.ok(clients.size <= 2001, `${clients.size}`);
   assert.ok(clients.has(clients.get("hostile", `${now - 1}`)), "the last ones are known");
+});
+
+Deno.test("a client that has more series than its share is slowed down by its new ones, and nobody else is", async () => {
+  await using server = new TestServer({ newSeriesPerSecond: 2000 });
+  const { shareBytes } = seriesStore;
+  seriesStore.limit({ shareBytes: 200_000 });
+  try {
+    const points = (name: string, first: number, count: number) =>
+      measurementFrame(
+        name,
+        Array.from({ length: count }, (_, n) => ({
+          metric: 0,
+          value: 1n,
+          attributes: [["job", `${first + n}`]] as [string, string][],
+        })),
+      );
+    await using stranger = await Peer.client(server.port, "stranger", [COUNTER]);
+    await using other = await Peer.client(server.port, "other", [COUNTER]);
+    const taken = (name: string) =>
+      server.points.filter(({ attributes }) => JSON.stringify(attributes).includes(name)).length;
+    // The first ones have room, and those of a second come at once.
+    const began = performance.now();
+    for (let n = 0; n < 16; n++) await stranger.send(points("stranger", 500 * n, 500));
+    await other.send(points("other", 0, 500));
+    await until(() => taken("other") === 500);
+    assert.ok(taken("stranger") < 8000, "the stranger waits");
+    await until(() => taken("stranger") === 8000);
+    assert.ok(performance.now() - began > 1000, `8,000 new series took ${performance.now() - began} ms`);
+    // What is known is not new.
+    const before = performance.now();
+    for (let n = 0; n < 20; n++) await other.send(points("other", 0, 500));
+    await until(() => taken("other") === 10_500);
+    assert.ok(performance.now() - before < 60_000);
+  } finally {
+    seriesStore.limit({ shareBytes });
+  }
 });
 
 const limit = (key: string, value: string | number) => [

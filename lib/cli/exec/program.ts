@@ -1,4 +1,5 @@
 /** Runs the program, and measures what it and its descendants use. */
+import { hideCgroupVariable } from "../../base/memory.ts";
 import { delay } from "@std/async/delay";
 import { messageOf } from "../../base/errors.ts";
 import { machineCpuSeconds, ProcessTree } from "./process_tree.ts";
@@ -64,6 +65,7 @@ export async function runProgram(program: readonly string[], signals: Signals): 
 }
 
 function start([command, ...args]: readonly string[]): Deno.ChildProcess {
+  hideCgroupVariable();
   try {
     return new Deno.Command(command, { args, stdin: "inherit", stdout: "inherit", stderr: "inherit" })
       .spawn();

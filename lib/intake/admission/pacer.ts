@@ -1,23 +1,23 @@
 import { delay } from "@std/async/delay";
 
-/** Limits the bytes per second of one connection; it may receive the bytes of one second at once. */
+/** Limits how much of something one connection may bring per second: bytes, or new series. A second's worth may come at once. */
 export class Pacer {
   readonly #rate: number;
-  /** Bytes that may come at once; negative after too many have come. */
+  /** What may come at once; negative after too much has come. */
   #credit: number;
   #at = performance.now();
 
-  constructor(bytesPerSecond: number) {
-    this.#rate = this.#credit = bytesPerSecond;
+  constructor(perSecond: number) {
+    this.#rate = this.#credit = perSecond;
   }
 
-  /** Counts received bytes. @returns what to wait for before the next read, if anything */
-  after(bytes: number): Promise<void> | undefined {
+  /** Counts what has come. @returns what to wait for before the next read, if anything; an abort ends the wait */
+  after(count: number, signal?: AbortSignal): Promise<void> | undefined {
     const now = performance.now();
-    this.#credit = Math.min(this.#rate, this.#credit + (now - this.#at) / 1000 * this.#rate) - bytes;
+    this.#credit = Math.min(this.#rate, this.#credit + (now - this.#at) / 1000 * this.#rate) - count;
     this.#at = now;
     if (this.#credit >= 0) return undefined;
     const ms = -this.#credit / this.#rate * 1000;
-    return delay(ms);
+    return delay(ms, signal ? { signal } : {}).catch(() => {});
   }
 }

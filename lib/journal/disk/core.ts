@@ -25,6 +25,7 @@ export interface Cursor {
   wakeIfReady(): void;
   dropUnwritten(entries: readonly Entry[]): number;
   dropWritten(number: number, census: Census | null): number;
+  holds(entry: Entry): boolean;
   close(): Promise<void>;
 }
 

@@ -267,6 +267,11 @@ export class DiskReader implements BatchReader {
     return points;
   }
 
+  /** Whether the output has read that batch from memory, and not committed it. */
+  holds({ number }: Entry): boolean {
+    return this.#read.some(({ entry, own }) => !own && entry.number === number);
+  }
+
   async close(): Promise<void> {
     this.wake();
     await this.#loading;

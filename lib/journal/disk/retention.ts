@@ -1,4 +1,5 @@
 /** Decides what a journal on disk keeps: what some output has not committed, within limits of size, age, space and memory. */
+import { seriesStore } from "../../points/series_store.ts";
 import type { Core } from "./core.ts";
 import type { Entry } from "./tail.ts";
 
@@ -20,6 +21,8 @@ export class Retention {
   lowSpace = false;
   readonly #core: Core;
   #spaceCheckedMs = -Infinity;
+  /** Batches that left the tail while an output may hold them. */
+  #held: Entry[] = [];
 
   constructor(core: Core) {
     this.#core = core;
@@ -55,8 +58,24 @@ export class Retention {
       tail.advance(end);
     }
     for (const { batch } of tail.takeFirst(Math.min(committed, tail.written))) batch.release();
-    // A reader that is behind gets these from disk. One that holds them keeps them, so they are not reused.
-    if (tail.writtenBytes > memoryBytes) tail.takeWritten(this.#maxWrittenBytes);
+    // A reader that is behind gets these from disk. While one does, they keep all series in memory that it meets.
+    if (seriesStore.isCrowded) this.#held.push(...tail.takeWritten(0));
+    else if (tail.writtenBytes > memoryBytes) this.#held.push(...tail.takeWritten(this.#maxWrittenBytes));
+    this.#releaseHeld();
+  }
+
+  /**
+   * Releases what only the outputs had: the series of a batch, and all that came later, stay in memory until it is
+   * released.
+   */
+  #releaseHeld(): void {
+    if (this.#held.length === 0) return;
+    const readers = [...this.#core.readers.values()];
+    this.#held = this.#held.filter((entry) => {
+      if (readers.some((reader) => reader.holds(entry))) return true;
+      entry.batch.release();
+      return false;
+    });
   }
 
   /** Most memory for batches that are written. */
@@ -91,6 +110,8 @@ export class Retention {
     let lost = readers.size > 0 ? 0 : entries.reduce((sum, { batch }) => sum + batch.length, 0);
     for (const reader of readers.values()) lost = Math.max(lost, reader.dropUnwritten(entries));
     for (const { batch } of entries) ledger.enter(batch, "unwritten");
+    this.#held.push(...entries);
+    this.#releaseHeld();
     this.#countDropped(lost);
     this.#core.onWritten();
   }

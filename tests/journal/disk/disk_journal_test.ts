@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { DiskJournalOptions } from "../../../lib/journal/disk/disk_journal.ts";
 import { ExitError } from "../../../lib/base/errors.ts";
 import { createLogger } from "../../../lib/base/log.ts";
-import type { Batch } from "../../../lib/points/measurement.ts";
+import { type Batch, BatchPool } from "../../../lib/points/measurement.ts";
+import { seriesStore } from "../../../lib/points/series_store.ts";
 import {
   batchOf,
   copyOf,
@@ -14,7 +15,7 @@ import {
   synced,
   withDirectory,
 } from "../../kit/journal.ts";
-import { numbered } from "../../kit/points.ts";
+import { numbered, NUMBERS } from "../../kit/points.ts";
 import { pause } from "../../kit/waiting.ts";
 
 Deno.test("a restart resumes each cursor at its position", () =>
@@ -357,4 +358,33 @@ Deno.test("a few points wait for others for the sync time, many do not", () =>
     const many = await timed(numbered(10_000));
     assert.ok(few > 1900, `a few points: ${few} ms`);
     assert.ok(many < 1000, `many points: ${many} ms`);
+  }));
+
+Deno.test("batches that are only on disk any more are used again, but for those that an output still has", () =>
+  withDirectory(async (directory) => {
+    const { limitBytes } = seriesStore;
+    // There is little memory for batches, or series are held that have no room.
+    for (const [name, options] of Object.entries({ little: { memoryBytes: 10_000 }, crowded: {} })) {
+      const pool = new BatchPool(100, 1000);
+      if (name === "crowded") seriesStore.limit({ limitBytes: 1 });
+      try {
+        await using journal = await open(`${directory}/${name}`, options);
+        const reader = journal.reader("slow");
+        const sent: Batch[] = [];
+        for (let n = 0; n < 40; n++) {
+          const batch = pool.take();
+          assert.ok(!sent.slice(0, 2).includes(batch), "the output has it");
+          for (let row = 0; row < 100; row++) batch.push(NUMBERS, 1_700_000_000, 0, 100 * n + row);
+          sent.push(batch);
+          journal.append(batch);
+          if (n < 2) assert.equal(reader.next(), batch);
+          await synced(journal);
+        }
+        assert.ok(new Set(sent).size < 15, `${name}: ${new Set(sent).size} batches`);
+        reader.commit(2);
+        assert.deepEqual(await drain(reader), range(200, 4000));
+      } finally {
+        seriesStore.limit({ limitBytes });
+      }
+    }
   }));

@@ -1,5 +1,6 @@
 /** Writes one segment: groups of records, each of which is written and synced, or taken back. */
 import { BatchEncoder } from "../../../batches/codec.ts";
+import { seriesStore } from "../../../points/series_store.ts";
 import { PostcardWriter } from "../../../postcard.ts";
 import { type Files, type JournalFile, replaceFile, syncDirectory, writeAll } from "./files.ts";
 import { OriginWriter } from "./record.ts";
@@ -26,7 +27,7 @@ export class SegmentWriter {
   /** Bytes of its header and snapshot. */
   readonly startBytes: number;
   readonly #file: JournalFile;
-  readonly #encoder = new BatchEncoder();
+  readonly #encoder = new BatchEncoder({ maxDictionaryBytes: seriesStore.maxDictionaryBytes });
   readonly #origins = new OriginWriter();
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(64 * 1024);
   #length = 0;

@@ -17,7 +17,12 @@ import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 
 /** The recorded session, in a file. */
 function storeSession(path: string): void {
-  using store = new Store({ path, synchronous: "normal", limits: { keepMs: Infinity, maxBytes: undefined } });
+  using store = new Store({
+    path,
+    synchronous: "normal",
+    limits: { keepMs: Infinity, maxBytes: undefined },
+    rollups: [],
+  });
   const known = new Known();
   known.begin(Date.now());
   const gathering = new Gathering(known, newColumns(10_000));
@@ -409,6 +414,7 @@ Deno.test("points are printed without SQL, by metric, host and time, and as mean
       path,
       synchronous: "normal",
       limits: { keepMs: Infinity, maxBytes: undefined },
+      rollups: [],
     });
     const known = new Known();
     known.begin(Date.now());

@@ -7,6 +7,7 @@ import { HELD_BACK } from "./point_inserter.ts";
 import type { Limits } from "./messages.ts";
 import { type DoomedPart, PartDeletion } from "./part_deletion.ts";
 import { roomFor } from "./room.ts";
+import type { Rollups } from "./rollups.ts";
 import { middleOf, SECONDS_PER_DAY } from "./row_order.ts";
 import { secondOf, writeStatistics } from "./schema.ts";
 
@@ -31,6 +32,8 @@ const MAX_EXPIRY_MS = 60_000;
 /** How often to look whether the file has room, in ms, and the share of the room that is made at once. */
 const ROOM_INTERVAL_MS = 1000;
 const ROOM_SHARE = 0.02;
+/** Points of this time give way last, in ms. */
+const NEWEST_MS = 3_600_000;
 /** How often series that nothing refers to are looked for, in ms. */
 const SERIES_INTERVAL_MS = 3_600_000;
 /** Clients that have not been here for so long are forgotten: what they send then is new, even if it was stored once. */
@@ -64,6 +67,7 @@ export class Housekeeping {
   readonly #db: DatabaseSync;
   readonly #path: string;
   readonly #transaction: Transaction;
+  readonly #rollups: Rollups | null;
   /** Of parts that are too old. */
   readonly #expiry: PartDeletion;
   /** Of parts for which there is no room. */
@@ -82,14 +86,31 @@ export class Housekeeping {
     Record<
       | ("expired" | "oldest" | "pages" | "freePages" | "deleteRest" | "deletePart" | "crowded" | "small")
       | ("nextPart" | "gather" | "mergeMost" | "mergeRest" | "mergeRepeats" | "addParts" | "empty")
-      | ("oldestWritten" | "future" | "deleteSeries" | "lastSeries" | "deleteClients" | "deleteHosts"),
+      | (
+        | "oldestWritten"
+        | "future"
+        | "futureRollups"
+        | "oldestRollup"
+        | "deleteSeries"
+        | "lastSeries"
+        | "deleteClients"
+        | "deleteHosts"
+      ),
       StatementSync
     >
   >;
 
-  constructor(db: DatabaseSync, path: string, transaction: Transaction, public limits: Limits) {
+  /** @param rollups `null`: there are none. */
+  constructor(
+    db: DatabaseSync,
+    path: string,
+    transaction: Transaction,
+    public limits: Limits,
+    rollups: Rollups | null,
+  ) {
     this.#db = db;
     this.#path = path;
+    this.#rollups = rollups;
     this.#expiry = new PartDeletion(db);
     this.#eviction = new PartDeletion(db);
     this.#transaction = transaction;
@@ -99,22 +120,24 @@ export class Housekeeping {
     ).run();
     const prepare = (sql: string) => db.prepare(sql);
     this.parts = (prepare("SELECT count(*) AS n FROM parts").get() as { n: number }).n;
+    const rollupTables = tablesOfRollups(db);
     const numbered = "SELECT ? + rank, series, offset, value FROM merging WHERE rank";
     this.#statements = {
-      expired: prepare("SELECT id, points FROM parts WHERE last < ? LIMIT 256"),
+      expired: prepare("SELECT id, points FROM parts WHERE last < ? AND rolled LIMIT 256"),
       oldest: prepare(
-        "SELECT id, points FROM parts WHERE day = (SELECT min(day) FROM parts) ORDER BY last LIMIT 16",
+        "SELECT id, points FROM parts WHERE day = (SELECT min(day) FROM parts WHERE rolled) AND rolled " +
+          "AND last < ? ORDER BY last LIMIT 16",
       ),
       pages: prepare("PRAGMA page_count"),
       freePages: prepare("PRAGMA freelist_count"),
       deleteRest: prepare("DELETE FROM points WHERE part = ?"),
       deletePart: prepare("DELETE FROM parts WHERE id = ?"),
       crowded: prepare(
-        `SELECT day, repeats FROM parts WHERE points < ${SMALL_POINTS} AND repeats < ${MERGE_REPEATS} ` +
+        `SELECT day, repeats FROM parts WHERE points < ${SMALL_POINTS} AND repeats < ${MERGE_REPEATS} AND rolled ` +
           "GROUP BY day, repeats HAVING count(*) >= CASE WHEN day < ? THEN ? ELSE ? END ORDER BY count(*) DESC LIMIT 1",
       ),
       small: prepare(
-        `SELECT * FROM parts WHERE day = ? AND repeats = ? AND points < ${SMALL_POINTS} ` +
+        `SELECT * FROM parts WHERE day = ? AND repeats = ? AND points < ${SMALL_POINTS} AND rolled ` +
           `ORDER BY first LIMIT ${MERGE_MOST_PARTS}`,
       ),
       // Parameters that are numbers are floats, and divided as such.
@@ -138,10 +161,17 @@ export class Housekeeping {
       empty: prepare("DELETE FROM merging"),
       oldestWritten: prepare("SELECT min(written) AS day FROM parts WHERE last < ?"),
       deleteSeries: prepare(
-        "DELETE FROM series WHERE id > ? AND id <= ? AND seen < ? AND NOT EXISTS " +
-          "(SELECT 1 FROM json_each(?) j CROSS JOIN points p ON p.part = j.value AND p.series = series.id)",
+        "DELETE FROM series WHERE id > ?3 AND id <= ?4 AND seen < ?5 AND NOT EXISTS " +
+          "(SELECT 1 FROM json_each(?1) j CROSS JOIN points p ON p.part = j.value AND p.series = series.id)" +
+          rollupTables.map((table) =>
+            ` AND NOT EXISTS (SELECT 1 FROM json_each(?2) j CROSS JOIN ${table} p ON p.part = j.value AND p.series = series.id)`
+          ).join(""),
       ),
       future: prepare("SELECT json_group_array(id) AS ids FROM parts WHERE last >= ?"),
+      futureRollups: prepare(
+        "SELECT json_group_array(id) AS ids FROM rollup_parts WHERE start + seconds > ?",
+      ),
+      oldestRollup: prepare("SELECT min(day) AS day FROM rollup_parts"),
       lastSeries: prepare("SELECT max(id) AS id FROM series"),
       deleteClients: prepare("DELETE FROM clients WHERE seen < ?"),
       deleteHosts: prepare("DELETE FROM host_times WHERE name NOT IN (SELECT relay_client FROM series)"),
@@ -160,8 +190,12 @@ export class Housekeeping {
     this.#unconsidered += count;
   }
 
-  /** @returns whether there is more to do at once. */
-  step(nowMs: number, busy: boolean): boolean {
+  /**
+   * @param nowMs What is kept is counted from, in ms since the Unix epoch. @param wallMs What the clock says.
+   * @param monotonicMs A clock that is never set.
+   * @returns whether there is more to do at once.
+   */
+  step(nowMs: number, wallMs: number, monotonicMs: number, busy: boolean): boolean {
     // Soon after the start, and not never again after the clock is set back.
     const soonest = (next: number, intervalMs: number) =>
       next - nowMs <= intervalMs ? next : nowMs + intervalMs * FIRST_SHARE;
@@ -170,6 +204,8 @@ export class Housekeeping {
     this.#nextSeriesMs = soonest(this.#nextSeriesMs, SERIES_INTERVAL_MS);
     this.#nextStatisticsMs = soonest(this.#nextStatisticsMs, STATISTICS_INTERVAL_MS);
     if (this.#expire(nowMs) || this.#makeRoom(nowMs)) return true;
+    if (this.#rollups?.step(wallMs / 1000, monotonicMs, busy)) return true;
+    if (this.#rollups?.expire(nowMs)) return true;
     if (this.#unconsidered >= (busy ? MERGE_BUSY_PARTS : MERGE_PARTS)) {
       if (this.#merge(nowMs)) return true;
       this.#unconsidered = 0;
@@ -211,7 +247,7 @@ export class Housekeeping {
       // Once begun, a little more than is needed.
       const enough = this.#isEvicting ? this.roomBytes * (1 - ROOM_SHARE) : this.roomBytes;
       this.#isEvicting = usedBytes > enough;
-      if (this.#isEvicting) this.#eviction.add(this.#statements.oldest.all() as unknown as DoomedPart[]);
+      if (this.#isEvicting && this.#evict(nowMs)) return true;
       if (this.#eviction.isDone) {
         this.#nextRoomMs = nowMs + ROOM_INTERVAL_MS;
         return false;
@@ -221,6 +257,17 @@ export class Housekeeping {
     this.parts -= parts;
     this.evictedPoints += points;
     return true;
+  }
+
+  /** Chooses what gives way: points of the last hour after all sums. @returns whether sums were deleted. */
+  #evict(nowMs: number): boolean {
+    const choose = (before: number) =>
+      this.#eviction.add(this.#statements.oldest.all(before) as unknown as DoomedPart[]);
+    choose(Math.floor((nowMs - NEWEST_MS) / 1000));
+    if (!this.#eviction.isDone) return false;
+    if (this.#rollups?.giveUp()) return true;
+    choose(Number.MAX_SAFE_INTEGER);
+    return false;
   }
 
   /** What the file takes, and what is used of it, in bytes. */
@@ -285,16 +332,29 @@ export class Housekeeping {
     }
     const today = Math.floor(nowMs / 1000 / SECONDS_PER_DAY);
     const endOfTomorrow = (today + 2) * SECONDS_PER_DAY;
-    const { oldestWritten, future, deleteSeries, lastSeries, deleteClients, deleteHosts } = this.#statements;
+    const {
+      oldestWritten,
+      future,
+      futureRollups,
+      oldestRollup,
+      deleteSeries,
+      lastSeries,
+      deleteClients,
+      deleteHosts,
+    } = this.#statements;
     let more = false;
     let deleted = 0;
     const from = this.#seriesFrom;
     this.#transaction(() => {
       const { day } = oldestWritten.get(endOfTomorrow) as { day: number | null };
       // What another process has in its memory was seen yesterday at the earliest.
-      const before = Math.min(day ?? Infinity, today - 1);
-      const { ids } = future.get(endOfTomorrow) as { ids: string };
-      deleted = Number(deleteSeries.run(from, from + SERIES_STEP, before, ids).changes);
+      const { day: rolled } = oldestRollup.get() as { day: string | null };
+      const rolledDay = rolled === null ? Infinity : Date.parse(rolled) / 1000 / SECONDS_PER_DAY;
+      const before = Math.min(day ?? Infinity, rolledDay, today - 1);
+      const ids = (statement: StatementSync) => (statement.get(endOfTomorrow) as { ids: string }).ids;
+      deleted = Number(
+        deleteSeries.run(ids(future), ids(futureRollups), from, from + SERIES_STEP, before).changes,
+      );
       if (from === 0) deleteClients.run(today - CLIENT_DAYS);
       const { id } = lastSeries.get() as { id: number | null };
       more = from + SERIES_STEP < (id ?? 0);
@@ -304,4 +364,11 @@ export class Housekeeping {
     this.#seriesFrom = more ? from + SERIES_STEP : null;
     return more;
   }
+}
+
+/** Also of intervals that the configuration does not name any more. */
+function tablesOfRollups(db: DatabaseSync): string[] {
+  const rows = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'rollup_[0-9]*'")
+    .all();
+  return (rows as { name: string }[]).map(({ name }) => name);
 }

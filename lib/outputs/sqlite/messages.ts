@@ -85,10 +85,20 @@ export interface Limits {
   readonly maxBytes: number | undefined;
 }
 
+/** Sums by interval. */
+export interface RollupOptions {
+  /** The interval in seconds. */
+  readonly every: number;
+  /** For how long its sums are kept, in ms. */
+  readonly keepMs: number;
+}
+
 export interface StoreOptions {
   readonly path: string;
   readonly synchronous: "full" | "normal";
   readonly limits: Limits;
+  /** Each interval a multiple of the one before. */
+  readonly rollups: readonly RollupOptions[];
 }
 
 /** What a transaction did, and what the file is like. */

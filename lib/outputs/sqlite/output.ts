@@ -10,7 +10,7 @@ import type { Batch } from "../../points/measurement.ts";
 import type { SqliteConfig } from "./config.ts";
 import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import { Gathering, Known, newColumns } from "./gather.ts";
-import type { Limits, PointColumns, PointGroup, RefusedRow, StoreStats } from "./messages.ts";
+import type { Limits, PointColumns, PointGroup, RefusedRow, RollupOptions, StoreStats } from "./messages.ts";
 import { StoreError } from "./store_error.ts";
 import { Writer } from "./writer.ts";
 
@@ -113,7 +113,9 @@ export class SqliteOutput implements Output {
   async #open(): Promise<void> {
     const { synchronous } = this.#config;
     const limits = limitsOf(this.#config);
-    this.#takeStats(await this.#writer.open({ path: this.#path, synchronous, limits }));
+    this.#takeStats(
+      await this.#writer.open({ path: this.#path, synchronous, limits, rollups: rollupsOf(this.#config) }),
+    );
     this.#isOpen = true;
     this.#log.info("Writing to a database", { file: this.#path, bytes: this.stats.bytes });
   }
@@ -328,4 +330,8 @@ export class SqliteOutput implements Output {
 
 function limitsOf({ keep = Infinity, max_size }: SqliteConfig): Limits {
   return { keepMs: keep, maxBytes: max_size };
+}
+
+function rollupsOf({ rollups }: SqliteConfig): RollupOptions[] {
+  return rollups.map(({ every, keep }) => ({ every: every / 1000, keepMs: keep }));
 }

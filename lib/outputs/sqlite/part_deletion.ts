@@ -15,15 +15,16 @@ export class PartDeletion {
     Record<"cut" | "deletePoints" | "deleteRest" | "deletePart", StatementSync>
   >;
 
-  constructor(db: DatabaseSync) {
+  /** @param rows The table of what is in the parts. @param parts The table of the parts. */
+  constructor(db: DatabaseSync, rows = "points", parts = "parts") {
     const prepare = (sql: string) => db.prepare(sql);
     this.#statements = {
       cut: prepare(
-        `SELECT series FROM points WHERE part = ? ORDER BY series LIMIT 1 OFFSET ${DELETE_POINTS}`,
+        `SELECT series FROM ${rows} WHERE part = ? ORDER BY series LIMIT 1 OFFSET ${DELETE_POINTS}`,
       ),
-      deletePoints: prepare("DELETE FROM points WHERE part = ? AND series < ?"),
-      deleteRest: prepare("DELETE FROM points WHERE part = ?"),
-      deletePart: prepare("DELETE FROM parts WHERE id = ?"),
+      deletePoints: prepare(`DELETE FROM ${rows} WHERE part = ? AND series < ?`),
+      deleteRest: prepare(`DELETE FROM ${rows} WHERE part = ?`),
+      deletePart: prepare(`DELETE FROM ${parts} WHERE id = ?`),
     };
   }
 

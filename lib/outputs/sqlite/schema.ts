@@ -7,10 +7,12 @@
  * transaction write one page for each series.
  */
 import type { DatabaseSync } from "node:sqlite";
+import type { RollupOptions } from "./messages.ts";
+import { rollupTables, rollupViews } from "./rollup_tables.ts";
 import { StoreError } from "./store_error.ts";
 
 /** `PRAGMA user_version` of files that this program writes. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 /** `PRAGMA application_id`: "ALMR". */
 const APPLICATION_ID = 0x414c4d52;
 
@@ -55,9 +57,11 @@ const TABLES = [
   last INTEGER NOT NULL,       -- the second of the latest point
   points INTEGER NOT NULL,
   repeats INTEGER NOT NULL,    -- 1: its points have the same series and time as points of other parts
-  written INTEGER NOT NULL     -- day of the (first) transaction, in days since 1970
+  written INTEGER NOT NULL,    -- day of the (first) transaction, in days since 1970
+  rolled INTEGER NOT NULL DEFAULT 1 -- 0: not all its points are in the tables of sums
 )`,
   `CREATE INDEX parts_by_day ON parts (day)`,
+  `CREATE INDEX parts_to_roll ON parts (id) WHERE rolled = 0`,
   `CREATE TABLE points (
   part INTEGER NOT NULL,
   series INTEGER NOT NULL,
@@ -81,6 +85,23 @@ const TABLES = [
   first INTEGER NOT NULL,      -- time of its earliest point, in nanoseconds since 1970
   last INTEGER NOT NULL,       -- time of its latest point
   contact INTEGER NOT NULL     -- when its last points were stored, in seconds since 1970
+) WITHOUT ROWID`,
+  `CREATE TABLE rollup_parts (
+  id INTEGER PRIMARY KEY,
+  every INTEGER NOT NULL,      -- length of an interval, in seconds; the table is called after it
+  day TEXT NOT NULL,
+  start INTEGER NOT NULL,      -- of its first interval, in seconds since 1970
+  seconds INTEGER NOT NULL,    -- length of all its intervals
+  below INTEGER,               -- while intervals are merged: series with a lower id are in it
+  UNIQUE (every, start, seconds)
+)`,
+  `CREATE INDEX rollup_parts_by_day ON rollup_parts (every, day)`,
+  `CREATE TABLE rolled (
+  every INTEGER NOT NULL,
+  start INTEGER NOT NULL,
+  part INTEGER NOT NULL,       -- points of the interval in parts up to this one are in the sums
+  below INTEGER,               -- while they are stored: those of series with a lower id
+  PRIMARY KEY (every, start, part)
 ) WITHOUT ROWID`,
 ];
 
@@ -174,7 +195,7 @@ export function checkSchema(db: DatabaseSync): boolean {
 }
 
 /** Creates what is missing, in a transaction of the caller's: in a new file, in an old one, or where it was dropped. */
-export function ensureSchema(db: DatabaseSync): void {
+export function ensureSchema(db: DatabaseSync, rollups: readonly RollupOptions[]): void {
   const run = (sql: string) => db.prepare(sql).run();
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   // Whoever has read the view before gets the same columns in the same places, and new ones at the end.
@@ -185,10 +206,13 @@ export function ensureSchema(db: DatabaseSync): void {
     const missing = statements.filter((sql) => !present.has(/^CREATE \w+ (\w+)/.exec(sql)![1]));
     for (const sql of missing) run(sql);
   };
-  create(TABLES);
+  if (present.has("parts") && !hasColumn(db, "parts", "rolled")) {
+    run("ALTER TABLE parts ADD COLUMN rolled INTEGER NOT NULL DEFAULT 1");
+  }
+  create([...TABLES, ...rollupTables(rollups)]);
   if (!present.has("points")) run("DELETE FROM parts");
   if (!present.has("host_times")) run(FILL_HOSTS);
-  create(VIEWS);
+  create([...VIEWS, ...rollupViews(rollups)]);
   if (!present.has("sqlite_stat1")) {
     // Makes the table of statistics; what is in it comes from writeStatistics.
     run("ANALYZE sqlite_schema");
@@ -197,6 +221,11 @@ export function ensureSchema(db: DatabaseSync): void {
   if (version === SCHEMA_VERSION) return;
   run(`PRAGMA application_id = ${APPLICATION_ID}`);
   run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+}
+
+function hasColumn(db: DatabaseSync, table: string, column: string): boolean {
+  const columns = db.prepare("SELECT name FROM pragma_table_info(?)").all(table) as { name: string }[];
+  return columns.some(({ name }) => name === column);
 }
 
 /** What {@linkcode TABLES} says of hosts, out of the points that there are. */
@@ -223,9 +252,17 @@ export function writeStatistics(db: DatabaseSync): void {
   const rows: [table: string, index: string | null, stat: string][] = [
     ["points", "points", `${points} ${perPart} ${Math.max(1, Math.ceil(perPart / series))} 1`],
     ["parts", "parts_by_day", `${parts} ${Math.ceil(parts / days)}`],
+    ["parts", "parts_to_roll", "100 1"],
     ["series", "series_by_metric", `${series} ${perMetric} 5 1`],
     ["metrics", "sqlite_autoindex_metrics_1", `${metrics} 1 1 1 1`],
+    ["rollup_parts", "rollup_parts_by_day", `10000 5000 ${Math.ceil(10_000 / days)}`],
   ];
+  const rollups = db.prepare(
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'rollup_[0-9]*'",
+  );
+  for (const { name } of rollups.all() as { name: string }[]) {
+    rows.push([name, name, `${10_000 * series} ${series} 10 1`]);
+  }
   db.prepare("DELETE FROM sqlite_stat1").run();
   const insert = db.prepare("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)");
   for (const row of rows) insert.run(...row);

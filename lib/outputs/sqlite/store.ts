@@ -7,7 +7,8 @@ import { Identities } from "./identities.ts";
 import type { Limits, PointColumns, PointGroup, RefusedRow, StoreOptions, StoreStats } from "./messages.ts";
 import { Place } from "./place.ts";
 import { PointInserter } from "./point_inserter.ts";
-import { RowOrder, SECONDS_PER_DAY } from "./row_order.ts";
+import { Rollups } from "./rollups.ts";
+import { type PartPlan, RowOrder, SECONDS_PER_DAY } from "./row_order.ts";
 import { checkSchema, ensureSchema } from "./schema.ts";
 import { openingError, StoreError, storeError } from "./store_error.ts";
 
@@ -32,6 +33,7 @@ export class Store implements Disposable {
   readonly #identities: Identities;
   readonly #hosts: Hosts;
   readonly #inserter: PointInserter;
+  readonly #rollups: Rollups | null;
   readonly #housekeeping: Housekeeping;
   readonly #order = new RowOrder();
   readonly #statements: Readonly<
@@ -71,7 +73,8 @@ export class Store implements Disposable {
           "SELECT max((SELECT coalesce(max(id), 0) FROM parts), (SELECT coalesce(max(part), 0) FROM points)) AS id",
         ),
         addPart: prepare(
-          "INSERT INTO parts (id, day, start, first, last, points, repeats, written) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+          "INSERT INTO parts (id, day, start, first, last, points, repeats, written, rolled) " +
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         ),
         position: prepare("SELECT position FROM journal_positions WHERE journal = ?"),
         setPosition: prepare(
@@ -91,11 +94,16 @@ export class Store implements Disposable {
       this.#identities = new Identities(db);
       this.#hosts = new Hosts(db);
       this.#inserter = new PointInserter(db);
+      const transaction = (work: () => void) => this.#transaction(work);
+      this.#rollups = options.rollups.length > 0 ? new Rollups(db, transaction, options) : null;
+      // Sums that nobody makes any more need no points.
+      if (!this.#rollups) prepare("UPDATE parts SET rolled = 1 WHERE rolled = 0").run();
       this.#housekeeping = new Housekeeping(
         db,
         options.path,
-        (work) => this.#transaction(work),
+        transaction,
         options.limits,
+        this.#rollups,
       );
     } catch (error) {
       this.#db.close();
@@ -122,22 +130,32 @@ export class Store implements Disposable {
    * @throws {StoreError} `refused` with the rows that the owner's constraints do not let in; `forgotten` where the group
    *   has to come again with all its series, as after a change by another process; `moved` where the path leads to
    *   another file.
+   * @param monotonicMs A clock that is never set.
    */
-  write(group: PointGroup): void {
+  write(group: PointGroup, monotonicMs = performance.now()): void {
     this.#place.check();
-    let parts = 0;
+    let stored!: { plans: PartPlan[]; firstPart: number };
     try {
-      this.#transaction(() => parts = this.#insert(group));
+      this.#transaction(() => stored = this.#insert(group));
     } catch (error) {
       if (!(error instanceof StoreError) || error.problem !== "refused") throw error;
       throw this.#refusal(group, error);
     }
     if (this.#place.isRemoved) throw this.#place.error();
-    this.#housekeeping.noticeParts(parts);
+    const { plans, firstPart } = stored;
+    this.#housekeeping.noticeParts(plans.length);
+    this.#rollups?.add(
+      plans,
+      firstPart,
+      this.#order.order,
+      group.columns,
+      this.#identities.ids,
+      monotonicMs,
+    );
   }
 
-  /** @returns the number of parts. */
-  #insert(group: PointGroup): number {
+  /** @returns the parts, whose ids follow each other. */
+  #insert(group: PointGroup): { plans: PartPlan[]; firstPart: number } {
     const { columns } = group;
     const { lastPart, addPart, setPosition } = this.#statements;
     this.#identities.begin();
@@ -149,15 +167,17 @@ export class Store implements Disposable {
     const { order } = this.#order;
     const exact = group.exact.length > 0 ? new Map(group.exact) : null;
     let { id } = lastPart.get() as { id: number };
+    const firstPart = id + 1;
+    const rolled = this.#rollups ? 0 : 1;
     for (const plan of plans) {
       const { from, to, start, first, last, repeats } = plan;
-      addPart.run(++id, dayText(plan.day), start, first, last, to - from, Number(repeats), group.day);
+      addPart.run(++id, dayText(plan.day), start, first, last, to - from, Number(repeats), group.day, rolled);
       this.#inserter.insert(id, plan, order, columns, ids, exact);
       this.#hosts.note(plan, order, columns, this.#identities);
     }
     this.#hosts.save(this.#identities, Math.floor(Date.now() / 1000));
     if (group.position) setPosition.run(group.position.journal, group.position.number);
-    return plans.length;
+    return { plans, firstPart };
   }
 
   /** @throws {StoreError} where the database does not have the series of a row. */
@@ -293,10 +313,8 @@ export class Store implements Disposable {
    * @returns whether there is more to do at once.
    */
   keepHouse(nowMs: number, busy: boolean, monotonicMs?: number): boolean {
-    return this.#housekeeping.step(
-      monotonicMs === undefined ? nowMs : this.#believed(nowMs, monotonicMs),
-      busy,
-    );
+    if (monotonicMs === undefined) return this.#housekeeping.step(nowMs, nowMs, nowMs, busy);
+    return this.#housekeeping.step(this.#believed(nowMs, monotonicMs), nowMs, monotonicMs, busy);
   }
 
   #believed(nowMs: number, monotonicMs: number): number {
@@ -357,7 +375,7 @@ function open(path: string): DatabaseSync {
 }
 
 /** @throws {StoreError} or what SQLite throws. */
-function setUp(db: DatabaseSync, { synchronous }: StoreOptions): void {
+function setUp(db: DatabaseSync, { synchronous, rollups }: StoreOptions): void {
   const run = (sql: string) => db.prepare(sql).get();
   run(`PRAGMA busy_timeout = ${BUSY_MS}`);
   // Before anything is changed: the file may belong to another program.
@@ -371,7 +389,7 @@ function setUp(db: DatabaseSync, { synchronous }: StoreOptions): void {
   run("BEGIN IMMEDIATE");
   try {
     checkSchema(db);
-    ensureSchema(db);
+    ensureSchema(db, rollups);
     run("COMMIT");
   } catch (error) {
     try {

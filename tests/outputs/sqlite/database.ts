@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Batch } from "../../../lib/points/measurement.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
 import { Gathering, Known, newColumns } from "../../../lib/outputs/sqlite/gather.ts";
+import type { RollupsOptions } from "../../../lib/outputs/sqlite/rollups.ts";
 import { Store } from "../../../lib/outputs/sqlite/store.ts";
 
 export const HOUR_MS = 3_600_000;
@@ -17,16 +18,22 @@ export class Database implements Disposable {
   readonly known: Known;
   #position = 0;
 
-  constructor(readonly path: string, keepMs = Infinity, series = seriesStore, maxBytes?: number) {
+  constructor(
+    readonly path: string,
+    keepMs = Infinity,
+    series = seriesStore,
+    maxBytes?: number,
+    rollups: RollupsOptions = { rollups: [] },
+  ) {
     this.known = new Known(series);
-    this.store = new Store({ path, synchronous: "normal", limits: { keepMs, maxBytes } });
+    this.store = new Store({ path, synchronous: "normal", limits: { keepMs, maxBytes }, ...rollups });
   }
 
-  write(batches: readonly Batch[], nowMs = START_MS): void {
+  write(batches: readonly Batch[], nowMs = START_MS, monotonicMs = nowMs): void {
     this.known.begin(nowMs);
     const gathering = new Gathering(this.known, newColumns(batches.reduce((n, b) => n + b.length, 1)));
     for (const batch of batches) gathering.add(batch, this.#position++);
-    this.store.write(gathering.group(null, false));
+    this.store.write(gathering.group(null, false), monotonicMs);
   }
 
   /** Keeps house until there is nothing more to do. */

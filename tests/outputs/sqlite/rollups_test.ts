@@ -1,0 +1,220 @@
+/** Sums by interval: each point counted once, whatever is killed, and whenever it comes. */
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { type Series, seriesOf } from "../../../lib/points/measurement.ts";
+import { seriesStore } from "../../../lib/points/series_store.ts";
+import { IntervalSums } from "../../../lib/outputs/sqlite/rollup_sums.ts";
+import { levelsOf } from "../../../lib/outputs/sqlite/rollup_levels.ts";
+import { Chance } from "../../kit/bytes.ts";
+import { metricOf } from "../../kit/decode.ts";
+import { batchOf } from "../../kit/points.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+import { Database, DAY_MS, HOUR_MS, rowsOf, START_MS, valueOf } from "./database.ts";
+
+const MINUTE = 60;
+const ROLLUPS = [{ every: MINUTE, keepMs: 90 * DAY_MS }, { every: 3600, keepMs: 5 * 365 * DAY_MS }];
+/** Small steps, so that a process ends in the middle of what it does. */
+const STEPS = { rollups: ROLLUPS, storeSeries: 3, moveSeries: 2 };
+/** The start of an hour, and of a day. */
+const HOUR_S = Math.ceil(START_MS / DAY_MS) * DAY_MS / 1000;
+
+const open = (path: string, options = STEPS, keepMs = Infinity) =>
+  new Database(path, keepMs, seriesStore, undefined, options);
+
+/** What the views of sums should say, computed from the points. */
+const EXPECTED = (every: number) =>
+  "SELECT series_id, start, points, sum, min, max, " +
+  "(SELECT value FROM measurements f WHERE f.series_id = g.series_id AND f.time = g.a) AS first, " +
+  "(SELECT value FROM measurements l WHERE l.series_id = g.series_id AND l.time = g.b) AS last " +
+  `FROM (SELECT series_id, time / 1000000000 / ${every} * ${every} AS start, count(*) AS points, sum(value) AS sum, ` +
+  "min(value) AS min, max(value) AS max, min(time) AS a, max(time) AS b FROM measurements m WHERE value IS NOT NULL " +
+  "GROUP BY 1, 2) g ORDER BY 1, 2";
+const STORED = (name: string) =>
+  "SELECT series_id, time / 1000000000 AS start, points, sum, min, max, first, last " +
+  `FROM measurements_${name} ORDER BY 1, 2`;
+const numbersOf = (path: string, sql: string) =>
+  rowsOf(path, sql).map((row) => Object.values(row).map(Number));
+
+Deno.test("sums are those of all points, each counted once, wherever the process was ended", async () => {
+  for (let seed = 1; seed <= 2; seed++) {
+    await using dir = new TempDir();
+    const path = dir.file("m.sqlite");
+    const chance = new Chance(seed);
+    const many = Array.from(
+      { length: 11 },
+      (_, i) => seriesOf(metricOf("power"), { consumerId: `${seed}/${i}` }),
+    );
+    let database = open(path);
+    let points = 0;
+    let time = HOUR_S;
+    try {
+      for (let round = 0; round < 400; round++) {
+        time += chance.int(60);
+        const rows = Array.from({ length: chance.int(30) }, () => {
+          // Now and then late, by hours; now and then NaN. Each nanosecond once, so that first and last are clear.
+          const late = chance.int(12) === 0 ? chance.int(3 * 3600) : chance.int(5);
+          const value = chance.int(15) === 0 ? NaN : chance.int(1000) / 4;
+          return [many[chance.int(many.length)], value, time - late, points++] as [
+            Series,
+            number,
+            number,
+            number,
+          ];
+        });
+        database.write([batchOf(rows)], START_MS, time * 1000);
+        for (let steps = chance.int(40); steps > 0; steps--) {
+          if (!database.store.keepHouse(time * 1000, chance.int(2) === 0)) break;
+        }
+        // What a killed process leaves is what its transactions have stored.
+        if (chance.int(8) === 0) {
+          database[Symbol.dispose]();
+          database = open(path);
+        }
+      }
+      database.tidy((time + 2 * 86_400) * 1000);
+      // What was made again in that step was quiet for long enough in this one.
+      database.tidy((time + 2 * 86_400 + 600) * 1000);
+    } finally {
+      database[Symbol.dispose]();
+    }
+    assert.deepEqual(numbersOf(path, STORED("1m")), numbersOf(path, EXPECTED(MINUTE)), `seed ${seed}`);
+    assert.deepEqual(numbersOf(path, STORED("1h")), numbersOf(path, EXPECTED(3600)), `seed ${seed}`);
+    // All that was over was merged, and what says so was deleted.
+    assert.equal(valueOf(path, "SELECT count(*) FROM parts WHERE NOT rolled"), 0n);
+    assert.equal(valueOf(path, "SELECT count(*) FROM rolled"), 0n);
+    assert.equal(
+      valueOf(path, "SELECT count(*) FROM rollup_parts WHERE below IS NOT NULL OR seconds = every"),
+      0n,
+    );
+  }
+});
+
+Deno.test("energy is added up and power is averaged", async () => {
+  await using dir = new TempDir();
+  using database = open(dir.file("m.sqlite"));
+  const energy = seriesOf(metricOf("energy", "f64", { base: "J", prefix: "milli" }));
+  const power = seriesOf(metricOf("power", "f64", { base: "W", prefix: "" }));
+  for (const [i, value] of [4, 8, 6].entries()) {
+    database.write([batchOf([[energy, value, HOUR_S + 20 * i], [power, value, HOUR_S + 20 * i]])]);
+  }
+  database.tidy((HOUR_S + 7200) * 1000);
+  const rows = rowsOf(
+    database.path,
+    "SELECT metric, timestamp, value, unit, points, day FROM measurements_1h ORDER BY 1",
+  );
+  const common = { timestamp: new Date(HOUR_S * 1000).toISOString().replace(".000", ""), points: 3n };
+  const day = new Date(HOUR_S * 1000).toISOString().slice(0, 10);
+  assert.deepEqual(rows.map((row) => ({ ...row })), [
+    { metric: "energy", value: 18, unit: "mJ", ...common, day },
+    { metric: "power", value: 6, unit: "W", ...common, day },
+  ]);
+});
+
+Deno.test("sums are kept for their own time, and so are the series that they are of", async () => {
+  await using dir = new TempDir();
+  using database = open(dir.file("m.sqlite"), STEPS, HOUR_MS);
+  const one = seriesOf(metricOf("gone"));
+  database.write([batchOf([[one, 1, HOUR_S], [one, 3, HOUR_S + 1]])], HOUR_S * 1000);
+  const count = (table: string) => Number(valueOf(database.path, `SELECT count(*) FROM ${table}`));
+  const all = () => ["points", "measurements_1m", "measurements_1h", "series"].map(count);
+  const tidyAfter = (days: number) => {
+    for (let hour = 0; hour < 4; hour++) database.tidy(HOUR_S * 1000 + days * DAY_MS + hour * HOUR_MS);
+  };
+  tidyAfter(1);
+  assert.deepEqual(all(), [0, 1, 1, 1], "the points are gone");
+  tidyAfter(89);
+  assert.deepEqual(all(), [0, 1, 1, 1]);
+  tidyAfter(92);
+  assert.deepEqual(all(), [0, 0, 1, 1], "minutes are gone");
+  tidyAfter(5 * 365 + 2);
+  assert.deepEqual(all(), [0, 0, 0, 0], "nothing refers to the series");
+});
+
+Deno.test("points of the future are summed as well, and a host whose clock is right does not wait for them", async () => {
+  await using dir = new TempDir();
+  using database = open(dir.file("m.sqlite"));
+  const one = seriesOf(metricOf("early"));
+  const future = HOUR_S + 400 * 86_400;
+  database.write([batchOf([[one, 5, future], [one, 1, HOUR_S]])], START_MS, HOUR_S * 1000);
+  database.tidy((HOUR_S + 100) * 1000);
+  assert.deepEqual(numbersOf(database.path, STORED("1m")).map((row) => row.slice(1, 4)), [[HOUR_S, 1, 1]]);
+  database.tidy((HOUR_S + 600) * 1000);
+  assert.deepEqual(numbersOf(database.path, STORED("1m")).map((row) => row.slice(1, 4)), [
+    [HOUR_S, 1, 1],
+    [future, 1, 5],
+  ]);
+});
+
+/** Makes the tables of schema 2 of a newer one. */
+const OLD_PARTS = [
+  "PRAGMA legacy_alter_table = ON",
+  "DROP INDEX parts_to_roll",
+  "DROP INDEX parts_by_day",
+  "ALTER TABLE parts RENAME TO newer",
+  `CREATE TABLE parts (
+  id INTEGER PRIMARY KEY,
+  day TEXT NOT NULL,           -- all its points are of this day (UTC)
+  start INTEGER NOT NULL,      -- what offsets count from, in seconds since 1970; not always the earliest
+  first INTEGER NOT NULL,      -- the second of the earliest point
+  last INTEGER NOT NULL,       -- the second of the latest point
+  points INTEGER NOT NULL,
+  repeats INTEGER NOT NULL,    -- 1: its points have the same series and time as points of other parts
+  written INTEGER NOT NULL     -- day of the (first) transaction, in days since 1970
+)`,
+  "INSERT INTO parts SELECT id, day, start, first, last, points, repeats, written FROM newer",
+  "DROP TABLE newer",
+  "CREATE INDEX parts_by_day ON parts (day)",
+  "DROP TABLE rollup_parts",
+  "DROP TABLE rolled",
+  "PRAGMA user_version = 2",
+];
+
+Deno.test("a database of the version before gets the tables of sums, and its points stay as they are", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  const one = seriesOf(metricOf("old"));
+  {
+    using database = new Database(path);
+    database.write([batchOf([[one, 1, HOUR_S]])]);
+  }
+  const db = new DatabaseSync(path);
+  for (const sql of OLD_PARTS) db.exec(sql);
+  db.close();
+  using database = open(path);
+  database.write([batchOf([[one, 2, HOUR_S + 1]])]);
+  database.tidy((HOUR_S + 7200) * 1000);
+  assert.equal(valueOf(path, "SELECT count(*) FROM measurements"), 2n);
+  assert.deepEqual(numbersOf(path, STORED("1m")).map((row) => row.slice(1, 4)), [[HOUR_S, 1, 2]]);
+  assert.equal(valueOf(path, "PRAGMA user_version"), 3n);
+});
+
+Deno.test("series are found by their ids, however these are spread, and columns grow", () => {
+  const sums = new IntervalSums();
+  const into = { points: 0, sum: 0, min: 0, max: 0, first: 0, last: 0, firstTime: 0, lastTime: 0 };
+  for (let use = 0; use < 2; use++) {
+    sums.begin(0, 0);
+    const ids = Array.from({ length: 5000 }, (_, i) => 1 + (i * 7919) % 5000 + (i % 2) * 2 ** 31);
+    for (let n = 0; n < 3; n++) for (const id of ids) sums.add(id, n, id + n);
+    assert.equal(sums.length, new Set(ids).size);
+    assert.deepEqual([...sums.ids()], [...new Set(ids)].sort((a, b) => a - b));
+    for (const id of ids) {
+      sums.read(sums.placeOf(id), into);
+      assert.deepEqual([into.points, into.sum, into.first, into.last], [3, 3 * id + 3, id, id + 2]);
+    }
+    assert.equal(sums.placeOf(1 + 2 ** 30), -1);
+  }
+});
+
+Deno.test("intervals are named by the shortest text, and a part of them ends with a day and with an interval of the next level", () => {
+  const of = (...every: number[]) => levelsOf(every.map((every) => ({ every, keepMs: DAY_MS })));
+  assert.deepEqual(of(60, 3600, 7 * 86_400).map(({ name, span }) => [name, span]), [
+    ["1m", 3600],
+    ["1h", 86_400],
+    ["7d", 7 * 86_400],
+  ]);
+  assert.deepEqual(of(90).map(({ name, span }) => [name, span]), [["90s", 5400]]);
+  for (const { every, span } of [1, 27, 60, 100, 1600, 3600, 14_400].flatMap((every) => of(every))) {
+    assert.equal(span % every, 0);
+    assert.equal(86_400 % span, 0);
+  }
+});

@@ -63,6 +63,8 @@ export interface Case {
   readonly claim: string;
   readonly plugin: PolledInputPlugin<unknown>;
   readonly config: unknown;
+  /** The configuration where the made-up server has this address. @default `config`, whatever it has */
+  readonly configFor?: (server: string) => unknown;
   /** The folders of the states. */
   readonly states: readonly string[];
 }
@@ -76,7 +78,8 @@ export function cases(): Case[] {
       const claim = /^# (.+)/.exec(toml)?.[1];
       assert.ok(claim, `${path}/config.toml begins with a comment`);
       const states = folders(path).filter((state) => /^\d+$/.test(state)).map((state) => `${path}/${state}`);
-      return { input, name, path, claim, ...configured(input, toml), states };
+      const configFor = (server: string) => configured(input, toml, server).config;
+      return { input, name, path, claim, ...configured(input, toml), configFor, states };
     })
   );
 }
@@ -168,11 +171,10 @@ function openExcept(denied: ReadonlySet<string>, root: string): (path: string) =
 
 /** What is measured in each state, as expected.txt has it. */
 export async function measure(testCase: Case): Promise<string> {
-  const { input, path, states: [first, ...later] } = testCase;
+  const { path, plugin, states: [first, ...later] } = testCase;
   using tree = new Tree(null);
   await using server = new HttpPeer((request) => answerOf(path, request));
-  const toml = Deno.readTextFileSync(`${path}/config.toml`);
-  const { plugin, config } = configured(input, toml, server.url);
+  const config = testCase.configFor?.(server.url) ?? testCase.config;
   const clock = new FakeClock();
   const registry = new ListingRegistry();
   let lines: string[] = [];

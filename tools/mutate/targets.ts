@@ -26,7 +26,7 @@ export const TARGETS: readonly MutationTarget[] = [
     tests: ["tests/outputs/csv/csv_test.ts", "tests/outputs/influxdb/lines_test.ts"],
   },
   { file: "lib/net/address.ts", tests: ["tests/net/address_test.ts"] },
-  { file: "lib/intake/admission/networks.ts", tests: ["tests/intake/admission_test.ts"] },
+  { file: "lib/net/networks.ts", tests: ["tests/intake/admission_test.ts"] },
   { file: "lib/base/complaint.ts", tests: ["tests/base/complaint_test.ts"] },
   { file: "lib/base/size.ts", tests: ["tests/base/size_test.ts"] },
   { file: "lib/base/duration.ts", tests: ["tests/base/duration_test.ts"] },

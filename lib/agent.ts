@@ -41,6 +41,8 @@ export interface AgentOptions {
   readonly stop?: AbortSignal;
   /** Whether SIGTERM and SIGINT stop the agent. @default {true} */
   readonly signals?: boolean;
+  /** What the plugins share with the caller. @default something of their own */
+  readonly shared?: Shared;
   /** Called when everything is open and running. */
   readonly onRunning?: (agent: RunningAgent) => void;
   /**
@@ -97,7 +99,7 @@ class Agent {
   readonly #options: AgentOptions;
   readonly #registry = new MetricRegistry();
   readonly #clock = new SystemClock();
-  readonly #shared = new Shared();
+  readonly #shared: Shared;
   readonly #inputs: { name: string; input: Input }[] = [];
   readonly #outputs: { name: string; output: Output }[] = [];
   /** Transforms before the first journal, and those behind each stage. */
@@ -123,6 +125,7 @@ class Agent {
     this.#settings = settings;
     this.#log = log;
     this.#options = options;
+    this.#shared = options.shared ?? new Shared();
     const { memory, memory_per_client: shareBytes } = settings.general.series ?? {};
     seriesStore.limit({
       limitBytes: memory ?? defaultSeriesBytes(),

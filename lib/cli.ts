@@ -132,6 +132,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "tap": async () => (await import("./cli/agents/tap.ts")).tap,
   "probe": async () => (await import("./cli/probe.ts")).probe,
   "exec": async () => (await import("./cli/exec.ts")).exec,
+  "watch": async () => (await import("./cli/watch.ts")).watch,
   "send": async () => (await import("./cli/send.ts")).send,
   "plugins list": async () => (await import("./cli/plugins.ts")).pluginsList,
   "token new": async () => (await import("./cli/token.ts")).newToken,

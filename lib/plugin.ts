@@ -288,6 +288,8 @@ export interface InputPlugin<C> extends PluginDeclaration<C> {
   readonly waitsForRoom?: boolean;
   /** Whether it measures energy or power of its machine, for `alumet-relay exec`. @default {false} */
   readonly measuresEnergy?: boolean;
+  /** Whether it measures the processes of `alumet-relay exec` and `watch`. @default {false} */
+  followsCommands?(config: C): boolean;
   /** Whether it runs only where a configuration names it, because it costs more than others. @default {false} */
   readonly onlyOnRequest?: boolean;
   /** What a user can do where nothing is found, in one sentence without a full stop. @default nothing */

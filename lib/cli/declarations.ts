@@ -82,6 +82,14 @@ export const COMMANDS: readonly CommandDeclaration[] = [
       "it is not executable.",
   },
   {
+    name: "watch",
+    argument: "PID",
+    summary: "Measure a running process until it ends, and print what it used meanwhile.",
+    description:
+      "As exec, for a process that runs already, with its descendants: Ctrl-C ends the measurement, and not the process. " +
+      "CPU time is what /proc shows, in steps of 10 ms. The exit code is 0, or 69 if there is no such process.",
+  },
+  {
     name: "send",
     argument: "LINE",
     summary: "Send numbers to a relay server once, and wait until the server has them.",
@@ -274,19 +282,20 @@ export const FLAGS: readonly FlagDeclaration[] = [
   },
   {
     name: "json",
-    commands: ["probe", "journal status", "exec", "status"],
-    doc: "Print JSON: an array with an object for each line, or each journal; with exec one object.",
+    commands: ["probe", "journal status", "exec", "watch", "status"],
+    doc:
+      "Print JSON: an array with an object for each line, or each journal; with exec and watch one object.",
   },
   {
     name: "country",
     value: "CODE",
-    commands: ["exec"],
+    commands: ["exec", "watch"],
     doc: "Print the CO2 that electricity of this country causes: FR.",
   },
   {
     name: "intensity",
     value: "GRAMS",
-    commands: ["exec"],
+    commands: ["exec", "watch"],
     doc: "Print the CO2 of electricity that causes this number of grams per kWh: 50.",
   },
   {
@@ -294,6 +303,11 @@ export const FLAGS: readonly FlagDeclaration[] = [
     value: "N",
     commands: ["exec"],
     doc: "Run the program N times, or until it fails, and print means and standard deviations.",
+  },
+  {
+    name: "ignore-exit-code",
+    commands: ["exec"],
+    doc: "Exit with 0 whatever the exit code of the program is.",
   },
   {
     name: "timeout",
@@ -304,7 +318,7 @@ export const FLAGS: readonly FlagDeclaration[] = [
   {
     name: "report",
     value: "PATH",
-    commands: ["exec"],
+    commands: ["exec", "watch"],
     doc: "Write the result to this file, and not to standard error.",
   },
   {
@@ -394,11 +408,6 @@ export const FLAGS: readonly FlagDeclaration[] = [
   { name: "version", short: "V", doc: "Print the version." },
 ];
 
-/** Commands of Alumet's agent that this program does not have, and what to do instead. */
-export const FOREIGN_COMMANDS: Readonly<Record<string, string>> = {
-  watch: "it measures running processes: name them in plugins.procfs.processes.groups",
-};
-
 export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[] = [
   { line: "--relay-in :50051", doc: "a server: receives, and stores in a database" },
   { line: "--relay-out server:50051", doc: "a client: measures this machine, and sends" },
@@ -406,6 +415,7 @@ export const EXAMPLES: readonly { readonly line: string; readonly doc: string }[
   { line: "status", doc: "how running processes are doing; top shows hosts" },
   { line: "query", doc: "what is stored, and SQL examples" },
   { line: "exec -- make -j4", doc: "what a command uses: time, CPU, memory, energy" },
+  { line: "watch 1234", doc: "the same of a process that runs already" },
   { line: "send 'lab_temperature,room=1 value=21.5'", doc: "one number to the server, from a script" },
   { line: "config regen", doc: "a configuration file to start from" },
 ];

@@ -1,11 +1,13 @@
 /** Runs the inputs of this machine for commands that show what they measure; nothing is stored or sent. */
 import { type AgentOptions, runAgent } from "../agent.ts";
 import { messageOf } from "../base/errors.ts";
-import { createLogger } from "../base/log.ts";
+import type { AgentSettings } from "../agent/settings.ts";
+import { createLogger, type Logger } from "../base/log.ts";
 import type { Batch } from "../points/measurement.ts";
 import { definePlugin, type Input, type InputPlugin, type OutputPlugin, type Plugin } from "../plugin.ts";
 import { table } from "../schema.ts";
-import { load } from "./loading.ts";
+import type { Configuration } from "../config.ts";
+import { type General, load } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";
 import type { Surroundings } from "./world.ts";
 
@@ -27,16 +29,33 @@ export interface WatchedInput {
  * @throws {ExitError} if the configuration is wrong.
  */
 export async function watchedInputs(line: CommandLine, world: Surroundings): Promise<WatchedInput[]> {
+  return (await watched(line, world)).inputs;
+}
+
+/** The inputs as {@linkcode watchedInputs} gives them, and the configuration. */
+export async function watched(line: CommandLine, world: Surroundings): Promise<{
+  inputs: WatchedInput[];
+  config: Configuration<General>;
+}> {
   const { config, options: { only } } = await load(line, world, { requirePipeline: false });
-  return (await world.plugins()).filter(isLocal).filter(({ name }) => !only || only.includes(name))
+  const inputs = (await world.plugins()).filter(isLocal).filter(({ name }) => !only || only.includes(name))
     .map((plugin) => {
       const configured = config.plugins.find((candidate) => candidate.plugin === plugin)?.config;
       return { plugin, config: configured ?? plugin.config.defaultValue(), input: null, problem: null };
     });
+  return { inputs, config };
 }
 
 function isLocal(plugin: Plugin): plugin is InputPlugin<unknown> {
   return plugin.kind === "input" && plugin.isLocal === true;
+}
+
+/** How {@linkcode runInputs} runs them. */
+export interface RunOptions extends Pick<AgentOptions, "stop" | "signals" | "shared" | "onRunning"> {
+  /** Transforms and outputs that get the points, too. @default none */
+  readonly others?: AgentSettings["plugins"];
+  /** Where problems of the others are logged. @default nowhere */
+  readonly log?: Logger;
 }
 
 /**
@@ -48,7 +67,7 @@ function isLocal(plugin: Plugin): plugin is InputPlugin<unknown> {
 export async function runInputs(
   watched: readonly WatchedInput[],
   take: (batch: Batch) => void,
-  options: Pick<AgentOptions, "stop" | "signals" | "onRunning">,
+  { others = [], log = createLogger("inputs", { write: () => {} }), ...options }: RunOptions,
 ): Promise<number> {
   return await runAgent(
     {
@@ -56,9 +75,10 @@ export async function runInputs(
       plugins: [
         ...watched.map((watched) => ({ plugin: opening(watched), config: watched.config })),
         { plugin: taking(take), config: {} },
+        ...others,
       ],
     },
-    createLogger("inputs", { write: () => {} }),
+    log,
     options,
   );
 }

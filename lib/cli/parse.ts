@@ -2,14 +2,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { EXIT, ExitError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
-import {
-  type CommandDeclaration,
-  COMMANDS,
-  type FlagDeclaration,
-  FLAGS,
-  FOREIGN_COMMANDS,
-  PROGRAM,
-} from "./declarations.ts";
+import { type CommandDeclaration, COMMANDS, type FlagDeclaration, FLAGS, PROGRAM } from "./declarations.ts";
 
 /** What the user typed. */
 export interface CommandLine {
@@ -178,11 +171,6 @@ function findTopics(words: readonly string[], problems: string[]): CommandDeclar
 }
 
 function unknownCommand(words: readonly string[]): string {
-  if (Object.hasOwn(FOREIGN_COMMANDS, words[0])) {
-    return `Cannot run ${words[0]}: Alumet's agent has that command, ${PROGRAM} does not; ${
-      FOREIGN_COMMANDS[words[0]]
-    }`;
-  }
   const family = COMMANDS.filter(({ name }) => name.startsWith(`${words[0]} `)).map(({ name }) => name);
   if (family.length > 0 && words.length === 1) {
     return `Cannot run ${words[0]}: write ${family.join(" or ")}`;

@@ -8,6 +8,7 @@ export const perf = definePolledInput({
   description: "Events that processors and the kernel count, for control groups and commands",
   config,
   onlyOnRequest: true,
+  followsCommands: () => true,
   capabilities,
   absentHint: "no event can be counted here",
   async load(config, measuring) {

@@ -7,8 +7,9 @@ export const procfs = definePolledInput({
   description: "Kernel, memory, network and processes of this machine, from /proc",
   config,
   capabilities,
-  async load(config, measuring) {
+  followsCommands: ({ processes }) => processes.enabled && processes.strategy === "event",
+  async load(_, measuring) {
     const { ProcfsSources } = await import("./procfs/input.ts");
-    return new ProcfsSources(config, measuring);
+    return new ProcfsSources(measuring);
   },
 });

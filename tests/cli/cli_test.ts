@@ -110,10 +110,6 @@ Deno.test("standard error gets every usage error, each with the nearest valid na
   await usageError(["-x"], "Unknown flag -x");
   await usageError(["--zzzzzz=1"], "Unknown flag --zzzzzz");
   await usageError(["--no-config"], /^Unknown flag --no-config/);
-  await usageError(
-    ["watch", "1"],
-    /^Cannot run watch: Alumet's agent has that command, alumet-relay does not; it measures running processes/,
-  );
   await usageError(["rum"], "Unknown command rum; did you mean run?");
   await usageError(["config", "chekc"], "Unknown command config chekc; did you mean config check?");
   await usageError(

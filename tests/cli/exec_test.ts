@@ -52,6 +52,7 @@ function run(more: Partial<MeasuredRun> = {}): MeasuredRun {
     machineCpuSeconds: 6,
     peakBytes: 2 ** 20,
     energy: [],
+    counts: [],
     ...more,
   };
 }

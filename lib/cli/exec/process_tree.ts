@@ -11,6 +11,12 @@ interface Process {
   readonly ticks: number;
 }
 
+/** Told of processes in a tree. */
+export interface TreeListener {
+  started(pid: number, isRoot: boolean): void;
+  ended(pid: number): void;
+}
+
 export class ProcessTree {
   /** The most memory that all processes together have held at a look, or one process at any time, in bytes. */
   peakBytes = 0;
@@ -18,16 +24,30 @@ export class ProcessTree {
   readonly #proc: string;
   /** Those that ran at the last look. */
   #alive = new Map<number, Process>();
+  readonly #listener: TreeListener | undefined;
   /** CPU time of those that have ended, and for which no ancestor has waited. */
   #adoptedTicks = 0;
+  /** CPU time of the root, when it was seen last. */
+  #rootTicks = 0;
+  #isRootGone = false;
 
   /** @param root The number of a process that nobody has waited for. */
-  constructor(root: number, proc = "/proc") {
+  constructor(root: number, proc = "/proc", listener?: TreeListener) {
     this.#root = root;
     this.#proc = proc;
+    this.#listener = listener;
     const stat = parseStat(read(`${proc}/${root}/stat`) ?? "");
-    if (stat) this.#alive.set(root, stat);
+    if (stat) {
+      this.#alive.set(root, stat);
+      this.#rootTicks = stat.ticks;
+      listener?.started(root, true);
+    }
     this.#lookAtMemory();
+  }
+
+  /** Whether the root ran when it was seen last. */
+  get isRunning(): boolean {
+    return !this.#isRootGone && this.#alive.has(this.#root);
   }
 
   /** Finds new descendants, and takes what all of them use. */
@@ -48,8 +68,23 @@ export class ProcessTree {
       if (alive.get(pid)?.startTicks === startTicks) continue;
       // Init has adopted it; for others their parents have waited.
       if (pid !== this.#root && !before.has(ppid)) this.#adoptedTicks += ticks;
+      this.#listener?.ended(pid);
     }
+    for (const [pid, { startTicks }] of alive) {
+      if (before.get(pid)?.startTicks !== startTicks) this.#listener?.started(pid, false);
+    }
+    this.#rootTicks = alive.get(this.#root)?.ticks ?? this.#rootTicks;
     this.#lookAtMemory();
+  }
+
+  /** Takes what those that were found have used by now, which costs less than to look for others. */
+  refresh(): void {
+    for (const [pid, { startTicks }] of this.#alive) {
+      const now = parseStat(read(`${this.#proc}/${pid}/stat`) ?? "");
+      if (now?.startTicks === startTicks) this.#alive.set(pid, now);
+      else if (pid === this.#root) this.#isRootGone = true;
+    }
+    this.#rootTicks = this.#alive.get(this.#root)?.ticks ?? this.#rootTicks;
   }
 
   #lookAtMemory(): void {
@@ -70,6 +105,16 @@ export class ProcessTree {
     let ticks = this.#adoptedTicks;
     for (const [pid, process] of this.#alive) if (pid !== this.#root) ticks += process.ticks;
     return ticks / TICKS;
+  }
+
+  /** The CPU time of all that were ever seen, in seconds, those that have ended as they were when they were seen last. */
+  cpuSeconds(): number {
+    return this.#rootTicks / TICKS + this.unwaitedCpuSeconds();
+  }
+
+  /** The listener is told that all have ended. */
+  endAll(): void {
+    for (const pid of this.#alive.keys()) this.#listener?.ended(pid);
   }
 }
 

@@ -1,11 +1,13 @@
 /** What `exec` says at the end: an object for programs, a table for people. */
 import { printable } from "../../base/log.ts";
+import type { Count } from "./counts.ts";
 import type { Energy } from "./energy.ts";
 import type { ProgramRun } from "./program.ts";
 
 /** A run, and the energy of the machine meanwhile. */
 export interface MeasuredRun extends ProgramRun {
   readonly energy: readonly Energy[];
+  readonly counts: readonly Count[];
 }
 
 /** How much CO₂ electricity causes, in g per kWh, and where. */
@@ -33,11 +35,16 @@ export interface EnergyReport {
   readonly share_co2_g: Spread | null;
 }
 
+export interface CountReport {
+  readonly what: string;
+  readonly count: Spread;
+}
+
 export interface Report {
   readonly command: readonly string[];
   readonly runs: number;
-  /** Of the last run. */
-  readonly exit_code: number;
+  /** Of the last run; `null` for a process that was watched. */
+  readonly exit_code: number | null;
   readonly duration_s: Spread;
   readonly cpu_time_s: Spread;
   /** Part of the CPU time of the whole machine, 0 to 1; `null` where that is not known. */
@@ -46,6 +53,8 @@ export interface Report {
   readonly peak_memory_bytes: number | null;
   readonly intensity: Intensity | null;
   readonly energy: readonly EnergyReport[];
+  /** What was counted for the program, such as instructions. */
+  readonly counts: readonly CountReport[];
 }
 
 const JOULES_PER_KWH = 3.6e6;
@@ -79,7 +88,16 @@ export function reportOf(
     peak_memory_bytes: runs.reduce((peak, { peakBytes }) => Math.max(peak, peakBytes), 0) || null,
     intensity,
     energy: energyOf(runs, intensity),
+    counts: countsOf(runs),
   };
+}
+
+/** What all runs have. */
+function countsOf(runs: readonly MeasuredRun[]): CountReport[] {
+  return runs[0].counts.flatMap(({ what }) => {
+    const found = runs.flatMap(({ counts }) => counts.filter((count) => count.what === what));
+    return found.length < runs.length ? [] : [{ what, count: spreadOf(found.map(({ count }) => count)) }];
+  });
 }
 
 /** What all runs have. */
@@ -110,10 +128,11 @@ function gramsOf({ mean, deviation }: Spread, { g_per_kwh }: Intensity): Spread 
 
 /** A table for people, with a line for each quantity and each part of the machine. */
 export function tableOf(report: Report): string {
-  const { command, runs, exit_code, duration_s, cpu_time_s, cpu_share, energy, intensity } = report;
+  const { command, runs, exit_code, duration_s, cpu_time_s, cpu_share, energy, intensity, counts } = report;
   const { peak_memory_bytes: peakBytes } = report;
   const perCpu = duration_s.mean > 0 ? ` (${digits(cpu_time_s.mean / duration_s.mean)} CPUs)` : "";
-  const ended = runs === 1 ? `exit code ${exit_code}` : `${runs} runs, exit code ${exit_code}`;
+  const code = exit_code === null ? "as long as it was watched" : `exit code ${exit_code}`;
+  const ended = runs === 1 ? code : `${runs} runs, ${code}`;
   const rows = [
     ["duration", shown(duration_s, "s")],
     ["CPU time", shown(cpu_time_s, "s") + perCpu],
@@ -123,6 +142,7 @@ export function tableOf(report: Report): string {
       cpu_share ? `${shown(percent(cpu_share), "%")} of the machine's` : "not known",
     ],
     ...intensity ? [["carbon intensity", describeIntensity(intensity)]] : [],
+    ...counts.map(({ what, count }) => [printable(what), shown(count, "").trimEnd()]),
   ];
   const lines = ["", `${command.map(printable).join(" ")}: ${ended}`, ...columns(rows)];
   if (energy.length === 0) {

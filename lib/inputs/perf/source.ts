@@ -82,7 +82,8 @@ export class PerfSource implements PolledSource {
       }),
       measuring.shared.of(watchedProcesses).listen({
         prepare: () => this.#prepare(),
-        started: (pid) => this.#started(pid),
+        // Its descendants are counted with it.
+        started: (pid, isRoot) => isRoot ? this.#started(pid) : undefined,
         ended: (pid) => this.#gone("process", String(pid)),
       }),
     ];

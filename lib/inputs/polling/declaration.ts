@@ -22,8 +22,17 @@ export interface PolledInputPlugin<C> extends InputPlugin<C> {
  *     });
  */
 export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): PolledInputPlugin<C> {
-  const { name, description, config, measuresEnergy, onlyOnRequest, capabilities, devices, absentHint } =
-    declaration;
+  const {
+    name,
+    description,
+    config,
+    measuresEnergy,
+    onlyOnRequest,
+    followsCommands,
+    capabilities,
+    devices,
+    absentHint,
+  } = declaration;
   return definePlugin<C, PolledInputPlugin<C>>({
     name,
     kind: "input",
@@ -32,6 +41,7 @@ export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): Po
     config,
     measuresEnergy,
     onlyOnRequest,
+    followsCommands,
     capabilities,
     devices,
     absentHint,

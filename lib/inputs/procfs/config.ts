@@ -102,7 +102,7 @@ export const config = table({
     })),
     strategy: choice(["watcher", "event"], {
       doc:
-        "Which processes to measure: all that are found (watcher), or those that a command starts (event).",
+        "Which processes to measure: all that are found (watcher), or those of the commands exec and watch (event).",
       default: "watcher",
     }),
     groups: tables(group, {
@@ -110,10 +110,10 @@ export const config = table({
       default: [group.defaultValue()],
     }),
     events: table({
-      poll_interval: pollInterval("1s"),
-      flush_interval: flushInterval,
+      poll_interval: live(pollInterval("1s")),
+      flush_interval: live(flushInterval),
       memory_mode: memoryMode,
-    }, { doc: "How processes are measured with the strategy event." }),
+    }, { doc: "How the processes of exec and watch are measured, with the strategy event." }),
   }, { doc: "CPU time and memory of processes." }),
 }, { doc: "What the kernel says in /proc." });
 

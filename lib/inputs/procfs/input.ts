@@ -6,10 +6,11 @@ import type { ProcfsConfig } from "./config.ts";
 import { KernelSource } from "./kernel.ts";
 import { MemorySource } from "./memory.ts";
 import { NetworkSource } from "./network.ts";
-import { registerProcessMetrics } from "./process.ts";
+import { type ProcessContext, registerProcessMetrics } from "./process.ts";
 import { ProcessStat } from "./process_stat.ts";
 import { Processes } from "./processes.ts";
 import { rustRegex } from "./regex.ts";
+import { StartedProcesses } from "./started_processes.ts";
 import { type SystemFacts, systemFacts } from "./system.ts";
 
 export class ProcfsSources implements Sources<ProcfsConfig> {
@@ -18,14 +19,10 @@ export class ProcfsSources implements Sources<ProcfsConfig> {
   #processes: Processes | null = null;
 
   /** @throws {ExitError} if there is no /proc, or it may not be read. */
-  constructor({ processes }: ProcfsConfig, measuring: Measuring) {
-    const { files, log } = measuring;
-    requireProc(files.proc);
+  constructor(measuring: Measuring) {
+    requireProc(measuring.files.proc);
     this.#measuring = measuring;
-    this.#facts = systemFacts(files);
-    if (processes.enabled && processes.strategy === "event") {
-      log.warn('No process is measured: with strategy = "event", nothing starts measurements yet');
-    }
+    this.#facts = systemFacts(measuring.files);
   }
 
   readonly gauges = ["processes"];
@@ -63,6 +60,16 @@ export class ProcfsSources implements Sources<ProcfsConfig> {
     if (processes.enabled && processes.strategy === "watcher") {
       wanted.push(...this.#wantedProcesses(processes));
     }
+    if (processes.enabled && processes.strategy === "event") {
+      const { poll_interval, flush_interval, memory_mode } = processes.events;
+      wanted.push({
+        name: "processes",
+        intervalMs: poll_interval,
+        flushIntervalMs: flush_interval,
+        madeWith: memory_mode,
+        open: () => new StartedProcesses(this.#processContext(), memory_mode, measuring),
+      });
+    }
     return wanted;
   }
 
@@ -96,8 +103,7 @@ export class ProcfsSources implements Sources<ProcfsConfig> {
   }
 
   #openProcesses(groups: ProcfsConfig["processes"]["groups"]): Processes {
-    const { files, registry, clock, log, findings } = this.#measuring;
-    findings.usual("processes", files.proc);
+    const { clock, log } = this.#measuring;
     const options = groups.map((group) => ({
       pid: group.pid,
       ppid: group.ppid,
@@ -105,14 +111,19 @@ export class ProcfsSources implements Sources<ProcfsConfig> {
       memoryMode: group.memory_mode,
       pollIntervalMs: group.poll_interval,
     }));
-    const context = {
+    return new Processes(this.#processContext(), options, clock, log);
+  }
+
+  #processContext(): ProcessContext {
+    const { files, registry, findings } = this.#measuring;
+    findings.usual("processes", files.proc);
+    return {
       files,
       metrics: registerProcessMetrics(registry),
       ...this.#facts,
       cpus: onlineCpus(files) ?? navigator.hardwareConcurrency,
       stat: new ProcessStat(),
     };
-    return new Processes(context, options, clock, log);
   }
 }
 

@@ -179,7 +179,7 @@ const sum = (rows: readonly string[], metric: string) =>
 const counting: Need = () => {
   const { processes, poll, ...input } = kit(SOFTWARE, systemPerfEvents());
   using _ = input;
-  processes.started(Deno.pid);
+  processes.started(Deno.pid, true);
   return poll().length > 0 ? undefined : "needs perf events (kernel.perf_event_paranoid, seccomp)";
 };
 
@@ -190,7 +190,7 @@ Deno.test({
     using input = kit(SOFTWARE, systemPerfEvents());
     input.processes.prepare();
     const child = new Deno.Command("sh", { args: ["-c", `${SCRIPT}; times`], stdout: "piped" }).spawn();
-    input.processes.started(child.pid);
+    input.processes.started(child.pid, true);
     const first = input.poll();
     const { stdout } = await child.output();
     input.processes.ended(child.pid);
@@ -213,7 +213,7 @@ Deno.test({
   async fn() {
     using input = kit(SOFTWARE, systemPerfEvents());
     const child = new Deno.Command("sh", { args: ["-c", `read go; ${SCRIPT}`], stdin: "piped" }).spawn();
-    input.processes.started(child.pid);
+    input.processes.started(child.pid, true);
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode("go\n"));
     await writer.close();

@@ -10,7 +10,7 @@ import { contextWith } from "../../kit/context.ts";
 import { countPoints } from "../../kit/count_points.ts";
 import { logTo, measuringOf, pollOnce } from "../../kit/measuring.ts";
 import { Tree } from "../../kit/tree.ts";
-import { pause } from "../../kit/waiting.ts";
+import { pause, until } from "../../kit/waiting.ts";
 
 class RecordingRegistry extends MetricRegistry {
   readonly registered: string[] = [];
@@ -140,6 +140,7 @@ Deno.test("intervals change while it runs, and processes keep what was known of 
   settings.processes.refresh_interval = 3_600_000;
   await using input = await procfs.open(settings, contextOf(), tree);
   const run = countPoints(input);
+  await until(() => run.count("mem_total") > 0);
   assert.equal(run.count("mem_total"), 1, "it is polled at once");
   assert.equal(input.stalledSince, undefined);
 

@@ -6,9 +6,10 @@ import { untilAborted } from "../../base/waiting.ts";
 import type { BatchSink, Finding, Input, PluginContext, Transform } from "../../plugin.ts";
 import { ProcFiles, type ProcRoots } from "./files.ts";
 import { Findings } from "./findings.ts";
-import { pollLoop, type PollStats } from "./loop.ts";
+import { pollLoop, type PollLoopOptions, type PollStats } from "./loop.ts";
 import { Points } from "./points.ts";
 import { PreciseSleep } from "./precise_sleep.ts";
+import { RealTime } from "./real_time.ts";
 import type { Measuring, PolledInputDeclaration, PolledSource, Sources, WantedSource } from "./source.ts";
 
 /** A source that is open. */
@@ -46,6 +47,9 @@ export async function openPolledInput<C>(
 
 /** Timers have whole milliseconds, and are late by up to one: too much for intervals below this, in ms. */
 const FAST_MS = 10;
+
+/** Intervals of at most this many ms get real-time priority. */
+const REAL_TIME_MS = 3;
 
 function isFastGroup({ intervalMs }: Group): boolean {
   return intervalMs < FAST_MS;
@@ -157,14 +161,28 @@ export class PolledInput<C> implements Input {
       const groups = this.#groups();
       const isFast = this.#clock instanceof SystemClock && groups.some(isFastGroup);
       using precise = isFast ? PreciseSleep.open() : null;
-      await this.#poll(groups, precise, sink, stop, this.#regroup.signal);
+      using realTime = isFast ? this.#beginRealTime(groups) : null;
+      const sleep = precise && ((ms: number) => (realTime?.refresh(), precise.sleep(ms)));
+      await this.#poll(groups, sleep, sink, stop, this.#regroup.signal);
     } while (!stop.aborted);
+  }
+
+  /** As Alumet does: at these intervals, a busy machine would let one poll in ten wait for too long. */
+  #beginRealTime(groups: readonly Group[]): RealTime | null {
+    if (!groups.some(({ intervalMs }) => intervalMs <= REAL_TIME_MS)) return null;
+    const realTime = RealTime.begin();
+    if (!realTime) {
+      this.#log.warn("Polls may be late while all CPUs are busy: real-time priority is denied", {
+        allow: "CAP_SYS_NICE, or CPUSchedulingPolicy=rr in the unit of systemd",
+      });
+    }
+    return realTime;
   }
 
   /** Polls until the stop, or until the groups change. An error of the sink ends all loops. */
   async #poll(
     groups: readonly Group[],
-    precise: PreciseSleep | null,
+    preciseSleep: PollLoopOptions["sleep"] | null,
     sink: BatchSink,
     stop: AbortSignal,
     leave: AbortSignal,
@@ -181,7 +199,7 @@ export class PolledInput<C> implements Input {
     const loops = groups.map(async (group) => {
       const onDue = (ms: number) => void this.#due.set(group, ms);
       try {
-        const sleep = precise && isFastGroup(group) ? (ms: number) => precise.sleep(ms) : undefined;
+        const sleep = preciseSleep && isFastGroup(group) ? preciseSleep : undefined;
         await pollLoop({ ...group, ...shared, onDue, sleep }, sink, signal);
       } catch (error) {
         failed.abort();

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { RealTime } from "../../../lib/inputs/polling/real_time.ts";
+import { has, linux, type Need, needs, succeeds } from "../../kit/needs.ts";
+
+const allowed: Need = () =>
+  succeeds("chrt", "--rr", "1", "true") ? undefined : "needs the right to real-time priority (root)";
+
+/** Field 41 of stat: 0 is the usual policy, 2 round-robin in real time. */
+function policyOf(path: string): number {
+  const stat = Deno.readTextFileSync(path);
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[38]);
+}
+
+const policies = () =>
+  new Set(
+    Array.from(Deno.readDirSync("/proc/self/task"), ({ name }) => policyOf(`/proc/self/task/${name}/stat`)),
+  );
+
+Deno.test({
+  name: "all threads have real-time priority until it ends, and programs that are started never",
+  ...needs(linux, has("chrt", "util-linux"), allowed),
+  async fn() {
+    {
+      using realTime = RealTime.begin();
+      assert.ok(realTime);
+      assert.ok(policies().has(2));
+      const { stdout } = await new Deno.Command("cat", { args: ["/proc/self/stat"] }).output();
+      const fields = new TextDecoder().decode(stdout).split(") ")[1].split(" ");
+      assert.equal(fields[38], "0");
+      assert.ok(realTime.refresh());
+    }
+    assert.deepEqual([...policies()], [0]);
+  },
+});

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { RealTime } from "../../../lib/inputs/polling/real_time.ts";
-import { has, linux, type Need, needs, succeeds } from "../../kit/needs.ts";
+import { has, linux, needs, succeeds } from "../../kit/needs.ts";
 
-const allowed: Need = () =>
-  succeeds("chrt", "--rr", "1", "true") ? undefined : "needs the right to real-time priority (root)";
+/** Whether this process may take real-time priority: some containers forbid it to root, too. */
+const isAllowed = () => succeeds("chrt", "--rr", "1", "true");
 
 /** Field 41 of stat: 0 is the usual policy, 2 round-robin in real time. */
 function policyOf(path: string): number {
@@ -17,9 +17,11 @@ const policies = () =>
   );
 
 Deno.test({
-  name: "all threads have real-time priority until it ends, and programs that are started never",
-  ...needs(linux, has("chrt", "util-linux"), allowed),
+  name:
+    "all threads have real-time priority until it ends, or none where it is forbidden; programs that are started never do",
+  ...needs(linux, has("chrt", "util-linux")),
   async fn() {
+    if (!isAllowed()) return assert.equal(RealTime.begin(), null);
     {
       using realTime = RealTime.begin();
       assert.ok(realTime);

@@ -360,7 +360,7 @@ class Agent {
   }
 
   async #runPipe(): Promise<number> {
-    const { all, first, last } = this.#journals;
+    const { first, last } = this.#journals;
     const pipeline = new Pipeline(this.#transforms, first, this.#log, this.#clock);
     const settle = (name: string, work: Promise<void>) =>
       work.catch((error) => {
@@ -379,7 +379,7 @@ class Agent {
     );
     this.#stages.forEach((stage, i) => {
       // When it has read everything, or is abandoned, nothing more comes to the next journal.
-      void settle(stage.name, stage.run(this.#abandon.signal)).finally(() => all[i + 1].end());
+      void settle(stage.name, stage.run(this.#abandon.signal)).finally(() => this.#endJournal(i + 1));
     });
     const inputs = this.#inputs.map(({ name, input }) =>
       settle(name, input.run(pipeline, this.#stop.signal))
@@ -392,6 +392,12 @@ class Agent {
 
     await Promise.race([untilAborted(this.#stop.signal), Promise.all(inputs)]);
     return await this.#finish(inputs, outputs);
+  }
+
+  /** Nothing more comes to the journal at that place. */
+  #endJournal(place: number): void {
+    this.#stages[place]?.beforeEnd();
+    this.#journals.all[place].end();
   }
 
   async #finish(inputs: Promise<void>[], outputs: Promise<void>[]): Promise<number> {
@@ -409,7 +415,7 @@ class Agent {
       await within(Promise.all(inputs), LAST_WORDS_MS);
     }
     for (const { input } of this.#inputs) input.handOver?.();
-    journals.first.end();
+    this.#endJournal(0);
     const left = Math.max(0, shutdown_timeout - (performance.now() - began));
     if (!await this.#allWritten(Promise.all(outputs), left)) {
       if (!this.#waitsForNothing) {

@@ -198,6 +198,8 @@ export interface StagedTransform extends Part {
   /** The place of the oldest batch of which it needs something; `Infinity` if it needs nothing. */
   readonly neededFrom: number;
   readonly tickMs: number;
+  /** Whether a stop completes what it has although the next start could continue. @default {false} */
+  readonly completesAtStop?: boolean;
   /** Counters since the start. */
   readonly stats?: Readonly<Record<string, number>>;
 }

@@ -2,7 +2,7 @@
  * Kills, cuts, fills and damages a client and a server again and again, and checks afterwards that the output has every
  * point once.
  *
- *     deno task chaos -- --minutes 10 --seed 1 [--output csv] [--kind exact|hop|damage|drop] [--rate 500] \
+ *     deno task chaos -- --minutes 10 --seed 1 [--output csv] [--kind exact|hop|windows|damage|drop] [--rate 500] \
  *       [--least-faults 0]
  *
  * A seed gives the same faults in the same order with the same parameters; what the processes do at that moment is
@@ -15,7 +15,7 @@ import { cannotFill } from "./chaos/disk.ts";
 import { type EpochResult, type Kind, runEpoch } from "./chaos/epoch.ts";
 import { OUTPUTS } from "./chaos/outputs.ts";
 
-const KINDS: readonly Kind[] = ["exact", "hop", "damage", "exact", "drop"];
+const KINDS: readonly Kind[] = ["exact", "hop", "damage", "windows", "exact", "drop"];
 /** The longest that one episode takes, in ms; then it is checked, and the next one begins with nothing. */
 const EPOCH_MS = 150_000;
 

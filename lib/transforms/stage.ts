@@ -156,6 +156,11 @@ export class Stage implements Disposable {
     if (!this.#keeps) await this.#flushAtEnd(signal);
   }
 
+  /** To be called before the journal that it reads ends, because the process stops. */
+  beforeEnd(): void {
+    if (this.#keeps && this.#transform.completesAtStop) this.#mark("flush");
+  }
+
   [Symbol.dispose](): void {
     this.#progress[Symbol.dispose]();
   }

@@ -34,6 +34,10 @@ const RUNS: readonly Run[] = [
     name: "client and server killed again and again, connections cut: sqlite has each point once",
   },
   {
+    ...{ output: "sqlite", kind: "windows", minutes: 0.3, leastFaults: 12, seed: 3 },
+    name: "client and server that aggregate killed again and again: each window has each of its points once",
+  },
+  {
     ...{ output: "csv", kind: "damage", minutes: 0.3, leastFaults: 14, seed: 77 },
     name:
       "with bits of their journals flipped, all that is missing is counted as damaged, and nothing is stored twice",

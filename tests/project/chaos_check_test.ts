@@ -2,20 +2,21 @@ import assert from "node:assert/strict";
 import { type Allowance, check } from "../../tools/chaos/check.ts";
 import { nanosOf } from "../../tools/chaos/life.ts";
 import type { Life } from "../../tools/chaos/ledger.ts";
-import type { StoredPoint } from "../../tools/chaos/outputs.ts";
+import { checkWindows } from "../../tools/chaos/windows.ts";
+import type { NumberedPoint, StoredPoint } from "../../tools/chaos/outputs.ts";
 
 /** 100 numbers were about to be handed over, 90 had been taken, 80 were durable. */
 const LIFE: Life = { life: 1, begun: 100, taken: 90, durable: 80 };
 const NONE: Allowance = { counted: 0 };
 
-function points(count: number, change: (numbers: number[]) => void = () => {}): StoredPoint[] {
+function points(count: number, change: (numbers: number[]) => void = () => {}): NumberedPoint[] {
   const numbers = Array.from({ length: count }, (_, i) => i);
   change(numbers);
   return numbers.map((number) => ({ life: 1, number, nanos: nanosOf(number) }));
 }
 
-const killed = (stored: StoredPoint[], allowance = NONE) => check([LIFE], new Set(), stored, allowance);
-const stopped = (stored: StoredPoint[], allowance = NONE) => check([LIFE], new Set([1]), stored, allowance);
+const killed = (stored: NumberedPoint[], allowance = NONE) => check([LIFE], new Set(), stored, allowance);
+const stopped = (stored: NumberedPoint[], allowance = NONE) => check([LIFE], new Set([1]), stored, allowance);
 
 Deno.test("a killed client's points may end anywhere behind what was durable", () => {
   for (const count of [80, 81, 90, 100]) {
@@ -58,4 +59,55 @@ Deno.test("twice may be only what was there before an end was damaged where it k
   assert.deepEqual([again, problems], [5, []]);
   assert.match(killed(twice, { counted: 0, again: new Map([[1, 4]]) }).problems[0], /1 points twice: 4/);
   assert.match(killed(twice, { counted: 0, again: new Map([[2, 9]]) }).problems[0], /5 points twice: 0–4/);
+});
+
+/** What is stored of 230 points in windows of 100. */
+function results(change: (points: StoredPoint[]) => void = () => {}): StoredPoint[] {
+  const points: StoredPoint[] = [];
+  for (const [window, end] of [[0, 100], [1, 200], [2, 230]]) {
+    for (let series = 0; series < 4; series++) {
+      const numbers: number[] = [];
+      for (let number = window * 100; number < end; number++) if (number % 4 === series) numbers.push(number);
+      const sum = numbers.reduce((sum, number) => sum + number, 0);
+      const add = (metric: string, value: number) =>
+        points.push({
+          ...{ life: 1, number: value, nanos: 0, metric },
+          seconds: 1_700_000_000 + window * 20,
+          letter: series % 2 === 0 ? "a" : "b",
+        });
+      if (series >= 2) {
+        add("number_f64_sum", sum);
+        add("number_f64_count", numbers.length);
+        continue;
+      }
+      add("number_u64_sum_sum", sum);
+      add("number_u64_sum_count", 1);
+      add("number_u64_count_sum", numbers.length);
+      add("number_u64_count_count", 1);
+    }
+  }
+  change(points);
+  return points;
+}
+
+const inWindows = (points: StoredPoint[], durable = 200) =>
+  checkWindows([{ life: 1, begun: 250, taken: 240, durable }], new Set(), points).problems;
+
+Deno.test("windows that have each of their points once are right", () => {
+  assert.deepEqual(inWindows(results()), []);
+});
+
+Deno.test("a missing point, one that is there twice, and a result that is there twice are found in windows", () => {
+  assert.match(inWindows(results(), 235)[0], /5 points missing/);
+  assert.match(inWindows(results((points) => points.push(points[0])))[0], /in 2 rows/);
+  assert.match(inWindows(results((points) => points.splice(3, 1))).join(), /undefined in 0 rows/);
+  const wrong = ({ number, ...rest }: StoredPoint, by: number) => ({ ...rest, number: number + by });
+  assert.match(inWindows(results((points) => points[0] = wrong(points[0], 4)))[0], /number_u64_sum_sum is/);
+  // In one window too much, in another one too little.
+  const moved = results((points) => {
+    const counts = points.filter(({ metric, letter }) => metric === "number_f64_count" && letter === "a");
+    points[points.indexOf(counts[0])] = wrong(counts[0], 1);
+    points[points.indexOf(counts[1])] = wrong(counts[1], -1);
+  });
+  assert.equal(inWindows(moved).length, 2);
 });

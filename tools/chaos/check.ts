@@ -1,7 +1,7 @@
 /** Whether an output has what was promised, and nothing else. */
 import type { Life } from "./ledger.ts";
 import { nanosOf } from "./life.ts";
-import type { StoredPoint } from "./outputs.ts";
+import type { NumberedPoint } from "./outputs.ts";
 
 /** What may be missing, and what may be there twice. */
 export interface Allowance {
@@ -48,7 +48,7 @@ function ranges(numbers: readonly number[]): string {
 export function check(
   lives: readonly Life[],
   orderly: ReadonlySet<number>,
-  points: Iterable<StoredPoint>,
+  points: Iterable<NumberedPoint>,
   { counted, again = new Map() }: Allowance,
 ): Outcome {
   const problems: string[] = [];

@@ -130,15 +130,18 @@ export class End implements AsyncDisposable {
     this.#options.onEnded(lines, orderly);
   }
 
-  #segments(): string[] {
-    const journal = `${this.disk.outside}/${this.name}/journal`;
+  #segments(folder = ""): string[] {
+    const journal = `${this.disk.outside}/${this.name}/journal${folder}`;
     return [...Deno.readDirSync(journal)].filter(({ name }) => name.endsWith(".segment"))
       .map(({ name }) => `${journal}/${name}`).sort();
   }
 
   /** Leaves the beginning of a record at the end of the journal, as a process does that dies while it writes. */
   tear(chance: Chance): string {
-    const last = this.#segments().at(-1);
+    const journal = `${this.disk.outside}/${this.name}/journal`;
+    const folders = [...Deno.readDirSync(journal)].map(({ name }) => name)
+      .filter((name) => name.startsWith("before-"));
+    const last = this.#segments(chance.pick(["", ...folders.map((name) => `/${name}`)])).at(-1);
     if (!last) return "there is no segment";
     const bytes = Deno.readFileSync(last);
     const tail = chance.bytes(200);

@@ -11,15 +11,16 @@ import { type Fault, FAULTS, pickFault, type Stage } from "./faults.ts";
 import { readLives } from "./ledger.ts";
 import type { ChaosOutput } from "./outputs.ts";
 import { ChaosProxy } from "./proxy.ts";
+import { checkWindows, CLIENT_FLAGS, LAST_FLAG, SERVER_FLAGS } from "./windows.ts";
 import { pause } from "../../tests/kit/waiting.ts";
 
 /**
  * `exact`: nothing may be missing. `hop`: the same, with a hop between the two. `damage`: bits of journals are flipped,
  * as many points may be missing as were counted as damaged, and beside these those of the very records that were hit,
  * which may be unreadable; what was produced before the last segment of a server was hit in what it says of clients may
- * be there twice. `drop`: the client's journal is small and drops the oldest, as many may be missing as were counted.
+ * be there twice. `windows`: both ends aggregate (./windows.ts), and nothing may be missing. `drop`: the client's journal is small and drops the oldest, as many may be missing as were counted.
  */
-export type Kind = "exact" | "damage" | "hop" | "drop";
+export type Kind = "exact" | "damage" | "hop" | "windows" | "drop";
 
 export interface EpochOptions {
   readonly kind: Kind;
@@ -83,7 +84,9 @@ function clientArgs(kind: Kind, port: number, ledger: string, rate: number, chan
     "plugins.numbers.padding": 4000,
   };
   return [
-    ...["--config", "/dev/null", "--log-level", "debug", "--plugins", "numbers,relay-client"],
+    ...["--config", "/dev/null", "--log-level", "debug", "--plugins"],
+    kind === "windows" ? "numbers,aggregation,relay-client" : "numbers,relay-client",
+    ...(kind === "windows" ? CLIENT_FLAGS : []),
     ...["--relay-out", `127.0.0.1:${port}`],
     ...overrides({
       ...journal(chance),
@@ -119,20 +122,29 @@ function hopArgs(listen: number, next: number, chance: Chance): string[] {
   ];
 }
 
-function serverArgs(output: ChaosOutput, port: number, directory: string, chance: Chance): string[] {
+function serverArgs(
+  kind: Kind,
+  output: ChaosOutput,
+  port: number,
+  directory: string,
+  chance: Chance,
+): string[] {
+  const acknowledge = chance.pick(["journal", "stored"]);
+  const aggregates = kind === "windows";
   return [
     ...["--config", "/dev/null", "--log-level", "debug", "--relay-in", `127.0.0.1:${port}`],
-    ...output.args(directory),
+    ...output.args(directory, aggregates ? ["aggregation"] : []),
+    ...(aggregates ? SERVER_FLAGS : []),
     ...overrides({
       ...journal(chance),
-      "plugins.relay-server.acknowledge": chance.pick(["journal", "stored"]),
+      "plugins.relay-server.acknowledge": aggregates ? "journal" : acknowledge,
     }),
   ];
 }
 
 /** Those that this kind of episode has. */
 function faultsOf(kind: Kind): readonly Fault[] {
-  if (kind === "exact" || kind === "hop") {
+  if (kind === "exact" || kind === "hop" || kind === "windows") {
     return FAULTS.filter(({ name, damages }) => !damages && name !== "unreachable for long");
   }
   if (kind === "damage") {
@@ -185,7 +197,7 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
   const rate = options.rate ?? 500;
   const client = await makeEnd("client", clientArgs(kind, ports.client, ledger, rate, chance), CLIENT);
   const hops = kind === "hop" ? [await makeEnd("hop", hopArgs(ports.hop, ports.behindHop, chance))] : [];
-  const server = await makeEnd("server", serverArgs(output, ports.server, dir.file("output"), chance));
+  const server = await makeEnd("server", serverArgs(kind, output, ports.server, dir.file("output"), chance));
   const ends = [client, ...hops, server];
   // What it drops is only said at its end.
   if (kind === "drop") client.mustTell = true;
@@ -217,16 +229,16 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
       faults.set(fault.name, (faults.get(fault.name) ?? 0) + 1);
       say(`${seconds()} s  ${fault.name}: ${what}`);
     }
-    await settle(stage);
+    await settle(stage, kind === "windows" ? [LAST_STOP, LAST_FLAG] : [LAST_STOP]);
   } catch (error) {
     problems.push(String((error as Error).stack ?? error));
   }
   const hit = ends.reduce((sum, { hitPoints }) => sum + hitPoints, 0);
   const counted = kind === "drop" ? dropped : kind === "damage" ? damaged + hit : 0;
-  const outcome = check(readLives(ledger), orderlyLives, output.read(dir.file("output")), {
-    counted,
-    again,
-  });
+  const [lives, points] = [readLives(ledger), output.read(dir.file("output"))];
+  const outcome = kind === "windows"
+    ? checkWindows(lives, orderlyLives, points)
+    : check(lives, orderlyLives, points, { counted, again });
   problems.push(...outcome.problems);
   if (kind !== "drop" && dropped > 0) problems.push(`${dropped} points were dropped where nothing may be`);
   if (kind !== "damage" && damaged > 0) problems.push(`${damaged} points were damaged by nobody`);
@@ -237,7 +249,7 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
 }
 
 /** Ends all in good order, with all that there is where it belongs. */
-async function settle({ ends, proxies }: Stage): Promise<void> {
+async function settle({ ends, proxies }: Stage, last: readonly string[]): Promise<void> {
   for (const proxy of proxies) {
     proxy.release();
     proxy.accept();
@@ -248,7 +260,7 @@ async function settle({ ends, proxies }: Stage): Promise<void> {
     const little = end.name === "client"
       ? overrides({ "plugins.numbers.rate": 1, "plugins.numbers.burst": 0 })
       : [];
-    await end.start([LAST_STOP, ...little]);
+    await end.start([...last, ...little]);
     await end.stop();
   }
 }

@@ -8,3 +8,8 @@ export const KINDS: readonly ValueType[] = ["u64", "f64"];
 export function nanosOf(number: number): number {
   return (number * 7919) % 1_000_000_000;
 }
+
+/** A time that shows how many points of its life came before: so many of them share a second. */
+export function secondOf(number: number, perSecond: number): number {
+  return 1_700_000_000 + Math.floor(number / perSecond);
+}

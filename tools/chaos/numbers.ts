@@ -13,7 +13,7 @@ import type { ClientRecord } from "../../lib/points/origins.ts";
 import { Batch, type Metric, type Series, seriesOf } from "../../lib/points/measurement.ts";
 import { type BatchSink, definePlugin, type Input, type PluginContext } from "../../lib/plugin.ts";
 import { integer, table, text } from "../../lib/schema.ts";
-import { KINDS, nanosOf } from "./life.ts";
+import { KINDS, nanosOf, secondOf } from "./life.ts";
 import { LedgerWriter } from "./ledger.ts";
 import { pause } from "../../tests/kit/waiting.ts";
 
@@ -27,6 +27,11 @@ const config = table({
   rate: integer({ doc: "Points per second.", default: 500, min: 1 }),
   batch: integer({ doc: "Points in a batch.", default: 10, min: 1 }),
   burst: integer({ doc: "Points that come at once now and then.", default: 20_000, min: 0 }),
+  per_second: integer({
+    doc: "Points that share a second of their own time, whatever the clock says; 0: the clock's time.",
+    default: 0,
+    min: 0,
+  }),
   padding: integer({ doc: "Characters of a text that is new in each batch.", default: 0, min: 0 }),
 }, { doc: "Numbers." });
 
@@ -76,9 +81,11 @@ class Numbers implements Input {
     const batch = new Batch(size);
     if (this.#batches === 0 || this.#config.padding > 0) this.#series = this.#makeSeries();
     const seconds = Math.floor(Date.now() / 1000);
+    const { per_second } = this.#config;
     for (let i = 0; i < size; i++) {
       const number = this.#next++;
-      batch.push(this.#series[number % this.#series.length], seconds, nanosOf(number), number);
+      const own = per_second > 0 ? secondOf(number, per_second) : seconds;
+      batch.push(this.#series[number % this.#series.length], own, nanosOf(number), number);
     }
     if (++this.#batches % MARKED_EVERY === 0) {
       this.#client.receivedPoints += size;

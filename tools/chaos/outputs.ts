@@ -1,18 +1,27 @@
 /** The outputs whose promises are checked: how a server is told to use one, and what is in it afterwards. */
 import { DatabaseSync } from "node:sqlite";
 
-/** A point as it stands in an output. */
-export interface StoredPoint {
+/** What a point says of itself. */
+export interface NumberedPoint {
   readonly life: number;
   readonly number: number;
   /** Nanoseconds of its time within the second. */
   readonly nanos: number;
 }
 
+/** A point as it stands in an output. */
+export interface StoredPoint extends NumberedPoint {
+  /** Whole seconds of its time since 1970. */
+  readonly seconds: number;
+  readonly metric: string;
+  /** Its attribute. */
+  readonly letter: string;
+}
+
 export interface ChaosOutput {
   readonly name: string;
-  /** Flags of the server. */
-  args(directory: string): string[];
+  /** Flags of the server. @param transforms Names of those that it has. */
+  args(directory: string, transforms: readonly string[]): string[];
   /** Another one when something has been stored. */
   mark(directory: string): string;
   /** Everything that is stored. */
@@ -32,13 +41,17 @@ function marks(directory: string, pattern: RegExp): string {
   return marks;
 }
 
+const secondsOfText = (timestamp: string) => Date.parse(timestamp.replace(/(\.\d+)?Z?$/, "Z")) / 1000;
 const nanosOfText = (timestamp: string) => Number((/\.(\d+)/.exec(timestamp)?.[1] ?? "").padEnd(9, "0"));
 
 const CSV_FILE = /^measures(-\d+)?\.csv$/;
 
 const csv: ChaosOutput = {
   name: "csv",
-  args: (directory) => ["--plugins", "relay-server,csv", "--output-file", `${directory}/measures.csv`],
+  args: (directory, transforms) => [
+    ...["--plugins", ["relay-server", ...transforms, "csv"].join()],
+    ...["--output-file", `${directory}/measures.csv`],
+  ],
   mark: (directory) => marks(directory, CSV_FILE),
   *read(directory) {
     const files = [...Deno.readDirSync(directory)].map(({ name }) => name).filter((name) =>
@@ -49,12 +62,22 @@ const csv: ChaosOutput = {
       if (text === "") continue;
       if (!text.endsWith("\n")) throw new Error(`${file} ends in half a row: ${text.slice(-200)}`);
       const columns = text.slice(0, text.indexOf("\n")).split(";");
-      const [life, value, time] = ["consumer_id", "value", "timestamp"].map((name) => columns.indexOf(name));
+      const [life, value, time, metric, letter, late] = [
+        ...["consumer_id", "value", "timestamp", "metric", "letter", "__late_attributes"],
+      ].map((name) => columns.indexOf(name));
       for (let start = text.indexOf("\n") + 1; start < text.length;) {
         const end = text.indexOf("\n", start);
         const row = text.slice(start, end).split(";");
         if (row.length !== columns.length) throw new Error(`${file}: not a row: ${text.slice(start, end)}`);
-        yield { life: Number(row[life]), number: Number(row[value]), nanos: nanosOfText(row[time]) };
+        yield {
+          life: Number(row[life]),
+          number: Number(row[value]),
+          nanos: nanosOfText(row[time]),
+          seconds: secondsOfText(row[time]),
+          // Without its unit.
+          metric: row[metric],
+          letter: letter < 0 ? /letter=(\w)/.exec(row[late])?.[1] ?? "" : row[letter],
+        };
         start = end + 1;
       }
     }
@@ -63,16 +86,25 @@ const csv: ChaosOutput = {
 
 const sqlite: ChaosOutput = {
   name: "sqlite",
-  args: (directory) => [
-    ...["--plugins", "relay-server,sqlite"],
+  args: (directory, transforms) => [
+    ...["--plugins", ["relay-server", ...transforms, "sqlite"].join()],
     `--config-override=plugins.sqlite.path=${directory}/measures.db`,
   ],
   mark: (directory) => marks(directory, /^measures\.db/),
   *read(directory) {
     using db = new DatabaseSync(`${directory}/measures.db`, { readOnly: true });
-    const rows = db.prepare("SELECT consumer_id, value, timestamp FROM measurements").iterate();
-    for (const { consumer_id, value, timestamp } of rows) {
-      yield { life: Number(consumer_id), number: Number(value), nanos: nanosOfText(String(timestamp)) };
+    const rows = db.prepare(
+      "SELECT consumer_id, value, timestamp, metric, attributes ->> 'letter' AS letter FROM measurements",
+    ).iterate();
+    for (const { consumer_id, value, timestamp, metric, letter } of rows) {
+      yield {
+        life: Number(consumer_id),
+        number: Number(value),
+        nanos: nanosOfText(String(timestamp)),
+        seconds: secondsOfText(String(timestamp)),
+        metric: String(metric),
+        letter: String(letter),
+      };
     }
   },
 };
@@ -96,21 +128,29 @@ function psql(sql: string): string {
 
 const postgresql: ChaosOutput = {
   name: "postgresql",
-  args: (directory) => [
-    ...["--plugins", "relay-server,postgresql"],
+  args: (directory, transforms) => [
+    ...["--plugins", ["relay-server", ...transforms, "postgresql"].join()],
     `--config-override=plugins.postgresql.url=${database()}`,
     `--config-override=plugins.postgresql.schema=${schemaOf(directory)}`,
   ],
   mark: (directory) => psql(`SELECT transaction FROM ${schemaOf(directory)}.journals`),
   *read(directory) {
     const schema = schemaOf(directory);
-    const columns = "consumer_id, value, time_ns % 1000000000";
+    const columns =
+      "consumer_id, value, time_ns % 1000000000, time_ns / 1000000000, metric, attributes ->> 'letter'";
     const text = psql(`COPY (SELECT ${columns} FROM ${schema}.measurements) TO STDOUT`);
     psql(`SET client_min_messages = error; DROP SCHEMA ${schema} CASCADE`);
     for (const line of text.split("\n")) {
       if (line === "") continue;
-      const [life, number, nanos] = line.split("\t").map(Number);
-      yield { life, number, nanos };
+      const [life, number, nanos, seconds, metric, letter] = line.split("\t");
+      yield {
+        life: Number(life),
+        number: Number(number),
+        nanos: Number(nanos),
+        seconds: Number(seconds),
+        metric,
+        letter,
+      };
     }
   },
 };

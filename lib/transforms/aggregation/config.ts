@@ -1,5 +1,5 @@
 /** The keys of `[plugins.aggregation]`: Alumet's, more functions, and how long windows wait. */
-import { duration, type Infer, list, oneOrMore, optional, size, table, text } from "../../schema.ts";
+import { duration, flag, type Infer, list, oneOrMore, optional, size, table, text } from "../../schema.ts";
 import { functionOf } from "./functions.ts";
 
 /** Most windows of one series that the grace keeps open. */
@@ -46,6 +46,11 @@ export const config = table({
     default: "5s",
     min: "0s",
   })),
+  complete_at_stop: flag({
+    doc:
+      "Complete open windows at a stop. Otherwise they stay in a journal on disk, and the next start continues with them.",
+    default: false,
+  }),
   memory: size({
     doc: "Most memory for open windows. If they take more, all of them are completed early.",
     default: "256MiB",

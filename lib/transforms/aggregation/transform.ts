@@ -42,6 +42,7 @@ interface Result {
 
 export class Aggregation implements StagedTransform {
   readonly tickMs: number;
+  readonly completesAtStop: boolean;
   /** Points that were aggregated, results, and points that came when their window was complete. */
   readonly stats = { points: 0, results: 0, late: 0, completedEarly: 0, openWindows: 0 };
   readonly gauges = ["openWindows"];
@@ -78,6 +79,7 @@ export class Aggregation implements StagedTransform {
     this.tickMs = Math.min(MAX_TICK_MS, Math.max(MIN_TICK_MS, silenceMs / TICKS));
     // The last point may have come right before a tick.
     this.#silentTicks = Math.ceil(silenceMs / this.tickMs) + 1;
+    this.completesAtStop = config.complete_at_stop;
     this.#maxBytes = memory;
     this.#log = log;
     this.#complaint = new Complaint(clock);

@@ -106,6 +106,7 @@ export class Stage implements Disposable {
     this.#parts = this.#marks.part.durable;
     this.#base = this.#marks.base.durable;
     this.#doneParts = this.#parts - this.#base;
+    if (this.#keeps) reader.keepFrom(Math.max(0, this.#begin));
     this.#progress = after.clients.onProgress(() => this.#onDurable());
   }
 
@@ -146,8 +147,9 @@ export class Stage implements Disposable {
       if (state === "ended") break;
       for (let batch; state === "ready" && (batch = reader.next());) {
         if (!await this.#process(batch, reader.position, signal)) return;
-        reader.commit(1);
+        // First: what is committed and not kept is deleted at once.
         this.#keepWhatIsNeeded();
+        reader.commit(1);
         this.#tickIfDue(false);
         if (this.#eras.isChanging) await this.#eras.forgetBefore(this.#marks.need.durable - 1);
       }

@@ -4,6 +4,9 @@ import type { BatchReader, Journal, WaitResult } from "../../lib/journal.ts";
 import { Batch, Series } from "../../lib/points/measurement.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 
+/** Entries of a segment. */
+const SEGMENT_ENTRIES = 3;
+
 interface Origin {
   readonly name: string;
   readonly instance: string;
@@ -161,12 +164,18 @@ export class ModelJournal implements Journal, BatchReader {
     this.#wakeup.wake();
   }
 
-  /** The cursor comes to disk; what it has passed is deleted. */
+  /** The cursor comes to disk. */
   saveCursor(): void {
     const disk = this.#disk;
     disk.cursor = Math.max(disk.cursor, Math.min(this.#keepFrom, this.#committed));
-    const count = disk.entries.findIndex(({ number }) => number >= disk.cursor);
-    disk.entries.splice(0, count < 0 ? disk.entries.length : count);
+  }
+
+  /** Deletes what the reader has passed, and with it whole segments, as a journal on disk does. */
+  #forget(): void {
+    const { entries } = this.#disk;
+    const count = entries.findIndex(({ number }) => number >= Math.min(this.#keepFrom, this.#committed));
+    const passed = count < 0 ? entries.length : count;
+    entries.splice(0, passed - passed % SEGMENT_ENTRIES);
   }
 
   next(): Batch | undefined {
@@ -190,10 +199,12 @@ export class ModelJournal implements Journal, BatchReader {
 
   commit(): void {
     this.#committed = this.#nextRead;
+    this.#forget();
   }
 
   keepFrom(number: number): void {
     this.#keepFrom = number;
+    this.#forget();
   }
 
   #batchOf({ rows, origins }: Entry): Batch {

@@ -214,7 +214,7 @@ function totalsOf(disk: ModelDisk, script: readonly (readonly Point[])[]) {
 }
 
 const sorted = (map: Map<string, number>) => [...map].sort(([a], [b]) => a < b ? -1 : 1);
-const SEEDS = Number(Deno.env.get("ALUMET_RELAY_SEEDS") ?? 12);
+const SEEDS = Number(Deno.env.get("ALUMET_RELAY_SEEDS") ?? 8);
 
 /** Whoever reads a series after it was given back is found out. */
 seriesStore.poison();

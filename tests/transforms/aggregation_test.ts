@@ -1,0 +1,283 @@
+/** What aggregation makes of points. */
+import assert from "node:assert/strict";
+import type { Batch, Metric, SeriesDefinition } from "../../lib/points/measurement.ts";
+import { seriesOf } from "../../lib/points/measurement.ts";
+import { ClientTable } from "../../lib/points/origins.ts";
+import { MetricRegistry } from "../../lib/points/registry.ts";
+import { seriesStore } from "../../lib/points/series_store.ts";
+import { unitUniqueName } from "../../lib/points/units.ts";
+import type { StageOutput } from "../../lib/plugin.ts";
+import { config } from "../../lib/transforms/aggregation/config.ts";
+import { Aggregation } from "../../lib/transforms/aggregation/transform.ts";
+import { contextWith } from "../kit/context.ts";
+import { createLogger } from "../../lib/base/log.ts";
+import { batchOf } from "../kit/points.ts";
+
+const START = 1_700_000_000;
+
+/** An aggregation, and what has come out of it. */
+class Bench {
+  readonly registry = new MetricRegistry();
+  readonly clients = new ClientTable();
+  readonly lines: string[] = [];
+  readonly aggregation: Aggregation;
+  readonly watts = this.registry.register({ name: "watts", type: "f64", unit: { base: "W", prefix: "" } });
+  readonly count = this.registry.register({ name: "n", type: "u64", unit: { base: "By", prefix: "" } });
+  /** Lines `metric value` or, where there are more series than one, with what `show` says. */
+  readonly out: string[] = [];
+  show: (series: SeriesDefinition) => string = () => "";
+  #place = 0;
+
+  constructor(keys: Record<string, unknown>) {
+    const checked = config.check(
+      { interval: "10s", grace: "1s", metrics: ["watts", "n"], ...keys },
+      [],
+      ({ message }) => assert.fail(message),
+    );
+    const log = createLogger("test", { write: (line) => void this.lines.push(line) });
+    this.aggregation = new Aggregation(checked, contextWith({ log, ...this }));
+  }
+
+  readonly #output: StageOutput = {
+    pass: (batch, row) =>
+      this.#put(batch.store.definitionOf(batch.series[row]), batch.seconds[row], batch.values[row]),
+    add: (client, series, seconds, nanos, value) => {
+      assert.equal(nanos % 1e6, 0);
+      const name = client === this.clients.local ? "" : ` of ${client.name}`;
+      this.#put(seriesStore.definitionOf(series), seconds + nanos / 1e9, value, name);
+    },
+  };
+
+  #put(series: SeriesDefinition, seconds: number, value: number | bigint, of = ""): void {
+    this.out.push(`${seconds - START}: ${series.metric.name}${this.show(series)} ${value}${of}`);
+  }
+
+  /** Points of one batch, at seconds from the start. */
+  take(
+    points: readonly [seconds: number, value: number | bigint, more?: Partial<SeriesDefinition>][],
+    metric: Metric = this.watts,
+  ): void {
+    const batch: Batch = batchOf(points.map(([seconds, value, more]) => {
+      const whole = Math.floor(seconds);
+      return [seriesOf(metric, more), value, START + whole, Math.round((seconds - whole) * 1e9)];
+    }));
+    const { local } = this.clients;
+    this.aggregation.take(batch, 0, batch.length, local, this.#place++, this.#output);
+    this.aggregation.settle(this.#output);
+  }
+
+  tick(times: number): void {
+    for (let n = 0; n < times; n++) this.aggregation.tick(this.#output);
+  }
+
+  /** What has come out since the last time. */
+  get results(): string[] {
+    return this.out.splice(0);
+  }
+
+  get everything(): string[] {
+    this.aggregation.flush(this.#output);
+    return this.results;
+  }
+}
+
+Deno.test("each function makes its own metric of the points of a window", () => {
+  const functions = ["Sum", "Mean", "Min", "Max", "Count", "Last", "Rate", "P50", "P99.9", "P0"];
+  const bench = new Bench({ function: functions });
+  bench.take([[0, 3], [1, 1.5], [2, 8], [9.999, 2.5]]);
+  assert.deepEqual(bench.everything, [
+    "0: watts_sum 15",
+    "0: watts_mean 3.75",
+    "0: watts_min 1.5",
+    "0: watts_max 8",
+    "0: watts_count 4",
+    "0: watts_last 2.5",
+    "0: watts_rate 1.5",
+    "0: watts_p50 2.5",
+    "0: watts_p99_9 8",
+    "0: watts_p0 1.5",
+  ]);
+});
+
+Deno.test("types and units are those of the metric, but for counts and rates", () => {
+  const bench = new Bench({ function: ["Sum", "Count", "Rate"], metrics: ["*"] });
+  const units = (metric: Metric) => {
+    bench.show = ({ metric: { type, unit } }) => ` ${type} ${unitUniqueName(unit)}`;
+    bench.take([[0, 20]], metric);
+    return bench.everything.map((line) => line.split(": ")[1]);
+  };
+  const metric = (name: string, base: string, prefix = "") =>
+    bench.registry.register({ name, type: "u64", unit: { base, prefix } });
+  assert.deepEqual(units(metric("e", "J", "milli")), [
+    "e_sum u64 milliJ 20",
+    "e_count u64 1 1",
+    "e_rate f64 milliW 2",
+  ]);
+  assert.deepEqual(units(metric("t", "s", "milli")), [
+    "t_sum u64 millis 20",
+    "t_count u64 1 1",
+    "t_rate f64 1 0.002",
+  ]);
+  assert.deepEqual(units(metric("b", "By")), ["b_sum u64 By 20", "b_count u64 1 1", "b_rate f64 By/s 2"]);
+});
+
+Deno.test("integers above 2^53 are exact, and a mean of integers is rounded down", () => {
+  const bench = new Bench({ function: ["Sum", "Mean", "Min", "Max", "Last"] });
+  bench.take([[0, 5], [1, 2n ** 60n + 1n], [2, 3], [3, 2n ** 60n + 7n]], bench.count);
+  assert.deepEqual(bench.everything, [
+    `0: n_sum ${2n ** 61n + 16n}`,
+    `0: n_mean ${(2n ** 61n + 16n) / 4n}`,
+    "0: n_min 3",
+    `0: n_max ${2n ** 60n + 7n}`,
+    `0: n_last ${2n ** 60n + 7n}`,
+  ]);
+  bench.take([[0, 2 ** 52], [1, 2 ** 52], [2, 1]], bench.count);
+  assert.equal(bench.everything[0], `0: n_sum ${2n ** 53n + 1n}`);
+  bench.take([[0, 2n ** 64n - 1n], [1, 2n ** 64n - 1n]], bench.count);
+  assert.equal(bench.everything[0], `0: n_sum ${2n ** 64n - 1n}`, "as much as a u64 holds");
+  bench.take([[0, 1], [1, 2], [2, 2]], bench.count);
+  assert.equal(bench.everything[1], "0: n_mean 1");
+});
+
+Deno.test("a window is complete when a point of its series is younger than its end and the grace", () => {
+  const bench = new Bench({});
+  bench.take([[8, 1], [10.5, 2], [9, 4], [10.999, 8]]);
+  assert.deepEqual(bench.results, []);
+  bench.take([[11, 16]]);
+  assert.deepEqual(bench.results, ["0: watts_sum 5"]);
+  // Another series completes nothing.
+  bench.take([[100, 1, { consumerId: "x" }]]);
+  assert.deepEqual(bench.results, []);
+  bench.take([[35, 32]]);
+  assert.deepEqual(bench.results, ["10: watts_sum 26"]);
+  assert.deepEqual(bench.everything.sort(), ["100: watts_sum 1", "30: watts_sum 32"]);
+});
+
+Deno.test("silence completes a window, however old its points are", () => {
+  const bench = new Bench({ interval: "1s", grace: "0s" });
+  assert.equal(bench.aggregation.tickMs, 250);
+  bench.take([[-5000, 1, { consumerId: "old" }], [7, 2]]);
+  bench.tick(4);
+  assert.deepEqual(bench.results, []);
+  // A point of the other window makes that wait again.
+  bench.take([[7.5, 4]]);
+  bench.tick(1);
+  assert.deepEqual(bench.results, ["-5000: watts_sum 1"]);
+  bench.tick(3);
+  assert.deepEqual(bench.results, []);
+  bench.tick(1);
+  assert.deepEqual(bench.results, ["7: watts_sum 6"]);
+  assert.equal(bench.aggregation.neededFrom, Infinity);
+});
+
+Deno.test("a clock that is set back loses no point: results of one window add up, and late points are counted", () => {
+  const bench = new Bench({});
+  bench.take([[5, 1], [15, 2], [25, 4]]);
+  bench.take([[5, 8], [6, 16], [15, 32], [25, 64], [35, 128], [47, 256]]);
+  const totals = new Map<string, number>();
+  for (const line of bench.everything) {
+    const [, window, value] = line.match(/^(\d+): watts_sum (\d+)$/)!;
+    totals.set(window, (totals.get(window) ?? 0) + Number(value));
+  }
+  assert.deepEqual([...totals].sort(([a], [b]) => Number(a) - Number(b)), [
+    ["0", 25],
+    ["10", 34],
+    ["20", 68],
+    ["30", 128],
+    ["40", 256],
+  ]);
+  assert.ok(bench.aggregation.stats.late >= 3);
+});
+
+Deno.test("group_by adds up over what it does not list", () => {
+  const of = (client: string, id: string, domain: string): Partial<SeriesDefinition> => ({
+    resourceKind: "cpu_package",
+    resourceId: id,
+    consumerKind: "process",
+    consumerId: "17",
+    attributes: [["domain", domain], ["relay_client", client]],
+  });
+  const points: Parameters<Bench["take"]>[0] = [
+    [0, 1, of("a", "0", "core")],
+    [1, 2, of("a", "1", "core")],
+    [2, 4, of("a", "0", "dram")],
+    [3, 8, of("b", "0", "core")],
+  ];
+  const outcome = (group_by: string[]) => {
+    const bench = new Bench({ group_by });
+    bench.show = ({ resourceKind, resourceId, consumerKind, consumerId, attributes }) =>
+      ` ${resourceKind}/${resourceId} ${consumerKind}/${consumerId} ${attributes.join(" ")}`;
+    bench.take(points);
+    return bench.everything;
+  };
+  const machine = "local_machine/ local_machine/";
+  assert.deepEqual(outcome([]), [`0: watts_sum ${machine}  15`]);
+  assert.deepEqual(outcome(["relay_client"]), [
+    `0: watts_sum ${machine} relay_client,a 7`,
+    `0: watts_sum ${machine} relay_client,b 8`,
+  ]);
+  assert.deepEqual(outcome(["domain", "resource_kind"]), [
+    "0: watts_sum cpu_package/ local_machine/ domain,core 11",
+    "0: watts_sum cpu_package/ local_machine/ domain,dram 4",
+  ]);
+  assert.deepEqual(outcome(["resource", "consumer"]), [
+    "0: watts_sum cpu_package/0 process/17  13",
+    "0: watts_sum cpu_package/1 process/17  2",
+  ]);
+});
+
+Deno.test("points of other metrics pass at once, and a name that does not occur is no reason to stop", () => {
+  const bench = new Bench({ metrics: ["watts", "never"] });
+  bench.take([[0, 1], [1, 2]], bench.count);
+  assert.deepEqual(bench.results, ["0: n 1", "1: n 2"]);
+  assert.equal(bench.aggregation.stats.points, 0);
+});
+
+Deno.test("windows that take too much memory are completed early, counted and reported; their points add up", () => {
+  const bench = new Bench({ memory: "1MiB", function: "Count" });
+  const points = Array.from({ length: 4096 }, (_, i): [number, number] => [i * 10, 1]);
+  // Each series has one window, and its second point comes when that was completed.
+  for (let round = 0; round < 2; round++) {
+    for (let part = 0; part < 4; part++) {
+      bench.take(points.map(([, value], i) => [3, value, { consumerId: String(part * 4096 + i) }]));
+    }
+  }
+  assert.ok(bench.aggregation.stats.completedEarly > 8000, JSON.stringify(bench.aggregation.stats));
+  const total = bench.everything.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+  assert.equal(total, 2 * 4 * 4096);
+  assert.match(bench.lines.join(), /completed early/);
+});
+
+Deno.test("the journal is needed from the oldest open window on, and not at all when all are complete", () => {
+  const bench = new Bench({ memory: "1GiB" });
+  const { aggregation } = bench;
+  for (let part = 0; part < 5; part++) {
+    bench.take(Array.from({ length: 1000 }, (_, i) => [3, 1, { consumerId: String(part * 1000 + i) }]));
+  }
+  assert.equal(aggregation.stats.openWindows, 5000);
+  assert.equal(aggregation.neededFrom, 0);
+  // Completes all windows of the first batch.
+  bench.take(Array.from({ length: 1000 }, (_, i) => [15, 1, { consumerId: String(i) }]));
+  assert.equal(bench.results.length, 1000);
+  assert.equal(aggregation.neededFrom, 1);
+  assert.equal(bench.everything.length, 5000);
+  assert.equal(aggregation.stats.openWindows, 0);
+  assert.equal(aggregation.neededFrom, Infinity);
+});
+
+Deno.test("what the keys say wrong is said", () => {
+  const problems = (keys: Record<string, unknown>) => {
+    const found: string[] = [];
+    config.check(
+      { metrics: ["x"], ...keys },
+      [],
+      ({ path, message }) => void found.push(`${path}: ${message}`),
+    );
+    return found.join();
+  };
+  assert.equal(problems({}), "");
+  assert.match(problems({ function: "sum" }), /function: .*Sum, Mean/);
+  assert.match(problems({ function: ["Sum", "P101"] }), /P101|percentile/);
+  assert.match(problems({ interval: "1500us" }), /interval: .*whole number of ms/);
+  assert.match(problems({ interval: "1s", grace: "2m" }), /grace: .*more than 64 intervals/);
+});

@@ -44,3 +44,9 @@ export function needs(...list: Need[]): { ignore: boolean } {
   }
   return { ignore: missing.length > 0 };
 }
+
+/** The folder with InfluxData's client libraries, see .ci/run. */
+export const influxdbClients: Need = () =>
+  Deno.env.get("INFLUXDB_CLIENTS")
+    ? undefined
+    : "needs the client libraries of InfluxDB (INFLUXDB_CLIENTS, see .ci/run)";

@@ -15,6 +15,7 @@ import {
   type Family,
   readComment,
   readSeries,
+  type SampleFacts,
   scanSeries,
 } from "./exposition_text.ts";
 
@@ -47,6 +48,10 @@ export class ExpositionDecoder {
   readonly #known = new KnownTexts(MAX_TEXTS, MAX_TEXT_BYTES);
   readonly #numbers = new NumberReader();
   readonly #families = new Map<string, Family>();
+  /** By the name of a sample, until the next comment. */
+  readonly #facts = new Map<string, SampleFacts>();
+  /** What was learned last. */
+  #parsed: { text: number; parsed: ReturnType<typeof readSeries> } | null = null;
   /** By the number of a text: what it is, and the last value of a counter, NaN where there is none. */
   #kinds = new Uint8Array(1024);
   #before = new Float64Array(1024).fill(NaN);
@@ -69,6 +74,7 @@ export class ExpositionDecoder {
     this.#line = 0;
     this.#last = NONE;
     this.#families.clear();
+    this.#facts.clear();
     this.hasEnded = false;
   }
 
@@ -94,6 +100,7 @@ export class ExpositionDecoder {
         if (byte === HASH) {
           const next = endOfLine(bytes, at, end);
           if (readComment(bytes.subarray(at, next), this.#families)) this.hasEnded = true;
+          this.#facts.clear();
           at = next;
         } else at = this.#decodeSample(bytes, view, at, end);
       } catch (error) {
@@ -149,8 +156,9 @@ export class ExpositionDecoder {
 
   #learn(bytes: Uint8Array, view: DataView, at: number, next: number): number {
     const known = this.#known;
-    readSeries(bytes.subarray(at, next));
+    const parsed = readSeries(bytes.subarray(at, next));
     const text = known.add(bytes, view, at, next - at, NONE);
+    this.#parsed = { text, parsed };
     if (known.version !== this.#version) {
       this.#version = known.version;
       this.#before.fill(NaN);
@@ -174,8 +182,10 @@ export class ExpositionDecoder {
     const known = this.#known;
     const { naming, instance, problems } = this.#options;
     const start = known.starts[text];
-    const { name, labels } = readSeries(known.bytes.subarray(start, start + known.lengths[text]));
-    const { isCounter, isCreated, unit, help } = factsOf(name, this.#families);
+    const { name, labels } = this.#parsed?.text === text
+      ? this.#parsed.parsed
+      : readSeries(known.bytes.subarray(start, start + known.lengths[text]));
+    const { isCounter, isCreated, unit, help } = this.#factsOf(name);
     if (isCreated) {
       this.#kinds[text] = KIND.skipped;
       return NONE;
@@ -193,6 +203,12 @@ export class ExpositionDecoder {
       problems.refusedPoint(this.#line + 1, error.message);
       return NONE;
     }
+  }
+
+  #factsOf(name: string): SampleFacts {
+    let facts = this.#facts.get(name);
+    if (!facts) this.#facts.set(name, facts = factsOf(name, this.#families));
+    return facts;
   }
 
   #add(text: number, series: number, value: number, { seconds, nanos }: Timestamp): void {

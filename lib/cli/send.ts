@@ -1,5 +1,6 @@
 /** `alumet-relay send`: sends lines to a relay server once, and waits until the server has them. */
 import { runAgent } from "../agent.ts";
+import type { RelayClientConfig } from "../client/config.ts";
 import { DurationError, parseDuration } from "../base/duration.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { lines } from "../inputs/lines.ts";
@@ -13,6 +14,8 @@ import type { Surroundings } from "./world.ts";
 
 /** How long the server may take to acknowledge everything. */
 const DEFAULT_TIMEOUT = "10s";
+
+const GATHER_MS = 200;
 
 /** @returns The exit code: 0 if the server has all points, 65 if a line is bad and it has all others, 69 if it has not. */
 export async function send(line: CommandLine, world: Surroundings): Promise<number> {
@@ -28,7 +31,7 @@ export async function send(line: CommandLine, world: Surroundings): Promise<numb
     linesConfig.defaultValue()) as ReturnType<
       typeof linesConfig.defaultValue
     >;
-  const text = line.argument;
+  const stdin = new Watched(line.argument === undefined ? Deno.stdin : reading(line.argument));
   let input: LinesInput | undefined;
   const once: InputPlugin<unknown> = {
     ...lines,
@@ -36,7 +39,7 @@ export async function send(line: CommandLine, world: Surroundings): Promise<numb
       input = await LinesInput.open(
         { ...linesConfig.defaultValue(), stdin: true, limits, precision, rules },
         context,
-        text === undefined ? undefined : reading(text),
+        stdin,
       ),
   };
   const log = logFor(line, world, () => "warn");
@@ -45,12 +48,36 @@ export async function send(line: CommandLine, world: Surroundings): Promise<numb
     general: { shutdown_timeout: timeoutOf(line), series: config.general.series },
     plugins: [
       { plugin: once, config: {} },
-      { plugin: output.plugin as OutputPlugin<unknown>, config: output.config },
+      {
+        plugin: output.plugin as OutputPlugin<unknown>,
+        config: promptly(output.config as RelayClientConfig),
+      },
     ],
   }, log);
   if (code !== EXIT.ok) return code;
+  if (!stdin.hasEnded) {
+    throw new ExitError(EXIT.unavailable, "Not everything was read and sent: a signal came");
+  }
   const { badLines = 0, refusedPoints = 0 } = input?.stats ?? {};
   return badLines + refusedPoints > 0 ? EXIT.data : EXIT.ok;
+}
+
+/** What comes slowly through a pipe is not gathered for long. */
+function promptly(config: RelayClientConfig): RelayClientConfig {
+  return { ...config, buffer_timeout: Math.min(config.buffer_timeout, GATHER_MS) };
+}
+
+/** Knows whether everything was read. */
+class Watched implements StandardInput {
+  hasEnded = false;
+
+  constructor(readonly source: StandardInput) {}
+
+  async read(into: Uint8Array): Promise<number | null> {
+    const count = await this.source.read(into);
+    if (count === null) this.hasEnded = true;
+    return count;
+  }
 }
 
 /** A text as standard input. */

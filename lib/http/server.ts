@@ -34,6 +34,8 @@ export interface HttpLimits {
    * if all are being answered, the new one gets 503. @default {64}
    */
   connections: number;
+  /** Of them, those of one address; a further one gets 503. @default {Infinity} */
+  connectionsPerAddress: number;
   /** Bytes of a request's head. @default {16384} */
   headBytes: number;
   /** From a connection, or from the first byte of a further request, to the end of the request's head. @default {10000} */
@@ -48,6 +50,7 @@ export interface HttpLimits {
 
 const HTTP_LIMITS: HttpLimits = {
   connections: 64,
+  connectionsPerAddress: Infinity,
   headBytes: 16 * 1024,
   headMs: 10_000,
   idleMs: 300_000,
@@ -153,9 +156,16 @@ export class HttpServer implements AsyncDisposable {
         (change) => this.#stuckWrites += change,
       );
       this.#connections.add(connection);
-      const serving = refused ? connection.refuse() : connection.serve();
+      const isCrowd = this.#connectionsOf(connection.hostname) > this.#limits.connectionsPerAddress;
+      const serving = refused || isCrowd ? connection.refuse() : connection.serve();
       serving.finally(() => this.#connections.delete(connection));
     }
+  }
+
+  /** Connections of an address that are open now. */
+  #connectionsOf(hostname: string): number {
+    if (this.#limits.connectionsPerAddress === Infinity) return 0;
+    return [...this.#connections].filter((connection) => connection.hostname === hostname).length;
   }
 
   /** Closes the connection that has waited longest. */
@@ -249,6 +259,11 @@ class HttpConnection {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#end = resolve;
+  }
+
+  /** The address of the peer. */
+  get hostname(): string {
+    return this.#peer.hostname;
   }
 
   /** Answers until the peer leaves, a limit is reached, or the connection breaks. Does not throw. */

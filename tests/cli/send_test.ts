@@ -3,6 +3,7 @@ import { main } from "../../lib/cli.ts";
 import { PROGRAM, shell } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { TestServer } from "../kit/test_server.ts";
+import { until } from "../kit/waiting.ts";
 import { freePort } from "../kit/ports.ts";
 
 interface Sent {
@@ -80,4 +81,23 @@ Deno.test("send takes what a pipe has, however much it is", async () => {
   await shell("sh", "-c", text);
   assert.equal(server.points.length, 100_000);
   assert.equal(server.points.at(-1)!.value, 100_000);
+});
+
+Deno.test("a signal before everything is read ends send with 69, and what was read is sent", async () => {
+  await using server = new TestServer();
+  const [first, ...rest] = PROGRAM;
+  const child = new Deno.Command(first, {
+    args: [...rest, "send", ...to(server)],
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("a value=1 0\n"));
+  await until(() => server.points.length === 1);
+  child.kill("SIGTERM");
+  const { code, stderr } = await child.output();
+  await writer.abort().catch(() => {});
+  assert.equal(code, 69);
+  assert.match(new TextDecoder().decode(stderr), /Not everything was read and sent: a signal came/);
 });

@@ -359,3 +359,14 @@ Deno.test("a body that does not come is not waited for, and one that nobody read
   const unread = "POST /other HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
   assert.deepEqual(await statuses(server, unread + "GET /b HTTP/1.1\r\nHost: x\r\n\r\n"), [200]);
 });
+
+Deno.test("one address has no more connections than its limit", async () => {
+  await using server = serve(echo, { connectionsPerAddress: 1 });
+  using first = await RawPeer.connect(server, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until(() => first.text.endsWith("GET /a\n"));
+  using second = await RawPeer.connect(server);
+  await second.ended;
+  assert.match(second.text, /^HTTP\/1\.1 503 /);
+  await first.conn.write(encode("GET /b HTTP/1.1\r\nHost: x\r\n\r\n"));
+  await until(() => first.text.endsWith("GET /b\n"));
+});

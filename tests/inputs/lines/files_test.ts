@@ -6,6 +6,7 @@ import { MetricRegistry } from "../../../lib/points/registry.ts";
 import type { BatchReader } from "../../../lib/journal.ts";
 import { contextWith } from "../../kit/context.ts";
 import { LogLines } from "../../kit/log_lines.ts";
+import { Program } from "../../kit/process.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { until } from "../../kit/waiting.ts";
 import { Taking, textsOf } from "./taking.ts";
@@ -156,4 +157,48 @@ Deno.test("after a crash the journal knows the place, however old the saved one 
   append(path, "a value=4 0\n");
   await using life = await Life.begin(directory, [path]);
   assert.deepEqual(await life.take(1), ["a 4 @0"]);
+});
+
+Deno.test("each line of a file that grows is stored once, whatever kills the process and however it is rotated", async () => {
+  await using directory = new TempDir();
+  const [path, csv] = [directory.file("a.lp"), directory.file("points.csv")];
+  const config = directory.file("config.toml");
+  Deno.writeTextFileSync(
+    config,
+    `[plugins.lines]\nfiles = ["${path}"]\n[plugins.csv]\noutput_path = "${csv}"\n[journal]\nenable = true\nsync = "10ms"\n`,
+  );
+  const args = ["--config", config, "--state-dir", directory.file("state")];
+  let next = 0;
+  const grow = (lines: number) => {
+    let text = "";
+    for (const end = next + lines; next < end; next++) text += `a value=${next} ${next}\n`;
+    append(path, text);
+  };
+  const stored = () => {
+    try {
+      const rows = Deno.readTextFileSync(csv).split("\n").slice(1, -1);
+      return rows.map((row) => Number(row.split(";")[2]));
+    } catch {
+      return [];
+    }
+  };
+  grow(1);
+  for (let life = 0; life < 4; life++) {
+    await using program = new Program(args);
+    await program.line(/Following a file/);
+    const before = stored().length;
+    // It is killed while it reads.
+    for (let n = 0; n < 40; n++) grow(500);
+    if (life === 2) {
+      Deno.renameSync(path, `${path}.1`);
+      grow(500);
+    }
+    await until(() => stored().length > before);
+    if (life < 3) await program.stop("SIGKILL");
+    else {
+      await until(() => stored().length >= next);
+      assert.equal(await program.stop(), 0, program.log);
+    }
+  }
+  assert.deepEqual(stored(), Array.from({ length: next }, (_, i) => i));
 });

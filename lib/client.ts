@@ -7,7 +7,7 @@
 import { deadline } from "@std/async/deadline";
 import { RetryError } from "@std/async/retry";
 import { isLoopback } from "./net/address.ts";
-import { greet, readMessage, Refused, type Welcomed } from "./client/handshake.ts";
+import { Declined, greet, readMessage, Refused, type Welcomed } from "./client/handshake.ts";
 import { AcknowledgedSender } from "./client/acknowledged.ts";
 import { dial, type Dialled } from "./client/dial.ts";
 import { formatDuration } from "./base/duration.ts";
@@ -116,6 +116,8 @@ export class RelayClient implements Output {
   /** The server that has accepted this client, while it is connected. */
   #server: string | undefined;
   #attempts = 0;
+  /** Why a server did not want this client at the last try. */
+  #declined: string | undefined;
   /** The last try has failed. */
   isTargetAway = false;
 
@@ -188,6 +190,7 @@ export class RelayClient implements Output {
         this.#patient ? patience : retry,
         signal,
         (error) => !(error instanceof Refused),
+        (error) => error instanceof Declined,
       );
     } catch (error) {
       if (!(error instanceof RetryError) || !this.#keepsOnDisk) throw error;
@@ -215,7 +218,10 @@ export class RelayClient implements Output {
         const isLost = error instanceof ConnectionLost;
         // A refusal is final, unless another server may accept this client.
         if (!(error instanceof Refused)) {
-          this.#log[this.#patient && !isLost ? "debug" : "warn"](
+          const reason = error instanceof Declined ? error.message : undefined;
+          const isKnown = reason !== undefined && reason === this.#declined;
+          this.#declined = reason;
+          this.#log[(this.#patient || isKnown) && !isLost ? "debug" : "warn"](
             isLost ? "Connection lost" : "Cannot connect",
             { server, attempt: this.#attempts, reason: messageOf(error) },
           );
@@ -265,6 +271,7 @@ export class RelayClient implements Output {
       const { frames, welcome } = await this.#handshake(server, conn, ways, signal);
       began = performance.now();
       this.#server = server;
+      this.#declined = undefined;
       this.isTargetAway = false;
       this.#connections++;
       const { plain, acknowledged } = ways;

@@ -19,6 +19,16 @@ export function specialPath(configuration: unknown): string | undefined {
   }
 }
 
+/** Whether the file at a path can be read again: a pipe cannot, nor what Deno refuses once permissions were given up. */
+export function canReadAgain(path: string): boolean {
+  if (!SPECIAL.test(resolve(path))) return true;
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
 function isSpecial(text: string): boolean {
   if (text.length > MAX_PATH || text.includes("\0")) return false;
   const path = resolve(text);

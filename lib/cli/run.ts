@@ -1,4 +1,5 @@
 /** `alumet-relay run`: runs the agent. */
+import { canReadAgain } from "../agent/special_paths.ts";
 import { LogRing } from "../base/log_ring.ts";
 import { EXIT, ExitError } from "../base/errors.ts";
 import type { Configuration } from "../config.ts";
@@ -30,10 +31,18 @@ export async function run(line: CommandLine, world: Surroundings): Promise<numbe
     return error.exitCode;
   }
   general = config.general;
+  const { file } = config;
   log.info(`${PROGRAM} ${VERSION}`, { config: config.file });
   for (const note of config.notes) log.warn(note);
   return await world.run(settingsOf(config), log, {
     read: async () => {
+      if (file !== undefined && !canReadAgain(file)) {
+        throw new ExitError(
+          EXIT.config,
+          `Cannot read ${file} again: what is below /dev, /proc or /sys can be read at the start only; put the ` +
+            "configuration into a file elsewhere, and start again with --config",
+        );
+      }
       const { config } = await load(line, world);
       for (const note of config.notes) log.warn(note);
       return settingsOf(config);

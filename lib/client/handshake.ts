@@ -27,6 +27,11 @@ import { writeAll } from "../net/transport.ts";
 /** The largest answer to the greeting that is read, in bytes. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 
+/** A server of ours does not want this client now, and says why: a loop, a token, a limit. */
+export class Declined extends Error {
+  override readonly name = "Declined";
+}
+
 /** The server will never accept this client. */
 export class Refused extends Error {
   override readonly name = "Refused";
@@ -133,7 +138,7 @@ async function introduce(
     encodeFrame(clientName, { type: "hello", instance, token: token(), previous, upstream }),
   );
   const reply = await readAnswer(conn, frames, "welcome", "refuse");
-  if (reply.type === "refuse") throw new Error(`the server refuses this client: ${reply.reason}`);
+  if (reply.type === "refuse") throw new Declined(`the server refuses this client: ${reply.reason}`);
   return reply;
 }
 

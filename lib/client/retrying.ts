@@ -40,6 +40,7 @@ export type RetryConfig = Infer<typeof retryKeys>;
 /**
  * Calls `attempt` until it returns, `max_times` retries at most, with the waits that {@linkcode RetryConfig} says.
  *
+ * @param needsTime Whether the longest wait follows an error: nothing will change soon.
  * @throws {RetryError} when all attempts have failed; its `cause` is the last failure.
  * @throws what `isRetriable` says no to, at once; and the signal's reason.
  */
@@ -48,13 +49,20 @@ export async function retrying<T>(
   { max_times, initial_delay, max_delay, multiplier, jitter }: RetryConfig,
   signal: AbortSignal,
   isRetriable: (error: unknown) => boolean = () => true,
+  needsTime: (error: unknown) => boolean = () => false,
 ): Promise<T> {
   const backoff = { initialMs: initial_delay, maxMs: max_delay, multiplier, jitter };
   let failures = 0;
+  let waitMs = 0;
   const afterWait = async () => {
-    if (failures > 0) await delay(backoffMs(backoff, failures), { signal });
+    if (failures > 0) await delay(waitMs, { signal });
     failures++;
-    return await attempt();
+    try {
+      return await attempt();
+    } catch (error) {
+      waitMs = backoffMs(needsTime(error) ? { ...backoff, initialMs: max_delay } : backoff, failures);
+      throw error;
+    }
   };
   return await retry(afterWait, {
     maxAttempts: max_times + 1,

@@ -154,12 +154,12 @@ export class Batch {
     this.length = length;
   }
 
-  /** Takes out the rows from `start` on whose series' number fails the test. They must not be credited yet. */
-  retain(start: number, test: (series: number) => boolean): void {
+  /** Takes out the rows from `start` on that fail the test. They must not be credited yet. */
+  retain(start: number, test: (series: number, row: number) => boolean): void {
     const { exact, length } = this;
     let to = start;
     for (let row = start; row < length; row++) {
-      if (!test(this.series[row])) continue;
+      if (!test(this.series[row], row)) continue;
       if (to < row) {
         this.series[to] = this.series[row];
         this.seconds[to] = this.seconds[row];

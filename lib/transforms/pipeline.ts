@@ -3,7 +3,7 @@ import { Complaint } from "../base/complaint.ts";
 import type { MonotonicClock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Journal } from "../journal.ts";
-import type { Batch } from "../points/measurement.ts";
+import { type Batch, MAX_SECONDS } from "../points/measurement.ts";
 import type { BatchSink, Transform } from "../plugin.ts";
 
 export interface NamedTransform {
@@ -17,6 +17,9 @@ export class Pipeline implements BatchSink {
   readonly #journal: Journal;
   readonly #log: Logger;
   readonly #complaint: Complaint;
+  readonly #timeComplaint: Complaint;
+  /** Points with impossible times that were not logged yet. */
+  #rejected = 0;
   /** They see each batch before the journal gets it, and neither keep nor change it. */
   readonly watchers = new Set<(batch: Batch) => void>();
 
@@ -25,14 +28,40 @@ export class Pipeline implements BatchSink {
     this.#journal = journal;
     this.#log = log;
     this.#complaint = new Complaint(clock);
+    this.#timeComplaint = new Complaint(clock);
   }
 
   push(batch: Batch): Promise<void> | void {
     const { clients } = this.#journal;
-    if (batch.origins.length === 0) clients.local.receivedPoints += batch.length;
+    if (batch.origins.length === 0) {
+      clients.local.receivedPoints += batch.length;
+      this.#rejectImpossibleTimes(batch);
+    }
     if (this.#transforms.length > 0) batch = this.#transform(batch);
     for (const watch of this.watchers) watch(batch);
     return this.#journal.append(batch);
+  }
+
+  /** A clock before 1970 gives points that no journal and no protocol can hold. */
+  #rejectImpossibleTimes(batch: Batch): void {
+    const { seconds, length } = batch;
+    const isPossible = (row: number) => seconds[row] >= 0 && seconds[row] <= MAX_SECONDS;
+    let row = 0;
+    while (row < length && isPossible(row)) row++;
+    if (row === length) {
+      this.#timeComplaint.end(() => this.#log.info("The times of points are possible again"));
+      return;
+    }
+    batch.retain(row, (_, row) => isPossible(row));
+    const points = length - batch.length;
+    this.#journal.clients.local.rejectedPoints += points;
+    this.#rejected += points;
+    this.#timeComplaint.add(() => {
+      this.#log.error("The clock shows a time that no point can have, set it: points are dropped", {
+        points: this.#rejected,
+      });
+      this.#rejected = 0;
+    });
   }
 
   #transform(batch: Batch): Batch {

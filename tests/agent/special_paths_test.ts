@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { specialPath } from "../../lib/agent/special_paths.ts";
+import { canReadAgain, specialPath } from "../../lib/agent/special_paths.ts";
 import { linux, needs } from "../kit/needs.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
@@ -29,4 +29,18 @@ Deno.test({
     ];
     assert.equal(specialPath({ others, deeper: { others } }), undefined);
   },
+});
+
+Deno.test("a file of the disk can be read again, a pipe and what is not there cannot", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    assert.ok(canReadAgain(file));
+    assert.ok(canReadAgain(`${file}.gone`), "it may come back");
+    assert.ok(canReadAgain("/proc/self/../version"), "a file below /proc, while Deno lets it be read");
+    assert.ok(!canReadAgain("/dev/null"));
+    assert.ok(!canReadAgain("/dev/fd/9999"));
+    assert.ok(!canReadAgain("/dev/../proc/self/fd/9999"));
+  } finally {
+    await Deno.remove(file);
+  }
 });

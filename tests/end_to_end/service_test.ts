@@ -289,6 +289,27 @@ Deno.test({
 });
 
 Deno.test({
+  name: "SIGHUP says that a configuration from a pipe cannot be read again, and the process goes on",
+  ...needs(linux),
+  async fn() {
+    await using dir = new TempDir();
+    await Deno.writeTextFile(dir.file("relay.toml"), serverFile(dir.file("out.csv")));
+    await using server = new Program([], {
+      cwd: dir.path,
+      wrapper: ["bash", "-c", 'exec "$@" --config <(cat relay.toml)', "bash"],
+    });
+    await server.line(/"Running"/);
+    server.signal("SIGHUP");
+    await server.line(/Cannot read \/dev\/fd\/\d+ again: .* can be read at the start only; .*--config/);
+    await server.line(/Cannot read the configuration again, the previous one stays in effect/);
+    await using peer = await Peer.client(portOf(server), "node", [COUNTER]);
+    await peer.send(countingFrame("node", 0, 10));
+    await grown(dir.file("out.csv"));
+    assert.equal(await server.stop(), 0, server.log);
+  },
+});
+
+Deno.test({
   name: "SIGHUP stops a process whose terminal is gone, and reloads one whose terminal is still open",
   ...needs(linux, python3),
   async fn() {

@@ -8,14 +8,14 @@ import { Rewriter, type Rewriting } from "../../lib/transforms/rewriting.ts";
 import { instanceOf, numbered, NUMBERS } from "../kit/points.ts";
 
 /** A pipeline with a transform that rewrites every batch that way, and what an output reads behind it. */
-function setUp(rewriting: Rewriting) {
+function setUp(rewriting: Rewriting, write: (line: string) => void = () => {}) {
   const journal = new MemoryJournal({ limitBytes: 2 ** 20, onFull: "block" });
   const reader = journal.reader("out");
   const rewriter = new Rewriter();
   const transform = {
     apply: (batch: Parameters<Rewriter["rewrite"]>[0]) => rewriter.rewrite(batch, rewriting),
   };
-  const log = createLogger("test", { write: () => {} });
+  const log = createLogger("test", { write });
   const pipeline = new Pipeline([{ name: "rewrite", transform }], journal, log, PROCESS_CLOCK);
   return { journal, reader, pipeline };
 }
@@ -77,4 +77,25 @@ Deno.test("a batch that was rewritten goes back to its pool", () => {
   void pipeline.push(batch);
   assert.equal(reader.next()!.length, 1);
   assert.equal(pool.take(), batch);
+});
+
+Deno.test("points of this process with a time before 1970 are dropped, counted as rejected, and logged once", () => {
+  const lines: string[] = [];
+  const { journal, reader, pipeline } = setUp({}, (line) => lines.push(line));
+  const { local } = journal.clients;
+  const batch = numbered(0);
+  for (const [row, seconds] of [1, -1, 2, -1e9, 2 ** 62, 3].entries()) batch.push(NUMBERS, seconds, 0, row);
+  void pipeline.push(batch);
+  const taken = reader.next()!;
+  assert.deepEqual([...taken.values.subarray(0, taken.length)], [0, 2, 5]);
+  const bad = numbered(0);
+  bad.push(NUMBERS, -1, 0, 6);
+  void pipeline.push(bad);
+  assert.equal(reader.next(), undefined);
+  reader.commit(1);
+  assert.deepEqual([local.receivedPoints, local.rejectedPoints, local.kept("out")], [7, 4, 0]);
+  assert.equal(local.account("out").stored, 3);
+  const errors = lines.filter((line) => line.includes("ERROR"));
+  assert.equal(errors.length, 1);
+  assert.match(errors[0], /time that no point can have, set it: points are dropped points=3/);
 });

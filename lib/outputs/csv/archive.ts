@@ -61,7 +61,7 @@ export class Archive {
   sweep(): void {
     if (this.#closed) return;
     this.#again = true;
-    this.#sweeping ??= this.#run().finally(() => this.#sweeping = null);
+    this.#sweeping ??= this.#run();
   }
 
   async #run(): Promise<void> {
@@ -77,12 +77,14 @@ export class Archive {
         }
         this.#complaint.end(() => this.#log.info("Tidying up finished files works again"));
       } catch (error) {
-        if (this.#closed) return;
+        if (this.#closed) break;
         this.#complaint.add(() => {
           this.#log.error("Cannot tidy up finished files, trying again", { reason: messageOf(error) });
         });
       }
     }
+    // Whoever asks from now on begins another one.
+    this.#sweeping = null;
   }
 
   /** The finished files, the oldest first; what was left half done is removed. */

@@ -92,6 +92,8 @@ export class CsvFile implements Parkable {
   #shift = 0;
   #written: number;
   #comparedMs = 0;
+  /** The last write has failed: the disk is full, say. */
+  isAway = false;
   readonly #complaint: Complaint;
   #writingSince: number | undefined;
   #syncingSince: number | undefined;
@@ -289,10 +291,12 @@ export class CsvFile implements Parkable {
           });
         });
         this.#writingSince = undefined;
+        this.isAway = true;
         await clock.sleep(RETRY_MS, signal);
       }
     }
     this.#writingSince = undefined;
+    this.isAway = false;
     this.#complaint.end(() => log.info("Writing to the file again", { file: this.path }));
     return true;
   }

@@ -97,6 +97,10 @@ export class CsvOutput implements Output {
     return this.#writer?.stalledSince;
   }
 
+  get isTargetAway(): boolean {
+    return this.#writer?.isTargetAway ?? false;
+  }
+
   reconfigure(config: CsvConfig): void {
     this.#config = config;
   }

@@ -88,6 +88,12 @@ export class CsvWriter {
     return undefined;
   }
 
+  /** Some file cannot be written at present. */
+  get isTargetAway(): boolean {
+    for (const { file } of this.#streams.open()) if (file!.isAway) return true;
+    return false;
+  }
+
   /** The oldest batches are safe. For the committer. */
   readonly commit = (batches: number): void => {
     let points = 0;

@@ -215,3 +215,23 @@ Deno.test("a pool parks what was not used for longest, and waits where all are b
   await waiting;
   assert.deepEqual([parked, pool.size], [["b", "a"], 2]);
 });
+
+Deno.test(
+  "while a file cannot be written, the output says that its target is away",
+  { ...needs(linux) },
+  async () => {
+    const stop = new AbortController();
+    const journal = new MemoryJournal({ limitBytes: 1e9 });
+    await using output = await CsvOutput.open(
+      { ...csv.config.defaultValue(), output_path: "/dev/full" },
+      contextWith({ log: new LogLines().log }),
+    );
+    assert.equal(output.isTargetAway, false);
+    const running = output.run(journal.reader(), stop.signal);
+    await journal.append(numbered(10));
+    await until(() => output.isTargetAway);
+    assert.equal(journal.pendingPoints, 10);
+    stop.abort();
+    await running.catch(() => {});
+  },
+);

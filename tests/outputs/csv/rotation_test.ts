@@ -5,7 +5,9 @@ import { SystemClock, type Timestamp } from "../../../lib/base/clock.ts";
 import { MemoryJournal } from "../../../lib/journal.ts";
 import type { Batch } from "../../../lib/points/measurement.ts";
 import { csv } from "../../../lib/outputs/csv.ts";
+import { Archive } from "../../../lib/outputs/csv/archive.ts";
 import { CsvOutput } from "../../../lib/outputs/csv/output.ts";
+import { PathPattern } from "../../../lib/outputs/csv/path.ts";
 import { cases } from "../../kit/bytes.ts";
 import { contextWith } from "../../kit/context.ts";
 import { parseCsv } from "../../kit/csv.ts";
@@ -482,3 +484,23 @@ for (
     assert.deepEqual(namesIn(directory.path).filter((name) => basename(name).includes("..")), []);
   });
 }
+
+Deno.test("a sweep that is asked for while another one ends is done, too", async () => {
+  await using directory = new TempDir();
+  // Each sweep looks at the clock when it lists the files, and when it has; then it ends without another pause.
+  let looks = 0;
+  const clock = new class extends SystemClock {
+    override now() {
+      if (++looks === 3) queueMicrotask(() => archive.sweep());
+      return super.now();
+    }
+  }();
+  const options = {
+    ...{ pattern: new PathPattern(directory.file("m.csv")), gzip: false },
+    ...{ keepFiles: 1, keepAgeMs: 1e12, keepBytes: Infinity },
+  };
+  // Once to begin with.
+  const archive: Archive = new Archive(options, { log: new LogLines().log, clock });
+  archive.sweep();
+  await until(() => looks === 5, 10_000);
+});

@@ -49,6 +49,8 @@ const MAX_DICTIONARY_BYTES = 64 * 1024 * 1024;
 /** Above this multiple of the limit, giving back does not keep pace. */
 const CROWDED = 1.1;
 const INITIAL_CAPACITY = 1024;
+/** How much longer the columns become: less of them is empty than if they doubled. */
+const GROWTH = 1.5;
 
 /** How often {@linkcode SeriesStore.tick} is to be called, in ms. */
 export const TICK_MS = 1000;
@@ -381,7 +383,7 @@ export class SeriesStore {
   }
 
   #grow(): void {
-    const capacity = this.capacity * 2;
+    const capacity = Math.floor(this.capacity * GROWTH);
     const grown = (column: Uint32Array<ArrayBuffer>) => new Uint32Array(column.buffer.transfer(4 * capacity));
     const from = this.capacity;
     this.metrics = grown(this.metrics).fill(FREE, from);

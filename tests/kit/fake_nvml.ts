@@ -26,10 +26,20 @@ function compile(variant: "new" | "old"): string {
   return path;
 }
 
-/** Puts the library into the tree; it answers what {@linkcode ANSWERS} there says. */
-export function installNvml(tree: Tree, variant: "new" | "old" = "new"): void {
+/** The folder of the library, for LD_LIBRARY_PATH; it answers what the file of FAKE_NVML_ANSWERS says. */
+export function nvmlFolder(): string {
+  return installed("new").replace(/\/[^/]*$/, "");
+}
+
+function installed(variant: "new" | "old"): string {
   let path = compiled.get(variant);
   if (path === undefined) compiled.set(variant, path = compile(variant));
+  return path;
+}
+
+/** Puts the library into the tree; it answers what {@linkcode ANSWERS} there says. */
+export function installNvml(tree: Tree, variant: "new" | "old" = "new"): void {
+  const path = installed(variant);
   tree.link("lib/libnvidia-ml.so.1", path);
   const library = Deno.dlopen(path, { fake_nvml_answers: { parameters: ["buffer"], result: "void" } });
   library.symbols.fake_nvml_answers(new TextEncoder().encode(`${tree.root}/${ANSWERS}\0`));

@@ -26,8 +26,8 @@ class Measured {
   readonly counter = new EnergyCounter(MILLIJOULES);
   /** What was read and is not yet a point. */
   sample: Sample | null = null;
-  /** A call is under way: there is never a second one. */
-  isBusy = false;
+  /** The round that is under way: there is never a second one. */
+  round: Promise<void> | null = null;
   #powerMw: number | undefined;
   #powerAtMs = 0;
 
@@ -88,7 +88,12 @@ export class NvmlSource implements PolledSource {
     const limitMs = last ? Math.min(LAST_ROUND_MS, this.#roundMs) : this.#roundMs;
     const isDue = this.#measuring.clock.monotonicMs() >= this.#findDueMs;
     if (!last && isDue && !this.#isFinding) await this.#find();
-    const rounds = [...this.#measured.values()].filter(({ isBusy }) => !isBusy).map((gpu) => this.#read(gpu));
+    const rounds: Promise<void>[] = [];
+    for (const measured of this.#measured.values()) {
+      // The last round takes what is under way; the others do not wait for a GPU that hangs.
+      if (!measured.round) rounds.push(measured.round = this.#read(measured));
+      else if (last) rounds.push(measured.round);
+    }
     if (rounds.length > 0 && !await within(Promise.all(rounds), limitMs) && !last) this.#complainOfHangs();
   }
 
@@ -120,7 +125,6 @@ export class NvmlSource implements PolledSource {
 
   async #read(measured: Measured): Promise<void> {
     const { gpu } = measured;
-    measured.isBusy = true;
     try {
       measured.sample = await gpu.read((quantity, error) => this.#complainOf(gpu, quantity, error));
     } catch (error) {
@@ -130,7 +134,7 @@ export class NvmlSource implements PolledSource {
         this.#measuring.log.warn(`Lost a GPU: ${messageOf(error)}`, { gpu: gpu.busId, times });
       });
     } finally {
-      measured.isBusy = false;
+      measured.round = null;
     }
   }
 

@@ -6,12 +6,13 @@ import { NvmlSource } from "../../../lib/inputs/nvml/source.ts";
 import { MetricRegistry } from "../../../lib/points/registry.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
 import { FakeClock } from "../../kit/fake_clock.ts";
-import { ANSWERS, compiler, installNvml } from "../../kit/fake_nvml.ts";
+import { ANSWERS, compiler, installNvml, nvmlFolder } from "../../kit/fake_nvml.ts";
 import { closing, collect, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
 import { linux, needs } from "../../kit/needs.ts";
 import { Tree } from "../../kit/tree.ts";
 import { until } from "../../kit/waiting.ts";
 
+const MAIN = new URL("../../../main.ts", import.meta.url).pathname;
 const GPU = "gpu 00000000:3B:00.0 NVIDIA A100\nField186 61520\nMemoryInfo 1000 100 600 300\n";
 const OTHER = "gpu 00000000:AF:00.0 NVIDIA A100\nField186 50000\n";
 
@@ -118,6 +119,43 @@ Deno.test({
     mismatch.tree.write(ANSWERS, GPU);
     mismatch.clock.spend(60_000);
     assert.equal(powers(await mismatch.poll()).length, 1, "it is tried again");
+  },
+});
+
+Deno.test({
+  name: "a stop takes the round that is under way: probe has a value after its second",
+  ...needs(linux, compiler),
+  async fn() {
+    using k = kit(GPU + "Temperature wait\n" + OTHER);
+    const gathering = k.source.gather(false);
+    await until(() => k.measuring.findings.list.length === 2);
+    const last = k.source.gather(true);
+    k.tree.write(ANSWERS, GPU + "Temperature 41\n" + OTHER);
+    await last;
+    const batch = pollOnce(k.source);
+    assert.deepEqual(powers(rows(batch)), ["61520", "50000"]);
+    batch.release();
+    await gathering;
+  },
+});
+
+Deno.test({
+  name: "the program finds the library where the system has it, and what it measures has its value in probe",
+  ...needs(linux, compiler),
+  async fn() {
+    using tree = new Tree(null);
+    tree.write(ANSWERS, "gpu 00000000:3B:00.0 NVIDIA A100\nTotalEnergyConsumption 1000\n");
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", MAIN, "probe", "--plugins", "nvml", "--json"],
+      cwd: tree.root,
+      env: { LD_LIBRARY_PATH: nvmlFolder(), FAKE_NVML_ANSWERS: `${tree.root}/${ANSWERS}` },
+    }).output();
+    const [{ found, file, value, unit }] = JSON.parse(new TextDecoder().decode(stdout) || "[{}]");
+    assert.deepEqual(
+      [found, file, value, unit],
+      ["NVIDIA GPU 00000000:3B:00.0 (NVIDIA A100)", "libnvidia-ml.so.1", 0, "mJ"],
+      new TextDecoder().decode(stderr),
+    );
   },
 });
 

@@ -1,6 +1,6 @@
 /** Energies that are converted, and energies that are estimated. */
 import assert from "node:assert/strict";
-import { type Batch, seriesOf, type Unit } from "../../lib/points/measurement.ts";
+import { type Batch, CLIENT_ATTRIBUTE, seriesOf, type Unit } from "../../lib/points/measurement.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
 import { config as carbonConfig } from "../../lib/transforms/energy_to_carbon/config.ts";
 import { findCountry } from "../../lib/transforms/energy_to_carbon/intensities.ts";
@@ -36,6 +36,35 @@ Deno.test("each energy gives grams of CO₂ by its unit, and nothing else does",
   const result = france.apply(inUnit(1, "J"));
   assert.deepEqual(result.metricAt(1).unit, { base: "g_CO2", prefix: "" });
   assert.equal(result.metricAt(1).name, "carbon_emission");
+});
+
+Deno.test("the intensity that a metric tells is used while it is new, and each client's own", () => {
+  const live = carbon({
+    mode: "intensity_override",
+    intensity_override: { intensity: 100 },
+    intensity_metric: "intensity",
+    intensity_max_age: "1h",
+  });
+  const [joules, intensity] = [metricOf("e", "f64", { base: "J", prefix: "" }), metricOf("intensity", "f64")];
+  const at = (metric: typeof joules, value: number, seconds: number, client?: string) =>
+    batchOf([[
+      seriesOf(metric, { attributes: client === undefined ? [] : [[CLIENT_ATTRIBUTE, client]] }),
+      value,
+      seconds,
+    ]]);
+  const grams = (seconds: number, client?: string) => applied(live, at(joules, 3.6e6, seconds, client))[0];
+  assert.equal(grams(1000), 100, "nothing is known yet");
+  live.apply(at(intensity, 30, 1000));
+  assert.deepEqual([grams(1000), grams(4600), grams(4601)], [30, 30, 100]);
+  live.apply(at(intensity, 50, 1000, "n1"));
+  assert.deepEqual([grams(1000), grams(1000, "n1"), grams(1000, "n2")], [30, 50, 30]);
+  live.apply(at(intensity, 40, 900));
+  live.apply(at(intensity, NaN, 1100));
+  live.apply(at(intensity, -1, 1100));
+  assert.equal(grams(1000), 30, "an older one, and ones that are no intensity, change nothing");
+  // The intensity of the same batch counts, wherever it is in it.
+  const both = batchOf([[seriesOf(joules), 3.6e6, 2000], [seriesOf(intensity), 20, 2000]]);
+  assert.deepEqual(applied(live, both), [20]);
 });
 
 Deno.test("metrics chooses which energies are converted", () => {

@@ -1,5 +1,5 @@
 /** The keys of `[plugins.energy-to-carbon]`: Alumet's, and which metrics are converted. */
-import { choice, type Infer, list, number, optional, table, text } from "../../schema.ts";
+import { choice, duration, type Infer, list, number, optional, table, text } from "../../schema.ts";
 import { findCountry } from "./intensities.ts";
 
 const country = table({
@@ -24,6 +24,18 @@ export const config = table({
   }),
   country,
   intensity_override: override,
+  intensity_metric: optional(text({
+    doc:
+      "A metric whose points tell the intensity, in grams of CO₂ per kWh, such as one that comes by `lines`. Each client's points are for its own energy, those of this process for all. Until one has come, and when the last is too old, the mode above holds.",
+    unset: "the mode above holds",
+    default: "carbon_intensity",
+    check: (name) => name === "" ? "it is empty" : undefined,
+  })),
+  intensity_max_age: duration({
+    doc: "How far the times of an energy and of the intensity for it may differ.",
+    default: "2h",
+    min: "1s",
+  }),
   metrics: list(text({ doc: "The name of a metric; `*` stands for any characters.", default: "" }), {
     doc:
       "Which metrics are converted, of those in joules. A total contains its parts: choose one of them to add up.",

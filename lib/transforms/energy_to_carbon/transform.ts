@@ -7,6 +7,7 @@ import { ByMetric, MetricNames } from "../metric_names.ts";
 import { Rewriter, type Rewriting } from "../rewriting.ts";
 import type { CarbonConfig } from "./config.ts";
 import { findCountry, WORLD_AVERAGE } from "./intensities.ts";
+import { LiveIntensity } from "./live_intensity.ts";
 
 const JOULES_PER_KWH = 3.6e6;
 
@@ -15,6 +16,7 @@ export class EnergyToCarbon implements Transform {
   /** What one of the metric's unit is in J; 0 for a metric that is not converted. */
   readonly #factors: ByMetric<number>;
   readonly #derived: DerivedSeries;
+  readonly #live: LiveIntensity | null;
   readonly #rewriter = new Rewriter();
   readonly #rewriting: Rewriting;
 
@@ -24,7 +26,12 @@ export class EnergyToCarbon implements Transform {
   ) {
     const intensity = intensityOf(config);
     const all = config.metrics.includes("*");
-    this.#names = new MetricNames(all ? [] : config.metrics, log, clock);
+    const { intensity_metric, intensity_max_age } = config;
+    const names = [...all ? [] : config.metrics, ...intensity_metric === undefined ? [] : [intensity_metric]];
+    this.#names = new MetricNames(names, log, clock);
+    this.#live = intensity_metric === undefined
+      ? null
+      : new LiveIntensity(intensity_metric, intensity_max_age, this.#names);
     this.#factors = new ByMetric(({ name, unit }) =>
       (all || this.#names.has(name)) && unit.base === "J" ? unitFactor(unit) ?? 0 : 0
     );
@@ -38,7 +45,8 @@ export class EnergyToCarbon implements Transform {
       derive: (batch, row, out) => {
         const factor = this.#factors.of(batch, row);
         if (factor === 0) return;
-        const grams = batch.values[row] * factor / JOULES_PER_KWH * intensity;
+        const gramsPerKwh = this.#live?.of(batch, row) ?? intensity;
+        const grams = batch.values[row] * factor / JOULES_PER_KWH * gramsPerKwh;
         out.pushNumber(
           this.#derived.of(batch.store, batch.series[row]),
           batch.seconds[row],
@@ -51,6 +59,7 @@ export class EnergyToCarbon implements Transform {
 
   apply(batch: Batch): Batch {
     this.#names.check();
+    this.#live?.learn(batch);
     for (let row = 0; row < batch.length; row++) {
       if (this.#factors.of(batch, row) !== 0) return this.#rewriter.rewrite(batch, this.#rewriting);
     }

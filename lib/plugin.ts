@@ -102,6 +102,18 @@ export interface Part {
   readonly stalledSince?: number | undefined;
 }
 
+/** A metric that a configuration names. */
+export interface WantedMetric {
+  /** The key, below that of the plugin. */
+  readonly path: Path;
+  /** The name; with a `*` it is not looked for. */
+  readonly metric: string;
+  /** Bases of units that fit. @default any */
+  readonly bases?: readonly string[];
+  /** How long its points are kept, in ms, where that must be longer than the time between them. */
+  readonly retentionMs?: number;
+}
+
 /** One thing that an input has found on its machine. */
 export interface Finding {
   /** What it is: `energy of the package, socket 0`. */
@@ -256,6 +268,13 @@ interface PluginDeclaration<C> {
   readonly description: string;
   /** The keys of `[plugins.NAME]`, except `enable`, which every plugin has. */
   readonly config: Key<C>;
+  /**
+   * The metrics that it makes, each with the base of its unit, such as `rapl_consumed_energy J`; `*` stands for any
+   * characters. @default any metrics
+   */
+  readonly metrics?: readonly string[] | ((config: C) => readonly string[]);
+  /** The metrics that a configuration names, for `config check`. */
+  wants?(config: C): readonly WantedMetric[];
   /** What is open to others in a valid configuration, for `config check`. */
   advise?(config: C): readonly Advice[];
   /** The capabilities that it needs, for a unit of systemd. @default none */

@@ -13,6 +13,8 @@ export async function configCheck(line: CommandLine, world: Surroundings): Promi
     throw new ExitError(EXIT.config, advice.map((line) => `Not safe: ${line}`).join("\n"));
   }
   for (const line of advice) world.stderr(`Note: ${line}\n`);
+  const { metricNotes } = await import("../config/metric_notes.ts");
+  for (const line of metricNotes(config)) world.stderr(`Note: ${line}\n`);
   const names = (kind: string) =>
     options.plugins.filter((plugin) =>
       plugin.kind === kind && config.plugins.some((c) => c.plugin === plugin)

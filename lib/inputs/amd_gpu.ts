@@ -9,6 +9,7 @@ export const amdGpu = definePolledInput({
   description:
     "Power, energy, activity, memory, temperatures and processes of AMD GPUs, from the kernel's driver amdgpu",
   config,
+  metrics: ["amd_gpu_power_consumption W", "amd_gpu_energy_consumption J", "amd_gpu_* *", "gpu_* *"],
   capabilities,
   measuresEnergy: true,
   async load({ processes }, measuring) {

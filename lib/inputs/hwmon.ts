@@ -7,6 +7,7 @@ export const hwmon = definePolledInput({
   name: "hwmon",
   description: "Power and energy of boards, supplies and GPUs, from the sensors in /sys/class/hwmon",
   config,
+  metrics: ["hwmon_power W", "hwmon_energy J"],
   measuresEnergy: true,
   absentHint: "the driver of a sensor may be missing: sensors-detect (lm-sensors) finds some",
   async load(_, measuring) {

@@ -7,6 +7,7 @@ export const jetson = definePolledInput({
   name: "jetson",
   description: "Current, voltage and power of the rails of NVIDIA Jetson boards, from their INA3221 sensors",
   config,
+  metrics: ["input_current A", "input_voltage V", "input_power W"],
   measuresEnergy: true,
   async load(_, measuring) {
     const { JetsonSource } = await import("./jetson/source.ts");

@@ -7,6 +7,7 @@ export const nvml = definePolledInput({
   description:
     "Power, energy, utilization, memory, processes and temperature of NVIDIA GPUs, from the driver's library",
   config,
+  metrics: ["nvml_energy_consumption J", "nvml_instant_power W", "nvml_* *"],
   measuresEnergy: true,
   devices: [{ name: "nvidia*", reason: "the driver's library opens them" }],
   absentHint: "the driver of NVIDIA may be missing: its library is libnvidia-ml.so.1",

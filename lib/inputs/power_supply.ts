@@ -7,6 +7,7 @@ export const powerSupply = definePolledInput({
   name: "power-supply",
   description: "Power and energy of batteries, and whether mains are connected, from /sys/class/power_supply",
   config,
+  metrics: ["power_supply_power W", "power_supply_energy W.h", "power_supply_* 1"],
   measuresEnergy: true,
   async load(_, measuring) {
     const { PowerSupplySource } = await import("./power_supply/source.ts");

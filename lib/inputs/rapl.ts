@@ -7,6 +7,7 @@ export const rapl = definePolledInput({
   name: "rapl",
   description: "Energy of processors and their memory (RAPL), of Intel and AMD",
   config,
+  metrics: ["rapl_consumed_energy J"],
   measuresEnergy: true,
   absentHint:
     "virtual machines have no counters; elsewhere the module may be missing: sudo modprobe intel_rapl_msr",

@@ -68,6 +68,11 @@ const SAME_QUANTITY: readonly (readonly [from: string, to: string, Conversion])[
   ["[degF]", "Cel", { factor: 5, divisor: 9, offset: -160 / 9 }],
 ];
 
+/** The bases of units that measure the same as a unit. */
+export function basesAlike({ base }: Unit): string[] {
+  return [base, ...SAME_QUANTITY.filter(([, to]) => to === base).map(([from]) => from)];
+}
+
 /** How values are converted; `undefined` where the units do not measure the same. */
 export function conversionOf(from: Unit, to: Unit): Conversion | undefined {
   const [before, after] = [unitFactor(from), unitFactor(to)];

@@ -8,6 +8,7 @@ export const aggregation = definePlugin({
   staged: true,
   description: "Makes one point of all points of a series in a window of time: sum, mean, percentiles …",
   config,
+  wants: ({ metrics }: AggregationConfig) => metrics.map((metric, i) => ({ path: ["metrics", i], metric })),
   async open(options: AggregationConfig, context: PluginContext) {
     const { Aggregation } = await import("./aggregation/transform.ts");
     return new Aggregation(options, context);

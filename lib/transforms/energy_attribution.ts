@@ -1,6 +1,6 @@
 /** Divides energy among those who have used it, with the name and the keys of Alumet's plugin. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
-import { type AttributionConfig, config } from "./energy_attribution/config.ts";
+import { type AttributionConfig, config, metrics, wants } from "./energy_attribution/config.ts";
 
 export const energyAttribution = definePlugin({
   name: "energy-attribution",
@@ -8,6 +8,8 @@ export const energyAttribution = definePlugin({
   staged: true,
   description: "Divides energy among processes, control groups, jobs, or by formulas of your own",
   config,
+  metrics,
+  wants,
   async open(options: AttributionConfig, context: PluginContext) {
     const { EnergyAttribution } = await import("./energy_attribution/transform.ts");
     return new EnergyAttribution(options, context);

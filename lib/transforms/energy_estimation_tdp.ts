@@ -9,6 +9,8 @@ export const energyEstimationTdp = definePlugin({
   description:
     "Estimates the energy of a processor without meters from its CPU time and its thermal design power",
   config,
+  metrics: ["estimated_consumed_energy J"],
+  wants: () => [{ path: [], metric: "kernel_cpu_time", bases: ["s"] }],
   open: (options: TdpConfig, context: PluginContext) =>
     Promise.resolve(new EnergyEstimation(options, context)),
 });

@@ -8,6 +8,9 @@ export const processToCgroupBridge = definePlugin({
   isLocal: true,
   description: "Adds points of control groups to those of their processes, such as the memory of a GPU",
   config,
+  metrics: [],
+  wants: ({ processes_metrics }: BridgeConfig) =>
+    processes_metrics.map((metric, i) => ({ path: ["processes_metrics", i], metric })),
   async open(options: BridgeConfig, context: PluginContext) {
     const { Bridge } = await import("./process_to_cgroup_bridge/transform.ts");
     return new Bridge(options, context);

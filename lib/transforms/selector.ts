@@ -1,5 +1,6 @@
 /** Which points a rule of a transform is about: keys that a configuration has for it, and the test that they stand for. */
 import type { AttributeValue, SeriesDefinition } from "../points/measurement.ts";
+import type { WantedMetric } from "../plugin.ts";
 import { optional, text } from "../schema.ts";
 import { Pattern } from "./metric_names.ts";
 
@@ -24,6 +25,13 @@ export function selectorProblem({ attribute, attribute_value }: Selector) {
   return attribute_value !== undefined && attribute === undefined
     ? { key: "attribute_value", problem: 'name the attribute, too: attribute = "NAME"' } as const
     : undefined;
+}
+
+/** The metrics that `rules` name. */
+export function rulesWant(rules: readonly Selector[]): WantedMetric[] {
+  return rules.flatMap(({ metric }, i) =>
+    metric === undefined ? [] : [{ path: ["rules", i, "metric"], metric }]
+  );
 }
 
 /** Whether a series fits. */

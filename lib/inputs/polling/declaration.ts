@@ -32,6 +32,7 @@ export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): Po
     capabilities,
     devices,
     absentHint,
+    metrics,
   } = declaration;
   return definePlugin<C, PolledInputPlugin<C>>({
     name,
@@ -45,6 +46,7 @@ export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): Po
     capabilities,
     devices,
     absentHint,
+    metrics,
     async open(config, context, roots) {
       const { openPolledInput } = await import("./polled_input.ts");
       return await openPolledInput(declaration, config, context, roots);

@@ -13,7 +13,7 @@ import {
   text,
 } from "../../schema.ts";
 import type { Capability } from "../../plugin.ts";
-import { entryNote } from "./meminfo_entries.ts";
+import { entryNote, MEMORY_METRICS } from "./meminfo_entries.ts";
 import { rustRegexProblem } from "./regex.ts";
 
 const enabled = (what: string) => flag({ doc: `Whether to measure ${what}.`, default: true });
@@ -130,3 +130,15 @@ export function capabilities({ processes }: ProcfsConfig): Capability[] {
   ];
   return reasons.flatMap((reason) => reason ? [{ name: "CAP_SYS_PTRACE", reason }] : []);
 }
+
+/** The metrics that it makes, with the bases of their units. */
+export const metrics: readonly string[] = [
+  "kernel_cpu_time s",
+  "kernel_* 1",
+  ...MEMORY_METRICS.map((name) => `${name} By`),
+  "network_bytes By",
+  "network_* 1",
+  "cpu_time_delta s",
+  "cpu_percent %",
+  "memory_usage By",
+];

@@ -23,3 +23,13 @@ export function entryNote(entry: string): string | undefined {
   if (ENTRIES.includes(entry)) return undefined;
   return `Linux has no entry ${entry} in /proc/meminfo that this program knows${didYouMean(entry, ENTRIES)}`;
 }
+
+/** The name of the metric of an entry: `MemTotal` is `mem_total`, `NFS_Unstable` is `nfs_unstable`. */
+export function snakeCase(entry: string): string {
+  if (entry.length === 1) return entry;
+  if (entry.includes("_")) return entry.toLowerCase();
+  return entry.replace(/(?<=[A-Za-z])[A-Z]/g, "_$&").toLowerCase();
+}
+
+/** The metrics of all entries. */
+export const MEMORY_METRICS: readonly string[] = ENTRIES.map(snakeCase);

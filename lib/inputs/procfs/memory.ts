@@ -4,13 +4,7 @@ import { ProcFile } from "../polling/files.ts";
 import { BYTE, type Points, type Series, seriesOf, u64Metric } from "../polling/points.ts";
 import { bytesOf, eachLabelled, type Scanner } from "../polling/scan.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
-
-/** The name of the metric of an entry: `MemTotal` is `mem_total`, `NFS_Unstable` is `nfs_unstable`. */
-export function snakeCase(entry: string): string {
-  if (entry.length === 1) return entry;
-  if (entry.includes("_")) return entry.toLowerCase();
-  return entry.replace(/(?<=[A-Za-z])[A-Z]/g, "_$&").toLowerCase();
-}
+import { snakeCase } from "./meminfo_entries.ts";
 
 /** The values of some entries, in bytes, in the order of the file. */
 export class MemorySource implements PolledSource {

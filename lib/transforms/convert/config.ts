@@ -1,8 +1,9 @@
 /** The keys of `[plugins.convert]`. */
-import { parseUnit } from "../../points/units.ts";
+import type { WantedMetric } from "../../plugin.ts";
+import { basesAlike, parseUnit } from "../../points/units.ts";
 import { flag, type Infer, optional, table, tables, text } from "../../schema.ts";
 import { countStars } from "../metric_names.ts";
-import { selectorKeys, selectorProblem } from "../selector.ts";
+import { rulesWant, selectorKeys, selectorProblem } from "../selector.ts";
 
 const rule = table({
   ...selectorKeys,
@@ -42,3 +43,14 @@ export const config = table({
 
 export type ConvertConfig = Infer<typeof config>;
 export type ConvertRule = Infer<typeof rule>;
+
+/** The metrics that it names. */
+export function wants({ rules }: ConvertConfig): WantedMetric[] {
+  return rules.flatMap((rule, i) =>
+    rulesWant([rule]).map(({ metric }) => ({
+      path: ["rules", i, "metric"],
+      metric,
+      bases: basesAlike(parseUnit(rule.unit)!),
+    }))
+  );
+}

@@ -1,10 +1,12 @@
 /** The keys of `[plugins.energy-attribution]`: Alumet's formulas, shares that add up, and some that are ready. */
+import type { WantedMetric } from "../../plugin.ts";
 import { choice, duration, flag, type Infer, list, named, optional, table, text } from "../../schema.ts";
 import { parseUnit } from "../../points/units.ts";
 import { ExpressionError, isIdentifier } from "../expressions/lexer.ts";
 import { Expression } from "../expressions/expression.ts";
-import { READY } from "./ready.ts";
+import { CAPACITY, READY, READY_SHARES } from "./ready.ts";
 import { seriesKey } from "./series_key.ts";
+import type { SeriesRule } from "./series_rules.ts";
 
 const checkName = (name: string) =>
   isIdentifier(name) ? undefined : "cannot be a name in a formula: use letters, digits and _ alone";
@@ -141,3 +143,53 @@ export const config = table({
 });
 
 export type AttributionConfig = Infer<typeof config>;
+
+/** Units of what can be used: times, and what holds over a time. */
+const USES = ["s", "%", "1", "W"];
+
+/** The metrics that it names. */
+export function wants({ energy_by, energy, retention_time, formulas }: AttributionConfig): WantedMetric[] {
+  const wanted: WantedMetric[] = [];
+  for (const [i, ready] of energy_by.entries()) {
+    wanted.push({
+      path: ["energy_by", i],
+      metric: READY_SHARES[ready].uses.metric,
+      bases: USES,
+      retentionMs: retention_time,
+    });
+  }
+  if (energy_by.length > 0) {
+    wanted.push({
+      path: ["energy"],
+      metric: energy.metric,
+      bases: ["J", "W.h"],
+      retentionMs: retention_time,
+    });
+    wanted.push({ path: ["energy_by"], metric: CAPACITY.metric, bases: ["s"], retentionMs: retention_time });
+  }
+  for (const [name, formula] of Object.entries(formulas)) {
+    const add = (key: string, rules: Readonly<Record<string, SeriesRule>>, bases?: readonly string[]) => {
+      for (const [variable, { metric }] of Object.entries(rules)) {
+        const path = ["formulas", name, key, variable];
+        wanted.push({ path, metric, bases, retentionMs: formula.retention_time });
+      }
+    };
+    const uses = formula.as === "share" ? USES : undefined;
+    add("per_resource", formula.per_resource);
+    add("per_consumer", formula.per_consumer, uses);
+    if (formula.capacity) {
+      wanted.push({ path: ["formulas", name, "capacity"], metric: formula.capacity.metric, bases: uses });
+    }
+  }
+  return wanted;
+}
+
+/** The metrics that it makes, with the bases of their units; a share has that of what is divided. */
+export function metrics({ energy_by, formulas }: AttributionConfig): string[] {
+  return [
+    ...energy_by.map((ready) => `${READY_SHARES[ready].metric} J`),
+    ...Object.entries(formulas).map(([name, { as, unit }]) =>
+      `${name} ${as === "share" ? "*" : parseUnit(unit)!.base}`
+    ),
+  ];
+}

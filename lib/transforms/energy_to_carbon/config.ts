@@ -1,4 +1,5 @@
 /** The keys of `[plugins.energy-to-carbon]`: Alumet's, and which metrics are converted. */
+import type { WantedMetric } from "../../plugin.ts";
 import { choice, duration, type Infer, list, number, optional, table, text } from "../../schema.ts";
 import { findCountry } from "./intensities.ts";
 
@@ -57,3 +58,11 @@ export const config = table({
 });
 
 export type CarbonConfig = Infer<typeof config>;
+
+/** The metrics that it names. */
+export function wants({ metrics, intensity_metric }: CarbonConfig): WantedMetric[] {
+  return [
+    ...metrics.map((metric, i) => ({ path: ["metrics", i], metric, bases: ["J"] })),
+    ...intensity_metric === undefined ? [] : [{ path: ["intensity_metric"], metric: intensity_metric }],
+  ];
+}

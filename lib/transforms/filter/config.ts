@@ -1,6 +1,7 @@
 /** The keys of `[plugins.filter]`: Alumet's `include` and `exclude`, and rules that look at more than the metric. */
+import type { WantedMetric } from "../../plugin.ts";
 import { choice, type Infer, list, optional, table, tables, text } from "../../schema.ts";
-import { selectorKeys, selectorProblem } from "../selector.ts";
+import { rulesWant, selectorKeys, selectorProblem } from "../selector.ts";
 
 const metric = text({ doc: "The name of a metric; `*` stands for any characters.", default: "" });
 
@@ -31,3 +32,12 @@ export const config = table({
 });
 
 export type FilterConfig = Infer<typeof config>;
+
+/** The metrics that it names. */
+export function wants({ include, exclude, rules }: FilterConfig): WantedMetric[] {
+  return [
+    ...(include ?? []).map((metric, i) => ({ path: ["include", i], metric })),
+    ...(exclude ?? []).map((metric, i) => ({ path: ["exclude", i], metric })),
+    ...rulesWant(rules),
+  ];
+}

@@ -1,8 +1,9 @@
 /** The keys of `[plugins.relabel]`. */
+import type { WantedMetric } from "../../plugin.ts";
 import { CLIENT_ATTRIBUTE } from "../../points/measurement.ts";
 import { type Infer, list, named, optional, table, tables, text } from "../../schema.ts";
 import { countStars } from "../metric_names.ts";
-import { selectorKeys, selectorProblem } from "../selector.ts";
+import { rulesWant, selectorKeys, selectorProblem } from "../selector.ts";
 
 const reserved = (name: string) =>
   name === CLIENT_ATTRIBUTE ? "it says which client a point came from, and cannot be changed" : undefined;
@@ -67,3 +68,8 @@ export const config = table({
 
 export type RelabelConfig = Infer<typeof config>;
 export type RelabelRule = Infer<typeof rule>;
+
+/** The metrics that it names; a rule may name what one before it has renamed. */
+export function wants({ rules }: RelabelConfig): WantedMetric[] {
+  return rules.some(({ rename }) => rename !== undefined) ? [] : rulesWant(rules);
+}

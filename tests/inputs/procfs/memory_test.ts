@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { MemorySource, snakeCase } from "../../../lib/inputs/procfs/memory.ts";
+import { snakeCase } from "../../../lib/inputs/procfs/meminfo_entries.ts";
+import { MemorySource } from "../../../lib/inputs/procfs/memory.ts";
 import { closing, measuringOf, pollOnce, rows, values } from "../../kit/measuring.ts";
 import { Tree } from "../../kit/tree.ts";
 

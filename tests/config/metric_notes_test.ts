@@ -1,0 +1,82 @@
+/** What `config check` says of metrics that transforms name. */
+import assert from "node:assert/strict";
+import { main } from "../../lib/cli.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+
+/** The notes on a file with procfs, rapl and csv, and their number. */
+async function notesOn(text: string): Promise<string[]> {
+  await using dir = new TempDir();
+  const path = dir.file("c.toml");
+  await Deno.writeTextFile(path, `[plugins.procfs]\n[plugins.rapl]\n[plugins.csv]\n${text}`);
+  let said = "";
+  const code = await main(["config", "check", "--config", path, "--strict"], {
+    stdout: () => true,
+    stderr: (text) => void (said += text),
+    env: () => undefined,
+  });
+  assert.equal(code, 0, said);
+  return said.replaceAll(path, "c.toml").split("\n").filter((line) => line.startsWith("Note: "));
+}
+
+const FORMULA = (energy: string, rest = "") =>
+  `[plugins.energy-attribution.formulas.a]
+expr = "e * u"
+ref = "e"
+${rest}
+per_resource.e = { metric = "${energy}" }
+per_consumer.u = { metric = "cpu_percent" }
+`;
+
+const CASES: [name: string, text: string, note: RegExp | undefined][] = [
+  ["a metric that an input makes", FORMULA("rapl_consumed_energy"), undefined],
+  [
+    "a metric that no input makes",
+    FORMULA("rapl_energy"),
+    /^Note: c\.toml:8: plugins\.energy-attribution\.formulas\.a\.per_resource\.e: no enabled input makes the metric rapl_energy/,
+  ],
+  ["a pattern", '[plugins.filter]\ninclude = ["x_*"]', undefined],
+  [
+    "a name of a filter",
+    '[plugins.filter]\ninclude = ["mem_total", "mem_totl"]',
+    /include\[1\]: no enabled input makes the metric mem_totl/,
+  ],
+  [
+    "a metric from clients",
+    '[plugins.relay-server]\naddress = "127.0.0.1:1"\n' + FORMULA("anything"),
+    undefined,
+  ],
+  [
+    "the result of a transform before",
+    '[plugins.energy-attribution]\nenergy_by = ["process"]\n[plugins.filter]\ninclude = ["process_energy"]',
+    undefined,
+  ],
+  [
+    "the result of a transform behind",
+    '[plugins.filter]\ninclude = ["process_energy"]\n[plugins.energy-attribution]\nenergy_by = ["process"]',
+    /no enabled input makes the metric process_energy, and no transform before/,
+  ],
+  [
+    "a unit that does not fit",
+    '[[plugins.convert.rules]]\nmetric = "mem_total"\nunit = "kWh"',
+    /rules\[0\]\.metric: the unit of mem_total is By, expected W\.h or J/,
+  ],
+  ["a unit that fits", '[[plugins.convert.rules]]\nmetric = "rapl_consumed_energy"\nunit = "kWh"', undefined],
+  [
+    "energy in the wrong unit",
+    '[plugins.energy-attribution]\nenergy_by = ["process"]\nenergy = { metric = "cpu_percent" }',
+    /energy: the unit of cpu_percent is %, expected J or W\.h/,
+  ],
+  [
+    "a retention that is shorter than two polls",
+    FORMULA("rapl_consumed_energy", 'retention_time = "9s"'),
+    /per_consumer\.u: 9s is less than twice the time between points of cpu_percent \(5s\)/,
+  ],
+];
+
+for (const [name, text, note] of CASES) {
+  Deno.test(`${name} ${note ? "is noted" : "needs no note"}`, async () => {
+    const notes = await notesOn(text);
+    if (note) assert.ok(notes.length >= 1 && note.test(notes.join("\n")), notes.join("\n"));
+    else assert.deepEqual(notes, []);
+  });
+}

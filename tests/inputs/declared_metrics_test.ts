@@ -1,0 +1,40 @@
+/** What inputs declare of the metrics that they make is what they make on the machines of their test cases. */
+import assert from "node:assert/strict";
+import { Pattern } from "../../lib/transforms/metric_names.ts";
+import { plugins } from "../../lib/plugins.ts";
+
+const CASES = new URL("../testdata/inputs/", import.meta.url);
+const PREFIX = /^(nano|micro|milli|kilo|mega|giga)(?=[A-Z%]|s$)/;
+
+/** The metrics of a test case, with the bases of their units. */
+function metricsOf(input: string, name: string): [metric: string, base: string][] {
+  const text = Deno.readTextFileSync(new URL(`${input}/${name}/expected.txt`, CASES));
+  const [, section] = /## metrics\n(.*?)(?:\n##|$)/s.exec(text)!;
+  return section.trim().split("\n").filter((line) => line !== "").map((line) => {
+    const [metric, , unit] = line.split(" ");
+    const known = /^(nano|micro|milli|kilo|mega|giga)s$/.test(unit) ? "s" : unit.replace(PREFIX, "");
+    return [metric, known];
+  });
+}
+
+Deno.test("every metric of the test cases is declared, with its unit", () => {
+  const missing: string[] = [];
+  let count = 0;
+  for (const { name: input } of Deno.readDirSync(CASES)) {
+    const { metrics } = plugins.find(({ name }) => name === input)!;
+    if (!Array.isArray(metrics)) continue;
+    const declared = metrics.map((text: string) => text.split(" ")).map(([name, base]) => ({
+      pattern: new Pattern(name),
+      base,
+    }));
+    for (const { name } of Deno.readDirSync(new URL(`${input}/`, CASES))) {
+      for (const [metric, base] of metricsOf(input, name)) {
+        count++;
+        const fits = declared.some((one) => one.pattern.matches(metric) && ["*", base].includes(one.base));
+        if (!fits) missing.push(`${input}/${name}: ${metric} ${base}`);
+      }
+    }
+  }
+  assert.deepEqual(missing, []);
+  assert.ok(count > 0);
+});

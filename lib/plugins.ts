@@ -21,6 +21,7 @@ import { energyToCarbon } from "./transforms/energy_to_carbon.ts";
 import { filter } from "./transforms/filter.ts";
 import { convert } from "./transforms/convert.ts";
 import { processToCgroupBridge } from "./transforms/process_to_cgroup_bridge.ts";
+import { rates } from "./transforms/rates.ts";
 import { relabel } from "./transforms/relabel.ts";
 import { csv } from "./outputs/csv.ts";
 import { influxdb } from "./outputs/influxdb.ts";
@@ -51,6 +52,7 @@ export const plugins: readonly Plugin[] = [
   processToCgroupBridge,
   relabel,
   convert,
+  rates,
   energyEstimationTdp,
   energyAttribution,
   filter,

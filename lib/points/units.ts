@@ -107,3 +107,10 @@ export function unitUniqueName(unit: Unit): string {
 export function unitOf(text: string): Unit {
   return parseUnit(text) ?? { base: text, prefix: "" };
 }
+
+/** The unit of a value by second: joules become watts, and CPU seconds a number. */
+export function rateUnit(unit: Unit): Unit {
+  if (unit.base === "J") return { ...unit, base: "W" };
+  if (unit.base === "s") return { base: "1", prefix: "" };
+  return { ...unit, base: `${unit.base}/s` };
+}

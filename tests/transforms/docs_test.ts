@@ -231,3 +231,17 @@ Deno.test("energy-attribution: a mistake as the page shows", () => {
     },
   );
 });
+
+Deno.test("rates: as the page shows", async () => {
+  const BYTE: Unit = { base: "By", prefix: "" };
+  const left = await staged("rates", 0, [
+    ["rapl_consumed_energy", J, "", [], 1_700_000_005, 100],
+    ["rapl_consumed_energy", J, "", [], 1_700_000_010, 150],
+    ["bytes_total", BYTE, "", [], 1_700_000_005, 7000],
+    ["bytes_total", BYTE, "", [], 1_700_000_010, 7500],
+  ]);
+  const shown = rightSides("rates").filter((line) => line !== "").map((line) =>
+    line.replace(" 12:00:10", "")
+  );
+  assert.deepEqual(left, shown);
+});

@@ -1,6 +1,6 @@
 /** What is made of the points of a window. */
 import type { Metric, Unit, ValueType } from "../../points/measurement.ts";
-import { unitFactor } from "../../points/units.ts";
+import { rateUnit, unitFactor } from "../../points/units.ts";
 
 /** The points of one window of one series, in order; integers above 2^53 are exact in `exact`. */
 export interface WindowContent {
@@ -51,13 +51,6 @@ function meanOf({ sum, count, isU64, exact }: WindowContent): number | bigint {
 }
 
 const MS_PER_SECOND = 1000;
-
-/** CPU seconds by second are a number, joules by second are watts. */
-function rateUnit(unit: Unit): Unit {
-  if (unit.base === "J") return { ...unit, base: "W" };
-  if (unit.base === "s") return { base: "1", prefix: "" };
-  return { ...unit, base: `${unit.base}/s` };
-}
 
 function rateOf({ sum, exact, intervalMs }: WindowContent, { unit }: Metric): number {
   const total = exact ? Number(exact.sum) : sum;

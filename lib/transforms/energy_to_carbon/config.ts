@@ -27,7 +27,7 @@ export const config = table({
   intensity_override: override,
   intensity_metric: optional(text({
     doc:
-      "A metric whose points tell the intensity, in grams of CO₂ per kWh, such as one that comes by `lines`. Each client's points are for its own energy, those of this process for all. Until one has come, and when the last is too old, the mode above holds.",
+      "A metric whose points tell the intensity, in grams of CO₂ per kWh, such as one that another program writes. Each client's points are for its own energy, those of this process for all. Until one has come, and when the last is too old, the mode above holds.",
     unset: "the mode above holds",
     default: "carbon_intensity",
     check: (name) => name === "" ? "it is empty" : undefined,

@@ -1,0 +1,16 @@
+/** Makes rates of what was counted since the last point, and differences of counters. */
+import { definePlugin, type PluginContext } from "../plugin.ts";
+import { config, type RatesConfig, wants } from "./rates/config.ts";
+
+export const rates = definePlugin({
+  name: "rates",
+  kind: "transform",
+  staged: true,
+  description: "Makes rates of differences (joules become watts), and differences of counters",
+  config,
+  wants,
+  async open(options: RatesConfig, context: PluginContext) {
+    const { Rates } = await import("./rates/transform.ts");
+    return new Rates(options, context);
+  },
+});

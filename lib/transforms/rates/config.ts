@@ -1,0 +1,48 @@
+/** The keys of `[plugins.rates]`. */
+import type { WantedMetric } from "../../plugin.ts";
+import { choice, duration, flag, type Infer, optional, table, tables, text } from "../../schema.ts";
+import { countStars } from "../metric_names.ts";
+import { rulesWant, selectorKeys, selectorProblem } from "../selector.ts";
+
+const rule = table({
+  ...selectorKeys,
+  as: choice(["rate", "difference", "counter_rate"], {
+    doc:
+      "`rate`: a value since the last point becomes a value per second. `difference`: a counter becomes what it has counted since the last point; one that went back has begun at 0 again. `counter_rate`: both.",
+    default: "rate",
+  }),
+  rename: optional(text({
+    doc: "The name of the result; each `*` stands for what the same `*` of `metric` stands for.",
+    unset: "the name, and `_rate` or `_difference`",
+    default: "*_watts",
+    check: (name) => name === "" ? "it is empty" : undefined,
+  })),
+  keep: flag({ doc: "Whether the point itself stays, too.", default: false }),
+}, {
+  doc: "A rule. A point fits when everything that the rule names fits.",
+  check(rule) {
+    if (rule.rename !== undefined && countStars(rule.rename) > countStars(rule.metric ?? "")) {
+      return { key: "rename", problem: "has more * than metric: nothing says what they stand for" };
+    }
+    return selectorProblem(rule);
+  },
+});
+
+export const config = table({
+  rules: tables(rule, { doc: "Rules, in their order: the first one that fits is applied.", default: [] }),
+  retention_time: duration({
+    doc:
+      "How long the last point of a series is remembered: more than the slowest poll. After a longer silence, the next point is a first one.",
+    default: "2m",
+    min: "2s",
+    max: "1h",
+  }),
+}, { doc: "Makes rates of differences, and differences of counters." });
+
+export type RatesConfig = Infer<typeof config>;
+export type RateRule = Infer<typeof rule>;
+
+/** The metrics that it names. */
+export function wants({ rules, retention_time }: RatesConfig): WantedMetric[] {
+  return rulesWant(rules).map((wanted) => ({ ...wanted, retentionMs: retention_time }));
+}

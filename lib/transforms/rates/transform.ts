@@ -1,0 +1,198 @@
+/** The transform behind {@linkcode ../rates.ts}. */
+import { Complaint } from "../../base/complaint.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Batch, Metric } from "../../points/measurement.ts";
+import type { ClientRecord } from "../../points/origins.ts";
+import type { MetricRegistry } from "../../points/registry.ts";
+import { SeriesColumn } from "../../points/series_column.ts";
+import { SERIES_FLAGS, type SeriesStore } from "../../points/series_store.ts";
+import { rateUnit, unitFactor } from "../../points/units.ts";
+import type { PluginContext, StagedTransform, StageOutput } from "../../plugin.ts";
+import { DerivedSeries } from "../derived_series.ts";
+import { MetricNames, Pattern } from "../metric_names.ts";
+import { RulesBySeries } from "../rules_by_series.ts";
+import type { RateRule, RatesConfig } from "./config.ts";
+import { LastPoints } from "./last_points.ts";
+
+const TICK_MS = 1000;
+/** Series of which the last point is kept. */
+const MAX_SERIES = 2_000_000;
+
+/** What is made of the points of a metric. */
+interface Making {
+  readonly metric: Metric;
+  /** What a value per second is multiplied by. */
+  readonly factor: number;
+  readonly isCounter: boolean;
+  readonly isRate: boolean;
+  readonly keep: boolean;
+}
+
+export class Rates implements StagedTransform {
+  readonly tickMs = TICK_MS;
+  /** Points that are not younger than the one before in their series, and counters that went back. */
+  readonly stats = { latePoints: 0, resets: 0 };
+  readonly #retentionTicks: number;
+  readonly #maxSeries: number;
+  readonly #names: MetricNames;
+  readonly #rules: RulesBySeries<RateRule, Making>;
+  readonly #derived: DerivedSeries;
+  readonly #log: Logger;
+  readonly #complaint: Complaint;
+  readonly #last = new LastPoints();
+  #now = 0;
+  #store: SeriesStore | null = null;
+  /** By series: the slot of its last point, and one. */
+  #slots!: SeriesColumn;
+
+  constructor(
+    { rules, retention_time }: RatesConfig,
+    { registry, log, clock }: Pick<PluginContext, "registry" | "log" | "clock">,
+    maxSeries = MAX_SERIES,
+  ) {
+    this.#retentionTicks = Math.ceil(retention_time / TICK_MS);
+    this.#maxSeries = maxSeries;
+    this.#log = log;
+    this.#complaint = new Complaint(clock);
+    this.#names = new MetricNames(rules.flatMap(({ metric = [] }) => metric), log, clock);
+    this.#rules = new RulesBySeries(rules, this.#names, (rule, metric) => makingOf(rule, metric, registry));
+    this.#derived = new DerivedSeries((store, series) =>
+      store.withMetric(series, this.#rules.at(series)!.metric)
+    );
+    if (rules.length === 0) log.warn("rates changes nothing: it has no rules");
+  }
+
+  get neededFrom(): number {
+    const { oldest, places } = this.#last;
+    return oldest < 0 ? Infinity : places[oldest];
+  }
+
+  take(
+    batch: Batch,
+    start: number,
+    end: number,
+    client: ClientRecord,
+    place: number,
+    out: StageOutput,
+  ): void {
+    this.#names.check();
+    if (batch.store !== this.#store) {
+      this.#store = batch.store;
+      this.#slots = new SeriesColumn(batch.store);
+    }
+    this.#rules.places.of(batch, start, end);
+    for (let row = start; row < end; row++) {
+      const making = this.#rules.at(batch.series[row]);
+      if (making === undefined || making.keep) out.pass(batch, row);
+      if (making !== undefined) this.#takeRow(batch, row, client, place, making, out);
+    }
+  }
+
+  #takeRow(
+    batch: Batch,
+    row: number,
+    client: ClientRecord,
+    place: number,
+    making: Making,
+    out: StageOutput,
+  ): void {
+    const last = this.#last;
+    const series = batch.series[row];
+    let slot = this.#slots.values[series] - 1;
+    if (slot < 0) {
+      slot = last.add();
+      last.series[slot] = series;
+      this.#slots.values[series] = slot + 1;
+      batch.store.pin(series);
+    } else {
+      const elapsed = batch.seconds[row] - last.seconds[slot] + (batch.nanos[row] - last.nanos[slot]) / 1e9;
+      // What comes later depends on this point alone, whatever came before it: so it does after a restart.
+      if (elapsed <= 0) this.stats.latePoints++;
+      // A counter that has grown is that of a clock that was set back; others may be late, or have begun again.
+      if (elapsed > 0 || making.isCounter && !making.isRate && batch.values[row] >= last.values[slot]) {
+        const value = making.isCounter ? this.#difference(batch, row, slot) : batch.values[row];
+        const result = making.isRate ? Number(value) / elapsed * making.factor : value;
+        const derived = this.#derived.of(batch.store, series);
+        out.add(client, derived, batch.seconds[row], batch.nanos[row], result);
+      }
+      last.renew(slot);
+    }
+    last.seconds[slot] = batch.seconds[row];
+    last.nanos[slot] = batch.nanos[row];
+    last.values[slot] = batch.values[row];
+    last.places[slot] = place;
+    last.ticks[slot] = this.#now;
+    const exact = batch.exact?.get(row);
+    if (exact !== undefined) last.exact.set(slot, exact);
+    else if (last.exact.size > 0) last.exact.delete(slot);
+  }
+
+  /** What a counter has counted since the last point. */
+  #difference(batch: Batch, row: number, slot: number): number | bigint {
+    const last = this.#last;
+    const exact = batch.exact?.get(row);
+    const isExact = (exact !== undefined || last.exact.has(slot)) &&
+      (batch.store.flags[batch.series[row]] & SERIES_FLAGS.u64) !== 0;
+    if (isExact) {
+      const now = exact ?? BigInt(batch.values[row]);
+      const before = last.exact.get(slot) ?? BigInt(last.values[slot]);
+      if (now < before) this.stats.resets++;
+      return now < before ? now : now - before;
+    }
+    const value = batch.values[row];
+    if (!(value < last.values[slot])) return value - last.values[slot];
+    // It has begun at 0 again.
+    this.stats.resets++;
+    return value;
+  }
+
+  settle(out: StageOutput): void {
+    const { size } = this.#last;
+    if (size <= this.#maxSeries) return;
+    this.#complaint.add((times) => {
+      this.#log.warn("The last points of all series are forgotten, because there are too many", {
+        times,
+        series: size,
+      });
+    });
+    this.flush(out);
+  }
+
+  tick(_out: StageOutput): void {
+    this.#now++;
+    const last = this.#last;
+    const limit = this.#now - this.#retentionTicks;
+    while (last.oldest >= 0 && last.ticks[last.oldest] < limit) this.#forget(last.oldest);
+  }
+
+  /** A last point makes nothing by itself. */
+  flush(_out: StageOutput): void {
+    while (this.#last.oldest >= 0) this.#forget(this.#last.oldest);
+  }
+
+  #forget(slot: number): void {
+    const series = this.#last.series[slot];
+    this.#slots.values[series] = 0;
+    this.#store!.unpin(series);
+    this.#last.remove(slot);
+  }
+}
+
+function makingOf(rule: RateRule, metric: Metric, registry: MetricRegistry): Making {
+  const isRate = rule.as !== "difference";
+  const suffix = isRate ? "rate" : "difference";
+  const name = rule.rename === undefined
+    ? `${metric.name}_${suffix}`
+    : new Pattern(rule.metric ?? "*").fill(rule.rename, metric.name);
+  const { description } = metric;
+  const unit = isRate ? rateUnit(metric.unit) : metric.unit;
+  const type = isRate ? "f64" : metric.type;
+  return {
+    metric: registry.register({ name, type, unit, description }, suffix),
+    // CPU seconds by second are a number.
+    factor: metric.unit.base === "s" ? unitFactor(metric.unit) ?? 1 : 1,
+    isCounter: rule.as !== "rate",
+    isRate,
+    keep: rule.keep,
+  };
+}

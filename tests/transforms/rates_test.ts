@@ -1,0 +1,177 @@
+/** Rates of differences, and differences of counters. */
+import assert from "node:assert/strict";
+import { Batch, seriesOf } from "../../lib/points/measurement.ts";
+import { ClientTable } from "../../lib/points/origins.ts";
+import { config } from "../../lib/transforms/rates/config.ts";
+import { Rates } from "../../lib/transforms/rates/transform.ts";
+import { Chance } from "../kit/bytes.ts";
+import { contextWith } from "../kit/context.ts";
+import { metricOf } from "../kit/decode.ts";
+import { LogLines } from "../kit/log_lines.ts";
+import { batchOf } from "../kit/points.ts";
+
+const energy = metricOf("energy", "f64", { base: "J", prefix: "kilo" });
+const cpu = metricOf("cpu", "u64", { base: "s", prefix: "milli" });
+const bytes = metricOf("bytes", "u64", { base: "By", prefix: "" });
+
+class Bench {
+  readonly transform: Rates;
+  readonly #clients = new ClientTable();
+
+  constructor(
+    rules: readonly unknown[],
+    rest: Record<string, unknown> = {},
+    log = new LogLines(),
+    max?: number,
+  ) {
+    const values = config.check({ rules, ...rest }, [], ({ message }) => assert.fail(message));
+    this.transform = new Rates(values, contextWith({ log: log.log }), max);
+  }
+
+  /** What passes and what is made, in words. */
+  take(batch: Batch, place = 0): string[] {
+    const out = new Batch(16);
+    const sink = {
+      pass: (batch: Batch, row: number) => out.pushFrom(batch, row),
+      add: (_client: unknown, series: number, seconds: number, nanos: number, value: number | bigint) =>
+        typeof value === "bigint"
+          ? out.pushExact(series, seconds, nanos, value)
+          : out.pushNumber(series, seconds, nanos, value),
+    };
+    this.transform.take(batch, 0, batch.length, this.#clients.local, place, sink);
+    this.transform.settle(sink);
+    return Array.from({ length: out.length }, (_, row) => {
+      const { metric, consumerId } = out.seriesAt(row);
+      const { prefix, base } = metric.unit;
+      const value = metric.type === "u64" ? out.exactValue(row) : out.values[row];
+      return `${metric.name}${consumerId && ` ${consumerId}`} ${out.seconds[row]}: ${value} ${prefix}${base}`;
+    });
+  }
+
+  tick(count = 1): void {
+    for (let i = 0; i < count; i++) this.transform.tick({ pass: () => {}, add: () => {} });
+  }
+}
+
+const at = (metric: typeof energy, value: number | bigint, seconds: number, consumerId = "") =>
+  batchOf([[seriesOf(metric, { consumerId }), value, seconds]]);
+
+Deno.test("a difference becomes a value per second, from the second point on", () => {
+  const bench = new Bench([{ as: "rate" }]);
+  assert.deepEqual(bench.take(at(energy, 10, 100)), []);
+  assert.deepEqual(bench.take(at(energy, 10, 105)), ["energy_rate 105: 2 kiloW"]);
+  assert.deepEqual(bench.take(at(cpu, 500, 100)), []);
+  assert.deepEqual(bench.take(at(cpu, 500, 102)), ["cpu_rate 102: 0.25 1"]);
+  assert.deepEqual(bench.take(at(bytes, 0, 100)), []);
+  assert.deepEqual(bench.take(at(bytes, 9, 102)), ["bytes_rate 102: 4.5 By/s"]);
+});
+
+Deno.test("a counter becomes what it has counted, and begins at 0 when it went back", () => {
+  const bench = new Bench([{ as: "difference", rename: "*_since", metric: "*" }]);
+  const results = [[100, 1], [130, 2], [130, 3], [20, 4], [25, 5]].flatMap(([value, seconds]) =>
+    bench.take(at(bytes, value, seconds))
+  );
+  assert.deepEqual(results, [2, 3, 4, 5].map((s, i) => `bytes_since ${s}: ${[30, 0, 20, 5][i]} By`));
+  assert.equal(bench.transform.stats.resets, 1);
+  const both = new Bench([{ as: "counter_rate" }]);
+  assert.deepEqual([...both.take(at(bytes, 100, 1)), ...both.take(at(bytes, 130, 4))], [
+    "bytes_rate 4: 10 By/s",
+  ]);
+});
+
+Deno.test("counters above 2^53 are exact", () => {
+  const bench = new Bench([{ as: "difference" }]);
+  const large = 2n ** 63n;
+  const results = [2n ** 53n - 1n, large + 1n, large + 3n, 7n].flatMap((value, i) =>
+    bench.take(at(bytes, value, i))
+  );
+  assert.deepEqual(results, [
+    `bytes_difference 1: ${large + 1n - 2n ** 53n + 1n} By`,
+    "bytes_difference 2: 2 By",
+    "bytes_difference 3: 7 By",
+  ]);
+});
+
+Deno.test("the first rule that fits is applied; other points pass, and the point itself on request", () => {
+  const bench = new Bench([{ metric: "energy", keep: true }]);
+  assert.deepEqual(bench.take(at(energy, 1, 1)), ["energy 1: 1 kiloJ"]);
+  assert.deepEqual(bench.take(at(energy, 1, 2)), ["energy 2: 1 kiloJ", "energy_rate 2: 1 kiloW"]);
+  assert.deepEqual(bench.take(at(cpu, 1, 2)), ["cpu 2: 1 millis"]);
+});
+
+Deno.test("a clock that is set back costs no counted bytes, and one rate", () => {
+  const bench = new Bench([{ as: "difference" }]);
+  const values = ([[100, 1000], [110, 10], [115, 11]] as const)
+    .flatMap(([value, seconds]) => bench.take(at(bytes, value, seconds)));
+  assert.deepEqual(values.map((line) => line.split(": ")[1]), ["10 By", "5 By"]);
+  assert.equal(bench.transform.stats.latePoints, 1);
+  // Here it has begun at 0 again as well.
+  assert.deepEqual(bench.take(at(bytes, 3, 5)), []);
+  assert.deepEqual(bench.take(at(bytes, 7, 6)), ["bytes_difference 6: 4 By"]);
+  const rate = new Bench([{}]);
+  const rates = [1000, 10, 11].flatMap((seconds) => rate.take(at(energy, 5, seconds)));
+  assert.deepEqual(rates, ["energy_rate 11: 5 kiloW"]);
+});
+
+Deno.test("after a silence a series begins again, and what is silent is not needed", () => {
+  const bench = new Bench([{}], { retention_time: "5s" });
+  bench.take(at(energy, 1, 1, "a"), 7);
+  bench.take(at(energy, 1, 1, "b"), 8);
+  assert.equal(bench.transform.neededFrom, 7);
+  bench.tick(3);
+  bench.take(at(energy, 1, 4, "a"), 9);
+  assert.equal(bench.transform.neededFrom, 8);
+  bench.tick(3);
+  assert.equal(bench.transform.neededFrom, 9);
+  assert.deepEqual(bench.take(at(energy, 1, 7, "b"), 10), []);
+  assert.equal(bench.take(at(energy, 1, 8, "b"), 11).length, 1);
+  bench.tick(6);
+  assert.equal(bench.transform.neededFrom, Infinity);
+});
+
+Deno.test("with too many series all last points are forgotten, and the log says so", () => {
+  const log = new LogLines();
+  const bench = new Bench([{}], {}, log, 3);
+  for (const id of ["a", "b", "c", "d"]) bench.take(at(energy, 1, 1, id));
+  assert.equal(bench.transform.neededFrom, Infinity);
+  assert.equal(log.matching(/WARN.*last points.*series=4/).length, 1);
+});
+
+Deno.test("who reads again from where it says comes to the same results from then on", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const chance = new Chance(seed);
+    let clock = 1000;
+    const events = Array.from({ length: 120 }, () => {
+      clock += chance.next();
+      if (chance.int(30) === 0) clock -= 10;
+      return chance.int(3) === 0 ? null : ([
+        chance.int(2) ? energy : bytes,
+        chance.int(1000),
+        Math.round(clock),
+        String(chance.int(6)),
+      ] as const);
+    });
+    const rules = [{ metric: "energy" }, { metric: "bytes", as: "difference" }];
+    const step = (bench: Bench, place: number) => {
+      const event = events[place];
+      if (event === null) return void bench.tick();
+      return bench.take(at(...event), place);
+    };
+    const whole = new Bench(rules, { retention_time: "9s" });
+    const needed: number[] = [];
+    const results = events.map((_, place) => {
+      const made = step(whole, place);
+      needed.push(Math.min(whole.transform.neededFrom, place + 1));
+      return made;
+    });
+    for (let stop = 10; stop < events.length; stop += 11) {
+      const again = new Bench(rules, { retention_time: "9s" });
+      for (let place = needed[stop]; place < events.length; place++) {
+        const made = step(again, place);
+        if (place > stop) {
+          assert.deepEqual(made, results[place], `seed ${seed}, stop ${stop}, place ${place}`);
+        }
+      }
+    }
+  }
+});

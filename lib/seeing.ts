@@ -14,6 +14,7 @@ import { listen } from "./net/listen.ts";
 import { apiPages } from "./seeing/api.ts";
 import { Access } from "./seeing/access.ts";
 import { Live } from "./seeing/live/live.ts";
+import { htmlPages } from "./seeing/page.ts";
 import { monitoringPages, Pages } from "./seeing/pages.ts";
 import { type Facts, View } from "./seeing/view.ts";
 
@@ -67,7 +68,11 @@ export class Seeing implements AsyncDisposable {
     this.#log = log;
     this.#memoryBytes = memoryBytes;
     const view = this.#view = new View(facts);
-    this.#pages = new Pages({ ...monitoringPages(view), ...apiPages(view, () => this.#watch()) });
+    this.#pages = new Pages({
+      ...htmlPages(),
+      ...monitoringPages(view),
+      ...apiPages(view, () => this.#watch()),
+    });
   }
 
   /** Watches what happens; without a page on the network only as long as somebody asks. */

@@ -13,8 +13,8 @@ import { CGROUP_VARIABLE } from "../lib/base/memory.ts";
 import { V8_FLAGS } from "./v8_flags.ts";
 
 const ROOT = `${import.meta.dirname}/..`;
-/** Modules that are the first of a thread: nothing imports them. */
-const WORKERS = ["lib/outputs/sqlite/worker.ts", "lib/outputs/csv/gzip_worker.ts"]
+/** What nothing imports: modules that are the first of a thread, and the files of the page. */
+const INCLUDED = ["lib/outputs/sqlite/worker.ts", "lib/outputs/csv/gzip_worker.ts", "lib/seeing/page"]
   .flatMap((path) => ["--include", path]);
 
 /** A program on PyPI that has `denort` in it. */
@@ -197,7 +197,7 @@ async function main(args: string[]): Promise<number> {
         "-A",
         V8_FLAGS,
         `--env-file=${environment}`,
-        ...WORKERS,
+        ...INCLUDED,
         "--exclude",
         UNSETTLED,
       ],

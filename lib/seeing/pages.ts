@@ -49,7 +49,7 @@ export class Pages {
 }
 
 /** A page whose bytes are made again when they are older than {@linkcode SHARED_MS}, and compressed for who wants that. */
-function sharedPage(
+export function sharedPage(
   kinds: (
     request: HttpRequest,
   ) => { key: string; headers: Record<string, string>; make: () => Uint8Array<ArrayBuffer> },

@@ -59,6 +59,8 @@ class Host {
   /** @param local Its points come from this process. */
   isSilent(nowMs: number, local: boolean): boolean {
     if (local) return false;
+    // Its points come through another program that says whose they are: only its power is seen.
+    if (this.lastContactMs === 0) return Number.isNaN(this.watts);
     if (this.wasConnected && !this.connection) return nowMs - this.connectedMs > GRACE_MS;
     const usual = Number.isNaN(this.gapMs) ? UNKNOWN_GAP_MS : this.gapMs;
     return nowMs - this.lastContactMs > Math.max(SHORT_MS, FACTOR * usual);
@@ -186,7 +188,7 @@ export class Hosts {
   }
 
   /** The power of the hosts with the most, and of all others together, oldest sample first. */
-  power(ring: LiveRing, most: number): { name: string; watts: (number | null)[] }[] {
+  power(ring: LiveRing, most: number): { name: string; watts: (number | null)[]; rest: boolean }[] {
     const known = this.#hosts.filter(({ power }) => power !== null);
     const mean = (power: Float32Array) => power.reduce((sum, watts) => sum + (watts || 0), 0);
     const means = new Map(known.map((host) => [host, mean(host.power!)]));
@@ -201,6 +203,7 @@ export class Hosts {
     const shown = known.slice(0, most).map((host) => ({
       name: host.name === "" ? this.#localName : host.name,
       watts: samples(host).map(orNull),
+      rest: false,
     }));
     const others = known.slice(most);
     if (others.length === 0) return shown;
@@ -210,7 +213,7 @@ export class Hosts {
         if (!Number.isNaN(watts)) sums[i] = (Number.isNaN(sums[i]) ? 0 : sums[i]) + watts;
       });
     }
-    return [...shown, { name: `${others.length} others`, watts: sums.map(orNull) }];
+    return [...shown, { name: `${others.length} others`, watts: sums.map(orNull), rest: true }];
   }
 }
 

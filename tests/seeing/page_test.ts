@@ -1,0 +1,241 @@
+import assert from "node:assert/strict";
+import { age, csv, digits, quantity, shown, sortHosts, ticksOf } from "../../lib/seeing/page/format.js";
+import { Batch, type Metric, seriesOf } from "../../lib/points/measurement.ts";
+import { Browser, chromium, type Tab } from "../kit/chromium.ts";
+import { needs } from "../kit/needs.ts";
+import { Program } from "../kit/process.ts";
+import { TempDir } from "../kit/temp_dir.ts";
+import { until } from "../kit/waiting.ts";
+import { Site } from "./site.ts";
+
+const metric = (name: string, base = "W"): Metric => ({
+  name,
+  type: "f64",
+  unit: { base, prefix: "" },
+  description: "",
+});
+// One object each: that is how a registry gives them out.
+const WATTS = metric("meter_power");
+const BYTES = metric("mem_used", "By");
+const HOSTILE_METRIC = metric("<script>hit</script>", "<b>");
+const HOSTILE = "<img src=x onerror=\"document.title='hit'\">\u202e\u0007" + "x".repeat(10_000);
+
+/** Points of hosts, of now. */
+function points(values: Record<string, number>, what = WATTS): Batch {
+  const batch = new Batch();
+  const now = Math.floor(Date.now() / 1000);
+  for (const [host, value] of Object.entries(values)) {
+    batch.push(seriesOf(what, { attributes: [["relay_client", host]] }), now, 0, value);
+  }
+  return batch;
+}
+
+Deno.test("the page writes numbers and units as people do", () => {
+  assert.equal(quantity(1236, "W"), "1.236 kW");
+  assert.equal(quantity(0.0123, "W"), "12.3 mW");
+  assert.equal(quantity(3 * 2 ** 30, "B"), "3 GiB");
+  assert.equal(quantity(2500, "ms"), "2.5 s");
+  assert.equal(quantity(48.25, "°C"), "48.25 °C");
+  assert.equal(quantity(0, "W"), "0 W");
+  assert.equal(quantity(null, "W"), "–");
+  assert.equal(quantity(7, ""), "7");
+  assert.equal(digits(1234567.4, 9), "1\u202f234\u202f567.4");
+  assert.deepEqual([3, 150, 7200, 400_000].map((seconds) => age(seconds)), ["3 s", "3 min", "2 h", "5 d"]);
+  assert.equal(shown("a\u202e\n<b>"), "a\\u202e\\u000a<b>");
+  assert.equal(shown(HOSTILE).length, 200);
+});
+
+Deno.test("the marks of an axis are round, also in GiB, and enclose the values", () => {
+  assert.deepEqual(ticksOf(0, 240, 4, "W"), [0, 100, 200, 300]);
+  assert.deepEqual(ticksOf(0, 3.1 * 2 ** 30, 4, "B").map((mark) => mark / 2 ** 30), [0, 1, 2, 3, 4]);
+  for (const [low, high] of [[0, 1e-6], [-5, 7], [0, 1e15], [-1e9, 0]]) {
+    const marks = ticksOf(low, high, 5, "W");
+    assert.ok(marks[0] <= low && marks.at(-1)! >= high && marks.length < 16, `${low} ${high} ${marks}`);
+  }
+});
+
+Deno.test("a plot as CSV has a line for each time, and no formulas", () => {
+  const series = [{ name: "=a,1", values: [1, null] }, { name: 'b"', values: [2.5, 3] }];
+  assert.equal(
+    csv({ series, newest: 1_700_000_003, step: 3 }),
+    `time,"'=a,1","b"""\n2023-11-14T22:13:20.000Z,1,2.5\n2023-11-14T22:13:23.000Z,,3\n`,
+  );
+});
+
+Deno.test("hosts are sorted by what is urgent, and found by a part of their name", () => {
+  const host = (name: string, silent: number | null = null) => ({
+    name,
+    state: silent === null ? "live" : "silent",
+    silent_seconds: silent,
+  });
+  const hosts = [host("n10"), host("n2"), host("old", 500), host("new", 5)];
+  const names = (key: string, wanted = "") =>
+    sortHosts(hosts, { key, reverse: false }, wanted).map(({ name }: { name: string }) => name);
+  assert.deepEqual(names("state"), ["new", "old", "n2", "n10"]);
+  assert.deepEqual(names("name", "N1"), ["n10"]);
+});
+
+/** No error on the console, and nobody else was asked. */
+function assertClean(tab: Tab, url: string): void {
+  assert.deepEqual(tab.errors, []);
+  assert.deepEqual(tab.requests.filter((request) => !request.startsWith(url + "/")), []);
+}
+
+Deno.test({
+  name: "in a real browser",
+  ...needs(chromium),
+  async fn(t) {
+    await using browser = await Browser.start();
+
+    await t.step(
+      "the page shows the power that was sent, in the plot, its legend and the table",
+      async () => {
+        await using site = await Site.start();
+        const sending = setInterval(() => site.push(points({ "node-1": 150, "node-2": 50 })), 200);
+        try {
+          await using tab = await browser.open(`${site.url}/`);
+          await tab.until(`document.querySelector("#total").textContent === "200 W"`);
+          await tab.until(
+            `document.querySelector(".legend")?.innerText.replace(/\\s+/g, " ") === "node-1 150 W node-2 50 W"`,
+          );
+          await tab.until(
+            `[...document.querySelectorAll("#hosts tbody tr")].map((row) => row.cells[1].innerText + row.cells[2].innerText)
+          .join() === "node-1150 W,node-250 W,server-1–"`,
+          );
+          // The axis ends at 200 W, so the areas of the last sample fill the plot: the larger host three quarters of it.
+          await until(async () => (await heightsOf(tab)).length === 2);
+          const [first, second] = await heightsOf(tab);
+          assert.ok(
+            Math.abs(first - 150 / 200) < 0.03 && Math.abs(second - 50 / 200) < 0.03,
+            `${first} ${second}`,
+          );
+          await tab.evaluate(`document.querySelector("canvas").focus()`);
+          await tab.press("ArrowRight");
+          await tab.until(
+            `/all 200 W, node-1 150 W, node-2 50 W$/.test(document.querySelector(".reading").textContent)`,
+          );
+          assertClean(tab, site.url);
+        } finally {
+          clearInterval(sending);
+        }
+      },
+    );
+
+    await t.step("names and values of hostile hosts are shown as text, on every page", async () => {
+      await using site = await Site.start();
+      const sending = setInterval(() => {
+        site.push(points({ [HOSTILE]: 5, ["__proto__"]: 6, "constructor": 7, "#/process": 8 }));
+        site.push(points({ [HOSTILE]: 5 }, HOSTILE_METRIC));
+      }, 200);
+      try {
+        await using tab = await browser.open(`${site.url}/`);
+        await tab.until(`document.querySelectorAll("#hosts tbody tr").length === 5`);
+        assert.match(
+          await tab.text("#hosts"),
+          /<img src=x onerror="document\.title='hit'">\\u202e\\u0007x+…/,
+        );
+        await tab.evaluate(
+          `[...document.querySelectorAll("#hosts a")].find((a) => a.text.startsWith("<img")).click()`,
+        );
+        await tab.until(`document.querySelectorAll("canvas").length === 2`);
+        assert.match(await tab.text("main"), /<script>hit<\/script> \(<b>\)/);
+        assert.equal(
+          await tab.evaluate(`document.querySelectorAll("main img, main script, main b").length`),
+          0,
+        );
+        assert.match(await tab.evaluate("document.title"), /^<img src=x/);
+        await tab.evaluate(`location.hash = "#/host/%E0%A4%A"`);
+        await tab.until(`document.querySelector("#hosts") !== null`);
+        assertClean(tab, site.url);
+      } finally {
+        clearInterval(sending);
+      }
+    });
+
+    await t.step("axe finds nothing serious, in light and dark, wide and narrow", async () => {
+      await using site = await Site.start();
+      const { source } = (await import("axe-core")).default;
+      const sending = setInterval(() => {
+        site.push(points({ "node-1": 150, "node-2": 50 }));
+        site.push(points({ "node-1": 2 ** 30 }, BYTES));
+      }, 200);
+      try {
+        for (const options of [{}, { dark: true, width: 380 }]) {
+          await using tab = await browser.open(`${site.url}/`, { ...options, bypassPolicy: true });
+          await tab.until(`document.querySelectorAll("#hosts tbody tr").length >= 2`);
+          await tab.evaluate(source);
+          for (const hash of ["#/", "#/host/node-1", "#/process"]) {
+            await tab.evaluate(`location.hash = "${hash}"`);
+            await tab.until(`document.querySelector("main section") !== null`);
+            const violations = await tab.evaluate(
+              `axe.run().then(({ violations }) => violations.map(({ id, impact, nodes }) => [impact, id, nodes[0].html]))`,
+            );
+            const serious = violations.filter(([impact]: string[]) =>
+              ["serious", "critical"].includes(impact)
+            );
+            assert.deepEqual(serious, [], hash);
+            const wide = await tab.evaluate("document.documentElement.scrollWidth - innerWidth");
+            assert.ok(wide <= 0, `${hash} is ${wide} pixels too wide`);
+          }
+        }
+      } finally {
+        clearInterval(sending);
+      }
+    });
+
+    await t.step("a host that dies turns red, and its page says so", async () => {
+      await using dir = await new TempDir();
+      await using server = new Program([
+        ...[
+          "--relay-in",
+          "127.0.0.1:0",
+          "--output-file",
+          dir.file("out.csv"),
+          "--state-dir",
+          dir.file("server"),
+        ],
+        ...["--config-override", "http.address=127.0.0.1:0"],
+      ]);
+      const { address } = await server.line(/Listening for relay clients/);
+      const { url } = await server.line(/The page of this process/);
+      const client = ["--relay-out", String(address), "--state-dir", dir.file("client")];
+      await using host = new Program([
+        ...client,
+        ...["--config-override", "plugins.relay-client.client_name=node-7"],
+        ...["--config-override", "plugins.relay-client.buffer_max_length=0"],
+        ...["--config-override", "plugins.procfs.kernel.poll_interval=200ms"],
+      ]);
+      await using tab = await browser.open(String(url));
+      const row =
+        `[...document.querySelectorAll("#hosts tbody tr")].find((row) => row.cells[1].innerText === "node-7")`;
+      await tab.until(`${row}?.innerText.includes("live")`);
+      host.signal("SIGKILL");
+      await host.exit();
+      const began = performance.now();
+      await tab.until(`${row}.className === "silent" && /gone/.test(${row}.innerText)`);
+      // It takes 4 s and the next event; the limit leaves room for a busy machine.
+      assert.ok(performance.now() - began < 30_000);
+      const red = await tab.evaluate(`getComputedStyle(${row}.cells[0]).color`);
+      assert.equal(red, "rgb(179, 38, 30)");
+      assertClean(tab, String(url).replace(/\/$/, ""));
+      await server.stop();
+      await tab.until(`/does not answer/.test(document.querySelector("#problem").innerText)`);
+    });
+  },
+});
+
+/** How high the areas of the last sample are, from the lowest, as parts of the whole plot. */
+function heightsOf(tab: Tab): Promise<number[]> {
+  return tab.evaluate(`(() => {
+    const canvas = document.querySelector("canvas");
+    const x = canvas.width - 11;
+    const pixels = canvas.getContext("2d").getImageData(x, 0, 1, canvas.height).data;
+    const counts = new Map();
+    for (let y = 8; y < canvas.height - 22; y++) {
+      const color = [...pixels.subarray(4 * y, 4 * y + 3)].join();
+      counts.set(color, (counts.get(color) ?? 0) + 1);
+    }
+    const all = canvas.height - 30;
+    return ["47,126,216", "224,123,0"].filter((color) => counts.has(color)).map((color) => counts.get(color) / all);
+  })()`);
+}

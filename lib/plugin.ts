@@ -281,6 +281,8 @@ interface PluginDeclaration<C> {
   capabilities?(config: C): readonly Capability[];
   /** The devices that it opens, for a unit of systemd. @default none */
   readonly devices?: readonly DeviceGroup[];
+  /** Whether it must not wait while other processes keep all CPUs busy. @default never */
+  needsRealTime?(config: C): boolean;
   /**
    * The values in effect of keys that the configuration leaves open, by name, for `config show`.
    *

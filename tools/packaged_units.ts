@@ -25,6 +25,7 @@ function service(role: UnitRole): string {
     checkArgs: ["config", "check", ...args],
     measures: role === "client",
     capabilities: role === "client" ? CAPABILITIES : [],
+    realTime: [],
     devices: role === "client" ? DEVICES : [],
     lowPort: false,
     packaged: true,

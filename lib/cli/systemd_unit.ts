@@ -130,6 +130,9 @@ function unitText(
     capabilities: config.plugins.flatMap(({ plugin, config }) =>
       (plugin.capabilities?.(config) ?? []).map((capability) => ({ plugin: plugin.name, ...capability }))
     ),
+    realTime: config.plugins.filter(({ plugin, config }) => plugin.needsRealTime?.(config)).map((
+      { plugin },
+    ) => plugin.name),
     devices: config.plugins.flatMap(({ plugin }) =>
       (plugin.devices ?? []).map((devices) => ({ plugin: plugin.name, ...devices }))
     ),

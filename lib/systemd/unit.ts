@@ -28,6 +28,8 @@ export interface ServiceOptions {
   readonly capabilities: readonly PluginCapability[];
   /** The devices that plugins open. */
   readonly devices: readonly PluginDevices[];
+  /** Plugins that must not wait while other processes keep all CPUs busy. */
+  readonly realTime: readonly string[];
   /** It listens on a port below 1024. */
   readonly lowPort: boolean;
   /**
@@ -79,7 +81,9 @@ export function unitName(kind: UnitKind): string {
 }
 
 /** What the process may do; systemd denies it everything else. */
-function sandbox({ measures, capabilities: wanted, devices, lowPort, packaged }: ServiceOptions): string[] {
+function sandbox(
+  { measures, capabilities: wanted, devices, realTime, lowPort, packaged }: ServiceOptions,
+): string[] {
   const capabilities = [
     ...new Set([...wanted.map(({ name }) => name), ...(lowPort ? ["CAP_NET_BIND_SERVICE"] : [])]),
   ];
@@ -96,6 +100,13 @@ function sandbox({ measures, capabilities: wanted, devices, lowPort, packaged }:
     // In a user namespace, capabilities have no effect outside of it.
     ...(capabilities.length === 0 ? ["PrivateUsers=yes"] : []),
   );
+  if (realTime.length > 0) {
+    lines.push(
+      `# Without real-time priority, a busy machine delays the polls of ${realTime.join(" and ")}.`,
+      "CPUSchedulingPolicy=rr",
+      "CPUSchedulingPriority=1",
+    );
+  }
   lines.push(
     "ProtectSystem=strict",
     "ProtectHome=yes",

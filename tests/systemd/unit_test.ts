@@ -164,6 +164,11 @@ Deno.test("a process gets only what it needs: /proc if it measures, capabilities
   const gpu = [..."client --relay-out s:1 --plugins amd-gpu,relay-client".split(" "), "--config-override"];
   const all = (await print([...gpu, 'plugins.amd-gpu.processes="all"'])).out;
   assert.match(all, /^# CAP_SYS_PTRACE for amd-gpu: /m);
+  const fast = (await print([
+    ..."client --relay-out s:1 --config-override plugins.rapl.poll_interval='1ms'".split(" "),
+  ])).out;
+  assert.match(fast, /^# .* delays the polls of rapl\.\nCPUSchedulingPolicy=rr\nCPUSchedulingPriority=1$/m);
+  assert.deepEqual(values(client, "CPUSchedulingPolicy"), []);
   const plain = (await print(["client", "--relay-out", "s:1", "--plugins", "procfs,relay-client"])).out;
   assert.ok(!values(plain, "SystemCallFilter").includes("perf_event_open"));
   assert.deepEqual(values(plain, "CapabilityBoundingSet"), [""]);
@@ -209,6 +214,7 @@ async function write(dir: TempDir, packaged: boolean): Promise<string[]> {
         capabilities: role === "client"
           ? [{ plugin: "rapl", name: "CAP_DAC_READ_SEARCH", reason: "only root may read them" }]
           : [],
+        realTime: role === "client" ? ["rapl"] : [],
         devices: role === "client" ? [{ plugin: "nvml", name: "nvidia*", reason: "it opens them" }] : [],
         lowPort,
         packaged,

@@ -107,8 +107,10 @@ export class DrmClients {
       const pid = this.#queue.shift();
       if (pid === undefined) break;
       if (!this.#pids.has(pid)) continue;
-      this.#queue.push(pid);
-      links -= LISTING_LINKS + this.#look(pid, drivers);
+      const looks = this.#look(pid, drivers);
+      // One that may not be looked at is left alone: trying costs more than looking.
+      if (looks !== undefined) this.#queue.push(pid);
+      links -= LISTING_LINKS + (looks ?? LISTING_LINKS);
     }
   }
 
@@ -130,18 +132,21 @@ export class DrmClients {
     if (begun.length > 0) this.#queue = [...begun, ...this.#queue.filter((pid) => this.#pids.has(pid))];
   }
 
-  /** @returns how many links it has looked at */
-  #look(pid: number, drivers: readonly string[]): number {
+  /** @returns how many links it has looked at; `undefined` if it may not */
+  #look(pid: number, drivers: readonly string[]): number | undefined {
     const { files, onDenied } = this.#options;
     const folder = `${files.proc}/${pid}/fd`;
     const names = listed(folder);
-    if (names === DENIED) onDenied();
+    if (names === DENIED) {
+      onDenied();
+      return undefined;
+    }
     if (!Array.isArray(names)) return 0;
     for (const name of names) {
       const target = files.link(`${folder}/${name}`);
       if (target === DENIED) {
         onDenied();
-        return 1;
+        return undefined;
       }
       if (typeof target === "string" && target.startsWith("/dev/dri/")) this.#meet(pid, name, drivers);
     }

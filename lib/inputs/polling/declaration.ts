@@ -1,7 +1,7 @@
 /** The declaration of an input that polls. What runs it is loaded when it is opened: an unused input costs nothing. */
 import { definePlugin, type Input, type InputPlugin, type PluginContext } from "../../plugin.ts";
 import type { ProcRoots } from "./files.ts";
-import type { PolledInputDeclaration } from "./source.ts";
+import { type PolledInputDeclaration, REAL_TIME_MS } from "./source.ts";
 
 /** An input that polls; it can be opened on other trees than /proc and /sys. */
 export interface PolledInputPlugin<C> extends InputPlugin<C> {
@@ -45,6 +45,7 @@ export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): Po
     followsCommands,
     capabilities,
     devices,
+    needsRealTime: (config) => fastestMs(config) <= REAL_TIME_MS,
     absentHint,
     metrics,
     async open(config, context, roots) {
@@ -52,4 +53,13 @@ export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): Po
       return await openPolledInput(declaration, config, context, roots);
     },
   });
+}
+
+/** The shortest interval at which a configuration polls something, in ms. */
+function fastestMs(config: unknown): number {
+  if (typeof config !== "object" || config === null) return Infinity;
+  const intervals = Object.entries(config).map(([key, value]) =>
+    key === "poll_interval" && typeof value === "number" ? value : fastestMs(value)
+  );
+  return Math.min(Infinity, ...intervals);
 }

@@ -10,7 +10,14 @@ import { pollLoop, type PollLoopOptions, type PollStats } from "./loop.ts";
 import { Points } from "./points.ts";
 import { PreciseSleep } from "./precise_sleep.ts";
 import { RealTime } from "./real_time.ts";
-import type { Measuring, PolledInputDeclaration, PolledSource, Sources, WantedSource } from "./source.ts";
+import {
+  type Measuring,
+  type PolledInputDeclaration,
+  type PolledSource,
+  REAL_TIME_MS,
+  type Sources,
+  type WantedSource,
+} from "./source.ts";
 
 /** A source that is open. */
 interface Open {
@@ -47,9 +54,6 @@ export async function openPolledInput<C>(
 
 /** Timers have whole milliseconds, and are late by up to one: too much for intervals below this, in ms. */
 const FAST_MS = 10;
-
-/** Intervals of at most this many ms get real-time priority. */
-const REAL_TIME_MS = 3;
 
 function isFastGroup({ intervalMs }: Group): boolean {
   return intervalMs < FAST_MS;

@@ -56,6 +56,9 @@ export interface Sources<C> {
   close?(): void | Promise<void>;
 }
 
+/** Polls at intervals of at most this many ms get real-time priority, as in Alumet. */
+export const REAL_TIME_MS = 3;
+
 /** Keys of an input with one source. */
 export interface PaceKeys {
   readonly poll_interval: number;

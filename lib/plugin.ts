@@ -21,6 +21,18 @@ export interface Advice {
   readonly problem: string;
 }
 
+/** A key that makes little sense if inputs poll more slowly. */
+export interface Patience {
+  /** The key, below that of the plugin. */
+  readonly path: Path;
+  /** The longest time between two polls that suits it, in ms. */
+  readonly ms: number;
+  /** Whether the time that an input keeps its points counts as well. */
+  readonly withFlush: boolean;
+  /** What happens if inputs are slower, in one clause. */
+  readonly problem: string;
+}
+
 /** Where an output puts points that its target permanently refuses. */
 export interface DeadLetters {
   /** Adds row `row` of a batch; it is on disk when {@linkcode sync} has resolved. */
@@ -277,6 +289,8 @@ interface PluginDeclaration<C> {
   wants?(config: C): readonly WantedMetric[];
   /** What is open to others in a valid configuration, for `config check`. */
   advise?(config: C): readonly Advice[];
+  /** How slow inputs may be, for `config check`. @default any */
+  patience?(config: C): readonly Patience[];
   /** The capabilities that it needs, for a unit of systemd. @default none */
   capabilities?(config: C): readonly Capability[];
   /** The devices that it opens, for a unit of systemd. @default none */

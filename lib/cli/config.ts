@@ -8,6 +8,11 @@ export async function configCheck(line: CommandLine, world: Surroundings): Promi
   const { config, options } = await load(line, world);
   for (const note of config.notes) world.stderr(`Note: ${note}\n`);
   const { adviceLines } = await import("../config/advice.ts");
+  const { patienceLines } = await import("../config/patience.ts");
+  for (const line of patienceLines(config)) world.stderr(`Note: ${line}\n`);
+  const { stagedProblem } = await import("../agent/pipe.ts");
+  const problem = stagedProblem(config.plugins);
+  if (problem !== undefined) throw new ExitError(EXIT.config, problem);
   const advice = adviceLines(config);
   if (advice.length > 0 && line.has("strict")) {
     throw new ExitError(EXIT.config, advice.map((line) => `Not safe: ${line}`).join("\n"));

@@ -9,6 +9,12 @@ export const aggregation = definePlugin({
   description: "Makes one point of all points of a series in a window of time: sum, mean, percentiles …",
   config,
   wants: ({ metrics }: AggregationConfig) => metrics.map((metric, i) => ({ path: ["metrics", i], metric })),
+  patience: ({ interval }: AggregationConfig) => [{
+    path: ["interval"],
+    ms: interval,
+    withFlush: false,
+    problem: "most windows have one point of it, or none",
+  }],
   async open(options: AggregationConfig, context: PluginContext) {
     const { Aggregation } = await import("./aggregation/transform.ts");
     return new Aggregation(options, context);

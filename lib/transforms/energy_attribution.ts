@@ -10,6 +10,21 @@ export const energyAttribution = definePlugin({
   config,
   metrics,
   wants,
+  patience({ energy_by, retention_time, formulas }: AttributionConfig) {
+    const patience = (path: readonly string[], ms: number) => ({
+      path,
+      // Two points of the slower series have to be there at one time.
+      ms: ms / 2,
+      withFlush: true,
+      problem: "points are forgotten before they can be attributed",
+    });
+    return [
+      ...energy_by.length > 0 ? [patience(["retention_time"], retention_time)] : [],
+      ...Object.entries(formulas).map(([name, { retention_time }]) =>
+        patience(["formulas", name, "retention_time"], retention_time)
+      ),
+    ];
+  },
   async open(options: AttributionConfig, context: PluginContext) {
     const { EnergyAttribution } = await import("./energy_attribution/transform.ts");
     return new EnergyAttribution(options, context);

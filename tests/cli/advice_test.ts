@@ -185,3 +185,32 @@ Deno.test("config check --strict: clear text to another host is named by the fla
   assert.equal(code, 78, said);
   assert.match(said, /^Not safe: --relay-out: .*sent to 10\.0\.0\.1:50051 in clear text/m);
 });
+
+Deno.test("config check notes keys of transforms that inputs are too slow for", async () => {
+  const procfs =
+    '[plugins.procfs.kernel]\npoll_interval = "5s"\n[plugins.procfs.memory]\npoll_interval = "1m"\n';
+  const windows = (interval: string) => `[plugins.aggregation]\ninterval = "${interval}"\nmetrics = ["x"]\n`;
+  const { code, said } = await check(procfs + windows("10s") + CSV);
+  assert.equal(code, 0);
+  assert.match(
+    said,
+    /c\.toml:\d+: plugins\.aggregation\.interval: plugins\.procfs\.memory\.poll_interval is 1m, and only 10s suits/,
+  );
+  assert.doesNotMatch((await check(procfs + windows("1m") + CSV)).said, /suits/);
+  const off = procfs.replace("1m", '1m"\nenabled = false\nmetrics = []#');
+  assert.doesNotMatch((await check(off + windows("10s") + CSV)).said, /suits/);
+  const attribution = `[plugins.rapl]\npoll_interval = "1s"\nflush_interval = "5s"\n` +
+    `[plugins.energy-attribution]\nenergy_by = ["process"]\nretention_time = "10s"\n${CSV}`;
+  assert.match(
+    (await check(attribution)).said,
+    /energy-attribution\.retention_time: plugins\.rapl\.poll_interval is 1s, and only 5s, flush_interval included, suits: points are forgotten/,
+  );
+});
+
+Deno.test("config check refuses windows on servers that leave it to the database what is stored", async () => {
+  const { code, said } = await check(
+    '[plugins.relay-server]\nacknowledge = "stored"\n[plugins.aggregation]\nmetrics = ["x"]\n' + CSV,
+  ).catch((error) => ({ code: error.exitCode, said: error.message }));
+  assert.equal(code, 78);
+  assert.match(said, /Cannot run aggregation with plugins\.relay-server\.acknowledge = "stored"/);
+});

@@ -1,5 +1,9 @@
 /** The examples of docs/transforms.md do what the page shows. */
 import assert from "node:assert/strict";
+import { ClientTable } from "../../lib/points/origins.ts";
+import type { SeriesStore } from "../../lib/points/series_store.ts";
+import type { StageOutput } from "../../lib/plugin.ts";
+import { stagedOf } from "../kit/stages.ts";
 import { parse } from "@std/toml";
 import { type Attribute, type Batch, seriesOf, type Unit } from "../../lib/points/measurement.ts";
 import { MetricRegistry } from "../../lib/points/registry.ts";
@@ -244,4 +248,41 @@ Deno.test("rates: as the page shows", async () => {
     line.replace(" 12:00:10", "")
   );
   assert.deepEqual(left, shown);
+});
+
+Deno.test("aggregation: as the page shows", async () => {
+  const [, toml] = section("aggregation").match(/```toml\n(.*?)```/s)!;
+  const registry = new MetricRegistry();
+  const local = new ClientTable();
+  const { config, open } = stagedOf(toml, registry, local);
+  const transform = await open(config);
+  const left: string[] = [];
+  const add = (
+    store: SeriesStore,
+    series: number,
+    seconds: number,
+    nanos: number,
+    value: number | bigint,
+  ) => {
+    const { name, unit } = store.metricOf(series);
+    const time = new Date((seconds + nanos / 1e9) * 1000).toISOString().slice(11, 23).replace(/\.?0+$/, "")
+      .replace(/:$/, ":00");
+    left.push(`${name} ${time} ${value} ${unitDisplayName(unit)}`);
+  };
+  const shown = section("aggregation").split("\n").filter((line) => line.includes("──▶"));
+  for (const [place, line] of shown.entries()) {
+    const [input, output] = line.split("──▶");
+    const [name, time, value, unit] = input.trim().split(" ");
+    const metric = registry.register({ name, type: "f64", unit: unit === "J" ? J : MS });
+    const ms = Date.parse(`2023-11-14T${time}Z`);
+    const batch = batchOf([[seriesOf(metric), Number(value), Math.floor(ms / 1000), (ms % 1000) * 1e6]]);
+    const out: StageOutput = {
+      pass: ({ store, series, seconds, nanos, values }, row) =>
+        add(store, series[row], seconds[row], nanos[row], values[row]),
+      add: (_client, series, seconds, nanos, value) => add(batch.store, series, seconds, nanos, value),
+    };
+    transform.take(batch, 0, 1, local.local, place, out);
+    assert.deepEqual(left.splice(0).join(", "), output.trim(), line);
+  }
+  assert.equal(shown.length, 5);
 });

@@ -117,7 +117,8 @@ export class End implements AsyncDisposable {
       this.process.signal("SIGTERM");
     } catch { /* it has ended */ }
     const code = await this.process.exit(STOP_MS);
-    if (code !== 0 && code !== 143) {
+    // By its own handler, or without it when it had finished and was about to exit.
+    if (code !== 0 && code !== 143 && code !== "SIGTERM") {
       throw new Error(`The ${this.name} ended with ${code}: ${this.process.log}`);
     }
     await this.#ended(true);

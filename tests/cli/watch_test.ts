@@ -9,7 +9,7 @@ import { definePlugin, type InputPlugin } from "../../lib/plugin.ts";
 import { table } from "../../lib/schema.ts";
 import { untilAborted } from "../../lib/base/waiting.ts";
 import { PROGRAM } from "../kit/process.ts";
-import { linux, type Need, needs } from "../kit/needs.ts";
+import { kernelAllows, linux, type Need } from "../kit/needs.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { Tree } from "../kit/tree.ts";
 import { usageError } from "./running.ts";
@@ -216,7 +216,7 @@ const counting: Need = () => {
 
 Deno.test({
   name: "with the input perf, exec prints what was counted for the command",
-  ...needs(linux, counting),
+  ...kernelAllows(linux, counting),
   async fn() {
     const args = [
       "--plugins",

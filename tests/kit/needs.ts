@@ -45,6 +45,18 @@ export function needs(...list: Need[]): { ignore: boolean } {
   return { ignore: missing.length > 0 };
 }
 
+/**
+ * The same for what the kernel allows, which nobody can install: where it does not, the test is skipped in CI as well, and
+ * the log says why.
+ */
+export function kernelAllows(...list: Need[]): { ignore: boolean } {
+  const missing = list.map((need) => need()).filter((reason) => reason !== undefined);
+  if (missing.length > 0) {
+    console.error(`${new Error().stack?.match(/\w+_test\.ts:\d+/)}: skipped, ${missing.join(", ")}`);
+  }
+  return { ignore: missing.length > 0 };
+}
+
 /** The folder with InfluxData's client libraries, see .ci/run. */
 export const influxdbClients: Need = () =>
   Deno.env.get("INFLUXDB_CLIENTS")

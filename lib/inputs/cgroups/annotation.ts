@@ -49,7 +49,9 @@ export class Annotation implements Transform {
   }
 
   apply(batch: Batch): Batch {
-    if (batch.origins.length > 0) return batch;
+    const { attributesOf, everywhere } = this.#options;
+    const addsNothing = !attributesOf && everywhere?.attributes().length === 0;
+    if (batch.origins.length > 0 || addsNothing) return batch;
     this.#prepare(batch);
     for (let row = 0; row < batch.length; row++) {
       if (this.#annotated(batch, row) === batch.series[row]) continue;
@@ -60,7 +62,7 @@ export class Annotation implements Transform {
 
   /** Forgets what may no longer hold. */
   #prepare({ store }: Batch): void {
-    const { clock, revision } = this.#options;
+    const { clock, revision, attributesOf } = this.#options;
     const nowMs = clock.monotonicMs();
     if (store !== this.#store) {
       this.#store = store;
@@ -69,7 +71,7 @@ export class Annotation implements Transform {
     } else if (nowMs < this.#believedUntilMs && revision() === this.#revision) return;
     this.#numbers.clear();
     this.#revision = revision();
-    this.#believedUntilMs = nowMs + BELIEVED_MS;
+    this.#believedUntilMs = attributesOf ? nowMs + BELIEVED_MS : Infinity;
   }
 
   /** The number of the series that the point of a row gets. */

@@ -15,7 +15,7 @@ import { watchedProcesses } from "../../../lib/inputs/polling/watched_processes.
 import { FakeClock } from "../../kit/fake_clock.ts";
 import { FakePerf } from "../../kit/fake_perf.ts";
 import { closing, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
-import { linux, type Need, needs } from "../../kit/needs.ts";
+import { kernelAllows, linux, type Need } from "../../kit/needs.ts";
 import { Tree } from "../../kit/tree.ts";
 
 const EVENTS = ["CPU_CYCLES", "INSTRUCTIONS"];
@@ -185,7 +185,7 @@ const counting: Need = () => {
 
 Deno.test({
   name: "a command is counted from its first instruction to its last, with its children",
-  ...needs(linux, counting),
+  ...kernelAllows(linux, counting),
   async fn() {
     using input = kit(SOFTWARE, systemPerfEvents());
     input.processes.prepare();
@@ -209,7 +209,7 @@ Deno.test({
 
 Deno.test({
   name: "a process that runs already is counted from now on, with what its threads start",
-  ...needs(linux, counting),
+  ...kernelAllows(linux, counting),
   async fn() {
     using input = kit(SOFTWARE, systemPerfEvents());
     const child = new Deno.Command("sh", { args: ["-c", `read go; ${SCRIPT}`], stdin: "piped" }).spawn();
@@ -246,7 +246,7 @@ const countedGroups: Need = () => {
 
 Deno.test({
   name: "a group of the kernel is counted for the processes in it, and for no others",
-  ...needs(linux, countedGroups),
+  ...kernelAllows(linux, countedGroups),
   async fn() {
     using input = kit(SOFTWARE, systemPerfEvents());
     const folder = `${root}/${NAME}`;

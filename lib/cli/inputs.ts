@@ -23,8 +23,8 @@ export interface WatchedInput {
 }
 
 /**
- * The inputs that measure this machine, with their keys of a configuration file, if there is one. `--plugins` selects
- * among them.
+ * The inputs that measure this machine, with their keys of a configuration file, if there is one, and those of the file
+ * that ask others. `--plugins` selects among them.
  *
  * @throws {ExitError} if the configuration is wrong.
  */
@@ -38,16 +38,26 @@ export async function watched(line: CommandLine, world: Surroundings): Promise<{
   config: Configuration<General>;
 }> {
   const { config, options: { only } } = await load(line, world, { requirePipeline: false });
-  const inputs = (await world.plugins()).filter(isLocal).filter(({ name }) => !only || only.includes(name))
+  const configOf = (plugin: Plugin) =>
+    config.plugins.find((candidate) => candidate.plugin === plugin)?.config;
+  const inputs = (await world.plugins()).filter(isInput).filter((plugin) =>
+    plugin.isLocal || isAsked(plugin) && configOf(plugin)
+  )
+    .filter(({ name }) => !only || only.includes(name))
     .map((plugin) => {
-      const configured = config.plugins.find((candidate) => candidate.plugin === plugin)?.config;
+      const configured = configOf(plugin);
       return { plugin, config: configured ?? plugin.config.defaultValue(), input: null, problem: null };
     });
   return { inputs, config };
 }
 
-function isLocal(plugin: Plugin): plugin is InputPlugin<unknown> {
-  return plugin.kind === "input" && plugin.isLocal === true;
+function isInput(plugin: Plugin): plugin is InputPlugin<unknown> {
+  return plugin.kind === "input";
+}
+
+/** Whether it asks others for its points, instead of waiting for them. */
+function isAsked({ receives = false, waitsForRoom = receives }: InputPlugin<unknown>): boolean {
+  return !waitsForRoom;
 }
 
 /** How {@linkcode runInputs} runs them. */

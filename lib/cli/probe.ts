@@ -35,6 +35,8 @@ export async function probe(line: CommandLine, world: Surroundings): Promise<num
     stop: stop.signal,
     onRunning: () => void delay(MEASURE_MS, { signal: stop.signal }).catch(() => {}).then(() => stop.abort()),
   });
+  // With nothing to run it is over at once.
+  stop.abort();
   const probed = watched.flatMap((watched) => linesOf(watched, values));
   world.stdout(line.has("json") ? JSON.stringify(probed, null, 2) + "\n" : tableOf(probed));
   return code;

@@ -3,10 +3,15 @@ import { main } from "../../lib/cli.ts";
 import { hwmon } from "../../lib/inputs/hwmon.ts";
 import type { PolledInputPlugin } from "../../lib/inputs/polling/declaration.ts";
 import type { ProcRoots } from "../../lib/inputs/polling/files.ts";
+import { lines } from "../../lib/inputs/lines.ts";
 import { procfs } from "../../lib/inputs/procfs.ts";
 import { rapl } from "../../lib/inputs/rapl.ts";
+import { scrape } from "../../lib/inputs/scrape.ts";
 import type { Plugin } from "../../lib/plugin.ts";
 import { sqlite } from "../../lib/outputs/sqlite.ts";
+import { HttpPeer } from "../kit/http.ts";
+import { freePort } from "../kit/ports.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import { Tree } from "../kit/tree.ts";
 
 /** The input, on another machine. */
@@ -85,4 +90,20 @@ Deno.test("probe runs the inputs of --plugins alone", async () => {
   assert.deepEqual([...new Set((JSON.parse(out) as { input: string }[]).map(({ input }) => input))], [
     "rapl",
   ]);
+});
+
+Deno.test("probe asks the exporters of a configuration, and says what is wrong with one", async () => {
+  await using directory = new TempDir();
+  await using exporter = new HttpPeer(() => new Response("a 1\nb 2\n"));
+  const path = directory.file("config.toml");
+  const away = `http://127.0.0.1:${freePort()}/metrics`;
+  const targets = [exporter.url, away].map((url) => `[[plugins.scrape.targets]]\nurl = "${url}"\n`);
+  Deno.writeTextFileSync(path, `[plugins.scrape]\n[plugins.sqlite]\n${targets.join("")}`);
+  const { code, out } = await probe([scrape, lines], "--config", path);
+  assert.equal(code, 0, out);
+  assert.match(out, /^scrape +a page with 2 values +measured +http:\S+$/m);
+  assert.match(out, /^scrape +an exporter +error sending request.* +http:\S+\/metrics$/m);
+  // Nothing is there to ask.
+  assert.doesNotMatch(out, /^(lines|sqlite)/m);
+  assert.equal((await probe([scrape])).out.includes("scrape"), false);
 });

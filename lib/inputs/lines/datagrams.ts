@@ -21,7 +21,7 @@ export interface DatagramOptions {
   readonly admission: Admission;
   readonly decoder: LineDecoder;
   readonly problems: LineProblems;
-  readonly scale: TimeUnit;
+  readonly scale: TimeUnit | undefined;
   readonly stats: { droppedDatagrams: number };
 }
 

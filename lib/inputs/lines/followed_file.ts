@@ -10,12 +10,10 @@ import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { closeQuietly, within } from "../../base/waiting.ts";
-import { BatchBuilder } from "../../points/batch_builder.ts";
-import { BatchPool } from "../../points/measurement.ts";
+import type { BatchBuilder } from "../../points/batch_builder.ts";
 import type { ClientRecord, ClientTable } from "../../points/origins.ts";
 import type { BatchSink } from "../../plugin.ts";
 import type { LineStream } from "./line_stream.ts";
-import type { LineDecoder } from "./line_decoder.ts";
 import type { FileIdentity, Positions } from "./positions.ts";
 
 /** How often is looked whether there is more, in ms. */
@@ -28,8 +26,6 @@ const SAVE_MS = 1000;
 const LAST_SAVE_MS = 1000;
 /** Bytes by which a file is recognised: its first line, or as much of it. */
 const FIRST_BYTES = 1024;
-/** No point takes less, in bytes: `a=1,`. */
-const MIN_POINT_BYTES = 4;
 const LF = 10;
 
 export interface FollowOptions {
@@ -38,10 +34,9 @@ export interface FollowOptions {
   readonly clients: ClientTable;
   readonly positions: Positions;
   untilDurable(): Promise<void>;
-  /** Bytes that the stream may decode at a time. */
-  readonly bufferBytes: number;
-  newDecoder(out: BatchBuilder): LineDecoder;
-  newStream(decoder: LineDecoder): LineStream;
+  /** Where the decoder of the streams puts points, which are taken out at once: all files share it. */
+  readonly builder: BatchBuilder;
+  newStream(): LineStream;
 }
 
 /** A file that is open. */
@@ -58,8 +53,6 @@ interface Open {
 export class FollowedFile {
   readonly #path: string;
   readonly #options: FollowOptions;
-  readonly #builder: BatchBuilder;
-  readonly #decoder: LineDecoder;
   #stream: LineStream;
   #open: Open | null = null;
   #savedMs = 0;
@@ -69,11 +62,7 @@ export class FollowedFile {
   constructor(path: string, options: FollowOptions) {
     this.#path = path;
     this.#options = options;
-    // Lines that are decoded together are one batch, which is written as a whole or not at all.
-    const capacity = Math.ceil(options.bufferBytes / MIN_POINT_BYTES);
-    this.#builder = new BatchBuilder(new BatchPool(capacity, 1));
-    this.#decoder = options.newDecoder(this.#builder);
-    this.#stream = options.newStream(this.#decoder);
+    this.#stream = options.newStream();
     this.#complaint = new Complaint(options.clock);
   }
 
@@ -156,12 +145,13 @@ export class FollowedFile {
     if (end === open.handed) return;
     open.handed = end;
     const { record } = open;
-    const { length } = this.#builder;
+    const { builder } = this.#options;
+    const { length } = builder;
     record.receivedPoints += length;
     record.lastContactMs = Date.now();
     record.numbers.accepted = end;
-    this.#builder.current.credit(record, end);
-    for (const batch of this.#builder.take()) await sink.push(batch);
+    builder.current.credit(record, end);
+    for (const batch of builder.take()) await sink.push(batch);
   }
 
   /** The end of the file is reached. @returns whether another one is open now. */
@@ -194,7 +184,7 @@ export class FollowedFile {
     await this.#save(open);
     open.file.close();
     this.#open = null;
-    this.#stream = this.#options.newStream(this.#decoder);
+    this.#stream = this.#options.newStream();
     this.#open = next();
   }
 

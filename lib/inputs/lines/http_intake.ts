@@ -45,7 +45,7 @@ export interface HttpIntakeOptions {
   /** Counts problems, and says them. */
   problemsOf(peer: string): LineProblems;
   /** Of times, where a request does not say it. */
-  readonly scale: TimeUnit;
+  readonly scale: TimeUnit | undefined;
   /** Bytes of a body, before and after it is unpacked. */
   maxBodyBytes(): number;
   maxLineBytes(): number;
@@ -109,7 +109,9 @@ export class HttpIntake {
     const { gatherer, maxBodyBytes, bytesPerSecond, scale: usual } = this.#options;
     const given = dialect.precision;
     const scale = given === undefined ? usual : TIME_UNITS[given];
-    if (scale === undefined) throw new HttpError(400, `the precision ${JSON.stringify(given)} is not known`);
+    if (given !== undefined && scale === undefined) {
+      throw new HttpError(400, `the precision ${JSON.stringify(given)} is not known`);
+    }
     const encoding = request.headers.get("content-encoding")?.toLowerCase() ?? "identity";
     if (encoding !== "gzip" && encoding !== "identity" && encoding !== "") {
       throw new HttpError(415, `the encoding ${JSON.stringify(encoding)} is not known; there is gzip`);
@@ -139,7 +141,11 @@ export class HttpIntake {
   }
 
   /** Decodes a body piece by piece, so that nothing else is held up. */
-  async #take(bytes: Uint8Array<ArrayBuffer>, scale: TimeUnit, address: string): Promise<Failure | null> {
+  async #take(
+    bytes: Uint8Array<ArrayBuffer>,
+    scale: TimeUnit | undefined,
+    address: string,
+  ): Promise<Failure | null> {
     const { clock, decoder, gatherer, maxLineBytes } = this.#options;
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     const position = new LinePosition();

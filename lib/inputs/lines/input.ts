@@ -15,6 +15,8 @@ import { openTerminator, openTokens } from "../../intake/opening.ts";
 import type { TlsTerminator } from "../../intake/tls.ts";
 import { formatAddress, parseAddress } from "../../net/address.ts";
 import { listen } from "../../net/listen.ts";
+import { BatchBuilder } from "../../points/batch_builder.ts";
+import { BatchPool } from "../../points/measurement.ts";
 import type { BatchSink, Input, PluginContext } from "../../plugin.ts";
 import { Naming } from "../decoding/naming.ts";
 import { TIME_UNITS, type TimeUnit } from "../decoding/numbers.ts";
@@ -32,6 +34,8 @@ import { listenOnUnix, removeSocket } from "./unix_socket.ts";
 
 const MINUTE_MS = 60_000;
 const KEY = "plugins.lines";
+/** No point takes less of a line, in bytes: `a=1,`. */
+const MIN_POINT_BYTES = 4;
 /** In the state directory. */
 const POSITIONS_FILE = "followed-files.json";
 
@@ -250,14 +254,20 @@ export class LinesInput implements Input {
     };
   }
 
-  get #scale(): TimeUnit {
-    return TIME_UNITS[this.#config.precision];
+  /** The unit of times, where the configuration names another one than the usual ones. */
+  get #scale(): TimeUnit | undefined {
+    const { precision } = this.#config;
+    return precision === "ns" ? undefined : TIME_UNITS[precision];
   }
 
   #follow(files: readonly string[]): void {
     const { log, clock, clients, stateDirectory, untilDurable } = this.#context;
     const path = stateDirectory === null ? null : `${stateDirectory}/${POSITIONS_FILE}`;
     const positions = new Positions(path, log, clock);
+    // Lines that are decoded together are one batch, which is written as a whole or not at all.
+    const bufferBytes = this.#config.limits.line_length + READ_BYTES;
+    const builder = new BatchBuilder(new BatchPool(Math.ceil(bufferBytes / MIN_POINT_BYTES), 1));
+    const decoder = new LineDecoder(this.#naming, builder, this.stats);
     for (const file of new Set(files)) {
       const followed = new FollowedFile(file, {
         log,
@@ -265,9 +275,8 @@ export class LinesInput implements Input {
         clients,
         positions,
         untilDurable,
-        bufferBytes: this.#config.limits.line_length + READ_BYTES,
-        newDecoder: (out) => new LineDecoder(this.#naming, out, this.stats),
-        newStream: (decoder) => this.#newStream({ file }, decoder),
+        builder,
+        newStream: () => this.#newStream({ file }, decoder),
       });
       this.#sources.push({
         run: (stop, sink) => followed.run(sink, stop),
@@ -283,7 +292,7 @@ export class LinesInput implements Input {
       clock: this.#context.clock,
       problems: this.#problems.of(from),
       maxLineBytes: this.#config.limits.line_length,
-      scale: this.#config.precision === "ns" ? undefined : this.#scale,
+      scale: this.#scale,
     });
   }
 

@@ -20,8 +20,8 @@ import { JsonLines } from "./json_line.ts";
 /** Fields of one line, at most. */
 const MAX_FIELDS = 1024;
 /** Texts that are remembered: more cost time, because they are learned again. */
-const MAX_TEXTS = 4_194_304;
-const MAX_TEXT_BYTES = 256 * 1024 * 1024;
+const MAX_TEXTS = 1_048_576;
+const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 const MAX_EXACT = 2 ** 53;
 
 const LF = 10;

@@ -20,8 +20,8 @@ import {
 } from "./exposition_text.ts";
 
 /** Texts of one page that are remembered: of more, all are learned again at each scrape. */
-const MAX_TEXTS = 2_097_152;
-const MAX_TEXT_BYTES = 256 * 1024 * 1024;
+const MAX_TEXTS = 1_048_576;
+const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 
 const LF = 10;
 const CR = 13;
@@ -62,6 +62,8 @@ export class ExpositionDecoder {
   #isOpenMetrics = false;
   /** The page has said that it is complete. */
   hasEnded = false;
+  /** Points of the page. */
+  points = 0;
 
   constructor(options: ExpositionOptions) {
     this.#options = options;
@@ -76,6 +78,7 @@ export class ExpositionDecoder {
     this.#families.clear();
     this.#facts.clear();
     this.hasEnded = false;
+    this.points = 0;
   }
 
   /** A line is longer than what is kept of one. */
@@ -225,6 +228,7 @@ export class ExpositionDecoder {
     const batch = out.current.length < out.current.seconds.length ? out.current : out.rotate();
     batch.pushNumber(series, seconds, nanos, value);
     stats.points++;
+    this.points++;
   }
 
   /** Milliseconds in the text format, seconds in OpenMetrics. */

@@ -6,7 +6,7 @@ import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { closeQuietly, TimeLimit } from "../../base/waiting.ts";
 import { Gatherer } from "../../intake/gatherer.ts";
-import type { BatchSink, Input, PluginContext } from "../../plugin.ts";
+import type { BatchSink, Finding, Input, PluginContext } from "../../plugin.ts";
 import { Naming } from "../decoding/naming.ts";
 import { ProblemLog } from "../decoding/problems.ts";
 import { MetricRules } from "../decoding/rules.ts";
@@ -82,6 +82,10 @@ export class ScrapeInput implements Input {
     );
   }
 
+  get findings(): readonly Finding[] {
+    return this.#targets.flatMap(({ finding }) => finding ?? []);
+  }
+
   async run(sink: BatchSink, stop: AbortSignal): Promise<void> {
     this.#gatherer.start(sink);
     const report = setInterval(() => this.#problems.catchUp(), MINUTE_MS);
@@ -116,6 +120,8 @@ interface ExporterOptions {
 
 /** One exporter. */
 class Exporter {
+  /** What the last scrape has found. */
+  finding: Finding | null = null;
   readonly #target: ScrapeTarget;
   readonly #options: ExporterOptions;
   readonly #failed: Complaint;
@@ -142,10 +148,12 @@ class Exporter {
       stats.scrapes++;
       try {
         await this.#scrape(stop);
+        this.finding = { what: `a page with ${this.#options.decoder.points} values`, file: url };
         this.#failed.end(() => log.info("The exporter can be scraped again", { url }));
       } catch (error) {
         if (stop.aborted) return;
         stats.failedScrapes++;
+        this.finding = { what: "an exporter", file: url, problem: messageOf(error) };
         this.#failed.add((times) => log.warn("Cannot scrape", { url, reason: messageOf(error), times }));
       }
       const next = Math.floor((clock.monotonicMs() - startMs) / intervalMs) + 1;

@@ -44,8 +44,9 @@ Deno.test("lines are taken at the paths of versions 1 and 2, in any precision, p
   const chunked = await fetch(`${server.url}/write?precision=s`, { method: "POST", body: chunks });
   assert.equal(chunked.status, 204);
   assert.equal((await post("/write", "")).status, 204);
-  assert.deepEqual(taking.points, ["a 1 @5", "a 2 @6", "a 3 @7", "a 4 @8", "a 5 @9"]);
-  assert.equal(taking.input.stats.requests, 5);
+  assert.equal((await post("/write", '{"metric": "a", "value": 6, "time": 10}')).status, 204);
+  assert.deepEqual(taking.points, ["a 1 @5", "a 2 @6", "a 3 @7", "a 4 @8", "a 5 @9", "a 6 @10"]);
+  assert.equal(taking.input.stats.requests, 6);
 });
 
 Deno.test("a request is answered with success when its points are safe, and not before", async () => {

@@ -189,7 +189,7 @@ onAuthority("with a certificate, requests and lines come over TLS", async ({ ca,
 
 Deno.test("a large request lets others have their turn, and its points are all there", async () => {
   await using server = await listening();
-  const count = 100_000;
+  const count = 40_000;
   const text = Array.from({ length: count }, (_, i) => `m,n=${i % 5000} value=${i} ${i}`).join("\n");
   let longestMs = 0;
   let last = performance.now();
@@ -201,5 +201,5 @@ Deno.test("a large request lets others have their turn, and its points are all t
   assert.equal((await server.post("/write", text)).status, 204);
   clearInterval(ticking);
   assert.equal(server.taking.points.length, count);
-  assert.ok(server.taking.batches.length > 20);
+  assert.ok(server.taking.batches.length > 8);
 });

@@ -191,7 +191,7 @@ onAuthority("a page comes over TLS that a CA of our own has signed", async ({ ca
 });
 
 Deno.test("a large page is whole, and others have their turn while it is decoded", async () => {
-  const count = 50_000;
+  const count = 20_000;
   const text = Array.from({ length: count }, (_, i) => `m{n="${i}",text="${"x".repeat(i % 50)}"} ${i} 1\n`)
     .join("");
   let turns = 0;
@@ -199,8 +199,8 @@ Deno.test("a large page is whole, and others have their turn while it is decoded
   const { points } = await Scraping.once(page(text));
   clearInterval(ticking);
   assert.equal(points.length, count);
-  assert.match(points.at(-1)!, /^m \{n=49999,text=x+,instance=x\} 49999 @0.001$/);
-  assert.ok(turns > 20, `${turns} turns`);
+  assert.match(points.at(-1)!, /^m \{n=19999,text=x+,instance=x\} 19999 @0.001$/);
+  assert.ok(turns > 5, `${turns} turns`);
 });
 
 Deno.test("changed bytes never end the input", async () => {

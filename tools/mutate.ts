@@ -76,7 +76,9 @@ function sampleOf<T>(list: readonly T[], count: number, seed: number): T[] {
 }
 
 function isEquivalent(file: string, { before, after }: Mutant): boolean {
-  return EQUIVALENT.some((known) => known.file === file && known.before === before && known.after === after);
+  return EQUIVALENT.some((known) =>
+    known.file === file && known.before === before && [known.after].flat().includes(after)
+  );
 }
 
 async function main(args: string[]): Promise<number> {

@@ -143,3 +143,39 @@ Deno.test("levels without a limit, and other parts, are logged independently", (
     "WARN  other: Odd",
   ]);
 });
+
+Deno.test("of lines of everybody so many come at once, and so many a minute, by their level", () => {
+  for (
+    const [level, burst, perMinute] of [["error", 20, 20], ["warn", 20, 20], ["info", 1000, 100]] as const
+  ) {
+    clock = handClock();
+    const { log, lines: said } = lines();
+    const bounded = new BoundedLog(log, clock);
+    for (let n = 0; n < 1100; n++) bounded[level]("It happens");
+    assert.equal(said.length, burst, level);
+    // One at a time, as they fall due.
+    for (let n = 0; n < 600; n++, clock.ms += MINUTE / 600) bounded[level]("It happens");
+    assert.ok(Math.abs(said.length - burst - perMinute) <= 1, `${level}: ${said.length - burst} a minute`);
+    assert.match(said[burst], /left_out=\d+/);
+  }
+});
+
+Deno.test("a problem that comes and goes is logged ten times at once, then once a minute; what was not said is forgotten at its end", () => {
+  clock = handClock();
+  const said: number[] = [];
+  const complaint = new Complaint(clock);
+  for (let n = 0; n < 30; n++) {
+    complaint.add((count) => said.push(count));
+    complaint.add((count) => said.push(count));
+    complaint.end(() => {});
+  }
+  assert.deepEqual(said, Array(11).fill(1));
+  const { log, lines: texts } = lines();
+  const bounded = new BoundedLog(log, clock, { warn: { burst: 1, perMinute: 1 } });
+  bounded.warn("Odd");
+  bounded.warn("Odd");
+  clock.ms += MINUTE;
+  bounded.warn("Odd");
+  assert.equal(texts.length, 2);
+  assert.match(texts[1], /left_out=1$/);
+});

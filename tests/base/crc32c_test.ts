@@ -25,3 +25,22 @@ Deno.test("crc32c of parts at any offset equals that of the whole", () => {
     assert.equal(crc32c(moved, 5, 5 + bytes.length), whole);
   }
 });
+
+Deno.test("crc32c takes every length around its words of eight bytes, and every value of a byte", () => {
+  const bitwise = (bytes: Uint8Array) => {
+    let crc = 0xffffffff;
+    for (const byte of bytes) {
+      crc ^= byte;
+      for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+    }
+    return ~crc >>> 0;
+  };
+  for (let length = 0; length < 40; length++) {
+    const bytes = Uint8Array.from({ length }, (_, i) => 37 * i + length);
+    assert.equal(crc32c(bytes), bitwise(bytes));
+  }
+  for (let value = 0; value < 256; value++) {
+    const bytes = new Uint8Array(17).fill(value);
+    assert.equal(crc32c(bytes), bitwise(bytes), `${value}`);
+  }
+});

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { DurationError, formatDuration, parseDuration } from "../../lib/base/duration.ts";
+import {
+  DurationError,
+  durationNote,
+  durationProblem,
+  formatDuration,
+  parseDuration,
+} from "../../lib/base/duration.ts";
 
 interface Case {
   text: string;
@@ -60,4 +66,19 @@ Deno.test("formatDuration writes what parseDuration reads back", () => {
   }
   assert.throws(() => formatDuration(-1), RangeError);
   assert.throws(() => formatDuration(NaN), RangeError);
+});
+
+Deno.test("durationNote warns of months that may be minutes, durationProblem of what is wrong", () => {
+  assert.equal(durationNote("1M"), "1M is 1 month; write 1min for minutes");
+  assert.equal(durationNote("2 M"), "2M is 2 months; write 2min for minutes");
+  for (const text of ["1m", "5min", "3Months", "", "1h 30m"]) {
+    assert.equal(durationNote(text), undefined, text);
+  }
+  assert.equal(durationProblem("1h"), undefined);
+  assert.equal(durationProblem("30"), "a unit is needed, for example 30s or 30ms");
+  assert.doesNotMatch(durationProblem("5 fortnights")!, /did you mean/);
+  assert.doesNotMatch(durationProblem("5 Fortnights")!, /did you mean/);
+  assert.match(durationProblem("5 MIN")!, /did you mean min\?/);
+  assert.throws(() => formatDuration(Infinity), RangeError);
+  assert.throws(() => formatDuration(-0.5), RangeError);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { seriesBytes } from "../../lib/agent/series_memory.ts";
-import { usableMemoryBytes } from "../../lib/base/memory.ts";
+import { CGROUP_VARIABLE, hideCgroupVariable, usableMemoryBytes } from "../../lib/base/memory.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
 const GIB = 1024 ** 3;
@@ -59,4 +59,24 @@ Deno.test("series get a quarter of the memory that the process does not need its
   assert.equal(seriesBytes(64 * GIB), GIB);
   assert.equal(seriesBytes(100 * MIB), 4 * MIB);
   assert.equal(seriesBytes(155 * MIB), 4 * MIB);
+});
+
+Deno.test("programs do not get the variable that this program is compiled with, but one that the user has set", () => {
+  const { name, value } = CGROUP_VARIABLE;
+  const before = Deno.env.get(name);
+  try {
+    for (const [given, left] of [[value, undefined], ["1", "1"]] as const) {
+      Deno.env.set(name, given);
+      hideCgroupVariable();
+      assert.equal(Deno.env.get(name), left);
+    }
+  } finally {
+    if (before === undefined) Deno.env.delete(name);
+    else Deno.env.set(name, before);
+  }
+});
+
+Deno.test("a path of a cgroup that leads outside of the mount counts as far as it is inside", async () => {
+  assert.equal(await bytesIn("0::/../a\n", { "a/memory.max": `${GIB}\n`, "memory.max": "max\n" }), GIB);
+  assert.equal(await bytesIn("0::/a//b\n", { "a/b/memory.max": `${GIB}\n` }), GIB);
 });

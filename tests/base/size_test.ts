@@ -33,3 +33,19 @@ Deno.test("formatSize writes what parseSize reads back", () => {
     assert.equal(parseSize(text), bytes);
   }
 });
+
+Deno.test("each unit is its own power, and a single byte has none", () => {
+  const bytes = {
+    kB: 1e3,
+    MB: 1e6,
+    GB: 1e9,
+    TB: 1e12,
+    KiB: 2 ** 10,
+    MiB: 2 ** 20,
+    GiB: 2 ** 30,
+    TiB: 2 ** 40,
+  };
+  for (const [unit, one] of Object.entries(bytes)) assert.equal(parseSize(`3 ${unit}`), 3 * one);
+  assert.equal(formatSize(1), "1");
+  assert.equal(formatSize(3 * 2 ** 30), "3GiB");
+});

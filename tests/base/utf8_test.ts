@@ -47,3 +47,29 @@ Deno.test("decodeUtf8 finds the first bad byte wherever it is", () => {
     assert.deepEqual(problem(bytes), [line, "byte 0xfe is not UTF-8; save the file as UTF-8"], String(at));
   }
 });
+
+Deno.test("decodeUtf8 takes the first bytes for UTF-16 only where they are", () => {
+  assert.match(problem([0xff, 0xfe, 0x61, 0x00])[1], /^it is in UTF-16/);
+  assert.match(problem([0xfe, 0xff, 0x00, 0x61])[1], /^it is in UTF-16/);
+  assert.match(problem([0x61, 0xff])[1], /^byte 0xff/);
+  assert.match(problem([0xff, 0xff])[1], /^byte 0xff/);
+  assert.match(problem([0xfe, 0x61])[1], /^byte 0xfe/);
+  assert.match(problem([0])[1], /^there is a NUL byte/);
+  assert.match(problem([0, 0x61])[1], /^it seems to be in UTF-16/);
+  assert.match(problem([0x61, 0])[1], /^it seems to be in UTF-16/);
+  assert.match(problem([0x61, 0x62, 0])[1], /^there is a NUL byte/);
+  assert.deepEqual(problem([10, 0xff])[0], 2);
+  assert.deepEqual(problem([0x61, 10, 0xff, 10])[0], 2);
+});
+
+Deno.test("decodeUtf8 finds a bad byte behind a mark, and behind characters that only begin like a replacement", () => {
+  assert.deepEqual(problem([...encode("\ufeff\n"), 0xff])[0], 2);
+  // U+F000 and U+FFC0 share bytes with U+FFFD.
+  for (const text of ["\uf000\n", "\uffc0\n", "\uff7d\n", "\ufffd\ufffd\n\ufffdx\ufffd"]) {
+    const lines = text.split("\n").length;
+    assert.deepEqual(problem([...encode(text), 0xfe, ...encode("\ufffd\n")]), [
+      lines,
+      "byte 0xfe is not UTF-8; save the file as UTF-8",
+    ]);
+  }
+});

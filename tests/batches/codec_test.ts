@@ -396,3 +396,66 @@ Deno.test("a definition gives the store the bytes that it had at the other end, 
     assert.deepEqual([raw.longestName, raw.namesClient], [facts.longestName, facts.namesClient]);
   }
 });
+
+/** A record with one point of the series that came first, that time after it, and the same value; made by hand. */
+function handMade(seconds: number, nanos: number): Uint8Array {
+  const zigzag = (n: number) => BigInt(n) >= 0n ? BigInt(n) * 2n : BigInt(n) * -2n - 1n;
+  const writer = new PostcardWriter().u64(1).u64(2).u64(0).u64(1);
+  return writer.u64(3).u64(zigzag(seconds)).u64(zigzag(nanos)).raw(new Uint8Array([0])).written;
+}
+
+Deno.test("times are taken up to the last of the calendar, and refused beyond it in every direction", () => {
+  const LAST = 253_402_300_799;
+  const first = () => {
+    const batch = new Batch();
+    batch.push(COUNTER, 100, 100, 1);
+    const decoder = new BatchDecoder();
+    decoder.decode(new BatchEncoder().encode(batch).slice());
+    return decoder;
+  };
+  for (const [seconds, nanos] of [[0, 0], [-100, -100], [LAST - 100, 0], [0, 999_999_899]]) {
+    const batch = first().decode(handMade(seconds, nanos));
+    assert.deepEqual([batch.seconds[0], batch.nanos[0]], [100 + seconds, 100 + nanos]);
+  }
+  for (const [seconds, nanos] of [[-101, 0], [LAST - 99, 0], [0, -101], [0, 999_999_900]]) {
+    assert.throws(
+      () => first().decode(handMade(seconds, nanos)),
+      (error) => error instanceof BatchCodecError && error.code === "bad_value",
+    );
+  }
+});
+
+Deno.test("a record with a byte behind its end, or without its last one, is malformed", () => {
+  const batch = new Batch();
+  for (const value of [1, 300, 70_000, 2 ** 40]) batch.push(COUNTER, 100, 0, value);
+  for (const value of [0.1, 1 / 3]) batch.push(GAUGE, 100, 0, value);
+  const record = new BatchEncoder().encode(batch).slice();
+  new BatchDecoder().decode(record);
+  for (const wrong of [new Uint8Array([...record, 0]), record.slice(0, -1)]) {
+    assert.throws(
+      () => new BatchDecoder().decode(wrong),
+      (error) => error instanceof BatchCodecError && error.code === "malformed",
+    );
+  }
+  // A value at the very end is refused before anything behind it is read.
+  for (let length = 0; length < record.length; length++) {
+    const cut = record.slice();
+    assert.throws(() => new BatchDecoder().decode(cut, 0, length), BatchCodecError, `${length} bytes`);
+  }
+});
+
+Deno.test("a batch of a single point keeps its series, too", () => {
+  const store = new SeriesStore();
+  const batch = new Batch(1, null, store);
+  batch.push(COUNTER, 1, 0, 5);
+  const record = new BatchEncoder({}, store).encode(batch).slice();
+  batch.release();
+  const decoder = new BatchDecoder({ store });
+  const decoded = decoder.decode(record, 0, record.length, () => new Batch(1, null, store));
+  decoder.close();
+  for (let n = 0; n < 1000; n++) store.tick();
+  assert.ok(store.isLive(decoded.series[0]));
+  decoded.release();
+  for (let n = 0; n < 1000; n++) store.tick();
+  assert.equal(store.size, 0);
+});

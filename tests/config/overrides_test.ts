@@ -106,3 +106,13 @@ Deno.test("an invalid --config-override is a usage error, and an invalid value n
     'Cannot use --relay-in: plugins.relay-server.address: cannot use "nowhere": it has no port',
   );
 });
+
+Deno.test("--config-override refuses keys of which only a part is one", () => {
+  for (const key of ["a b", "", "a.", ".a", "a[0]b", "a[0][1]b", "a[0].b[1]c", "a[0]. ", "'a"]) {
+    refuses("[plugins.csv]\n", { overrides: [`${key}=1`] }, 64, /./);
+  }
+  const nested = load("[plugins.csv]\n[plugins.procfs]\n[[plugins.procfs.groups]]\npid = 1\n", {
+    overrides: ["plugins.procfs.groups[0].pid=5", "plugins.procfs.groups[1].pid=6"],
+  });
+  assert.deepEqual(configOf(nested, "procfs").groups, [{ pid: 5, mode: "quick" }, { pid: 6, mode: "quick" }]);
+});

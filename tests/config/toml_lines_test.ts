@@ -184,3 +184,23 @@ Deno.test("scanToml ends for any text, in time proportional to its length", () =
   scanToml("a = [\n".repeat(2_000));
   assert.ok(performance.now() - began < 5_000);
 });
+
+Deno.test("scanToml shows what it found instead, whole up to 40 characters", () => {
+  const problem = (text: string) => scanToml(text).mistakes[0].message;
+  assert.match(problem("= 1"), /expected a key, found "= 1"/);
+  assert.match(problem(`[a${"!".repeat(40)}\n`), new RegExp(`expected \\], found "!{40}"`));
+  assert.match(problem(`[a${"!".repeat(41)}\n`), new RegExp(`expected \\], found "!{40}…"`));
+  assert.match(problem("[a\nb = 1\n"), /expected \], found the end of the line/);
+  assert.match(problem("[a !\r\nb = 1\n"), /found "!"/);
+});
+
+Deno.test("scanToml has no line for what is nowhere, and the one of the nearest table else", () => {
+  const scan = scanToml("a = 1\n[b.c]\nd = 2\n[[e]]\nf = 1\n[[e]]\n");
+  assert.equal(scan.line([]), undefined);
+  assert.equal(scan.line(["x"]), undefined);
+  assert.equal(scan.line(["a"]), 1);
+  assert.equal(scan.line(["b"]), 2);
+  assert.equal(scan.line(["b", "c", "x"]), 2);
+  assert.equal(scan.line(["e", 1, "x"]), 6);
+  assert.equal(scan.line(["e", 0, "f"]), 5);
+});

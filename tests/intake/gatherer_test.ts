@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { Batch } from "../../lib/points/measurement.ts";
 import { Gatherer } from "../../lib/intake/gatherer.ts";
-import { NUMBERS } from "../kit/points.ts";
+import { ClientTable } from "../../lib/points/origins.ts";
+import { instanceOf, NUMBERS } from "../kit/points.ts";
 import { until } from "../kit/waiting.ts";
 
 /** A gatherer with a clock of its own, and what it has passed on. */
@@ -75,4 +76,55 @@ Deno.test("whoever waits for its points to be passed on is told when they are, a
   assert.equal(isPassedOn, false);
   await passedOn;
   assert.equal(gathering.batches.length, 2);
+});
+
+Deno.test("while the pipe is full nothing is passed on, and whoever brings points waits for room", async () => {
+  using gathering = new Gathering();
+  const { gatherer, batches } = gathering;
+  const room = Promise.withResolvers<void>();
+  gatherer.start({ push: (batch) => (batches.push(batch), batches.length === 1 ? room.promise : undefined) });
+  const { builder } = gatherer;
+  const put = (count: number) => {
+    for (let n = 0; n < count; n++) builder.current.push(NUMBERS, 1, 0, n);
+    return gatherer.gathered();
+  };
+  const waits = put(1);
+  assert.ok(waits instanceof Promise, "the pipe is full");
+  builder.current.push(NUMBERS, 1, 0, 1);
+  builder.rotate();
+  assert.ok(put(1) instanceof Promise, "it still is");
+  assert.equal(batches.length, 1);
+  room.resolve();
+  await waits;
+  await until(() => batches.length === 3);
+  assert.deepEqual(batches.map(({ length }) => length), [1, 1, 1]);
+});
+
+Deno.test("after the end everything has been handed over once, and nothing more is taken", async () => {
+  using gathering = new Gathering();
+  const { gatherer, batches } = gathering;
+  gathering.read(2);
+  gathering.read(3);
+  gatherer.close();
+  assert.ok(gatherer.isClosed);
+  const count = batches.length;
+  assert.equal(batches.reduce((sum, { length }) => sum + length, 0), 5);
+  gathering.read(4);
+  gatherer.close();
+  await gatherer.flush();
+  assert.equal(batches.length, count);
+});
+
+Deno.test("the number of a batch without points is handed over, too, and nothing where there is nothing", async () => {
+  using gathering = new Gathering();
+  const { gatherer, batches } = gathering;
+  gathering.read(1);
+  void gatherer.gathered();
+  await gatherer.flush();
+  assert.equal(batches.length, 1, "nothing had come");
+  const client = new ClientTable().get("c", instanceOf("c"));
+  gatherer.builder.current.credit(client, 7);
+  void gatherer.gathered();
+  await until(() => batches.length === 2);
+  assert.deepEqual([batches[1].length, batches[1].origins[0].sequence], [0, 7]);
 });

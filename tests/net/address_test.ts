@@ -147,3 +147,20 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   fn: () => assert.ok(listInterfaces().some(({ name, index }) => name === "lo" && index >= 1)),
 });
+
+Deno.test("names, labels and interfaces are taken up to their longest, and refused above it", () => {
+  const label = (length: number) => "a".repeat(length);
+  assert.equal(addressProblem(`${label(63)}:1`), undefined);
+  assert.match(addressProblem(`${label(64)}:1`) ?? "", /a part of it is longer than 63 characters/);
+  const name = (last: number) => `${label(63)}.${label(63)}.${label(63)}.${label(last)}`;
+  assert.equal(name(61).length, 253);
+  assert.equal(addressProblem(`${name(61)}:1`), undefined);
+  assert.match(addressProblem(`${name(62)}:1`) ?? "", /it is longer than 253 characters/);
+  assert.equal(addressProblem(`[fe80::1%${label(15)}]:1`), undefined);
+  assert.notEqual(addressProblem(`[fe80::1%${label(16)}]:1`), undefined);
+  assert.equal(addressProblem("[1:2:3:4:5:6:1.2.3.4]:1"), undefined);
+  assert.notEqual(addressProblem("[1:2:3:4:5:6:7:1.2.3.4]:1"), undefined);
+  assert.notEqual(addressProblem("[1:2:3:4:5:1.2.3.4]:1"), undefined);
+  assert.match(addressProblem("[]:1") ?? "", /./);
+  assert.match(addressProblem("[:1") ?? "", /bracket \[ is not closed/);
+});

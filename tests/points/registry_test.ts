@@ -38,3 +38,10 @@ Deno.test("a registry that is full refuses new metrics and goes on with the know
   assert.throws(() => registry.register({ name: "c", type: "f64", unit: W }), RegistryError);
   assert.equal(registry.register({ name: "a", type: "f64", unit: W }), a);
 });
+
+Deno.test("without another limit there are as many metrics as the protocol has numbers", () => {
+  const registry = new MetricRegistry();
+  const register = (n: number) => registry.register({ name: `m-${n}`, type: "u64", unit: W });
+  for (let n = 0; n < 65_536; n++) register(n);
+  assert.throws(() => register(65_536), RegistryError);
+});

@@ -257,3 +257,33 @@ Deno.test("in debug, a batch whose series were given back cannot be released unn
   idle(store);
   assert.throws(() => batch.release(), /Series \d+ is read after it was given back/);
 });
+
+Deno.test("the shares of a limit: a sixteenth for a client and for the texts of a dictionary, half for a stream", () => {
+  const MIB = 1024 ** 2;
+  const store = new SeriesStore();
+  assert.deepEqual([store.limitBytes, store.shareBytes, store.maxDictionaryBytes], [
+    256 * MIB,
+    16 * MIB,
+    16 * MIB,
+  ]);
+  assert.equal(store.maxSeriesOfStream, Math.floor(128 * MIB / 140));
+  store.limit({ limitBytes: 1024 * MIB });
+  assert.deepEqual([store.shareBytes, store.maxDictionaryBytes], [64 * MIB, 64 * MIB]);
+  store.limit({ limitBytes: 2048 * MIB });
+  assert.equal(store.maxDictionaryBytes, 64 * MIB);
+  store.limit({ limitBytes: 4 * MIB });
+  assert.equal(store.maxDictionaryBytes, MIB);
+  store.limit({ limitBytes: 1000 });
+  assert.equal(store.maxSeriesOfStream, 1024);
+  store.limit({ shareBytes: 5 });
+  assert.deepEqual([store.limitBytes, store.shareBytes], [1000, 5]);
+});
+
+Deno.test("a series that nobody sends is known for 300 ticks, and forgotten within 61 more", () => {
+  const store = new SeriesStore();
+  batchOf(store, named("quiet")).release();
+  for (let n = 0; n < 300; n++) store.tick();
+  assert.equal(store.size, 1);
+  for (let n = 0; n < 61; n++) store.tick();
+  assert.equal(store.size, 0);
+});

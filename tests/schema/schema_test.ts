@@ -12,6 +12,7 @@ import {
   number,
   oneOrMore,
   optional,
+  size,
   table,
   tables,
   text,
@@ -257,4 +258,67 @@ Deno.test("a table with free names checks each value under its name", () => {
     "n,bad: a bad name",
     "n: expected a table, found a list",
   ]);
+});
+
+Deno.test("limits of durations and sizes are the last values that are taken", () => {
+  const time = duration({ doc, default: "5s", min: "1s", max: "10s" });
+  accepts(time, "1s", 1000);
+  accepts(time, "10s", 10_000);
+  assert.equal(check(time, "999ms").problems.length, 1);
+  assert.equal(check(time, "10001ms").problems.length, 1);
+  const bytes = size({ doc, default: "1MiB" });
+  accepts(bytes, 0);
+  accepts(bytes, "0", 0);
+  accepts(bytes, 1);
+  accepts(bytes, "2KiB", 2048);
+  for (const wrong of [-1, 1.5, true, "-1", "1 foot", null]) {
+    assert.match(check(bytes, wrong).problems[0], /a size such as/, String(wrong));
+  }
+  const large = size({ doc, default: "1MiB", min: "1KiB" });
+  accepts(large, 1024);
+  assert.match(check(large, 1023).problems[0], /a size \(/);
+});
+
+Deno.test("a value without quotes that should be a text is shown with them", () => {
+  const key = text({ doc, default: "x" });
+  for (const value of [5, 5n, true, false]) {
+    assert.match(check(key, value).problems[0], new RegExp(`; write "${value}"$`));
+  }
+  assert.doesNotMatch(check(key, [1]).problems[0], /write/);
+});
+
+Deno.test("tables without keys, and tables of which nothing is set, are printed and explained", () => {
+  const empty = table({}, { doc });
+  assert.equal(empty.literal({}), "{}");
+  refuses(empty, { a: 1 }, "k.a: unknown key; this table has no keys");
+  const one = table({ a: optional(integer({ doc, default: 1 })) }, { doc });
+  assert.equal(one.literal({ a: undefined }), "{}");
+  assert.equal(one.literal({ a: 3 }), "{ a = 3 }");
+  refuses(one, { zzz: 1 }, "k.zzz: unknown key; expected one of a");
+  const names = named(integer({ doc, default: 1 }), { doc, exampleName: "x" });
+  assert.equal(names.literal({}), "{}");
+  assert.equal(names.literal({ a: 1 }), "{ a = 1 }");
+  assert.equal(names.literal({ a: 1, "b c": 2 }), '{ a = 1, "b c" = 2 }');
+  for (const key of [empty, one]) assert.deepEqual([key.secret, key.optional], [false, false]);
+});
+
+Deno.test("a list takes a single item, is never optional itself, and says the limits of its items", () => {
+  const key = list(integer({ doc, default: 1, min: 1 }), { doc, default: [] });
+  accepts(key, [5], [5]);
+  assert.equal(key.optional, false);
+  assert.match(key.limits!, /^each /);
+  assert.equal(list(flag({ doc, default: true }), { doc, default: [] }).limits, undefined);
+  accepts(oneOrMore(integer({ doc, default: 1 })), [5], [5]);
+  assert.throws(() => tables(integer({ doc, default: 1 }) as never, { doc, default: [] }), TypeError);
+});
+
+Deno.test("values are not checked together while one of them is wrong", () => {
+  let checks = 0;
+  const key = table({ a: integer({ doc, default: 1, min: 0 }) }, { doc, check: () => void checks++ });
+  check(key, { a: -1 });
+  assert.equal(checks, 0);
+  check(key, { a: -1, b: 1 });
+  assert.equal(checks, 0);
+  check(key, { a: 1 });
+  assert.equal(checks, 1);
 });

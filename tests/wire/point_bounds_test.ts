@@ -131,3 +131,38 @@ Deno.test("a value of another kind than its metric's costs its point alone, and 
   assert.deepEqual(points.map(({ metric, value }) => [metric, value]), [["metric-1", 2.5], ["metric-0", 7n]]);
   assert.equal(rejected.wrongKind, 2);
 });
+
+Deno.test("a kind of value that is written in more bytes than it needs is the same kind", () => {
+  for (const [value, kind] of [[1.5, 0], [3n, 1], [2n ** 64n - 1n, 1]] as const) {
+    const writer = new PostcardWriter().string("n").discriminant(MESSAGE.sendMeasurements).u64(2);
+    for (const [id, longKind, one] of [[kind === 0 ? 1 : 0, true, value], [0, false, 3n]] as const) {
+      writer.u64(id).u64(1).u32(2);
+      if (longKind) writer.raw(new Uint8Array([0x80 | kind, 0]));
+      else writer.discriminant(1);
+      if (typeof one === "bigint") writer.u64(one);
+      else writer.f64(one);
+      writer.string("").string("").string("").string("").u64(0);
+    }
+    assert.deepEqual(decode(writer.written).points.map((point) => point.value), [value]);
+  }
+});
+
+Deno.test("nanoseconds of six bytes are refused, at the place where they begin", () => {
+  const writer = new PostcardWriter().string("n").discriminant(MESSAGE.sendMeasurements).u64(1);
+  const at = writer.u64(0).u64(1).length;
+  writer.raw(new Uint8Array([0x80, 0x80, 0x80, 0x80, 0x80, 0x00])).discriminant(1).u64(3);
+  writer.string("").string("").string("").string("").u64(0);
+  const body = writer.written;
+  assert.throws(
+    () => decodeBody(body, decoderWith({ 0: "u64" })),
+    (error) => error instanceof PostcardError && error.offset === at && error.code === "bad_varint",
+  );
+});
+
+Deno.test("an id beyond the protocol is not taken for the last one that it has", () => {
+  const decoder = decoderWith({ 0: "u64", 65_533: "u64", 65_534: "u64", 65_535: "u64" });
+  for (const id of [65_536n, 65_537n, 2n ** 21n, 2n ** 40n]) {
+    assert.deepEqual(decode(bodyOf({ id }), decoder).points, []);
+  }
+  assert.equal(decoder.rejected.unknownMetric, 4);
+});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Batch, BatchPool, seriesOf } from "../../lib/points/measurement.ts";
+import { Batch, BatchPool, seriesOf } from "../../lib/points/measurement.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
 import { writeValue } from "../../lib/points/tail.ts";
 import { BatchBuilder } from "../../lib/points/batch_builder.ts";
@@ -410,4 +410,148 @@ Deno.test("a greeting has the bytes of a real client's", () => {
     protocolVersion: 2,
   });
   assert.equal(toHex(greeting), toHex(framesOf(testdata("sessions/odd-values/client-0.bin"))[0]));
+});
+
+Deno.test("a batch is measured with exactly the bytes that its points take", () => {
+  const chance = new Chance(77);
+  const list = series(ENERGY, [["list", [1n, 2n ** 64n - 1n]]]);
+  const odd = series(ENERGY, [["relay_client", "other"], ["a", 1n]]);
+  const metrics = [POWER, ENERGY];
+  const u64s = [
+    0,
+    127,
+    128,
+    2 ** 32,
+    2n ** 53n,
+    2n ** 53n + 1n,
+    2n ** 56n - 2n ** 10n,
+    2n ** 56n,
+    2n ** 63n,
+    2n ** 64n - 1n,
+  ];
+  for (let n = 0; n < 50; n++) {
+    const encoder = new PointEncoder("n");
+    const batch = new Batch();
+    const rows = 1 + chance.int(20);
+    for (let row = 0; row < rows; row++) {
+      const one = chance.pick([
+        ...metrics.map((metric) => series(metric, [["job", chance.text()]])),
+        ...[list, odd, series(ENERGY)],
+      ]);
+      const seconds = chance.pick([0, 1, 127, 128, 1_700_000_000, 253_402_300_799]);
+      const nanos = chance.pick([0, 127, 128, 999_999_999]);
+      const value = chance.pick(u64s);
+      if (one.metric.type === "f64") batch.push(one, seconds, nanos, chance.int(1000) / 7);
+      else batch.pushU64(one, seconds, nanos, BigInt(value));
+    }
+    const measured = encoder.measure(batch);
+    let bytes = 0;
+    for (let row = 0; encoder.add(batch, row, Infinity) !== "done"; row = encoder.nextRow) {
+      bytes += encoder.byteLength;
+      encoder.clear();
+    }
+    assert.equal(bytes + encoder.byteLength, measured);
+    assert.equal(encoder.nextRow, rows);
+  }
+  const encoder = new PointEncoder("n");
+  assert.deepEqual([encoder.byteLength, encoder.nextRow, encoder.points], [0, 0, 0]);
+  assert.equal(
+    encoder.measure(batchOf([[series(ENERGY, [["text", "x".repeat(32_000_000)]]), 1]])),
+    0,
+    "never sent",
+  );
+});
+
+Deno.test("the rest of a batch is begun where the frame was full, and its sizes are those asked for", () => {
+  const one = series(ENERGY);
+  const encoder = new PointEncoder("n");
+  const batch = batchOf(Array.from({ length: 10 }, (_, n) => [one, n] as const));
+  encoder.add(batch, 0, Infinity);
+  const each = encoder.byteLength / 10;
+  encoder.clear();
+  // Exactly three fit.
+  assert.equal(encoder.add(batch, 0, 3 * each), "full");
+  assert.deepEqual([encoder.points, encoder.nextRow, encoder.byteLength], [3, 3, 3 * each]);
+  encoder.clear();
+  assert.equal(encoder.add(batch, 3, 3 * each - 1), "full");
+  assert.deepEqual([encoder.points, encoder.nextRow], [2, 5]);
+  const frame = encoder.frame();
+  assert.equal(new DataView(frame.buffer, frame.byteOffset).getUint32(0), frame.length - 4);
+});
+
+Deno.test("many metrics are registered in several frames of about a mebibyte, each of them once", () => {
+  const encoder = new PointEncoder("n");
+  const count = 5000;
+  const batch = new Batch();
+  for (let n = 0; n < count; n++) {
+    batch.push(series(metricOf(`${n}-${"x".repeat(240)}`)), 1, 0, 1);
+  }
+  encoder.add(batch, 0, Infinity);
+  const names: string[] = [];
+  const sizes: number[] = [];
+  for (const frame of encoder.registrations(0)) {
+    const reader = new PostcardReader(frame, 4);
+    reader.string();
+    const { metrics } = readControlMessage(reader, reader.discriminant(4)) as RegisterMetrics;
+    names.push(...metrics.map(({ name }) => name));
+    sizes.push(frame.length);
+  }
+  assert.deepEqual(names, Array.from({ length: count }, (_, n) => `${n}-${"x".repeat(240)}`));
+  assert.ok(sizes.length === 4 && sizes.every((size) => size < 400_000), `${sizes}`);
+  assert.equal([...encoder.registrations(count - 1)].length, 1);
+  assert.equal([...encoder.registrations(count)].length, 0);
+});
+
+Deno.test("tails that differ in a single byte, wherever it is, are different series", () => {
+  const encoder = new PointEncoder("n");
+  const batch = new Batch();
+  const sent: string[] = [];
+  const put = (text: string) => {
+    batch.push(series(ENERGY, [["k", text]]), 1, 0, 1);
+    sent.push(text);
+  };
+  for (let length = 1; length < 24; length++) {
+    const text = "a".repeat(length);
+    for (let at = 0; at < length; at++) {
+      const other = text.slice(0, at) + "b" + text.slice(at + 1);
+      for (let n = 0; n < 3; n++) for (const one of [text, text, other]) put(one);
+    }
+  }
+  const encoded = bodies(encoder, [batch], 1000);
+  const decoder = decoderFor(encoder);
+  const decoded = encoded.flatMap((body) => {
+    const { message } = decodeBody(body, decoder, 16);
+    assert.ok(message.type === "sendMeasurements");
+    return message.batches.flatMap((batch) => pointsOf(batch)).map(({ attributes }) => attributes[0][1]);
+  });
+  assert.deepEqual(decoded, sent);
+});
+
+Deno.test("a tail that begins like a known one, but for its first byte, is another one", () => {
+  const encoder = new PointEncoder("n");
+  const batch = new Batch();
+  const plain = seriesOf(ENERGY, {});
+  const zeros = seriesOf(ENERGY, { resourceKind: "\0\0\0\0" });
+  const all = Array.from({ length: 12 }, (_, n) => n % 3 === 2 ? zeros : plain);
+  for (const one of all) batch.push(one, 1, 0, 1);
+  const kinds = roundTrip(encoder, [batch]).map(({ resourceKind }) => resourceKind);
+  assert.deepEqual(kinds, all.map(({ resourceKind }) => resourceKind));
+});
+
+Deno.test("names that are too long cost their points, which are counted; a client's series are its own", () => {
+  const encoder = new PointEncoder("n");
+  const batch = batchOf([[series(ENERGY, [["k".repeat(20), 1n]]), 1], [
+    series(ENERGY, [["k".repeat(21), 1n]]),
+    2,
+  ]]);
+  const [body] = bodies(encoder, [batch]);
+  const decoder = new PointDecoder({ owner: "n", maxNameBytes: 20 });
+  const { store } = decoder;
+  decoder.setMetric(0, ENERGY);
+  const { message } = decodeBody(body, decoder, 16);
+  assert.ok(message.type === "sendMeasurements");
+  const [decoded] = message.batches;
+  assert.deepEqual([decoded.length, Number(decoded.values[0])], [1, 1]);
+  assert.deepEqual(decoder.rejected, { unknownMetric: 0, wrongKind: 0, badTime: 0, longName: 1 });
+  assert.equal(store.names.nameOf(store.ownerOf(decoded.series[0])), "n");
 });

@@ -2,9 +2,9 @@
 
 export interface EquivalentMutant {
   readonly file: string;
-  /** The line, without the space around it, and what it becomes. */
+  /** The line, without the space around it, and what it becomes: each of these is equivalent for the same reason. */
   readonly before: string;
-  readonly after: string;
+  readonly after: string | readonly string[];
   readonly reason: string;
 }
 

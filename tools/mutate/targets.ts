@@ -6,13 +6,30 @@ export interface MutationTarget {
 }
 
 export const TARGETS: readonly MutationTarget[] = [
+  // Bytes.
   { file: "lib/postcard.ts", tests: ["tests/postcard_test.ts"] },
+  { file: "lib/base/crc32c.ts", tests: ["tests/base/crc32c_test.ts"] },
+  { file: "lib/base/utf8.ts", tests: ["tests/base/utf8_test.ts"] },
   { file: "lib/wire/frames.ts", tests: ["tests/wire/frames_test.ts"] },
   { file: "lib/wire/point_decoder.ts", tests: ["tests/wire"] },
   { file: "lib/wire/point_encoder.ts", tests: ["tests/wire"] },
   { file: "lib/wire/protocol.ts", tests: ["tests/wire"] },
   { file: "lib/batches/encoder.ts", tests: ["tests/batches"] },
   { file: "lib/batches/decoder.ts", tests: ["tests/batches"] },
+  { file: "lib/journal/disk/format/record.ts", tests: ["tests/journal/disk/clients_test.ts"] },
+  { file: "lib/journal/disk/format/segment.ts", tests: ["tests/journal/disk"] },
+  // Series, limits, accounts.
+  { file: "lib/points/registry.ts", tests: ["tests/points/registry_test.ts"] },
+  { file: "lib/points/units.ts", tests: ["tests/points/units_test.ts"] },
+  { file: "lib/points/series_store.ts", tests: ["tests/points/series_store_test.ts"] },
+  { file: "lib/points/origins.ts", tests: ["tests/points/origins_test.ts"] },
+  { file: "lib/points/batch_check.ts", tests: ["tests/points/batch_check_test.ts"] },
+  { file: "lib/journal/memory.ts", tests: ["tests/journal/memory_test.ts"] },
+  { file: "lib/intake/gatherer.ts", tests: ["tests/intake/gatherer_test.ts"] },
+  { file: "lib/server/frame_budget.ts", tests: ["tests/server/server_test.ts"] },
+  { file: "lib/net/networks.ts", tests: ["tests/intake/admission_test.ts"] },
+  { file: "lib/net/address.ts", tests: ["tests/net/address_test.ts"] },
+  // Texts and configuration.
   {
     file: "lib/outputs/csv/format.ts",
     tests: [
@@ -25,10 +42,13 @@ export const TARGETS: readonly MutationTarget[] = [
     file: "lib/outputs/rendering/numbers.ts",
     tests: ["tests/outputs/csv/csv_test.ts", "tests/outputs/influxdb/lines_test.ts"],
   },
-  { file: "lib/net/address.ts", tests: ["tests/net/address_test.ts"] },
-  { file: "lib/net/networks.ts", tests: ["tests/intake/admission_test.ts"] },
+  { file: "lib/outputs/influxdb/lines.ts", tests: ["tests/outputs/influxdb/lines_test.ts"] },
   { file: "lib/base/complaint.ts", tests: ["tests/base/complaint_test.ts"] },
   { file: "lib/base/size.ts", tests: ["tests/base/size_test.ts"] },
   { file: "lib/base/duration.ts", tests: ["tests/base/duration_test.ts"] },
+  { file: "lib/base/memory.ts", tests: ["tests/base/memory_test.ts"] },
   { file: "lib/config/toml_lines.ts", tests: ["tests/config/toml_lines_test.ts"] },
+  { file: "lib/config/overrides.ts", tests: ["tests/config/overrides_test.ts"] },
+  { file: "lib/schema/scalars.ts", tests: ["tests/schema"] },
+  { file: "lib/schema/tables.ts", tests: ["tests/schema"] },
 ];

@@ -11,12 +11,21 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/base/crc32c.ts", tests: ["tests/base/crc32c_test.ts"] },
   { file: "lib/base/utf8.ts", tests: ["tests/base/utf8_test.ts"] },
   { file: "lib/wire/frames.ts", tests: ["tests/wire/frames_test.ts"] },
-  { file: "lib/wire/point_decoder.ts", tests: ["tests/wire"] },
-  { file: "lib/wire/point_encoder.ts", tests: ["tests/wire"] },
-  { file: "lib/wire/protocol.ts", tests: ["tests/wire"] },
+  {
+    file: "lib/wire/point_decoder.ts",
+    tests: ["tests/wire/point_bounds_test.ts", "tests/wire/points_test.ts"],
+  },
+  { file: "lib/wire/point_encoder.ts", tests: ["tests/wire/points_test.ts"] },
+  {
+    file: "lib/wire/protocol.ts",
+    tests: ["tests/wire/protocol_test.ts", "tests/wire/introduction_test.ts"],
+  },
   { file: "lib/batches/encoder.ts", tests: ["tests/batches"] },
   { file: "lib/batches/decoder.ts", tests: ["tests/batches"] },
-  { file: "lib/journal/disk/format/record.ts", tests: ["tests/journal/disk/clients_test.ts"] },
+  {
+    file: "lib/journal/disk/format/record.ts",
+    tests: ["tests/journal/disk/clients_test.ts", "tests/journal/disk/salvage_test.ts"],
+  },
   { file: "lib/journal/disk/format/segment.ts", tests: ["tests/journal/disk"] },
   // Series, limits, accounts.
   { file: "lib/points/registry.ts", tests: ["tests/points/registry_test.ts"] },

@@ -253,7 +253,10 @@ const SERIES = 3;
 /** Places where the process is killed, of all that there are. */
 const KILLS = Number(Deno.env.get("ALUMET_RELAY_KILLS") ?? 15);
 
-async function killEverywhere(seed: number, options: Partial<Life> & { after?: string } = {}): Promise<void> {
+async function killEverywhere(
+  seed: number,
+  { check = assertOnce, ...options }: Partial<Life> & { after?: string; check?: typeof assertOnce } = {},
+): Promise<void> {
   await using dir = new TempDir();
   const chance = new Chance(seed);
   const script = completed(scriptOf(chance, 30, SERIES), SERIES);
@@ -266,7 +269,7 @@ async function killEverywhere(seed: number, options: Partial<Life> & { after?: s
     directory,
     script,
     files,
-    read: (rows) => assertOnce(rows, script, "not killed"),
+    read: (rows) => check(rows, script, "not killed"),
   });
   assert.ok(copies > 30, String(copies));
   for (let n = 0; n < Math.min(KILLS, copies); n++) {
@@ -276,11 +279,48 @@ async function killEverywhere(seed: number, options: Partial<Life> & { after?: s
       config: options.after ?? options.config,
       directory: dir.file(`killed-${at}`),
       script,
-      read: (rows) => assertOnce(rows, script, `killed at ${at} of ${copies}`),
+      read: (rows) => check(rows, script, `killed at ${at} of ${copies}`),
     });
   }
 }
 
 Deno.test("wherever the process is killed, each window has each of its points once", async () => {
   await killEverywhere(1);
+});
+
+/** `watts` is an energy here, divided by `other`. */
+const SHARES = `[plugins.energy-attribution.formulas.shares]
+as = "share"
+grace = "300ms"
+retention_time = "2s"
+per_resource.energy = { metric = "watts" }
+per_consumer.use = { metric = "other" }
+`;
+
+Deno.test("wherever the process is killed, the shares of each energy add up to it, and nothing else is there", async () => {
+  await killEverywhere(2, {
+    config: SHARES,
+    check(rows, script, what) {
+      assert.ok(rows.some(({ metric }) => metric === "shares"), what);
+      // In all of a second, less the shares: what is left of each energy; and each point that passes, once.
+      const left = new Map<string, number>();
+      const add = (key: string, value: number) => left.set(key, (left.get(key) ?? 0) + value);
+      for (const { client, metric, resource, seconds, value } of rows) {
+        if (metric === "watts") add(`${client} energy ${resource} ${seconds}`, value);
+        if (metric === "shares") add(`${client} energy ${resource} ${seconds}`, -value);
+        if (metric !== "shares") add(`${client} ${metric} ${value}`, 1);
+      }
+      for (const client of CLIENTS) {
+        for (const { value, passes } of script.flat()) {
+          add(`${client} ${passes ? "other" : "watts"} ${value}`, -1);
+        }
+      }
+      const lastSeconds = START + Math.max(...script.flat().map(({ ms }) => ms)) / 1000 - 15;
+      for (const [key, value] of left) {
+        const [, kind, , seconds] = key.split(" ");
+        if (kind === "energy" && Number(seconds) > lastSeconds) continue;
+        assert.ok(Math.abs(value) < 1e-6, `${what}: ${key}: ${value}`);
+      }
+    },
+  });
 });

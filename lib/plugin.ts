@@ -122,8 +122,6 @@ export interface WantedMetric {
   readonly metric: string;
   /** Bases of units that fit. @default any */
   readonly bases?: readonly string[];
-  /** How long its points are kept, in ms, where that must be longer than the time between them. */
-  readonly retentionMs?: number;
 }
 
 /** One thing that an input has found on its machine. */

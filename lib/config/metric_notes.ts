@@ -1,5 +1,4 @@
 /** Metrics that the transforms of a configuration name, and the inputs that make them: notes of `config check`. */
-import { formatDuration } from "../base/duration.ts";
 import type { Plugin, WantedMetric } from "../plugin.ts";
 import { formatPath, type Path } from "../schema/path.ts";
 import { describeSource, type Source } from "./source.ts";
@@ -38,7 +37,7 @@ export function metricNotes(
   return lines;
 }
 
-function problemsOf({ metric, bases, retentionMs }: WantedMetric, makers: readonly Configured[]): string[] {
+function problemsOf({ metric, bases }: WantedMetric, makers: readonly Configured[]): string[] {
   if (metric.includes("*")) return [];
   const all = makers.flatMap(madeBy).filter(({ name }) => name.test(metric));
   // What is said of one metric counts more than what is said of many.
@@ -49,20 +48,10 @@ function problemsOf({ metric, bases, retentionMs }: WantedMetric, makers: readon
   if (made.length === 0) {
     return isKnown ? [`no enabled input makes the metric ${metric}, and no transform before this one`] : [];
   }
-  const problems: string[] = [];
-  const fitting = made.filter(({ base }) => bases === undefined || base === "*" || bases.includes(base));
-  if (fitting.length === 0) {
-    const found = [...new Set(made.map(({ base }) => base))].join(", ");
-    problems.push(`the unit of ${metric} is ${found}, expected ${bases!.join(" or ")}`);
-  }
-  const slowestMs = Math.max(...made.map(({ by }) => slowestPollMs(by.config)));
-  if (retentionMs !== undefined && retentionMs < 2 * slowestMs) {
-    problems.push(
-      `${formatDuration(retentionMs)} is less than twice the time between points of ${metric} ` +
-        `(${formatDuration(slowestMs)}): energy would be missing in the results`,
-    );
-  }
-  return problems;
+  const fits = made.some(({ base }) => bases === undefined || base === "*" || bases.includes(base));
+  if (fits) return [];
+  const found = [...new Set(made.map(({ base }) => base))].join(", ");
+  return [`the unit of ${metric} is ${found}, expected ${bases!.join(" or ")}`];
 }
 
 function madeBy(by: Configured): Made[] {
@@ -72,17 +61,4 @@ function madeBy(by: Configured): Made[] {
     const isPattern = name.includes("*");
     return { name: new RegExp(`^${name.replaceAll("*", ".*")}$`), base, isPattern, by };
   });
-}
-
-/** The longest time between two points, by the keys of an input: a poll and a flush. In ms. */
-function slowestPollMs(config: unknown): number {
-  if (typeof config !== "object" || config === null) return 0;
-  let [poll, flush] = [0, 0];
-  let inner = 0;
-  for (const [name, value] of Object.entries(config)) {
-    if (name === "poll_interval" && typeof value === "number") poll = value;
-    else if (name === "flush_interval" && typeof value === "number") flush = value;
-    else inner = Math.max(inner, slowestPollMs(value));
-  }
-  return Math.max(inner, poll, flush);
 }

@@ -1,6 +1,6 @@
 /** Makes rates of what was counted since the last point, and differences of counters. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
-import { config, type RatesConfig, wants } from "./rates/config.ts";
+import { config, patience, type RatesConfig, wants } from "./rates/config.ts";
 
 export const rates = definePlugin({
   name: "rates",
@@ -9,6 +9,7 @@ export const rates = definePlugin({
   description: "Makes rates of differences (joules become watts), and differences of counters",
   config,
   wants,
+  patience,
   async open(options: RatesConfig, context: PluginContext) {
     const { Rates } = await import("./rates/transform.ts");
     return new Rates(options, context);

@@ -18,11 +18,10 @@ async function notesOn(text: string): Promise<string[]> {
   return said.replaceAll(path, "c.toml").split("\n").filter((line) => line.startsWith("Note: "));
 }
 
-const FORMULA = (energy: string, rest = "") =>
+const FORMULA = (energy: string) =>
   `[plugins.energy-attribution.formulas.a]
 expr = "e * u"
 ref = "e"
-${rest}
 per_resource.e = { metric = "${energy}" }
 per_consumer.u = { metric = "cpu_percent" }
 `;
@@ -32,7 +31,7 @@ const CASES: [name: string, text: string, note: RegExp | undefined][] = [
   [
     "a metric that no input makes",
     FORMULA("rapl_energy"),
-    /^Note: c\.toml:8: plugins\.energy-attribution\.formulas\.a\.per_resource\.e: no enabled input makes the metric rapl_energy/,
+    /^Note: c\.toml:7: plugins\.energy-attribution\.formulas\.a\.per_resource\.e: no enabled input makes the metric rapl_energy/,
   ],
   ["a pattern", '[plugins.filter]\ninclude = ["x_*"]', undefined],
   [
@@ -65,11 +64,6 @@ const CASES: [name: string, text: string, note: RegExp | undefined][] = [
     "energy in the wrong unit",
     '[plugins.energy-attribution]\nenergy_by = ["process"]\nenergy = { metric = "cpu_percent" }',
     /energy: the unit of cpu_percent is %, expected J or W\.h/,
-  ],
-  [
-    "a retention that is shorter than two polls",
-    FORMULA("rapl_consumed_energy", 'retention_time = "9s"'),
-    /per_consumer\.u: 9s is less than twice the time between points of cpu_percent \(5s\)/,
   ],
 ];
 

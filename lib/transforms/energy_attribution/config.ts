@@ -148,14 +148,13 @@ export type AttributionConfig = Infer<typeof config>;
 const USES = ["s", "%", "1", "W"];
 
 /** The metrics that it names. */
-export function wants({ energy_by, energy, retention_time, formulas }: AttributionConfig): WantedMetric[] {
+export function wants({ energy_by, energy, formulas }: AttributionConfig): WantedMetric[] {
   const wanted: WantedMetric[] = [];
   for (const [i, ready] of energy_by.entries()) {
     wanted.push({
       path: ["energy_by", i],
       metric: READY_SHARES[ready].uses.metric,
       bases: USES,
-      retentionMs: retention_time,
     });
   }
   if (energy_by.length > 0) {
@@ -163,15 +162,14 @@ export function wants({ energy_by, energy, retention_time, formulas }: Attributi
       path: ["energy"],
       metric: energy.metric,
       bases: ["J", "W.h"],
-      retentionMs: retention_time,
     });
-    wanted.push({ path: ["energy_by"], metric: CAPACITY.metric, bases: ["s"], retentionMs: retention_time });
+    wanted.push({ path: ["energy_by"], metric: CAPACITY.metric, bases: ["s"] });
   }
   for (const [name, formula] of Object.entries(formulas)) {
     const add = (key: string, rules: Readonly<Record<string, SeriesRule>>, bases?: readonly string[]) => {
       for (const [variable, { metric }] of Object.entries(rules)) {
         const path = ["formulas", name, key, variable];
-        wanted.push({ path, metric, bases, retentionMs: formula.retention_time });
+        wanted.push({ path, metric, bases });
       }
     };
     const uses = formula.as === "share" ? USES : undefined;

@@ -1,5 +1,5 @@
 /** The keys of `[plugins.rates]`. */
-import type { WantedMetric } from "../../plugin.ts";
+import type { Patience, WantedMetric } from "../../plugin.ts";
 import { choice, duration, flag, type Infer, optional, table, tables, text } from "../../schema.ts";
 import { countStars } from "../metric_names.ts";
 import { rulesWant, selectorKeys, selectorProblem } from "../selector.ts";
@@ -43,6 +43,12 @@ export type RatesConfig = Infer<typeof config>;
 export type RateRule = Infer<typeof rule>;
 
 /** The metrics that it names. */
-export function wants({ rules, retention_time }: RatesConfig): WantedMetric[] {
-  return rulesWant(rules).map((wanted) => ({ ...wanted, retentionMs: retention_time }));
+export function wants({ rules }: RatesConfig): WantedMetric[] {
+  return rulesWant(rules);
+}
+
+/** How slow inputs may be. */
+export function patience({ retention_time }: RatesConfig): Patience[] {
+  const problem = "the last point is forgotten before the next one comes";
+  return [{ path: ["retention_time"], ms: retention_time, withFlush: true, problem }];
 }

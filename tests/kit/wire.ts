@@ -12,6 +12,8 @@ export interface WirePoint {
   readonly nanos?: number;
   readonly resourceKind?: string;
   readonly resourceId?: string;
+  readonly consumerKind?: string;
+  readonly consumerId?: string;
   readonly attributes?: readonly (readonly [name: string, value: AttributeValue])[];
 }
 
@@ -37,7 +39,7 @@ export function measurementFrame(sender: string, points: readonly WirePoint[]): 
     writer.u64(metric).u64(seconds).u32(nanos);
     putValue(writer, value);
     writer.string(point.resourceKind ?? LOCAL_MACHINE).string(point.resourceId ?? "");
-    writer.string(LOCAL_MACHINE).string("");
+    writer.string(point.consumerKind ?? LOCAL_MACHINE).string(point.consumerId ?? "");
     writer.u64(attributes.length);
     for (const [name, value] of attributes) {
       writer.string(name);

@@ -51,7 +51,7 @@ export const journal = table({
   on_full: optional(choice(["block", "drop_oldest"], {
     doc:
       "What to do when it is full: let senders wait, or drop and count the oldest points. Default: a process that " +
-      "receives from clients lets them wait, and one that only measures drops the oldest.",
+      "receives from clients or takes lines lets them wait, and one that only measures drops the oldest.",
     default: "block",
   })),
   new_outputs: choice(["now", "oldest"], {

@@ -2,12 +2,13 @@
 import type { Capability } from "../../plugin.ts";
 import { either, flag, type Infer, list, optional, table, text } from "../../schema.ts";
 import { flushInterval, pollInterval } from "../polling/keys.ts";
-import { eventProblem } from "./event_names.ts";
+import { eventNote, eventProblem } from "./event_names.ts";
 
 const name = text({
   doc: "A name, with its modes: INSTRUCTIONS#u:k.",
   default: "INSTRUCTIONS",
   check: eventProblem,
+  note: eventNote,
 });
 
 const renamed = table({

@@ -57,7 +57,8 @@ const EXCLUDE = { u: 1n << 4n, k: 1n << 5n, h: 1n << 6n, I: 1n << 7n, H: 1n << 1
 export interface EventName {
   /** Without modes. */
   readonly name: string;
-  readonly code: EventCode | PmuEvent;
+  /** `undefined` where the name is not known. */
+  readonly code: EventCode | PmuEvent | undefined;
   /** Flags that leave out what is not asked for. */
   readonly excludes: bigint;
 }
@@ -99,7 +100,7 @@ function excludesOf(modes: readonly string[]): bigint {
   return excludes;
 }
 
-/** Reads a name; a text says what is wrong with it. */
+/** Reads a name; a text says what is wrong with its modes. */
 export function eventNameOf(text: string): EventName | string {
   const [name, modes = "", ...rest] = text.split("#");
   const list = modes === "" ? [] : modes.split(":");
@@ -107,19 +108,23 @@ export function eventNameOf(text: string): EventName | string {
   if (unknown !== undefined || rest.length > 0) {
     return "modes are u, k, h, H, G and I, as in INSTRUCTIONS#u:k";
   }
-  const found = codeOf(name);
-  if (!found) {
-    return `expected the name of an event, such as ${
-      HARDWARE.slice(0, 4).join(", ")
-    }, PAGE_FAULTS, LL_READ_MISS, ` +
-      "a number (r01c2), or an event of a PMU below /sys/bus/event_source/devices (cpu/cache-misses/)";
-  }
-  return { name, code: found, excludes: excludesOf(list) };
+  return { name, code: codeOf(name), excludes: excludesOf(list) };
 }
 
 export function eventProblem(text: string): string | undefined {
   const event = eventNameOf(text);
   return typeof event === "string" ? event : undefined;
+}
+
+/** Why an event with this name is not counted; names of libpfm, which Alumet's agents know, are such. */
+export const UNKNOWN_NAME =
+  `its name is not known: expected one such as ${HARDWARE.slice(0, 4).join(", ")}, ` +
+  "PAGE_FAULTS, LL_READ_MISS, a number (r01c2), or an event of a PMU below /sys/bus/event_source/devices (cpu/cache-misses/)";
+
+export function eventNote(text: string): string | undefined {
+  const event = eventNameOf(text);
+  if (typeof event === "string" || event.code) return undefined;
+  return `the event ${text} will not be counted: ${UNKNOWN_NAME}`;
 }
 
 /** What the metric of an event is called: `perf_cache_misses`. */

@@ -18,7 +18,7 @@ import type { Measuring, PolledSource } from "../polling/source.ts";
 import { watchedProcesses } from "../polling/watched_processes.ts";
 import type { PerfConfig } from "./config.ts";
 import type { Event } from "./counters.ts";
-import { eventNameOf, metricNameOf } from "./event_names.ts";
+import { eventNameOf, metricNameOf, UNKNOWN_NAME } from "./event_names.ts";
 import { pmuCodeOf } from "./pmu.ts";
 import { closeAll, countChildren, type Counted, countGroup, countProcess } from "./targets.ts";
 
@@ -98,7 +98,11 @@ export class PerfSource implements PolledSource {
         : configured;
       const name = eventNameOf(event);
       if (typeof name === "string") continue;
-      const code = "pmu" in name.code ? pmuCodeOf(files, name.code) : name.code;
+      const code = name.code === undefined
+        ? UNKNOWN_NAME
+        : "pmu" in name.code
+        ? pmuCodeOf(files, name.code)
+        : name.code;
       const metricName = metricNameOf(name.name, rename);
       const problem = typeof code === "string" ? code : this.#problemOf({ code, flags: name.excludes });
       const file = `${files.sys}/bus/event_source/devices`;

@@ -1,4 +1,5 @@
 /** `alumet-relay journal dump`: prints the points on disk, each as a line of JSON. */
+import { isOwn } from "../points/origins.ts";
 import { pointToJson } from "../dead_letters/codec.ts";
 import { cursorPath, loadCursors, outputOf } from "../journal/disk/format/cursor.ts";
 import { SYSTEM_FILES } from "../journal/disk/format/files.ts";
@@ -72,7 +73,7 @@ function* linesOf(number: number, batch: Batch): Generator<string> {
     for (let row = start; row < end; row++) {
       const head = {
         record: number,
-        client: client?.name ?? null,
+        client: client && !isOwn(client) ? client.name : null,
         instance: client?.instance || null,
         sequence: sequence || null,
       };

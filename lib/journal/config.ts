@@ -16,7 +16,11 @@ export const journal = table({
       "--state-dir, or else $STATE_DIRECTORY, or else alumet-relay/ in $XDG_STATE_HOME or ~/.local/state.",
     default: "",
   }),
-  max_size: size({ doc: "Most bytes on disk.", default: "1GiB", min: "4MiB" }),
+  max_size: size({
+    doc: "Most bytes on disk. The journal before a transform with a memory may take half as much besides.",
+    default: "1GiB",
+    min: "4MiB",
+  }),
   segment_size: size({
     doc: "Bytes of one file; at most a quarter of max_size.",
     default: "16MiB",

@@ -132,6 +132,11 @@ export class Stage implements Disposable {
     return this.#transform.stats;
   }
 
+  /** It should have been woken, and was not. */
+  get stalledSince(): number | undefined {
+    return this.#reader.stalledSince;
+  }
+
   get gauges(): readonly string[] | undefined {
     return this.#transform.gauges;
   }

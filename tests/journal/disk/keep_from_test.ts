@@ -1,0 +1,60 @@
+/** What a reader of a journal on disk has committed, and still keeps. */
+import assert from "node:assert/strict";
+import { drain, fill, open, range, segmentsOf, withDirectory } from "../../kit/journal.ts";
+import { numbered } from "../../kit/points.ts";
+import { until } from "../../kit/waiting.ts";
+
+Deno.test("what a reader keeps comes again after a restart, and is deleted when it is no longer kept", async () => {
+  await withDirectory(async (directory) => {
+    const options = { segmentBytes: 512 };
+    {
+      await using journal = await open(directory, options);
+      const reader = journal.reader("stage");
+      reader.keepFrom(10);
+      await fill(journal, 300);
+      assert.deepEqual(await drain(reader), range(0, 300));
+      assert.equal(reader.uncommitted, 0);
+      assert.equal(reader.pendingPoints, 0);
+    }
+    const kept = segmentsOf(directory).length;
+    assert.ok(kept > 1, `${kept} segments`);
+    {
+      await using journal = await open(directory, options);
+      const reader = journal.reader("stage");
+      assert.deepEqual(await drain(reader), range(10, 300));
+      reader.keepFrom(Infinity);
+      await until(() => segmentsOf(directory).length === 1);
+    }
+    {
+      await using journal = await open(directory, options);
+      assert.deepEqual(await drain(journal.reader("stage")), []);
+    }
+  });
+});
+
+Deno.test("a reader that asks for it gets nothing that is not on disk, whoever has sent it", async () => {
+  await withDirectory(async (directory) => {
+    let isFailing = true;
+    const { SYSTEM_FILES } = await import("../../../lib/journal/disk/format/files.ts");
+    await using journal = await open(directory, {
+      retryMs: 5,
+      files: {
+        ...SYSTEM_FILES,
+        open(path, options) {
+          if (isFailing && path.includes(".segment")) throw new Error("not now");
+          return SYSTEM_FILES.open(path, options);
+        },
+      },
+    });
+    const eager = journal.reader("eager");
+    const patient = journal.reader("patient", { onlyWritten: true });
+    void journal.append(numbered(1));
+    assert.equal(await eager.wait(1000), "ready");
+    assert.equal(await patient.wait(20), "timeout");
+    journal.beginStop();
+    assert.equal(await patient.wait(20), "timeout", "not even at a stop");
+    isFailing = false;
+    assert.equal(await patient.wait(10_000), "ready");
+    assert.equal(patient.next()!.values[0], 0);
+  });
+});

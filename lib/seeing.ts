@@ -40,6 +40,7 @@ export class Seeing implements AsyncDisposable {
   /** It listens on the network: what happens is watched all the time, so that a page has the last quarter of an hour. */
   #isOpen = false;
   #isClosed = false;
+  #url: string | undefined;
   #askedMs = 0;
 
   /**
@@ -90,6 +91,11 @@ export class Seeing implements AsyncDisposable {
       this.#live = null;
     });
     return live;
+  }
+
+  /** The address of the page; `undefined` if there is none. */
+  get url(): string | undefined {
+    return this.#url;
   }
 
   /** The agent runs. */
@@ -172,9 +178,8 @@ export class Seeing implements AsyncDisposable {
     this.#stack.use(server);
     this.#isOpen = true;
     const { port } = server.address;
-    this.#log.info("The page of this process", {
-      url: `${terminator ? "https" : "http"}://${formatAddress({ ...address, port })}/`,
-    });
+    this.#url = `${terminator ? "https" : "http"}://${formatAddress({ ...address, port })}/`;
+    this.#log.info("The page of this process", { url: this.#url });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

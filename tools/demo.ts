@@ -12,6 +12,9 @@ import type { RunningAgent } from "../lib/agent/settings.ts";
 import { formatDuration, parseDuration } from "../lib/base/duration.ts";
 import { EXIT, messageOf } from "../lib/base/errors.ts";
 import { createLogger } from "../lib/base/log.ts";
+import { LogRing } from "../lib/base/log_ring.ts";
+import { VERSION } from "../lib/cli/declarations.ts";
+import { Seeing } from "../lib/seeing.ts";
 import { sqlite } from "../lib/outputs/sqlite.ts";
 import { general } from "../lib/config/general.ts";
 import { relayServer } from "../lib/inputs/relay_server.ts";
@@ -48,6 +51,15 @@ function readArguments(): { forMs: number; file: string } {
   } catch (error) {
     console.error(`--for takes a duration such as 10s or 1m: ${messageOf(error)}`);
     Deno.exit(EXIT.usage);
+  }
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -117,9 +129,18 @@ const stopServer = new AbortController();
 let running: RunningAgent | undefined;
 const started = Promise.withResolvers<void>();
 const log = createLogger("server", { level: "warn" });
+const settings = general.defaultValue();
+/** The usual address of the page, or another one if somebody uses its port. */
+const page = isFree(9092) ? settings.http : { ...settings.http, address: "127.0.0.1:0" };
+const seeing = await Seeing.open(
+  page,
+  true,
+  { version: VERSION, host: Deno.hostname(), log: new LogRing() },
+  log,
+);
 const server = runAgent(
   {
-    general: general.defaultValue(),
+    general: settings,
     stateBase: { path: STATE, from: "--state-dir" },
     plugins: [
       { plugin: relayServer, config: { ...relayServer.config.defaultValue(), address } },
@@ -132,6 +153,7 @@ const server = runAgent(
     signals: false,
     onRunning: (agent) => {
       running = agent;
+      seeing.running(agent);
       started.resolve();
     },
   },
@@ -139,6 +161,7 @@ const server = runAgent(
 await Promise.race([started.promise, server]);
 if (!running) Deno.exit(await server);
 
+say(`Power, hosts and what waits, in a browser: ${seeing.url}`);
 const client = startClient(address);
 const stop = new AbortController();
 const end = () => stop.abort();
@@ -161,6 +184,7 @@ const status = await client.child.status;
 clearTimeout(kill);
 await client.logged;
 stopServer.abort();
+await seeing[Symbol.asyncDispose]();
 const code = await server;
 
 const seconds = (performance.now() - began) / 1000;

@@ -170,9 +170,11 @@ export class Tab implements AsyncDisposable {
     await this.send("Input.dispatchKeyEvent", { type: "keyUp", key });
   }
 
-  /** A picture, as PNG. */
-  async screenshot(): Promise<Uint8Array<ArrayBuffer>> {
-    const { data } = await this.send("Page.captureScreenshot", { format: "png" });
+  async screenshot(format: "png" | "webp" = "png"): Promise<Uint8Array<ArrayBuffer>> {
+    const { data } = await this.send("Page.captureScreenshot", {
+      format,
+      quality: format === "webp" ? 85 : undefined,
+    });
     return Uint8Array.fromBase64(data);
   }
 

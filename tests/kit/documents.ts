@@ -5,7 +5,9 @@ export const ROOT = new URL("../../", import.meta.url);
 /** Every document, by its path below the root of the project. */
 export function documents(): Map<string, string> {
   const paths = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "offline/README.md"];
-  for (const { name } of Deno.readDirSync(new URL("docs/", ROOT))) paths.push(`docs/${name}`);
+  for (const { name } of Deno.readDirSync(new URL("docs/", ROOT))) {
+    if (name.endsWith(".md")) paths.push(`docs/${name}`);
+  }
   return new Map(paths.sort().map((path) => [path, Deno.readTextFileSync(new URL(path, ROOT))]));
 }
 

@@ -13,6 +13,8 @@ const FACTOR = 2.5;
 const UNKNOWN_GAP_MS = 30_000;
 /** How fast it is forgotten that a host was silent for longer, per contact. */
 const FORGET = 0.9;
+/** Rates are means over about this time: clients send in portions. In seconds. */
+const RATE_SECONDS = 15;
 /** A value that is older says nothing about the power now, in seconds. */
 const STALE_SECONDS = 60;
 
@@ -46,7 +48,9 @@ class Host {
   received = 0;
   rejected = 0;
   pending = 0;
-  rate = 0;
+  /** Points of late, and in how many seconds they came; both fade away. */
+  lately = 0;
+  latelySeconds = 0;
   /** How long it is usually silent, in ms. */
   gapMs = NaN;
   /** It has had a connection of its own. */
@@ -122,9 +126,11 @@ export class Hosts {
     this.#lookedMs = nowMs;
     for (const [name, totals] of clientTotals(figures.clients())) {
       const host = this.#hosts[this.numberOf(name)];
-      host.rate = seconds > 0 && host.received <= totals.received
-        ? (totals.received - host.received) / seconds
-        : 0;
+      if (seconds > 0) {
+        const decay = Math.exp(-seconds / RATE_SECONDS);
+        host.lately = host.lately * decay + Math.max(0, totals.received - host.received);
+        host.latelySeconds = host.latelySeconds * decay + seconds;
+      }
       host.received = totals.received;
       host.rejected = totals.rejected;
       host.pending = totals.kept;
@@ -177,7 +183,9 @@ export class Hosts {
         last_contact: host.lastContactMs === 0 ? null : host.lastContactMs / 1000,
         silent_seconds: isLocal || silent === null ? null : Math.round(silent * 10) / 10,
         points: host.received,
-        points_per_second: Math.round(host.rate * 10) / 10,
+        points_per_second: host.latelySeconds > 0
+          ? Math.round(host.lately / host.latelySeconds * 10) / 10
+          : 0,
         pending_points: host.pending,
         watts: Number.isNaN(host.watts) ? null : host.watts,
         version: host.connection?.version ?? null,

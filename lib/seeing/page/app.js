@@ -35,7 +35,7 @@ function withPlot(title, plot, more) {
   return h(
     "section",
     {},
-    h("div", { class: "row" }, h("h2", {}, title), more ?? null, download),
+    h("div", { class: "head" }, h("h2", {}, title), more ?? null, download),
     plot.element,
   );
 }

@@ -184,9 +184,10 @@ export class Plot {
     const every = width > 700 ? 120 : 300;
     for (let time = Math.ceil(first / every) * every; time <= newest; time += every) {
       const at = x((time - first) / step);
-      context.textAlign = at > width - 40 ? "right" : "center";
+      if (at > width - 30) break;
+      context.textAlign = "center";
       const label = new Date(time * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-      context.fillText(label, Math.min(at, width - RIGHT), height - 2);
+      context.fillText(label, at, height - 2);
     }
     if (tops) this.paintAreas(context, tops, x, y);
     else for (const { values, color } of series) paintLine(context, values, color, x, y);

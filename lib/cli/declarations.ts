@@ -201,6 +201,15 @@ export const COMMANDS: readonly CommandDeclaration[] = [
       "statement from standard input.",
   },
   {
+    name: "export",
+    argument: "FILE",
+    summary: "Write points of the sqlite output's database to a file: Parquet, CSV or JSON lines.",
+    description:
+      "The file's ending says the format, or --format does. --metric, --host, --since and --until choose points. Works " +
+      "while the agent runs, in little memory, and prints its progress on a terminal. The file appears when it is " +
+      "complete. - writes to standard output.",
+  },
+  {
     name: "systemd-unit",
     argument: "client|server|socket",
     choices: ["client", "server", "socket"],
@@ -337,18 +346,35 @@ export const FLAGS: readonly FlagDeclaration[] = [
   {
     name: "database",
     value: "PATH",
-    commands: ["query"],
+    commands: ["query", "export"],
     doc:
       "The SQLite database. Default: the one that the configuration names, or the one in a state directory.",
   },
   {
     name: "metric",
     value: "PATTERN",
-    commands: ["query", "tap"],
-    doc: "Print points of metrics with such names: 'rapl*'.",
+    commands: ["query", "export", "tap"],
+    doc: "Only points of metrics with such names: 'rapl*'.",
   },
-  { name: "host", value: "PATTERN", commands: ["query"], doc: "Print points of such hosts: 'node-*'." },
-  { name: "since", value: "AGE", commands: ["query"], doc: "Print points that are not older than this: 1h." },
+  {
+    name: "host",
+    value: "PATTERN",
+    commands: ["query", "export"],
+    doc: "Only points of such hosts: 'node-*'.",
+  },
+  {
+    name: "since",
+    value: "AGE",
+    commands: ["query", "export"],
+    doc:
+      "Only points that are not older than this: 1h. export: or than a time, 2026-11-01 or 2026-11-01T12:00:00Z.",
+  },
+  {
+    name: "until",
+    value: "AGE",
+    commands: ["export"],
+    doc: "Only points that are older than this, or that come before this time.",
+  },
   {
     name: "every",
     value: "TIME",
@@ -364,11 +390,11 @@ export const FLAGS: readonly FlagDeclaration[] = [
   {
     name: "format",
     value: "FORMAT",
-    choices: ["table", "csv", "json", "influx"],
-    commands: ["query", "tap"],
+    choices: ["table", "csv", "json", "influx", "jsonl", "parquet"],
+    commands: ["query", "export", "tap"],
     doc:
       "The format of rows. query: table, csv or json; default: table on a terminal, otherwise csv. tap: table, json or " +
-      "influx (InfluxDB's line protocol); default: table on a terminal, otherwise json.",
+      "influx (InfluxDB's line protocol); default: table on a terminal, otherwise json. export: parquet, csv or jsonl.",
   },
   {
     name: "client",

@@ -8,7 +8,7 @@ import { PROGRAM } from "./declarations.ts";
 import type { CommandLine } from "./parse.ts";
 import { findDatabase, openDatabase } from "./query_database.ts";
 import { selectionOf } from "./query_selection.ts";
-import { type Cell, type Format, render, type Row } from "./rows.ts";
+import { type Cell, type Format, FORMATS, render, type Row } from "./rows.ts";
 import type { Surroundings } from "./world.ts";
 
 /** Characters to write at once. */
@@ -23,8 +23,8 @@ export async function query(line: CommandLine, world: Surroundings): Promise<num
   const selection = selectionOf(line);
   const sql = selection?.sql ?? (line.argument === "-" ? statementOf(await world.stdin()) : line.argument);
   const format = line.value("format") as Format | undefined;
-  if (line.value("format") === "influx") {
-    throw new ExitError(EXIT.usage, "Cannot use --format influx with query: use table, csv or json");
+  if (format !== undefined && !(FORMATS as readonly string[]).includes(format)) {
+    throw new ExitError(EXIT.usage, `Cannot use --format ${format} with query: use ${FORMATS.join(", ")}`);
   }
   const path = await findDatabase(line, world);
   const db = await openDatabase(path);

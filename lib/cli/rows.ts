@@ -4,7 +4,7 @@ import { printable, printableJson } from "../base/log.ts";
 export type Cell = null | number | bigint | string | Uint8Array;
 export type Row = readonly Cell[];
 
-const FORMATS = ["table", "csv", "json"] as const;
+export const FORMATS = ["table", "csv", "json"] as const;
 export type Format = typeof FORMATS[number];
 
 /** The first rows, which set the width of the columns of a table. */

@@ -1,0 +1,149 @@
+/** `alumet-relay export`: writes points of the sqlite output's database to a file that other tools read. */
+import { DurationError, parseDuration } from "../base/duration.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
+import { PROGRAM, VERSION } from "./declarations.ts";
+import { PointReader } from "./export/points.ts";
+import type { PointSink } from "./export/sink.ts";
+import { TextSink } from "./export/text.ts";
+import type { CommandLine } from "./parse.ts";
+import { findDatabase, openDatabase } from "./query_database.ts";
+import type { Surroundings } from "./world.ts";
+
+const FORMATS = ["parquet", "csv", "jsonl"] as const;
+type Format = typeof FORMATS[number];
+const ENDINGS: Readonly<Record<string, Format>> = {
+  parquet: "parquet",
+  csv: "csv",
+  jsonl: "jsonl",
+  ndjson: "jsonl",
+};
+const STANDARD_OUTPUT = "-";
+/** How often progress is printed, in ms. */
+const PROGRESS_MS = 500;
+
+/** @throws {ExitError} 64 for flags that make no sense, 69 when a file cannot be read or written. */
+export async function exportPoints(line: CommandLine, world: Surroundings): Promise<number> {
+  const file = line.argument;
+  if (file === undefined) throw usage("export needs a FILE, such as points.parquet");
+  const format = formatOf(file, line.value("format"));
+  const nowMs = Date.now();
+  const range = {
+    metric: line.value("metric"),
+    host: line.value("host"),
+    from: timeOf(line.value("since"), "--since", nowMs),
+    to: timeOf(line.value("until"), "--until", nowMs),
+  };
+  const path = await findDatabase(line, world);
+  const db = await openDatabase(path);
+  try {
+    const reader = open(() => new PointReader(db, range), path);
+    if (file === STANDARD_OUTPUT) {
+      const sink = new TextSink((text) => world.stdout(text), format as "csv" | "jsonl");
+      for (const block of reader.blocks()) sink.add(block);
+      return EXIT.ok;
+    }
+    const points = await writeFile(file, format, reader, world);
+    const { size } = await Deno.stat(file);
+    world.stdout(`${points} points are in ${file} (${size} bytes)\n`);
+    return EXIT.ok;
+  } finally {
+    db.close();
+  }
+}
+
+function open(reader: () => PointReader, path: string): PointReader {
+  try {
+    return reader();
+  } catch (error) {
+    const reason = `${path} is not a database of ${PROGRAM}: ${messageOf(error)}`;
+    throw new ExitError(EXIT.unavailable, reason, { cause: error });
+  }
+}
+
+/** Writes beside the file, and moves it there when it is complete. @returns the number of points. */
+async function writeFile(
+  file: string,
+  format: Format,
+  reader: PointReader,
+  world: Surroundings,
+): Promise<number> {
+  const temporary = `${file}.${Deno.pid}.tmp`;
+  let points = 0;
+  try {
+    await refuseExisting(file);
+    using target = Deno.openSync(temporary, { write: true, createNew: true });
+    const write = (bytes: Uint8Array) => {
+      for (let done = 0; done < bytes.length;) done += target.writeSync(bytes.subarray(done));
+    };
+    const sink = await sinkFor(format, write);
+    let printedMs = performance.now();
+    for (const block of reader.blocks()) {
+      sink.add(block);
+      points += block.length;
+      if (!world.terminal() || performance.now() < printedMs + PROGRESS_MS) continue;
+      printedMs = performance.now();
+      const share = reader.totalPoints > 0 ? reader.readPoints / reader.totalPoints : 1;
+      world.stderr(`\r${Math.floor(share * 100)}%, ${points} points `);
+    }
+    sink.end();
+    target.syncDataSync();
+    if (world.terminal()) world.stderr("\r\x1b[K");
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    if (error instanceof ExitError) throw error;
+    throw new ExitError(EXIT.unavailable, `Cannot export to ${file}: ${messageOf(error)}`, { cause: error });
+  }
+  await Deno.rename(temporary, file);
+  return points;
+}
+
+async function refuseExisting(file: string): Promise<void> {
+  const exists = await Deno.lstat(file).then(() => true, () => false);
+  if (exists) throw usage(`${file} is there already: name another file, or remove it`);
+}
+
+async function sinkFor(format: Format, write: (bytes: Uint8Array) => void): Promise<PointSink> {
+  if (format !== "parquet") {
+    const encoder = new TextEncoder();
+    return new TextSink((text) => write(encoder.encode(text)), format);
+  }
+  // Only who needs it loads it.
+  const { ParquetSink } = await import("./export/parquet.ts");
+  return new ParquetSink(write, `${PROGRAM} ${VERSION}`);
+}
+
+function formatOf(file: string, flag: string | undefined): Format {
+  const ending = /\.(\w+)$/.exec(file)?.[1].toLowerCase() ?? "";
+  const format = flag ?? (Object.hasOwn(ENDINGS, ending) ? ENDINGS[ending] : undefined);
+  if (format === undefined) {
+    throw usage(`the ending of ${file} says no format: add --format ${FORMATS.join("|")}`);
+  }
+  if (!(FORMATS as readonly string[]).includes(format)) {
+    throw usage(`Cannot use --format ${format} with export: use ${FORMATS.join(", ")}`);
+  }
+  if (format === "parquet" && file === STANDARD_OUTPUT) {
+    throw usage("Parquet cannot be written to standard output: name a file");
+  }
+  return format as Format;
+}
+
+/** A time, or how long ago, in nanoseconds since the Unix epoch. */
+function timeOf(text: string | undefined, flag: string, nowMs: number): bigint | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{4}-\d\d-\d\d/.test(text)) {
+    const ms = Date.parse(text);
+    if (!Number.isNaN(ms)) return BigInt(ms) * 1_000_000n;
+  }
+  try {
+    return BigInt(nowMs) * 1_000_000n - parseDuration(text);
+  } catch (error) {
+    if (!(error instanceof DurationError)) throw error;
+    throw usage(
+      `${flag} ${text}: expected a time such as 2026-11-01 or 2026-11-01T12:00:00Z, or an age such as 12h`,
+    );
+  }
+}
+
+function usage(message: string): ExitError {
+  return new ExitError(EXIT.usage, message);
+}

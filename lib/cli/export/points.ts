@@ -1,0 +1,160 @@
+/** Reads points out of a database, in the order in which they were stored, in little memory. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+
+/** What all points of a series have in common. */
+export interface ExportedSeries {
+  readonly metric: string;
+  readonly unit: string;
+  readonly isFloat: boolean;
+  readonly resourceKind: string;
+  readonly resourceId: string;
+  readonly consumerKind: string;
+  readonly consumerId: string;
+  readonly client: string;
+  /** JSON. */
+  readonly attributes: string;
+}
+
+export interface Range {
+  readonly metric: string | undefined;
+  readonly host: string | undefined;
+  /** Nanoseconds since the Unix epoch: points from here on, and before that. */
+  readonly from: bigint | undefined;
+  readonly to: bigint | undefined;
+}
+
+/** Rows `0 … length-1` of columns; used again. */
+export interface PointBlock {
+  length: number;
+  readonly series: ExportedSeries[];
+  /** Nanoseconds since the Unix epoch. */
+  readonly times: BigInt64Array;
+  /** NaN also where the value is NaN. */
+  readonly values: Float64Array;
+  /** Values of integer metrics, to the last digit; `null` for floats. */
+  readonly integers: (bigint | null)[];
+}
+
+interface Part {
+  readonly id: number;
+  readonly start: number;
+  readonly points: number;
+}
+
+const NS_PER_SECOND = 1_000_000_000n;
+/** Most rows of a block. */
+const BLOCK_ROWS = 65_536;
+/** With fewer series, only their rows are read. */
+const FEW_SERIES = 1000;
+
+type PointRow = [series: number, offset: number, integer: string | null, value: number | null];
+
+export class PointReader {
+  readonly #db: DatabaseSync;
+  readonly #range: Range;
+  readonly #series = new Map<number, ExportedSeries>();
+  readonly #isAll: boolean;
+  /** How many points the parts have that are still to be read, those of other series included. */
+  readonly totalPoints: number;
+  readPoints = 0;
+  readonly #parts: readonly Part[];
+
+  constructor(db: DatabaseSync, range: Range) {
+    this.#db = db;
+    this.#range = range;
+    const { metric, host, from, to } = range;
+    this.#isAll = metric === undefined && host === undefined;
+    const rows = db.prepare(
+      "SELECT s.id, m.name, m.unit, m.type, s.resource_kind, s.resource_id, s.consumer_kind, s.consumer_id, " +
+        "s.relay_client, s.attributes FROM series s JOIN metrics m ON m.id = s.metric " +
+        "WHERE (?1 IS NULL OR m.name GLOB ?1) AND (?2 IS NULL OR s.relay_client GLOB ?2)",
+    ).all(metric ?? null, host ?? null) as unknown as Record<string, string & number>[];
+    for (const row of rows) {
+      this.#series.set(row.id, {
+        metric: row.name,
+        unit: row.unit,
+        isFloat: row.type === "f64",
+        resourceKind: row.resource_kind,
+        resourceId: row.resource_id,
+        consumerKind: row.consumer_kind,
+        consumerId: row.consumer_id,
+        client: row.relay_client,
+        attributes: row.attributes,
+      });
+    }
+    const second = (ns: bigint | undefined, otherwise: number) =>
+      ns === undefined ? otherwise : Number(ns / NS_PER_SECOND);
+    this.#parts = db.prepare(
+      "SELECT id, start, points FROM parts WHERE last >= ? AND first <= ? ORDER BY first, id",
+    ).all(second(from, -1), second(to, Number.MAX_SAFE_INTEGER)) as unknown as Part[];
+    this.totalPoints = this.#parts.reduce((sum, { points }) => sum + points, 0);
+  }
+
+  /** The points, in blocks. The same block is used again for the next ones. */
+  *blocks(): Generator<PointBlock> {
+    const block: PointBlock = {
+      length: 0,
+      series: new Array(BLOCK_ROWS),
+      times: new BigInt64Array(BLOCK_ROWS),
+      values: new Float64Array(BLOCK_ROWS),
+      integers: new Array(BLOCK_ROWS),
+    };
+    const { from, to } = this.#range;
+    const statement = this.#statement();
+    const chosen = JSON.stringify([...this.#series.keys()]);
+    const probe = this.#db.prepare("");
+    for (const { id, start, points } of this.#parts) {
+      const base = BigInt(start) * NS_PER_SECOND;
+      const rows = this.#hasFew ? statement.iterate(id, chosen) : statement.iterate(id);
+      for (const [number, offset, integer, value] of rows as unknown as Iterable<PointRow>) {
+        const series = this.#series.get(number);
+        if (series === undefined) continue;
+        const time = base + BigInt(offset);
+        if (from !== undefined && time < from || to !== undefined && time >= to) continue;
+        const row = block.length++;
+        block.series[row] = series;
+        block.times[row] = time;
+        if (series.isFloat) {
+          block.values[row] = value ?? NaN;
+          block.integers[row] = null;
+        } else {
+          block.integers[row] = BigInt(integer ?? 0);
+          block.values[row] = Number(block.integers[row]);
+        }
+        if (block.length < BLOCK_ROWS) continue;
+        yield block;
+        block.length = 0;
+      }
+      throwIfFailed(probe);
+      this.readPoints += points;
+    }
+    if (block.length > 0) yield block;
+  }
+
+  get #hasFew(): boolean {
+    return !this.#isAll && this.#series.size < FEW_SERIES;
+  }
+
+  #statement(): StatementSync {
+    // Integers as text: their digits, and those of a u64 that SQLite has no integer for.
+    const columns = "p.series, p.offset, " +
+      "CASE typeof(p.value) WHEN 'integer' THEN CAST(p.value AS TEXT) WHEN 'text' THEN p.value END, " +
+      "CAST(p.value AS REAL)";
+    const statement = this.#db.prepare(
+      this.#hasFew
+        ? `SELECT ${columns} FROM json_each(?2) j CROSS JOIN points p ON p.part = ?1 AND p.series = j.value`
+        : `SELECT ${columns} FROM points p WHERE p.part = ?`,
+    );
+    (statement as StatementSync & { setReturnArrays(on: boolean): void }).setReturnArrays(true);
+    return statement;
+  }
+}
+
+/** An error ends Deno's iterator as if there were no more rows; an empty statement fails with the last message. */
+function throwIfFailed(probe: StatementSync): void {
+  try {
+    probe.run();
+  } catch (error) {
+    if ((error as Error).message !== "not an error") throw error;
+  }
+}

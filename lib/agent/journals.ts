@@ -1,5 +1,6 @@
 /** The journals of a process: one before the outputs, and one before each transform with a memory. */
 import type { DiskJournal } from "../journal/disk/disk_journal.ts";
+import { isOwn } from "../points/origins.ts";
 import { type Journal, MemoryJournal, type MemoryJournalOptions } from "../journal.ts";
 
 /** What a stop gives up, and what it leaves with clients that send it again; in points. */
@@ -23,6 +24,20 @@ export class Journals {
     this.all = disks.length > 0 ? disks : Array.from({ length: count }, () => new MemoryJournal(options));
     // Hops are those of the process.
     for (const { clients } of this.all) clients.upstream = this.last.clients.upstream;
+    if (this.all.length > 1) this.#adoptNumbers();
+  }
+
+  /**
+   * Where the process had no transform with a memory before, only the last journal knows which batches of clients were
+   * taken.
+   */
+  #adoptNumbers(): void {
+    for (const client of this.last.clients) {
+      if (isOwn(client) || client.durable === 0) continue;
+      const own = this.first.clients.get(client.name, client.instance);
+      own.numbers.restore(client.durable);
+      own.lastContactMs = Math.max(own.lastContactMs, client.lastContactMs);
+    }
   }
 
   /** What inputs push to, behind the first transforms. */

@@ -1,14 +1,16 @@
 /** An agent whose pipe has a transform with a memory. */
 import assert from "node:assert/strict";
 import { runAgent } from "../../lib/agent.ts";
+import { Journals } from "../../lib/agent/journals.ts";
 import { general } from "../../lib/config/general.ts";
 import { relayServer } from "../../lib/inputs/relay_server.ts";
 import { seriesOf } from "../../lib/points/measurement.ts";
 import type { BatchSink, Input, Output, Plugin, TransformPlugin } from "../../lib/plugin.ts";
 import { table } from "../../lib/schema.ts";
 import { aggregation } from "../../lib/transforms/aggregation.ts";
+import { batchOf as clientBatch, open, synced } from "../kit/journal.ts";
 import { LogLines } from "../kit/log_lines.ts";
-import { batchOf } from "../kit/points.ts";
+import { batchOf, instanceOf } from "../kit/points.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
 const declaration = { description: "for tests", config: table({}, { doc: "Nothing." }) };
@@ -195,4 +197,20 @@ Deno.test("a server whose database decides what is stored refuses to start with 
   const { code, log } = await live({ more: [{ plugin: relayServer, config }] });
   assert.equal(code, 78);
   assert.match(log, /acknowledge = "stored"/);
+});
+
+Deno.test("a server that gets a transform with a memory knows which batches of its clients it has taken", async () => {
+  await using dir = new TempDir();
+  const last = dir.file("journal");
+  {
+    await using journal = await open(last);
+    void journal.append(clientBatch(journal.clients, "ours", 5));
+    await synced(journal);
+  }
+  await using after = await open(last);
+  await using before = await open(`${last}/before-aggregation`);
+  const { first } = new Journals([before, after], 2, { limitBytes: 0 });
+  const ours = first.clients.get("ours", instanceOf("ours"));
+  assert.deepEqual([ours.accepted, ours.durable], [5, 5]);
+  assert.ok(ours.lastContactMs > 0, "or it would be forgotten");
 });

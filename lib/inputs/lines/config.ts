@@ -63,19 +63,19 @@ export const config = table({
     doc: "TLS, for TCP and HTTP. The files are read again when they change.",
     check: tlsProblem,
   }),
-  limits: live(table({
+  limits: table({
     connections: integer({ doc: "Open connections, at most, for each way.", default: 256, min: 1 }),
     connections_per_address: integer({ doc: "Open connections of one address.", default: 64, min: 1 }),
-    bytes_per_second: size({
+    bytes_per_second: live(size({
       doc:
         "What one connection may send per second, over HTTP one address: more waits, or gets 429. 0: no limit.",
       default: "0",
-    }),
-    body: size({
+    })),
+    body: live(size({
       doc: "A body over HTTP, before and after it is unpacked; a larger one gets 413.",
       default: "16MiB",
       min: "1KiB",
-    }),
+    })),
     line_length: size({ doc: "A line; a longer one is left out.", default: "64KiB", min: "64" }),
     metrics: integer({
       doc: "Metrics, at most; points of further ones are refused and counted.",
@@ -89,7 +89,7 @@ export const config = table({
       min: 1,
       max: 65_535,
     }),
-  }, { doc: "How much senders may use." })),
+  }, { doc: "How much senders may use." }),
   rules: rulesKey,
 }, {
   doc: "Takes numbers that programs write as lines: InfluxDB's line protocol, or JSON.",

@@ -8,6 +8,7 @@ import { formatDuration } from "./base/duration.ts";
 import { EXIT, ExitError } from "./base/errors.ts";
 import type { BatchReader } from "./journal.ts";
 import type { LogFields, Logger } from "./base/log.ts";
+import type { Batch } from "./points/measurement.ts";
 import type { DiskJournal } from "./journal/disk/disk_journal.ts";
 import type {
   DeadLetters,
@@ -117,6 +118,7 @@ class Agent {
   #stateDirectory: string | null = null;
   #figures!: Figures;
   readonly #deadLetters = new Map<string, DeadLetters>();
+  readonly #watchers = new Set<(batch: Batch) => void>();
   #failure: Error | null = null;
   /** Set when a second signal ends the process at once. */
   #ending: Promise<never> | null = null;
@@ -314,6 +316,9 @@ class Agent {
         before: all[place],
         directory: disks[place]?.directory ?? null,
         after: all[place + 1],
+        watch: (batch) => {
+          if (place === this.#stages.length - 1) this.#watch(batch);
+        },
       }),
     );
     this.#stages.push(stage);
@@ -341,8 +346,14 @@ class Agent {
     return change;
   }
 
+  /** Shows what comes to the last journal to those who look at it. */
+  #watch(batch: Batch): void {
+    for (const watch of this.#watchers) watch(batch);
+  }
+
   /** The view that others have of it. */
-  #view({ watchers }: Pipeline): RunningAgent {
+  #view(): RunningAgent {
+    const watchers = this.#watchers;
     const settings = () => this.#settings;
     return {
       figures: this.#figures,
@@ -361,7 +372,10 @@ class Agent {
 
   async #runPipe(): Promise<number> {
     const { first, last } = this.#journals;
-    const pipeline = new Pipeline(this.#transforms, first, this.#log, this.#clock);
+    const watch = (batch: Batch) => {
+      if (this.#stages.length === 0) this.#watch(batch);
+    };
+    const pipeline = new Pipeline(this.#transforms, first, this.#log, this.#clock, watch);
     const settle = (name: string, work: Promise<void>) =>
       work.catch((error) => {
         if (this.#abandon.signal.aborted) return;
@@ -384,7 +398,7 @@ class Agent {
     const inputs = this.#inputs.map(({ name, input }) =>
       settle(name, input.run(pipeline, this.#stop.signal))
     );
-    this.#options.onRunning?.(this.#view(pipeline));
+    this.#options.onRunning?.(this.#view());
     this.#log.info("Running", {
       inputs: this.#inputs.map(({ name }) => name).join(","),
       outputs: this.#outputs.map(({ name }) => name).join(","),

@@ -20,10 +20,17 @@ export class Pipeline implements BatchSink {
   readonly #timeComplaint: Complaint;
   /** Points with impossible times that were not logged yet. */
   #rejected = 0;
-  /** They see each batch before the journal gets it, and neither keep nor change it. */
-  readonly watchers = new Set<(batch: Batch) => void>();
+  readonly #watch: (batch: Batch) => void;
 
-  constructor(transforms: readonly NamedTransform[], journal: Journal, log: Logger, clock: MonotonicClock) {
+  /** @param watch Sees each batch before the journal gets it, and neither keeps nor changes it. */
+  constructor(
+    transforms: readonly NamedTransform[],
+    journal: Journal,
+    log: Logger,
+    clock: MonotonicClock,
+    watch: (batch: Batch) => void = () => {},
+  ) {
+    this.#watch = watch;
     this.#transforms = transforms;
     this.#journal = journal;
     this.#log = log;
@@ -38,7 +45,7 @@ export class Pipeline implements BatchSink {
       this.#rejectImpossibleTimes(batch);
     }
     if (this.#transforms.length > 0) batch = this.#transform(batch);
-    for (const watch of this.watchers) watch(batch);
+    this.#watch(batch);
     return this.#journal.append(batch);
   }
 

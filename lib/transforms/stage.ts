@@ -41,6 +41,8 @@ export interface StageOptions {
   readonly after: Journal;
   /** Transforms without a memory that follow. */
   readonly followers?: readonly NamedTransform[];
+  /** Sees each batch before the journal gets it, and neither keeps nor changes it. */
+  readonly watch?: (batch: Batch) => void;
   readonly log: Logger;
   readonly clock: MonotonicClock;
   /** Rows of a batch for the next journal, at most; always the same for one directory. @default {4096} */
@@ -231,7 +233,7 @@ export class Stage implements Disposable {
   }
 
   async #append(parts: Batch[], place: number, from: number, signal: AbortSignal): Promise<boolean> {
-    const { after, followers = [] } = this.#options;
+    const { after, followers = [], watch } = this.#options;
     for (const [i, part] of parts.entries()) {
       if (i < this.#doneParts) {
         part.release();
@@ -246,6 +248,7 @@ export class Stage implements Disposable {
       if (this.#keeps) this.#markPart(batch, place, isLast);
       if (this.#keeps && isLast) this.#pending.push({ place, from });
       for (const { client, start, end } of batch.origins) client.receivedPoints += end - start;
+      watch?.(batch);
       const room = after.append(batch);
       if (room && !await unlessAborted(room, signal)) return false;
     }

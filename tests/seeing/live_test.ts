@@ -7,6 +7,7 @@ import { Hosts } from "../../lib/seeing/live/hosts.ts";
 import { hostPower, powerKindOf } from "../../lib/seeing/live/power.ts";
 import { LiveRing, SAMPLES, STEP_SECONDS } from "../../lib/seeing/live/ring.ts";
 import { until } from "../kit/waiting.ts";
+import { rates } from "../../lib/transforms/rates.ts";
 import { Site } from "./site.ts";
 
 const metric = (name: string, base: string, prefix = ""): Metric => ({
@@ -225,6 +226,28 @@ Deno.test("the API shows hosts, their power and their series as they were sent",
   for (const path of paths.filter((path) => !/events|tap|host\?/.test(path))) {
     assert.equal((await site.get(path)).status, 200, path);
   }
+});
+
+Deno.test("what transforms with a memory make is seen, and what they take away is not", async () => {
+  const rule = { metric: "meter_energy", as: "rate", rename: "meter_watts" };
+  const config = rates.config.check({ rules: [rule] }, [], ({ message }) => assert.fail(message));
+  await using site = await Site.start({ plugins: [{ plugin: rates, config }] });
+  await site.json("/api/v1/hosts");
+  const joules = seriesOf(metric("meter_energy", "J"));
+  const now = Math.floor(Date.now() / 1000);
+  for (const seconds of [now - 2, now]) {
+    const batch = new Batch();
+    batch.push(joules, seconds, 0, 50);
+    site.push(batch);
+  }
+  const host = async () => (await site.json("/api/v1/host?name=server-1")).series;
+  await until(async () => (await site.get("/api/v1/host?name=server-1")).status === 200);
+  await until(async () => (await host()).length > 0);
+  const series = await host();
+  assert.deepEqual(series.map(({ metric, last }: { metric: string; last: number }) => [metric, last]), [[
+    "meter_watts",
+    25,
+  ]]);
 });
 
 Deno.test("events come as they happen, to each who listens", async () => {

@@ -8,8 +8,8 @@ message of `series` points per host, spread over `every` seconds, and waits unti
 CPU per point (over all, and over the second half of the rounds), share of a core, peak memory, seconds that the rows came after
 the last byte, rows. --churn: share of each host's processes that are new in each round; the memory of the server is then
 looked at after each round, and its slope over the second half is printed. --repeat: a message has that many points of each
-series. --latency: how long after a message was sent its last row is in the file (csv). --output postgresql needs --url of
-an empty database, and psql.
+series. --latency: how long after a message was sent its last row is in the file (csv), after the first quarter of the
+rounds. --output postgresql needs --url of an empty database, and psql.
 Loopback only; ends by itself.
 """
 import argparse, json, os, resource, shutil, signal, socket, sqlite3, struct, subprocess, sys, tempfile, threading, time
@@ -218,7 +218,7 @@ def main():
             if due > 0.002:
                 time.sleep(due)
             behind = max(behind, -due)
-            if o.latency and r > 1 and h % 10 == 0:
+            if o.latency and r >= o.rounds // 4 and h % 10 == 0:
                 latency = latency or Latency(store)
                 s.sendall(marked(h, begin))
                 sent += 1

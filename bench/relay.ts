@@ -47,11 +47,12 @@ export async function csvSize(repeats: number): Promise<number> {
   return header + (bytes - header) * repeats;
 }
 
-/** Our server, from the wire into CSV. */
+/** Our server, from the wire into CSV. @param more Flags of the server. */
 export async function benchServer(
   directory: string,
   connections: number,
   repeats: number,
+  more: readonly string[] = [],
 ): Promise<ServerRun> {
   const path = `${directory}/server.csv`;
   const port = freePort();
@@ -59,6 +60,7 @@ export async function benchServer(
   const program = [
     ...[MAIN, "--relay-in", `127.0.0.1:${port}`, "--output-file", path, "--config", "/dev/null"],
     ...["--config-override", "journal.enable=false"],
+    ...more,
   ];
   return await measure([...program, "--plugins", "relay-server,csv"], port, path, size, connections, repeats);
 }

@@ -85,29 +85,36 @@ export class LiveRing {
 
   take(batch: Batch): void {
     const { series, seconds, nanos, values, length } = batch;
-    let places = this.#places.values;
-    // Columns grow with new series, which come before the others are looked at.
-    for (let row = 0; row < length; row++) if (places[series[row]] === 0) this.#admit(series[row]);
-    places = this.#places.values;
-    const powers = this.#powers;
-    const times = this.#times;
-    const last = this.#last;
-    const heard = this.#heard;
-    const rings = this.#rings;
-    const maxRings = this.#maxRings;
     const newest = this.newestStep;
     const newestSample = newest % SAMPLES;
     const stepBegin = newest * STEP_SECONDS;
-    const limit = newest - SAMPLES + 2;
+    const stepEnd = stepBegin + STEP_SECONDS;
+    const oldest = (newest - SAMPLES + 2) * STEP_SECONDS;
+    const ringEnd = this.#maxRings;
+    let places = this.#places.values;
+    let [times, last, heard] = [this.#times, this.#last, this.#heard];
+    let [powers, rings] = [this.#powers, this.#rings];
     for (let row = 0; row < length; row++) {
-      const slot = places[series[row]] - FIRST_PLACE;
-      if (slot < 0) continue;
+      let place = places[series[row]];
+      if (place < FIRST_PLACE) {
+        if (place === REFUSED) continue;
+        this.#admit(series[row]);
+        // Columns may have grown.
+        places = this.#places.values;
+        [times, last, heard] = [this.#times, this.#last, this.#heard];
+        [powers, rings] = [this.#powers, this.#rings];
+        place = places[series[row]];
+        if (place === REFUSED) continue;
+      }
+      const slot = place - FIRST_PLACE;
       const whole = seconds[row];
       const time = whole + nanos[row] * 1e-9;
       const since = time - times[slot];
-      let value = values[row];
+      // Too late to be seen, or too soon after the last one.
+      if (since < 0 && whole < oldest) continue;
       const power = powers[slot];
       if ((power & IS_ENERGY) === 0 && since >= 0 && since < SHORT_SECONDS) continue;
+      let value = values[row];
       if (power !== NO_POWER) {
         value = this.#wattsOf(slot, time, value);
         if (Number.isNaN(value)) continue;
@@ -117,15 +124,11 @@ export class LiveRing {
         last[slot] = value;
         heard[slot] = newest;
       }
-      if (slot >= maxRings) continue;
-      let sample = newestSample;
-      // Most points are of the newest step.
-      if (whole < stepBegin || whole >= stepBegin + STEP_SECONDS) {
-        const step = stepOf(whole);
-        if (step < limit || step > newest + 1) continue;
-        sample = step % SAMPLES;
+      if (slot >= ringEnd) continue;
+      if (whole >= stepBegin && whole < stepEnd) rings[slot * SAMPLES + newestSample] = value;
+      else if (whole >= oldest && whole < stepEnd + STEP_SECONDS) {
+        rings[slot * SAMPLES + stepOf(whole) % SAMPLES] = value;
       }
-      rings[slot * SAMPLES + sample] = value;
     }
   }
 

@@ -4,6 +4,7 @@ import { cgroups } from "./inputs/cgroups.ts";
 import { graceHopper } from "./inputs/grace_hopper.ts";
 import { hwmon } from "./inputs/hwmon.ts";
 import { intelGpu } from "./inputs/intel_gpu.ts";
+import { ipmi } from "./inputs/ipmi.ts";
 import { jetson } from "./inputs/jetson.ts";
 import { k8s } from "./inputs/k8s.ts";
 import { oar } from "./inputs/oar.ts";
@@ -44,6 +45,7 @@ export const plugins: readonly Plugin[] = [
   amdGpu,
   intelGpu,
   powerSupply,
+  ipmi,
   cgroups,
   k8s,
   slurm,

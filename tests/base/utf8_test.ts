@@ -59,6 +59,7 @@ Deno.test("decodeUtf8 takes the first bytes for UTF-16 only where they are", () 
   assert.match(problem([0x61, 0])[1], /^it seems to be in UTF-16/);
   assert.match(problem([0x61, 0x62, 0])[1], /^there is a NUL byte/);
   assert.deepEqual(problem([10, 0xff])[0], 2);
+  assert.match(problem([0xff, 0x61, 0xbd])[1], /^byte 0xff/);
   assert.deepEqual(problem([0x61, 10, 0xff, 10])[0], 2);
 });
 

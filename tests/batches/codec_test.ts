@@ -459,3 +459,24 @@ Deno.test("a batch of a single point keeps its series, too", () => {
   for (let n = 0; n < 1000; n++) store.tick();
   assert.equal(store.size, 0);
 });
+
+Deno.test("in a full dictionary a series takes the first place, and the one before is let go", () => {
+  const [near, far] = [new SeriesStore(), new SeriesStore()];
+  const encoder = new BatchEncoder({ maxSeries: 1 }, near);
+  const decoder = new BatchDecoder({ store: far, maxSeries: 1 });
+  const send = (name: string) => {
+    const batch = new Batch(1, null, near);
+    batch.push(seriesOf(COUNTER.metric, { consumerId: name }), 1, 0, 1);
+    const record = encoder.encode(batch).slice();
+    batch.release();
+    const decoded = decoder.decode(record, 0, record.length, () => new Batch(1, null, far));
+    assert.equal(decoded.seriesAt(0).consumerId, name);
+    decoded.release();
+  };
+  for (const name of ["first", "second", "third"]) {
+    send(name);
+    for (let n = 0; n < 1000; n++) near.tick();
+    for (let n = 0; n < 1000; n++) far.tick();
+    assert.deepEqual([near.size, far.size], [0, 1]);
+  }
+});

@@ -108,7 +108,7 @@ Deno.test("an invalid --config-override is a usage error, and an invalid value n
 });
 
 Deno.test("--config-override refuses keys of which only a part is one", () => {
-  for (const key of ["a b", "", "a.", ".a", "a[0]b", "a[0][1]b", "a[0].b[1]c", "a[0]. ", "'a"]) {
+  for (const key of ["#", "a b", "", "a.", ".a", "a[0]b", "a[0][1]b", "a[0].b[1]c", "a[0]. ", "'a"]) {
     refuses("[plugins.csv]\n", { overrides: [`${key}=1`] }, 64, /./);
   }
   const nested = load("[plugins.csv]\n[plugins.procfs]\n[[plugins.procfs.groups]]\npid = 1\n", {

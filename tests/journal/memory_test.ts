@@ -181,3 +181,14 @@ Deno.test("batches that were dropped are used again at once, but for those that 
   reader.commit(1);
   assert.equal(pool.take(), held);
 });
+
+Deno.test("exactly as much as it may have is not too much", () => {
+  const journal = new MemoryJournal({ limitBytes: points(4), onFull: "drop_oldest" });
+  const reader = journal.reader();
+  journal.append(numbered(2));
+  journal.append(numbered(2, 2));
+  assert.deepEqual([journal.stats.droppedPoints, journal.usage.isFull], [0, false]);
+  journal.append(numbered(1, 4));
+  assert.equal(journal.stats.droppedPoints, 2);
+  assert.deepEqual([reader.next()!.length, reader.next()!.length], [2, 1]);
+});

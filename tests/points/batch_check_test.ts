@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { BatchDecoder, BatchEncoder } from "../../lib/batches/codec.ts";
+import { crc32c } from "../../lib/base/crc32c.ts";
 import { checkOf, EMPTY_CHECK, RecentChecks } from "../../lib/points/batch_check.ts";
 import { Batch } from "../../lib/points/measurement.ts";
 import { numbered, NUMBERS } from "../kit/points.ts";
@@ -55,4 +56,33 @@ Deno.test("recent checks are found by number, and those long ago are forgotten",
   assert.deepEqual(checks.upTo(3999), { sequence: 3998, check: 1999 });
   assert.equal(checks.of(3600), 1800, "at least 256 are kept");
   assert.equal(checks.of(2000), undefined);
+});
+
+Deno.test("the check is the CRC-32C of seconds, nanoseconds and values, as other versions compute it", () => {
+  const batch = batchOf([1_700_000_000, 7, 1.5], [1_700_000_001, 8, NaN], [3, 9, -0]);
+  const bytes = new Uint8Array(3 * 20);
+  const view = new DataView(bytes.buffer);
+  const rows = [[1_700_000_000, 7], [1_700_000_001, 8], [3, 9]];
+  rows.forEach(([seconds, nanos], n) => {
+    view.setFloat64(8 * n, seconds, true);
+    view.setUint32(24 + 4 * n, nanos, true);
+  });
+  view.setFloat64(36, 1.5, true);
+  view.setBigUint64(44, 0x7ff8_0000_0000_0000n, true);
+  assert.equal(checkOf(batch), crc32c(bytes));
+  assert.equal(checkOf(batch, 1, 1), 0);
+  assert.equal(EMPTY_CHECK, 0);
+});
+
+Deno.test("the checks of at least 256 and at most 512 batches are kept", () => {
+  const checks = new RecentChecks();
+  for (let n = 1; n <= 512; n++) checks.add(n, 1000 + n);
+  assert.deepEqual([checks.of(1), checks.of(512)], [1001, 1512]);
+  checks.add(513, 1513);
+  assert.deepEqual([checks.of(1), checks.of(256), checks.of(257), checks.of(513)], [
+    undefined,
+    undefined,
+    1257,
+    1513,
+  ]);
 });

@@ -1,11 +1,17 @@
 /** Hello and Welcome between versions of this program: what is appended to them must disturb neither end. */
 import assert from "node:assert/strict";
-import { PostcardReader } from "../../lib/postcard.ts";
+import { PostcardError, PostcardReader, PostcardWriter } from "../../lib/postcard.ts";
 import {
   type ControlMessage,
   encodeFrame,
+  MAX_BODY_BYTES,
+  MAX_METRIC_ID,
+  MESSAGE,
   MESSAGE_END,
+  PLAIN_MESSAGE_END,
+  PROTOCOL_VERSION,
   readControlMessage,
+  readSequence,
 } from "../../lib/wire/protocol.ts";
 import { fromHex, toHex } from "../kit/bytes.ts";
 import { instanceOf } from "../kit/points.ts";
@@ -68,4 +74,33 @@ Deno.test("every field comes back, and what a later version appends is ignored",
     assert.deepEqual(read(bodyOf(message)), message);
     assert.deepEqual(read(Uint8Array.of(...bodyOf(message), 1, 2, 3)), message);
   }
+});
+
+Deno.test("the numbers of the protocol and of its messages are those that other versions know", () => {
+  assert.deepEqual([PROTOCOL_VERSION, MAX_BODY_BYTES, MAX_METRIC_ID], [2, 32_000_000, 65_535]);
+  assert.deepEqual([PLAIN_MESSAGE_END, MESSAGE_END], [4, 21]);
+  assert.deepEqual(MESSAGE, {
+    ...{ greet: 0, greetResponse: 1, registerMetrics: 2, sendMeasurements: 3 },
+    ...{ hello: 16, welcome: 17, batch: 18, acknowledge: 19, refuse: 20 },
+  });
+});
+
+Deno.test("a field of a single byte at the end is a field, and batch 1 is a batch", () => {
+  const hello = bodyOf({
+    ...{ type: "hello", instance: instanceOf("n"), token: "" } as const,
+    ...{ previous: instanceOf("m"), upstream: [] },
+  });
+  assert.deepEqual((read(hello) as { upstream?: string[] }).upstream, []);
+  const welcome = (last: { sequence: number; check: number } | undefined) =>
+    (read(bodyOf({ type: "welcome", sequence: 1, maxSeries: 1, last })) as { last?: unknown }).last;
+  assert.deepEqual(welcome({ sequence: 1, check: 0 }), { sequence: 1, check: 0 });
+  assert.equal(welcome(undefined), undefined);
+  assert.ok(toHex(bodyOf({ type: "welcome", sequence: 1, maxSeries: 1, last: undefined })).endsWith("0000"));
+});
+
+Deno.test("numbers of batches are exact, or refused", () => {
+  const at = (sequence: bigint) =>
+    readSequence(new PostcardReader(new PostcardWriter().u64(sequence).written));
+  assert.equal(at(2n ** 53n - 1n), 2 ** 53 - 1);
+  assert.throws(() => at(2n ** 53n + 1n), PostcardError);
 });

@@ -555,3 +555,17 @@ Deno.test("names that are too long cost their points, which are counted; a clien
   assert.deepEqual(decoder.rejected, { unknownMetric: 0, wrongKind: 0, badTime: 0, longName: 1 });
   assert.equal(store.names.nameOf(store.ownerOf(decoded.series[0])), "n");
 });
+
+Deno.test("the largest point that is sent fits into the largest frame, and the next one is not sent", () => {
+  const withText = (length: number) => batchOf([[series(ENERGY, [["text", "x".repeat(length)]]), 1]]);
+  const { store, series: [number] } = withText(30_000_000);
+  const around = store.tailLength[number] - 30_000_000;
+  // Numbers and the head of a frame have 64 bytes, each character of the sender three.
+  const largest = 32_000_000 - 64 - 3 * "node".length - around;
+  for (const [length, unsendable] of [[largest, 0], [largest + 1, 1]]) {
+    const encoder = new PointEncoder("node");
+    encoder.add(withText(length), 0, Infinity);
+    assert.deepEqual([encoder.unsendable, encoder.points], [unsendable, 1 - unsendable]);
+    if (encoder.points > 0) assert.ok(encoder.frame().length - 4 <= 32_000_000);
+  }
+});

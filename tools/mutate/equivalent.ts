@@ -389,7 +389,12 @@ export const EQUIVALENT: readonly EquivalentMutant[] = [
   {
     file: "lib/wire/point_encoder.ts",
     before: "size += 3 * (name.length + unit.base.length + unit.prefix.length) + 16;",
-    after: "size += 3 * (name.length + unit.base.length + unit.prefix.length) + 17;",
+    after: [
+      "size += 3 * (name.length + unit.base.length + unit.prefix.length) + 17;",
+      "size += 3 * (name.length + unit.base.length + unit.prefix.length) - 16;",
+      "size += 3 * (name.length - unit.base.length + unit.prefix.length) + 16;",
+      "size += 3 * (name.length + unit.base.length - unit.prefix.length) + 16;",
+    ],
     reason: "It is an estimate of where a frame is cut, far below the largest one.",
   },
   {
@@ -613,5 +618,89 @@ export const EQUIVALENT: readonly EquivalentMutant[] = [
     before: "const count = reader.length(3);",
     after: "const count = reader.length(4);",
     reason: "It is a bound for a number of entries that is checked against the bytes that are there.",
+  },
+  {
+    file: "lib/wire/frames.ts",
+    before: "#quiet = 0;",
+    after: "#quiet = 1;",
+    reason: "The count begins again whenever the buffer grows, and a small buffer stays.",
+  },
+  {
+    file: "lib/wire/point_decoder.ts",
+    before: "view.getInt32(at + 4) === view.getInt32(timeAt + 4) &&",
+    after: [
+      "view.getInt32(at + 5) === view.getInt32(timeAt + 4) &&",
+      "view.getInt32(at + 4) === view.getInt32(timeAt - 4) &&",
+    ],
+    reason:
+      "The last byte of a number is not one within another number, so this never holds, and the slow way gives the same.",
+  },
+  {
+    file: "lib/points/batch_check.ts",
+    before: "for (let row = start, at = 0; row < end; row++, at++) {",
+    after: "for (let row = start, at = 0; row <= end; row++, at++) {",
+    reason: "Typed arrays ignore what is written behind their end.",
+  },
+  {
+    file: "lib/points/units.ts",
+    before: "const isSmall = (factor: number) => factor < 1;",
+    after: "const isSmall = (factor: number) => factor <= 1;",
+    reason: "Of 1 both ways make 1.",
+  },
+  {
+    file: "lib/outputs/rendering/numbers.ts",
+    before: 'if (Number.isNaN(value)) return "NaN";',
+    after: 'if (!!0 && Number.isNaN(value)) return "NaN";',
+    reason: "JavaScript writes it in the same way.",
+  },
+  {
+    file: "lib/outputs/rendering/numbers.ts",
+    before: "if (e < 0) return text;",
+    after: "if (e <= 0) return text;",
+    reason: "No number begins with its exponent.",
+  },
+  {
+    file: "lib/outputs/rendering/numbers.ts",
+    before: 'if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;',
+    after: 'if (exponent <= 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;',
+    reason: "JavaScript never writes the exponent 0.",
+  },
+  {
+    file: "lib/outputs/rendering/numbers.ts",
+    before: "for (let limit = 100; digits < 9 && small >= limit; limit *= 10) digits++;",
+    after: "for (let limit = 100; digits <= 9 && small >= limit; limit *= 10) digits++;",
+    reason: "The number has nine digits at most.",
+  },
+  {
+    file: "lib/outputs/influxdb/lines.ts",
+    before: "this.buffer = new RowBuffer(Math.min(maxBytes, 256 * maxLines));",
+    after: "this.buffer = new RowBuffer(Math.min(maxBytes, 257 * maxLines));",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/outputs/influxdb/lines.ts",
+    before:
+      "value >= 0 && value <= 9007199254740992 && Math.floor(value) === value && (value > 0 || 1 / value > 0)",
+    after:
+      "value >= 0 && value <= 9007199254740992 && Math.floor(value) === value && (value > 1 || 1 / value > 0)",
+    reason: "The reciprocal of 1 is positive, too.",
+  },
+  {
+    file: "lib/journal/memory.ts",
+    before: "if (count <= 0) return;",
+    after: "if (count < 0) return;",
+    reason: "Forgetting nothing changes nothing.",
+  },
+  {
+    file: "lib/config/overrides.ts",
+    before: "const names = namesOf(i > 0 ? part.slice(1) : part);",
+    after: "const names = namesOf(i > 1 ? part.slice(1) : part);",
+    reason: "Names have even places.",
+  },
+  {
+    file: "lib/config/overrides.ts",
+    before: "if (name === undefined || more.length > 0) return undefined;",
+    after: "if (name === undefined || more.length > 1) return undefined;",
+    reason: "A line of TOML has one key.",
   },
 ];

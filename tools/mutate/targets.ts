@@ -49,7 +49,11 @@ export const TARGETS: readonly MutationTarget[] = [
   },
   {
     file: "lib/outputs/rendering/numbers.ts",
-    tests: ["tests/outputs/rendering/numbers_test.ts", "tests/outputs/influxdb/lines_test.ts"],
+    tests: [
+      "tests/outputs/rendering/numbers_test.ts",
+      "tests/outputs/csv/csv_test.ts",
+      "tests/outputs/influxdb/lines_test.ts",
+    ],
   },
   { file: "lib/outputs/influxdb/lines.ts", tests: ["tests/outputs/influxdb/lines_test.ts"] },
   { file: "lib/base/complaint.ts", tests: ["tests/base/complaint_test.ts"] },

@@ -118,6 +118,19 @@ Deno.test("a full ring keeps what it has, and takes others when series are forgo
   assert.equal(ring.lastOf(slot), 7);
 });
 
+Deno.test("of more points than there is time for, power alone is taken until the next look", () => {
+  const { ring, take } = ringOf(START * 1000);
+  const [power, memory] = [seriesOf(WATTS), seriesOf(metric("mem_free", "By"))];
+  take([power, START, 1], [memory, START, 1]);
+  for (let n = 0; n < 60_000; n++) take([power, START + 1, 2], [power, START + 1, 2]);
+  take([power, START + 2, 3], [memory, START + 2, 3]);
+  const lasts = () => [...ring.slots()].map((slot) => ring.lastOf(slot));
+  assert.deepEqual(lasts(), [3, 1]);
+  ring.advance((START + 3) * 1000);
+  take([power, START + 3, 4], [memory, START + 3, 4]);
+  assert.deepEqual(lasts(), [4, 4]);
+});
+
 /** Figures with these clients. */
 function figuresOf(clients: Record<string, { at: number; connected?: boolean; received?: number }>): Figures {
   const books = Object.entries(clients).map(([client, { at, received = 0 }]): ClientBooks => ({

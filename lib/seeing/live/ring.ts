@@ -25,6 +25,8 @@ const INITIAL_SLOTS = 256;
 const MAX_SPAN_SECONDS = 3600;
 /** Of values that follow each other faster, only some are taken: more than a plot shows. In seconds. */
 const SHORT_SECONDS = 0.5;
+/** Points of all kinds that are taken between two calls of {@linkcode LiveRing.advance}: with more, looking would cost too much. */
+const FULL_POINTS = 100_000;
 /** {@linkcode LiveRing.powers} of a series that is not power. */
 const NO_POWER = 127;
 const IS_ENERGY = 128;
@@ -44,13 +46,15 @@ export class LiveRing {
   /** The number of samples that have been begun since the epoch. */
   newestStep: number;
   readonly #store: SeriesStore;
-  /** By the number of a series: its slot + 2. */
+  /** By the number of a series: twice its slot + 2, and 1 more if it is power. */
   readonly #places: SeriesColumn;
   readonly #maxSlots: number;
   readonly #maxRings: number;
   readonly #user: RingUser;
   readonly #free: number[] = [];
   #end = 0;
+  /** Points that are taken until the next {@linkcode advance}; of more, only power is taken. */
+  #left = FULL_POINTS;
   // By the slot.
   #series = new Uint32Array(INITIAL_SLOTS);
   #last = new Float64Array(INITIAL_SLOTS);
@@ -85,6 +89,8 @@ export class LiveRing {
 
   take(batch: Batch): void {
     const { series, seconds, nanos, values, length } = batch;
+    this.#left -= length;
+    const isHurried = this.#left < 0;
     const newest = this.newestStep;
     const newestSample = newest % SAMPLES;
     const stepBegin = newest * STEP_SECONDS;
@@ -106,7 +112,9 @@ export class LiveRing {
         place = places[series[row]];
         if (place === REFUSED) continue;
       }
-      const slot = place - FIRST_PLACE;
+      // There is no time for all of them: power is what is looked at first.
+      if (isHurried && (place & 1) === 0) continue;
+      const slot = (place - FIRST_PLACE) >>> 1;
       const whole = seconds[row];
       const time = whole + nanos[row] * 1e-9;
       const since = time - times[slot];
@@ -165,12 +173,12 @@ export class LiveRing {
     this.#hosts[slot] = this.#user.hostOf(number);
     if (kind && kind.role !== "consumer" && kind.role !== "inside") this.#user.onMeter(slot);
     if (slot < this.#maxRings) this.#rings.fill(NaN, slot * SAMPLES, (slot + 1) * SAMPLES);
-    this.#places.values[number] = slot + FIRST_PLACE;
+    this.#places.values[number] = FIRST_PLACE + 2 * slot + (kind ? 1 : 0);
   }
 
   #forget(place: number): void {
     if (place < FIRST_PLACE) return;
-    const slot = place - FIRST_PLACE;
+    const slot = (place - FIRST_PLACE) >>> 1;
     if (this.#powers[slot] !== NO_POWER) this.#user.onForget(slot);
     this.#series[slot] = 0;
     this.#free.push(slot);
@@ -207,6 +215,7 @@ export class LiveRing {
 
   /** Begins the samples up to now. @returns how many that were. */
   advance(nowMs: number): number {
+    this.#left = FULL_POINTS;
     const now = stepOf(nowMs / 1000);
     const steps = now - this.newestStep;
     if (steps <= 0) {

@@ -15,6 +15,7 @@ import { powerSupply } from "./inputs/power_supply.ts";
 import { procfs } from "./inputs/procfs.ts";
 import { rapl } from "./inputs/rapl.ts";
 import { slurm } from "./inputs/slurm.ts";
+import { redfish } from "./inputs/redfish.ts";
 import { aggregation } from "./transforms/aggregation.ts";
 import { energyAttribution } from "./transforms/energy_attribution.ts";
 import { energyEstimationTdp } from "./transforms/energy_estimation_tdp.ts";
@@ -46,6 +47,7 @@ export const plugins: readonly Plugin[] = [
   intelGpu,
   powerSupply,
   ipmi,
+  redfish,
   cgroups,
   k8s,
   slurm,

@@ -97,11 +97,21 @@ async function filesOf(binary: Uint8Array<ArrayBuffer>, withSocket: boolean): Pr
   files.set(`${doc}/copyright`, { content: await read("packaging/debian/copyright") });
   files.set(`${doc}/CHANGELOG.md`, { content: await read("CHANGELOG.md") });
   files.set(`${doc}/README.md`, { content: await read("README.md") });
-  for await (const { name } of Deno.readDir(`${ROOT}/docs`)) {
-    files.set(`${doc}/docs/${name}`, { content: await read(`docs/${name}`) });
+  for (const path of await pathsIn("docs")) {
+    files.set(`${doc}/${path}`, { content: await Deno.readFile(`${ROOT}/${path}`) });
   }
   files.set(`${doc}/examples/alumet-config.toml`, { content: await read("config.example.toml") });
   return new Map([...files].sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+/** The files of a folder of the repository and of the folders in it. */
+async function pathsIn(folder: string): Promise<string[]> {
+  const paths: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(`${ROOT}/${folder}`)) {
+    const path = `${folder}/${name}`;
+    paths.push(...isDirectory ? await pathsIn(path) : [path]);
+  }
+  return paths;
 }
 
 /** Writes the files below a directory, all with one time. */

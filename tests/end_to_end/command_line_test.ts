@@ -149,7 +149,14 @@ for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
   });
 }
 
-Deno.test(`--help and --version answer${binary ? ", in less than 150 ms" : ""}`, async () => {
+/** The processor time of all processes that this one has started and that have ended, in ms. */
+function childrenCpuMs(): number {
+  const stat = Deno.readTextFileSync("/proc/self/stat");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return 10 * (Number(fields[13]) + Number(fields[14]));
+}
+
+Deno.test(`--help and --version answer${binary ? ", in less than 150 ms of a processor" : ""}`, async () => {
   for (
     const [args, answer] of [
       [["--version"], new RegExp(`^alumet-relay ${denoConfig.version}\\n$`)],
@@ -158,12 +165,14 @@ Deno.test(`--help and --version answer${binary ? ", in less than 150 ms" : ""}`,
   ) {
     let best = Infinity;
     for (let n = 0; n < (binary ? 5 : 1); n++) {
-      const { code, stdout, stderr, ms } = await runProgram(args);
+      const before = binary ? childrenCpuMs() : 0;
+      const { code, stdout, stderr } = await runProgram(args);
       assert.equal(code, 0);
       assert.equal(stderr, "");
       assert.match(stdout, answer);
-      best = Math.min(best, ms);
+      if (binary) best = Math.min(best, childrenCpuMs() - before);
     }
+    // Not the time on the clock: others may keep the processors busy.
     if (binary) assert.ok(best < 150, `${args}: ${best} ms`);
   }
 });

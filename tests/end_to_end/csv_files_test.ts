@@ -5,7 +5,7 @@ import { Peer } from "../kit/peer.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { until } from "../kit/waiting.ts";
 import { COUNTER, countingFrame } from "../kit/wire.ts";
-import { portOf, startServer } from "./relay.ts";
+import { portOf, startServer, troublesOf } from "./relay.ts";
 
 async function valuesIn(path: string): Promise<number[]> {
   const bytes = await Deno.readFile(path);
@@ -45,7 +45,7 @@ Deno.test("the files of clients are finished by size and compressed while the se
     "all finished files are compressed",
   );
   assert.equal(await server.stop(), 0, server.log);
-  assert.deepEqual(server.lines.filter(({ level }) => level === "error" || level === "warn"), [], server.log);
+  assert.deepEqual(troublesOf(server), [], server.log);
   for (const prefix of prefixes) {
     const own = of(prefix);
     const values = (await Promise.all(own.map((name) => valuesIn(directory.file(name))))).flat();

@@ -151,3 +151,9 @@ export class Flood {
     await settled(() => this.sent);
   }
 }
+
+/** What a process warns of, but for polls that a busy machine skips, and for the page, whose port another test may have. */
+export const troublesOf = (program: Program) =>
+  program.matching(/"(warn|error)"/).filter(({ message, part }) =>
+    part !== "http" && !message.startsWith("Skipped polls")
+  );

@@ -3,13 +3,18 @@ import assert from "node:assert/strict";
 import { linux, needs } from "../kit/needs.ts";
 import { Program, type StartOptions } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { clientKeys, connected, grown, POLL_FAST, portOf, readRows, startServer } from "./relay.ts";
+import {
+  clientKeys,
+  connected,
+  grown,
+  POLL_FAST,
+  portOf,
+  readRows,
+  startServer,
+  troublesOf,
+} from "./relay.ts";
 
 const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
-
-/** What a process warns of, but for polls that a busy machine skips. */
-const troublesOf = (program: Program) =>
-  program.matching(/"(warn|error)"/).filter(({ message }) => !message.startsWith("Skipped polls"));
 
 Deno.test({
   name:

@@ -275,7 +275,8 @@ Deno.test("a request that is too large is cut, and only a point that is too larg
   await using rig = await Rig.start({ host: peer.url });
   rig.give(numbered(1000), batchOf([[seriesOf(metricOf("wide"), { resourceId: "x".repeat(30_000) }), 1n]]));
   await rig.finish();
-  assert.deepEqual(server.values, range(1000));
+  // A point that the server takes may be sent again, to see whether it is the point or the server.
+  assert.deepEqual([...new Set(server.values)], range(1000));
   assert.deepEqual((await rig.letters()).map(({ metric, reason }) => [metric, reason]), [
     ["wide", "Request Entity Too Large"],
   ]);

@@ -55,7 +55,7 @@ class ReceiverInstance implements Instance {
       ...opentelemetry.config.defaultValue(),
       collector_host: this.receiver.url,
       flush_interval: 20,
-      timeout: 1000,
+      timeout: 3000,
     }, context);
   }
 

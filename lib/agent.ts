@@ -239,6 +239,7 @@ class Agent {
       registry: this.#registry,
       clock: this.#clock,
       fail: (error) => this.#fail(error),
+      stop: () => this.#stop.abort(),
       keepsOnDisk: areOnDisk,
       clients: (kind === "output" ? last : first).clients,
       acknowledges: acknowledgesOf(this.#settings.plugins),

@@ -61,6 +61,8 @@ export interface PluginContext {
    * restart can solve, such as exhausted retries.
    */
   readonly fail: (error: Error) => void;
+  /** Stops the whole process in order, as SIGTERM does. */
+  readonly stop: () => void;
   /** Whether points that an output has not committed survive the end of the process, so that it need not give up. */
   readonly keepsOnDisk: boolean;
   /** The clients of this process. */

@@ -31,6 +31,7 @@ import { opentelemetry } from "./outputs/opentelemetry.ts";
 import { postgresql } from "./outputs/postgresql.ts";
 import { prometheusExporter } from "./outputs/prometheus_exporter.ts";
 import { scrape } from "./inputs/scrape.ts";
+import { socketControl } from "./inputs/socket_control.ts";
 import { sqlite } from "./outputs/sqlite.ts";
 import type { Plugin } from "./plugin.ts";
 import { relayClient } from "./outputs/relay_client.ts";
@@ -64,6 +65,7 @@ export const plugins: readonly Plugin[] = [
   aggregation,
   lines,
   scrape,
+  socketControl,
   relayServer,
   relayClient,
   csv,

@@ -71,11 +71,13 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const deadLetters = new DeadLetterBox({ directory: files.directory, maxBytes: files.maxBytes, log });
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
+  const ending = new AbortController();
   await using output = await plugin.open(config, {
     log,
     registry: new MetricRegistry(),
     clock: new SystemClock(),
     fail: failed.reject,
+    stop: () => ending.abort(),
     keepsOnDisk: false,
     clients: journal.clients,
     acknowledges: "durable",
@@ -86,7 +88,6 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
     deadLetters,
   });
   const feeding = new Feeding(taken, journal);
-  const ending = new AbortController();
   using _ending = onAbort(signal, () => ending.abort(signal.reason));
   const running = output.run(journal.reader(plugin.name), ending.signal).catch((error) => {
     if (!signal.aborted) throw error;

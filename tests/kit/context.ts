@@ -19,6 +19,7 @@ export function contextWith<T extends Partial<PluginContext>>(given: T): PluginC
     fail: (error: Error) => {
       throw error;
     },
+    stop: () => {},
     keepsOnDisk: false,
     clients: new ClientTable(),
     acknowledges: "durable",

@@ -30,7 +30,7 @@ import { LineDecoder } from "./line_decoder.ts";
 import { FollowedFile } from "./followed_file.ts";
 import { Positions } from "./positions.ts";
 import { LineStream, READ_BYTES } from "./line_stream.ts";
-import { listenOnUnix, removeSocket } from "./unix_socket.ts";
+import { listenOnUnix, removeSocket } from "../../net/unix_socket.ts";
 
 const MINUTE_MS = 60_000;
 const KEY = "plugins.lines";

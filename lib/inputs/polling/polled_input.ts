@@ -5,6 +5,7 @@ import type { Logger } from "../../base/log.ts";
 import { untilAborted } from "../../base/waiting.ts";
 import type { BatchSink, Finding, Input, PluginContext, Transform } from "../../plugin.ts";
 import { ProcFiles, type ProcRoots } from "./files.ts";
+import { type Controllable, controls, type SourceState } from "./controls.ts";
 import { Findings } from "./findings.ts";
 import { pollLoop, type PollLoopOptions, type PollStats } from "./loop.ts";
 import { Points } from "./points.ts";
@@ -26,6 +27,15 @@ interface Open {
   readonly madeWith: string | undefined;
   /** The pace that the configuration asks for. */
   wanted: WantedSource;
+  /** It is not polled: somebody has asked for that. */
+  isPaused?: boolean;
+  /** The pace that somebody has asked for, in ms. */
+  askedIntervalMs?: number;
+}
+
+/** Time between two polls, in ms. */
+function paceOf({ wanted: { intervalMs }, askedIntervalMs = intervalMs }: Open): number {
+  return askedIntervalMs;
 }
 
 /** Sources of one pace, which share a timer: waking up costs more than most polls. */
@@ -37,7 +47,7 @@ interface Group {
 
 /** Opens an input on this machine, or on other trees of files. @throws what its sources cannot start without */
 export async function openPolledInput<C>(
-  { load }: PolledInputDeclaration<C>,
+  { name, load }: PolledInputDeclaration<C>,
   config: C,
   { clock, log, registry, shared }: PluginContext,
   roots?: ProcRoots,
@@ -49,7 +59,9 @@ export async function openPolledInput<C>(
     });
   };
   const measuring = { files, registry, log, clock, findings: new Findings(log), shared };
-  return new PolledInput(await load(config, measuring), config, measuring);
+  const input = new PolledInput(await load(config, measuring), config, measuring);
+  shared.of(controls).add(name, input);
+  return input;
 }
 
 /** Timers have whole milliseconds, and are late by up to one: too much for intervals below this, in ms. */
@@ -60,7 +72,7 @@ function isFastGroup({ intervalMs }: Group): boolean {
 }
 
 /** An input that polls. Opened by {@linkcode definePolledInput}. */
-export class PolledInput<C> implements Input {
+export class PolledInput<C> implements Input, Controllable {
   readonly #sources: Sources<C>;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -105,7 +117,7 @@ export class PolledInput<C> implements Input {
         continue;
       }
       try {
-        this.#open.set(name, { source: wanted.open(), madeWith, wanted });
+        this.#open.set(name, { ...known, source: wanted.open(), madeWith, wanted });
       } catch (error) {
         onError(error, name);
       }
@@ -115,7 +127,10 @@ export class PolledInput<C> implements Input {
 
   #groups(): Group[] {
     const groups: Group[] = [];
-    for (const { source, wanted: { intervalMs, flushIntervalMs } } of this.#open.values()) {
+    for (const open of this.#open.values()) {
+      if (open.isPaused) continue;
+      const { source, wanted: { flushIntervalMs } } = open;
+      const intervalMs = paceOf(open);
       const group = groups.find((group) =>
         group.intervalMs === intervalMs && group.flushIntervalMs === flushIntervalMs
       );
@@ -123,6 +138,33 @@ export class PolledInput<C> implements Input {
       else groups.push({ sources: [source], intervalMs, flushIntervalMs });
     }
     return groups;
+  }
+
+  get controlled(): readonly SourceState[] {
+    return [...this.#open].map(([name, open]) => ({
+      name,
+      isPaused: open.isPaused ?? false,
+      intervalMs: paceOf(open),
+    }));
+  }
+
+  setPaused(name: string, isPaused: boolean): void {
+    this.#change(name, { isPaused });
+  }
+
+  setInterval(name: string, askedIntervalMs: number): void {
+    this.#change(name, { askedIntervalMs });
+  }
+
+  /** All sources begin again, with a poll at once. */
+  pollNow(): void {
+    this.#regroup.abort();
+  }
+
+  #change(name: string, change: Pick<Open, "isPaused" | "askedIntervalMs">): void {
+    const open = this.#open.get(name);
+    if (open) this.#open.set(name, { ...open, ...change });
+    this.#regroup.abort();
   }
 
   get transform(): Transform | undefined {

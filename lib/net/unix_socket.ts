@@ -1,5 +1,5 @@
 /** Listens on a Unix socket. */
-import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 
 /**
  * Listens on a path. A socket that another process has left behind is replaced; a file of another kind, and a socket that
@@ -20,12 +20,14 @@ export async function listenOnUnix(path: string, mode: string, key: string): Pro
     if (error instanceof ExitError) throw error;
     if (!(error instanceof Deno.errors.NotFound)) throw fail(messageOf(error), error);
   }
+  // The file has its mode from the first moment on: nobody else can connect before.
+  const umask = Deno.umask(0o777 & ~parseInt(mode, 8));
   try {
-    const listener = Deno.listen({ transport: "unix", path });
-    Deno.chmodSync(path, parseInt(mode, 8));
-    return listener;
+    return Deno.listen({ transport: "unix", path });
   } catch (error) {
     throw fail(messageOf(error), error);
+  } finally {
+    Deno.umask(umask);
   }
 }
 

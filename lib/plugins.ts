@@ -7,6 +7,7 @@ import { intelGpu } from "./inputs/intel_gpu.ts";
 import { ipmi } from "./inputs/ipmi.ts";
 import { jetson } from "./inputs/jetson.ts";
 import { k8s } from "./inputs/k8s.ts";
+import { kwollectInput } from "./inputs/kwollect_input.ts";
 import { oar } from "./inputs/oar.ts";
 import { nvml } from "./inputs/nvml.ts";
 import { perf } from "./inputs/perf.ts";
@@ -49,6 +50,7 @@ export const plugins: readonly Plugin[] = [
   powerSupply,
   ipmi,
   redfish,
+  kwollectInput,
   cgroups,
   k8s,
   slurm,

@@ -152,7 +152,8 @@ export class Seeing implements AsyncDisposable {
       if (given !== undefined || !(error instanceof ExitError) || error.exitCode !== EXIT.unavailable) {
         throw error;
       }
-      this.#log.warn(
+      // Nobody has asked for it.
+      this.#log.info(
         "There is no page: another program uses its port. Set http.address, or http.enable = false",
         {
           address: DEFAULT_HTTP_ADDRESS,

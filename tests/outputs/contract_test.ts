@@ -143,6 +143,8 @@ class StoreOutput implements Output {
         if (defect === "ends the process when its target is down") fail(error as Error);
         const quiet = defect === "says nothing" || (defect !== "says it at each try" && tries > 0);
         if (!quiet) log.error("Cannot write", { error: String(error) });
+        // On a busy machine there may be time for one try alone.
+        if (defect === "says it at each try") log.error("Cannot write", { error: String(error) });
         if (store.gone) return false;
         if (signal.aborted && defect !== "does not hear the abort") {
           if (defect === "commits what it could not store when aborted") reader.commit(count);

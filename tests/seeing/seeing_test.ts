@@ -113,7 +113,7 @@ Deno.test("if another program uses the default port, the process runs without a 
   try {
     const logs = new LogLines();
     await using _ = await Seeing.open(http.defaultValue(), true, facts(), logs.log);
-    assert.equal(logs.matching(/WARN .*There is no page: another program uses its port/).length, 1);
+    assert.equal(logs.matching(/INFO .*There is no page: another program uses its port/).length, 1);
   } finally {
     taken?.close();
   }

@@ -99,8 +99,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     return times;
   };
 
-  const poll = async (last: boolean) => {
-    const times = hasSlow ? await gather(last) : undefined;
+  const pollNow = (last: boolean, times?: Map<number, Timestamp>) => {
     const before = batch.length;
     const began = performance.now();
     sources.forEach((source, i) => {
@@ -116,6 +115,13 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     stats.polls += sources.length;
     stats.points += batch.length - before;
     stats.pollMs += performance.now() - began;
+  };
+
+  /** At once, where no source takes long: an agent that has begun has measured. */
+  const poll = (last: boolean): Promise<void> | undefined => {
+    if (hasSlow) return gather(last).then((times) => pollNow(last, times));
+    pollNow(last);
+    return undefined;
   };
 
   const flush = async () => {
@@ -135,7 +141,8 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
   const startMs = clock.monotonicMs();
   let flushed = -1;
   for (let tick = 0; !ended.aborted;) {
-    await poll(false);
+    const polling = poll(false);
+    if (polling) await polling;
     if (tick - flushed >= flushEvery || batch.length >= MOST_POINTS) {
       onDue(Infinity);
       await flush();

@@ -81,7 +81,8 @@ export class KwollectSource implements PolledSource {
     } catch (error) {
       if (this.#closed.signal.aborted) return;
       this.#retry.failed();
-      const problem = messageOf(error);
+      // The URL has its own field, and its query would make each problem another one.
+      const problem = messageOf(error).replace(/^error sending request .*?\): /, "");
       findings.failed(what, file, problem);
       this.#complaint.add((failed) => log.warn(`Cannot ask Kwollect: ${problem}`, { url: file, failed }));
     }

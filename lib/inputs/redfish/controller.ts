@@ -119,7 +119,7 @@ async function textOf(response: Response): Promise<string> {
 }
 
 function explain(problem: string): string {
-  const reason = problem.replace(/^error sending request (for url )?\(.*?\)?\): /, "");
+  const reason = problem.replace(/^error sending request .*?\): /, "");
   if (!/certificate|tls|handshake|InvalidContentType/i.test(reason)) return reason;
   return explainTls(reason, {
     ca: "plugins.redfish.targets.ca",

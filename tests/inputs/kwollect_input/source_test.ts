@@ -98,6 +98,9 @@ Deno.test("an answer that fails is reported, costs nothing of what comes later, 
   answer.value = [entry(55, 5)];
   assert.deepEqual(await k.pollAfter(10_000), [row(55, 5)]);
   assert.match(k.lines.join(""), /Kwollect answers again/);
+  await k.server[Symbol.asyncDispose]();
+  assert.deepEqual(await k.pollAfter(60_000), []);
+  assert.match(k.lines.at(-1)!, /Cannot ask Kwollect: client error .* url=/);
 });
 
 Deno.test("entries that are not values are left out", () => {

@@ -31,3 +31,14 @@ export class ExitError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/**
+ * Why `fetch` got no answer, without the address, which stands beside it. Deno 2.6 says it in the error, newer ones in
+ * what caused the error.
+ */
+export function requestProblem(error: unknown): string {
+  let cause = error;
+  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
+  const message = messageOf(cause);
+  return message.replace(/^error sending request(?: for url \(.*?\))?: /, "");
+}

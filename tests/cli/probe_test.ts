@@ -102,7 +102,7 @@ Deno.test("probe asks the exporters of a configuration, and says what is wrong w
   const { code, out } = await probe([scrape, lines], "--config", path);
   assert.equal(code, 0, out);
   assert.match(out, /^scrape +a page with 2 values +measured +http:\S+$/m);
-  assert.match(out, /^scrape +an exporter +error sending request.* +http:\S+\/metrics$/m);
+  assert.match(out, /^scrape +an exporter +client error.*refused.* +http:\S+\/metrics$/m);
   // Nothing is there to ask.
   assert.doesNotMatch(out, /^(lines|sqlite)/m);
   assert.equal((await probe([scrape])).out.includes("scrape"), false);

@@ -35,7 +35,8 @@ export class HttpPeer implements AsyncDisposable {
         const kept: HttpRequest = {
           method: request.method,
           path: pathname + search,
-          headers: request.headers,
+          // Those of the request are gone when it is.
+          headers: new Headers(request.headers),
           text: new TextDecoder().decode(packed ? gunzipSync(bytes) : bytes),
         };
         this.requests.push(kept);

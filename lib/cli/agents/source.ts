@@ -1,5 +1,5 @@
 /** Asks a running process: by the socket in its state directory, or by its URL. */
-import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
+import { EXIT, ExitError, requestProblem } from "../../base/errors.ts";
 import { AGENT_SOCKET } from "../../seeing.ts";
 import type { CommandLine } from "../parse.ts";
 import { Search } from "../state.ts";
@@ -40,7 +40,7 @@ export async function askJson(source: AgentSource, path: string): Promise<any> {
 function unavailable(name: string, error: unknown): ExitError {
   const reason = error instanceof Deno.errors.PermissionDenied
     ? "permission denied. Run this as root, or as a member of the group that the directory belongs to"
-    : messageOf(error);
+    : requestProblem(error);
   return new ExitError(EXIT.unavailable, `Cannot ask the process at ${name}: ${reason}`, { cause: error });
 }
 

@@ -1,6 +1,6 @@
 /** Asks the API server, or the kubelet, for the pods of this machine. */
 import { explainTls } from "../../client/tls_problem.ts";
-import { messageOf } from "../../base/errors.ts";
+import { requestProblem } from "../../base/errors.ts";
 import { TimeLimit } from "../../base/waiting.ts";
 import { readCertificates } from "../../net/pem.ts";
 import type { K8sConfig } from "./config.ts";
@@ -67,7 +67,7 @@ export class PodApi {
     } catch (error) {
       if (error instanceof ApiError) throw error;
       if (limit.isOver) throw new ApiError(`no answer within ${REQUEST_MS / 1000} s`);
-      throw new ApiError(...this.#explain(messageOf(error)));
+      throw new ApiError(...this.#explain(requestProblem(error)));
     }
   }
 
@@ -124,8 +124,7 @@ export class PodApi {
     return [`HTTP ${status}`];
   }
 
-  #explain(problem: string): [message: string, advice?: string] {
-    const reason = problem.replace(/^error sending request for url \(.*?\): /, "");
+  #explain(reason: string): [message: string, advice?: string] {
     if (!/certificate|tls|handshake|InvalidContentType/i.test(reason)) {
       return /connect|dns|resolve/i.test(reason) ? [reason, "see plugins.k8s.k8s_api_url"] : [reason];
     }

@@ -1,7 +1,7 @@
 /** Asks Kwollect for the newest values of a node, and gives each of them once, with its own time. */
 import type { Timestamp } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
-import { messageOf } from "../../base/errors.ts";
+import { requestProblem } from "../../base/errors.ts";
 import { Secret } from "../../base/secrets.ts";
 import { TimeLimit, within } from "../../base/waiting.ts";
 import {
@@ -82,7 +82,7 @@ export class KwollectSource implements PolledSource {
       if (this.#closed.signal.aborted) return;
       this.#retry.failed();
       // The URL has its own field, and its query would make each problem another one.
-      const problem = messageOf(error).replace(/^error sending request .*?\): /, "");
+      const problem = requestProblem(error);
       findings.failed(what, file, problem);
       this.#complaint.add((failed) => log.warn(`Cannot ask Kwollect: ${problem}`, { url: file, failed }));
     }

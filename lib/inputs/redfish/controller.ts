@@ -1,5 +1,5 @@
 /** Asks a management controller for its pages. */
-import { messageOf } from "../../base/errors.ts";
+import { requestProblem } from "../../base/errors.ts";
 import { Secret } from "../../base/secrets.ts";
 import { TimeLimit } from "../../base/waiting.ts";
 import { explainTls } from "../../client/tls_problem.ts";
@@ -75,7 +75,7 @@ export class Controller {
       return await use((path) => this.#get(new URL(path, url), { client, headers, signal: limit.signal }));
     } catch (error) {
       if (limit.isOver) throw new Error(`no answer within ${this.#timeoutMs} ms`);
-      throw error instanceof TypeError ? new Error(explain(messageOf(error))) : error;
+      throw error instanceof TypeError ? new Error(explain(requestProblem(error))) : error;
     }
   }
 
@@ -118,8 +118,7 @@ async function textOf(response: Response): Promise<string> {
   return text + decoder.decode();
 }
 
-function explain(problem: string): string {
-  const reason = problem.replace(/^error sending request .*?\): /, "");
+function explain(reason: string): string {
   if (!/certificate|tls|handshake|InvalidContentType/i.test(reason)) return reason;
   return explainTls(reason, {
     ca: "plugins.redfish.targets.ca",

@@ -2,7 +2,7 @@
 import { delay } from "@std/async/delay";
 import type { Clock } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
-import { messageOf } from "../../base/errors.ts";
+import { requestProblem } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { closeQuietly, TimeLimit } from "../../base/waiting.ts";
 import { Gatherer } from "../../intake/gatherer.ts";
@@ -153,8 +153,8 @@ class Exporter {
       } catch (error) {
         if (stop.aborted) return;
         stats.failedScrapes++;
-        this.finding = { what: "an exporter", file: url, problem: messageOf(error) };
-        this.#failed.add((times) => log.warn("Cannot scrape", { url, reason: messageOf(error), times }));
+        this.finding = { what: "an exporter", file: url, problem: requestProblem(error) };
+        this.#failed.add((times) => log.warn("Cannot scrape", { url, reason: requestProblem(error), times }));
       }
       const next = Math.floor((clock.monotonicMs() - startMs) / intervalMs) + 1;
       const missed = next - tick - 1;

@@ -16,7 +16,7 @@
 import { type Backoff, backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
-import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
+import { EXIT, ExitError, messageOf, requestProblem } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { onAbort, TimeLimit } from "../../base/waiting.ts";
 import { judgeStatus, retryAfterMs, type Verdict } from "./verdict.ts";
@@ -275,7 +275,7 @@ export class HttpSender implements Disposable {
       if (limit.isOver) {
         return { reason: `no answer within ${timeoutMs / 1000} s`, misconfigured: false, transport: false };
       }
-      return { reason: reasonOf(error, url), misconfigured: false, transport: true };
+      return { reason: requestProblem(error), misconfigured: false, transport: true };
     }
   }
 
@@ -357,13 +357,4 @@ async function readSome(response: Response): Promise<Uint8Array<ArrayBuffer>> {
     at += some.length;
   }
   return bytes;
-}
-
-/** What fetch says: the cause behind it, without the address, which stands beside it. */
-function reasonOf(error: unknown, url: string): string {
-  let cause = error;
-  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
-  const message = messageOf(cause);
-  const at = message.indexOf(url);
-  return at < 0 ? message : message.slice(at + url.length).replace(/^\)?:? */, "") || message;
 }

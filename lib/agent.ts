@@ -63,6 +63,8 @@ const NETWORK_BUFFER_BYTES = 4 * 1024 * 1024;
 const LOCAL_BUFFER_BYTES = 64 * 1024 * 1024;
 /** How long an input may take to hand over its points after its connections are closed, in ms. */
 const LAST_WORDS_MS = 500;
+/** How long it may take to end its last poll after a second signal, in ms. */
+const LAST_POLL_MS = 100;
 /** How long the journal may take to write what is in memory after a second signal, in ms. */
 const LAST_SYNC_MS = 500;
 /** At a stop, how long outputs have for one more try before absent targets count, and the time between checks, in ms. */
@@ -102,6 +104,7 @@ class Agent {
   readonly #clock = new SystemClock();
   readonly #shared: Shared;
   readonly #inputs: { name: string; input: Input }[] = [];
+  #running: Promise<void>[] = [];
   readonly #outputs: { name: string; output: Output }[] = [];
   /** Transforms before the first journal, and those behind each stage. */
   readonly #transforms: NamedTransform[] = [];
@@ -396,7 +399,7 @@ class Agent {
       // When it has read everything, or is abandoned, nothing more comes to the next journal.
       void settle(stage.name, stage.run(this.#abandon.signal)).finally(() => this.#endJournal(i + 1));
     });
-    const inputs = this.#inputs.map(({ name, input }) =>
+    const inputs = this.#running = this.#inputs.map(({ name, input }) =>
       settle(name, input.run(pipeline, this.#stop.signal))
     );
     this.#options.onRunning?.(this.#view());
@@ -510,6 +513,8 @@ class Agent {
       this.#log.warn("Stopping at once", { signal });
       return await this.#exit(code);
     }
+    // They may be in the middle of their last poll: what it measures is kept, too.
+    await within(Promise.all(this.#running), LAST_POLL_MS);
     for (const { input } of this.#inputs) input.handOver?.();
     const { lost, fields } = await this.#closeJournal(LAST_SYNC_MS);
     if (lost > 0) this.#log.error(`Stopping at once, ${lost} points are given up`, { signal, ...fields });

@@ -9,6 +9,7 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { PointColumns, RollupOptions } from "./messages.ts";
+import { usableMemoryBytes } from "../../base/memory.ts";
 import { PartDeletion } from "./part_deletion.ts";
 import { IntervalSums, type Sums } from "./rollup_sums.ts";
 import { floorTo, RollupTables } from "./rollup_tables.ts";
@@ -22,7 +23,9 @@ const QUIET_MS = 5000;
 const MAX_OPEN_MS = 120_000;
 /** An interval of the future, as of a host whose clock is wrong, is stored when nothing has come for so long. */
 const FUTURE_QUIET_MS = 120_000;
-/** Series of all intervals in memory; beyond that, the oldest interval is stored early. About 70 bytes each. */
+/** Bytes of a series in an interval, and the share of memory for all of them: beyond it, the oldest is stored early. */
+const SERIES_BYTES = 76;
+const MEMORY_SHARE = 1 / 32;
 const MAX_SERIES = 4_000_000;
 /** Series that are stored in one transaction. */
 const STORE_SERIES = 4096;
@@ -33,6 +36,7 @@ export interface RollupsOptions {
   readonly rollups: readonly RollupOptions[];
   /** For tests: how much is done in one step. */
   readonly storeSeries?: number;
+  readonly maxSeries?: number;
   readonly moveSeries?: number;
 }
 
@@ -60,6 +64,7 @@ export class Rollups {
   readonly #tables: RollupTables;
   readonly #every: number;
   readonly #storeSeries: number;
+  readonly #maxSeries: number;
   readonly #open = new Map<number, IntervalSums>();
   readonly #spare: IntervalSums[] = [];
   #storing: Storing | null = null;
@@ -84,9 +89,10 @@ export class Rollups {
   readonly #statements: Readonly<Record<"points" | "setRolled" | "forget" | "markRolled", StatementSync>>;
 
   constructor(db: DatabaseSync, transaction: Transaction, options: RollupsOptions) {
-    const { rollups, storeSeries = STORE_SERIES, moveSeries } = options;
+    const { rollups, storeSeries = STORE_SERIES, maxSeries = seriesInMemory(), moveSeries } = options;
     this.#transaction = transaction;
     this.#storeSeries = storeSeries;
+    this.#maxSeries = maxSeries;
     this.#tables = new RollupTables(db, rollups, moveSeries);
     this.#every = rollups[0].every;
     this.#deletions = this.#tables.levels.map(({ table }) => new PartDeletion(db, table, "rollup_parts"));
@@ -163,11 +169,16 @@ export class Rollups {
     return sums;
   }
 
-  /** Where there are too many series, the oldest interval does not wait for its end. */
+  /** Where there are too many series, the oldest interval does not wait for its end, and the next points wait for it. */
   #bound(): void {
-    let count = 0;
+    // While lost sums are made again, nothing may be stored.
+    if (this.#unread.length > 0) return;
+    let count = this.#storing?.sums.length ?? 0;
     for (const { length } of this.#open.values()) count += length;
-    if (count > MAX_SERIES && !this.#storing && this.#unread.length === 0) this.#store(this.#oldest()!);
+    if (count <= this.#maxSeries) return;
+    while (this.#storing) this.#storeSome(this.#storing);
+    if (count > this.#maxSeries && this.#open.size > 0) this.#store(this.#oldest()!);
+    while (this.#storing) this.#storeSome(this.#storing);
   }
 
   #oldest(): IntervalSums | undefined {
@@ -291,4 +302,8 @@ export class Rollups {
     });
     this.#rolledBefore = before;
   }
+}
+
+function seriesInMemory(): number {
+  return Math.min(MAX_SERIES, Math.floor(usableMemoryBytes() * MEMORY_SHARE / SERIES_BYTES));
 }

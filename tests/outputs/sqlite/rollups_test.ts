@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { type Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
 import { IntervalSums } from "../../../lib/outputs/sqlite/rollup_sums.ts";
+import type { RollupsOptions } from "../../../lib/outputs/sqlite/rollups.ts";
 import { levelsOf } from "../../../lib/outputs/sqlite/rollup_levels.ts";
 import { Chance } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";
@@ -18,7 +19,7 @@ const STEPS = { rollups: ROLLUPS, storeSeries: 3, moveSeries: 2 };
 /** The start of an hour, and of a day. */
 const HOUR_S = Math.ceil(START_MS / DAY_MS) * DAY_MS / 1000;
 
-const open = (path: string, options = STEPS, keepMs = Infinity) =>
+const open = (path: string, options: RollupsOptions = STEPS, keepMs = Infinity) =>
   new Database(path, keepMs, seriesStore, undefined, options);
 
 /** What the views of sums should say, computed from the points. */
@@ -128,6 +129,19 @@ Deno.test("sums are kept for their own time, and so are the series that they are
   assert.deepEqual(all(), [0, 0, 1, 1], "minutes are gone");
   tidyAfter(5 * 365 + 2);
   assert.deepEqual(all(), [0, 0, 0, 0], "nothing refers to the series");
+});
+
+Deno.test("where there are too many series for the memory, sums are stored early, and add up", async () => {
+  await using dir = new TempDir();
+  using database = open(dir.file("m.sqlite"), { ...STEPS, maxSeries: 5 });
+  const many = Array.from({ length: 20 }, (_, i) => seriesOf(metricOf("many"), { consumerId: String(i) }));
+  for (let round = 0; round < 3; round++) {
+    database.write([batchOf(many.map((one, i) => [one, i, HOUR_S + round]))], START_MS, HOUR_S * 1000);
+  }
+  const sums = () => numbersOf(database.path, STORED("1m")).map(([, , points, sum]) => [points, sum]);
+  assert.deepEqual(sums(), many.map((_, i) => [3, 3 * i]), "before the minute is over");
+  database.tidy((HOUR_S + 7200) * 1000);
+  assert.deepEqual(sums(), many.map((_, i) => [3, 3 * i]));
 });
 
 Deno.test("points of the future are summed as well, and a host whose clock is right does not wait for them", async () => {

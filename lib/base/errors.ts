@@ -40,5 +40,5 @@ export function requestProblem(error: unknown): string {
   let cause = error;
   while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
   const message = messageOf(cause);
-  return message.replace(/^error sending request(?: for url \(.*?\))?: /, "");
+  return message.replace(/^error sending request(?: .*?\))?: /, "");
 }

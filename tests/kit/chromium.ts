@@ -11,6 +11,8 @@ type Json = any;
 
 export class Browser implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
+  /** Its standard error, to the end. */
+  readonly #reading: Promise<void>;
   readonly #profile: TempDir;
   readonly #socket: WebSocket;
   readonly #answers = new Map<number, PromiseWithResolvers<Json>>();
@@ -31,7 +33,7 @@ export class Browser implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     const address = Promise.withResolvers<string>();
-    void (async () => {
+    const reading = (async () => {
       const lines = child.stderr.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
       for await (const line of lines) {
         const [, url] = /^DevTools listening on (\S+)/.exec(line) ?? [];
@@ -45,11 +47,12 @@ export class Browser implements AsyncDisposable {
       socket.onopen = () => resolve();
       socket.onerror = () => reject(new Error("Chromium does not take the connection"));
     });
-    return new Browser(child, profile, socket);
+    return new Browser(child, reading, profile, socket);
   }
 
-  private constructor(child: Deno.ChildProcess, profile: TempDir, socket: WebSocket) {
+  private constructor(child: Deno.ChildProcess, reading: Promise<void>, profile: TempDir, socket: WebSocket) {
     this.#child = child;
+    this.#reading = reading;
     this.#profile = profile;
     this.#socket = socket;
     socket.onmessage = ({ data }) => {
@@ -94,6 +97,7 @@ export class Browser implements AsyncDisposable {
     await this.send("Browser.close").catch(() => {});
     await closed;
     await this.#child.status;
+    await this.#reading;
     await this.#profile[Symbol.asyncDispose]();
   }
 }

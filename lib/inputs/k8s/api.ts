@@ -2,6 +2,8 @@
 import { explainTls } from "../../client/tls_problem.ts";
 import { requestProblem } from "../../base/errors.ts";
 import { TimeLimit } from "../../base/waiting.ts";
+import { textOf } from "../../http/answer.ts";
+import { isOpenUrl } from "../../net/address.ts";
 import { readCertificates } from "../../net/pem.ts";
 import type { K8sConfig } from "./config.ts";
 import { type PodList, podListOf } from "./pod_list.ts";
@@ -74,7 +76,7 @@ export class PodApi {
   async #list(signal: AbortSignal): Promise<PodList> {
     const token = await this.#token.get(signal);
     const headers = new Headers({ accept: "application/json" });
-    const isSafe = this.#url.protocol === "https:" || isLoopback(this.#url.hostname);
+    const isSafe = !isOpenUrl(this.#url.href);
     if (token !== undefined && isSafe) headers.set("authorization", `Bearer ${token}`);
     // A new one each time: authorities are renewed in their file, and requests are rare.
     using client = Deno.createHttpClient({ caCerts: this.#authorities() });
@@ -85,7 +87,7 @@ export class PodApi {
       if (response.status === 401) this.#token.reject();
       throw new ApiError(...this.#refusal(response.status, token !== undefined, isSafe));
     }
-    const text = await textOf(response);
+    const text = await textOf(response, MOST_BYTES);
     let json: unknown;
     try {
       json = JSON.parse(text);
@@ -135,21 +137,4 @@ export class PodApi {
     };
     return [explainTls(reason, keys)];
   }
-}
-
-/** Whether the name is this machine, so that nobody else hears what is sent. */
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
-/** The body as text. @throws {ApiError} if it is too long */
-async function textOf(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MOST_BYTES) throw new ApiError(`the answer is longer than ${MOST_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text();
 }

@@ -4,6 +4,7 @@ import { Complaint } from "../../base/complaint.ts";
 import { requestProblem } from "../../base/errors.ts";
 import { Secret } from "../../base/secrets.ts";
 import { TimeLimit, within } from "../../base/waiting.ts";
+import { textOf } from "../../http/answer.ts";
 import {
   type Attribute,
   f64Metric,
@@ -113,7 +114,7 @@ export class KwollectSource implements PolledSource {
         await response.body?.cancel();
         throw new Error(`HTTP ${response.status}`);
       }
-      return JSON.parse(await textOf(response));
+      return JSON.parse(await textOf(response, MOST_BYTES));
     } catch (error) {
       if (limit.isOver) throw new Error(`no answer within ${timeout} ms`);
       throw error instanceof SyntaxError ? new Error("the answer is not JSON") : error;
@@ -157,16 +158,4 @@ export class KwollectSource implements PolledSource {
   close(): void {
     this.#closed.abort();
   }
-}
-
-async function textOf(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MOST_BYTES) throw new Error(`the answer is longer than ${MOST_BYTES} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }

@@ -3,6 +3,7 @@ import { requestProblem } from "../../base/errors.ts";
 import { Secret } from "../../base/secrets.ts";
 import { TimeLimit } from "../../base/waiting.ts";
 import { explainTls } from "../../client/tls_problem.ts";
+import { textOf } from "../../http/answer.ts";
 import { readCertificates } from "../../net/pem.ts";
 import type { RedfishTarget } from "./config.ts";
 import { at, linkOf, membersOf, type Reading, readingsOf } from "./readings.ts";
@@ -97,25 +98,13 @@ export class Controller {
       if (response.status === 401) throw new LoginError("it refuses the user or the password (HTTP 401)");
       throw new Error(`HTTP ${response.status} for ${url.pathname}`);
     }
-    const text = await textOf(response);
+    const text = await textOf(response, MOST_BYTES);
     try {
       return JSON.parse(text);
     } catch {
       throw new Error(`${url.pathname} is not JSON`);
     }
   }
-}
-
-async function textOf(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MOST_BYTES) throw new Error(`the answer is longer than ${MOST_BYTES} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 function explain(reason: string): string {

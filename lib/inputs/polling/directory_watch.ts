@@ -1,6 +1,5 @@
 /** Folders that appear and vanish (man 7 inotify), by calling the C library: what is asked for costs one call. */
-
-const LIBRARIES = ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`];
+import { openLibc } from "../../base/libc.ts";
 
 const SYMBOLS = {
   inotify_init1: { parameters: ["i32"], result: "i32" },
@@ -37,19 +36,11 @@ export class DirectoryWatch implements Disposable {
 
   /** `null` where there is no C library, no permission to call it, or no more of these in the kernel. */
   static open(): DirectoryWatch | null {
-    if (Deno.build.os !== "linux") return null;
-    for (const path of LIBRARIES) {
-      let library;
-      try {
-        library = Deno.dlopen(path, SYMBOLS);
-      } catch {
-        continue;
-      }
-      const descriptor = library.symbols.inotify_init1(IN_NONBLOCK_CLOEXEC);
-      if (descriptor >= 0) return new DirectoryWatch(library, descriptor);
-      library.close();
-      return null;
-    }
+    const library = openLibc(SYMBOLS);
+    if (!library) return null;
+    const descriptor = library.symbols.inotify_init1(IN_NONBLOCK_CLOEXEC);
+    if (descriptor >= 0) return new DirectoryWatch(library, descriptor);
+    library.close();
     return null;
   }
 

@@ -1,4 +1,5 @@
 /** Counters of the kernel's performance events (man 2 perf_event_open), by calling the C library. */
+import { openLibc } from "../../base/libc.ts";
 
 /** Events of one CPU, whatever runs on it. */
 export interface PerfEvents {
@@ -61,7 +62,6 @@ export const EMFILE = -24;
 const ENOSYS = -38;
 
 const SYSCALL: Partial<Record<typeof Deno.build.arch, number>> = { x86_64: 298, aarch64: 241 };
-const LIBRARIES = ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`];
 
 /** Size of the second version of struct perf_event_attr, which has config2: what is not set is 0. */
 const ATTR_BYTES = 72;
@@ -91,16 +91,10 @@ export function systemPerfEvents(): PerfEvents & PerfCounters | null {
 
 function openLibrary(): PerfEvents & PerfCounters | null {
   const syscall = SYSCALL[Deno.build.arch];
-  if (Deno.build.os !== "linux" || syscall === undefined) return null;
-  for (const library of LIBRARIES) {
-    try {
-      // It is never closed: the process has it loaded in any case.
-      return fromLibrary(Deno.dlopen(library, SYMBOLS).symbols, BigInt(syscall));
-    } catch {
-      // The next one may be there.
-    }
-  }
-  return null;
+  if (syscall === undefined) return null;
+  // It is never closed: the process has it loaded in any case.
+  const library = openLibc(SYMBOLS);
+  return library && fromLibrary(library.symbols, BigInt(syscall));
 }
 
 function fromLibrary(

@@ -1,6 +1,5 @@
 /** Sleeping for less than timers can: theirs have whole milliseconds. */
-
-const LIBRARIES = ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`];
+import { openLibc } from "../../base/libc.ts";
 
 /** Runs in a thread of its own, so that nothing else waits. */
 const SYMBOLS = { usleep: { parameters: ["u32"], result: "i32", nonblocking: true } } as const;
@@ -18,15 +17,8 @@ export class PreciseSleep implements Disposable {
 
   /** `null` where there is no C library, or no permission to call it. */
   static open(): PreciseSleep | null {
-    if (Deno.build.os !== "linux") return null;
-    for (const path of LIBRARIES) {
-      try {
-        return new PreciseSleep(Deno.dlopen(path, SYMBOLS));
-      } catch {
-        // The next one may be there.
-      }
-    }
-    return null;
+    const library = openLibc(SYMBOLS);
+    return library && new PreciseSleep(library);
   }
 
   /** Resolves after `ms`, to about a tenth of a millisecond, or after 100 ms if that is less. */

@@ -1,6 +1,5 @@
 /** Real-time priority for polls every few milliseconds (man 7 sched): else a busy machine lets them wait for their turn. */
-
-const LIBRARIES = ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`];
+import { openLibc } from "../../base/libc.ts";
 
 const SYMBOLS = {
   sched_getscheduler: { parameters: ["i32"], result: "i32" },
@@ -32,19 +31,11 @@ export class RealTime implements Disposable {
 
   /** Begins for all threads of this process; `null` where it may not, or there is nothing like it. */
   static begin(): RealTime | null {
-    if (Deno.build.os !== "linux") return null;
-    for (const path of LIBRARIES) {
-      let library;
-      try {
-        library = Deno.dlopen(path, SYMBOLS);
-      } catch {
-        continue;
-      }
-      const realTime = new RealTime(library);
-      if (realTime.refresh()) return realTime;
-      library.close();
-      return null;
-    }
+    const library = openLibc(SYMBOLS);
+    if (!library) return null;
+    const realTime = new RealTime(library);
+    if (realTime.refresh()) return realTime;
+    library.close();
     return null;
   }
 

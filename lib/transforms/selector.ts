@@ -2,7 +2,7 @@
 import type { AttributeValue, SeriesDefinition } from "../points/measurement.ts";
 import type { WantedMetric } from "../plugin.ts";
 import { optional, text } from "../schema.ts";
-import { Pattern } from "./metric_names.ts";
+import { countStars, Pattern } from "./metric_names.ts";
 
 const pattern = (what: string) =>
   optional(text({ doc: `${what}; \`*\` stands for any characters.`, default: "*" }));
@@ -25,6 +25,18 @@ export function selectorProblem({ attribute, attribute_value }: Selector) {
   return attribute_value !== undefined && attribute === undefined
     ? { key: "attribute_value", problem: 'name the attribute, too: attribute = "NAME"' } as const
     : undefined;
+}
+
+/** The key `rename` of a rule that gives metrics other names; the table's check is {@linkcode renamingProblem}. */
+export function renameKey(options: { doc: string; default: string; unset?: string }) {
+  return optional(text({ ...options, check: (name) => name === "" ? "it is empty" : undefined }));
+}
+
+export function renamingProblem(rule: Selector & { rename?: string | undefined }) {
+  if (rule.rename !== undefined && countStars(rule.rename) > countStars(rule.metric ?? "")) {
+    return { key: "rename", problem: "has more * than metric: nothing says what they stand for" } as const;
+  }
+  return selectorProblem(rule);
 }
 
 /** The metrics that `rules` name. */

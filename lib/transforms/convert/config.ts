@@ -1,9 +1,8 @@
 /** The keys of `[plugins.convert]`. */
 import type { WantedMetric } from "../../plugin.ts";
 import { basesAlike, parseUnit } from "../../points/units.ts";
-import { flag, type Infer, optional, table, tables, text } from "../../schema.ts";
-import { countStars } from "../metric_names.ts";
-import { rulesWant, selectorKeys, selectorProblem } from "../selector.ts";
+import { flag, type Infer, table, tables, text } from "../../schema.ts";
+import { renameKey, renamingProblem, rulesWant, selectorKeys } from "../selector.ts";
 
 const rule = table({
   ...selectorKeys,
@@ -16,22 +15,16 @@ const rule = table({
         ? "it is not a unit; write n, μ, m, k, M or G, or nothing, before s, W, J, Wh, V, A, Hz, B, °C or %"
         : undefined,
   }),
-  rename: optional(text({
+  rename: renameKey({
     doc:
       "The name of the result; each `*` stands for what the same `*` of `metric` stands for. A name means one unit, so the result needs a name of its own.",
     unset: "the name, and `_converted`",
     default: "*_kwh",
-    check: (name) => name === "" ? "it is empty" : undefined,
-  })),
+  }),
   keep: flag({ doc: "Whether the point that is converted stays, too.", default: false }),
 }, {
   doc: "A rule. A point fits when everything that the rule names fits.",
-  check(rule) {
-    if (rule.rename !== undefined && countStars(rule.rename) > countStars(rule.metric ?? "")) {
-      return { key: "rename", problem: "has more * than metric: nothing says what they stand for" };
-    }
-    return selectorProblem(rule);
-  },
+  check: renamingProblem,
 });
 
 export const config = table({

@@ -1,8 +1,7 @@
 /** The keys of `[plugins.rates]`. */
 import type { Patience, WantedMetric } from "../../plugin.ts";
-import { choice, duration, flag, type Infer, optional, table, tables, text } from "../../schema.ts";
-import { countStars } from "../metric_names.ts";
-import { rulesWant, selectorKeys, selectorProblem } from "../selector.ts";
+import { choice, duration, flag, type Infer, table, tables } from "../../schema.ts";
+import { renameKey, renamingProblem, rulesWant, selectorKeys } from "../selector.ts";
 
 const rule = table({
   ...selectorKeys,
@@ -11,21 +10,15 @@ const rule = table({
       "`rate`: a value since the last point becomes a value per second. `difference`: a counter becomes what it has counted since the last point; one that went back has begun at 0 again. `counter_rate`: both.",
     default: "rate",
   }),
-  rename: optional(text({
+  rename: renameKey({
     doc: "The name of the result; each `*` stands for what the same `*` of `metric` stands for.",
     unset: "the name, and `_rate` or `_difference`",
     default: "*_watts",
-    check: (name) => name === "" ? "it is empty" : undefined,
-  })),
+  }),
   keep: flag({ doc: "Whether the point itself stays, too.", default: false }),
 }, {
   doc: "A rule. A point fits when everything that the rule names fits.",
-  check(rule) {
-    if (rule.rename !== undefined && countStars(rule.rename) > countStars(rule.metric ?? "")) {
-      return { key: "rename", problem: "has more * than metric: nothing says what they stand for" };
-    }
-    return selectorProblem(rule);
-  },
+  check: renamingProblem,
 });
 
 export const config = table({

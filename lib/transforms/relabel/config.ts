@@ -2,8 +2,7 @@
 import type { WantedMetric } from "../../plugin.ts";
 import { CLIENT_ATTRIBUTE } from "../../points/measurement.ts";
 import { type Infer, list, named, optional, table, tables, text } from "../../schema.ts";
-import { countStars } from "../metric_names.ts";
-import { rulesWant, selectorKeys, selectorProblem } from "../selector.ts";
+import { renameKey, renamingProblem, rulesWant, selectorKeys } from "../selector.ts";
 
 const reserved = (name: string) =>
   name === CLIENT_ATTRIBUTE ? "it says which client a point came from, and cannot be changed" : undefined;
@@ -19,11 +18,10 @@ const checkName = (name: string) => {
 
 const rule = table({
   ...selectorKeys,
-  rename: optional(text({
+  rename: renameKey({
     doc: "The new name of the metric; each `*` stands for what the same `*` of `metric` stands for.",
     default: "host_*",
-    check: (name) => name === "" ? "it is empty" : undefined,
-  })),
+  }),
   add: named(text({ doc: "The value.", default: "" }), {
     doc: "Attributes that the point gets, by their names; one that it already has gets this value.",
     exampleName: "site",
@@ -44,12 +42,7 @@ const rule = table({
   }),
 }, {
   doc: "A rule. A point fits when everything that the rule names fits.",
-  check(rule) {
-    if (rule.rename !== undefined && countStars(rule.rename) > countStars(rule.metric ?? "")) {
-      return { key: "rename", problem: "has more * than metric: nothing says what they stand for" };
-    }
-    return selectorProblem(rule);
-  },
+  check: renamingProblem,
 });
 
 export const config = table({

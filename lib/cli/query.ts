@@ -6,7 +6,7 @@ import { decodeUtf8 } from "../base/utf8.ts";
 import { formatSize } from "../base/size.ts";
 import { PROGRAM } from "./declarations.ts";
 import type { CommandLine } from "./parse.ts";
-import { findDatabase, openDatabase } from "./query_database.ts";
+import { arrayRows, findDatabase, openDatabase, rowsOf } from "./query_database.ts";
 import { selectionOf } from "./query_selection.ts";
 import { type Cell, type Format, FORMATS, render, type Row } from "./rows.ts";
 import type { Surroundings } from "./world.ts";
@@ -39,7 +39,7 @@ export async function query(line: CommandLine, world: Surroundings): Promise<num
     try {
       const columns = statement.columns().map(({ name }) => name);
       if (columns.length === 0) statement.run();
-      else print(render(columns, rowsOf(db, statement, selection?.values), layout), world);
+      else print(render(columns, rowsOf<Row>(db, statement, ...selection?.values ?? []), layout), world);
     } catch (error) {
       throw sqlError(error);
     }
@@ -88,32 +88,7 @@ function prepare(db: DatabaseSync, sql: string): StatementSync {
   if (saysSomething(rest)) {
     throw new ExitError(EXIT.usage, `Cannot run more than one statement: ${printable(rest.trim())}`);
   }
-  return withExactRows(statement);
-}
-
-/** The rows of a statement, one at a time. */
-function* rowsOf(
-  db: DatabaseSync,
-  statement: StatementSync,
-  values: readonly (string | bigint)[] = [],
-): Generator<Row> {
-  // An error ends Deno's iterator as if there were no more rows. Running an empty statement always fails, with the last
-  // message of the connection: "not an error" if all rows were read.
-  const probe = db.prepare("");
-  yield* statement.iterate(...values) as unknown as Iterable<Row>;
-  try {
-    probe.run();
-  } catch (error) {
-    if (messageOf(error) !== "not an error") throw error;
-  }
-}
-
-/** Integers are bigints, rows are arrays of {@linkcode Cell}. */
-function withExactRows(statement: StatementSync): StatementSync {
-  statement.setReadBigInts(true);
-  // Deno has this function, its types do not.
-  (statement as StatementSync & { setReturnArrays(on: boolean): void }).setReturnArrays(true);
-  return statement;
+  return exactRows(statement);
 }
 
 function sqlError(error: unknown): unknown {
@@ -121,6 +96,12 @@ function sqlError(error: unknown): unknown {
   const readOnly = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
   const message = readOnly === 8 ? "this command only reads the database" : messageOf(error);
   return new ExitError(EXIT.usage, `Cannot run the statement: ${printable(message)}`, { cause: error });
+}
+
+/** Integers are bigints, rows are arrays of {@linkcode Cell}. */
+function exactRows(statement: StatementSync): StatementSync {
+  statement.setReadBigInts(true);
+  return arrayRows(statement);
 }
 
 /** The command that queries the same database, so that users can copy it. */
@@ -135,7 +116,7 @@ function hintOf(line: CommandLine, path: string): string {
 
 /** What is in the database, and examples of queries. */
 function summary(db: DatabaseSync, path: string, hint: string): string {
-  const rows = (sql: string) => withExactRows(db.prepare(sql)).all() as unknown as Row[];
+  const rows = (sql: string) => exactRows(db.prepare(sql)).all() as unknown as Row[];
   let totals: Row;
   try {
     [totals] = rows(

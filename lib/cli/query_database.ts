@@ -1,7 +1,7 @@
 /** Finds and opens the database that `alumet-relay query` reads. */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import type { Plugin } from "../plugin.ts";
 import { load } from "./loading.ts";
@@ -106,5 +106,29 @@ async function isUnused(path: string): Promise<boolean> {
     return (await Deno.stat(`${path}-wal`)).size === 0;
   } catch (error) {
     return error instanceof Deno.errors.NotFound;
+  }
+}
+
+/** Rows are arrays. */
+export function arrayRows(statement: StatementSync): StatementSync {
+  // Deno has this function, its types do not.
+  (statement as StatementSync & { setReturnArrays(on: boolean): void }).setReturnArrays(true);
+  return statement;
+}
+
+/** The rows of a statement, one at a time. @throws what ends them early. */
+export function* rowsOf<Row>(
+  db: DatabaseSync,
+  statement: StatementSync,
+  ...values: readonly SQLInputValue[]
+): Generator<Row> {
+  // An error ends Deno's iterator as if there were no more rows. Running an empty statement always fails, with the last
+  // message of the connection: "not an error" if all rows were read.
+  const probe = db.prepare("");
+  yield* statement.iterate(...values) as unknown as Iterable<Row>;
+  try {
+    probe.run();
+  } catch (error) {
+    if (messageOf(error) !== "not an error") throw error;
   }
 }

@@ -25,13 +25,18 @@ export function* render(columns: readonly string[], rows: Iterable<Row>, layout:
   else yield* table(columns, rows);
 }
 
-/** RFC 4180 with line feeds; NULL is empty. */
+/** A cell after RFC 4180. */
+export function csvCell(text: string): string {
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Lines that end with a line feed; NULL is empty. */
 function* csv(columns: readonly string[], rows: Iterable<Row>, terminal: boolean): Generator<string> {
   const cell = (value: Cell) => {
     if (value === null) return "";
     const plain = textOf(value);
     const text = terminal ? printable(plain) : plain;
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    return csvCell(text);
   };
   yield columns.map(cell).join(",") + "\n";
   for (const row of rows) yield row.map(cell).join(",") + "\n";

@@ -1,5 +1,6 @@
 /** Reads points out of a database, in the order in which they were stored, in little memory. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { arrayRows, rowsOf } from "../query_database.ts";
 
 /** What all points of a series have in common. */
 export interface ExportedSeries {
@@ -102,11 +103,10 @@ export class PointReader {
     const { from, to } = this.#range;
     const statement = this.#statement();
     const chosen = JSON.stringify([...this.#series.keys()]);
-    const probe = this.#db.prepare("");
     for (const { id, start, points } of this.#parts) {
       const base = BigInt(start) * NS_PER_SECOND;
-      const rows = this.#hasFew ? statement.iterate(id, chosen) : statement.iterate(id);
-      for (const [number, offset, integer, value] of rows as unknown as Iterable<PointRow>) {
+      const rows = rowsOf<PointRow>(this.#db, statement, id, ...this.#hasFew ? [chosen] : []);
+      for (const [number, offset, integer, value] of rows) {
         const series = this.#series.get(number);
         if (series === undefined) continue;
         const time = base + BigInt(offset);
@@ -125,7 +125,6 @@ export class PointReader {
         yield block;
         block.length = 0;
       }
-      throwIfFailed(probe);
       this.readPoints += points;
     }
     if (block.length > 0) yield block;
@@ -140,21 +139,10 @@ export class PointReader {
     const columns = "p.series, p.offset, " +
       "CASE typeof(p.value) WHEN 'integer' THEN CAST(p.value AS TEXT) WHEN 'text' THEN p.value END, " +
       "CAST(p.value AS REAL)";
-    const statement = this.#db.prepare(
+    return arrayRows(this.#db.prepare(
       this.#hasFew
         ? `SELECT ${columns} FROM json_each(?2) j CROSS JOIN points p ON p.part = ?1 AND p.series = j.value`
         : `SELECT ${columns} FROM points p WHERE p.part = ?`,
-    );
-    (statement as StatementSync & { setReturnArrays(on: boolean): void }).setReturnArrays(true);
-    return statement;
-  }
-}
-
-/** An error ends Deno's iterator as if there were no more rows; an empty statement fails with the last message. */
-function throwIfFailed(probe: StatementSync): void {
-  try {
-    probe.run();
-  } catch (error) {
-    if ((error as Error).message !== "not an error") throw error;
+    ));
   }
 }

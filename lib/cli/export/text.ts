@@ -1,4 +1,6 @@
 /** Points as lines of text: CSV, and JSON lines. */
+import { jsonF64 } from "../../outputs/rendering/numbers.ts";
+import { csvCell } from "../rows.ts";
 import type { ExportedSeries, PointBlock } from "./points.ts";
 import type { PointSink } from "./sink.ts";
 
@@ -27,11 +29,12 @@ export class TextSink implements PointSink {
 
   add({ length, series, times, values, integers }: PointBlock): void {
     let text = "";
-    const [between, nothing] = this.#isCsv ? [",", ""] : ['","value":', "null"];
+    const between = this.#isCsv ? "," : '","value":';
+    const floatText = this.#isCsv ? csvFloat : jsonF64;
     for (let row = 0; row < length; row++) {
       const { before, after } = this.#frame(series[row]);
       const integer = integers[row];
-      const value = integer === null ? floatText(values[row], nothing, this.#isCsv) : String(integer);
+      const value = integer === null ? floatText(values[row]) : String(integer);
       text += before + this.#time(times[row]) + between + value + after;
     }
     this.#write(text);
@@ -55,19 +58,17 @@ export class TextSink implements PointSink {
   }
 }
 
-/** Bit for bit, with a point or an exponent in JSON, so that it is read as a float. */
-function floatText(value: number, nan: string, isCsv: boolean): string {
-  if (Number.isNaN(value)) return nan;
-  if (!Number.isFinite(value)) return isCsv ? (value > 0 ? "inf" : "-inf") : value > 0 ? "9e999" : "-9e999";
-  const text = Object.is(value, -0) ? "-0" : String(value);
-  return isCsv || /[.e]/.test(text) ? text : `${text}.0`;
+/** As `query` prints it; NaN is an empty cell. */
+function csvFloat(value: number): string {
+  if (Number.isNaN(value)) return "";
+  if (Object.is(value, -0)) return "-0";
+  return Number.isFinite(value) ? String(value) : value > 0 ? "inf" : "-inf";
 }
 
 function csvFrame(series: ExportedSeries): Frame {
   const { metric, resourceKind, resourceId, consumerKind, consumerId, client, attributes, unit } = series;
-  const cell = (text: string) => /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   const rest = [resourceKind, resourceId, consumerKind, consumerId, client, attributes, unit];
-  return { before: `${cell(metric)},`, after: `,${rest.map(cell).join(",")}\n` };
+  return { before: `${csvCell(metric)},`, after: `,${rest.map(csvCell).join(",")}\n` };
 }
 
 function jsonFrame(series: ExportedSeries): Frame {

@@ -21,6 +21,18 @@ export function formatF64(value: number): string {
   return sign + digits.padEnd(exponent + 1, "0");
 }
 
+/**
+ * A f64 as JSON: always with a point or an exponent, so that it is read as a float; infinity is a number that is too large
+ * for any, which is what it is read as; NaN is null.
+ */
+export function jsonF64(value: number): string {
+  if (Number.isNaN(value)) return "null";
+  if (!Number.isFinite(value)) return value > 0 ? "9e999" : "-9e999";
+  if (Object.is(value, -0)) return "-0.0";
+  const text = String(value);
+  return /[.e]/.test(text) ? text : `${text}.0`;
+}
+
 /** An attribute's value as text; lists as `[1, 2, 3]`. */
 export function formatAttribute(value: AttributeValue): string {
   if (typeof value === "number") return formatF64(value);

@@ -9,6 +9,7 @@ import { isOwn } from "../../points/origins.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 import { unitDisplayName } from "../../points/units.ts";
+import { jsonF64 } from "../rendering/numbers.ts";
 import { valueProblems } from "../rendering/u64.ts";
 import type { ClientRows, MetricRow, PointColumns, PointGroup, RefusedRow, SeriesRow } from "./messages.ts";
 
@@ -207,18 +208,9 @@ export function renderAttributes(attributes: readonly Attribute[]): { client: st
   return { client: typeof client === "string" ? client : "", json: `{${entries.join(",")}}` };
 }
 
-/**
- * A u64 is an integer of all its digits, a f64 always has a point or an exponent, infinity is a number that is too
- * large for any (which is what it is read as), NaN is null.
- */
+/** A u64 is an integer of all its digits. */
 function jsonOf(value: AttributeValue): string {
   if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "number") {
-    if (Number.isNaN(value)) return "null";
-    if (!Number.isFinite(value)) return value > 0 ? "9e999" : "-9e999";
-    if (Object.is(value, -0)) return "-0.0";
-    const text = String(value);
-    return /[.e]/.test(text) ? text : `${text}.0`;
-  }
+  if (typeof value === "number") return jsonF64(value);
   return typeof value === "object" ? `[${value.join(",")}]` : String(value);
 }

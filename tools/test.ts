@@ -7,6 +7,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { casesOf, merged } from "./junit.ts";
+import { childrenCpuMs } from "./test/cpu.ts";
 import { inOrder, testFiles } from "./test/files.ts";
 import { type Outcome, runFile } from "./test/run.ts";
 
@@ -35,17 +36,6 @@ function print(outcome: Outcome): void {
   const { file, ok, ms, output } = outcome;
   console.log(`${ok ? "ok  " : "FAIL"} ${file}: ${textOf(countsOf([outcome]))}, ${seconds(ms)}`);
   if (!ok) console.log(output);
-}
-
-/** The processor time of all processes that this one has started and that have ended, in ms; 0 where it is unknown. */
-function childrenCpuMs(): number {
-  try {
-    const stat = Deno.readTextFileSync("/proc/self/stat");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[13]) + Number(fields[14])) * 10;
-  } catch {
-    return 0;
-  }
 }
 
 /** A folder for what files share: tests/kit/run_directory.ts uses it. What runs there ends when it is removed. */

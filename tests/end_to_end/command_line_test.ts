@@ -7,6 +7,7 @@ import { HandServer } from "../kit/peer.ts";
 import { freePort } from "../kit/ports.ts";
 import { binary, Program, runProgram } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
+import { childrenCpuMs } from "../../tools/test/cpu.ts";
 import { clientKeys, greeted, IN_MEMORY } from "./relay.ts";
 
 const KEEP_TRYING = clientKeys({
@@ -147,13 +148,6 @@ for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
       await client.line(/Stopping at once/);
     },
   });
-}
-
-/** The processor time of all processes that this one has started and that have ended, in ms. */
-function childrenCpuMs(): number {
-  const stat = Deno.readTextFileSync("/proc/self/stat");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return 10 * (Number(fields[13]) + Number(fields[14]));
 }
 
 Deno.test(`--help and --version answer${binary ? ", in less than 150 ms of a processor" : ""}`, async () => {

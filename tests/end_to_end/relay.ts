@@ -152,8 +152,6 @@ export class Flood {
   }
 }
 
-/** What a process warns of, but for polls that a busy machine skips, and for the page, whose port another test may have. */
+/** What a process warns of, but for polls that a busy machine skips. */
 export const troublesOf = (program: Program) =>
-  program.matching(/"(warn|error)"/).filter(({ message, part }) =>
-    part !== "http" && !message.startsWith("Skipped polls")
-  );
+  program.matching(/"(warn|error)"/).filter(({ message }) => !message.startsWith("Skipped polls"));

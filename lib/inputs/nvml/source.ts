@@ -17,6 +17,9 @@ const ROUND_MS = 5000;
 /** The same for the last round: a stop does not wait. */
 const LAST_ROUND_MS = 500;
 
+/** Most polls between two powers that make an energy: a line of nvidia-smi comes now before a poll, now after it. */
+const MOST_POLLS = 3;
+
 const MILLI = 1000;
 /** The counter of the driver is reset where the driver is loaded again. */
 const MILLIJOULES = { joules: (steps: number) => steps / MILLI };
@@ -28,22 +31,27 @@ class Measured {
   sample: Sample | null = null;
   /** The round that is under way: there is never a second one. */
   round: Promise<void> | null = null;
-  #powerMw: number | undefined;
-  #powerAtMs = 0;
+  #powerMw = 0;
+  #powerAtMs = -Infinity;
 
   constructor(readonly gpu: Gpu, readonly emitter: Emitter) {}
 
-  /** The energy since the last sample, in millijoules: as the GPU counts it, or else from its power. */
-  energyOf({ energyMj, powerMw }: Sample, nowMs: number): number | undefined {
-    const before = this.#powerMw;
-    const seconds = (nowMs - this.#powerAtMs) / 1000;
-    this.#powerMw = powerMw;
-    this.#powerAtMs = nowMs;
+  /**
+   * The energy since the last sample that has it, in millijoules: as the GPU counts it, or else from its power.
+   *
+   * @param longestMs After a longer time, nothing is known of the power in between.
+   */
+  energyOf({ energyMj, powerMw }: Sample, nowMs: number, longestMs: number): number | undefined {
     if (energyMj !== undefined) {
       const joules = this.counter.advance(energyMj, nowMs);
       return joules === undefined ? undefined : Math.round(joules * MILLI);
     }
-    return before === undefined || powerMw === undefined ? undefined : (before + powerMw) / 2 * seconds;
+    if (powerMw === undefined) return undefined;
+    const elapsedMs = nowMs - this.#powerAtMs;
+    const meanMw = (this.#powerMw + powerMw) / 2;
+    this.#powerMw = powerMw;
+    this.#powerAtMs = nowMs;
+    return elapsedMs <= longestMs ? meanMw * elapsedMs / 1000 : undefined;
   }
 }
 
@@ -141,11 +149,12 @@ export class NvmlSource implements PolledSource {
   poll(points: Points): void {
     const { clock, log } = this.#measuring;
     const nowMs = clock.monotonicMs();
+    const longestMs = MOST_POLLS * this.#config.poll_interval;
     for (const measured of this.#measured.values()) {
       const { sample, counter, emitter, gpu } = measured;
       if (!sample) continue;
       measured.sample = null;
-      emitter.push(points, sample, measured.energyOf(sample, nowMs));
+      emitter.push(points, sample, measured.energyOf(sample, nowMs, longestMs));
       if (counter.hasJumped) this.#jumps.add((jumps) => log.warn(JUMPED, { gpu: gpu.busId, jumps }));
     }
   }

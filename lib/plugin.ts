@@ -156,6 +156,8 @@ export interface Input extends Part, AsyncDisposable {
   run(sink: BatchSink, stop: AbortSignal): Promise<void>;
   /** Hands over gathered points now, whether there is room or not: the sink takes nothing after this call. */
   handOver?(): void;
+  /** When everything that it polls has been polled once. @default it polls nothing */
+  readonly firstPoll?: Promise<void>;
   /** What it has found so far, where it measures its machine. */
   readonly findings?: readonly Finding[];
   /** What it does with the points of all inputs, at the place of its section among the transforms. */

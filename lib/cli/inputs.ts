@@ -3,6 +3,7 @@ import { type AgentOptions, runAgent } from "../agent.ts";
 import { messageOf } from "../base/errors.ts";
 import type { AgentSettings } from "../agent/settings.ts";
 import { createLogger, type Logger } from "../base/log.ts";
+import { within } from "../base/waiting.ts";
 import type { Batch } from "../points/measurement.ts";
 import { definePlugin, type Input, type InputPlugin, type OutputPlugin, type Plugin } from "../plugin.ts";
 import { table } from "../schema.ts";
@@ -11,6 +12,8 @@ import { type General, load } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";
 import type { Surroundings } from "./world.ts";
 
+/** How long the first polls may take, in ms: a driver may have to be asked what there is. */
+const FIRST_POLLS_MS = 6000;
 /** How long inputs may take to stop, in ms. */
 const STOP_MS = 5000;
 
@@ -77,9 +80,14 @@ export interface RunOptions extends Pick<AgentOptions, "stop" | "signals" | "sha
 export async function runInputs(
   watched: readonly WatchedInput[],
   take: (batch: Batch) => void,
-  { others = [], log = createLogger("inputs", { write: () => {} }), ...options }: RunOptions,
+  { others = [], log = createLogger("inputs", { write: () => {} }), onRunning, ...options }: RunOptions,
 ): Promise<number> {
-  return await runAgent(
+  let hasEnded = false;
+  const whenPolled = async (agent: Parameters<NonNullable<typeof onRunning>>[0]) => {
+    await within(Promise.all(watched.map(({ input }) => input?.firstPoll)), FIRST_POLLS_MS);
+    if (!hasEnded) onRunning?.(agent);
+  };
+  const code = await runAgent(
     {
       general: { shutdown_timeout: STOP_MS },
       plugins: [
@@ -89,8 +97,10 @@ export async function runInputs(
       ],
     },
     log,
-    options,
+    { ...options, onRunning: (agent) => void whenPolled(agent) },
   );
+  hasEnded = true;
+  return code;
 }
 
 /** The input's plugin, which remembers what it opens. One that cannot be opened keeps no other from measuring. */

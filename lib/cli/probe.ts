@@ -29,9 +29,9 @@ interface Probed {
 
 export async function probe(line: CommandLine, world: Surroundings): Promise<number> {
   const watched = await watchedInputs(line, world);
-  const values = new Map<number, Probed["value"]>();
+  const values = new Map<number, number | bigint>();
   const stop = new AbortController();
-  const code = await runInputs(watched, (batch) => keepLast(batch, values), {
+  const code = await runInputs(watched, (batch) => keep(batch, values), {
     stop: stop.signal,
     onRunning: () => void delay(MEASURE_MS, { signal: stop.signal }).catch(() => {}).then(() => stop.abort()),
   });
@@ -59,11 +59,13 @@ function tableOf(probed: readonly Probed[]): string {
   );
 }
 
-/** Takes the last value of each series, by its number. */
-function keepLast(batch: Batch, values: Map<number, Probed["value"]>): void {
+/** Takes the last value of each series, by its number; of energies, which are those since the poll before, their sum. */
+function keep(batch: Batch, values: Map<number, number | bigint>): void {
   for (let row = 0; row < batch.length; row++) {
-    const isExact = batch.exact?.has(row);
-    values.set(batch.series[row], isExact ? String(batch.exactValue(row)) : batch.values[row]);
+    const number = batch.series[row];
+    const value = batch.exact?.has(row) ? batch.exactValue(row) : batch.values[row];
+    const isEnergy = batch.store.metricOf(number).unit.base === "J";
+    values.set(number, isEnergy ? Number(values.get(number) ?? 0) + Number(value) : value);
   }
 }
 
@@ -78,7 +80,7 @@ function stateOf({ found, value, unit, problem }: Probed): string {
 
 function linesOf(
   { plugin, input, problem }: WatchedInput,
-  values: ReadonlyMap<number, Probed["value"]>,
+  values: ReadonlyMap<number, number | bigint>,
 ): Probed[] {
   const findings = input?.findings ?? [];
   if (findings.length > 0) return findings.map((finding) => lineOf(plugin.name, finding, values));
@@ -97,9 +99,10 @@ function linesOf(
 function lineOf(
   input: string,
   { what, file, series, problem, allow }: Finding,
-  values: ReadonlyMap<number, Probed["value"]>,
+  values: ReadonlyMap<number, number | bigint>,
 ): Probed {
-  const value = (series && values.get(series.number)) ?? null;
+  const exact = (series && values.get(series.number)) ?? null;
+  const value = typeof exact === "bigint" ? String(exact) : exact;
   return {
     input,
     found: what,

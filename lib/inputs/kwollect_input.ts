@@ -8,6 +8,7 @@ export const kwollectInput = definePolledInput({
   config,
   measuresEnergy: true,
   onlyOnRequest: true,
+  isRemote: true,
   async load(_, measuring) {
     const { KwollectSource } = await import("./kwollect_input/source.ts");
     return {

@@ -9,6 +9,7 @@ export const redfish = definePolledInput({
   metrics: ["redfish_power W"],
   measuresEnergy: true,
   onlyOnRequest: true,
+  isRemote: true,
   async load(_, measuring) {
     const { RedfishSource } = await import("./redfish/source.ts");
     return {

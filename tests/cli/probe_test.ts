@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
 import { hwmon } from "../../lib/inputs/hwmon.ts";
-import type { PolledInputPlugin } from "../../lib/inputs/polling/declaration.ts";
+import { kwollectInput } from "../../lib/inputs/kwollect_input.ts";
+import { definePolledInput, type PolledInputPlugin } from "../../lib/inputs/polling/declaration.ts";
 import type { ProcRoots } from "../../lib/inputs/polling/files.ts";
 import { lines } from "../../lib/inputs/lines.ts";
 import { procfs } from "../../lib/inputs/procfs.ts";
 import { rapl } from "../../lib/inputs/rapl.ts";
+import { f64Metric, JOULE, type Points, seriesOf } from "../../lib/inputs/polling/points.ts";
+import { redfish } from "../../lib/inputs/redfish.ts";
 import { scrape } from "../../lib/inputs/scrape.ts";
+import { within } from "../../lib/base/waiting.ts";
+import { table } from "../../lib/schema.ts";
 import type { Plugin } from "../../lib/plugin.ts";
 import { sqlite } from "../../lib/outputs/sqlite.ts";
 import { HttpPeer } from "../kit/http.ts";
@@ -106,4 +111,41 @@ Deno.test("probe asks the exporters of a configuration, and says what is wrong w
   // Nothing is there to ask.
   assert.doesNotMatch(out, /^(lines|sqlite)/m);
   assert.equal((await probe([scrape])).out.includes("scrape"), false);
+});
+
+Deno.test("probe leaves other machines alone unless a configuration names them", async () => {
+  const { out } = await probe([kwollectInput, redfish]);
+  assert.equal(out, "input  found  value  file, or what to do\n");
+  await using site = new HttpPeer(() => Response.json([]));
+  const { out: asked } = await probe(
+    [kwollectInput],
+    "--config-override",
+    `plugins.kwollect-input.api_url="${site.url}"`,
+  );
+  assert.match(asked, /^kwollect-input /m);
+});
+
+Deno.test("probe waits for the first poll of a driver that is slow to begin, and adds energies up", async () => {
+  const energy = f64Metric("energy", JOULE, "Energy since the poll before");
+  const slow = definePolledInput({
+    name: "slow",
+    description: "A driver that is slow to begin",
+    config: table({}, { doc: "Nothing." }),
+    load(_, { registry, findings }) {
+      const series = seriesOf(registry.register(energy));
+      // Longer than probe measures.
+      const begun = within(new Promise(() => {}), 1200);
+      const source = {
+        name: "slow",
+        gather: () => begun.then(() => {}),
+        poll(points: Points) {
+          findings.measured("the device", "/dev/slow", series);
+          points.f64(series, 2);
+        },
+      };
+      return Promise.resolve({ wanted: () => [{ name: "slow", intervalMs: 60_000, open: () => source }] });
+    },
+  });
+  const { out } = await probe([slow]);
+  assert.match(out, /^slow +the device +4 J +\/dev\/slow$/m, "2 of the first poll, and 2 of the last one");
 });

@@ -2,6 +2,7 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
 import type { MonotonicClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
+import { within } from "../../base/waiting.ts";
 import { Retry } from "../polling/retry.ts";
 import { type Backend, CLOCKS, type Gpu, type ProcessMemory, type Sample } from "./sample.ts";
 
@@ -9,6 +10,8 @@ const MIB = 2 ** 20;
 
 /** How long it may take to say which fields it knows, in ms. */
 const HELP_MS = 10_000;
+/** How long the first line may take, in ms: the driver may have to be loaded. */
+const FIRST_LINE_MS = 4000;
 /** A line this many intervals old says nothing about now. */
 const FRESH_INTERVALS = 3;
 const MOST_GPUS = 256;
@@ -60,6 +63,8 @@ export class Smi implements Backend {
   #running: Deno.ChildProcess[] = [];
   #error = "";
   #isClosed = false;
+  /** Resolves when there is a line, or none will come. */
+  #firstLine = Promise.withResolvers<void>();
 
   constructor(readonly path: string, options: SmiOptions) {
     this.#options = options;
@@ -67,9 +72,12 @@ export class Smi implements Backend {
     this.#retry = new Retry(options.clock);
   }
 
-  /** The GPUs that it has printed a line of. The first call only starts it. */
+  /** The GPUs that it has printed a line of. A call that starts it waits for the first line. */
   async find(): Promise<readonly Gpu[]> {
-    if (this.#running.length === 0 && this.#retry.isDue && !this.#isClosed) await this.#start();
+    if (this.#running.length === 0 && this.#retry.isDue && !this.#isClosed) {
+      await this.#start();
+      await within(this.#firstLine.promise, FIRST_LINE_MS);
+    }
     if (this.#error !== "") throw new Error(this.#error);
     this.#forgetOld();
     return [...this.#gpus.values()];
@@ -77,6 +85,7 @@ export class Smi implements Backend {
 
   async #start(): Promise<void> {
     this.#error = "";
+    this.#firstLine = Promise.withResolvers();
     try {
       const { isMinimal } = this.#options;
       const known = await this.#knownFields();
@@ -129,6 +138,7 @@ export class Smi implements Backend {
   /** Both programs are started again after a while. */
   #fail(message: string): void {
     this.#error = message;
+    this.#firstLine.resolve();
     this.#retry.failed();
     this.#stop();
   }
@@ -155,6 +165,7 @@ export class Smi implements Backend {
       gpu = new SmiGpu(busId, cell("name"), this.#options.isMinimal ? undefined : processes);
       this.#gpus.set(busId, gpu);
     }
+    this.#firstLine.resolve();
     gpu.line = { value: sampleOf((field) => numberOf(cell(field))), atMs: this.#options.clock.monotonicMs() };
   }
 
@@ -179,6 +190,7 @@ export class Smi implements Backend {
 
   [Symbol.dispose](): void {
     this.#isClosed = true;
+    this.#firstLine.resolve();
     this.#stop();
   }
 }

@@ -9,7 +9,7 @@ export interface PolledInputPlugin<C> extends InputPlugin<C> {
 }
 
 /**
- * Declares an input that polls this machine.
+ * Declares an input that polls, as a rule this machine.
  *
  *     export const uptime = definePolledInput({
  *       name: "uptime",
@@ -28,6 +28,7 @@ export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): Po
     config,
     measuresEnergy,
     onlyOnRequest,
+    isRemote = false,
     followsCommands,
     capabilities,
     devices,
@@ -37,7 +38,7 @@ export function definePolledInput<C>(declaration: PolledInputDeclaration<C>): Po
   return definePlugin<C, PolledInputPlugin<C>>({
     name,
     kind: "input",
-    isLocal: true,
+    isLocal: !isRemote,
     description,
     config,
     measuresEnergy,

@@ -41,6 +41,8 @@ export interface PollLoopOptions {
   readonly leave?: AbortSignal;
   /** Told when the next poll is due, in ms of the clock; `Infinity` while the sink, or nothing, is waited for. */
   readonly onDue?: (ms: number) => void;
+  /** Told when the first poll has been made. */
+  readonly onFirstPoll?: () => void;
 }
 
 /** Points for which a new batch has room; one that grew keeps its size when it is used again. */
@@ -54,14 +56,15 @@ const IDLE_MS = 61_000;
 /**
  * Polls at once, and then at `start + n * intervalMs`: a late poll does not move the ones after it. A poll that is due
  * while the one before (or the sink) is still busy is skipped and counted, so there are never two at a time and never
- * a burst. When `stop` is aborted, a last poll is made at once, what is still kept is handed over, and the promise
+ * a burst; one that is skipped because the first poll had to find what there is counts as none. When `stop` is aborted, a last poll is made at once, what is still kept is handed over, and the promise
  * resolves.
  *
  * A source that throws is counted, logged at most once a minute, and polled less and less often while it does; the loop
  * and the other sources go on. An error of the sink ends the loop.
  */
 export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: AbortSignal): Promise<void> {
-  const { sources, intervalMs, flushIntervalMs = 0, clock, log, leave, onDue = () => {} } = options;
+  const { sources, intervalMs, flushIntervalMs = 0, clock, log, leave, onDue = () => {}, onFirstPoll } =
+    options;
   const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 0, pollMs: 0 };
   const points = options.points ?? new Points(clock, log);
   const sleep = options.sleep ?? ((ms, signal) => clock.sleep(Math.ceil(ms), signal));
@@ -141,8 +144,11 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
   const startMs = clock.monotonicMs();
   let flushed = -1;
   for (let tick = 0; !ended.aborted;) {
+    const isFirst = tick === 0;
     const polling = poll(false);
     if (polling) await polling;
+    if (isFirst) onFirstPoll?.();
+    const hasFound = isFirst && polling ? Math.floor((clock.monotonicMs() - startMs) / intervalMs) : 0;
     if (tick - flushed >= flushEvery || batch.length >= MOST_POINTS) {
       onDue(Infinity);
       await flush();
@@ -150,7 +156,7 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     }
     const next = Math.floor((clock.monotonicMs() - startMs) / intervalMs) + 1;
     // A timer that fires a little early must not cause two polls in one interval.
-    const missed = next - tick - 1;
+    const missed = next - tick - 1 - hasFound;
     const isIdle = sources.every(({ isIdle }) => isIdle);
     tick = Math.max(next, tick + (isIdle ? Math.ceil(IDLE_MS / intervalMs) : 1));
     if (missed > 0) {

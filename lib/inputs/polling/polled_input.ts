@@ -85,6 +85,7 @@ export class PolledInput<C> implements Input, Controllable {
   readonly #due = new Map<Group, number>();
   /** Ends the running loops, and others take over. */
   #regroup = new AbortController();
+  readonly #firstPoll = Promise.withResolvers<void>();
 
   /** Opens the sources. @throws what opening one of them throws. */
   constructor(
@@ -185,6 +186,10 @@ export class PolledInput<C> implements Input, Controllable {
     };
   }
 
+  get firstPoll(): Promise<void> {
+    return this.#firstPoll.promise;
+  }
+
   get gauges(): readonly string[] {
     return this.#sources.gauges ?? [];
   }
@@ -211,6 +216,7 @@ export class PolledInput<C> implements Input, Controllable {
       const sleep = precise && ((ms: number) => (realTime?.refresh(), precise.sleep(ms)));
       await this.#poll(groups, sleep, sink, stop, this.#regroup.signal);
     } while (!stop.aborted);
+    this.#firstPoll.resolve();
   }
 
   /** As Alumet does: at these intervals, a busy machine would let one poll in ten wait for too long. */
@@ -242,11 +248,16 @@ export class PolledInput<C> implements Input, Controllable {
       stats: this.#pollStats,
       leave,
     };
+    const unpolled = new Set(groups);
     const loops = groups.map(async (group) => {
       const onDue = (ms: number) => void this.#due.set(group, ms);
+      const onFirstPoll = () => {
+        unpolled.delete(group);
+        if (unpolled.size === 0) this.#firstPoll.resolve();
+      };
       try {
         const sleep = preciseSleep && isFastGroup(group) ? preciseSleep : undefined;
-        await pollLoop({ ...group, ...shared, onDue, sleep }, sink, signal);
+        await pollLoop({ ...group, ...shared, onDue, onFirstPoll, sleep }, sink, signal);
       } catch (error) {
         failed.abort();
         throw error;
@@ -255,6 +266,7 @@ export class PolledInput<C> implements Input, Controllable {
       }
     });
     if (loops.length === 0) loops.push(untilAborted(AbortSignal.any([stop, leave])));
+    if (groups.length === 0) this.#firstPoll.resolve();
     const results = await Promise.allSettled(loops);
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }

@@ -97,6 +97,13 @@ export interface PolledInputDeclaration<C> {
   followsCommands?(config: C): boolean;
   /** Whether it runs only where a configuration names it, because it costs more than others. @default {false} */
   readonly onlyOnRequest?: boolean;
+  /**
+   * Whether it asks other machines. Then `alumet-relay probe` and `exec` leave them alone unless a configuration names
+   * it.
+   *
+   * @default {false}
+   */
+  readonly isRemote?: boolean;
   /** What a user can do where nothing is found, in one sentence without a full stop. @default nothing */
   readonly absentHint?: string;
   /** The metrics that it makes: see the same key of a plugin. @default any */

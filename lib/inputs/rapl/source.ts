@@ -2,6 +2,7 @@
 import { Complaint } from "../../base/complaint.ts";
 import { EnergyCounter, JUMPED } from "../polling/energy_counter.ts";
 import { f64Metric, JOULE, type Metric, type Points, type Series, seriesOf } from "../polling/points.ts";
+import type { U64 } from "../polling/scan.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
 import type { RaplConfig } from "./config.ts";
 import { type FindOptions, findRegisters } from "./find.ts";
@@ -12,6 +13,10 @@ const FIND_AGAIN_MS = 60_000;
 /** The power with which a register is taken to count, in watts, when the time of a wrap is estimated. */
 const HIGH_WATTS = 500;
 
+/** Polls in which a counter stands at 0 until that is a finding: those of perf events begin at 0. */
+const ZEROS = 2;
+const STANDS_AT_ZERO = "its counter stands at 0: this machine does not count it, as many virtual machines";
+
 /** Zones with unknown names that are reported. */
 const MOST_UNKNOWN = 16;
 
@@ -19,6 +24,9 @@ interface Measured {
   readonly register: EnergyRegister;
   readonly counter: EnergyCounter;
   readonly series: Series;
+  readonly what: string;
+  /** Polls in which it stood at 0, from the first one on; `null` once it has counted. */
+  zeros: number | null;
 }
 
 export class RaplSource implements PolledSource {
@@ -87,8 +95,9 @@ export class RaplSource implements PolledSource {
         continue;
       }
       const series = this.#seriesOf(register, dies > 1);
-      this.#measured.set(key, { register, counter: new EnergyCounter(register), series });
-      findings.measured(describe(register, dies > 1), register.file, series);
+      const what = describe(register, dies > 1);
+      this.#measured.set(key, { register, counter: new EnergyCounter(register), series, what, zeros: 0 });
+      findings.measured(what, register.file, series);
     }
     for (const [key, { register }] of before) {
       if (this.#measured.get(key)?.register !== register) register.close();
@@ -137,7 +146,8 @@ export class RaplSource implements PolledSource {
     const nowMs = clock.monotonicMs();
     if (!this.#isComplete && nowMs - this.#foundMs >= FIND_AGAIN_MS) this.#find();
     const totals = new Map<Domain, number>();
-    for (const { register, counter, series } of this.#measured.values()) {
+    for (const measured of this.#measured.values()) {
+      const { register, counter, series } = measured;
       const value = register.read();
       let joules: number | undefined;
       if (value === undefined) {
@@ -150,6 +160,7 @@ export class RaplSource implements PolledSource {
         if (counter.hasJumped) {
           this.#jumps.add((jumps) => log.warn(JUMPED, { file: register.file, jumps }));
         }
+        if (this.#standsAtZero(measured, value)) continue;
       }
       if (joules !== undefined) points.f64(series, joules);
       // A total needs all its parts.
@@ -159,6 +170,21 @@ export class RaplSource implements PolledSource {
       const joules = totals.get(domain);
       if (joules !== undefined && !Number.isNaN(joules)) points.f64(this.#totals[domain], joules);
     }
+  }
+
+  /** Whether it has never counted: virtual machines show counters that none of their hardware has. */
+  #standsAtZero(measured: Measured, value: U64): boolean {
+    const { register: { file }, series, what, zeros } = measured;
+    if (zeros === null) return false;
+    const { findings } = this.#measuring;
+    if (Number(value) !== 0) {
+      measured.zeros = null;
+      if (zeros >= ZEROS) findings.measured(what, file, series);
+      return false;
+    }
+    measured.zeros = zeros + 1;
+    if (measured.zeros === ZEROS) findings.failed(what, file, STANDS_AT_ZERO);
+    return true;
   }
 
   close(): void {

@@ -103,7 +103,7 @@ Deno.test({
   sanitizeResources: false,
   async fn() {
     await using k = kit();
-    assert.deepEqual(await k.poll(), [], "it is being started");
+    assert.ok((await k.poll()).length > 0, "the first poll waits for the first line");
     assert.ok(!k.source.isIdle);
     await k.polled(/4242/);
     const points = await k.polled(/nvml_instant_power.*3B/);

@@ -372,3 +372,31 @@ Deno.test("what takes long is read before the poll: points have the time before 
   await running;
   assert.equal(times.length, 3, "a stop does not wait for what was under way, and polls once more");
 });
+
+Deno.test("a first poll that has to find what there is skips none, and says when it is over; a later one does", async () => {
+  let polled = 0;
+  const answers: (() => void)[] = [];
+  const slow: PolledSource = {
+    name: "slow",
+    gather: () => new Promise((resolve) => void answers.push(resolve)),
+    poll: () => {},
+  };
+  const k = kit({ sources: [slow], onFirstPoll: () => void polled++ });
+  const running = pollLoop(k.options, k.sink, k.stop.signal);
+  await settle();
+  k.clock.spend(250);
+  assert.equal(polled, 0);
+  answers.shift()!();
+  await settle();
+  assert.deepEqual([polled, k.stats.missedPolls, k.lines], [1, 0, []]);
+  await k.clock.advance(50);
+  k.clock.spend(250);
+  answers.shift()!();
+  await settle();
+  assert.deepEqual([polled, k.stats.missedPolls], [1, 2]);
+  assert.match(k.lines.join(""), /WARN .*Skipped polls of slow: .*skipped=2/);
+  k.stop.abort();
+  await settle();
+  answers.shift()?.();
+  await running;
+});

@@ -113,6 +113,33 @@ Deno.test("domains that powercap does not have come from perf events, by the num
   assert.equal(perf.closed, 4);
 });
 
+Deno.test("a counter that stands at 0 has no points until it counts, and its energy is then complete", () => {
+  using tree = powercapTree();
+  addPmu(tree, { "energy-psys": "0x05" });
+  const perf = new FakePerf();
+  using rapl = raplOf(tree, perf);
+  for (const descriptor of perf.values.keys()) perf.values.set(descriptor, 0n);
+  const platform = () => rapl.measuring.findings.list.find(({ what }) => what.includes("platform"))!;
+  const polled = () => {
+    rapl.clock.spend(1000);
+    return rows(pollOnce(rapl)).filter((row) => row.includes("platform"));
+  };
+  assert.deepEqual(polled(), []);
+  assert.equal(platform().problem, undefined, "events of perf begin at 0");
+  assert.deepEqual(polled(), []);
+  assert.match(platform().problem!, /^its counter stands at 0: this machine does not count it/);
+  perf.advance();
+  assert.deepEqual(polled(), [
+    "rapl_consumed_energy{domain=platform} local_machine local_machine 1",
+    "rapl_consumed_energy{domain=platform_total} local_machine local_machine 1",
+  ]);
+  assert.equal(platform().problem, undefined);
+  assert.deepEqual(polled(), [
+    "rapl_consumed_energy{domain=platform} local_machine local_machine 0",
+    "rapl_consumed_energy{domain=platform_total} local_machine local_machine 0",
+  ]);
+});
+
 Deno.test("only the package of AMD's processors is measured, even if other events are listed", () => {
   using tree = new Tree(null);
   tree.write("proc/cpuinfo", "vendor_id\t: AuthenticAMD\n");

@@ -59,7 +59,7 @@ export class NvmlSource implements PolledSource {
   readonly name = "nvml";
   readonly #measuring: Measuring;
   readonly #config: NvmlConfig;
-  readonly #roundMs: number;
+  readonly #isInTime: typeof within;
   readonly #metrics: Metrics;
   /** By GPU. */
   #measured = new Map<Gpu, Measured>();
@@ -73,11 +73,11 @@ export class NvmlSource implements PolledSource {
   readonly #hangs: Complaint;
   readonly #jumps: Complaint;
 
-  /** Registers the metrics. @param roundMs How long the driver may take for one round. */
-  constructor(config: NvmlConfig, measuring: Measuring, roundMs = ROUND_MS) {
+  /** Registers the metrics. @param isInTime Whether the driver answers within that many ms. */
+  constructor(config: NvmlConfig, measuring: Measuring, isInTime = within) {
     const { registry, clock } = measuring;
     this.#measuring = measuring;
-    this.#roundMs = roundMs;
+    this.#isInTime = isInTime;
     this.#config = config;
     this.#metrics = registerMetrics(registry, config.mode === "minimal");
     this.#findFailures = new Complaint(clock);
@@ -93,7 +93,6 @@ export class NvmlSource implements PolledSource {
   }
 
   async gather(last: boolean): Promise<void> {
-    const limitMs = last ? Math.min(LAST_ROUND_MS, this.#roundMs) : this.#roundMs;
     const isDue = this.#measuring.clock.monotonicMs() >= this.#findDueMs;
     if (!last && isDue && !this.#isFinding) await this.#find();
     const rounds: Promise<void>[] = [];
@@ -102,7 +101,10 @@ export class NvmlSource implements PolledSource {
       if (!measured.round) rounds.push(measured.round = this.#read(measured));
       else if (last) rounds.push(measured.round);
     }
-    if (rounds.length > 0 && !await within(Promise.all(rounds), limitMs) && !last) this.#complainOfHangs();
+    const limitMs = last ? LAST_ROUND_MS : ROUND_MS;
+    if (rounds.length > 0 && !await this.#isInTime(Promise.all(rounds), limitMs) && !last) {
+      this.#complainOfHangs();
+    }
   }
 
   /** Looks for GPUs. A driver that hangs is not asked again until it answers. */
@@ -112,7 +114,7 @@ export class NvmlSource implements PolledSource {
       this.#isFinding = false;
       this.#findDueMs = this.#measuring.clock.monotonicMs() + (this.#backend?.findAgainMs ?? FIND_AGAIN_MS);
     });
-    if (!await within(finding, this.#roundMs)) this.#complainOfHangs();
+    if (!await this.#isInTime(finding, ROUND_MS)) this.#complainOfHangs();
   }
 
   async #findGpus(): Promise<void> {
@@ -171,7 +173,7 @@ export class NvmlSource implements PolledSource {
   #complainOfHangs(): void {
     this.#hangs.add((times) => {
       this.#measuring.log.warn("The driver does not answer: GPUs are not measured until it does", {
-        limit_ms: this.#roundMs,
+        limit_ms: ROUND_MS,
         times,
       });
     });

@@ -91,6 +91,7 @@ export class RelayClient implements Output {
   /** What {@linkcode Ways} are given. */
   readonly #buffer: { maxBytes: number; timeoutMs: number };
   readonly #limits: ClientLimits;
+  readonly #clock: MonotonicClock;
   readonly #log: BoundedLog;
   readonly #fail: (error: Error) => void;
   readonly #keepsOnDisk: boolean;
@@ -129,6 +130,7 @@ export class RelayClient implements Output {
     this.#config = config;
     this.#buffer = { maxBytes: config.buffer_max_length, timeoutMs: config.buffer_timeout };
     this.#limits = limits;
+    this.#clock = clock;
     this.#log = new BoundedLog(log, clock, LOG_LIMITS);
     this.#fail = fail;
     this.#keepsOnDisk = keepsOnDisk;
@@ -393,17 +395,24 @@ export class RelayClient implements Output {
     lost: AbortController,
   ): Promise<void> {
     let reason = "the server closed the connection";
-    let heard = performance.now();
+    const clock = this.#clock;
+    let heard = clock.monotonicMs();
     // When the server last acknowledged something, or owed nothing.
     let moved = heard;
+    // What was heard last when the silence was found too long. A process that had no time to read has not heard what
+    // was said: it reads until it looks again.
+    let overdue = NaN;
     let isStalled = false;
     const { silenceMs, stalledMs } = this.#limits;
     const timer = setInterval(() => {
-      const now = performance.now();
+      const now = clock.monotonicMs();
       if (!sender?.isUnanswered) heard = moved = now;
       else if (now - heard > silenceMs) {
-        reason = `the server has been silent for ${formatDuration(silenceMs)}`;
-        this.#close();
+        if (heard === overdue) {
+          reason = `the server has been silent for ${formatDuration(silenceMs)}`;
+          this.#close();
+        }
+        overdue = heard;
       }
       if (now - moved > stalledMs) {
         isStalled = true;
@@ -419,7 +428,7 @@ export class RelayClient implements Output {
       while (true) {
         const count = await conn.read(frames.space());
         if (count === null) break;
-        heard = performance.now();
+        heard = clock.monotonicMs();
         frames.received(count);
         while (frames.next()) {
           if (!sender) continue;

@@ -115,25 +115,64 @@ Deno.test("a batch that no message can carry is given up and logged, and the oth
   assert.equal(client.logs.matching(/ERROR.*cannot be sent and is given up/).length, 1);
 });
 
+/** The time by which a client measures silence. It looks every quarter of `silenceMs` of real time. */
+class SilenceClock {
+  ms = 0;
+  #looks = 0;
+
+  monotonicMs(): number {
+    this.#looks++;
+    return this.ms;
+  }
+
+  /** Lets time pass, and the client look at it. */
+  async pass(ms: number): Promise<void> {
+    this.ms += ms;
+    const looks = this.#looks;
+    await until(() => this.#looks > looks + 4);
+  }
+}
+
 Deno.test("a server that stays silent while it owes an acknowledgement is given up, one with signs of life is not", async () => {
   await using listener = new HandServer();
-  const limits = { ...DEFAULT_LIMITS, silenceMs: 120 };
-  await using client = new TestClient(configOf(listener.port, quick), journalOf(), limits);
+  const limits = { ...DEFAULT_LIMITS, silenceMs: 40 };
+  const clock = new SilenceClock();
+  await using client = new TestClient(configOf(listener.port, quick), journalOf(), limits, false, clock);
   await using silent = await AcknowledgingServer.accept(listener);
   // With nothing under way a server has nothing to say.
-  // The time is tested: more than twice the silence that is given up.
-  await pause(300);
+  await clock.pass(1000);
   assert.equal(client.client.stats.connections, 1);
   client.push(numbered(1));
   await silent.receive();
+  clock.ms += 41;
   await using server = await AcknowledgingServer.accept(listener);
   assert.deepEqual((await server.receive())!.values, [0]);
-  for (let n = 0; n < 8; n++) {
+  for (let n = 0; n < 4; n++) {
+    await clock.pass(39);
     await server.acknowledge(0);
-    await pause(50);
+    await clock.pass(0);
   }
   assert.equal(client.client.stats.connections, 2);
-  assert.equal(client.logs.matching(/silent for 120ms/).length, 1);
+  assert.equal(client.logs.matching(/silent for 40ms/).length, 1);
+});
+
+Deno.test("what a server has said while the client had no time to read is no silence", async () => {
+  await using listener = new HandServer();
+  const limits = { ...DEFAULT_LIMITS, silenceMs: 40 };
+  const clock = new SilenceClock();
+  await using client = new TestClient(configOf(listener.port, quick), journalOf(), limits, false, clock);
+  await using server = await AcknowledgingServer.accept(listener);
+  client.push(numbered(1));
+  await server.receive();
+  for (let n = 0; n < 4; n++) {
+    clock.ms += 1000;
+    const said = server.acknowledge(0);
+    // The time is tested: the client should have looked, and does so before it reads.
+    for (const began = performance.now(); performance.now() - began < 20;);
+    await said;
+    await clock.pass(0);
+  }
+  assert.equal(client.client.stats.connections, 1);
 });
 
 Deno.test("the log says when a server that lives takes no more points, and when it takes some again", async () => {
@@ -155,11 +194,14 @@ Deno.test("the log says when a server that lives takes no more points, and when 
 
 Deno.test("a server that owes nothing may be silent as long as the client gathers points", async () => {
   await using listener = new HandServer();
-  const limits = { ...DEFAULT_LIMITS, silenceMs: 60 };
-  const gathering = { ...quick, buffer_max_length: 4096, buffer_timeout: 400 };
-  await using client = new TestClient(configOf(listener.port, gathering), journalOf(), limits);
+  const limits = { ...DEFAULT_LIMITS, silenceMs: 40 };
+  const clock = new SilenceClock();
+  const gathering = { ...quick, buffer_max_length: 4096, buffer_timeout: 3_600_000 };
+  await using client = new TestClient(configOf(listener.port, gathering), journalOf(), limits, false, clock);
   await using server = await AcknowledgingServer.accept(listener);
   client.push(numbered(1));
+  await clock.pass(1000);
+  client.journal.end();
   assert.deepEqual((await server.receive())!.values, [0]);
   await server.acknowledge(1);
   await until(() => client.journal.pendingPoints === 0);

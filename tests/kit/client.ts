@@ -1,4 +1,5 @@
 /** A relay client within the test's process. */
+import type { MonotonicClock } from "../../lib/base/clock.ts";
 import { DEFAULT_LIMITS, RelayClient } from "../../lib/client.ts";
 import type { Journal } from "../../lib/journal.ts";
 import type { Batch } from "../../lib/points/measurement.ts";
@@ -34,11 +35,12 @@ export class TestClient implements AsyncDisposable {
     readonly journal: Journal = journalOf(),
     limits = DEFAULT_LIMITS,
     keepsOnDisk = false,
+    clock?: MonotonicClock,
   ) {
     const fail = (error: Error) => void (this.failure = error);
     this.client = new RelayClient(
       config,
-      { log: this.logs.log, fail, keepsOnDisk, identity: journal, clients: journal.clients },
+      { log: this.logs.log, clock, fail, keepsOnDisk, identity: journal, clients: journal.clients },
       limits,
     );
     this.done = this.client.run(journal.reader(undefined, this.client), this.abort.signal);

@@ -12,7 +12,7 @@ series. --latency: how long after a message was sent its last row is in the file
 rounds. --output postgresql needs --url of an empty database, and psql.
 Loopback only; ends by itself.
 """
-import argparse, json, os, resource, shutil, signal, socket, sqlite3, struct, subprocess, sys, tempfile, threading, time
+import argparse, json, multiprocessing, os, resource, shutil, signal, socket, sqlite3, struct, subprocess, sys, tempfile, time
 
 
 def varint(n):
@@ -117,17 +117,23 @@ def slope(samples):
 
 
 class Latency:
-    """When rows of marked messages are in the file: their last point has the number of the mark as its value."""
+    """When rows of marked messages are in the file: their last point has the number of the mark as its value.
+
+    A process of its own reads the file: beside the senders, a thread would be late.
+    """
 
     MARK = b"metric_probe_"
 
     def __init__(self, path):
-        self.sent, self.ms, self.marks, self.path = {}, [], 0, path
-        threading.Thread(target=self.follow, daemon=True).start()
+        self.sent, self.marks, self.seen = {}, 0, path + ".seen"
+        open(self.seen, "w").close()
+        self.reader = multiprocessing.Process(target=self.follow, args=(path,), daemon=True)
+        self.reader.start()
 
-    def follow(self):
+    def follow(self, path):
         rest = b""
-        with open(self.path, "rb") as f:
+        with open(path, "rb") as f, open(self.seen, "w", buffering=1) as seen:
+            f.seek(0, os.SEEK_END)
             while True:
                 read = f.read(1 << 20)
                 if not read:
@@ -137,12 +143,19 @@ class Latency:
                 lines, _, rest = (rest + read).rpartition(b"\n")
                 at = -1
                 while (at := lines.find(self.MARK, at + 1)) >= 0:
-                    number = int(lines[at:at + 200].split(b";")[2])
-                    self.ms.append((now - self.sent.pop(number)) * 1000)
+                    seen.write(f"{int(lines[at:at + 200].split(b';')[2])} {now}\n")
 
-    def of(self, share):
-        ordered = sorted(self.ms)
-        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1)
+    def result(self):
+        """Milliseconds, once all rows are there."""
+        for _ in range(100):
+            lines = open(self.seen).readlines()
+            if len(lines) >= self.marks:
+                break
+            time.sleep(0.1)
+        self.reader.kill()
+        ms = sorted((float(at) - self.sent[int(number)]) * 1000 for number, at in map(str.split, lines))
+        of = lambda share: round(ms[min(len(ms) - 1, int(len(ms) * share))], 1)
+        return {"median": of(0.5), "p99": of(0.99), "max": of(1), "of": len(ms), "marks": self.marks}
 
 
 def main():
@@ -252,7 +265,7 @@ def main():
         "rows_after_s": round(t2 - t1, 2), "rows": n, "sent": sent,
     }
     if o.latency:
-        result["ms_from_write_to_row"] = {"median": latency.of(0.5), "p99": latency.of(0.99), "max": latency.of(1), "of": len(latency.ms)}
+        result["ms_from_write_to_row"] = latency.result()
     if o.churn:
         late = memory[len(memory) // 2:]
         result["rss_mb"] = [round(memory[i * (len(memory) - 1) // 8][1]) for i in range(9)]

@@ -366,6 +366,7 @@ class Agent {
       },
       reconfigure: (settings) => this.#reconfigure(settings),
       stalls: () => this.#stalls(),
+      history: this.#outputs.find(({ output }) => output.history)?.output.history,
       stateDirectory: this.#stateDirectory,
       watch(watcher) {
         watchers.add(watcher);

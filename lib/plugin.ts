@@ -230,6 +230,51 @@ export interface StagedTransform extends Part {
   readonly stats?: Readonly<Record<string, number>>;
 }
 
+/** Samples of a span that has passed: one each `stepSeconds`, the newest beginning at `newest`, oldest first. */
+interface PastSamples {
+  readonly stepSeconds: number;
+  /** In seconds since the epoch. */
+  readonly newest: number;
+  /** Whether all was read; otherwise there was more than can be read in a short time. */
+  readonly isWhole: boolean;
+}
+
+/** A series of a host, looking back. */
+export interface PastSeries {
+  readonly metric: string;
+  readonly description: string;
+  /** As people write it; energies are given as power, in W. */
+  readonly unit: string;
+  readonly resource: string;
+  readonly consumer: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Means; `null` where there is no value. */
+  readonly values: readonly (number | null)[];
+}
+
+export interface PastHost extends PastSamples {
+  /** Of each metric those with the largest values. */
+  readonly series: readonly PastSeries[];
+  /** How many more there are. */
+  readonly others: number;
+}
+
+export interface PastPower extends PastSamples {
+  /** In watts: the hosts with the most, and all others together (`rest`). The name is empty for this process. */
+  readonly hosts: readonly {
+    readonly name: string;
+    readonly watts: readonly (number | null)[];
+    readonly rest: boolean;
+  }[];
+}
+
+/** Looks back at what an output has stored, beside the pipe, in a bounded time. Each call may fail. */
+export interface History {
+  /** @param name As the client of the host calls itself; empty for this process. */
+  host(name: string, spanSeconds: number): Promise<PastHost>;
+  power(spanSeconds: number): Promise<PastPower>;
+}
+
 /** Writes points to a target; {@linkcode OutputPlugin.open} opens it. */
 export interface Output extends Part, AsyncDisposable {
   /**
@@ -250,6 +295,8 @@ export interface Output extends Part, AsyncDisposable {
    * @default {false}
    */
   readonly isTargetAway?: boolean;
+  /** Looks back at what it has stored, if it can. */
+  readonly history?: History;
   /** The server that it is connected to now, if it keeps a connection. */
   readonly connectedTo?: string | undefined;
 }

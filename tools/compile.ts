@@ -14,8 +14,12 @@ import { V8_FLAGS } from "./v8_flags.ts";
 
 const ROOT = `${import.meta.dirname}/..`;
 /** What nothing imports: modules that are the first of a thread, and the files of the page. */
-const INCLUDED = ["lib/outputs/sqlite/worker.ts", "lib/outputs/csv/gzip_worker.ts", "lib/seeing/page"]
-  .flatMap((path) => ["--include", path]);
+const INCLUDED = [
+  "lib/outputs/sqlite/worker.ts",
+  "lib/outputs/sqlite/history/worker.ts",
+  "lib/outputs/csv/gzip_worker.ts",
+  "lib/seeing/page",
+].flatMap((path) => ["--include", path]);
 
 /** A program on PyPI that has `denort` in it. */
 const CARRIER = {

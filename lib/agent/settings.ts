@@ -2,7 +2,7 @@
 import type { JournalConfig } from "./kept.ts";
 import type { HttpConfig } from "../http/config.ts";
 import type { LogLevel } from "../base/log.ts";
-import type { Plugin } from "../plugin.ts";
+import type { History, Plugin } from "../plugin.ts";
 import type { Batch } from "../points/measurement.ts";
 import type { StateBase } from "./state_directory.ts";
 import type { Figures } from "./figures.ts";
@@ -50,6 +50,8 @@ export interface RunningAgent {
   reconfigure(settings: AgentSettings): Promise<Change>;
   /** Parts that make no progress although they should. */
   stalls(): Stall[];
+  /** Looks back at what an output has stored; `undefined` if none can. */
+  readonly history?: History | undefined;
   /** The directory of this process; `null` if it has none. */
   readonly stateDirectory: string | null;
   /**

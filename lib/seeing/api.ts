@@ -3,6 +3,7 @@ import { type HttpRequest, type HttpResponse, textResponse } from "../http/head.
 import type { LogEntry } from "../base/log_ring.ts";
 import type { PartFigures } from "../agent/figures.ts";
 import type { Live } from "./live/live.ts";
+import { pastHost, pastOr, pastPower } from "./past.ts";
 import { jsonPage, type Page } from "./pages.ts";
 import { tapPage } from "./tap.ts";
 import type { View } from "./view.ts";
@@ -33,6 +34,8 @@ export interface Status {
   readonly connected_to: readonly string[];
   /** Clients that are connected; `null` where it does not receive. */
   readonly clients: number | null;
+  /** Whether an output stores values that the page can look back at. */
+  readonly history: boolean;
   readonly refused_clients: number;
   readonly points: number;
   readonly dropped_points: number;
@@ -86,7 +89,8 @@ function statusOf({ agent, facts, problems }: View): Status {
   if (!agent) {
     return {
       ...base,
-      ...{ role: null, started: null, connected_to: [], clients: null, refused_clients: 0, points: 0 },
+      ...{ role: null, started: null, connected_to: [], clients: null, history: false },
+      ...{ refused_clients: 0, points: 0 },
       ...{ dropped_points: 0, rejected_points: 0, duplicate_points: 0, pending_points: 0, journal: null },
       ...{ outputs: [], inputs: [], memory_bytes: null, cpu_seconds: null },
     };
@@ -105,6 +109,7 @@ function statusOf({ agent, facts, problems }: View): Status {
     started: figures.startedMs / 1000,
     connected_to: figures.servers(),
     clients: figures.connectedClients ?? null,
+    history: agent.history !== undefined,
     refused_clients: sum("refusedClients"),
     points: journal.appendedPoints,
     dropped_points: journal.droppedPoints,
@@ -133,10 +138,13 @@ export function apiPages(view: View, live: () => Live | null): Record<string, Pa
     [`${API}/status`]: jsonPage(() => statusOf(view)),
     [`${API}/log`]: jsonPage(() => view.facts.log.entries.map(logRow)),
     [`${API}/hosts`]: jsonPage(() => live()?.rows() ?? []),
-    [`${API}/power`]: jsonPage(() => {
-      const now = live();
-      return now && { ...now.axis, hosts: now.hosts.power(now.ring, MOST_HOSTS) };
-    }),
+    [`${API}/power`]: pastOr(
+      jsonPage(() => {
+        const now = live();
+        return now && { ...now.axis, hosts: now.hosts.power(now.ring, MOST_HOSTS) };
+      }),
+      jsonPage((query) => pastPower(view, live, query)),
+    ),
     [`${API}/consumers`]: jsonPage(() => live()?.consumers() ?? []),
     [`${API}/events`]: eventsPage(view, live),
     [`${API}/tap`]: tapPage(view),
@@ -148,13 +156,13 @@ export function apiPages(view: View, live: () => Live | null): Record<string, Pa
   return {
     [API]: jsonPage(() => [...Object.keys(pages), `${API}/host?name=`]),
     ...pages,
-    [`${API}/host`]: (request) => {
+    [`${API}/host`]: pastOr((request) => {
       const name = new URLSearchParams(request.query).get("name");
       if (name === null || live()?.hosts.find(name) === undefined) {
         return textResponse(404, "There is no such host: say ?name=NAME, as /api/v1/hosts has it.");
       }
       return host(request);
-    },
+    }, jsonPage((query) => pastHost(view, live, query))),
   };
 }
 

@@ -52,7 +52,11 @@ export class Pages {
 export function sharedPage(
   kinds: (
     request: HttpRequest,
-  ) => { key: string; headers: Record<string, string>; make: () => Uint8Array<ArrayBuffer> },
+  ) => {
+    key: string;
+    headers: Record<string, string>;
+    make: () => Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
+  },
 ): Page {
   const made = new Map<string, { atMs: number; body: Promise<Uint8Array<ArrayBuffer>> }>();
   return async (request) => {
@@ -85,12 +89,12 @@ export function sharedPage(
   };
 }
 
-/** A page with a value as JSON, which depends on the query. */
+/** A page with a value, or a promise of one, as JSON, which depends on the query. */
 export function jsonPage(value: (query: URLSearchParams) => unknown): Page {
   return sharedPage(({ query }) => ({
     key: query,
     headers: { "content-type": "application/json; charset=utf-8" },
-    make: () => encoder.encode(JSON.stringify(value(new URLSearchParams(query))) + "\n"),
+    make: async () => encoder.encode(JSON.stringify(await value(new URLSearchParams(query))) + "\n"),
   }));
 }
 

@@ -4,8 +4,10 @@ import type { ClientBooks } from "../../lib/agent/stats.ts";
 import { Batch, type Metric, seriesOf } from "../../lib/points/measurement.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
 import { Hosts } from "../../lib/seeing/live/hosts.ts";
-import { hostPower, powerKindOf } from "../../lib/seeing/live/power.ts";
+import { hostPower, powerKindOf } from "../../lib/points/power.ts";
 import { LiveRing, SAMPLES, STEP_SECONDS } from "../../lib/seeing/live/ring.ts";
+import { sqlite } from "../../lib/outputs/sqlite.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import { until } from "../kit/waiting.ts";
 import { rates } from "../../lib/transforms/rates.ts";
 import { Site } from "./site.ts";
@@ -239,6 +241,41 @@ Deno.test("the API shows hosts, their power and their series as they were sent",
   for (const path of paths.filter((path) => !/events|tap|host\?/.test(path))) {
     assert.equal((await site.get(path)).status, 200, path);
   }
+});
+
+Deno.test("longer spans than the memory holds come from the database, where an output writes one", async () => {
+  await using dir = new TempDir();
+  const database = { ...sqlite.config.defaultValue(), path: dir.file("m.sqlite"), flush_interval: 5 };
+  const now = Math.floor(Date.now() / 1000);
+  {
+    await using site = await Site.start();
+    assert.equal((await site.json("/api/v1/status")).history, false);
+    const { status, text } = await site.get("/api/v1/power?span=3600");
+    assert.deepEqual([status, /no output stores them/.test(text)], [503, true]);
+  }
+  await using site = await Site.start({ plugins: [{ plugin: sqlite, config: database }] });
+  assert.equal((await site.json("/api/v1/status")).history, true);
+  const batch = new Batch();
+  for (const [host, watts] of [["node-1", 120], [undefined, 30]] as const) {
+    const attributes = host === undefined ? [] : [["relay_client", host] as [string, string]];
+    for (let ago = 1800; ago > 0; ago -= 10) batch.push(seriesOf(WATTS, { attributes }), now - ago, 0, watts);
+  }
+  site.push(batch);
+  await until(() => site.agent.figures.pendingPoints === 0);
+  const power = await site.json("/api/v1/power?span=3600");
+  assert.deepEqual(
+    power.hosts.map(({ name, watts }: { name: string; watts: number[] }) => [name, watts.at(-90)]),
+    [["node-1", 120], ["server-1", 30]],
+  );
+  const host = await site.json("/api/v1/host?name=server-1&span=3600");
+  assert.deepEqual([host.whole, host.step_seconds, host.series.length], [true, 10, 1]);
+  assert.equal(host.series[0].values.filter((value: number | null) => value === 30).length, 180);
+  for (const span of ["0", "x", "1e12"]) {
+    assert.equal((await site.get(`/api/v1/power?span=${span}`)).status, 400, span);
+  }
+  Deno.removeSync(database.path);
+  const gone = await site.get("/api/v1/host?name=node-1&span=7200");
+  assert.deepEqual([gone.status, /no older values/.test(gone.text)], [503, true]);
 });
 
 Deno.test("what transforms with a memory make is seen, and what they take away is not", async () => {

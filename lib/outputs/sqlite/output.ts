@@ -11,6 +11,7 @@ import type { SqliteConfig } from "./config.ts";
 import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import { Gathering, Known, newColumns } from "./gather.ts";
 import type { Limits, PointColumns, PointGroup, RefusedRow, RollupOptions, StoreStats } from "./messages.ts";
+import { SqliteHistory } from "./history.ts";
 import { StoreError } from "./store_error.ts";
 import { Writer } from "./writer.ts";
 
@@ -57,6 +58,7 @@ export class SqliteOutput implements Output {
   readonly #clock: Clock;
   readonly #deadLetters: DeadLetters;
   readonly #writer = new Writer();
+  readonly history: SqliteHistory;
   readonly #known = new Known();
   readonly #spare: PointColumns[] = [];
   #isOpen = false;
@@ -79,6 +81,7 @@ export class SqliteOutput implements Output {
   ) {
     this.#config = config;
     this.#path = path;
+    this.history = new SqliteHistory(path);
     this.#log = log;
     this.#clock = clock;
     this.#deadLetters = deadLetters;
@@ -324,6 +327,7 @@ export class SqliteOutput implements Output {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.history[Symbol.dispose]();
     await this.#writer[Symbol.asyncDispose]();
   }
 }

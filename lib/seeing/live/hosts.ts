@@ -1,7 +1,7 @@
 /** The hosts that a process knows: who is silent, how much comes from each, and its power over the last quarter of an hour. */
 import type { Figures } from "../../agent/figures.ts";
 import { clientTotals } from "../families.ts";
-import { hostPower, type Meter } from "./power.ts";
+import { hostPower, type Meter } from "../../points/power.ts";
 import { type LiveRing, SAMPLES } from "./ring.ts";
 
 /** A host that is not connected any more may come back within this time before it counts as silent, in ms. */
@@ -106,8 +106,17 @@ export class Hosts {
   }
 
   shownName(number: number): string {
-    const { name } = this.#hosts[number];
+    return this.shown(this.#hosts[number].name);
+  }
+
+  /** What is shown for a name: `""` is the machine of this process. */
+  shown(name: string): string {
     return name === "" ? this.#localName : name;
+  }
+
+  /** The name of a host by the one that is shown; the host need not be known. */
+  named(shown: string): string {
+    return shown === this.#localName && !this.#numbers.has(shown) ? "" : shown;
   }
 
   addMeter(host: number, slot: number): void {
@@ -209,7 +218,7 @@ export class Hosts {
       return list;
     };
     const shown = known.slice(0, most).map((host) => ({
-      name: host.name === "" ? this.#localName : host.name,
+      name: this.shown(host.name),
       watts: samples(host).map(orNull),
       rest: false,
     }));

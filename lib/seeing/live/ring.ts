@@ -5,7 +5,7 @@
 import type { Batch } from "../../points/measurement.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
-import { powerKindOf, type PowerRole, ROLES } from "./power.ts";
+import { powerKindOf, type PowerRole, ROLES } from "../../points/power.ts";
 
 /** Seconds between two samples, and how many there are. */
 export const STEP_SECONDS = 3;

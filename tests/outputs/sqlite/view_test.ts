@@ -1,7 +1,10 @@
-/** What those who read the database find: the view, its times, values and attributes, and its indexes. */
+/** What those who read the database find: the view, its times, values and attributes, its indexes, and samples of the past. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { seriesOf } from "../../../lib/points/measurement.ts";
+import { answer } from "../../../lib/outputs/sqlite/history/answers.ts";
+import type { PastHost, PastPower } from "../../../lib/plugin.ts";
+import { type Series, seriesOf } from "../../../lib/points/measurement.ts";
+import { seriesStore } from "../../../lib/points/series_store.ts";
 import { renderAttributes } from "../../../lib/outputs/sqlite/gather.ts";
 import { testdata } from "../../kit/bytes.ts";
 import { timedPoints, typedPoints } from "../../kit/contract/points.ts";
@@ -11,7 +14,7 @@ import { batchOf } from "../../kit/points.ts";
 import { sessionBatches } from "../../kit/session.ts";
 import { floatText, pythonSqlite, readWithPython, sqlite3, sqliteShell } from "../../kit/sqlite.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
-import { Database, type Row, rowsOf } from "./database.ts";
+import { Database, DAY_MS, type Row, rowsOf } from "./database.ts";
 
 /** A session's file as rows of texts; quotes as RFC 4180 has them. */
 function csvRows(text: string): Record<string, string>[] {
@@ -200,4 +203,126 @@ Deno.test({
       /SEARCH points USING PRIMARY KEY \(ANY\(part\) AND series=\?\)/,
     );
   },
+});
+
+const ENERGY = metricOf("rapl_consumed_energy", "f64", { base: "J", prefix: "milli" });
+const rapl = (host: string, domain: string) =>
+  seriesOf(ENERGY, { attributes: [["relay_client", host], ["domain", domain]] });
+const ROLLUPS = [{ every: 60, keepMs: DAY_MS }, { every: 3600, keepMs: DAY_MS }];
+/** The start of a day. */
+const DAY_S = 1_700_006_400;
+const HOUR_S = 3600;
+
+type Points = [Series, number, number][];
+
+/** A series with a value each `every` seconds. */
+function regular(series: Series, value: number, every: number, from: number, to: number): Points {
+  const points: Points = [];
+  for (let time = from; time < to; time += every) points.push([series, value, time]);
+  return points;
+}
+
+type Look = (
+  about: Parameters<typeof answer>[1]["about"],
+  spanSeconds: number,
+  clock?: () => number,
+) => PastHost & PastPower;
+
+/** Looks back from the last of these points. */
+async function lookBack(points: Points, test: (look: Look, endSeconds: number) => void): Promise<void> {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  const end = points.reduce((last, [, , time]) => Math.max(last, time), 0);
+  {
+    const rollups = { rollups: ROLLUPS, storeSeries: 100, moveSeries: 100 };
+    using database = new Database(path, Infinity, seriesStore, undefined, rollups);
+    database.write([batchOf(points)], end * 1000);
+    database.tidy((end + 200) * 1000);
+  }
+  using db = new DatabaseSync(path, { readOnly: true });
+  test((about, spanSeconds, clock) => {
+    return answer(db, { about, spanSeconds, nowSeconds: end }, clock) as PastHost & PastPower;
+  }, end);
+}
+
+const known = (values: readonly (number | null)[]) => values.filter((value) => value !== null);
+
+Deno.test("looking back shows energies as power, from points, minutes and hours, also where they come rarely", async () => {
+  const from = DAY_S;
+  const to = DAY_S + 5 * HOUR_S;
+  await lookBack([
+    ...regular(rapl("often", "package_total"), 100_000, 5, from, to),
+    ...regular(rapl("seldom", "package_total"), 6_000_000, 300, from, to),
+  ], (look) => {
+    // A sample each 10 s, minute and hour.
+    const spans = [[HOUR_S, 10], [5 * HOUR_S, 60], [7 * 24 * HOUR_S, HOUR_S]] as const;
+    for (const [span, step] of spans) {
+      for (const name of ["often", "seldom"]) {
+        const { stepSeconds, series: [{ unit, values }], isWhole } = look({ kind: "host", name }, span);
+        assert.deepEqual([stepSeconds, unit, isWhole], [step, "W", true]);
+        // Of a first point nobody knows the time since the one before.
+        const list = known(values).slice(1);
+        assert.ok(
+          list.length >= (name === "often" || step === HOUR_S ? 4 : 10),
+          `${name} ${step} ${list.length}`,
+        );
+        assert.deepEqual([...new Set(list)], [20], `${name} each ${step} s`);
+      }
+    }
+  });
+});
+
+Deno.test("looking back, the first power after a silence is not spread over the silence", async () => {
+  const energy = rapl("n", "package_total");
+  await lookBack([
+    ...regular(energy, 100_000, 5, DAY_S, DAY_S + HOUR_S),
+    ...regular(energy, 100_000, 5, DAY_S + 2 * HOUR_S, DAY_S + 3 * HOUR_S),
+  ], (look) => {
+    const { series: [{ values }], newest, stepSeconds } = look({ kind: "host", name: "n" }, 3 * HOUR_S);
+    const from = newest - (values.length - 1) * stepSeconds;
+    const at = (seconds: number) => values[(DAY_S + seconds - from) / stepSeconds];
+    assert.deepEqual([at(HOUR_S - 60), at(HOUR_S), at(2 * HOUR_S - 60), at(2 * HOUR_S)], [
+      20,
+      null,
+      null,
+      20,
+    ]);
+  });
+});
+
+Deno.test("looking back, the power of a host is that of its parts, and of many hosts the others are one", async () => {
+  const from = DAY_S;
+  const points = Array.from({ length: 23 }, (_, n) => `n${n}`).flatMap((host, n) => [
+    ...regular(rapl(host, "package_total"), 5000 * (n + 1), 5, from, from + HOUR_S),
+    ...regular(rapl(host, "dram_total"), 5000, 5, from, from + HOUR_S),
+    ...regular(rapl(host, "pp0_total"), 77_000, 5, from, from + HOUR_S),
+  ]);
+  await lookBack(points, (look) => {
+    const { hosts, isWhole } = look({ kind: "power" }, HOUR_S);
+    assert.ok(isWhole);
+    assert.equal(hosts.length, 21);
+    assert.deepEqual([hosts[0].name, hosts[0].watts.at(-2)], ["n22", 24]);
+    const { name, rest, watts } = hosts[20];
+    assert.deepEqual([name, rest, watts.at(-2)], ["3 others", true, 2 + 3 + 4]);
+  });
+});
+
+Deno.test("looking back ends in time, gives the largest of many series, and says what is left out", async () => {
+  const jobs = Array.from({ length: 30 }, (_, n) =>
+    seriesOf(metricOf("job_memory"), {
+      consumerKind: "job",
+      consumerId: String(n),
+      attributes: [["relay_client", "n"]],
+    }));
+  await lookBack(jobs.flatMap((job, n) => regular(job, n, 60, DAY_S, DAY_S + 600)), (look) => {
+    const { series, others, isWhole } = look({ kind: "host", name: "n" }, HOUR_S);
+    assert.deepEqual(
+      [series.map(({ consumer }) => consumer), others, isWhole],
+      [Array.from({ length: 10 }, (_, i) => `job ${29 - i}`), 20, true],
+    );
+    let ms = 0;
+    const late = look({ kind: "host", name: "n" }, HOUR_S, () => ms += 1000);
+    assert.ok(late.series.length < 10 && !late.isWhole, `${late.series.length}`);
+    assert.deepEqual(look({ kind: "host", name: "nobody" }, HOUR_S).series, []);
+  });
 });

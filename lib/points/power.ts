@@ -2,9 +2,9 @@
  * Which series are power, and how they add up to the power of a host. Meters overlap: a package contains its cores, and a
  * meter of the whole machine contains everything. So each series has a role, and only what does not overlap is added.
  */
-import type { SeriesDefinition } from "../../points/measurement.ts";
-import { LOCAL_MACHINE } from "../../points/measurement.ts";
-import { unitFactor } from "../../points/units.ts";
+import type { SeriesDefinition } from "./measurement.ts";
+import { LOCAL_MACHINE } from "./measurement.ts";
+import { unitFactor } from "./units.ts";
 
 /**
  * - `whole`: a meter of the whole machine;

@@ -13,7 +13,7 @@ import { SegmentWriter } from "./format/segment_writer.ts";
 const SPACE_INTERVAL_MS = 1000;
 /** While one group is written, the next one arrives, and outputs that wait for the disk read the previous one from memory. */
 const GROUPS_IN_MEMORY = 4;
-/** This many bytes get a sync of their own after this quiet time: their senders may wait for it. */
+/** This many bytes, and what comes after a pause, get a sync of their own after this quiet time: senders may wait for it. */
 const BULK_BYTES = 64 * 1024;
 const QUIET_MS = 5;
 /** Interval of checks for old segments while nothing comes, in ms. */
@@ -40,6 +40,8 @@ export class Writer {
   /** Whether the writer may stop waiting. */
   #isOver: () => boolean = () => true;
   readonly #complaint: Complaint;
+  /** When the last group was durable, or the journal was opened, in `performance.now()` ms. */
+  #groupedMs = performance.now();
   #idleMs = FIRST_AGE_MS;
 
   constructor(core: Core, retention: Retention, onRoom: () => void) {
@@ -81,6 +83,7 @@ export class Writer {
         this.tryingSince ??= performance.now();
         this.#writing = this.#writeGroup().finally(() => this.#writing = null);
         await this.#writing;
+        this.#groupedMs = performance.now();
         await this.#retention.limitDisk(() => this.#begin());
         this.#onSuccess();
       } catch (error) {
@@ -102,13 +105,15 @@ export class Writer {
     await this.#retention.limitDisk(() => this.#begin()).catch((error) => this.#onError(error));
   }
 
-  /** Waits for more batches to sync together. */
+  /** Waits for more batches to sync together. The first ones after a pause wait only until no more come. */
   async #gather(): Promise<void> {
     const { tail, settings: { sync, memoryBytes } } = this.#core;
     if (sync === "always") return;
-    const end = performance.now() + sync;
+    const began = performance.now();
+    const end = began + sync;
     const isOver = () => this.#core.ended || tail.unwrittenBytes > memoryBytes / GROUPS_IN_MEMORY;
-    await this.#sleep(sync, () => isOver() || tail.unwrittenBytes > BULK_BYTES);
+    const pauseMs = this.#groupedMs + sync - began;
+    if (pauseMs > 0) await this.#sleep(pauseMs, () => isOver() || tail.unwrittenBytes > BULK_BYTES);
     while (!isOver()) {
       const { next } = tail;
       const left = end - performance.now();

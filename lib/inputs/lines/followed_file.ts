@@ -158,34 +158,36 @@ export class FollowedFile {
   async #lookForRotation(open: Open, sink: BatchSink, stop: AbortSignal): Promise<boolean> {
     const { clock, log } = this.#options;
     const { identity } = open;
-    const found = await this.#identify(this.#path);
+    // Before it is identified: a file that is truncated in between is then seen to be another one, and is opened as what
+    // it has become.
+    const { size } = await open.file.stat();
+    let found = await this.#identify(this.#path);
     if (!found) return false;
-    const isOther = found.device !== identity.device || found.inode !== identity.inode;
-    if (isOther) {
+    if (isOther(found, identity)) {
       // The writer may still have it open.
-      const { size } = await open.file.stat();
       await clock.sleep(QUIET_MS, stop);
       if (stop.aborted || (await open.file.stat()).size !== size) return !stop.aborted;
+      found = await this.#identify(this.#path);
+      if (!found || !isOther(found, identity)) return false;
       this.#stream.end();
       await this.#handOver(open, sink);
       log.info("A followed file was rotated", { file: this.#path });
-      await this.#change(open, () => this.#openAt(this.#path, { ...found, generation: 0 }, 0));
+      await this.#change(open, { ...found, generation: 0 });
       return true;
     }
-    const { size } = await open.file.stat();
     if (size >= open.offset && found.first === identity.first) return false;
     log.info("A followed file was truncated", { file: this.#path });
     const generation = identity.generation + 1;
-    await this.#change(open, () => this.#openAt(this.#path, { ...found, generation }, 0));
+    await this.#change(open, { ...found, generation });
     return true;
   }
 
-  async #change(open: Open, next: () => Open): Promise<void> {
+  async #change(open: Open, next: FileIdentity): Promise<void> {
     await this.#save(open);
     open.file.close();
     this.#open = null;
     this.#stream = this.#options.newStream();
-    this.#open = next();
+    this.#open = this.#openAt(this.#path, next, 0);
   }
 
   /** Who the file at a path is; `null` if there is none, or it has no line yet. */
@@ -242,6 +244,10 @@ export class FollowedFile {
     await untilDurable();
     await positions.save(this.#path, { ...identity, offset: handed });
   }
+}
+
+function isOther(one: FileIdentity, other: FileIdentity): boolean {
+  return one.device !== other.device || one.inode !== other.inode;
 }
 
 function isSame(one: FileIdentity, other: FileIdentity): boolean {

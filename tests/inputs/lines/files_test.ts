@@ -47,6 +47,33 @@ Deno.test("a file is followed when it is renamed and another one takes its name,
   assert.deepEqual(taking.points, [1, 2, 3, 4, 5, 6].map((value) => `a ${value} @0`));
 });
 
+for (const look of [1, 2, 3]) {
+  Deno.test(`a file that is truncated while the input looks whether it was, is read once (at step ${look})`, async () => {
+    await using directory = new TempDir();
+    const path = directory.file("a.lp");
+    append(path, "a value=1 0\na value=2 0\n");
+    await using taking = await Taking.open({ files: [path] });
+    await until(() => taking.points.length === 2);
+    const { stat } = Deno.FsFile.prototype;
+    let looks = 0;
+    Deno.FsFile.prototype.stat = function () {
+      if (++looks === look) {
+        Deno.truncateSync(path);
+        append(path, "a value=3 0\n");
+      }
+      return stat.call(this);
+    };
+    try {
+      await until(() => taking.points.includes("a 3 @0"));
+      append(path, "a value=4 0\n");
+      await until(() => taking.points.includes("a 4 @0"));
+    } finally {
+      Deno.FsFile.prototype.stat = stat;
+    }
+    assert.deepEqual(taking.points, [1, 2, 3, 4].map((value) => `a ${value} @0`));
+  });
+}
+
 /** The input with a journal on disk, and an output that reads it; like a process that can be killed. */
 class Life implements AsyncDisposable {
   readonly logs = new LogLines();

@@ -271,7 +271,7 @@ export class RelayClient implements Output {
     let began = Infinity;
     try {
       const { frames, welcome } = await this.#handshake(server, conn, ways, signal);
-      began = performance.now();
+      began = this.#clock.monotonicMs();
       this.#server = server;
       this.#declined = undefined;
       this.isTargetAway = false;
@@ -308,7 +308,7 @@ export class RelayClient implements Output {
       const io = error === lost.signal.reason ||
         Object.values(Deno.errors).some((type) => error instanceof type);
       const reason = messageOf(io ? lost.signal.reason : error);
-      if (performance.now() - began < this.#config.retry.max_delay) throw new ConnectionLost(reason);
+      if (this.#clock.monotonicMs() - began < this.#config.retry.max_delay) throw new ConnectionLost(reason);
       this.#patient = false;
       this.#log.warn("Connection lost", { server, reason });
       return false;

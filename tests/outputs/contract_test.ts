@@ -8,7 +8,7 @@ import type { Batch, SeriesDefinition } from "../../lib/points/measurement.ts";
 import type { Output, PluginContext } from "../../lib/plugin.ts";
 import { type CaseName, casesOf, contract, type Instance, type Target } from "../kit/contract.ts";
 import { type Point, seriesKey } from "../kit/contract/points.ts";
-import { pause } from "../kit/waiting.ts";
+import { PATIENCE_MS, pause } from "../kit/waiting.ts";
 
 /** How an output can be wrong. */
 type Defect =
@@ -323,8 +323,14 @@ const CAUGHT: readonly [Defect, CaseName, RegExp][] = [
 
 for (const [defect, name, says] of CAUGHT) {
   Deno.test(`the contract finds an output that ${defect}`, async () => {
-    const target: Target = { ...targetWith(defect), patienceMs: 1500 };
-    await assert.rejects(casesOf(target).find((each) => each.name === name)!.run(target), says);
+    let problem: unknown;
+    // Some of them end because it takes too long, and on a busy machine something else may have taken that long before.
+    for (const patienceMs of [1500, 10_000, PATIENCE_MS]) {
+      const target: Target = { ...targetWith(defect), patienceMs };
+      problem = await casesOf(target).find((each) => each.name === name)!.run(target).catch((error) => error);
+      if (says.test(String(problem))) return;
+    }
+    assert.match(String(problem), says);
   });
 }
 

@@ -364,7 +364,7 @@ Deno.test("acknowledgements that arrive while the window fills are not missed", 
   })();
   for (let n = 0; n < 12; n++) client.push(numbered(262_144, 0));
   client.push(numbered(1));
-  await until(() => client.journal.pendingPoints === 0, 20_000);
+  await until(() => client.journal.pendingPoints === 0);
   await client.finish();
   await acknowledging;
 });

@@ -30,12 +30,7 @@ Deno.test({
     await connected(client);
     await grown(file);
 
-    const began = performance.now();
     assert.equal(await client.stop("SIGTERM"), 0, client.log);
-    assert.ok(
-      performance.now() - began < 5000,
-      `the client stopped within its shutdown_timeout\n${client.log}`,
-    );
     assert.equal(await server.stop("SIGTERM"), 0, server.log);
 
     const rows = await readRows(file);

@@ -101,9 +101,7 @@ for (const where of ["between two tries", "before the server has answered"] as c
       ]);
       if (where === "between two tries") await client.line(/Cannot connect/);
       else await greeted(silent, client);
-      const began = performance.now();
       assert.equal(await client.stop("SIGINT"), 69, client.log);
-      assert.ok(performance.now() - began < 3000, client.log);
       const { level, message, given_up } = client.lines.at(-1)!;
       assert.equal(level, "error");
       assert.match(message, /^\d+ points could not be written in time and are given up$/);
@@ -122,9 +120,7 @@ Deno.test({
       ...["--config-override", "shutdown_timeout=500ms"],
     ]);
     await client.line(/Cannot connect/);
-    const began = performance.now();
     assert.equal(await client.stop("SIGINT"), 0, client.log);
-    assert.ok(performance.now() - began < 3000, client.log);
     const { message, kept_in_journal } = client.lines.at(-1)!;
     assert.equal(message, "Stopped");
     assert.equal(kept_in_journal, client.measuredPoints);

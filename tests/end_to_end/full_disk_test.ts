@@ -81,9 +81,7 @@ Deno.test({
     })();
     sending.catch(() => {});
     await server.line(/Cannot write/);
-    const began = performance.now();
     assert.equal(await server.stop(), 69, server.log);
-    assert.ok(performance.now() - began < 5000, server.log);
     const [{ given_up }] = server.matching(/are given up/);
     const rows = rowsOf(await Deno.readTextFile(disk.path(FILE)));
     assert.deepEqual(

@@ -122,9 +122,7 @@ Deno.test({
     await pause(1000);
     ended.signal("SIGTERM");
     await ended.line(/"Stopping"/);
-    const began = performance.now();
     assert.equal(await ended.stop("SIGTERM"), 143, ended.log);
-    assert.ok(performance.now() - began < 2000, ended.log);
     const { message, kept_in_journal, given_up } = ended.lines.at(-1)!;
     assert.equal(message, "Stopping at once");
     assert.equal(given_up, undefined);

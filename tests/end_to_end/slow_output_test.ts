@@ -6,7 +6,7 @@ import { linux, needs } from "../kit/needs.ts";
 import { HandServer, Peer } from "../kit/peer.ts";
 import { peakMemory, Program, shell } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { atMost, pause } from "../kit/waiting.ts";
+import { atMost, PATIENCE_MS, pause } from "../kit/waiting.ts";
 import { acceptance, COUNTER, countingFrame } from "../kit/wire.ts";
 import { greeted, IN_MEMORY, portOf, startServer } from "./relay.ts";
 
@@ -74,10 +74,10 @@ async function underPressure(server: Program, output: (throttle: Throttle) => Pr
   await pause(SLOW_MS);
   assert.ok(flood.sent < POINTS, "the client waits");
   throttle.open();
-  await atMost(60_000, flood.done, () => `${POINTS} points to be sent: ${flood.sent}\n${server.log}`);
+  await atMost(PATIENCE_MS, flood.done, () => `${POINTS} points to be sent: ${flood.sent}\n${server.log}`);
   const memory = peakMemory(server.pid);
   assert.equal(await server.stop(), 0, server.log);
-  await atMost(10_000, taking, () => "the end of the output");
+  await atMost(PATIENCE_MS, taking, () => "the end of the output");
   assert.ok(memory < MEMORY_LIMIT, `${memory} bytes`);
   assert.equal(server.summary("relay-server").points, POINTS);
 }

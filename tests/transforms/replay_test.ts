@@ -1,4 +1,4 @@
-/** The rule by which a stage reads again after it was killed, with journals that are durable when the test says so. */
+/** The rule by which a stage reads again after it was killed, with disks that do what they do when the test says so. */
 import assert from "node:assert/strict";
 import { createLogger } from "../../lib/base/log.ts";
 import { Batch, type Series, seriesOf } from "../../lib/points/measurement.ts";
@@ -7,11 +7,11 @@ import { seriesStore } from "../../lib/points/series_store.ts";
 import type { AggregationConfig } from "../../lib/transforms/aggregation/config.ts";
 import { Stage } from "../../lib/transforms/stage.ts";
 import { Chance } from "../kit/bytes.ts";
-import { settle } from "../kit/fake_clock.ts";
+import { FakeClock, settle } from "../kit/fake_clock.ts";
+import { ModelFiles } from "../kit/model_files.ts";
 import { ModelDisk, ModelJournal } from "../kit/model_journal.ts";
 import { instanceOf } from "../kit/points.ts";
 import { stagedOf } from "../kit/stages.ts";
-import { TempDir } from "../kit/temp_dir.ts";
 
 const CLIENTS = ["one", "two", "three"];
 const SERIES = 3;
@@ -71,33 +71,43 @@ const REGISTRY = new MetricRegistry();
 const WATTS = REGISTRY.register({ name: "watts", type: "u64", unit: { base: "W", prefix: "" } });
 const OTHER = REGISTRY.register({ name: "other", type: "u64", unit: { base: "1", prefix: "" } });
 
-/** One life of a process, whose clients send again what it has not got. */
+/** What outlives a process: its two journals, and the files beside the first one. */
+class Disks {
+  readonly before = new ModelDisk(instanceOf("first"));
+  readonly after = new ModelDisk(instanceOf("second"));
+  readonly files = new Map<string, Uint8Array<ArrayBuffer>>();
+}
+
+/** One life of a process, whose clients send again what it has not got. Nothing of it goes on after its end. */
 class Life implements Disposable {
   readonly before: ModelJournal;
   readonly after: ModelJournal;
+  readonly files: ModelFiles;
+  readonly clock = new FakeClock();
+  readonly lines: string[] = [];
   readonly #series = new Map<string, Series>();
   readonly #kill = new AbortController();
   readonly #sent = new Map<string, number>();
   stage!: Stage;
   running!: Promise<void>;
-  nowMs = 0;
 
-  constructor(disks: readonly [ModelDisk, ModelDisk]) {
-    this.before = new ModelJournal(disks[0]);
-    this.after = new ModelJournal(disks[1]);
+  constructor(disks: Disks) {
+    this.before = new ModelJournal(disks.before);
+    this.after = new ModelJournal(disks.after);
+    this.files = new ModelFiles(disks.files);
     for (const name of CLIENTS) {
       this.#sent.set(name, this.before.clients.get(name, instanceOf(name)).durable);
     }
   }
 
-  async start(directory: string, config: Partial<AggregationConfig>, partPoints?: number): Promise<void> {
+  async start(config: Partial<AggregationConfig> = {}, partPoints?: number): Promise<void> {
     const staged = stagedOf(TOML, REGISTRY, this.before.clients);
     this.stage = await Stage.open({
       ...staged,
       config: { ...staged.config as AggregationConfig, ...config },
-      ...{ before: this.before, after: this.after, directory, partPoints },
-      log: createLogger("test", { write: () => {} }),
-      clock: { monotonicMs: () => this.nowMs },
+      ...{ before: this.before, after: this.after, directory: "before", files: this.files, partPoints },
+      log: createLogger("test", { write: (line) => this.lines.push(line) }),
+      clock: this.clock,
     });
     this.running = this.stage.run(this.#kill.signal);
   }
@@ -133,6 +143,7 @@ class Life implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    for (const disk of [this.before, this.after, this.files]) disk.die();
     this.#kill.abort();
     this.stage[Symbol.dispose]();
   }
@@ -141,29 +152,30 @@ class Life implements Disposable {
 /** Lets clients, disks, clock and death take turns, until everything is stored. */
 async function play(
   seed: number,
-  directory: string,
   options: Options = {},
 ): Promise<{ script: Point[][]; disk: ModelDisk; deaths: number }> {
   const chance = new Chance(seed);
   const script = scriptOf(chance, options);
-  const disks = [new ModelDisk(instanceOf("first")), new ModelDisk(instanceOf("second"))] as const;
+  const disks = new Disks();
   const { configs = [{}] } = options;
   let deaths = 0;
   for (let isOver = false; !isOver; deaths++) {
     using life = new Life(disks);
-    const { before, after } = life;
-    await life.start(directory, chance.pick(configs), options.partPoints);
+    const { before, after, files, clock } = life;
+    await life.start(chance.pick(configs), options.partPoints);
     // The last life sees everything through.
     const lastsUntil = deaths < 5 ? chance.int(90) : Infinity;
     for (let step = 0; step < lastsUntil && !isOver; step++) {
-      const what = chance.int(10);
+      const what = chance.int(11);
       if (what < 4) life.send(chance.pick(CLIENTS), script);
       else if (what < 6) before.sync(1 + chance.int(3));
       else if (what < 8) after.sync(1 + chance.int(2));
       else if (what < 9) before.saveCursor();
+      else if (what < 10) await files.steps(1 + chance.int(6));
       else {
         before.usage.bytes = options.fills && chance.int(3) === 0 ? 99 : 0;
-        if (options.ticks) life.nowMs += 1000;
+        files.isFull = !files.isFull && chance.int(3) === 0;
+        if (options.ticks || files.isFull) await clock.advance(1000);
         before.timeOut();
         seriesStore.tick();
       }
@@ -172,7 +184,7 @@ async function play(
       const isSent = CLIENTS.every((client) =>
         before.clients.get(client, instanceOf(client)).durable === script.length
       );
-      if (isSent && before.unwritten === 0) {
+      if (isSent && before.unwritten === 0 && files.waiting === 0 && clock.sleepers === 0) {
         before.end();
         await life.running;
         after.sync(Infinity);
@@ -180,7 +192,7 @@ async function play(
       }
     }
   }
-  return { script, disk: disks[1], deaths };
+  return { script, disk: disks.after, deaths };
 }
 
 /** Sums and counts by client, series and window; points that pass, by value. Without the windows at the end. */
@@ -222,8 +234,7 @@ seriesStore.poison();
 Deno.test("killed anywhere, with a configuration that each life may change: each point is in one window", async () => {
   const configs = [{}, { interval: 3000 }, { interval: 500, grace: 0 }];
   for (let seed = 0; seed < SEEDS; seed++) {
-    await using dir = new TempDir();
-    const { script, disk } = await play(seed, dir.path, { configs, ticks: true, isUntidy: true });
+    const { script, disk } = await play(seed, { configs, ticks: true, isUntidy: true });
     // Windows differ, so what is left to compare are series.
     const ofSeries = (map: Map<string, number>) => {
       const sums = new Map<string, number>();
@@ -235,6 +246,72 @@ Deno.test("killed anywhere, with a configuration that each life may change: each
     };
     assert.deepEqual(ofSeries(totalsOf(disk, script).totals), ofSeries(expectedOf(script)), `seed ${seed}`);
   }
+});
+
+Deno.test("no batch is read with a new configuration before the next life can know it", async () => {
+  const disks = new Disks();
+  const script = [[{ series: 0, ms: 0, value: 1, passes: true }]];
+  {
+    using life = new Life(disks);
+    await life.start();
+    await life.files.steps(10);
+    assert.ok(disks.files.has("before/transform.json"));
+  }
+  const known = new Map(disks.files);
+  using life = new Life(disks);
+  const { before, after, files, clock, lines } = life;
+  files.isFull = true;
+  await life.start({ interval: 3000 });
+  life.send("one", script);
+  before.sync(1);
+  for (let n = 0; n < 3; n++) {
+    await files.steps(10);
+    await clock.advance(1000);
+  }
+  assert.equal(after.unwritten, 0);
+  assert.deepEqual(disks.files, known);
+  assert.match(lines.join(""), /Cannot save the configuration .* the transform waits.*No space left/);
+  files.isFull = false;
+  // As soon as it is written, and its name is, too.
+  while (after.unwritten === 0) {
+    assert.equal(files.waiting, 1);
+    await files.steps(1);
+  }
+  assert.match(new TextDecoder().decode(disks.files.get("before/transform.json")), /"interval":3000/);
+  assert.match(lines.at(-1)!, /is saved/);
+});
+
+Deno.test("a stop does not wait for a disk that is full", async () => {
+  using life = new Life(new Disks());
+  life.files.isFull = true;
+  await life.start();
+  await life.files.steps(10);
+  life.before.end();
+  await life.clock.advance(1000);
+  await life.files.steps(10);
+  await life.running;
+  assert.equal(life.after.unwritten, 0);
+});
+
+Deno.test("points of a configuration that cannot be used any more are read with the present one", async () => {
+  const disks = new Disks();
+  const script = Array.from({ length: 3 }, (_, n) => [{ series: 0, ms: n, value: n, passes: true }]);
+  for (const config of [{}, { function: ["Unknown"] }, {}]) {
+    using life = new Life(disks);
+    await life.start(config);
+    life.send("one", script);
+    await life.files.steps(10);
+    life.before.sync(Infinity);
+    life.before.end();
+    if (config.function) await assert.rejects(life.running, TypeError);
+    else {
+      await life.running;
+      life.after.sync(Infinity);
+      const isTold = life.lines.some((line) => line.includes("Cannot use the earlier configuration"));
+      assert.equal(isTold, disks.after.entries.length > 1);
+    }
+  }
+  assert.deepEqual([...disks.after.rows()].map(({ value }) => value), [0, 1, 2]);
 });
 
 const KINDS: Record<string, Options> = {
@@ -252,8 +329,7 @@ const KINDS: Record<string, Options> = {
 for (const [what, options] of Object.entries(KINDS)) {
   Deno.test(`killed anywhere, with ${what}: each window has each of its points once`, async () => {
     for (let seed = 0; seed < SEEDS; seed++) {
-      await using dir = new TempDir();
-      const { script, disk, deaths } = await play(seed, dir.path, options);
+      const { script, disk, deaths } = await play(seed, options);
       assert.ok(deaths > 3);
       const { totals, rows } = totalsOf(disk, script);
       assert.deepEqual(sorted(totals), sorted(expectedOf(script)), `seed ${seed}`);

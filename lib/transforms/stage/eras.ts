@@ -1,10 +1,15 @@
 /**
  * Which configuration a stage's transform had for which batches. What is kept in the journal for the windows that were
  * open before the configuration was changed is read with the configuration that it was read with before.
+ *
+ * The file is written once in the life of a process, before the first batch is read with another configuration: a batch
+ * whose results are stored must be read with the same configuration after any kill.
  */
+import type { Clock } from "../../base/clock.ts";
+import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import { type Files, replaceFile, SYSTEM_FILES } from "../../journal/disk/format/files.ts";
+import { type Files, replaceFile, syncDirectory, SYSTEM_FILES } from "../../journal/disk/format/files.ts";
 
 export interface Era {
   /** Number of the first batch. */
@@ -12,44 +17,45 @@ export interface Era {
   readonly config: unknown;
 }
 
+export interface ErasOptions {
+  /** Where the journal is; `null` if it is in memory. */
+  readonly directory: string | null;
+  readonly config: unknown;
+  /** The number of the next batch that will be appended: the first one with this configuration, if it is new. */
+  readonly next: number;
+  /** Batches before this number will not be read again. */
+  readonly needed: number;
+  /** The transform's. */
+  readonly name: string;
+  readonly log: Logger;
+  readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
+  /** @default the system's */
+  readonly files?: Files | undefined;
+}
+
 /** More bytes than the file has. */
 const MAX_BYTES = 1024 * 1024;
+/** The wait before another try to save, in ms. */
+const AGAIN_MS = 1000;
+
+const pathOf = (directory: string) => `${directory}/transform.json`;
 
 export class Eras {
-  readonly #path: string | null;
+  readonly #options: ErasOptions;
   readonly #files: Files;
-  readonly #log: Logger;
-  #list: Era[];
+  readonly #list: readonly Era[];
+  readonly #isSaved: boolean;
 
-  private constructor(path: string | null, files: Files, log: Logger, list: Era[]) {
-    this.#path = path;
+  constructor(options: ErasOptions) {
+    const { directory, config, next, needed, log, files = SYSTEM_FILES } = options;
+    this.#options = options;
     this.#files = files;
-    this.#log = log;
-    this.#list = list;
-  }
-
-  /**
-   * @param directory Where the journal is; `null` if it is in memory.
-   * @param next The number of the next batch that will be appended: the first one with this configuration, if it is new.
-   */
-  static async open(
-    directory: string | null,
-    config: unknown,
-    next: number,
-    log: Logger,
-    files: Files = SYSTEM_FILES,
-  ): Promise<Eras> {
-    if (directory === null) return new Eras(null, files, log, [{ from: 0, config }]);
-    const path = `${directory}/transform.json`;
-    const list = read(path, files, log);
-    const last = list.at(-1);
-    if (last && JSON.stringify(last.config) === JSON.stringify(config)) {
-      return new Eras(path, files, log, list);
-    }
-    list.push({ from: last ? next : 0, config });
-    const eras = new Eras(path, files, log, list);
-    await eras.#save();
-    return eras;
+    const before = directory === null ? [] : read(pathOf(directory), files, log);
+    const last = before.at(-1);
+    this.#isSaved = directory === null ||
+      last !== undefined && JSON.stringify(last.config) === JSON.stringify(config);
+    const list = this.#isSaved && last ? before : [...before, { from: last ? next : 0, config }];
+    this.#list = list.slice(Math.max(0, list.findLastIndex(({ from }) => from <= needed)));
   }
 
   get first(): Era {
@@ -61,28 +67,44 @@ export class Eras {
     return this.#list.findLast(({ from }) => from <= number) ?? this.#list[0];
   }
 
-  /** Batches before this number will not be read again. */
-  async forgetBefore(number: number): Promise<void> {
-    const count = this.#list.findLastIndex(({ from }) => from <= number);
-    if (count <= 0) return;
-    this.#list = this.#list.slice(count);
-    await this.#save();
-  }
-
   get isChanging(): boolean {
     return this.#list.length > 1;
   }
 
-  async #save(): Promise<void> {
-    if (this.#path === null) return;
-    try {
-      await replaceFile(this.#path, JSON.stringify(this.#list) + "\n", this.#files);
-    } catch (error) {
-      this.#log.warn("Cannot save the configuration of a transform beside its journal", {
-        path: this.#path,
-        error: messageOf(error),
-      });
+  /**
+   * To be called before the first batch is read. Where the disk is full, it tries again until there is room: the journals
+   * take nothing either.
+   *
+   * @param isOver Nothing more comes, so a stop need not wait.
+   * @returns `false` if it is not saved: the signal is aborted, or it is over.
+   */
+  async save(signal: AbortSignal, isOver: () => boolean): Promise<boolean> {
+    const { name, directory, log, clock } = this.#options;
+    if (directory === null || this.#isSaved) return true;
+    const complaint = new Complaint(clock);
+    while (!signal.aborted) {
+      try {
+        await this.#write(directory);
+        complaint.end(() => log.info("The configuration of a transform is saved", { transform: name }));
+        return true;
+      } catch (error) {
+        complaint.add(() => {
+          log.error("Cannot save the configuration of a transform beside its journal, the transform waits", {
+            transform: name,
+            path: pathOf(directory),
+            error: messageOf(error),
+          });
+        });
+      }
+      if (isOver()) return false;
+      await clock.sleep(AGAIN_MS, signal);
     }
+    return false;
+  }
+
+  async #write(directory: string): Promise<void> {
+    await replaceFile(pathOf(directory), JSON.stringify(this.#list) + "\n", this.#files);
+    await syncDirectory(directory, this.#files);
   }
 }
 

@@ -4,12 +4,12 @@ import { definePolledInput } from "./polling/declaration.ts";
 
 export const ipmi = definePolledInput({
   name: "ipmi",
-  description: "Power of the whole machine, from its management controller, by ipmitool (DCMI)",
+  description: "Power of the whole machine, from its management controller (IPMI, DCMI)",
   config,
   metrics: ["ipmi_power W"],
   measuresEnergy: true,
   onlyOnRequest: true,
-  devices: [{ name: "ipmidev", reason: "ipmitool asks the management controller for the power" }],
+  devices: [{ name: "ipmidev", reason: "the management controller is asked for the power" }],
   absentHint: "the driver of the management controller may be missing: sudo modprobe ipmi_si ipmi_devintf",
   async load(_, measuring) {
     const { IpmiSource } = await import("./ipmi/source.ts");

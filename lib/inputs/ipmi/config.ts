@@ -11,5 +11,6 @@ export const config = table({
     min: "100ms",
   }),
 }, {
-  doc: "Power of the whole machine, from its management controller (BMC), by ipmitool dcmi power reading.",
+  doc:
+    "Power of the whole machine, from its management controller (BMC), by the kernel's device or ipmitool.",
 });

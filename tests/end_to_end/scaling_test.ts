@@ -16,6 +16,12 @@ import { Batch, seriesOf } from "../../lib/points/measurement.ts";
 
 const CLIENTS = 6;
 const ROUNDS = 40;
+/** On a machine where less happens in a round, they go on until enough has happened. */
+const MOST_ROUNDS = 1000;
+const LEAST_KILLS = 2;
+const LEAST_CUTS = 3;
+/** Connections that each server takes. */
+const LEAST_TAKEN = 4;
 const COUNTER = seriesOf(metricOf("counter"));
 
 /** A server that can be killed, and started again on its port with its state. */
@@ -185,7 +191,11 @@ async function run(seed: number, serverArgs: readonly string[]): Promise<void> {
   });
   const sent = clients.map(() => 0);
   let kills = 0;
-  for (let round = 0; round < ROUNDS; round++) {
+  const isEnough = () =>
+    kills >= LEAST_KILLS && balancer.cut >= LEAST_CUTS &&
+    balancer.taken.every((count) => count >= LEAST_TAKEN);
+  for (let round = 0; round < ROUNDS || !isEnough(); round++) {
+    assert.ok(round < MOST_ROUNDS, `${kills} kills, ${balancer.cut} cuts, ${balancer.taken}`);
     for (const [n, client] of clients.entries()) {
       for (let m = chance.int(4); m > 0; m--) {
         const count = chance.int(300);
@@ -220,11 +230,6 @@ async function run(seed: number, serverArgs: readonly string[]): Promise<void> {
   assert.deepEqual(await stored(database), expected, "what is acknowledged is stored, once");
   for (const server of servers) await server.stop();
   assert.deepEqual(await stored(database), expected, "what waited in journals is not stored again");
-  assert.ok(kills >= 2, `${kills} kills`);
-  assert.ok(
-    balancer.cut >= 3 && balancer.taken.every((count) => count > 3),
-    `${balancer.taken}, ${balancer.cut} cuts`,
-  );
   const duplicates = servers.flatMap(({ lives }) => lives.flatMap((program) => program.matching(/"Summary"/)))
     .map((line) => line.part === "postgresql" ? Number(line.duplicate_points) : 0);
   console.log(
@@ -259,11 +264,15 @@ Deno.test({
     await using client = new TestClient(configOf(server.port));
     client.push(counting(0, 1));
     await until(() => client.journal.pendingPoints === 0, PATIENCE_MS);
+    const tookMs: number[] = [];
     for (let n = 1; n < 10; n++) {
+      const began = performance.now();
       client.push(counting(n, 1));
-      // A server's sign of life comes every five seconds, and says the same.
-      await until(() => client.journal.pendingPoints === 0, 3000, "the acknowledgement");
+      await until(() => client.journal.pendingPoints === 0, PATIENCE_MS, "the acknowledgement");
+      tookMs.push(performance.now() - began);
     }
+    // A server's sign of life comes every five seconds, and says the same: each of them would take as long.
+    assert.ok(Math.min(...tookMs) < 3000, `${tookMs} ms`);
     await client.finish();
     assert.deepEqual(await stored(database), ["node-1\t10\t10\t9"]);
   },

@@ -2,6 +2,7 @@
 import { isOpenUrl } from "../../net/address.ts";
 import { duration, type Infer, table, tables, text } from "../../schema.ts";
 import { flushInterval, pollInterval } from "../polling/keys.ts";
+import { digitsOf } from "./fingerprint.ts";
 
 function urlProblem(url: string): string | undefined {
   let parsed: URL;
@@ -33,9 +34,25 @@ const target = table({
     doc: "PEM file of the CAs that may sign the controller's certificate. Empty: those of the system.",
     default: "",
   }),
+  fingerprint: text({
+    doc:
+      "The SHA-256 fingerprint of the controller's certificate, such as sha256:68:BE:…, instead of a CA: for " +
+      "self-signed certificates.",
+    default: "",
+    check: (fingerprint) =>
+      fingerprint === "" || digitsOf(fingerprint) !== undefined
+        ? undefined
+        : "write sha256: and 64 hexadecimal digits, as of openssl x509 -noout -fingerprint -sha256",
+  }),
 }, {
   doc: "A management controller.",
-  check({ username, password_file }) {
+  check({ url, username, password_file, ca, fingerprint }) {
+    if (fingerprint !== "" && ca !== "") {
+      return { key: "fingerprint", problem: "give ca or fingerprint, not both" };
+    }
+    if (fingerprint !== "" && !url.startsWith("https:")) {
+      return { key: "fingerprint", problem: "only https:// has a certificate" };
+    }
     if (username !== "" && password_file === "") {
       return { key: "password_file", problem: "name a file with the user's password" };
     }

@@ -6,6 +6,7 @@ import { explainTls } from "../../client/tls_problem.ts";
 import { textOf } from "../../http/answer.ts";
 import { readCertificates } from "../../net/pem.ts";
 import type { RedfishTarget } from "./config.ts";
+import { PinnedServer } from "./pinned_server.ts";
 import { at, linkOf, membersOf, type Reading, readingsOf } from "./readings.ts";
 
 const ROOT = "/redfish/v1/Chassis";
@@ -67,17 +68,32 @@ export class Controller {
   }
 
   async #session<T>(signal: AbortSignal, use: (get: Get) => Promise<T>): Promise<T> {
-    const { ca, url } = this.#target;
+    const { fingerprint, url } = this.#target;
     using limit = new TimeLimit(this.#timeoutMs, signal);
     try {
-      // A new one each time: authorities and passwords are renewed in their files.
-      using client = Deno.createHttpClient({ caCerts: ca === "" ? [] : [readCertificates(ca)] });
       const headers = this.#headers();
-      return await use((path) => this.#get(new URL(path, url), { client, headers, signal: limit.signal }));
+      if (fingerprint !== "") {
+        using server = new PinnedServer(new URL(url), fingerprint, limit.signal);
+        return await use(async (path) => {
+          const { pathname, search } = new URL(path, url);
+          const { status, text } = await server.get(pathname + search, headers, MOST_BYTES);
+          checkStatus(status, pathname);
+          return parsed(text, pathname);
+        });
+      }
+      using client = this.#client();
+      return await use((path) => get(new URL(path, url), { client, headers, signal: limit.signal }));
     } catch (error) {
       if (limit.isOver) throw new Error(`no answer within ${this.#timeoutMs} ms`);
-      throw error instanceof TypeError ? new Error(explain(requestProblem(error))) : error;
+      if (error instanceof TypeError || fingerprint !== "") throw explained(error as Error);
+      throw error;
     }
+  }
+
+  /** A new one each time: authorities are renewed in their file. */
+  #client(): Deno.HttpClient {
+    const { ca } = this.#target;
+    return Deno.createHttpClient({ caCerts: ca === "" ? [] : [readCertificates(ca)] });
   }
 
   #headers(): Record<string, string> {
@@ -89,29 +105,43 @@ export class Controller {
     const login = new TextEncoder().encode(`${username}:${this.#password.value}`);
     return { ...headers, authorization: `Basic ${login.toBase64()}` };
   }
+}
 
-  async #get(url: URL, init: RequestInit & { client: Deno.HttpClient }): Promise<unknown> {
-    // A redirection would give the password to whoever is named there.
-    const response = await fetch(url, { ...init, redirect: "manual" });
-    if (response.status !== 200) {
-      await response.body?.cancel();
-      if (response.status === 401) throw new LoginError("it refuses the user or the password (HTTP 401)");
-      throw new Error(`HTTP ${response.status} for ${url.pathname}`);
-    }
-    const text = await textOf(response, MOST_BYTES);
-    try {
-      return JSON.parse(text);
-    } catch {
-      throw new Error(`${url.pathname} is not JSON`);
-    }
+async function get(url: URL, init: RequestInit & { client: Deno.HttpClient }): Promise<unknown> {
+  // A redirection would give the password to whoever is named there.
+  const response = await fetch(url, { ...init, redirect: "manual" });
+  try {
+    checkStatus(response.status, url.pathname);
+  } catch (error) {
+    await response.body?.cancel();
+    throw error;
+  }
+  return parsed(await textOf(response, MOST_BYTES), url.pathname);
+}
+
+function checkStatus(status: number, path: string): void {
+  if (status === 401) throw new LoginError("it refuses the user or the password (HTTP 401)");
+  if (status !== 200) throw new Error(`HTTP ${status} for ${path}`);
+}
+
+function parsed(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`${path} is not JSON`);
   }
 }
 
-function explain(reason: string): string {
-  if (!/certificate|tls|handshake|InvalidContentType/i.test(reason)) return reason;
-  return explainTls(reason, {
+/** The same error in words that an administrator can use. */
+function explained(error: Error): Error {
+  if (error instanceof LoginError) return error;
+  const reason = error instanceof TypeError ? requestProblem(error) : error.message;
+  if (!/peer certificate|UNABLE_TO|alert|tls|handshake|InvalidContentType/i.test(reason)) {
+    return new Error(reason);
+  }
+  return new Error(explainTls(reason, {
     ca: "plugins.redfish.targets.ca",
     serverName: "the host in url",
     cert: "none is configured",
-  });
+  }));
 }

@@ -42,13 +42,17 @@ const answer: Answer = ({ path, headers }) =>
     : new Response(null, { status: 404 });
 
 /** A source that asks the server at this URL. */
-function sourceOf(dir: TempDir, url: string, { ca = "", timeoutMs = 30_000 } = {}) {
+function sourceOf(dir: TempDir, url: string, { ca = "", fingerprint = "", timeoutMs = 30_000 } = {}) {
   const password_file = dir.file("password");
   Deno.writeTextFileSync(password_file, "s3cret\n");
   const clock = new FakeClock();
   const lines: string[] = [];
   const measuring = measuringOf({}, lines, clock);
-  const source = new RedfishSource({ url, username: "reader", password_file, ca }, timeoutMs, measuring);
+  const source = new RedfishSource(
+    { url, username: "reader", password_file, ca, fingerprint },
+    timeoutMs,
+    measuring,
+  );
   const poll = async (last = false) => {
     await source.gather(last);
     const batch = pollOnce(source);
@@ -176,6 +180,14 @@ Deno.test("a configuration that would show the password, or asks nobody in time,
   assert.match(problemOf(target({ url: "http://bmc" })), /clear text/);
   assert.match(problemOf(target({ url: "https://a:b@bmc" })), /are keys/);
   assert.match(problemOf(target({ url: "https://bmc/redfish" })), /without a path/);
+  const fingerprint = `sha256:${"0A:".repeat(31)}0a`;
+  assert.equal(problemOf(target({ fingerprint })), "");
+  assert.match(problemOf(target({ fingerprint: "sha256:0a" })), /write sha256: and 64 hexadecimal digits/);
+  assert.match(problemOf(target({ fingerprint, ca: "/ca.pem" })), /give ca or fingerprint, not both/);
+  assert.match(
+    problemOf(target({ fingerprint, url: "http://127.0.0.1:1" })),
+    /only https:\/\/ has a certificate/,
+  );
   assert.match(problemOf(target({ username: "a" })), /name a file with the user's password/);
   assert.match(problemOf(target({ password_file: "/p" })), /the user is missing/);
   assert.match(problemOf({ timeout: "11s" }), /must not be longer than poll_interval/);

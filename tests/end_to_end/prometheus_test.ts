@@ -6,7 +6,7 @@ import { freePort } from "../kit/ports.ts";
 import { Program } from "../kit/process.ts";
 import { Prometheus, prometheus, type Sample } from "../kit/prometheus.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { atMost, pause } from "../kit/waiting.ts";
+import { until } from "../kit/waiting.ts";
 import { measurementFrame } from "../kit/wire.ts";
 import { portOf } from "./relay.ts";
 
@@ -132,14 +132,6 @@ Deno.test("a client exposes its own measurements without a server", async () => 
   ]);
   await program.line(/"Running"/);
   const page = async () => await (await fetch(`http://[::1]:${port}/metrics`)).text();
-  await atMost(
-    10_000,
-    (async () => {
-      while (!/^mem_total_alumet_\w*bytes\{.*\} \d+$/m.test(await page())) {
-        await pause(50);
-      }
-    })(),
-    () => program.log,
-  );
+  await until(async () => /^mem_total_alumet_\w*bytes\{.*\} \d+$/m.test(await page()));
   assert.equal(await program.stop(), 0);
 });

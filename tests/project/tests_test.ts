@@ -55,7 +55,7 @@ function problems(path: string, text: string): string[] {
       found.push(`${path}:${i + 1}: ${line.trim()}: the line may be on its way, await program.line(…)`);
     }
     for (const pattern of LIMITS) {
-      const limit = pattern.exec(code)?.[1];
+      const limit = pattern.exec(/\($/.test(lines[i - 1] ?? "") ? lines[i - 1] + code : code)?.[1];
       if (limit === undefined || limit === "PATIENCE_MS") continue;
       const ms = Number((constants.get(limit) ?? limit).replaceAll("_", ""));
       if (!(ms >= MIN_LIMIT_MS)) {
@@ -124,6 +124,7 @@ Deno.test("a limit of real time that a busy machine may not keep is found, a lon
     `assert.ok(performance.now() - began < ${"5_000"}, server.log);`,
     `await until(() => server.points.length === 10, ${"20_000"});`,
     `await atMost(${"10_000"}, taking, () => "the end");`,
+    `await atMost(\n  ${"10_000"},\n  taking,\n  () => "the end",\n);`,
     `await program.line(/Stopped/, { ms: ${"3000"} });`,
     `const SHORT_MS = 2000;\nassert.ok(performance.now() - began < SHORT_MS);`,
   ];

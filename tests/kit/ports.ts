@@ -14,6 +14,9 @@ let next = 0;
 /** Claims ports that no other process of tests has. */
 function claim(): number {
   Deno.mkdirSync(CLAIMS, { recursive: true });
+  // One after the other: a file without a pid yet, or with that of a process that has ended, is not taken by two.
+  using lock = Deno.openSync(`${CLAIMS}/lock`, { create: true, write: true });
+  lock.lockSync(true);
   const start = Deno.pid % PROCESSES;
   for (let n = 0; n < PROCESSES; n++) {
     const place = (start + n) % PROCESSES;

@@ -13,7 +13,7 @@ import {
 } from "./postgres_programs.ts";
 import { madeOnce, runDirectory } from "./run_directory.ts";
 import { TempDir } from "./temp_dir.ts";
-import { PATIENCE_MS, pause, until } from "./waiting.ts";
+import { PATIENCE_MS, until } from "./waiting.ts";
 
 /** A database of a test's own, whose owner `alumet` logs in without a password. */
 export abstract class Database implements AsyncDisposable {
@@ -188,8 +188,11 @@ export class Postgres extends Database {
         "postgres",
       );
     }
+    // What a new connection has, the main process has, and it has told those of the others before.
+    const loaded = () => this.value("SELECT pg_conf_load_time()", "postgres");
+    const before = await loaded();
     await this.sql("SELECT pg_reload_conf()", "postgres");
-    await pause(50);
+    await until(async () => await loaded() !== before);
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {

@@ -2,8 +2,9 @@
  * Runs tests: `test.ts [--jobs=N] [--filter=TEXT] [--junit-path=FILE] [PATH...]`. Without paths, all below tests/.
  *
  * Each file has a process of its own, so files share neither a working directory nor signals nor an environment, and
- * several run at once: tests wait more than they compute. Prints a line for each file, and everything that a file
- * printed if one of its tests failed. Types are not checked: `deno task check` does that, once.
+ * several run at once: tests wait more than they compute. Prints a line for each file, with its time and what it took
+ * of the processors, and everything that a file printed if one of its tests failed. Types are not checked:
+ * `deno task check` does that, once.
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { casesOf, merged } from "./junit.ts";
@@ -30,11 +31,15 @@ function textOf({ passed, failed, skipped }: Counts): string {
   return [`${passed} passed`, `${failed} failed`, ...skipped > 0 ? [`${skipped} skipped`] : []].join(", ");
 }
 
+/** The time of a run, with that of the processors where it is known. */
+const timeOf = (ms: number, cpuMs: number) =>
+  [seconds(ms), ...cpuMs > 0 ? [`${seconds(cpuMs)} of processor time`] : []].join(", ");
+
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 
 function print(outcome: Outcome): void {
-  const { file, ok, ms, output } = outcome;
-  console.log(`${ok ? "ok  " : "FAIL"} ${file}: ${textOf(countsOf([outcome]))}, ${seconds(ms)}`);
+  const { file, ok, ms, cpuMs, output } = outcome;
+  console.log(`${ok ? "ok  " : "FAIL"} ${file}: ${textOf(countsOf([outcome]))}, ${timeOf(ms, cpuMs)}`);
   if (!ok) console.log(output);
 }
 
@@ -89,12 +94,8 @@ async function main(args: string[]): Promise<number> {
   for (const { report } of bad) {
     for (const { name, outcome } of casesOf(report)) if (outcome === "failed") console.log(`failed: ${name}`);
   }
-  const cpuMs = childrenCpuMs();
-  const time = [
-    seconds(performance.now() - began),
-    ...cpuMs > 0 ? [`${seconds(cpuMs)} of processor time`] : [],
-  ];
-  console.log(`${textOf(counts)} in ${outcomes.length} files (${time.join(", ")})`);
+  const time = timeOf(performance.now() - began, childrenCpuMs());
+  console.log(`${textOf(counts)} in ${outcomes.length} files (${time})`);
   return bad.length > 0 || counts.passed === 0 ? 1 : 0;
 }
 

@@ -36,7 +36,7 @@ Deno.test("the tests of all files are added up; one that fails is shown with wha
   });
   const { code, stdout } = await runner("--jobs=2", `--junit-path=${dir.file("report.xml")}`, dir.path);
   assert.equal(code, 1);
-  assert.match(stdout, /^ok +\S+\/a_test\.ts: 1 passed, 0 failed, /m);
+  assert.match(stdout, /^ok +\S+\/a_test\.ts: 1 passed, 0 failed, [\d.]+ s, [\d.]+ s of processor time$/m);
   assert.match(stdout, /^FAIL \S+\/deep\/b_test\.ts: 1 passed, 1 failed, /m);
   assert.match(stdout, /what it said[^]*on purpose/);
   assert.match(stdout, /^failed: fails$/m);

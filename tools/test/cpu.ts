@@ -10,3 +10,11 @@ export function childrenCpuMs(): number {
     return 0;
   }
 }
+
+/** The processor time of the children of a shell, in ms, from what its command `times` says; 0 where that is nothing. */
+export function cpuMsOf(times: string): number {
+  // The second line is about the children: "0m1.230000s 0m0.250000s", in user mode and in the kernel.
+  const children = times.split("\n")[1] ?? "";
+  const parts = Array.from(children.matchAll(/(\d+)m([\d.]+)s/g));
+  return parts.reduce((ms, [, minutes, seconds]) => ms + (Number(minutes) * 60 + Number(seconds)) * 1000, 0);
+}

@@ -1,13 +1,27 @@
 /** Runs one file of tests in a process of its own. */
 import { casesOf, failureReport } from "../junit.ts";
+import { cpuMsOf } from "./cpu.ts";
 
 /** The longest time for a file, in ms. What is not ready then hangs. */
 const LIMIT_MS = 600_000;
+
+/**
+ * A shell keeps the order of the two streams, and knows the processor time of what ran in it. Takes the path of a file
+ * for that time, the limit in seconds, and the command.
+ */
+const SCRIPT = `limit=$1
+shift
+timeout --foreground --signal=KILL "$limit" "$@" 2>&1
+code=$?
+times >"$0"
+exit "$code"`;
 
 export interface Outcome {
   readonly file: string;
   readonly ok: boolean;
   readonly ms: number;
+  /** Processor time of the file and of the processes that it started and waited for, in ms. */
+  readonly cpuMs: number;
   /** What the process printed, both streams in their order. */
   readonly output: string;
   /** In JUnit's format; always with a failure if the file failed. */
@@ -39,11 +53,11 @@ async function attempt(file: string, options: RunOptions): Promise<Outcome> {
   const began = performance.now();
   const directory = await Deno.makeTempDir({ prefix: "alumet-relay-report-" });
   const reportPath = `${directory}/report.xml`;
+  const timesPath = `${directory}/times`;
   try {
-    // The shell keeps the order of the two streams.
-    const args = ["-c", 'exec "$@" 2>&1', "sh", Deno.execPath(), "test", "--allow-all", "--no-check"];
-    const child = new Deno.Command("sh", {
-      args: [...args, `--junit-path=${reportPath}`, ...more, file],
+    const command = [Deno.execPath(), "test", "--allow-all", "--no-check", `--junit-path=${reportPath}`];
+    const { success, stdout } = await new Deno.Command("sh", {
+      args: ["-c", SCRIPT, timesPath, `${limitMs / 1000}`, ...command, ...more, file],
       // Deno 2.8 and newer look for leaks only where asked to.
       env: {
         DENO_TEST_SANITIZE_OPS: "1",
@@ -53,23 +67,19 @@ async function attempt(file: string, options: RunOptions): Promise<Outcome> {
       stdin: "null",
       stdout: "piped",
       stderr: "null",
-    }).spawn();
-    let late = false;
-    const limit = setTimeout(() => {
-      late = true;
-      child.kill("SIGKILL");
-    }, limitMs);
-    const { success, stdout } = await child.output().finally(() => clearTimeout(limit));
+    }).output();
+    const ms = performance.now() - began;
     const output = new TextDecoder().decode(stdout);
     let report = await Deno.readTextFile(reportPath).catch(() => "");
     if (!success && !casesOf(report).some(({ outcome }) => outcome === "failed")) {
       report += failureReport(
         file,
-        late ? `not ready after ${limitMs} ms` : "ended without a report of a failure",
+        ms >= limitMs ? `not ready after ${limitMs} ms` : "ended without a report of a failure",
       );
     }
     const missing = output.split("\n").filter((line) => /^\S+_test\.ts:\d+: needs /.test(line));
-    return { file, ok: success, ms: performance.now() - began, output, report, missing };
+    const cpuMs = cpuMsOf(await Deno.readTextFile(timesPath).catch(() => ""));
+    return { file, ok: success, ms, cpuMs, output, report, missing };
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -7,8 +7,9 @@ import { oneSource } from "./polling/source.ts";
 export const intelGpu = definePolledInput({
   name: "intel-gpu",
   description:
-    "Energy, voltage, temperatures and processes of Intel GPUs, from the kernel's drivers i915 and xe",
+    "Energy, activity, voltage, temperatures and processes of Intel GPUs, from the kernel's drivers i915 and xe",
   config,
+  metrics: ["amd_gpu_power_consumption W", "amd_gpu_energy_consumption J", "amd_gpu_* *", "gpu_* *"],
   capabilities,
   measuresEnergy: true,
   async load({ processes }, measuring) {

@@ -6,6 +6,7 @@ export const kwollectInput = definePolledInput({
   name: "kwollect-input",
   description: "Power and more of a node of Grid'5000, from the metrics that its Kwollect collects",
   config,
+  metrics: ({ metrics }) => metrics.map((metric) => `${metric} *`),
   measuresEnergy: true,
   onlyOnRequest: true,
   isRemote: true,

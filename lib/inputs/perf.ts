@@ -1,5 +1,5 @@
 /** What processors and the kernel count, such as instructions and cache misses, for control groups and commands. */
-import { capabilities, config } from "./perf/config.ts";
+import { capabilities, config, metrics } from "./perf/config.ts";
 import { definePolledInput } from "./polling/declaration.ts";
 import { oneSource } from "./polling/source.ts";
 
@@ -7,6 +7,7 @@ export const perf = definePolledInput({
   name: "perf",
   description: "Events that processors and the kernel count, for control groups and commands",
   config,
+  metrics,
   onlyOnRequest: true,
   followsCommands: () => true,
   capabilities,

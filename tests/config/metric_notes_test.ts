@@ -33,6 +33,24 @@ const CASES: [name: string, text: string, note: RegExp | undefined][] = [
     FORMULA("rapl_energy"),
     /^Note: c\.toml:7: plugins\.energy-attribution\.formulas\.a\.per_resource\.e: no enabled input makes the metric rapl_energy/,
   ],
+  ...([
+    ["an event of perf", "[plugins.perf]\nevents = ['PAGE_FAULTS']", "perf_page_faults", "perf_cache_misses"],
+    ["a renamed event", "[plugins.perf]\nevents = [{ event = 'rC0', rename = 'x' }]", "perf_x", "perf_rc0"],
+    ["a metric of Intel's GPUs", "[plugins.intel-gpu]", "gpu_process_engine_time", "gpu2"],
+    [
+      "a metric of Kwollect",
+      "[plugins.kwollect-input]\nsite = 'a'\nhostname = 'b'\nmetrics = ['c_watt']",
+      "c_watt",
+      "c",
+    ],
+  ].flatMap(([name, section, made, other]): typeof CASES => [
+    [name, `${section}\n[plugins.filter]\ninclude = ["${made}"]`, undefined],
+    [
+      `not ${name}`,
+      `${section}\n[plugins.filter]\ninclude = ["${other}"]`,
+      new RegExp(`makes the metric ${other}`),
+    ],
+  ])),
   ["a pattern", '[plugins.filter]\ninclude = ["x_*"]', undefined],
   [
     "a name of a filter",

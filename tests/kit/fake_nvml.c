@@ -35,6 +35,12 @@ typedef struct {
   union { double f64; u32 ui; u64 ull; } value;
 } field_value;
 
+typedef struct { u64 counters[5]; } gpm_sample;
+typedef struct { u32 id, code; double value; char *texts[3]; } gpm_metric;
+typedef struct { u32 version, count; gpm_sample *before, *after; gpm_metric metrics[]; } gpm_metrics;
+
+_Static_assert(sizeof(gpm_metric) == 40, "nvmlGpmMetric_t");
+_Static_assert(sizeof(gpm_metrics) == 24, "nvmlGpmMetricsGet_t");
 _Static_assert(sizeof(memory_v2) == 40, "nvmlMemory_v2_t");
 _Static_assert(sizeof(process_info) == 24, "nvmlProcessInfo_t");
 _Static_assert(sizeof(process_sample) == 32, "nvmlProcessUtilizationSample_t");
@@ -266,6 +272,45 @@ u32 nvmlDeviceGetComputeRunningProcesses_v3(void *handle, u32 *count, process_in
 
 u32 nvmlDeviceGetGraphicsRunningProcesses_v3(void *handle, u32 *count, process_info *list) {
   return processes(handle, "GraphicsRunningProcesses", count, list);
+}
+
+/* A line `GpmSample 2 1000000 500000 250000 100000`: a GPU instance, a time, and how long its parts were busy until then. */
+u32 nvmlGpmQueryDeviceSupport(void *handle, u32 *support) {
+  char rest[1024];
+  if (support[0] != 1) return OTHER_VERSION;
+  return support[1] = (u32)line_of(index_of(handle), "GpmSample", 0, rest, sizeof rest), OK;
+}
+
+static int allocated;
+
+int fake_nvml_samples(void) { return allocated; }
+
+u32 nvmlGpmSampleAlloc(gpm_sample **sample) {
+  *sample = calloc(1, sizeof **sample);
+  return allocated++, OK;
+}
+
+u32 nvmlGpmSampleFree(gpm_sample *sample) { return free(sample), allocated--, OK; }
+
+u32 nvmlGpmMigSampleGet(void *handle, u32 instance, gpm_sample *sample) {
+  u64 values[MOST];
+  for (int n = 0;; n++) {
+    int got = numbers(index_of(handle), "GpmSample", n, values);
+    if (got < 5) return got < 0 ? (u32)-got : NOT_FOUND;
+    if (values[0] == instance) return memcpy(sample->counters, values, sizeof sample->counters), OK;
+  }
+}
+
+u32 nvmlGpmMetricsGet(gpm_metrics *request) {
+  if (request->version != 1) return OTHER_VERSION;
+  u64 *before = request->before->counters, *after = request->after->counters;
+  for (u32 n = 0; n < request->count; n++) {
+    gpm_metric *metric = &request->metrics[n];
+    int which = metric->id == 1 ? 2 : metric->id == 2 ? 3 : metric->id == 10 ? 4 : 0;
+    metric->code = which ? OK : NOT_SUPPORTED;
+    metric->value = 100.0 * ((double)after[which] - (double)before[which]) / ((double)after[1] - (double)before[1]);
+  }
+  return OK;
 }
 
 u32 nvmlDeviceGetFieldValues(void *handle, int count, field_value *fields) {

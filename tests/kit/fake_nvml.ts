@@ -32,3 +32,11 @@ export function installNvml(tree: Tree, variant: "new" | "old" = "new"): void {
   library.symbols.fake_nvml_answers(new TextEncoder().encode(`${tree.root}/${ANSWERS}\0`));
   library.close();
 }
+
+/** How many samples of counters the library has lent. */
+export function lentSamples(): number {
+  const library = Deno.dlopen(installed("new"), { fake_nvml_samples: { parameters: [], result: "i32" } });
+  const count = library.symbols.fake_nvml_samples();
+  library.close();
+  return count;
+}

@@ -85,13 +85,19 @@ export class DrmClients {
   }
 
   #begin(pid: number, device: string): ProcessUse {
+    const name = this.nameOf(pid) ?? "";
+    return { pid, name, device, memory: { vram: 0, gtt: 0, cpu: 0 }, engines: new Map() };
+  }
+
+  /** `undefined` where there is no such process. */
+  nameOf(pid: number): string | undefined {
     let name = this.#names.get(pid);
     if (name === undefined) {
       const { files } = this.#options;
-      name = (files.text(`${files.proc}/${pid}/comm`) ?? "").trim().slice(0, MAX_NAME).toWellFormed();
-      this.#names.set(pid, name);
+      name = files.text(`${files.proc}/${pid}/comm`)?.trim().slice(0, MAX_NAME).toWellFormed();
+      if (name !== undefined && this.#pids.has(pid)) this.#names.set(pid, name);
     }
-    return { pid, name, device, memory: { vram: 0, gtt: 0, cpu: 0 }, engines: new Map() };
+    return name;
   }
 
   /** Looks at the files of some processes. */

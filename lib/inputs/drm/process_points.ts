@@ -1,7 +1,8 @@
 /** Turns what processes use of GPUs into points, in Alumet's order. */
-import type { Attribute, Metric, Points } from "../polling/points.ts";
+import type { Attribute, Metric, Points, Series } from "../polling/points.ts";
 import { seriesOf } from "../polling/points.ts";
 import type { ProcessUse } from "./clients.ts";
+import type { Occupancy } from "./occupancy.ts";
 import type { PROCESS_METRICS } from "./quantities.ts";
 
 type Metrics = Readonly<Record<keyof typeof PROCESS_METRICS, Metric>>;
@@ -27,14 +28,7 @@ export class ProcessPoints {
 
   push(points: Points, { pid, name, device, memory, engines }: ProcessUse): void {
     const push = (metric: keyof Metrics, value: number, ...attributes: Attribute[]) => {
-      const series = seriesOf(this.#metrics[metric], {
-        resourceKind: "gpu",
-        resourceId: device,
-        consumerKind: "process",
-        consumerId: String(pid),
-        attributes: [["process_name", name], ...attributes],
-      });
-      points.u64(series, value);
+      points.u64(this.#seriesOf(metric, { pid, device, name }, ...attributes), value);
     };
     push("memory", memory.vram + memory.gtt + memory.cpu);
     const [graphics, encode, others] = sortEngines(engines);
@@ -44,6 +38,24 @@ export class ProcessPoints {
     push("gtt", memory.gtt);
     push("cpu", memory.cpu);
     push("vram", memory.vram);
+  }
+
+  pushOccupancy(points: Points, occupancy: Occupancy, name: string): void {
+    points.f64(this.#seriesOf("occupancy", { ...occupancy, name }), occupancy.percent);
+  }
+
+  #seriesOf(
+    metric: keyof Metrics,
+    { pid, device, name }: Pick<ProcessUse, "pid" | "device" | "name">,
+    ...attributes: Attribute[]
+  ): Series {
+    return seriesOf(this.#metrics[metric], {
+      resourceKind: "gpu",
+      resourceId: device,
+      consumerKind: "process",
+      consumerId: String(pid),
+      attributes: [["process_name", name], ...attributes],
+    });
   }
 }
 

@@ -32,6 +32,11 @@ export const METRICS = {
 
 /** The metrics of processes. */
 export const PROCESS_METRICS = {
+  occupancy: f64Metric(
+    "amd_gpu_process_compute_unit_occupancy",
+    PERCENT,
+    "Compute units of a GPU that a process occupies",
+  ),
   memory: u64Metric(
     "amd_gpu_process_memory_usage",
     BYTE,
@@ -70,13 +75,18 @@ export type Quantity = keyof typeof METRICS;
 /** A file of a GPU, and how its number becomes the value. */
 export interface GpuFile {
   readonly quantity: Quantity;
-  /** Names, relative to the device (`DEVICE/…`) or to its hwmon folder (`HWMON/…`): the first that exists is read. */
+  /**
+   * Names, relative to the device (`DEVICE/…`), its card (`CARD/…`) or its hwmon folder (`HWMON/…`): the first that exists is
+   * read.
+   */
   readonly names: readonly string[];
   readonly attributes: readonly Attribute[];
   /** Units of the file in one unit of the metric. */
   readonly divisor: number;
   /** The label that the hwmon file must have, as its number differs between GPUs; `null`: none at all. @default any */
   readonly labels?: readonly (string | null)[];
+  /** The file counts milliseconds in which it was idle; the value is the share of the others. @default {false} */
+  readonly countsIdleMs?: boolean;
 }
 
 const activity = (type: string, name: string): GpuFile => ({
@@ -117,8 +127,22 @@ const AMD_FILES: readonly GpuFile[] = [
   temperature("thermal_high_bandwidth_memory_0", "mem"),
 ];
 
+/** The time in which a GPU of Intel was powered down: with xe, i915, and i915 of before Linux 5.19. */
+const INTEL_IDLE = [
+  "DEVICE/tile0/gt0/gtidle/idle_residency_ms",
+  "CARD/gt/gt0/rc6_residency_ms",
+  "CARD/power/rc6_residency_ms",
+];
+
 /** The first energy is that of the whole card, where there are two. */
 const INTEL_FILES: readonly GpuFile[] = [
+  {
+    quantity: "activity",
+    names: INTEL_IDLE,
+    attributes: [["activity_type", "graphic_core"]],
+    divisor: 1,
+    countsIdleMs: true,
+  },
   {
     quantity: "energy",
     names: ["HWMON/energy1_input", "HWMON/energy2_input"],

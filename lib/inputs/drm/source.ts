@@ -5,8 +5,10 @@ import { EnergyCounter, JUMPED } from "../polling/energy_counter.ts";
 import type { ProcFiles } from "../polling/files.ts";
 import { NumberFile } from "../polling/number_file.ts";
 import { type Metric, type Points, type Series, seriesOf } from "../polling/points.ts";
+import { isAsleep } from "../polling/sleeping.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
 import { DrmClients } from "./clients.ts";
+import { Occupancies } from "./occupancy.ts";
 import { ProcessPoints } from "./process_points.ts";
 import {
   type Driver,
@@ -24,6 +26,8 @@ class Reading {
   readonly #spec: GpuFile;
   readonly #isU64: boolean;
   readonly #energy: EnergyCounter | null;
+  /** How long it was idle until then. */
+  #idle: { readonly idleMs: number; readonly atMs: number } | undefined;
 
   constructor(spec: GpuFile, readonly file: NumberFile, readonly series: Series) {
     this.#spec = spec;
@@ -41,19 +45,36 @@ class Reading {
   push(points: Points, nowMs: number): boolean {
     const now = this.file.count();
     if (now === undefined) return false;
-    const { divisor } = this.#spec;
-    if (this.#energy) {
+    const { divisor, countsIdleMs } = this.#spec;
+    if (countsIdleMs) {
+      const percent = this.#activity(Number(now), nowMs);
+      if (percent !== undefined) points.f64(this.series, percent);
+    } else if (this.#energy) {
       const joules = this.#energy.advance(now, nowMs);
       if (joules !== undefined) points.f64(this.series, Math.round(joules * 1e6) / divisor);
     } else if (!this.#isU64) points.f64(this.series, Number(now) / divisor);
     else points.u64(this.series, divisor === 1 ? now : Math.round(Number(now) / divisor));
     return true;
   }
+
+  /** The share of the time since the previous call in which it was not idle, to a tenth of a percent. */
+  #activity(idleMs: number, atMs: number): number | undefined {
+    const before = this.#idle;
+    this.#idle = { idleMs, atMs };
+    if (!before) return undefined;
+    const share = (idleMs - before.idleMs) / (atMs - before.atMs);
+    return share >= 0 && share < Infinity ? Math.round(1000 * (1 - Math.min(1, share))) / 10 : undefined;
+  }
+
+  /** The time until the next call is not part of an activity. */
+  interrupt(): void {
+    this.#idle = undefined;
+  }
 }
 
 /** A GPU that is read. */
 class Gpu {
-  constructor(readonly address: string, readonly readings: readonly Reading[]) {}
+  constructor(readonly device: string, readonly readings: readonly Reading[]) {}
 
   close(): void {
     for (const { file } of this.readings) file.close();
@@ -76,6 +97,7 @@ export class DrmSource implements PolledSource {
   readonly #options: DrmOptions;
   readonly #gpus: Devices<Gpu>;
   readonly #clients: DrmClients | null;
+  readonly #occupancies: Occupancies | null;
   readonly #processPoints: ProcessPoints | null;
   readonly #complaint: Complaint;
   readonly #jumps: Complaint;
@@ -98,6 +120,8 @@ export class DrmSource implements PolledSource {
     this.#clients = options.processes
       ? new DrmClients({ files, clock, onDenied: () => this.#sayDenied() })
       : null;
+    const isAmd = options.drivers.includes("amdgpu");
+    this.#occupancies = options.processes && isAmd ? new Occupancies(files, clock) : null;
     this.#complaint = new Complaint(clock);
     this.#jumps = new Complaint(clock);
     this.#gpus = new Devices(clock, () => this.#find(metrics));
@@ -116,16 +140,24 @@ export class DrmSource implements PolledSource {
       const hwmon = files.list(`${device}/hwmon`)[0];
       yield {
         key: `${card} ${address} ${hwmon}`,
-        open: () => this.#open(metrics, GPU_FILES[driver], address, device, `${device}/hwmon/${hwmon}`),
+        open: () => this.#open(metrics, GPU_FILES[driver], address, `${root}/${card}`, hwmon),
       };
     }
   }
 
-  #open(metrics: Metrics, specs: readonly GpuFile[], address: string, device: string, hwmon: string): Gpu {
+  #open(
+    metrics: Metrics,
+    specs: readonly GpuFile[],
+    address: string,
+    card: string,
+    hwmon: string,
+  ): Gpu | undefined {
     const { files, findings } = this.#measuring;
+    const device = `${card}/device`;
+    if (isAsleep(files, device)) return undefined;
     const readings: Reading[] = [];
     for (const spec of specs) {
-      const path = pathOf(files, spec, device, hwmon);
+      const path = pathOf(files, spec, card, hwmon);
       if (path === undefined) continue;
       const series = seriesOf(metrics[spec.quantity], {
         resourceKind: "gpu",
@@ -143,7 +175,7 @@ export class DrmSource implements PolledSource {
       first?.file.path ?? `${device}/driver`,
       first?.series,
     );
-    return new Gpu(address, readings);
+    return new Gpu(device, readings);
   }
 
   get isIdle(): boolean {
@@ -153,10 +185,19 @@ export class DrmSource implements PolledSource {
   poll(points: Points): void {
     this.#gpus.refresh();
     const nowMs = this.#measuring.clock.monotonicMs();
-    for (const { readings } of this.#gpus) {
-      for (const reading of readings) this.#push(reading, points, nowMs);
+    for (const { device, readings } of this.#gpus) {
+      const isLeftAlone = isAsleep(this.#measuring.files, device);
+      for (const reading of readings) {
+        if (isLeftAlone) reading.interrupt();
+        else this.#push(reading, points, nowMs);
+      }
     }
     if (this.#gpus.size === 0) return;
+    for (const occupancy of this.#occupancies?.now() ?? []) {
+      const name = this.#clients!.nameOf(occupancy.pid);
+      // Processes of other containers have other numbers there.
+      if (name !== undefined) this.#processPoints!.pushOccupancy(points, occupancy, name);
+    }
     for (const use of this.#clients?.use(this.#options.drivers) ?? []) this.#processPoints!.push(points, use);
   }
 
@@ -193,13 +234,16 @@ function driverOf(files: ProcFiles, device: string): Driver | undefined {
 /** The path of the file that a GPU has for a quantity. */
 function pathOf(
   files: ProcFiles,
-  { names, labels }: GpuFile,
-  device: string,
+  { names, labels, countsIdleMs }: GpuFile,
+  card: string,
   hwmon: string,
 ): string | undefined {
   for (const name of names) {
-    const path = name.replace(/^DEVICE/, device).replace(/^HWMON/, hwmon);
+    const path = name.replace(/^CARD/, card).replace(/^DEVICE/, `${card}/device`)
+      .replace(/^HWMON/, `${card}/device/hwmon/${hwmon}`);
     if (files.text(path) === undefined) continue;
+    // Where it is never powered down, the time in which it is says nothing.
+    if (countsIdleMs && files.text(path.replace(/residency_ms$/, "enable"))?.trim() === "0") continue;
     const label = files.text(path.replace(/_input$/, "_label"))?.trim() ?? null;
     if (!labels || labels.includes(label)) return path;
   }

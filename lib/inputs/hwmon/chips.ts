@@ -8,6 +8,8 @@ export interface Chip {
   readonly name: string;
   /** The device, by the kernel's name on its bus: `1-0040`, `0000:03:00.0`; empty where there is none. */
   readonly device: string;
+  /** The folder of the device. */
+  readonly deviceFolder: string;
   /** The names of its files. */
   readonly files: ReadonlySet<string>;
 }
@@ -24,7 +26,7 @@ export function* chipsOf(files: ProcFiles): Generator<Chip> {
       const names = new Set(files.list(folder));
       if (![...names].some((name) => /^(power|energy|curr|in)\d+_/.test(name))) continue;
       const name = files.text(`${path}/name`) ?? files.text(`${path}/device/name`) ?? "";
-      yield { path: folder, name: name.trim(), device, files: names };
+      yield { path: folder, name: name.trim(), device, deviceFolder: `${path}/device`, files: names };
       break;
     }
   }

@@ -13,6 +13,7 @@ import {
   seriesOf,
   WATT,
 } from "../polling/points.ts";
+import { isAsleep } from "../polling/sleeping.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
 import { type Chip, chipsOf } from "./chips.ts";
 import { type SensorFiles, sensorsOf } from "./sensors.ts";
@@ -34,7 +35,13 @@ class Sensor {
   readonly #files: readonly NumberFile[];
   readonly #energy = new EnergyCounter(MICROJOULES);
 
-  constructor({ kind }: SensorFiles, files: readonly NumberFile[], readonly series: Series) {
+  /** @param gpu The folder of the GPU that it belongs to, if it does */
+  constructor(
+    { kind }: SensorFiles,
+    files: readonly NumberFile[],
+    readonly series: Series,
+    readonly gpu: string | undefined,
+  ) {
     this.#kind = kind;
     this.#files = files;
   }
@@ -115,12 +122,15 @@ export class HwmonSource implements PolledSource {
 
   #open(chip: Chip, sensor: SensorFiles): Sensor | undefined {
     const { files, findings } = this.#measuring;
+    const gpu = isGpu(chip) ? chip.deviceFolder : undefined;
+    if (gpu !== undefined && isAsleep(files, gpu)) return undefined;
     const label = sensor.labelFile && files.text(`${chip.path}/${sensor.labelFile}`)?.trim();
     const series = this.#seriesOf(chip, sensor, label);
     const opened = new Sensor(
       sensor,
       sensor.inputs.map((name) => new NumberFile(files, `${chip.path}/${name}`)),
       series,
+      gpu,
     );
     const what = `${sensor.kind} of ${chip.name || "a sensor"}${label ? ` (${label})` : ""}`;
     if (opened.isDenied()) {
@@ -133,11 +143,10 @@ export class HwmonSource implements PolledSource {
   }
 
   #seriesOf(chip: Chip, sensor: SensorFiles, label: string | undefined): Series {
-    const isGpu = GPU_DRIVERS.has(chip.name) && PCI_ADDRESS.test(chip.device);
     const attributes: Attribute[] = [["chip", chip.name], ["device", chip.device], ["sensor", sensor.name]];
     if (label) attributes.push(["label", label]);
     return seriesOf(this.#metrics[sensor.kind], {
-      ...isGpu ? { resourceKind: "gpu", resourceId: chip.device } : {},
+      ...isGpu(chip) ? { resourceKind: "gpu", resourceId: chip.device } : {},
       attributes,
     });
   }
@@ -147,11 +156,12 @@ export class HwmonSource implements PolledSource {
   }
 
   poll(points: Points): void {
-    const { clock, log } = this.#measuring;
+    const { clock, log, files } = this.#measuring;
     this.#sensors.refresh();
     const nowMs = clock.monotonicMs();
     for (const sensor of this.#sensors) {
-      const { file } = sensor;
+      const { file, gpu } = sensor;
+      if (gpu !== undefined && isAsleep(files, gpu)) continue;
       const value = sensor.read(nowMs);
       if (value !== undefined) points.f64(sensor.series, value);
       else if (sensor.hasFailed) {
@@ -165,4 +175,9 @@ export class HwmonSource implements PolledSource {
   close(): void {
     this.#sensors.close();
   }
+}
+
+/** A GPU that sleeps is not read; other chips sleep between two readings anyway. */
+function isGpu({ name, device }: Chip): boolean {
+  return GPU_DRIVERS.has(name) && PCI_ADDRESS.test(device);
 }

@@ -57,6 +57,12 @@ export class Emitter {
     for (const { gpuInstance, memory } of sample.partitions ?? []) {
       this.#pushMemory(points, this.#partition(gpuInstance), memory);
     }
+    for (const { gpuInstance, gpu, sm, memory } of sample.partUse ?? []) {
+      const part = this.#partition(gpuInstance);
+      push(part.of("gpuUtilization"), gpu);
+      push(part.of("memoryUtilization"), memory);
+      push(part.of("smUtilization"), sm);
+    }
   }
 
   #pushMemory(points: Points, series: GpuSeries, memory: Memory | undefined): void {

@@ -12,12 +12,14 @@ import {
   pointerIn,
   textIn,
 } from "./library.ts";
+import { PartUses } from "./part_use.ts";
 import {
   CLOCKS,
   type CodecUtilization,
   type Gpu,
   type Memory,
   type Partition,
+  type PartUse,
   type ProcessMemory,
   type ProcessUtilization,
   type Quantity,
@@ -58,6 +60,9 @@ export class LibraryGpu implements Gpu {
   readonly #library: NvmlLibrary;
   readonly #handle: Handle;
   readonly #readings: readonly Reading[];
+  readonly #partUses: PartUses;
+  /** The parts that it had when it was read last. */
+  #gpuInstances: readonly number[] = [];
   #isLost = false;
   #hasInstantPower = true;
   #hasMemoryV2 = true;
@@ -74,6 +79,7 @@ export class LibraryGpu implements Gpu {
   ) {
     this.#library = library;
     this.#handle = handle;
+    this.#partUses = new PartUses(library, handle);
     const readings: Reading[] = [new Reading("powerMw", () => this.#power(), clock)];
     if (!isMinimal) {
       readings.push(
@@ -88,6 +94,7 @@ export class LibraryGpu implements Gpu {
         new Reading("processUtilization", () => this.#processUtilization(), clock),
         new Reading("clocks", () => this.#clocks(), clock),
         new Reading("partitions", () => this.#partitions(), clock),
+        new Reading("partUse", () => this.#partUse(), clock),
       );
     }
     this.#readings = readings;
@@ -273,6 +280,7 @@ export class LibraryGpu implements Gpu {
   }
 
   async #partitions(): Promise<Partition[]> {
+    this.#gpuInstances = [];
     const [current, pending] = [view(4), view(4)];
     await this.#library.need("nvmlDeviceGetMigMode", this.#handle, bytesOf(current), bytesOf(pending));
     if (current.getUint32(0, true) !== 1) return [];
@@ -296,7 +304,12 @@ export class LibraryGpu implements Gpu {
       if (partitions.has(gpuInstance)) continue;
       partitions.set(gpuInstance, { gpuInstance, memory: await this.#memory(handle) });
     }
+    this.#gpuInstances = [...partitions.keys()];
     return [...partitions.values()];
+  }
+
+  async #partUse(): Promise<PartUse[]> {
+    return await this.#partUses.of(this.#gpuInstances);
   }
 }
 

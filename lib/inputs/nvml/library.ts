@@ -81,9 +81,14 @@ const SYMBOLS = {
   nvmlDeviceGetMaxMigDeviceCount: define("pointer", "buffer"),
   nvmlDeviceGetMigDeviceHandleByIndex: define("pointer", "u32", "buffer"),
   nvmlDeviceGetGpuInstanceId: define("pointer", "buffer"),
+  nvmlGpmQueryDeviceSupport: define("pointer", "buffer"),
+  nvmlGpmSampleAlloc: define("buffer"),
+  nvmlGpmMigSampleGet: define("pointer", "u32", "pointer"),
+  nvmlGpmMetricsGet: define("buffer"),
+  nvmlGpmSampleFree: { parameters: ["pointer"], result: "u32", optional: true },
 } as const;
 
-export type FunctionName = Exclude<keyof typeof SYMBOLS, "nvmlShutdown">;
+export type FunctionName = Exclude<keyof typeof SYMBOLS, "nvmlShutdown" | "nvmlGpmSampleFree">;
 type Argument = number | bigint | Uint8Array<ArrayBuffer> | Deno.PointerValue;
 
 /** A GPU of the library. */
@@ -93,6 +98,8 @@ export class NvmlLibrary implements Disposable {
   readonly #library: Deno.DynamicLibrary<typeof SYMBOLS>;
   /** Functions that it does not have. */
   readonly #missing = new Set<FunctionName>();
+  /** Of counters. */
+  readonly #samples = new Set<Handle>();
   #isInitialised = false;
   #calls = 0;
   #isClosed = false;
@@ -159,11 +166,25 @@ export class NvmlLibrary implements Disposable {
     return pointerIn(handle);
   }
 
+  /** Room for counters at one time. @throws {NvmlError} */
+  async allocateSample(): Promise<Handle> {
+    const sample = new DataView(new ArrayBuffer(8));
+    await this.need("nvmlGpmSampleAlloc", bytesOf(sample));
+    const handle = pointerIn(sample);
+    this.#samples.add(handle);
+    return handle;
+  }
+
+  freeSample(sample: Handle): void {
+    if (this.#samples.delete(sample)) this.#library.symbols.nvmlGpmSampleFree?.(sample);
+  }
+
   /** While a call hangs in the driver, the library stays open. May be called twice. */
   [Symbol.dispose](): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     if (this.#calls > 0) return;
+    for (const sample of this.#samples) this.freeSample(sample);
     if (this.#isInitialised) this.#library.symbols.nvmlShutdown?.();
     this.#library.close();
   }

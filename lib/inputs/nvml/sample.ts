@@ -19,6 +19,8 @@ export interface Sample {
   clocks?: readonly number[];
   /** The parts of a GPU that is divided (MIG). */
   partitions?: readonly Partition[];
+  /** How much these parts were used since the last sample. */
+  partUse?: readonly PartUse[];
 }
 
 export type Quantity = keyof Sample;
@@ -64,6 +66,17 @@ export interface ProcessUtilization {
 export interface Partition {
   readonly gpuInstance: number;
   readonly memory: Memory;
+}
+
+/** Percent. */
+export interface PartUse {
+  readonly gpuInstance: number;
+  /** Of the time. */
+  readonly gpu?: number;
+  /** Of its multiprocessors. */
+  readonly sm?: number;
+  /** Of the bandwidth of its memory. */
+  readonly memory?: number;
 }
 
 export const CLOCKS = ["Graphics", "SM", "Memory", "Video"] as const;

@@ -2,7 +2,7 @@
 import type { Capability } from "../../plugin.ts";
 import { either, flag, type Infer, list, optional, table, text } from "../../schema.ts";
 import { flushInterval, pollInterval } from "../polling/keys.ts";
-import { eventNote, eventProblem } from "./event_names.ts";
+import { eventNameOf, eventNote, eventProblem, metricNameOf } from "./event_names.ts";
 
 const name = text({
   doc: "A name, with its modes: INSTRUCTIONS#u:k.",
@@ -44,4 +44,15 @@ export type PerfConfig = Infer<typeof config>;
 
 export function capabilities(): Capability[] {
   return [{ name: "CAP_PERFMON", reason: "only root may count events of other users' processes" }];
+}
+
+/** The metrics that it makes: those of events that a machine may have. */
+export function metrics({ events }: PerfConfig): string[] {
+  return events.flatMap((configured) => {
+    const { event, rename } = typeof configured === "string"
+      ? { event: configured, rename: undefined }
+      : configured;
+    const name = eventNameOf(event);
+    return typeof name === "string" || !name.code ? [] : [`${metricNameOf(name.name, rename)} 1`];
+  });
 }

@@ -107,7 +107,7 @@ export interface PolledInputDeclaration<C> {
   /** What a user can do where nothing is found, in one sentence without a full stop. @default nothing */
   readonly absentHint?: string;
   /** The metrics that it makes: see the same key of a plugin. @default any */
-  readonly metrics?: readonly string[];
+  readonly metrics?: readonly string[] | ((config: C) => readonly string[]);
   /** What it must have of the kernel to read all that it may find. @default none */
   capabilities?(config: C): readonly Capability[];
   /** The devices that it opens. @default none */

@@ -7,7 +7,7 @@ import { MetricRegistry } from "../../../lib/points/registry.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
 import { FakeClock } from "../../kit/fake_clock.ts";
 import { compiler } from "../../kit/c_library.ts";
-import { ANSWERS, installNvml, nvmlFolder } from "../../kit/fake_nvml.ts";
+import { ANSWERS, installNvml, lentSamples, nvmlFolder } from "../../kit/fake_nvml.ts";
 import { closing, collect, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
 import { linux, needs } from "../../kit/needs.ts";
 import { Tree } from "../../kit/tree.ts";
@@ -173,6 +173,30 @@ Deno.test({
       ["NVIDIA GPU 00000000:3B:00.0 (NVIDIA A100)", "libnvidia-ml.so.1", 0, "mJ"],
       new TextDecoder().decode(stderr),
     );
+  },
+});
+
+Deno.test({
+  name: "samples of counters are given back: when the next is there, when a part is gone, and in the end",
+  ...needs(linux, compiler),
+  async fn() {
+    const part = (id: number, times: string) => `MigDevice ${id} 9 9 9 9\nGpmSample ${id} ${times}\n`;
+    const before = lentSamples();
+    {
+      using nvml = kit(`${GPU}MigMode 1 1\n${part(1, "1000 0 0 0")}${part(2, "1000 0 0 0")}`);
+      await nvml.poll();
+      await nvml.poll();
+      assert.equal(lentSamples() - before, 2);
+      nvml.tree.write(ANSWERS, `${GPU}MigMode 1 1\n${part(2, "2000 500 100 50")}`);
+      const uses = (await nvml.poll()).filter((row) => row.includes("utilization"));
+      assert.deepEqual(uses, [
+        "nvml_gpu_utilization{} gpu_partition:00000000:3B:00.0/2 local_machine 50",
+        "nvml_memory_utilization{} gpu_partition:00000000:3B:00.0/2 local_machine 5",
+        "nvml_sm_utilization{} gpu_partition:00000000:3B:00.0/2 local_machine 10",
+      ]);
+      assert.equal(lentSamples() - before, 1);
+    }
+    assert.equal(lentSamples(), before);
   },
 });
 

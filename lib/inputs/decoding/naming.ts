@@ -59,12 +59,25 @@ const UNITY: Unit = { base: "1", prefix: "" };
 export class Naming implements Disposable {
   readonly #options: NamingOptions;
   readonly #metrics = new Map<string, Known>();
-  /** Whose share of memory the series take: all that come by this input. */
-  readonly #owner: number;
+  /** Whose share of memory series take that come from nobody in particular: that of the input. */
+  readonly #inputOwner: number;
+  /** Whose share new series take now. */
+  #owner: number;
+  #sender: string | undefined;
 
   constructor(options: NamingOptions) {
     this.#options = options;
-    this.#owner = options.store.names.hold(`input ${options.input}`);
+    this.#owner = this.#inputOwner = options.store.names.hold(`input ${options.input}`);
+  }
+
+  /** From now on new series take memory of this sender's share; `undefined`: of that of the input. */
+  set sender(sender: string | undefined) {
+    if (sender === this.#sender) return;
+    const { input, store: { names } } = this.#options;
+    const before = this.#owner;
+    this.#owner = sender === undefined ? this.#inputOwner : names.hold(`input ${input} from ${sender}`);
+    if (before !== this.#inputOwner) names.release(before);
+    this.#sender = sender;
   }
 
   get store(): SeriesStore {
@@ -139,7 +152,8 @@ export class Naming implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.store.names.release(this.#owner);
+    this.sender = undefined;
+    this.store.names.release(this.#inputOwner);
   }
 }
 

@@ -71,6 +71,14 @@ export const config = table({
         "What one connection may send per second, over HTTP one address: more waits, or gets 429. 0: no limit.",
       default: "0",
     })),
+    new_series_per_second: live(integer({
+      doc:
+        "New series that one connection, over HTTP and UDP one address, may bring per second while there is no room for " +
+        "them: its series take more than series.memory_per_client, or all series more than series.memory. More waits, " +
+        "gets 429, or is dropped.",
+      default: 10_000,
+      min: 1,
+    })),
     body: live(size({
       doc: "A body over HTTP, before and after it is unpacked; a larger one gets 413.",
       default: "16MiB",

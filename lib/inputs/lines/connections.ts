@@ -24,9 +24,12 @@ export interface ConnectionOptions {
   readonly terminator: TlsTerminator | undefined;
   /** Of one connection; `Infinity` for no limit. */
   bytesPerSecond(): number;
+  /** Of one connection, while there is no room for them. */
+  newSeriesPerSecond(): number;
   /** Open connections, at most. */
   maxConnections(): number;
-  newStream(from: LogFields): LineStream;
+  /** @param sender Whose share of memory new series take; `undefined`: that of the input. */
+  newStream(from: LogFields, sender?: string): LineStream;
   /** Counts open connections. */
   onChange(change: 1 | -1): void;
   /** Called when no more connections are accepted. */
@@ -83,7 +86,9 @@ export class LineConnections {
   ): Promise<void> {
     const { admission, log, terminator } = this.#options;
     if (!("hostname" in conn.remoteAddr)) {
-      if (this.#open.size < this.#options.maxConnections()) return await this.#read(held, {}, stop);
+      if (this.#open.size < this.#options.maxConnections()) {
+        return await this.#read(held, this.#options.newStream({}), stop);
+      }
       admission.refuse({ reason: "there are too many connections (limits.connections)" });
       return conn.close();
     }
@@ -99,7 +104,7 @@ export class LineConnections {
         limit.signal.addEventListener("abort", () => closeQuietly(conn));
         held.conn = await terminator.secure(conn, new Uint8Array(0));
       }
-      await this.#read(held, { address }, stop);
+      await this.#read(held, this.#options.newStream({ address }, hostname), stop);
     } catch (error) {
       log.warn("A connection has failed", { address, reason: messageOf(error) });
     } finally {
@@ -108,9 +113,10 @@ export class LineConnections {
     }
   }
 
-  async #read(held: { conn: Transport }, from: LogFields, stop: AbortSignal): Promise<void> {
-    const { gatherer, bytesPerSecond, newStream } = this.#options;
-    const stream = newStream(from);
+  async #read(held: { conn: Transport }, stream: LineStream, stop: AbortSignal): Promise<void> {
+    const { gatherer, bytesPerSecond, newSeriesPerSecond } = this.#options;
+    const { store } = gatherer.builder;
+    const seriesPacer = new Pacer(newSeriesPerSecond());
     const rate = bytesPerSecond();
     const pacer = rate === Infinity ? null : new Pacer(rate);
     let drainEnd = Infinity;
@@ -119,9 +125,12 @@ export class LineConnections {
         if (stop.aborted) drainEnd = Math.min(drainEnd, performance.now() + DRAIN_MS);
         const count = await this.#readSome(held.conn, stream.space, stop);
         if (count === null) break;
+        const { excess } = store;
         stream.received(count);
-        await pacer?.after(count);
+        const newSeries = store.excess - excess;
         await gatherer.gathered();
+        await pacer?.after(count, stop);
+        if (newSeries > 0) await seriesPacer.after(newSeries, stop);
         if (performance.now() > drainEnd) break;
       }
       stream.end();

@@ -9,6 +9,7 @@ import { formatAddress } from "../../net/address.ts";
 import type { LineProblems } from "../decoding/problems.ts";
 import type { TimeUnit } from "../decoding/numbers.ts";
 import { type LineDecoder, LinePosition } from "./line_decoder.ts";
+import { RateLimits } from "./rate_limits.ts";
 
 /** The largest datagram. */
 const MAX_BYTES = 65_536;
@@ -22,6 +23,8 @@ export interface DatagramOptions {
   readonly decoder: LineDecoder;
   readonly problems: LineProblems;
   readonly scale: TimeUnit | undefined;
+  /** Of one address, while there is no room for them. */
+  newSeriesPerSecond(): number;
   readonly stats: { droppedDatagrams: number };
 }
 
@@ -30,14 +33,18 @@ export class Datagrams {
   readonly #options: DatagramOptions;
   readonly #position = new LinePosition();
   readonly #dropped: Complaint;
+  readonly #tooMany: Complaint;
   readonly #failed: Complaint;
+  readonly #seriesRates: RateLimits;
   #isOpen = true;
 
   constructor(socket: Deno.DatagramConn, options: DatagramOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#dropped = new Complaint(options.clock);
+    this.#tooMany = new Complaint(options.clock);
     this.#failed = new Complaint(options.clock);
+    this.#seriesRates = new RateLimits(options.clock);
   }
 
   /** Takes datagrams until it is closed. */
@@ -74,13 +81,30 @@ export class Datagrams {
         log.warn("Lines over UDP come faster than they are taken, some are dropped", { datagrams });
       });
     }
+    const perSecond = this.#options.newSeriesPerSecond();
+    if (this.#seriesRates.waitMs(peer.hostname, perSecond) > 0) {
+      stats.droppedDatagrams++;
+      return this.#tooMany.add((datagrams) => {
+        log.warn(
+          "A sender brings more new series than there is room for, some of its datagrams are dropped",
+          {
+            address: peer.hostname,
+            datagrams,
+          },
+        );
+      });
+    }
+    const { store } = gatherer.builder;
+    const { excess } = store;
     this.#position.line = 0;
     decoder.decode(bytes, view, 0, bytes.length, this.#position, {
       problems,
       scale,
       now: clock.now(),
       isFinal: true,
+      sender: peer.hostname,
     });
+    this.#seriesRates.took(peer.hostname, store.excess - excess, perSecond);
     void gatherer.gathered();
   }
 

@@ -51,6 +51,8 @@ export interface HttpIntakeOptions {
   maxLineBytes(): number;
   /** Of one address; `Infinity` for no limit. */
   bytesPerSecond(): number;
+  /** Of one address, while there is no room for them. */
+  newSeriesPerSecond(): number;
   untilDurable(): Promise<void>;
   readonly stats: { requests: number; refusedRequests: number };
 }
@@ -58,12 +60,14 @@ export interface HttpIntakeOptions {
 export class HttpIntake {
   readonly #options: HttpIntakeOptions;
   readonly #rates: RateLimits;
+  readonly #seriesRates: RateLimits;
   /** Bytes of the bodies that are in memory, or may come to be. */
   #heldBytes = 0;
 
   constructor(options: HttpIntakeOptions) {
     this.#options = options;
     this.#rates = new RateLimits(options.clock);
+    this.#seriesRates = new RateLimits(options.clock);
   }
 
   async answer(request: HttpRequest, peer: HttpPeer, body: RequestBody): Promise<HttpResponse> {
@@ -121,6 +125,7 @@ export class HttpIntake {
     if (waitMs > 0) {
       throw new HttpError(429, "this address sends more than limits.bytes_per_second", retryAfter(waitMs));
     }
+    this.#checkNewSeries(peer.hostname, "nothing of this request is written");
     // Nothing is taken that would have to wait in memory.
     if (gatherer.blocked && !await within(gatherer.blocked, ROOM_MS)) throw full();
     const bytes = encoding === "gzip" ? 2 * limit : Math.min(limit, body.length ?? limit);
@@ -146,7 +151,7 @@ export class HttpIntake {
     scale: TimeUnit | undefined,
     address: string,
   ): Promise<Failure | null> {
-    const { clock, decoder, gatherer, maxLineBytes } = this.#options;
+    const { clock, decoder, gatherer, maxLineBytes, newSeriesPerSecond } = this.#options;
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     const position = new LinePosition();
     const outcome: { failure: Failure | null } = { failure: null };
@@ -165,11 +170,13 @@ export class HttpIntake {
         counting.refusedPoint(line, reason);
       },
     };
-    const options = { scale, now: clock.now(), problems };
+    const options = { scale, now: clock.now(), problems, sender: address };
+    const { store } = gatherer.builder;
     let began = clock.monotonicMs();
     let size = SLICE_BYTES;
     for (let at = 0; at < bytes.length;) {
       const end = Math.min(bytes.length, at + size);
+      const { excess } = store;
       const next = decoder.decode(bytes, view, at, end, position, {
         ...options,
         isFinal: end === bytes.length,
@@ -181,6 +188,10 @@ export class HttpIntake {
       }
       at = next;
       void gatherer.gathered();
+      this.#seriesRates.took(address, store.excess - excess, newSeriesPerSecond());
+      if (at < bytes.length) {
+        this.#checkNewSeries(address, `of this request only the first ${position.line} lines are written`);
+      }
       if (gatherer.blocked && !await within(gatherer.blocked, SAFE_MS)) throw full();
       if (clock.monotonicMs() - began > TURN_MS) {
         await delay(0);
@@ -188,6 +199,17 @@ export class HttpIntake {
       }
     }
     return outcome.failure;
+  }
+
+  /** @throws {HttpError} if the address has brought too many new series */
+  #checkNewSeries(address: string, what: string): void {
+    const waitMs = this.#seriesRates.waitMs(address, this.#options.newSeriesPerSecond());
+    if (waitMs === 0) return;
+    throw new HttpError(
+      429,
+      `this address brings more new series than there is room for (limits.new_series_per_second): ${what}`,
+      retryAfter(waitMs),
+    );
   }
 
   /** Waits until what was taken is safe. */

@@ -88,6 +88,7 @@ export class LinesInput implements Input {
   readonly #tokens: Tokens | undefined;
   readonly #terminator: TlsTerminator | undefined;
   readonly #sources: Source[] = [];
+  readonly #newSeriesPerSecond = () => this.#config.limits.new_series_per_second;
 
   /** @throws {ExitError} if an address cannot be listened on, or a file of the configuration cannot be used. */
   static async open(
@@ -176,8 +177,9 @@ export class LinesInput implements Input {
       admission: this.#admission,
       terminator: this.#terminator,
       bytesPerSecond: () => this.#config.limits.bytes_per_second || Infinity,
+      newSeriesPerSecond: this.#newSeriesPerSecond,
       maxConnections: () => this.#config.limits.connections,
-      newStream: (from) => this.#newStream({ ...where, ...from }),
+      newStream: (from, sender) => this.#newStream({ ...where, ...from }, { sender }),
       onChange: (change) => this.stats.connections += change,
       onClose,
     });
@@ -206,6 +208,7 @@ export class LinesInput implements Input {
       decoder: this.#decoder,
       problems: this.#problems.of(where),
       scale: this.#scale,
+      newSeriesPerSecond: this.#newSeriesPerSecond,
       stats: this.stats,
     });
     this.#context.log.info("Listening for lines", where);
@@ -228,6 +231,7 @@ export class LinesInput implements Input {
       maxBodyBytes: () => this.#config.limits.body,
       maxLineBytes: () => this.#config.limits.line_length,
       bytesPerSecond: () => this.#config.limits.bytes_per_second || Infinity,
+      newSeriesPerSecond: this.#newSeriesPerSecond,
       untilDurable,
       stats: this.stats,
     });
@@ -276,7 +280,7 @@ export class LinesInput implements Input {
         positions,
         untilDurable,
         builder,
-        newStream: () => this.#newStream({ file }, decoder),
+        newStream: () => this.#newStream({ file }, { decoder }),
       });
       this.#sources.push({
         run: (stop, sink) => followed.run(sink, stop),
@@ -286,9 +290,13 @@ export class LinesInput implements Input {
     }
   }
 
-  #newStream(from: LogFields, decoder = this.#decoder): LineStream {
+  #newStream(
+    from: LogFields,
+    { decoder = this.#decoder, sender }: { decoder?: LineDecoder; sender?: string } = {},
+  ): LineStream {
     return new LineStream({
       decoder,
+      sender,
       clock: this.#context.clock,
       problems: this.#problems.of(from),
       maxLineBytes: this.#config.limits.line_length,

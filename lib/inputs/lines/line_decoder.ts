@@ -50,6 +50,8 @@ export interface DecodeOptions {
   /** The end of the bytes ends a line. */
   readonly isFinal: boolean;
   readonly problems: LineProblems;
+  /** Whose share of memory new series take. @default that of the input */
+  readonly sender?: string | undefined;
 }
 
 export class LineDecoder {
@@ -84,6 +86,21 @@ export class LineDecoder {
    * @returns where the line begins that is not complete; `end` if there is none.
    */
   decode(
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+    position: LinePosition,
+    options: DecodeOptions,
+  ): number {
+    const { newBytes } = this.#store;
+    this.#naming.sender = options.sender;
+    const next = this.#decodeLines(bytes, view, start, end, position, options);
+    if (this.#store.newBytes > newBytes) this.#out.charge(this.#store.newBytes - newBytes);
+    return next;
+  }
+
+  #decodeLines(
     bytes: Uint8Array,
     view: DataView,
     start: number,

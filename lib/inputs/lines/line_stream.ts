@@ -14,6 +14,8 @@ export interface LineStreamOptions {
   readonly problems: LineProblems;
   readonly maxLineBytes: number;
   readonly scale?: TimeUnit | undefined;
+  /** Whose share of memory new series take. @default that of the input */
+  readonly sender?: string | undefined;
 }
 
 export class LineStream {
@@ -66,12 +68,13 @@ export class LineStream {
   }
 
   #decode(isFinal: boolean): void {
-    const { decoder, problems, scale, clock } = this.#options;
+    const { decoder, problems, scale, clock, sender } = this.#options;
     const end = this.#length;
     const used = decoder.decode(this.#bytes, this.#view, 0, end, this.#position, {
       problems,
       scale,
       isFinal,
+      sender,
       now: clock.now(),
     });
     this.#bytes.copyWithin(0, used, end);

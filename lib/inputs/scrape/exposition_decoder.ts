@@ -88,6 +88,14 @@ export class ExpositionDecoder {
 
   /** Decodes whole lines. @param end Behind a line break, or at the end of the page. */
   decode(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    const { naming, instance, out } = this.#options;
+    const { newBytes } = naming.store;
+    naming.sender = instance;
+    this.#decodeLines(bytes, view, start, end);
+    if (naming.store.newBytes > newBytes) out.charge(naming.store.newBytes - newBytes);
+  }
+
+  #decodeLines(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     for (let at = start; at < end;) {
       const byte = bytes[at];
       if (byte === LF) {

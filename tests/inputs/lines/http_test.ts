@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { makeToken } from "../../../lib/intake/admission/tokens.ts";
+import { seriesStore } from "../../../lib/points/series_store.ts";
 import { onAuthority } from "../../kit/certificates.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { until } from "../../kit/waiting.ts";
@@ -140,6 +141,46 @@ Deno.test("while the pipe is full, requests get 503, are told to come again, and
   assert.equal((await waiting).status, 204);
   assert.equal((await server.post("/write", "a value=3 0")).status, 204);
   assert.deepEqual(server.taking.points, ["a 1 @0", "a 3 @0"]);
+});
+
+Deno.test("a stranger with 200,000 names gets 429 and is told why, and others go on with their series", async () => {
+  const { limitBytes, shareBytes } = seriesStore;
+  try {
+    seriesStore.limit({ shareBytes: 1_000_000 });
+    await using server = await listening({ http: "0.0.0.0:0", limits: { new_series_per_second: 10 } });
+    const url = server.url.replace("0.0.0.0", "127.0.0.1");
+    using strange = Deno.createHttpClient({ localAddress: "127.0.0.2" });
+    const post = async (body: string, client?: Deno.HttpClient) => {
+      const response = await fetch(`${url}/api/v2/write`, { method: "POST", body, client });
+      const text = await response.text();
+      return { status: response.status, text, retryAfter: Number(response.headers.get("retry-after")) };
+    };
+    const usual = Array.from({ length: 100 }, (_, i) => `power,host=h${i} value=1 0`).join("\n");
+    const lines = (from: number, count: number) =>
+      Array.from({ length: count }, (_, i) => `a,n=${from + i} v=1 0`).join("\n");
+    assert.equal((await post(usual)).status, 204);
+    const before = seriesStore.newBytes;
+    // The first ones have room; the request is cut off where they take their share.
+    const first = await post(lines(0, 200_000), strange);
+    assert.equal(first.status, 429);
+    assert.ok(first.retryAfter >= 1);
+    const [, written] =
+      /more new series than there is room for .*only the first (\d+) lines/.exec(first.text) ?? [];
+    assert.ok(Number(written) > 5_000 && Number(written) < 30_000, first.text);
+    assert.equal(server.taking.points.length, 100 + Number(written));
+    const again = await post(lines(200_000, 10), strange);
+    assert.equal(again.status, 429);
+    assert.match(again.text, /nothing of this request is written/);
+    // Whoever brings what is known, or has room, is not held up; no series of theirs was given back.
+    const stranger = seriesStore.newBytes;
+    for (let n = 0; n < 3; n++) assert.equal((await post(usual)).status, 204);
+    assert.equal(seriesStore.newBytes, stranger);
+    // What new series take counts with the batches of their points: so a journal in memory is as small as it should be.
+    const charged = server.taking.batches.reduce((sum, { newSeriesBytes }) => sum + newSeriesBytes, 0);
+    assert.ok(charged >= stranger - before, `${charged} bytes of ${stranger - before}`);
+  } finally {
+    seriesStore.limit({ limitBytes, shareBytes });
+  }
 });
 
 Deno.test("with tokens, a request needs one of them: as a token, a bearer, a password or a parameter", async () => {

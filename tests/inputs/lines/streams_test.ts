@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { seriesStore } from "../../../lib/points/series_store.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { pause, until } from "../../kit/waiting.ts";
 import { Taking } from "./taking.ts";
@@ -95,6 +96,42 @@ Deno.test("lines over UDP are taken, and while the pipe is full they are dropped
   });
   assert.ok(!taking.points.includes("a 4 @0"));
   assert.equal(taking.logs.matching(/Lines over UDP come faster than they are taken/).length, 1);
+});
+
+Deno.test("a sender of more new series than there is room for waits over TCP, and is dropped over UDP", async () => {
+  const { limitBytes, shareBytes } = seriesStore;
+  try {
+    seriesStore.limit({ shareBytes: 20_000 });
+    await using taking = await Taking.open({
+      tcp: "127.0.0.1:0",
+      udp: "127.0.0.1:0",
+      limits: { new_series_per_second: 1 },
+    });
+    const lines = (name: string, count: number) =>
+      Array.from({ length: count }, (_, i) => `a,${name}=${i} value=1 0\n`).join("");
+    const taken = (name: string) => taking.points.filter((point) => point.includes(`{${name}=`)).length;
+    using stranger = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
+    await writeAll(stranger, lines("strange", 1000));
+    // Some 200 have room. It may take several reads until there are too many.
+    await until(() => taken("strange") >= 300);
+    await writeAll(stranger, "b value=1 0\n");
+    // Another connection is read.
+    using other = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
+    await writeAll(other, "c value=1 0\n");
+    await until(() => taking.points.includes("c 1 @0"));
+    assert.ok(!taking.points.includes("b 1 @0"));
+
+    using sender = new Sender();
+    await sender.send(lines("datagram", 1000), taking.port("udp"));
+    await until(() => taken("datagram") === 1000);
+    await sender.send("d value=1 0\n", taking.port("udp"));
+    await until(() => taking.input.stats.droppedDatagrams === 1);
+    assert.match(taking.logs.lines.join(""), /more new series than there is room for.* address=127\.0\.0\.1/);
+    // A stop does not wait for them.
+    await taking.stop();
+  } finally {
+    seriesStore.limit({ limitBytes, shareBytes });
+  }
 });
 
 Deno.test("peers that are not allowed are refused over TCP and UDP, and so are all where tokens are needed", async () => {

@@ -26,7 +26,7 @@ export class IpmiSource implements PolledSource {
   readonly name = "ipmi";
   readonly #measuring: Measuring;
   readonly #timeoutMs: number;
-  readonly #openDevice: OpenDevice | null;
+  readonly #openDevice: OpenDevice | null | undefined;
   readonly #series: Series;
   readonly #retry: Retry;
   readonly #complaint: Complaint;
@@ -40,9 +40,9 @@ export class IpmiSource implements PolledSource {
    * Registers the metric.
    *
    * @param timeoutMs The longest that an answer may take.
-   * @param openDevice Opens the kernel's device; `null`: by ipmitool.
+   * @param openDevice Opens the kernel's device; `null`: by ipmitool. @default the C library, once there is a device
    */
-  constructor(measuring: Measuring, timeoutMs: number, openDevice: OpenDevice | null = systemDevices()) {
+  constructor(measuring: Measuring, timeoutMs: number, openDevice?: OpenDevice | null) {
     const { registry, clock } = measuring;
     this.#measuring = measuring;
     this.#timeoutMs = timeoutMs;
@@ -108,9 +108,8 @@ export class IpmiSource implements PolledSource {
   /** The power, in watts. @throws why there is none */
   async #read(device: string): Promise<number> {
     using limit = new TimeLimit(this.#timeoutMs, this.#closed.signal);
-    const watts = this.#openDevice
-      ? await this.#askDevice(this.#openDevice, device, limit.signal)
-      : await this.#runIpmitool(limit);
+    const open = this.#openDevice === undefined ? systemDevices() : this.#openDevice;
+    const watts = open ? await this.#askDevice(open, device, limit.signal) : await this.#runIpmitool(limit);
     if (watts === undefined) throw new Error(`no answer within ${this.#timeoutMs} ms`);
     return watts;
   }

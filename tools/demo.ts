@@ -5,6 +5,7 @@
  *
  * The client measures this machine through /proc. Ctrl-C or the end of the time stops both cleanly.
  */
+import { delay } from "@std/async/delay";
 import { parseArgs } from "@std/cli/parse-args";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { runAgent } from "../lib/agent.ts";
@@ -95,6 +96,12 @@ function startClient(
   return { child, stopping: () => stopping, logged };
 }
 
+/** Resolves `ms` after the first points have come: how long the client takes to start depends on the machine. */
+async function afterFirstPoints(agent: RunningAgent, ms: number, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted && agent.figures.counters()["relay-server"].points === 0) await pause(50);
+  await delay(ms, { signal: stop }).catch(() => {});
+}
+
 /** Points, clients and file, once a second, until `stop`. */
 async function showProgress(agent: RunningAgent, stop: AbortSignal): Promise<void> {
   let before = 0;
@@ -167,10 +174,9 @@ const stop = new AbortController();
 const end = () => stop.abort();
 Deno.addSignalListener("SIGINT", end);
 Deno.addSignalListener("SIGTERM", end);
-const timer = forMs < Infinity ? setTimeout(end, forMs) : undefined;
 client.child.status.then(end);
+if (forMs < Infinity) void afterFirstPoints(running, forMs, stop.signal).then(end);
 await showProgress(running, stop.signal);
-clearTimeout(timer);
 
 // Ctrl-C at a terminal reaches the client too; a second signal would end it at once.
 await pause(200);

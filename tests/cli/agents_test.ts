@@ -6,6 +6,7 @@ import type { Status } from "../../lib/seeing/api.ts";
 import type { HostRow } from "../../lib/seeing/live/hosts.ts";
 import { PROGRAM, Program, runProgram } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
+import { until } from "../kit/waiting.ts";
 
 Deno.test("numbers are written as people read them", () => {
   assert.deepEqual([0, 1.26, 99, 1234, 12_345, 1e7, 2.5e9].map(short), [
@@ -120,7 +121,8 @@ Deno.test("status, top and tap find a running process in its state directory, wi
   const status = await runProgram(["status", ...state]);
   assert.equal(status.code, 0, status.stderr);
   assert.match(status.stdout, /^local +ready\nProcess +\d+ on /);
-  assert.match(status.stdout, /^→ csv +up to date$/m);
+  const isUpToDate = async () => /^→ csv +up to date$/m.test((await runProgram(["status", ...state])).stdout);
+  await until(isUpToDate);
   const json = JSON.parse((await runProgram(["status", "--json", ...state])).stdout);
   assert.deepEqual([json.length, json[0].role, json[0].pid], [1, "local", agent.pid]);
 

@@ -12,6 +12,7 @@ import { PROGRAM } from "../kit/process.ts";
 import { kernelAllows, linux, type Need } from "../kit/needs.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { Tree } from "../kit/tree.ts";
+import { until } from "../kit/waiting.ts";
 import { usageError } from "./running.ts";
 
 /** Runs a command in this process. */
@@ -109,18 +110,13 @@ Deno.test("what a process has used before it is watched does not count, and its 
 });
 
 Deno.test("a signal ends the watching, and not the process", async () => {
+  await using dir = new TempDir();
   const { child, go, writer } = waiting("exit 5");
-  const [command, ...args] = [...PROGRAM, "watch", "--json", String(child.pid)];
+  const out = dir.file("points.csv");
+  const [command, ...args] = [...PROGRAM, "watch", "--json", "--output-file", out, String(child.pid)];
   const watching = new Deno.Command(command, { args, stdout: "null", stderr: "piped" }).spawn();
-  // Not before it listens to signals: the default action would end it without a report.
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const poll = setInterval(() => {
-    const status = Deno.readTextFileSync(`/proc/${watching.pid}/status`);
-    const caught = BigInt(`0x${/^SigCgt:\s*(\w+)$/m.exec(status)![1]}`);
-    if (caught >> 1n & 1n) resolve();
-  }, 5);
-  await promise;
-  clearInterval(poll);
+  // It listens to signals before it opens outputs: the default action would end it without a report.
+  await until(() => [...Deno.readDirSync(dir.path)].length > 0);
   watching.kill("SIGINT");
   const [{ code }, err] = await Promise.all([watching.status, new Response(watching.stderr).text()]);
   assert.equal(code, 0, err);
@@ -177,9 +173,10 @@ Deno.test("with --output-file the points of all inputs that are enabled go there
       `[plugins.sqlite]\npath = "${dir.file("no.sqlite")}"\n`,
   );
   const out = dir.file("points.csv");
-  const script = `echo $$ > ${dir.file("pids")}; (${BURN}; exec sh -c 'echo $$ >> ${
-    dir.file("pids")
-  }; ${BURN}'); true`;
+  // Both shells run until they are measured: on a busy machine that takes longer than any loop of theirs.
+  const stored = (pid: string) => `grep -q "^cpu_time_delta.*;process;${pid};" ${out}`;
+  const script = `echo $$ > ${dir.file("pids")}; (exec sh -c 'echo $$ >> ${dir.file("pids")};` +
+    ` until ${stored("$$")} && ${stored("$PPID")}; do sleep 0.02; done'); true`;
   const { code, err } = await run(
     "exec",
     "--json",

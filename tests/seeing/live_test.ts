@@ -53,14 +53,14 @@ Deno.test("power and energy are known by their units, and meters that contain ea
   assert.ok(Number.isNaN(hostPower([])));
 });
 
-/** A ring whose points come from one host. */
+/** A ring whose points come from one host, or from those that their client names. */
 function ringOf(nowMs: number, limitBytes = 1024 * 1024) {
   const store = new SeriesStore();
   const meters: number[] = [];
   const ring = new LiveRing(
     limitBytes,
     {
-      hostOf: () => 0,
+      hostOf: (number) => Number(store.clientAttributeOf(number)?.[1] ?? 0),
       onMeter: (slot) => void meters.push(slot),
       onForget: (slot) => void meters.splice(meters.indexOf(slot), 1),
     },
@@ -118,6 +118,45 @@ Deno.test("a full ring keeps what it has, and takes others when series are forgo
   take([series(5000), START, 7]);
   const [slot] = ring.slots();
   assert.equal(ring.lastOf(slot), 7);
+});
+
+Deno.test("the series of a host that somebody looks at get samples, where there is no room for those of all", () => {
+  const { ring, take } = ringOf(START * 1000, 100 * 1024);
+  const memory = metric("mem_free", "By");
+  const poll = (seconds: number) => {
+    ring.advance(seconds * 1000);
+    for (let host = 0; host < 30; host++) {
+      for (let n = 0; n < 4; n++) {
+        const series = seriesOf(memory, { resourceId: `${n}`, attributes: [["relay_client", `${host}`]] });
+        take([series, seconds, host + n]);
+      }
+    }
+  };
+  poll(START);
+  const sampled = (host: number) =>
+    [...ring.slots()].filter((slot) => ring.hostOf(slot) === host)
+      .filter((slot) => ring.samplesOf(slot)?.includes(host)).length;
+  assert.deepEqual([sampled(0) > 0, sampled(29)], [true, 0]);
+  ring.look(29);
+  poll(START + STEP_SECONDS);
+  assert.ok(sampled(29) > 0, "they are sampled from now on");
+  for (const other of [28, 27]) ring.look(other);
+  poll(START + 2 * STEP_SECONDS);
+  assert.deepEqual([sampled(0) > 0, sampled(27) > 0, sampled(29)], [true, true, 0]);
+  ring.look(29);
+  poll(START + 3 * STEP_SECONDS);
+  assert.deepEqual([sampled(29) > 0, sampled(28)], [true, 0]);
+});
+
+Deno.test("where there is no room for all series, there is some for power", () => {
+  const { ring, take } = ringOf(START * 1000, 64 * 1024);
+  const memory = metric("mem_free", "By");
+  for (let n = 0; n < 2000; n++) take([seriesOf(memory, { resourceId: `${n}` }), START, n]);
+  assert.ok(ring.refused > 0);
+  take([seriesOf(WATTS), START, 7]);
+  assert.deepEqual([...ring.slots()].map((slot) => ring.roleOf(slot)).filter((role) => role !== null), [
+    "other",
+  ]);
 });
 
 Deno.test("of more points than there is time for, power alone is taken until the next look", () => {

@@ -111,6 +111,7 @@ export class Live implements Disposable {
   seriesOf(shownName: string): SeriesRow[] | undefined {
     const host = this.hosts.find(shownName);
     if (host === undefined) return undefined;
+    this.ring.look(host);
     const rows: SeriesRow[] = [];
     for (const slot of this.ring.slots()) {
       if (this.ring.hostOf(slot) !== host) continue;

@@ -1,6 +1,7 @@
 /**
  * The values of the last quarter of an hour, in a fixed amount of memory: of each series the last value, and of as many as
- * there is room for a ring of samples. Taking a point costs a few reads and writes of typed arrays.
+ * there is room for a ring of samples. Some rings are for the hosts that somebody looks at. Taking a point costs a few
+ * reads and writes of typed arrays.
  */
 import type { Batch } from "../../points/measurement.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
@@ -15,8 +16,13 @@ export const SAMPLES = 300;
 const SLOT_BYTES = 48;
 const RING_BYTES = SAMPLES * 4;
 /** Parts of the memory: rings of series, and last values. The rest is for the power of hosts. */
-const RINGS_SHARE = 1 / 2;
-const SLOTS_SHARE = 1 / 4;
+const RINGS_SHARE = 3 / 8;
+const SLOTS_SHARE = 3 / 8;
+/** Of the rings, those for hosts that are looked at; of the last values, those for power alone. */
+const LOOKED_SHARE = 1 / 6;
+const POWER_SHARE = 1 / 8;
+const INITIAL_RINGS = 64;
+const NO_RING = -1;
 /** The place of a series for which there was no room, until room is made. */
 const REFUSED = 1;
 const FIRST_PLACE = 2;
@@ -49,10 +55,19 @@ export class LiveRing {
   /** By the number of a series: twice its slot + 2, and 1 more if it is power. */
   readonly #places: SeriesColumn;
   readonly #maxSlots: number;
+  /** Slots and rings that any series may have. */
+  readonly #maxOpenSlots: number;
+  readonly #maxOpenRings: number;
   readonly #maxRings: number;
   readonly #user: RingUser;
   readonly #free: number[] = [];
   #end = 0;
+  readonly #freeRings: number[] = [];
+  #endRing = 0;
+  /** Rings that were given to series as they came. */
+  #openRings = 0;
+  /** Slots that have a ring because somebody looks at their host, by host: who was looked at last stands last. */
+  readonly #looked = new Map<number, Set<number>>();
   /** Points that are taken until the next {@linkcode advance}; of more, only power is taken. */
   #left = FULL_POINTS;
   // By the slot.
@@ -66,8 +81,9 @@ export class LiveRing {
   /** The role, or {@linkcode NO_POWER}. */
   #powers = new Uint8Array(INITIAL_SLOTS);
   #factors = new Float64Array(INITIAL_SLOTS);
-  /** Of the first slots, up to the limit. */
-  #rings = new Float32Array(INITIAL_SLOTS * SAMPLES);
+  #ringOf = new Int32Array(INITIAL_SLOTS).fill(NO_RING);
+  /** By the ring. */
+  #rings = new Float32Array(INITIAL_RINGS * SAMPLES);
 
   /**
    * @param limitBytes For everything.
@@ -81,10 +97,11 @@ export class LiveRing {
     this.#store = store;
     this.#user = user;
     this.#maxSlots = Math.floor(limitBytes * SLOTS_SHARE / SLOT_BYTES);
+    this.#maxOpenSlots = Math.floor(this.#maxSlots * (1 - POWER_SHARE));
     this.#maxRings = Math.min(this.#maxSlots, Math.floor(limitBytes * RINGS_SHARE / RING_BYTES));
+    this.#maxOpenRings = Math.floor(this.#maxRings * (1 - LOOKED_SHARE));
     this.newestStep = stepOf(nowMs / 1000);
     this.#places = new SeriesColumn(store, (_, place) => this.#forget(place));
-    this.#rings.fill(NaN);
   }
 
   take(batch: Batch): void {
@@ -96,10 +113,9 @@ export class LiveRing {
     const stepBegin = newest * STEP_SECONDS;
     const stepEnd = stepBegin + STEP_SECONDS;
     const oldest = (newest - SAMPLES + 2) * STEP_SECONDS;
-    const ringEnd = this.#maxRings;
     let places = this.#places.values;
     let [times, last, heard] = [this.#times, this.#last, this.#heard];
-    let [powers, rings] = [this.#powers, this.#rings];
+    let [powers, ringOf, rings] = [this.#powers, this.#ringOf, this.#rings];
     for (let row = 0; row < length; row++) {
       let place = places[series[row]];
       if (place < FIRST_PLACE) {
@@ -108,7 +124,7 @@ export class LiveRing {
         // Columns may have grown.
         places = this.#places.values;
         [times, last, heard] = [this.#times, this.#last, this.#heard];
-        [powers, rings] = [this.#powers, this.#rings];
+        [powers, ringOf, rings] = [this.#powers, this.#ringOf, this.#rings];
         place = places[series[row]];
         if (place === REFUSED) continue;
       }
@@ -132,10 +148,11 @@ export class LiveRing {
         last[slot] = value;
         heard[slot] = newest;
       }
-      if (slot >= ringEnd) continue;
-      if (whole >= stepBegin && whole < stepEnd) rings[slot * SAMPLES + newestSample] = value;
+      const ring = ringOf[slot];
+      if (ring === NO_RING) continue;
+      if (whole >= stepBegin && whole < stepEnd) rings[ring * SAMPLES + newestSample] = value;
       else if (whole >= oldest && whole < stepEnd + STEP_SECONDS) {
-        rings[slot * SAMPLES + stepOf(whole) % SAMPLES] = value;
+        rings[ring * SAMPLES + stepOf(whole) % SAMPLES] = value;
       }
     }
   }
@@ -152,17 +169,18 @@ export class LiveRing {
   }
 
   #admit(number: number): void {
-    const slot = this.#free.pop() ?? this.#end;
-    if (slot >= this.#maxSlots) {
+    const kind = powerKindOf(this.#store.definitionOf(number));
+    const used = this.#end - this.#free.length;
+    if (used >= (kind ? this.#maxSlots : this.#maxOpenSlots)) {
       this.refused++;
       this.#places.values[number] = REFUSED;
       return;
     }
+    const slot = this.#free.pop() ?? this.#end;
     if (slot === this.#end) {
       this.#end++;
       if (slot >= this.#series.length) this.#grow();
     }
-    const kind = powerKindOf(this.#store.definitionOf(number));
     this.#series[slot] = number;
     this.#last[slot] = NaN;
     // Of the first energy, the time since the one before is not known.
@@ -172,7 +190,10 @@ export class LiveRing {
     this.#factors[slot] = kind ? kind.factor : 1;
     this.#hosts[slot] = this.#user.hostOf(number);
     if (kind && kind.role !== "consumer" && kind.role !== "inside") this.#user.onMeter(slot);
-    if (slot < this.#maxRings) this.#rings.fill(NaN, slot * SAMPLES, (slot + 1) * SAMPLES);
+    if (this.#openRings < this.#maxOpenRings) {
+      this.#openRings++;
+      this.#giveRing(slot);
+    }
     this.#places.values[number] = FIRST_PLACE + 2 * slot + (kind ? 1 : 0);
   }
 
@@ -182,11 +203,51 @@ export class LiveRing {
     if (this.#powers[slot] !== NO_POWER) this.#user.onForget(slot);
     this.#series[slot] = 0;
     this.#free.push(slot);
+    if (this.#ringOf[slot] !== NO_RING) {
+      if (!this.#looked.get(this.#hosts[slot])?.delete(slot)) this.#openRings--;
+      this.#takeRing(slot);
+    }
     if (this.refused === 0) return;
     // Those that were refused are tried again.
     this.refused = 0;
     const { values } = this.#places;
     for (let number = 0; number < values.length; number++) if (values[number] === REFUSED) values[number] = 0;
+  }
+
+  #giveRing(slot: number): void {
+    const ring = this.#freeRings.pop() ?? this.#endRing++;
+    if ((ring + 1) * SAMPLES > this.#rings.length) {
+      const before = this.#rings;
+      const rings = Math.min(this.#maxRings, 2 * before.length / SAMPLES);
+      this.#rings = new Float32Array(rings * SAMPLES);
+      this.#rings.set(before);
+    }
+    this.#rings.fill(NaN, ring * SAMPLES, (ring + 1) * SAMPLES);
+    this.#ringOf[slot] = ring;
+  }
+
+  #takeRing(slot: number): void {
+    this.#freeRings.push(this.#ringOf[slot]);
+    this.#ringOf[slot] = NO_RING;
+  }
+
+  /** Somebody looks at a host: its series get rings, if need be those of the host that was looked at longest ago. */
+  look(host: number): void {
+    const slots = this.#looked.get(host) ?? new Set();
+    this.#looked.delete(host);
+    this.#looked.set(host, slots);
+    for (const slot of this.slots()) {
+      if (this.#hosts[slot] !== host || this.#ringOf[slot] !== NO_RING) continue;
+      if (this.#freeRings.length === 0 && this.#endRing >= this.#maxRings) {
+        const [[other, others]] = this.#looked;
+        if (other === host) return;
+        for (const slot of others) this.#takeRing(slot);
+        this.#looked.delete(other);
+        if (this.#freeRings.length === 0) return;
+      }
+      this.#giveRing(slot);
+      slots.add(slot);
+    }
   }
 
   #grow(): void {
@@ -206,11 +267,8 @@ export class LiveRing {
     this.#hosts = grown(Uint32Array, this.#hosts);
     this.#powers = grown(Uint8Array, this.#powers);
     this.#factors = grown(Float64Array, this.#factors);
-    const rings = Math.min(this.#maxRings, slots) * SAMPLES;
-    if (rings <= this.#rings.length) return;
-    const before = this.#rings;
-    this.#rings = new Float32Array(rings).fill(NaN, before.length);
-    this.#rings.set(before);
+    const before = this.#ringOf.length;
+    this.#ringOf = grown(Int32Array, this.#ringOf).fill(NO_RING, before);
   }
 
   /** Begins the samples up to now. @returns how many that were. */
@@ -225,9 +283,9 @@ export class LiveRing {
     }
     // The place of the step behind the newest may have been written already: it is that of a clock that is ahead.
     const first = Math.max(this.newestStep + 2, now - SAMPLES + 2);
-    const rings = Math.min(this.#end, this.#maxRings);
+    const end = this.#endRing * SAMPLES;
     for (let step = first; step <= now + 1; step++) {
-      for (let at = step % SAMPLES; at < rings * SAMPLES; at += SAMPLES) this.#rings[at] = NaN;
+      for (let at = step % SAMPLES; at < end; at += SAMPLES) this.#rings[at] = NaN;
     }
     this.newestStep = now;
     return steps;
@@ -273,10 +331,11 @@ export class LiveRing {
 
   /** The samples, oldest first, the last one of the newest step; `null` where there is no room for them. */
   samplesOf(slot: number): number[] | null {
-    if (slot >= this.#maxRings) return null;
+    const ring = this.#ringOf[slot];
+    if (ring === NO_RING) return null;
     const samples: number[] = [];
     for (let step = this.newestStep - SAMPLES + 2; step <= this.newestStep; step++) {
-      samples.push(this.#rings[slot * SAMPLES + step % SAMPLES]);
+      samples.push(this.#rings[ring * SAMPLES + step % SAMPLES]);
     }
     return samples;
   }

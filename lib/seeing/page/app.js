@@ -119,7 +119,7 @@ function overview() {
   const counts = h("p", { class: "soft", id: "counts" });
   const search = h("input", { type: "search", placeholder: "Search hosts", "aria-label": "Search hosts" });
   const rows = new Rows(HOST_COLUMNS);
-  const more = h("button", { type: "button", hidden: true });
+  const more = h("button", { type: "button", id: "more", hidden: true });
   const sort = { key: "state", reverse: false };
   let isAll = false;
   let isRead = false;

@@ -80,6 +80,14 @@ async function heapMiB(tab: Tab): Promise<number> {
   return (await metrics(tab)).JSHeapUsedSize / 2 ** 20;
 }
 
+/** The resident set of the process of the page. */
+async function rssMiB(browser: Browser): Promise<number> {
+  const { processInfo } = await browser.send("SystemInfo.getProcessInfo");
+  const sizes = (processInfo as { type: string; id: number }[]).filter(({ type }) => type === "renderer")
+    .map(({ id }) => Number(/VmRSS:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${id}/status`))![1]) / 1024);
+  return Math.max(...sizes);
+}
+
 const row = (...cells: (string | number)[]) =>
   console.log(`| ${cells.map((cell) => typeof cell === "number" ? cell.toFixed(1) : cell).join(" | ")} |`);
 
@@ -119,12 +127,13 @@ try {
     "longest task",
     "heap MiB",
     "later",
+    "process MiB",
     "server ms/s",
   );
   const url = `http://127.0.0.1:${page}/`;
   const pages: [name: string, hash: string, action?: string][] = [
     ["hosts", "#/"],
-    ["hosts, all rows", "#/", `document.querySelector("#more")?.click()`],
+    ["hosts, scrolling", "#/", "setInterval(() => scrollTo(0, (scrollY + 700) % 30_000), 250)"],
     ["a host", `#/host/node-${hosts - 1}`],
     ["process", "#/process"],
   ];
@@ -154,6 +163,7 @@ try {
         task,
         heap,
         later,
+        await rssMiB(browser),
       ],
       ofServer,
     );

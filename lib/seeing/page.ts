@@ -3,7 +3,17 @@ import { createHash } from "node:crypto";
 import { type Page, sharedPage } from "./pages.ts";
 
 /** In the order in which they use each other. */
-const SCRIPTS = ["format.js", "plot.js", "app.js"];
+const SCRIPTS = [
+  "format.js",
+  "dom.js",
+  "asking.js",
+  "plot.js",
+  "span.js",
+  "overview.js",
+  "host.js",
+  "process.js",
+  "app.js",
+];
 
 const read = (name: string) => Deno.readTextFileSync(new URL(`./page/${name}`, import.meta.url));
 const hashOf = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;

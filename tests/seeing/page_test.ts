@@ -1,6 +1,18 @@
 import assert from "node:assert/strict";
-import { age, csv, digits, quantity, shown, sortHosts, ticksOf } from "../../lib/seeing/page/format.js";
+import {
+  age,
+  csv,
+  digits,
+  groupOf,
+  GROUPS,
+  marksOfTime,
+  quantity,
+  shown,
+  sortHosts,
+  ticksOf,
+} from "../../lib/seeing/page/format.js";
 import { Batch, type Metric, seriesOf } from "../../lib/points/measurement.ts";
+import { sqlite } from "../../lib/outputs/sqlite.ts";
 import { Browser, chromium, type Tab } from "../kit/chromium.ts";
 import { needs } from "../kit/needs.ts";
 import { Program } from "../kit/process.ts";
@@ -52,6 +64,34 @@ Deno.test("the marks of an axis are round, also in GiB, and enclose the values",
     const marks = ticksOf(low, high, 5, "W");
     assert.ok(marks[0] <= low && marks.at(-1)! >= high && marks.length < 16, `${low} ${high} ${marks}`);
   }
+});
+
+Deno.test("the marks of an axis of time are round by the clock on the wall, and as many as there is room for", () => {
+  for (const span of [900, 3600, 21_600, 86_400, 7 * 86_400, 30 * 86_400, 366 * 86_400]) {
+    const first = 1_700_000_123;
+    const marks: { time: number; text: string }[] = marksOfTime(first, first + span, 8);
+    assert.ok(marks.length >= 2 && marks.length <= 9, `${span}: ${marks.length}`);
+    for (const { time } of marks) {
+      const date = new Date(time * 1000);
+      assert.equal(date.getSeconds(), 0);
+      if (span > 7200) assert.equal(date.getMinutes() % 30, 0, `${date}`);
+    }
+  }
+});
+
+Deno.test("metrics are in groups", () => {
+  const group = (metric: string, unit = "") => GROUPS[groupOf(metric, unit)];
+  assert.deepEqual(
+    [
+      group("rapl_consumed_energy", "W"),
+      group("kernel_cpu_time", "ms"),
+      group("mem_free", "B"),
+      group("amd_gpu_temperature", "°C"),
+      group("network_bytes", "B"),
+      group("anything"),
+    ],
+    ["Power and energy", "Processor", "Memory", "Temperature", "Network", "Others"],
+  );
 });
 
 Deno.test("a plot as CSV has a line for each time, and no formulas", () => {
@@ -120,6 +160,64 @@ Deno.test({
         }
       },
     );
+
+    await t.step("of a thousand hosts the table has the rows that the window shows", async () => {
+      await using site = await Site.start();
+      const names = Array.from({ length: 1000 }, (_, n) => `node-${n}`);
+      site.push(points(Object.fromEntries(names.map((name, n) => [name, n]))));
+      await using tab = await browser.open(`${site.url}/#/?sort=watts`);
+      const first = `document.querySelector("#hosts tbody tr")?.innerText`;
+      await tab.until(`/node-999/.test(${first})`);
+      const rows = `document.querySelectorAll("#hosts tbody tr:not(.space)").length`;
+      assert.ok(await tab.evaluate(rows) < 100);
+      assert.equal(await tab.evaluate(`document.querySelector("#hosts").ariaRowCount`), "1002");
+      const height = await tab.evaluate(`document.querySelector("#hosts").offsetHeight`);
+      assert.ok(height > 1001 * 20, `${height}`);
+      await tab.evaluate("scrollTo(0, document.documentElement.scrollHeight)");
+      await tab.until(`/node-0\\b/.test(document.querySelector("#hosts").innerText)`);
+      assert.ok(await tab.evaluate(rows) < 100);
+      await tab.evaluate(`(() => {
+        const search = document.querySelector("input[type=search]");
+        search.value = "node-77";
+        search.dispatchEvent(new Event("input"));
+      })()`);
+      await tab.until(`${rows} === 11`);
+      assert.equal(await tab.evaluate("location.hash"), "#/?sort=watts&search=node-77");
+      await tab.send("Page.reload");
+      await tab.until(`${rows} === 11 && /node-779/.test(${first})`);
+      assertClean(tab, site.url);
+    });
+
+    await t.step("hours are shown from the database, and a plot is saved as CSV", async () => {
+      await using dir = new TempDir();
+      const config = { ...sqlite.config.defaultValue(), path: dir.file("m.sqlite"), flush_interval: 5 };
+      await using site = await Site.start({ plugins: [{ plugin: sqlite, config }] });
+      const now = Math.floor(Date.now() / 1000);
+      const batch = new Batch();
+      for (let ago = 1900; ago > 1700; ago--) {
+        batch.push(seriesOf(WATTS, { attributes: [["relay_client", "node-1"]] }), now - ago, 0, 321);
+      }
+      site.push(batch);
+      await until(() => site.agent.figures.pendingPoints === 0);
+      await using tab = await browser.open(`${site.url}/#/host/node-1`);
+      await tab.until(`document.querySelector("select")?.checkVisibility()`);
+      await tab.evaluate(`(() => {
+        const span = document.querySelector("select");
+        span.value = "3600";
+        span.dispatchEvent(new Event("change"));
+        URL.createObjectURL = (blob) => (globalThis.saved = blob, "");
+      })()`);
+      assert.equal(await tab.evaluate("location.hash"), "#/host/node-1?span=3600");
+      await tab.until(`document.querySelector("canvas")?.plot.data.step === 10`);
+      await tab.evaluate(`document.querySelector("canvas").focus()`);
+      await tab.evaluate(
+        `[...document.querySelectorAll("button")].find((b) => b.textContent === "CSV").click()`,
+      );
+      const lines: string[] = (await tab.evaluate("saved.text()")).split("\n");
+      assert.equal(lines[0], "time,the machine");
+      assert.ok(lines.filter((line) => line.endsWith("Z,321")).length >= 20, lines.join());
+      assertClean(tab, site.url);
+    });
 
     await t.step("names and values of hostile hosts are shown as text, on every page", async () => {
       await using site = await Site.start();

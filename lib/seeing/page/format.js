@@ -117,3 +117,43 @@ export function sortHosts(hosts, { key, reverse }, wanted) {
   list.sort((a, b) => ORDERS[key](a, b) || COLLATOR.compare(a.name, b.name));
   return reverse ? list.reverse() : list;
 }
+
+/** Distances of marks on an axis of time, in seconds. */
+const DISTANCES = [60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200];
+const DAYS = [1, 2, 5, 10, 30, 60, 120];
+const DAY = 86_400;
+
+/** Marks of an axis of time, `most` at most: round by the clock on the wall. */
+export function marksOfTime(first, last, most) {
+  const span = last - first;
+  const every = [...DISTANCES, ...DAYS.map((days) => days * DAY)].find((every) => span / every <= most) ??
+    span;
+  // Of the middle: at a change of the clock some marks are an hour off.
+  const shift = new Date((first + span / 2) * 1000).getTimezoneOffset() * 60;
+  const marks = [];
+  for (let time = Math.ceil((first - shift) / every) * every + shift; time <= last; time += every) {
+    const date = new Date(time * 1000);
+    const text = every >= DAY
+      ? date.toLocaleDateString([], { month: "short", day: "numeric" })
+      : date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    marks.push({ time, text });
+  }
+  return marks;
+}
+
+/** The groups of metrics on the page of a host, in their order. */
+const KINDS = [
+  ["Power and energy", (_, unit) => unit === "W" || unit === "J" || unit.endsWith("Wh")],
+  ["Temperature", (_, unit) => unit === "°C" || unit === "°F"],
+  ["Processor", (metric) => /cpu|^kernel_|^perf_|frequency/.test(metric)],
+  ["Memory", (metric) => /mem|swap|page|slab|resident/.test(metric)],
+  ["Network", (metric) => /^net|network/.test(metric)],
+  ["Disk", (metric) => /disk|^io_|block|filesystem/.test(metric)],
+  ["Others", () => true],
+];
+export const GROUPS = KINDS.map(([title]) => title);
+
+/** The place of a metric's group in {@linkcode GROUPS}. */
+export function groupOf(metric, unit) {
+  return KINDS.findIndex(([, fits]) => fits(metric.toLowerCase(), unit));
+}

@@ -1,5 +1,6 @@
 /** Plots on a canvas: lines, or areas on top of each other; with a legend, a reading at the pointer or by keys, and CSV. */
-import { csv, quantity, shown, ticksOf } from "./format.js";
+import { h, setChildren, setText } from "./dom.js";
+import { csv, marksOfTime, quantity, shown, ticksOf } from "./format.js";
 
 export const COLORS = [
   "#2f7ed8",
@@ -14,23 +15,48 @@ export const COLORS = [
   "#4f6d8f",
 ];
 const OTHERS = "#8b97a5";
-/** Samples without a value that a line passes over: inputs poll more rarely than there are samples. */
-const MAX_GAP = 21;
+/** A line passes over so many seconds without a value, and over twice the usual gap: inputs poll more rarely. */
+const MAX_GAP_SECONDS = 63;
 const LEFT = 64;
 const BOTTOM = 22;
 const TOP = 8;
 const RIGHT = 8;
 
-/** Makes an element; children are elements or texts, and no text is ever taken for markup. */
-export function h(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name in element && typeof value !== "string") element[name] = value;
-    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
+/** Plots that the window shows. */
+const visible = new Set();
+const watching = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting) visible.add(target.plot);
+    else visible.delete(target.plot);
+    if (isIntersecting) target.plot.show();
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
-  return element;
+}, { rootMargin: "200px" });
+const measuring = new ResizeObserver((entries) => {
+  for (const { target } of entries) target.plot.draw();
+});
+
+/** Draws everything again, in the colours of now. */
+export function redraw() {
+  for (const plot of visible) plot.draw();
+}
+
+/** A card with a plot; what is `more` stands beside its title. */
+export function withPlot(heading, title, plot, ...more) {
+  const download = h("button", { type: "button", onclick: () => plot.download() }, "CSV");
+  download.setAttribute("aria-label", `${title} as CSV`);
+  return h(
+    "section",
+    {},
+    h("div", { class: "head" }, h(heading, {}, title), ...more, download),
+    plot.element,
+  );
+}
+
+function legendItem(text, href, color) {
+  const swatch = h("span", { class: "swatch" });
+  swatch.style.background = color;
+  const label = href ? h("a", { href }, text) : h("span", {}, text);
+  return h("li", {}, swatch, label, h("span", { class: "value" }));
 }
 
 export class Plot {
@@ -54,7 +80,10 @@ export class Plot {
       event.preventDefault();
       this.read((this.cursor ?? this.length - 1) + moves[event.key]);
     });
-    new ResizeObserver(() => this.draw()).observe(this.canvas);
+    this.items = new Map();
+    this.canvas.plot = this;
+    watching.observe(this.canvas);
+    measuring.observe(this.canvas);
   }
 
   get length() {
@@ -65,36 +94,37 @@ export class Plot {
   set(data) {
     this.data = data;
     data.series.forEach((one, i) => one.color = one.isRest ? OTHERS : COLORS[i % COLORS.length]);
+    if (visible.has(this)) this.show();
+  }
+
+  /** Shows what it has: a plot that nobody sees costs nothing. */
+  show() {
     this.showLegend();
     this.draw();
     if (this.cursor !== null) this.read(this.cursor);
   }
 
   /** The last value that is not older than a gap. */
-  static last(values) {
-    for (let i = values.length - 1; i >= Math.max(0, values.length - MAX_GAP); i--) {
-      if (values[i] !== null) return values[i];
-    }
+  last(values) {
+    const oldest = values.length - Math.max(3, MAX_GAP_SECONDS / this.data.step);
+    for (let i = values.length - 1; i >= Math.max(0, oldest); i--) if (values[i] !== null) return values[i];
     return null;
   }
 
   showLegend() {
-    const items = this.data.series.map(({ name, values, color, href }) => {
-      const swatch = h("span", { class: "swatch" });
-      swatch.style.background = color;
+    const before = this.items;
+    this.items = new Map();
+    const list = this.data.series.map(({ name, values, color, href }) => {
       const text = shown(name, 80);
-      const label = href ? h("a", { href }, text) : h("span", {}, text);
-      return h(
-        "li",
-        {},
-        swatch,
-        label,
-        h("span", { class: "value" }, quantity(Plot.last(values), this.unit)),
-      );
+      const key = `${color} ${href} ${name}`;
+      const item = before.get(key) ?? legendItem(text, href, color);
+      this.items.set(key, item);
+      setText(item.lastChild, quantity(this.last(values), this.unit));
+      return item;
     });
-    this.legend.replaceChildren(...items);
+    setChildren(this.legend, list);
     const now = this.data.series.slice(0, 5)
-      .map(({ name, values }) => `${shown(name, 40)} ${quantity(Plot.last(values), this.unit)}`);
+      .map(({ name, values }) => `${shown(name, 40)} ${quantity(this.last(values), this.unit)}`);
     this.canvas.setAttribute("aria-label", `${this.title}; now: ${now.join(", ") || "nothing"}`);
   }
 
@@ -118,7 +148,8 @@ export class Plot {
       : Math.max(0, Math.min(this.length - 1, sample));
     if (this.cursor === null) this.reading.textContent = "";
     else {
-      const time = new Date((newest - (this.length - 1 - this.cursor) * step) * 1000).toLocaleTimeString();
+      const date = new Date((newest - (this.length - 1 - this.cursor) * step) * 1000);
+      const time = this.length * step > 86_400 / 2 ? date.toLocaleString() : date.toLocaleTimeString();
       const values = series.map(({ name, values }) => ({ name, value: values[this.cursor] }))
         .filter(({ value }) => value !== null);
       const sum = this.stacked && values.length > 1
@@ -133,7 +164,7 @@ export class Plot {
   }
 
   draw() {
-    if (this.pending) return;
+    if (this.pending || !visible.has(this)) return;
     this.pending = requestAnimationFrame(() => {
       this.pending = 0;
       this.paint();
@@ -180,17 +211,13 @@ export class Plot {
     }
     context.textBaseline = "bottom";
     const first = newest - (length - 1) * step;
-    // Whole minutes: as many as there is room for.
-    const every = width > 700 ? 120 : 300;
-    for (let time = Math.ceil(first / every) * every; time <= newest; time += every) {
+    context.textAlign = "center";
+    for (const { time, text } of marksOfTime(first, newest, Math.max(2, Math.floor(width / 90)))) {
       const at = x((time - first) / step);
-      if (at > width - 30) break;
-      context.textAlign = "center";
-      const label = new Date(time * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-      context.fillText(label, at, height - 2);
+      if (at < width - 30) context.fillText(text, at, height - 2);
     }
     if (tops) this.paintAreas(context, tops, x, y);
-    else for (const { values, color } of series) paintLine(context, values, color, x, y);
+    else for (const { values, color } of series) paintLine(context, values, color, x, y, step);
     if (this.cursor !== null) {
       context.strokeStyle = text;
       context.lineWidth = 1;
@@ -238,7 +265,19 @@ export function stack(series, length) {
   });
 }
 
-function paintLine(context, values, color, x, y) {
+/** How many samples a line passes over. */
+function mostGap(values, step) {
+  let [before, least] = [-1, Infinity];
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] === null) continue;
+    if (before >= 0 && i - before < least) least = i - before;
+    before = i;
+  }
+  return Math.max(MAX_GAP_SECONDS / step, Number.isFinite(least) ? 2 * least : 0);
+}
+
+function paintLine(context, values, color, x, y, step) {
+  const gap = mostGap(values, step);
   context.strokeStyle = context.fillStyle = color;
   context.lineWidth = 1.75;
   context.lineJoin = "round";
@@ -246,7 +285,7 @@ function paintLine(context, values, color, x, y) {
   let before = -1;
   for (let i = 0; i < values.length; i++) {
     if (values[i] === null) continue;
-    if (before >= 0 && i - before <= MAX_GAP) context.lineTo(x(i), y(values[i]));
+    if (before >= 0 && i - before <= gap) context.lineTo(x(i), y(values[i]));
     else context.moveTo(x(i), y(values[i]));
     before = i;
   }

@@ -39,7 +39,11 @@ export async function exportPoints(line: CommandLine, world: Surroundings): Prom
     const reader = open(() => new PointReader(db, range), path);
     if (file === STANDARD_OUTPUT) {
       const sink = new TextSink((text) => world.stdout(text), format as "csv" | "jsonl");
-      for (const block of reader.blocks()) sink.add(block);
+      try {
+        for (const block of reader.blocks()) sink.add(block);
+      } catch (error) {
+        throw new ExitError(EXIT.unavailable, `Cannot export: ${messageOf(error)}`, { cause: error });
+      }
       return EXIT.ok;
     }
     const points = await writeFile(file, format, reader, world);

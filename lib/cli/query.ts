@@ -4,6 +4,7 @@ import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { printable } from "../base/log.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import { formatSize } from "../base/size.ts";
+import { BlockReader } from "../outputs/sqlite/blocks/reader.ts";
 import { PROGRAM } from "./declarations.ts";
 import type { CommandLine } from "./parse.ts";
 import { arrayRows, findDatabase, openDatabase, rowsOf } from "./query_database.ts";
@@ -21,14 +22,18 @@ const MAX_NAMED = 20;
  */
 export async function query(line: CommandLine, world: Surroundings): Promise<number> {
   const selection = selectionOf(line);
-  const sql = selection?.sql ?? (line.argument === "-" ? statementOf(await world.stdin()) : line.argument);
+  const text = selection
+    ? undefined
+    : (line.argument === "-" ? statementOf(await world.stdin()) : line.argument);
   const format = line.value("format") as Format | undefined;
   if (format !== undefined && !(FORMATS as readonly string[]).includes(format)) {
     throw new ExitError(EXIT.usage, `Cannot use --format ${format} with query: use ${FORMATS.join(", ")}`);
   }
   const path = await findDatabase(line, world);
   const db = await openDatabase(path);
+  const blocks = BlockReader.extend(db);
   try {
+    const sql = selection?.sql(blocks !== null) ?? text;
     if (sql === undefined) {
       world.stdout(summary(db, path, hintOf(line, path)));
       return EXIT.ok;
@@ -41,6 +46,11 @@ export async function query(line: CommandLine, world: Surroundings): Promise<num
       if (columns.length === 0) statement.run();
       else print(render(columns, rowsOf<Row>(db, statement, ...selection?.values ?? []), layout), world);
     } catch (error) {
+      if (blocks?.problem) {
+        throw new ExitError(EXIT.unavailable, `Cannot read the database ${path}: ${blocks.problem}`, {
+          cause: error,
+        });
+      }
       throw sqlError(error);
     }
     return EXIT.ok;

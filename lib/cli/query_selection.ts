@@ -1,11 +1,13 @@
 /** What `alumet-relay query` asks for without SQL: points of some metrics and hosts, since some time, or means of them. */
 import { DurationError, parseDuration } from "../base/duration.ts";
 import { EXIT, ExitError } from "../base/errors.ts";
+import { BLOCKS_OF_SERIES, TIMES_OF_BLOCK, VALUE_OF_BLOCK } from "../outputs/sqlite/schema.ts";
 import type { CommandLine } from "./parse.ts";
 
 /** A statement with the values of its parameters. */
 export interface Selection {
-  readonly sql: string;
+  /** @param hasBlocks Some points may be in blocks, which the connection can read. */
+  readonly sql: (hasBlocks: boolean) => string;
   readonly values: readonly (string | bigint)[];
 }
 
@@ -22,9 +24,22 @@ function originOf(attributes: readonly string[]): string {
   trim(s.resource_kind || ' ' || s.resource_id) AS resource,
   trim(s.consumer_kind || ' ' || s.consumer_id) AS consumer, ${columns.join(", ")}`;
 }
-const VALUE =
-  "CASE WHEN m.type = 'f64' AND typeof(p.value) = 'integer' THEN CAST(p.value AS REAL) ELSE p.value END";
-const TIME = "d.start * 1000000000 + p.offset";
+/** Points, by how they are stored: where they are, their offset, and their value. */
+interface Stored {
+  readonly join: string;
+  readonly offset: string;
+  readonly value: string;
+}
+const ROWS: Stored = {
+  join: "CROSS JOIN points p ON p.part = d.id AND p.series = s.id",
+  offset: "p.offset",
+  value: "p.value",
+};
+const BLOCKS: Stored = {
+  join: `CROSS JOIN blocks b ON d.compacted AND ${BLOCKS_OF_SERIES} CROSS JOIN ${TIMES_OF_BLOCK}`,
+  offset: "t.value",
+  value: VALUE_OF_BLOCK,
+};
 
 /**
  * The selection that the flags ask for; `undefined` where there are none.
@@ -49,25 +64,32 @@ export function selectionOf(line: CommandLine, nowMs = Date.now()): Selection | 
   const conditions: string[] = [];
   const values: (string | bigint)[] = [];
   const where = (condition: string, value: string | bigint) => {
-    conditions.push(condition);
     values.push(value);
+    conditions.push(`${condition} ?${values.length}`);
   };
-  if (metric !== undefined) where("m.name GLOB ?", metric);
-  if (host !== undefined) where("s.relay_client GLOB ?", host);
+  if (metric !== undefined) where("m.name GLOB", metric);
+  if (host !== undefined) where("s.relay_client GLOB", host);
+  let earliest = "";
   if (since !== undefined) {
     const from = BigInt(nowMs) * 1_000_000n - durationOf(since, "--since");
-    where("d.last >= ?", from / NS_PER_SECOND);
-    where(`${TIME} >= ?`, from);
+    where("d.last >=", from / NS_PER_SECOND);
+    values.push(from);
+    earliest = `WHERE time >= ?${values.length}`;
   }
   // In this order only points of the series that are asked for are read.
-  const from = `FROM metrics m CROSS JOIN series s ON s.metric = m.id CROSS JOIN parts d
-CROSS JOIN points p ON p.part = d.id AND p.series = s.id
-${conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : ""}`;
+  const pointsOf = ({ join, offset, value }: Stored) =>
+    `SELECT d.start * 1000000000 + ${offset} AS time, s.id AS series, d.id AS part,
+    CASE WHEN m.type = 'f64' AND typeof(${value}) = 'integer' THEN CAST(${value} AS REAL) ELSE ${value} END AS value
+  FROM metrics m CROSS JOIN series s ON s.metric = m.id CROSS JOIN parts d ${join}
+  ${conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : ""}`;
+  const all = (hasBlocks: boolean) =>
+    `(${pointsOf(ROWS)}${hasBlocks ? ` UNION ALL ${pointsOf(BLOCKS)}` : ""}) ${earliest}`;
   if (every === undefined) {
     return {
-      sql:
-        `SELECT strftime('%Y-%m-%d %H:%M:%f', d.start + p.offset / 1e9, 'unixepoch') AS time, ${VALUE} AS value,
-  ${origin} ${from} ORDER BY ${TIME}, p.part`,
+      sql: (hasBlocks) =>
+        `SELECT strftime('%Y-%m-%d %H:%M:%f', p.time / 1e9, 'unixepoch') AS time, p.value,
+  ${origin} FROM (SELECT * FROM ${all(hasBlocks)}) p
+  JOIN series s ON s.id = p.series JOIN metrics m ON m.id = s.metric ORDER BY p.time, p.part`,
       values,
     };
   }
@@ -77,14 +99,14 @@ ${conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : ""}`;
   }
   const seconds = step / NS_PER_SECOND;
   return {
-    sql:
+    sql: (hasBlocks) =>
       `SELECT strftime('%Y-%m-%d %H:%M:%S', bucket * ${seconds}, 'unixepoch') AS time, mean, lowest, highest, points,
   ${origin}
 FROM (
-  SELECT (${TIME}) / ${step} AS bucket, p.series, avg(p.value) AS mean, min(${VALUE}) AS lowest,
-    max(${VALUE}) AS highest, count(*) AS points
-  ${from}
-  GROUP BY bucket, p.series
+  SELECT time / ${step} AS bucket, series, avg(value) AS mean, min(value) AS lowest, max(value) AS highest,
+    count(*) AS points
+  FROM ${all(hasBlocks)}
+  GROUP BY bucket, series
 ) t JOIN series s ON s.id = t.series JOIN metrics m ON m.id = s.metric
 ORDER BY bucket, m.name, s.relay_client, s.id`,
     values,

@@ -1,7 +1,9 @@
 /** `alumet-relay export`: files that other tools read, with the values that were stored. */
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { main } from "../../lib/cli.ts";
 import { type Series, seriesOf } from "../../lib/points/measurement.ts";
+import { seriesStore } from "../../lib/points/series_store.ts";
 import { metricOf } from "../kit/decode.ts";
 import { type Need, needs, succeeds } from "../kit/needs.ts";
 import { batchOf } from "../kit/points.ts";
@@ -44,9 +46,14 @@ const POINTS: [series: Series, value: number | bigint, seconds: number, nanos: n
   [counter("node-2"), 2n ** 64n - 1n, START_S + 2, 5],
 ];
 
-function store(path: string, points = POINTS): void {
-  using database = new Database(path);
-  database.write([batchOf(points)]);
+const DAY_MS = 86_400_000;
+
+/** @param compacted The points become blocks. */
+function store(path: string, compacted = false): void {
+  using database = new Database(path, Infinity, seriesStore, undefined, { rollups: [] }, DAY_MS);
+  database.write([batchOf(POINTS)], START_S * 1000);
+  if (compacted) database.tidy(START_S * 1000 + 10 * DAY_MS);
+  assert.equal(database.store.stats.compactedPoints, compacted ? POINTS.length : 0);
 }
 
 interface Outcome {
@@ -55,9 +62,9 @@ interface Outcome {
   err: string;
 }
 
-async function run(args: readonly string[], terminal = false): Promise<Outcome> {
+async function run(args: readonly string[], terminal = false, command = "export"): Promise<Outcome> {
   const outcome: Outcome = { code: -1, out: "", err: "" };
-  outcome.code = await main(["export", ...args], {
+  outcome.code = await main([command, ...args], {
     stdout: (text) => void (outcome.out += text),
     stderr: (text) => void (outcome.err += text),
     terminal: () => terminal,
@@ -97,7 +104,7 @@ Deno.test({
   async fn() {
     await using dir = new TempDir();
     const [database, file] = [dir.file("m.sqlite"), dir.file("points.parquet")];
-    store(database);
+    store(database, true);
     const { code, out, err } = await run(["--database", database, file]);
     assert.deepEqual([code, err], [0, ""]);
     assert.match(out, /^10 points are in .*points\.parquet \(\d+ bytes\)\n$/);
@@ -113,10 +120,15 @@ Deno.test({
   },
 });
 
-Deno.test("CSV and JSON lines have all digits, and what is not a number as the format can say it", async () => {
+for (const compacted of [false, true]) {
+  const name = "CSV and JSON lines have all digits, and what is not a number as the format can say it";
+  Deno.test(compacted ? `${name}, of compacted points as well` : name, () => exportsText(compacted));
+}
+
+async function exportsText(compacted: boolean): Promise<void> {
   await using dir = new TempDir();
   const database = dir.file("m.sqlite");
-  store(database);
+  store(database, compacted);
   const csv = await run(["--database", database, "--format", "csv", "-"]);
   const lines = csv.out.split("\n");
   assert.equal(
@@ -166,12 +178,17 @@ Deno.test("CSV and JSON lines have all digits, and what is not a number as the f
   const first = JSON.parse(json.out.split("\n").find((line) => line.includes('"value":0.1'))!);
   assert.deepEqual(first.attributes.kind, "a,b\nc");
   assert.equal(first.relay_client, 'node "7", ü');
-});
+}
 
-Deno.test("metric, host and times choose points", async () => {
+for (const compacted of [false, true]) {
+  const name = "metric, host and times choose points";
+  Deno.test(compacted ? `${name}, of compacted points as well` : name, () => exportsSome(compacted));
+}
+
+async function exportsSome(compacted: boolean): Promise<void> {
   await using dir = new TempDir();
   const database = dir.file("m.sqlite");
-  store(database);
+  store(database, compacted);
   const count = async (...args: string[]) => {
     const { code, out, err } = await run(["--database", database, "--format", "csv", "-", ...args]);
     assert.equal(code, 0, err);
@@ -185,6 +202,26 @@ Deno.test("metric, host and times choose points", async () => {
   assert.equal(await count("--until", "2023-11-14T22:13:21Z"), 6);
   assert.equal(await count("--since", "2023-11-14T22:13:21Z", "--until", "2023-11-14T22:13:23Z"), 2);
   assert.equal(await count("--since", "1h"), 0);
+}
+
+Deno.test("a damaged block ends an export and a query with exit code 69, and the message names it", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  store(path, true);
+  const db = new DatabaseSync(path);
+  db.exec("UPDATE blocks SET data = x'02'");
+  db.close();
+  const damaged = /block 1 of part \d+ is damaged: it has an unknown version/;
+  const exported = await run(["--database", path, dir.file("points.csv")]);
+  assert.equal(exported.code, 69);
+  assert.match(exported.err, damaged);
+  await assert.rejects(Deno.stat(dir.file("points.csv")), Deno.errors.NotFound);
+  const printed = await run(["--database", path, "--format", "csv", "-"]);
+  assert.equal(printed.code, 69);
+  assert.match(printed.err, damaged);
+  const queried = await run(["--database", path, "SELECT avg(value) FROM measurements"], false, "query");
+  assert.equal(queried.code, 69, queried.out);
+  assert.match(queried.err, damaged);
 });
 
 Deno.test("many points are written in blocks and groups, each once", async () => {

@@ -5,6 +5,7 @@ import { render, type Row } from "../../lib/cli/rows.ts";
 import type { StateBase } from "../../lib/agent/state_directory.ts";
 import { main } from "../../lib/cli.ts";
 import { seriesOf } from "../../lib/points/measurement.ts";
+import { seriesStore } from "../../lib/points/series_store.ts";
 import { Gathering, Known, newColumns } from "../../lib/outputs/sqlite/gather.ts";
 import { Store } from "../../lib/outputs/sqlite/store.ts";
 import { linux, namespaces, needs } from "../kit/needs.ts";
@@ -13,6 +14,7 @@ import { metricOf } from "../kit/decode.ts";
 import { batchOf } from "../kit/points.ts";
 import { sessionBatches } from "../kit/session.ts";
 import { TempDir } from "../kit/temp_dir.ts";
+import { Database } from "../outputs/sqlite/database.ts";
 import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 
 /** The recorded session, in a file. */
@@ -20,7 +22,7 @@ function storeSession(path: string): void {
   using store = new Store({
     path,
     synchronous: "normal",
-    limits: { keepMs: Infinity, maxBytes: undefined },
+    limits: { keepMs: Infinity, maxBytes: undefined, compactAfterMs: Infinity },
     rollups: [],
   });
   const known = new Known();
@@ -405,20 +407,26 @@ Deno.test("a statement from standard input must be UTF-8", async () => {
   assert.match(err, /^Cannot read the statement: byte 0xe9 is not UTF-8/);
 });
 
-Deno.test("points are printed without SQL, by metric, host and time, and as means", async () => {
+for (const compacted of [false, true]) {
+  const name = `points are printed without SQL, by metric, host and time, and as means${
+    compacted ? ", when they are compacted" : ""
+  }`;
+  Deno.test(name, () => printsPoints(compacted));
+}
+
+async function printsPoints(compacted: boolean): Promise<void> {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");
   const now = Math.floor(Date.now() / 60_000) * 60;
   {
-    using store = new Store({
+    using database = new Database(
       path,
-      synchronous: "normal",
-      limits: { keepMs: Infinity, maxBytes: undefined },
-      rollups: [],
-    });
-    const known = new Known();
-    known.begin(Date.now());
-    const gathering = new Gathering(known, newColumns(100));
+      Infinity,
+      seriesStore,
+      undefined,
+      { rollups: [], leastPoints: 1 },
+      3_600_000,
+    );
     const rows = ["node-1", "node-2"].flatMap((host, h) =>
       ["rapl_energy", "rapl_power", "mem_free"].flatMap((name, m) => {
         const series = seriesOf(metricOf(name, m === 2 ? "u64" : "f64", { base: "J", prefix: "" }), {
@@ -436,8 +444,9 @@ Deno.test("points are printed without SQL, by metric, host and time, and as mean
         );
       })
     );
-    gathering.add(batchOf(rows), 0);
-    store.write(gathering.group(null, false));
+    database.write([batchOf(rows)], Date.now());
+    if (compacted) database.tidy(Date.now() + 7_200_000);
+    assert.equal(database.store.stats.compactedPoints, compacted ? 24 : 0);
   }
   const ask = async (...args: string[]) => {
     const { code, out, err } = await query(["--database", path, "--format", "json", ...args]);
@@ -485,7 +494,15 @@ Deno.test("points are printed without SQL, by metric, host and time, and as mean
     table.out,
     /^time +mean +lowest +highest +points +host +metric +unit +resource +consumer +attributes/,
   );
-});
+
+  const sql = `SELECT typeof(value) AS type, count(*) AS n FROM measurements WHERE time >= ${
+    now - 7200
+  }000000000 GROUP BY 1`;
+  const { out } = await query(["--database", path, "--format", "csv", sql]);
+  assert.equal(out, "type,n\ninteger,8\nreal,16\n");
+  const summary = await query(["--database", path]);
+  assert.match(summary.out, /^24 points of 6 series/m);
+}
 
 Deno.test("an error about a flag names the expected values", async () => {
   await using dir = new TempDir();

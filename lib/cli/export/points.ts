@@ -1,5 +1,6 @@
 /** Reads points out of a database, in the order in which they were stored, in little memory. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { BlockReader } from "../../outputs/sqlite/blocks/reader.ts";
 import { arrayRows, rowsOf } from "../query_database.ts";
 
 /** What all points of a series have in common. */
@@ -40,6 +41,7 @@ interface Part {
   readonly id: number;
   readonly start: number;
   readonly points: number;
+  readonly compacted: number;
 }
 
 const NS_PER_SECOND = 1_000_000_000n;
@@ -47,6 +49,9 @@ const NS_PER_SECOND = 1_000_000_000n;
 const BLOCK_ROWS = 65_536;
 /** With fewer series, only their rows are read. */
 const FEW_SERIES = 1000;
+
+const second = (ns: bigint | undefined, otherwise: number) =>
+  ns === undefined ? otherwise : Number(ns / NS_PER_SECOND);
 
 type PointRow = [series: number, offset: number, integer: string | null, value: number | null];
 
@@ -59,10 +64,14 @@ export class PointReader {
   readonly totalPoints: number;
   readPoints = 0;
   readonly #parts: readonly Part[];
+  readonly #blocks: BlockReader | null;
 
+  /** Begins a transaction, so that all that is read is of one moment, whatever is merged or compacted meanwhile. */
   constructor(db: DatabaseSync, range: Range) {
     this.#db = db;
     this.#range = range;
+    db.exec("BEGIN");
+    this.#blocks = BlockReader.of(db);
     const { metric, host, from, to } = range;
     this.#isAll = metric === undefined && host === undefined;
     const rows = db.prepare(
@@ -83,10 +92,10 @@ export class PointReader {
         attributes: row.attributes,
       });
     }
-    const second = (ns: bigint | undefined, otherwise: number) =>
-      ns === undefined ? otherwise : Number(ns / NS_PER_SECOND);
     this.#parts = db.prepare(
-      "SELECT id, start, points FROM parts WHERE last >= ? AND first <= ? ORDER BY first, id",
+      `SELECT id, start, points, ${
+        this.#blocks ? "compacted" : "0 AS compacted"
+      } FROM parts WHERE last >= ? AND first <= ? ORDER BY first, id`,
     ).all(second(from, -1), second(to, Number.MAX_SAFE_INTEGER)) as unknown as Part[];
     this.totalPoints = this.#parts.reduce((sum, { points }) => sum + points, 0);
   }
@@ -103,7 +112,12 @@ export class PointReader {
     const { from, to } = this.#range;
     const statement = this.#statement();
     const chosen = JSON.stringify([...this.#series.keys()]);
-    for (const { id, start, points } of this.#parts) {
+    for (const part of this.#parts) {
+      if (part.compacted) {
+        yield* this.#compacted(part, block);
+        continue;
+      }
+      const { id, start, points } = part;
       const base = BigInt(start) * NS_PER_SECOND;
       const rows = rowsOf<PointRow>(this.#db, statement, id, ...this.#hasFew ? [chosen] : []);
       for (const [number, offset, integer, value] of rows) {
@@ -128,6 +142,36 @@ export class PointReader {
       this.readPoints += points;
     }
     if (block.length > 0) yield block;
+  }
+
+  /** The points of blocks; what is in the last block that is not full yet stays there. */
+  *#compacted({ id, start, points }: Part, block: PointBlock): Generator<PointBlock> {
+    const base = BigInt(start) * NS_PER_SECOND;
+    const { from = -Infinity, to = Infinity } = this.#range;
+    const ids = this.#db.prepare(
+      "SELECT id FROM blocks WHERE part = ? AND last >= ? AND first <= ? ORDER BY last_series, id",
+    ).all(id, second(this.#range.from, -1), second(this.#range.to, Number.MAX_SAFE_INTEGER));
+    for (const { id: number } of ids as { id: number }[]) {
+      const stored = this.#blocks!.read(number);
+      for (const seriesId of stored.series) {
+        const series = this.#series.get(seriesId);
+        if (series === undefined) continue;
+        const { length, offsets, numbers, exact } = stored.points(seriesId)!;
+        for (let k = 0; k < length; k++) {
+          const time = base + BigInt(offsets[k]);
+          if (time < from || time >= to) continue;
+          const row = block.length++;
+          block.series[row] = series;
+          block.times[row] = time;
+          block.values[row] = numbers[k];
+          block.integers[row] = series.isFloat ? null : exact ? exact[k] ?? 0n : BigInt(numbers[k] || 0);
+          if (block.length < BLOCK_ROWS) continue;
+          yield block;
+          block.length = 0;
+        }
+      }
+    }
+    this.readPoints += points;
   }
 
   get #hasFew(): boolean {

@@ -57,6 +57,11 @@ export const config = table({
     default: "100GiB",
     min: "16MiB",
   }))),
+  compact_after: live(duration({
+    doc: "Points that are older are compacted: they take a fraction of the room, exactly as they are. " +
+      "`alumet-relay query` and `export` read them; other programs see the sums. 0: never.",
+    default: "2h",
+  })),
   flush_interval: live(duration({
     doc: "How long points wait for others at most, to be written in one transaction.",
     default: "1s",

@@ -33,6 +33,7 @@ export class Known {
   readonly #told: SeriesColumn;
   readonly #store: SeriesStore;
   #day = -1;
+  #second = 0;
   #metrics = new Set<number>();
   #newMetrics: MetricRow[] = [];
   #newSeries: SeriesRow[] = [];
@@ -50,15 +51,16 @@ export class Known {
   /** To be called before the first row of a group. Each day, what is used is marked so. */
   begin(nowMs: number): void {
     this.#day = Math.floor(nowMs / MS_PER_DAY);
+    this.#second = Math.floor(nowMs / 1000);
   }
 
   /** What the group brings. */
-  take(): Pick<PointGroup, "metrics" | "series" | "used" | "day"> {
+  take(): Pick<PointGroup, "metrics" | "series" | "used" | "day" | "second"> {
     const [metrics, series, used] = [this.#newMetrics, this.#newSeries, this.#usedSeries];
     this.#newMetrics = [];
     this.#newSeries = [];
     this.#usedSeries = [];
-    return { metrics, series, used, day: this.#day };
+    return { metrics, series, used, day: this.#day, second: this.#second };
   }
 
   /** Looks for series of a batch that the thread does not know. */

@@ -3,6 +3,7 @@
  * are deleted, part by part, and small parts of a day are merged, so that a series is looked for in few places.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Compaction } from "./compaction.ts";
 import { HELD_BACK } from "./point_inserter.ts";
 import type { Limits } from "./messages.ts";
 import { type DoomedPart, PartDeletion } from "./part_deletion.ts";
@@ -32,6 +33,8 @@ const MAX_EXPIRY_MS = 60_000;
 /** How often to look whether the file has room, in ms, and the share of the room that is made at once. */
 const ROOM_INTERVAL_MS = 1000;
 const ROOM_SHARE = 0.02;
+/** Most points of parts that are chosen at once. */
+const EVICT_POINTS = 1_000_000;
 /** Points of this time give way last, in ms. */
 const NEWEST_MS = 3_600_000;
 /** How often series that nothing refers to are looked for, in ms. */
@@ -53,6 +56,7 @@ interface Part {
   readonly last: number;
   readonly points: number;
   readonly written: number;
+  readonly stored: number;
 }
 
 export class Housekeeping {
@@ -84,7 +88,17 @@ export class Housekeeping {
   #unconsidered = MERGE_PARTS;
   readonly #statements: Readonly<
     Record<
-      | ("expired" | "oldest" | "pages" | "freePages" | "deleteRest" | "deletePart" | "crowded" | "small")
+      | (
+        | "count"
+        | "expired"
+        | "oldest"
+        | "pages"
+        | "freePages"
+        | "deleteRest"
+        | "deletePart"
+        | "crowded"
+        | "small"
+      )
       | ("nextPart" | "gather" | "mergeMost" | "mergeRest" | "mergeRepeats" | "addParts" | "empty")
       | (
         | "oldestWritten"
@@ -107,6 +121,7 @@ export class Housekeeping {
     transaction: Transaction,
     public limits: Limits,
     rollups: Rollups | null,
+    readonly compaction: Compaction,
   ) {
     this.#db = db;
     this.#path = path;
@@ -119,25 +134,26 @@ export class Housekeeping {
       "CREATE TEMP TABLE merging (id INTEGER PRIMARY KEY, rank INTEGER, series INTEGER, offset INTEGER, second INTEGER, value)",
     ).run();
     const prepare = (sql: string) => db.prepare(sql);
-    this.parts = (prepare("SELECT count(*) AS n FROM parts").get() as { n: number }).n;
     const rollupTables = tablesOfRollups(db);
     const numbered = "SELECT ? + rank, series, offset, value FROM merging WHERE rank";
     this.#statements = {
-      expired: prepare("SELECT id, points FROM parts WHERE last < ? AND rolled LIMIT 256"),
+      expired: prepare("SELECT id, points, compacted FROM parts WHERE last < ? AND rolled LIMIT 256"),
       oldest: prepare(
-        "SELECT id, points FROM parts WHERE day = (SELECT min(day) FROM parts WHERE rolled) AND rolled " +
+        "SELECT id, points, compacted FROM parts WHERE day = (SELECT min(day) FROM parts WHERE rolled) AND rolled " +
           "AND last < ? ORDER BY last LIMIT 16",
       ),
+      count: prepare("SELECT count(*) AS n FROM parts"),
       pages: prepare("PRAGMA page_count"),
       freePages: prepare("PRAGMA freelist_count"),
       deleteRest: prepare("DELETE FROM points WHERE part = ?"),
       deletePart: prepare("DELETE FROM parts WHERE id = ?"),
       crowded: prepare(
         `SELECT day, repeats FROM parts WHERE points < ${SMALL_POINTS} AND repeats < ${MERGE_REPEATS} AND rolled ` +
+          "AND NOT compacted " +
           "GROUP BY day, repeats HAVING count(*) >= CASE WHEN day < ? THEN ? ELSE ? END ORDER BY count(*) DESC LIMIT 1",
       ),
       small: prepare(
-        `SELECT * FROM parts WHERE day = ? AND repeats = ? AND points < ${SMALL_POINTS} AND rolled ` +
+        `SELECT * FROM parts WHERE day = ? AND repeats = ? AND points < ${SMALL_POINTS} AND rolled AND NOT compacted ` +
           `ORDER BY first LIMIT ${MERGE_MOST_PARTS}`,
       ),
       // Parameters that are numbers are floats, and divided as such.
@@ -152,17 +168,21 @@ export class Housekeeping {
       mergeMost: prepare(`INSERT INTO points ${numbered} = 0 AND id % ${HELD_BACK} <> 0 ORDER BY id`),
       mergeRest: prepare(`INSERT INTO points ${numbered} = 0 AND id % ${HELD_BACK} = 0 ORDER BY id`),
       mergeRepeats: prepare(`INSERT INTO points ${numbered} > 0 ORDER BY rank, id`),
-      nextPart: prepare("SELECT max(id) + 1 AS id FROM parts"),
+      nextPart: prepare(
+        "SELECT 1 + max((SELECT max(id) FROM parts), (SELECT coalesce(max(part), 0) FROM blocks)) AS id",
+      ),
       // Parts for what has the same series and time as something in the merged part.
       addParts: prepare(
-        "INSERT INTO parts (id, day, start, first, last, points, repeats, written) " +
-          "SELECT ? + rank, ?, ?, min(second), max(second), count(*), ? + (rank > 0), ? FROM merging GROUP BY rank",
+        "INSERT INTO parts (id, day, start, first, last, points, repeats, written, stored) " +
+          "SELECT ? + rank, ?, ?, min(second), max(second), count(*), ? + (rank > 0), ?, ? FROM merging GROUP BY rank",
       ),
       empty: prepare("DELETE FROM merging"),
       oldestWritten: prepare("SELECT min(written) AS day FROM parts WHERE last < ?"),
       deleteSeries: prepare(
         "DELETE FROM series WHERE id > ?3 AND id <= ?4 AND seen < ?5 AND NOT EXISTS " +
-          "(SELECT 1 FROM json_each(?1) j CROSS JOIN points p ON p.part = j.value AND p.series = series.id)" +
+          "(SELECT 1 FROM json_each(?1) j CROSS JOIN points p ON p.part = j.value AND p.series = series.id) " +
+          "AND NOT EXISTS (SELECT 1 FROM json_each(?1) j CROSS JOIN blocks b ON b.part = j.value " +
+          "AND b.last_series >= series.id AND b.first_series <= series.id)" +
           rollupTables.map((table) =>
             ` AND NOT EXISTS (SELECT 1 FROM json_each(?2) j CROSS JOIN ${table} p ON p.part = j.value AND p.series = series.id)`
           ).join(""),
@@ -176,6 +196,7 @@ export class Housekeeping {
       deleteClients: prepare("DELETE FROM clients WHERE seen < ?"),
       deleteHosts: prepare("DELETE FROM host_times WHERE name NOT IN (SELECT relay_client FROM series)"),
     };
+    this.parts = this.#countParts();
   }
 
   /** The latest time at which something can have been written, in ms since the Unix epoch; `undefined`: nothing was. */
@@ -206,11 +227,14 @@ export class Housekeeping {
     if (this.#expire(nowMs) || this.#makeRoom(nowMs)) return true;
     if (this.#rollups?.step(wallMs / 1000, monotonicMs, busy)) return true;
     if (this.#rollups?.expire(nowMs)) return true;
+    // Parts that are being compacted are not merged.
+    if (!busy && this.compaction.isUnderWay) return this.#compact(nowMs);
     if (this.#unconsidered >= (busy ? MERGE_BUSY_PARTS : MERGE_PARTS)) {
       if (this.#merge(nowMs)) return true;
       this.#unconsidered = 0;
     }
     if (busy) return false;
+    if (this.#compact(nowMs)) return true;
     if (this.#sweepSeries(nowMs)) return true;
     if (nowMs >= this.#nextStatisticsMs) {
       this.#nextStatisticsMs = nowMs + STATISTICS_INTERVAL_MS;
@@ -261,13 +285,30 @@ export class Housekeeping {
 
   /** Chooses what gives way: points of the last hour after all sums. @returns whether sums were deleted. */
   #evict(nowMs: number): boolean {
-    const choose = (before: number) =>
-      this.#eviction.add(this.#statements.oldest.all(before) as unknown as DoomedPart[]);
+    const choose = (before: number) => {
+      const oldest = this.#statements.oldest.all(before) as unknown as DoomedPart[];
+      // A compacted part may have as many points as all others.
+      let points = 0;
+      this.#eviction.add(oldest.filter((part, i) => {
+        points += part.points;
+        return i === 0 || points <= EVICT_POINTS;
+      }));
+    };
     choose(Math.floor((nowMs - NEWEST_MS) / 1000));
     if (!this.#eviction.isDone) return false;
     if (this.#rollups?.giveUp()) return true;
     choose(Number.MAX_SAFE_INTEGER);
     return false;
+  }
+
+  #compact(nowMs: number): boolean {
+    const more = this.compaction.step(nowMs, this.limits.compactAfterMs);
+    if (more && !this.compaction.isUnderWay) this.parts = this.#countParts();
+    return more;
+  }
+
+  #countParts(): number {
+    return (this.#statements.count.get() as { n: number }).n;
   }
 
   /** What the file takes, and what is used of it, in bytes. */
@@ -297,6 +338,7 @@ export class Housekeeping {
     const first = Math.min(...merged.map((part) => part.first));
     const last = Math.max(...merged.map((part) => part.last));
     const written = Math.min(...merged.map((part) => part.written));
+    const stored = Math.max(...merged.map((part) => part.stored));
     const start = middleOf(first, last);
     let added = 0;
     this.#transaction(() => {
@@ -311,7 +353,7 @@ export class Housekeeping {
       mergeMost.run(id);
       mergeRest.run(id);
       mergeRepeats.run(id);
-      added = Number(addParts.run(id, day, start, repeats, written).changes);
+      added = Number(addParts.run(id, day, start, repeats, written, stored).changes);
       empty.run();
     });
     this.parts += added - merged.length;

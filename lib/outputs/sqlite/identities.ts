@@ -48,7 +48,8 @@ export class Identities {
     );
     this.#touchSeries = db.prepare("UPDATE series SET seen = ? WHERE id = ?");
     const { id } = db.prepare(
-      "SELECT coalesce(max((SELECT max(series) FROM points p WHERE p.part = d.id)), 0) AS id FROM parts d",
+      "SELECT max(coalesce(max((SELECT max(series) FROM points p WHERE p.part = d.id)), 0), " +
+        "(SELECT coalesce(max(last_series), 0) FROM blocks)) AS id FROM parts d",
     ).get() as { id: number };
     this.#highestSeries = id;
   }

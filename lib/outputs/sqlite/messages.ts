@@ -62,6 +62,8 @@ export interface PointGroup {
   readonly used: readonly number[];
   /** Today, in days since the Unix epoch. */
   readonly day: number;
+  /** Now, in seconds since the Unix epoch. */
+  readonly second: number;
   readonly clients: readonly ClientRows[];
   /** The journal's id and the number of the last batch, or `null`. */
   readonly position: { readonly journal: string; readonly number: number } | null;
@@ -83,6 +85,8 @@ export interface Limits {
   readonly keepMs: number;
   /** What the file may take; `undefined`: a share of the file system. */
   readonly maxBytes: number | undefined;
+  /** Points that are older are compacted, in ms; `Infinity`: none. */
+  readonly compactAfterMs: number;
 }
 
 /** Sums by interval. */
@@ -115,6 +119,10 @@ export interface StoreStats {
   evictedPoints: number;
   /** Series that nothing refers to any more and that were deleted since the start. */
   expiredSeries: number;
+  /** Points that were compacted since the start, and what they took before and after that, in bytes. */
+  compactedPoints: number;
+  bytesBeforeCompaction: number;
+  bytesAfterCompaction: number;
   /** How far the wall clock is ahead of the one that retention believes, in ms; 0 where it believes it. */
   clockAheadMs: number;
 }

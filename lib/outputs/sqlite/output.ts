@@ -20,6 +20,9 @@ const GROUP_POINTS = 32_768;
 /** Groups that wait for the thread or are being written; one more is being gathered. */
 const MAX_QUEUED = 3;
 
+/** How often the log says what was compacted, in ms. */
+const COMPACTION_LOG_MS = 3_600_000;
+
 export interface SqliteStats extends Record<string, number> {
   points: number;
   transactions: number;
@@ -28,6 +31,10 @@ export interface SqliteStats extends Record<string, number> {
   expiredPoints: number;
   evictedPoints: number;
   expiredSeries: number;
+  /** Points that were compacted, and what they took before and after that. */
+  compactedPoints: number;
+  bytesBeforeCompaction: number;
+  bytesAfterCompaction: number;
   /** Points that a constraint or a trigger of the database's owner refuses. */
   refusedPoints: number;
 }
@@ -50,6 +57,9 @@ export class SqliteOutput implements Output {
     expiredPoints: 0,
     evictedPoints: 0,
     expiredSeries: 0,
+    compactedPoints: 0,
+    bytesBeforeCompaction: 0,
+    bytesAfterCompaction: 0,
     refusedPoints: 0,
   };
   #config: SqliteConfig;
@@ -73,6 +83,8 @@ export class SqliteOutput implements Output {
   readonly #clockComplaint: Complaint;
   readonly #changes: Complaint;
   readonly #evictions: Complaint;
+  /** What the log has said of compaction, and when. */
+  #compacted = { atMs: -Infinity, points: 0, bytesBefore: 0, bytesAfter: 0 };
 
   private constructor(
     config: SqliteConfig,
@@ -283,6 +295,7 @@ export class SqliteOutput implements Output {
   }
 
   #takeStats({ roomBytes, clockAheadMs, ...stats }: StoreStats): void {
+    this.#noticeCompaction(stats);
     if (stats.evictedPoints > this.stats.evictedPoints) this.#noticeEviction(stats, roomBytes);
     Object.assign(this.stats, stats);
     if (clockAheadMs === 0) return this.#clockComplaint.end(() => {});
@@ -291,6 +304,25 @@ export class SqliteOutput implements Output {
         ahead_s: Math.round(clockAheadMs / 1000),
       });
     });
+  }
+
+  /** Says once an hour what was compacted since the last time. */
+  #noticeCompaction(stats: Omit<StoreStats, "roomBytes" | "clockAheadMs">): void {
+    const said = this.#compacted;
+    const nowMs = performance.now();
+    if (stats.compactedPoints === said.points || nowMs < said.atMs + COMPACTION_LOG_MS) return;
+    this.#log.info("Points were compacted", {
+      file: this.#path,
+      points: stats.compactedPoints - said.points,
+      bytes_before: stats.bytesBeforeCompaction - said.bytesBefore,
+      bytes_after: stats.bytesAfterCompaction - said.bytesAfter,
+    });
+    this.#compacted = {
+      atMs: nowMs,
+      points: stats.compactedPoints,
+      bytesBefore: stats.bytesBeforeCompaction,
+      bytesAfter: stats.bytesAfterCompaction,
+    };
   }
 
   #noticeEviction({ evictedPoints }: Pick<StoreStats, "evictedPoints">, roomBytes: number): void {
@@ -332,8 +364,8 @@ export class SqliteOutput implements Output {
   }
 }
 
-function limitsOf({ keep = Infinity, max_size }: SqliteConfig): Limits {
-  return { keepMs: keep, maxBytes: max_size };
+function limitsOf({ keep = Infinity, max_size, compact_after }: SqliteConfig): Limits {
+  return { keepMs: keep, maxBytes: max_size, compactAfterMs: compact_after === 0 ? Infinity : compact_after };
 }
 
 function rollupsOf({ rollups }: SqliteConfig): RollupOptions[] {

@@ -7,12 +7,14 @@ const DELETE_POINTS = 32_768;
 export interface DoomedPart {
   readonly id: number;
   readonly points: number;
+  /** Its points are in blocks. */
+  readonly compacted?: number;
 }
 
 export class PartDeletion {
   #queue: DoomedPart[] = [];
   readonly #statements: Readonly<
-    Record<"cut" | "deletePoints" | "deleteRest" | "deletePart", StatementSync>
+    Record<"cut" | "deletePoints" | "deleteRest" | "deletePart" | "deleteBlocks", StatementSync>
   >;
 
   /** @param rows The table of what is in the parts. @param parts The table of the parts. */
@@ -24,6 +26,7 @@ export class PartDeletion {
       ),
       deletePoints: prepare(`DELETE FROM ${rows} WHERE part = ? AND series < ?`),
       deleteRest: prepare(`DELETE FROM ${rows} WHERE part = ?`),
+      deleteBlocks: prepare("DELETE FROM blocks WHERE part = ?"),
       deletePart: prepare(`DELETE FROM ${parts} WHERE id = ?`),
     };
   }
@@ -38,13 +41,20 @@ export class PartDeletion {
 
   /** Deletes some of what was added. @throws what the transaction throws; then nothing was deleted. */
   step(transaction: (work: () => void) => void): { parts: number; points: number } {
-    const { cut, deletePoints, deleteRest, deletePart } = this.#statements;
+    const { cut, deletePoints, deleteRest, deletePart, deleteBlocks } = this.#statements;
     let parts = 0;
     let points = 0;
     transaction(() => {
       parts = points = 0;
       while (points < DELETE_POINTS && parts < this.#queue.length) {
         const part = this.#queue[parts];
+        if (part.compacted) {
+          deleteBlocks.run(part.id);
+          deletePart.run(part.id);
+          points += part.points;
+          parts++;
+          continue;
+        }
         const end = part.points > DELETE_POINTS
           ? cut.get(part.id) as { series: number } | undefined
           : undefined;

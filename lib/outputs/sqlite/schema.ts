@@ -12,7 +12,7 @@ import { rollupTables, rollupViews } from "./rollup_tables.ts";
 import { StoreError } from "./store_error.ts";
 
 /** `PRAGMA user_version` of files that this program writes. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 /** `PRAGMA application_id`: "ALMR". */
 const APPLICATION_ID = 0x414c4d52;
 
@@ -58,10 +58,13 @@ const TABLES = [
   points INTEGER NOT NULL,
   repeats INTEGER NOT NULL,    -- 1: its points have the same series and time as points of other parts
   written INTEGER NOT NULL,    -- day of the (first) transaction, in days since 1970
-  rolled INTEGER NOT NULL DEFAULT 1 -- 0: not all its points are in the tables of sums
+  rolled INTEGER NOT NULL DEFAULT 1, -- 0: not all its points are in the tables of sums
+  stored INTEGER NOT NULL DEFAULT 0, -- when its last points were stored, in seconds since 1970
+  compacted INTEGER NOT NULL DEFAULT 0 -- 1: its points are in blocks
 )`,
   `CREATE INDEX parts_by_day ON parts (day)`,
   `CREATE INDEX parts_to_roll ON parts (id) WHERE rolled = 0`,
+  `CREATE INDEX parts_to_compact ON parts (day, first) WHERE compacted = 0`,
   `CREATE TABLE points (
   part INTEGER NOT NULL,
   series INTEGER NOT NULL,
@@ -69,6 +72,17 @@ const TABLES = [
   value,                       -- INTEGER, REAL, TEXT for u64 above 2^63-1, NULL for NaN
   PRIMARY KEY (part, series, offset)
 ) WITHOUT ROWID`,
+  `CREATE TABLE blocks (
+  id INTEGER PRIMARY KEY,
+  part INTEGER NOT NULL,
+  first_series INTEGER NOT NULL, -- all its series are of these ids
+  last_series INTEGER NOT NULL,
+  first INTEGER NOT NULL,      -- the second of the earliest point
+  last INTEGER NOT NULL,       -- the second of the latest point
+  points INTEGER NOT NULL,
+  data BLOB NOT NULL           -- its points, compressed
+)`,
+  `CREATE INDEX blocks_by_part ON blocks (part, last_series, first_series)`,
   `CREATE TABLE journal_positions (
   journal TEXT PRIMARY KEY,    -- id of a journal
   position INTEGER NOT NULL    -- number of its last batch that is stored here
@@ -113,13 +127,13 @@ const timestampOf = (time: string) =>
 const PART_TOTALS = "count(*) AS points, total(p.value) AS sum, min(p.value) AS min, max(p.value) AS max";
 const SUMS = "sum(points) AS points, total(sum) AS sum, min(min) AS min, max(max) AS max";
 
-const VIEWS = [
-  `CREATE VIEW measurements AS
-SELECT
+/** Points as rows that views show. @param offset Nanoseconds from the start of the part. @param from Joins s, m and d. */
+const measurementsOf = (series: string, offset: string, value: string, from: string) =>
+  `SELECT
   m.name AS metric,
-  strftime('%Y-%m-%dT%H:%M:%S', ${secondOf("d.start", "p.offset")}, 'unixepoch')
-    || printf('.%09dZ', ${nanosOf("p.offset")}) AS timestamp,
-  CASE WHEN m.type = 'f64' AND typeof(p.value) = 'integer' THEN CAST(p.value AS REAL) ELSE p.value END AS value,
+  strftime('%Y-%m-%dT%H:%M:%S', ${secondOf("d.start", offset)}, 'unixepoch')
+    || printf('.%09dZ', ${nanosOf(offset)}) AS timestamp,
+  CASE WHEN m.type = 'f64' AND typeof(${value}) = 'integer' THEN CAST(${value} AS REAL) ELSE ${value} END AS value,
   s.resource_kind,
   s.resource_id,
   s.consumer_kind,
@@ -128,12 +142,76 @@ SELECT
   s.attributes,
   m.unit,
   d.day,
-  d.start * 1000000000 + p.offset AS time,
-  p.series AS series_id
-FROM points p
+  d.start * 1000000000 + ${offset} AS time,
+  ${series} AS series_id
+${from}`;
+
+const ROWS = measurementsOf(
+  "p.series",
+  "p.offset",
+  "p.value",
+  `FROM points p
 JOIN parts d ON d.id = p.part
 JOIN series s ON s.id = p.series
 JOIN metrics m ON m.id = s.metric`,
+);
+
+const totalsOf = (points: string) =>
+  `SELECT series AS series_id, ${SUMS}
+FROM (${points})
+GROUP BY series`;
+const dailyTotalsOf = (points: string) =>
+  `SELECT day, series AS series_id, ${SUMS}
+FROM (
+  ${points}
+)
+GROUP BY day, series`;
+const TOTALS = `SELECT part, series, ${PART_TOTALS} FROM points p GROUP BY part, series`;
+const DAILY_TOTALS =
+  `SELECT d.day, p.series, ${PART_TOTALS} FROM parts d CROSS JOIN points p ON p.part = d.id GROUP BY d.id, d.day, p.series`;
+
+/** Which blocks may have points of a series s, in a part d. */
+export const BLOCKS_OF_SERIES = "b.part = d.id AND b.last_series >= s.id AND b.first_series <= s.id";
+/** The points t of a series s in a block b: their offsets, and SQL for the value of each. */
+export const TIMES_OF_BLOCK = "json_each(block_times(b.id, s.id)) t";
+export const VALUE_OF_BLOCK = "block_value(b.id, s.id, t.key)";
+
+/**
+ * Temporary views of all points, in place of those that show what is not compacted, for a connection that has the functions
+ * `block_times` and `block_value`.
+ */
+export function completeViews(): string[] {
+  const compacted = measurementsOf(
+    "s.id",
+    "t.value",
+    VALUE_OF_BLOCK,
+    `FROM parts d
+JOIN metrics m
+JOIN series s ON s.metric = m.id
+JOIN blocks b ON ${BLOCKS_OF_SERIES}
+JOIN ${TIMES_OF_BLOCK}
+WHERE d.compacted`,
+  );
+  const value = VALUE_OF_BLOCK;
+  const sums = `count(*) AS points, total(${value}) AS sum, min(${value}) AS min, max(${value}) AS max`;
+  const from = `FROM blocks b JOIN parts d ON d.id = b.part
+  JOIN series s ON s.id BETWEEN b.first_series AND b.last_series JOIN ${TIMES_OF_BLOCK}`;
+  return [
+    `CREATE TEMP VIEW measurements AS ${ROWS} UNION ALL ${compacted}`,
+    `CREATE TEMP VIEW totals AS ${
+      totalsOf(`${TOTALS} UNION ALL SELECT b.part, s.id, ${sums} ${from} GROUP BY b.id, s.id`)
+    }`,
+    `CREATE TEMP VIEW daily_totals AS ${
+      dailyTotalsOf(
+        `${DAILY_TOTALS} UNION ALL SELECT d.day, s.id, ${sums} ${from} GROUP BY b.id, d.day, s.id`,
+      )
+    }`,
+  ];
+}
+
+const VIEWS = [
+  `CREATE VIEW measurements AS
+${ROWS}`,
   `CREATE VIEW hosts AS
 SELECT
   h.name,
@@ -163,15 +241,9 @@ JOIN metrics m ON m.id = s.metric`,
 SELECT s.id AS series_id, j.key AS name, j.value
 FROM series s, json_each(s.attributes) j`,
   `CREATE VIEW totals AS
-SELECT series AS series_id, ${SUMS}
-FROM (SELECT part, series, ${PART_TOTALS} FROM points p GROUP BY part, series)
-GROUP BY series`,
+${totalsOf(TOTALS)}`,
   `CREATE VIEW daily_totals AS
-SELECT day, series AS series_id, ${SUMS}
-FROM (
-  SELECT d.day, p.series, ${PART_TOTALS} FROM parts d CROSS JOIN points p ON p.part = d.id GROUP BY d.id, d.day, p.series
-)
-GROUP BY day, series`,
+${dailyTotalsOf(DAILY_TOTALS)}`,
 ];
 
 /** Whether the tables are there; `false` for a new file. @throws {StoreError} if it is another program's, or newer. */
@@ -206,11 +278,16 @@ export function ensureSchema(db: DatabaseSync, rollups: readonly RollupOptions[]
     const missing = statements.filter((sql) => !present.has(/^CREATE \w+ (\w+)/.exec(sql)![1]));
     for (const sql of missing) run(sql);
   };
-  if (present.has("parts") && !hasColumn(db, "parts", "rolled")) {
-    run("ALTER TABLE parts ADD COLUMN rolled INTEGER NOT NULL DEFAULT 1");
+  if (present.has("parts")) {
+    for (const [column, value] of Object.entries(NEW_COLUMNS)) {
+      if (!hasColumn(db, "parts", column)) {
+        run(`ALTER TABLE parts ADD COLUMN ${column} INTEGER NOT NULL DEFAULT ${value}`);
+      }
+    }
   }
   create([...TABLES, ...rollupTables(rollups)]);
-  if (!present.has("points")) run("DELETE FROM parts");
+  if (!present.has("points")) run("DELETE FROM parts WHERE NOT compacted");
+  if (!present.has("blocks")) run("DELETE FROM parts WHERE compacted");
   if (!present.has("host_times")) run(FILL_HOSTS);
   create([...VIEWS, ...rollupViews(rollups)]);
   if (!present.has("sqlite_stat1")) {
@@ -222,6 +299,9 @@ export function ensureSchema(db: DatabaseSync, rollups: readonly RollupOptions[]
   run(`PRAGMA application_id = ${APPLICATION_ID}`);
   run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
 }
+
+/** Columns of parts that older files do not have, with the value that their parts get. */
+const NEW_COLUMNS = { rolled: 1, stored: 0, compacted: 0 };
 
 function hasColumn(db: DatabaseSync, table: string, column: string): boolean {
   const columns = db.prepare("SELECT name FROM pragma_table_info(?)").all(table) as { name: string }[];
@@ -243,7 +323,7 @@ GROUP BY s.relay_client`;
 export function writeStatistics(db: DatabaseSync): void {
   const count = (sql: string) => Number(Object.values(db.prepare(sql).get()!)[0] ?? 0);
   const parts = Math.max(100, count("SELECT count(*) FROM parts"));
-  const points = Math.max(10_000_000, count("SELECT sum(points) FROM parts"));
+  const points = Math.max(10_000_000, count("SELECT sum(points) FROM parts WHERE NOT compacted"));
   const series = Math.max(10_000, count("SELECT max(id) FROM series"));
   const metrics = Math.max(50, count("SELECT count(*) FROM metrics"));
   const days = Math.max(10, count("SELECT count(DISTINCT day) FROM parts"));
@@ -253,6 +333,8 @@ export function writeStatistics(db: DatabaseSync): void {
     ["points", "points", `${points} ${perPart} ${Math.max(1, Math.ceil(perPart / series))} 1`],
     ["parts", "parts_by_day", `${parts} ${Math.ceil(parts / days)}`],
     ["parts", "parts_to_roll", "100 1"],
+    ["parts", "parts_to_compact", "1000 100 1"],
+    ["blocks", "blocks_by_part", `${10 * parts} 10 1 1`],
     ["series", "series_by_metric", `${series} ${perMetric} 5 1`],
     ["metrics", "sqlite_autoindex_metrics_1", `${metrics} 1 1 1 1`],
     ["rollup_parts", "rollup_parts_by_day", `10000 5000 ${Math.ceil(10_000 / days)}`],

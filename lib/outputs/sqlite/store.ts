@@ -1,6 +1,7 @@
 /** A database that is open for writing. All of it is synchronous: it belongs into a thread of its own. */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { RetentionClock } from "../../base/retention_clock.ts";
+import { Compaction, type CompactionOptions } from "./compaction.ts";
 import { Hosts } from "./hosts.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Identities } from "./identities.ts";
@@ -55,7 +56,7 @@ export class Store implements Disposable {
   #clockAheadMs = 0;
 
   /** @throws {StoreError} */
-  constructor(options: StoreOptions) {
+  constructor(options: StoreOptions & CompactionOptions) {
     this.#options = options;
     this.#db = open(options.path);
     let place: Place | null = null;
@@ -70,11 +71,12 @@ export class Store implements Disposable {
         rollback: prepare("ROLLBACK"),
         lastPart: prepare(
           // Points whose part was deleted keep their number.
-          "SELECT max((SELECT coalesce(max(id), 0) FROM parts), (SELECT coalesce(max(part), 0) FROM points)) AS id",
+          "SELECT max((SELECT coalesce(max(id), 0) FROM parts), (SELECT coalesce(max(part), 0) FROM points), " +
+            "(SELECT coalesce(max(part), 0) FROM blocks)) AS id",
         ),
         addPart: prepare(
-          "INSERT INTO parts (id, day, start, first, last, points, repeats, written, rolled) " +
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          "INSERT INTO parts (id, day, start, first, last, points, repeats, written, rolled, stored) " +
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         ),
         position: prepare("SELECT position FROM journal_positions WHERE journal = ?"),
         setPosition: prepare(
@@ -104,6 +106,7 @@ export class Store implements Disposable {
         transaction,
         options.limits,
         this.#rollups,
+        new Compaction(db, transaction, options),
       );
     } catch (error) {
       this.#db.close();
@@ -171,7 +174,18 @@ export class Store implements Disposable {
     const rolled = this.#rollups ? 0 : 1;
     for (const plan of plans) {
       const { from, to, start, first, last, repeats } = plan;
-      addPart.run(++id, dayText(plan.day), start, first, last, to - from, Number(repeats), group.day, rolled);
+      addPart.run(
+        ++id,
+        dayText(plan.day),
+        start,
+        first,
+        last,
+        to - from,
+        Number(repeats),
+        group.day,
+        rolled,
+        group.second,
+      );
       this.#inserter.insert(id, plan, order, columns, ids, exact);
       this.#hosts.note(plan, order, columns, this.#identities);
     }
@@ -327,7 +341,7 @@ export class Store implements Disposable {
   }
 
   get stats(): StoreStats {
-    const { expiredPoints, evictedPoints, expiredSeries, parts, roomBytes } = this.#housekeeping;
+    const { expiredPoints, evictedPoints, expiredSeries, parts, roomBytes, compaction } = this.#housekeeping;
     const clockAheadMs = this.#clockAheadMs;
     return {
       bytes: this.#bytes(),
@@ -336,6 +350,9 @@ export class Store implements Disposable {
       expiredPoints,
       evictedPoints,
       expiredSeries,
+      compactedPoints: compaction.points,
+      bytesBeforeCompaction: compaction.bytesBefore,
+      bytesAfterCompaction: compaction.bytesAfter,
       clockAheadMs,
     };
   }

@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Batch } from "../../../lib/points/measurement.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
 import { Gathering, Known, newColumns } from "../../../lib/outputs/sqlite/gather.ts";
+import type { CompactionOptions } from "../../../lib/outputs/sqlite/compaction.ts";
 import type { RollupsOptions } from "../../../lib/outputs/sqlite/rollups.ts";
 import { Store } from "../../../lib/outputs/sqlite/store.ts";
 
@@ -23,10 +24,16 @@ export class Database implements Disposable {
     keepMs = Infinity,
     series = seriesStore,
     maxBytes?: number,
-    rollups: RollupsOptions = { rollups: [] },
+    rollups: RollupsOptions & CompactionOptions = { rollups: [] },
+    compactAfterMs = Infinity,
   ) {
     this.known = new Known(series);
-    this.store = new Store({ path, synchronous: "normal", limits: { keepMs, maxBytes }, ...rollups });
+    this.store = new Store({
+      path,
+      synchronous: "normal",
+      limits: { keepMs, maxBytes, compactAfterMs },
+      ...rollups,
+    });
   }
 
   write(batches: readonly Batch[], nowMs = START_MS, monotonicMs = nowMs): void {

@@ -1,0 +1,91 @@
+/** What a program that knows blocks reads in a database: its views with all points, compacted or not. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { completeViews } from "../schema.ts";
+import { Block, type SeriesPoints } from "./block.ts";
+import { messageOf } from "../../../base/errors.ts";
+
+export class BlockReader {
+  readonly #find: StatementSync;
+  #id = -1;
+  #block: Block | null = null;
+  #series = -1;
+  #points: SeriesPoints | undefined;
+  /** What was wrong with the last block that could not be read. */
+  problem: string | null = null;
+
+  private constructor(db: DatabaseSync) {
+    this.#find = db.prepare("SELECT part, data FROM blocks WHERE id = ?");
+  }
+
+  /** `null` if the database cannot have blocks. */
+  static of(db: DatabaseSync): BlockReader | null {
+    const found = db.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'blocks'")
+      .get();
+    return found ? new BlockReader(db) : null;
+  }
+
+  /**
+   * Adds functions that statements of this connection read blocks with, and temporary views in place of those that show
+   * only what is not compacted yet.
+   */
+  static extend(db: DatabaseSync): BlockReader | null {
+    const reader = BlockReader.of(db);
+    if (!reader) return null;
+    // SQLite calls these, so they must not throw: Deno would not return.
+    const times = (id: number, series: number) => reader.#times(id, series);
+    const value = (id: number, series: number, place: number) => reader.#value(id, series, place);
+    db.function("block_times", times as never);
+    db.function("block_value", value as never);
+    for (const view of completeViews()) db.exec(view);
+    return reader;
+  }
+
+  /** @throws {Error} if the block is damaged; the message says which one. */
+  read(id: number): Block {
+    if (id === this.#id && this.#block) return this.#block;
+    this.#id = id;
+    this.#series = -1;
+    this.#block = null;
+    const row = this.#find.get(id) as { part: number; data: Uint8Array } | undefined;
+    try {
+      return this.#block = new Block(row?.data ?? new Uint8Array());
+    } catch (error) {
+      throw new Error(`block ${id} of part ${row?.part} is damaged: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Offsets of a series, as a JSON array. */
+  #times(id: number, series: number): string {
+    try {
+      const points = this.#pointsOf(id, series);
+      return points ? `[${points.offsets.join(",")}]` : "[]";
+    } catch (error) {
+      this.problem = messageOf(error);
+      // Not JSON: the statement fails.
+      return this.problem;
+    }
+  }
+
+  /** A value by its place in the array of offsets. */
+  #value(id: number, series: number, place: number): number | bigint | string | null {
+    let points: SeriesPoints | undefined;
+    try {
+      points = this.#pointsOf(id, series);
+    } catch { /* as block_times has said */ }
+    if (!points) return null;
+    const number = points.numbers[place];
+    if (points.exact) {
+      const exact = points.exact[place];
+      return exact === null || exact < 2n ** 63n ? exact : String(exact);
+    }
+    return Number.isNaN(number) ? null : points.isInteger ? BigInt(number) : number;
+  }
+
+  #pointsOf(id: number, series: number): SeriesPoints | undefined {
+    if (id !== this.#id || series !== this.#series || !this.#block) {
+      this.#points = this.read(id).points(series);
+      this.#series = series;
+    }
+    return this.#points;
+  }
+}

@@ -1,0 +1,346 @@
+/**
+ * Compaction: points that are old enough are moved from rows to blocks (blocks/block.ts), some series of some parts at a
+ * time. Each step is one transaction that writes a block, deletes its rows, and counts the points in the parts anew: so
+ * whoever reads sees each point once, and whatever is killed, each point is stored once. Nothing says how far compaction
+ * has come; what is still in rows is found again.
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { BlockWriter, MAX_BLOCK_POINTS } from "./blocks/block.ts";
+import { RowTaker } from "./blocks/rows.ts";
+
+/** Most parts that become one, and most of their points. */
+const UNIT_PARTS = 64;
+const UNIT_POINTS = 4 * 1024 * 1024;
+/** From so many points on, a span of this length is enough, in seconds: longer ones have fewer series in a block. */
+const ENOUGH_POINTS = 262_144;
+const UNIT_SECONDS = 900;
+/** With fewer points, parts wait for others, for so long at most, in seconds. */
+const LEAST_POINTS = 16_384;
+const LEFTOVER_SECONDS = 86_400;
+/** Points of one step. */
+const STEP_POINTS = 32_768;
+/** How often to look for parts that are old enough, in ms. */
+const LOOK_INTERVAL_MS = 30_000;
+/** Parts to look at. */
+const LOOK_PARTS = 2048;
+const DAY_NS = 86_400_000_000_000;
+/** Above all ids of series. */
+const NO_SERIES = Number.MAX_SAFE_INTEGER;
+
+/** What a number cannot hold exactly comes as its digits. */
+const EXACT_VALUE = "CASE WHEN value BETWEEN -9007199254740991 AND 9007199254740991 THEN value " +
+  "WHEN typeof(value) = 'integer' THEN CAST(value AS TEXT) ELSE value END";
+const TAKEN = `count(take_point(series, offset, ${EXACT_VALUE})) AS points`;
+/** A part is of one day; what somebody else has stored beside it is not touched. */
+const IN_DAY = `offset BETWEEN -${DAY_NS} AND ${DAY_NS}`;
+
+type Transaction = (work: () => void) => void;
+
+interface Part {
+  readonly id: number;
+  readonly day: string;
+  readonly start: number;
+  readonly first: number;
+  readonly last: number;
+  readonly points: number;
+  readonly written: number;
+  readonly stored: number;
+}
+
+/** Parts that become one, and how far that has come. */
+interface Unit {
+  readonly parts: readonly Part[];
+  /** By the id of a part: points that are still to be moved. */
+  readonly left: Map<number, number>;
+  /** The part with blocks, from the first block on. */
+  target: number | null;
+  /** Series below this are done. */
+  from: number;
+  points: number;
+  bytesBefore: number;
+  bytesAfter: number;
+}
+
+/** Rows that become a block: of all parts, or of one series of one part up to an offset. */
+interface Range {
+  readonly to: number;
+  readonly only?: { readonly part: number; readonly offset: number };
+}
+
+export interface CompactionOptions {
+  /** For tests: how much is done in one step, and how few points are enough. */
+  readonly stepPoints?: number;
+  readonly leastPoints?: number;
+}
+
+export class Compaction {
+  /** Points that were moved since the start, and what they took and take, in bytes. */
+  points = 0;
+  bytesBefore = 0;
+  bytesAfter = 0;
+  readonly #db: DatabaseSync;
+  readonly #transaction: Transaction;
+  readonly #stepPoints: number;
+  readonly #leastPoints: number;
+  readonly #writer = new BlockWriter();
+  readonly #taker = new RowTaker();
+  readonly #pageBytes: number;
+  #unit: Unit | null = null;
+  /** Parts with something that no block can hold. */
+  readonly #left = new Set<number>();
+  #nextLookMs = 0;
+  readonly #statements: Readonly<
+    Record<
+      | ("old" | "cut" | "lowest" | "take" | "takeSome" | "deleteRange" | "deleteSome" | "addBlock")
+      | ("nextPart" | "addPart" | "growPart" | "shrinkPart" | "deleteEmpty" | "pages" | "freePages"),
+      StatementSync
+    >
+  >;
+
+  constructor(db: DatabaseSync, transaction: Transaction, options: CompactionOptions = {}) {
+    this.#db = db;
+    this.#transaction = transaction;
+    this.#stepPoints = options.stepPoints ?? STEP_POINTS;
+    this.#leastPoints = options.leastPoints ?? LEAST_POINTS;
+    db.function("take_point", { deterministic: false }, this.#taker.take as never);
+    const prepare = (sql: string) => db.prepare(sql);
+    this.#pageBytes = Number(Object.values(prepare("PRAGMA page_size").get()!)[0]);
+    this.#statements = {
+      old: prepare(
+        "SELECT id, day, start, first, last, points, written, stored FROM parts " +
+          `WHERE compacted = 0 AND rolled AND last < ?1 AND stored < ?1 ORDER BY day, first LIMIT ${LOOK_PARTS}`,
+      ),
+      cut: prepare(
+        "SELECT series FROM points WHERE part = ? AND series >= ? ORDER BY series LIMIT 1 OFFSET ?",
+      ),
+      lowest: prepare(
+        "SELECT min((SELECT min(series) FROM points WHERE part = j.value AND series >= ?)) AS series FROM json_each(?) j",
+      ),
+      take: prepare(
+        `SELECT ${TAKEN} FROM points WHERE part = ? AND series >= ? AND series < ? AND ${IN_DAY}`,
+      ),
+      takeSome: prepare(
+        `SELECT ${TAKEN} FROM (SELECT series, offset, value FROM points WHERE part = ? AND series = ? AND ${IN_DAY} ` +
+          "ORDER BY offset LIMIT ?)",
+      ),
+      deleteRange: prepare(`DELETE FROM points WHERE part = ? AND series >= ? AND series < ? AND ${IN_DAY}`),
+      deleteSome: prepare(
+        `DELETE FROM points WHERE part = ? AND series = ? AND offset BETWEEN -${DAY_NS} AND ?`,
+      ),
+      addBlock: prepare(
+        "INSERT INTO blocks (part, first_series, last_series, first, last, points, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      ),
+      nextPart: prepare(
+        "SELECT 1 + max((SELECT coalesce(max(id), 0) FROM parts), (SELECT coalesce(max(part), 0) FROM points), " +
+          "(SELECT coalesce(max(part), 0) FROM blocks)) AS id",
+      ),
+      addPart: prepare(
+        "INSERT INTO parts (id, day, start, first, last, points, repeats, written, stored, compacted) " +
+          "VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, 1)",
+      ),
+      growPart: prepare(
+        "UPDATE parts SET points = points + ?1, first = min(first, ?2), last = max(last, ?3) WHERE id = ?4 AND compacted",
+      ),
+      shrinkPart: prepare("UPDATE parts SET points = max(0, points - ?) WHERE id = ?"),
+      deleteEmpty: prepare(
+        "DELETE FROM parts WHERE id IN (SELECT value FROM json_each(?)) AND NOT compacted " +
+          "AND NOT EXISTS (SELECT 1 FROM points WHERE part = parts.id)",
+      ),
+      pages: prepare("PRAGMA page_count"),
+      freePages: prepare("PRAGMA freelist_count"),
+    };
+  }
+
+  /** Parts are being moved: whoever else would change them should wait. */
+  get isUnderWay(): boolean {
+    return this.#unit !== null;
+  }
+
+  /**
+   * Moves some points that are older than `afterMs`.
+   *
+   * @returns whether there is more to do at once.
+   * @throws what the transaction throws; then nothing was moved, and the next try is later.
+   */
+  step(nowMs: number, afterMs: number): boolean {
+    if (afterMs === Infinity) this.#unit = null;
+    else if (!this.#unit) {
+      // Also after the clock is set back.
+      if (nowMs < this.#nextLookMs && this.#nextLookMs - nowMs <= LOOK_INTERVAL_MS) return false;
+      this.#unit = this.#choose(Math.floor((nowMs - afterMs) / 1000));
+      if (!this.#unit) this.#nextLookMs = nowMs + LOOK_INTERVAL_MS;
+    }
+    if (!this.#unit) return false;
+    try {
+      this.#move(this.#unit);
+    } catch (error) {
+      this.#unit = null;
+      this.#nextLookMs = nowMs + LOOK_INTERVAL_MS;
+      throw error;
+    }
+    return true;
+  }
+
+  /** @param before The second before which points are old enough. */
+  #choose(before: number): Unit | null {
+    const all = (this.#statements.old.all(before) as unknown as Part[]).filter(({ id }) =>
+      !this.#left.has(id)
+    );
+    for (let k = 0; k < all.length;) {
+      const parts: Part[] = [];
+      let points = 0;
+      for (const [first] = [all[k]]; k < all.length; k++) {
+        const part = all[k];
+        const isLong = points >= ENOUGH_POINTS && part.first >= first.first + UNIT_SECONDS;
+        const isFull = parts.length === UNIT_PARTS || points + part.points > UNIT_POINTS && parts.length > 0;
+        if (part.day !== first.day || isLong || isFull) break;
+        parts.push(part);
+        points += part.points;
+      }
+      const last = Math.max(...parts.map((part) => Math.max(part.last, part.stored)));
+      const isComplete = k < all.length || last < before - UNIT_SECONDS;
+      if (points >= this.#leastPoints && isComplete || last < before - LEFTOVER_SECONDS) return unitOf(parts);
+    }
+    return null;
+  }
+
+  #move(unit: Unit): void {
+    const { deleteEmpty } = this.#statements;
+    const ids = unit.parts.map(({ id }) => id);
+    let range!: Range;
+    let moved = { target: unit.target, left: unit.left, points: 0, saved: 0, bytes: 0 };
+    this.#transaction(() => {
+      const pages = this.#usedPages();
+      range = this.#read(unit, ids);
+      moved = { ...this.#store(unit, range), saved: 0 };
+      if (range.to === NO_SERIES) deleteEmpty.run(JSON.stringify(ids));
+      moved.saved = (pages - this.#usedPages()) * this.#pageBytes;
+    });
+    if (this.#taker.isOdd) {
+      for (const id of ids) this.#left.add(id);
+      this.#unit = null;
+      return;
+    }
+    unit.target = moved.target;
+    unit.points += moved.points;
+    unit.bytesAfter += moved.bytes;
+    unit.bytesBefore += moved.bytes + moved.saved;
+    for (const [id, points] of moved.left) unit.left.set(id, points);
+    unit.from = range.to;
+    if (range.to < NO_SERIES) return;
+    this.points += unit.points;
+    this.bytesAfter += unit.bytesAfter;
+    this.bytesBefore += Math.max(unit.bytesAfter, unit.bytesBefore);
+    this.#unit = null;
+  }
+
+  /** Takes the rows of the next block. */
+  #read(unit: Unit, ids: readonly number[]): Range {
+    const { cut, lowest } = this.#statements;
+    // Series may be spread over the parts in any way: where too many rows are found, fewer series are tried.
+    for (let points = this.#stepPoints; points >= 64;) {
+      const { part, share } = largestOf(unit.left);
+      const found = cut.get(part, unit.from, Math.max(1, Math.floor(points * share))) as
+        | { series: number }
+        | undefined;
+      const to = found ? Math.max(unit.from + 1, found.series) : NO_SERIES;
+      if (this.#take(unit, to)) return { to };
+      if (found || unit.left.get(part) === 0) points = Math.floor(points / 8);
+      // Somebody else has deleted its points.
+      else unit.left.set(part, 0);
+    }
+    const { series } = lowest.get(unit.from, JSON.stringify(ids)) as { series: number };
+    if (this.#take(unit, series + 1)) return { to: series + 1 };
+    return this.#takeSome(unit, series);
+  }
+
+  /** @returns whether the rows fit into a block. */
+  #take(unit: Unit, to: number): boolean {
+    const taker = this.#taker;
+    taker.clear();
+    for (const { id, start } of unit.parts) {
+      taker.shift = (start - unit.parts[0].start) * 1e9;
+      this.#statements.take.get(id, unit.from, to);
+      if (taker.isFull) return false;
+    }
+    return true;
+  }
+
+  /** Where a single series has too many points, some of one part. */
+  #takeSome(unit: Unit, series: number): Range {
+    const taker = this.#taker;
+    taker.clear();
+    for (const { id, start } of unit.parts) {
+      taker.shift = (start - unit.parts[0].start) * 1e9;
+      this.#statements.takeSome.get(id, series, MAX_BLOCK_POINTS);
+      if (taker.length > 0) return { to: series, only: { part: id, offset: taker.lastOffset } };
+    }
+    return { to: series + 1 };
+  }
+
+  /** Writes a block of what was taken, and deletes the rows. */
+  #store(unit: Unit, { to, only }: Range) {
+    const { addBlock, nextPart, addPart, growPart, shrinkPart } = this.#statements;
+    const rows = this.#taker.sort();
+    const left = new Map<number, number>();
+    const nothing = { target: unit.target, left, points: 0, bytes: 0 };
+    const { length } = rows;
+    if (length === 0 || this.#taker.isOdd) return nothing;
+    const data = this.#writer.write(rows);
+    if (!data) {
+      this.#taker.isOdd = true;
+      return nothing;
+    }
+    const { start, day } = unit.parts[0];
+    let [first, last] = [Infinity, -Infinity];
+    for (let row = 0; row < length; row++) {
+      first = Math.min(first, rows.offsets[row]);
+      last = Math.max(last, rows.offsets[row]);
+    }
+    first = start + Math.floor(first / 1e9);
+    last = start + Math.floor(last / 1e9);
+    let { target } = unit;
+    if (target === null || growPart.run(length, first, last, target).changes === 0) {
+      target = (nextPart.get() as { id: number }).id;
+      const written = Math.min(...unit.parts.map((part) => part.written));
+      const stored = Math.max(...unit.parts.map((part) => part.stored));
+      addPart.run(target, day, start, first, last, length, written, stored);
+    }
+    addBlock.run(target, rows.series[0], rows.series[length - 1], first, last, length, data);
+    let deleted = 0;
+    for (const { id } of unit.parts) {
+      if (only && only.part !== id) continue;
+      const count = only
+        ? Number(this.#statements.deleteSome.run(id, to, only.offset).changes)
+        : Number(this.#statements.deleteRange.run(id, unit.from, to).changes);
+      if (count === 0) continue;
+      deleted += count;
+      shrinkPart.run(count, id);
+      left.set(id, Math.max(0, unit.left.get(id)! - count));
+    }
+    if (deleted !== length) {
+      throw new Error(`${length} points are in a block, and ${deleted} rows were deleted`);
+    }
+    return { target, left, points: length, bytes: data.length };
+  }
+
+  #usedPages(): number {
+    const value = (statement: StatementSync) => Number(Object.values(statement.get()!)[0]);
+    return value(this.#statements.pages) - value(this.#statements.freePages);
+  }
+}
+
+/** The part that has the most points, and its share of all. */
+function largestOf(left: ReadonlyMap<number, number>): { part: number; share: number } {
+  let [part, most, total] = [0, -1, 0];
+  for (const [id, points] of left) {
+    total += points;
+    if (points > most) [part, most] = [id, points];
+  }
+  return { part, share: most / Math.max(1, total) };
+}
+
+function unitOf(parts: readonly Part[]): Unit {
+  const left = new Map(parts.map(({ id, points }) => [id, points]));
+  return { parts, left, target: null, from: 0, points: 0, bytesBefore: 0, bytesAfter: 0 };
+}

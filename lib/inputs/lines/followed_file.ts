@@ -20,6 +20,9 @@ import type { FileIdentity, Positions } from "./positions.ts";
 const LOOK_MS = 250;
 /** A file that has lost its name is left when nothing was appended for this time, in ms: its writer has another one. */
 const QUIET_MS = 2000;
+/** How long a file that was left is still read, after the last line that came late, and how many of them are, at most. */
+const LINGER_MS = 60_000;
+const MOST_LEFT = 4;
 /** How often the place is saved, in ms. */
 const SAVE_MS = 1000;
 /** How long the last place may take to be safe, in ms. */
@@ -50,11 +53,21 @@ interface Open {
   handed: number;
 }
 
+/** A file that has lost its name to another one, and to which somebody may still append. */
+interface Left {
+  readonly open: Open;
+  readonly stream: LineStream;
+  /** When it is closed, in ms of the clock. */
+  endMs: number;
+}
+
 export class FollowedFile {
   readonly #path: string;
   readonly #options: FollowOptions;
   #stream: LineStream;
   #open: Open | null = null;
+  /** The oldest first. */
+  readonly #left: Left[] = [];
   #savedMs = 0;
   readonly #complaint: Complaint;
   #isClosed = false;
@@ -79,8 +92,11 @@ export class FollowedFile {
         });
       }
       this.#saveSometimes();
+      await this.#readLeft(sink);
       await clock.sleep(LOOK_MS, stop);
     }
+    // After a restart only the current file is known.
+    while (this.#left.length > 0) await this.#leave(this.#left[0], sink);
     if (this.#open) await within(this.#save(this.#open), LAST_SAVE_MS);
     this.close();
   }
@@ -89,6 +105,7 @@ export class FollowedFile {
     this.#isClosed = true;
     closeQuietly(this.#open?.file);
     this.#open = null;
+    for (const { open } of this.#left.splice(0)) closeQuietly(open.file);
   }
 
   /** @returns whether there may be more at once. */
@@ -96,15 +113,60 @@ export class FollowedFile {
     this.#open ??= await this.#begin();
     const open = this.#open;
     if (!open) return false;
-    const count = await open.file.read(this.#stream.space);
-    if (count !== null && count > 0) {
-      open.offset += count;
-      this.#stream.received(count);
-      await this.#handOver(open, sink);
+    if (await this.#readSome(open, this.#stream, sink)) {
       this.#saveSometimes();
       return true;
     }
     return await this.#lookForRotation(open, sink, stop);
+  }
+
+  /** @returns whether there was something */
+  async #readSome(open: Open, stream: LineStream, sink: BatchSink): Promise<boolean> {
+    const count = await open.file.read(stream.space);
+    if (count === null || count === 0) return false;
+    open.offset += count;
+    stream.received(count);
+    await this.#handOver(open, stream, sink);
+    return true;
+  }
+
+  /** Reads what came late to files that were left. */
+  async #readLeft(sink: BatchSink): Promise<void> {
+    for (const left of [...this.#left]) {
+      const { clock } = this.#options;
+      try {
+        while (await this.#readSome(left.open, left.stream, sink)) {
+          left.endMs = clock.monotonicMs() + LINGER_MS;
+        }
+      } catch {
+        // Leaving it says why.
+        left.endMs = -Infinity;
+      }
+      if (clock.monotonicMs() >= left.endMs) await this.#leave(left, sink);
+    }
+  }
+
+  /** Reads a file that was left to its end, and closes it. */
+  async #leave(left: Left, sink: BatchSink): Promise<void> {
+    const { open, stream } = left;
+    try {
+      while (await this.#readSome(open, stream, sink));
+      stream.end();
+      await this.#handOver(open, stream, sink);
+    } catch (error) {
+      this.#options.log.warn("Cannot read a rotated file to its end", {
+        file: this.#path,
+        reason: messageOf(error),
+      });
+    } finally {
+      this.#forget(left);
+    }
+  }
+
+  #forget(left: Left): void {
+    closeQuietly(left.open.file);
+    const at = this.#left.indexOf(left);
+    if (at >= 0) this.#left.splice(at, 1);
   }
 
   /** Opens the file where it was left, or the one that it has become. */
@@ -140,8 +202,8 @@ export class FollowedFile {
     return open;
   }
 
-  async #handOver(open: Open, sink: BatchSink): Promise<void> {
-    const end = open.offset - this.#stream.pendingBytes;
+  async #handOver(open: Open, stream: LineStream, sink: BatchSink): Promise<void> {
+    const end = open.offset - stream.pendingBytes;
     if (end === open.handed) return;
     open.handed = end;
     const { record } = open;
@@ -170,21 +232,24 @@ export class FollowedFile {
       found = await this.#identify(this.#path);
       if (!found || !isOther(found, identity)) return false;
       this.#stream.end();
-      await this.#handOver(open, sink);
+      await this.#handOver(open, this.#stream, sink);
       log.info("A followed file was rotated", { file: this.#path });
-      await this.#change(open, { ...found, generation: 0 });
+      await this.#save(open);
+      if (this.#left.length === MOST_LEFT) await this.#leave(this.#left[0], sink);
+      this.#left.push({ open, stream: this.#stream, endMs: clock.monotonicMs() + LINGER_MS });
+      this.#beginNext({ ...found, generation: 0 });
       return true;
     }
     if (size >= open.offset && found.first === identity.first) return false;
     log.info("A followed file was truncated", { file: this.#path });
     const generation = identity.generation + 1;
-    await this.#change(open, { ...found, generation });
+    await this.#save(open);
+    open.file.close();
+    this.#beginNext({ ...found, generation });
     return true;
   }
 
-  async #change(open: Open, next: FileIdentity): Promise<void> {
-    await this.#save(open);
-    open.file.close();
+  #beginNext(next: FileIdentity): void {
     this.#open = null;
     this.#stream = this.#options.newStream();
     this.#open = this.#openAt(this.#path, next, 0);

@@ -41,10 +41,22 @@ Deno.test("a file is followed when it is renamed and another one takes its name,
   append(`${path}.1`, "a value=2 0\na value=3 0");
   append(path, "a value=4 0\na value=5 0\n");
   await until(() => taking.points.length === 5);
-  Deno.truncateSync(path);
-  append(path, "a value=6 0\n");
+  // Its writer has not heard of the other file yet.
+  append(`${path}.1`, "\na value=6 0\na value=");
   await until(() => taking.points.length === 6);
-  assert.deepEqual(taking.points, [1, 2, 3, 4, 5, 6].map((value) => `a ${value} @0`));
+  append(path, "a value=7 0\n");
+  append(`${path}.1`, "8 0\n");
+  await until(() => taking.points.length === 8);
+  Deno.truncateSync(path);
+  append(path, "a value=9 0\n");
+  await until(() => taking.points.length === 9);
+  // Those of the two files come in any order.
+  const numbers = taking.points.map((point) => Number(point.split(" ")[1]));
+  assert.deepEqual(numbers.toSorted((a, b) => a - b), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  append(`${path}.1`, "a value=10 0");
+  await taking.stop();
+  assert.equal(taking.points.at(-1), "a 10 @0", "a stop reads the old file to its end");
+  assert.equal(taking.input.stats.badLines, 0);
 });
 
 for (const look of [1, 2, 3]) {

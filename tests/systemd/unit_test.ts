@@ -112,12 +112,14 @@ Deno.test("the flags and the file are checked first", async () => {
   }
 });
 
-Deno.test("the file may use secrets of the unit's store of credentials", async () => {
+Deno.test("the file may use secrets of the unit's store of credentials, and sockets of its own directory", async () => {
   const link = `/var/lib/alumet-relay-test-${crypto.randomUUID()}.toml`;
   const text = "[plugins.procfs]\n[plugins.relay-client]\ntoken_file = '${CREDENTIALS_DIRECTORY}/token'\n";
   const tls = "relay_server = 'server:1'\ntls.enable = true\n";
+  const sockets = "[plugins.lines]\nunix = '${RUNTIME_DIRECTORY}/lines.sock'\n" +
+    "[plugins.socket-control]\nsocket_path = '${RUNTIME_DIRECTORY}/control.sock'\n";
   try {
-    await Deno.writeTextFile(link, text + tls);
+    await Deno.writeTextFile(link, text + tls + sockets);
   } catch (error) {
     if (error instanceof Deno.errors.PermissionDenied) return;
     throw error;
@@ -127,6 +129,7 @@ Deno.test("the file may use secrets of the unit's store of credentials", async (
     assert.deepEqual([code, err], [0, ""]);
     assert.deepEqual(values(out, "ExecStart"), [`${INSTALLED_PROGRAM} --config ${link}`]);
     assert.ok(values(out, "LoadCredential").includes("token:alumet-relay-client.token"));
+    assert.deepEqual(values(out, "RuntimeDirectory"), ["alumet-relay-client"]);
   } finally {
     await Deno.remove(link);
   }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
 import { INSTALLED_PROGRAM } from "../../lib/cli/systemd_unit.ts";
 import { canAdopt } from "../../lib/net/activation.ts";
+import { plugins } from "../../lib/plugins.ts";
 import { quoteArgument, quoteProgram } from "../../lib/systemd/quoting.ts";
 import { serviceUnit, socketUnit } from "../../lib/systemd/unit.ts";
 import { PACKAGED_UNITS, PACKAGED_USER } from "../../tools/packaged_units.ts";
@@ -179,6 +180,66 @@ Deno.test("a process gets only what it needs: /proc if it measures, capabilities
   assert.deepEqual(values(both.out, "ProcSubset"), ["all"]);
   const hop = (await print(["server", "--relay-in", "[::]:50051", "--relay-out", "s:1"])).out;
   assert.deepEqual(values(hop, "ProcSubset"), ["pid"]);
+});
+
+/** What inputs need with their defaults, and with other keys. */
+const RIGHTS: [input: string, keys: Record<string, unknown>, capabilities: string[], devices: string[]][] = [
+  ["procfs", {}, [], []],
+  ["procfs", { processes: { strategy: "event" } }, [], []],
+  ["procfs", { processes: { groups: [{ memory_mode: "slow_but_accurate" }] } }, ["CAP_SYS_PTRACE"], []],
+  ["procfs", { processes: { groups: [{ exe_regex: "a" }] } }, ["CAP_SYS_PTRACE"], []],
+  ["rapl", {}, ["CAP_DAC_READ_SEARCH"], []],
+  ["hwmon", {}, [], []],
+  ["grace-hopper", {}, [], []],
+  ["jetson", {}, [], []],
+  ["nvml", {}, [], ["nvidia*"]],
+  ["amd-gpu", {}, [], []],
+  ["amd-gpu", { processes: "all" }, ["CAP_SYS_PTRACE"], []],
+  ["intel-gpu", {}, [], []],
+  ["intel-gpu", { processes: "all" }, ["CAP_SYS_PTRACE"], []],
+  ["power-supply", {}, [], []],
+  ["ipmi", {}, [], ["ipmidev"]],
+  ["redfish", {}, [], []],
+  ["kwollect-input", {}, [], []],
+  ["cgroups", {}, [], []],
+  ["k8s", { annotate_foreign_measurements: true }, [], []],
+  ["slurm", { annotate_foreign_measurements: true }, [], []],
+  ["oar", { annotate_foreign_measurements: true }, [], []],
+  ["perf", {}, ["CAP_PERFMON"], []],
+  ["lines", {}, [], []],
+  ["scrape", {}, [], []],
+  ["socket-control", {}, [], []],
+  ["relay-server", {}, [], []],
+];
+
+Deno.test("the unit asks for exactly what each input needs, and a comment says which input needs it", () => {
+  const inputs = plugins.filter(({ kind }) => kind === "input");
+  assert.deepEqual([...new Set(RIGHTS.map(([name]) => name))].sort(), inputs.map(({ name }) => name).sort());
+  for (const [name, keys, capabilities, devices] of RIGHTS) {
+    const plugin = inputs.find((input) => input.name === name)!;
+    const config = plugin.config.check(keys, [], () => {});
+    const unit = serviceUnit({
+      role: "client",
+      program: "/bin/true",
+      args: [],
+      checkArgs: [],
+      measures: true,
+      capabilities: (plugin.capabilities?.(config) ?? []).map((one) => ({ ...one, plugin: name })),
+      devices: (plugin.devices ?? []).map((one) => ({ ...one, plugin: name })),
+      realTime: [],
+      lowPort: false,
+      packaged: false,
+    });
+    const which = `${name} ${JSON.stringify(keys)}`;
+    for (const key of ["CapabilityBoundingSet", "AmbientCapabilities"]) {
+      assert.deepEqual(values(unit, key), [capabilities.join(" ")], which);
+    }
+    assert.deepEqual(values(unit, "DeviceAllow"), devices.map((device) => `char-${device} rw`), which);
+    const commented = unit.split("\n").filter((line) => line.includes(` for ${name}: `));
+    assert.equal(commented.length, capabilities.length + devices.length, commented.join("\n"));
+    const allowsPerf = values(unit, "SystemCallFilter").includes("perf_event_open");
+    assert.equal(allowsPerf, capabilities.includes("CAP_PERFMON"), which);
+  }
 });
 
 Deno.test("a socket has the server's address, or an error says that this Deno does not support it", async () => {

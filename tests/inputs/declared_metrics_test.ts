@@ -1,6 +1,7 @@
-/** What inputs declare of the metrics that they make is what they make on the machines of their test cases. */
+/** What inputs declare of the metrics that they make, and what the documentation says, is what they make in test cases. */
 import assert from "node:assert/strict";
 import { Pattern } from "../../lib/transforms/metric_names.ts";
+import { MEMORY_METRICS } from "../../lib/inputs/procfs/meminfo_entries.ts";
 import { plugins } from "../../lib/plugins.ts";
 import { cases } from "./testcase.ts";
 
@@ -41,4 +42,16 @@ Deno.test("every metric of the test cases is declared, with its unit", () => {
 Deno.test("inputs declare their metrics, except those that take any from others", () => {
   const undeclared = plugins.filter((plugin) => plugin.kind === "input" && plugin.metrics === undefined);
   assert.deepEqual(undeclared.map(({ name }) => name), ["lines", "scrape", "relay-server"]);
+});
+
+Deno.test("the documentation has a section for each input, and each metric that its test cases make", () => {
+  const text = Deno.readTextFileSync(new URL("../../docs/inputs.md", import.meta.url));
+  const headings = [...text.matchAll(/^## (.+)$/gm)].flatMap(([, names]) => names.split(", "));
+  const inputs = plugins.filter((plugin) => plugin.kind === "input" && !plugin.receives);
+  assert.deepEqual(inputs.map(({ name }) => name).filter((name) => !headings.includes(name)), []);
+  // Entries of /proc/meminfo and events have names by a rule.
+  const isByRule = (metric: string) => metric.startsWith("perf_") || MEMORY_METRICS.includes(metric);
+  const missing = cases().flatMap(({ input, name }) => metricsOf(input, name).map(([metric]) => metric))
+    .filter((metric) => !isByRule(metric) && !text.includes(`\`${metric}\``));
+  assert.deepEqual([...new Set(missing)], []);
 });

@@ -4,6 +4,7 @@ import { age, bytes, short, watts } from "../../lib/cli/agents/text.ts";
 import { sorted, topScreen } from "../../lib/cli/agents/top_screen.ts";
 import type { Status } from "../../lib/seeing/api.ts";
 import type { HostRow } from "../../lib/seeing/live/hosts.ts";
+import { python3 } from "../kit/needs.ts";
 import { PROGRAM, Program, runProgram } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { until } from "../kit/waiting.ts";
@@ -105,6 +106,62 @@ Deno.test("a point is a line of the table of tap, without control characters", (
   assert.match(line, /^03:04:05\.123456 node-1 +rapl +7\.5 mJ +dram 0 domain=a\\nb\n$/);
 });
 
+/** Runs `top` on a terminal of that size. @param steps What to wait for, and what to type then. */
+async function onTerminal(
+  columns: number,
+  rows: number,
+  steps: [expected: string, keys: string][],
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<{ code: number; text: string }> {
+  const driver = new URL("../kit/terminal.py", import.meta.url).pathname;
+  const command = [driver, String(columns), String(rows), JSON.stringify(steps), ...PROGRAM, "top", ...args];
+  const options = { program: ["python3"], env: { TERM: "xterm", ...env } };
+  const { stdout, stderr, code } = await runProgram(command, options);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+// deno-lint-ignore no-control-regex
+const COMMANDS = /\x1b\[[?\d;]*[A-Za-z]/g;
+const LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+
+/** What keys do in `top`, and what it is like on terminals of all kinds. */
+async function useTerminals(directory: string): Promise<void> {
+  const [host] = Deno.hostname();
+  // Sort by name, search for what is not there, forget the search, quit: each is drawn at once.
+  const keys = await onTerminal(80, 24, [
+    ["q quit", "n"],
+    [`● ${host}`, "/"],
+    ["/\\x1b\\[K", "no-such-host"],
+    ["/no-such-host", "\x1b"],
+    ["q quit", "q"],
+  ], [directory]);
+  assert.equal(keys.code, 0);
+  assert.ok(
+    keys.text.startsWith("\x1b[?1049h") && keys.text.endsWith(LEAVE),
+    JSON.stringify(keys.text.slice(-50)),
+  );
+  const searching = keys.text.split("\x1b[H").find((screen) => screen.includes("/no-such-host"))!;
+  assert.ok(searching.includes("rate/s") && !searching.includes("●"), searching);
+
+  // Ctrl-C, on a small terminal without colours: nothing is wider or higher, and the terminal is left as it was.
+  const small = await onTerminal(42, 6, [["rate/s", "\x03"]], [directory], { NO_COLOR: "1" });
+  assert.ok(small.text.endsWith(LEAVE), JSON.stringify(small.text.slice(-50)));
+  assert.equal(small.code, 0);
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(small.text, /\x1b\[\d+m/);
+  const [, screen] = small.text.split("\x1b[H");
+  const lines = screen.replace(LEAVE, "").replaceAll(COMMANDS, "").split(/\r*\n/);
+  assert.ok(lines.some((line) => line.startsWith(`● ${host}`)), JSON.stringify(lines));
+  assert.ok(lines.length <= 6 && lines.every((line) => line.length <= 42), JSON.stringify(lines));
+
+  // Plain lines, once.
+  const dumb = await onTerminal(80, 24, [], [directory], { TERM: "dumb" });
+  assert.deepEqual([dumb.code, dumb.text.includes("\x1b")], [0, false]);
+  assert.match(dumb.text, /^ {2}host +power +rate\/s/m);
+}
+
 Deno.test("status, top and tap find a running process in its state directory, without any configuration", async () => {
   await using dir = new TempDir();
   const state = ["--state-dir", dir.path];
@@ -130,6 +187,8 @@ Deno.test("status, top and tap find a running process in its state directory, wi
   assert.equal(top.code, 0, top.stderr);
   assert.match(top.stdout, /^ {2}host +power +rate\/s/m);
   assert.match(top.stdout, new RegExp(`^● ${Deno.hostname().slice(0, 10)}`, "m"));
+
+  if (!python3()) await useTerminals(`${dir.path}/local`);
 
   const tap = ["tap", ...state, "--metric", "kernel_cpu*", "--rate", "5", "--client", Deno.hostname()];
   const piped = await runProgram(["-c", `"$@" | head -n 3`, "sh", ...PROGRAM, ...tap], { program: ["sh"] });

@@ -8,6 +8,7 @@ import { LogLines } from "../kit/log_lines.ts";
 import { needs, program } from "../kit/needs.ts";
 import { numbered } from "../kit/points.ts";
 import { until } from "../kit/waiting.ts";
+import { onAuthority } from "../kit/certificates.ts";
 import { Site } from "./site.ts";
 
 const promtool = program("promtool", "prometheus");
@@ -205,3 +206,23 @@ Deno.test("answers are for no other site and no cache, and large ones are compre
   assert.match(headers.get("vary") ?? "", /accept-encoding/i);
   assert.equal((await site.get("/nothing")).status, 404);
 });
+
+onAuthority(
+  "over TLS the page is for those who know its authority, and for nobody in clear text",
+  async ({ ca, issue }) => {
+    const { cert, key } = await issue("localhost");
+    await using site = await Site.start({ http: { tls: { ...http.defaultValue().tls, cert, key } } });
+    assert.match(site.url, /^https:/);
+    const asking = async (path: string, options: Deno.CreateHttpClientOptions) => {
+      using client = Deno.createHttpClient(options);
+      const response = await fetch(`https://localhost:${new URL(site.url).port}${path}`, { client });
+      return [response.status, await response.text()] as const;
+    };
+    const known = { caCerts: [Deno.readTextFileSync(ca)] };
+    const [status, text] = await asking("/", known);
+    assert.deepEqual([status, text.includes("<title>alumet-relay</title>")], [200, true]);
+    assert.deepEqual(await asking("/readyz", known), [200, "ready\n"]);
+    await assert.rejects(asking("/", {}), "an authority that is not known");
+    await assert.rejects(fetch(site.url.replace("https:", "http:")), "in clear text");
+  },
+);

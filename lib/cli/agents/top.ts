@@ -14,8 +14,13 @@ const REFRESH_MS = 2000;
 const FIRST_MS = 1200;
 const PLAIN_COLUMNS = 120;
 
-const ENTER_SCREEN = "\x1b[?1049h\x1b[?25l";
-const LEAVE_SCREEN = "\x1b[?25h\x1b[?1049l";
+/** Another screen, without the cursor, and without a second line for what does not fit into the first. */
+const ENTER_SCREEN = "\x1b[?1049h\x1b[?25l\x1b[?7l";
+const LEAVE_SCREEN = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+/** Signals after which the terminal is as it was before. */
+const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** Of a terminal that does not say how large it is. */
+const USUAL_SIZE = { columns: 80, rows: 24 };
 const KEYS: Readonly<Record<string, Sort>> = {
   s: "state",
   n: "name",
@@ -41,7 +46,8 @@ async function look(source: AgentSource): Promise<Seen> {
 
 export async function top(line: CommandLine, world: Surroundings): Promise<number> {
   const { source } = await findAgent(line, world);
-  const isTerminal = world.terminal() && Deno.stdin.isTerminal();
+  // Those of editors and logs take no commands for the screen.
+  const isTerminal = world.terminal() && Deno.stdin.isTerminal() && world.env("TERM") !== "dumb";
   await look(source);
   if (isTerminal) return await new Top(source, world).run();
   await new Wakeup().wait(FIRST_MS);
@@ -74,8 +80,13 @@ class Top {
     this.#world.stdout(ENTER_SCREEN);
     const onResize = () => this.#draw();
     Deno.addSignalListener("SIGWINCH", onResize);
+    const onEnd = () => {
+      this.#isOver = true;
+      this.#wakeup.wake();
+    };
+    for (const signal of ENDING) Deno.addSignalListener(signal, onEnd);
     try {
-      const reading = this.#readKeys();
+      void this.#readKeys();
       while (!this.#isOver) {
         try {
           this.#seen = await look(this.#source);
@@ -87,8 +98,8 @@ class Top {
         this.#draw();
         await this.#wakeup.wait(REFRESH_MS);
       }
-      await reading;
     } finally {
+      for (const signal of ENDING) Deno.removeSignalListener(signal, onEnd);
       Deno.removeSignalListener("SIGWINCH", onResize);
       this.#world.stdout(LEAVE_SCREEN);
       Deno.stdin.setRaw(false);
@@ -132,7 +143,7 @@ class Top {
 
   #draw(): void {
     if (!this.#seen || this.#isOver) return;
-    const { columns, rows } = Deno.consoleSize();
+    const { columns, rows } = sizeOf();
     const color = !this.#world.env("NO_COLOR");
     const lines = topScreen(this.#seen.status, this.#seen.hosts, {
       columns,
@@ -146,4 +157,9 @@ class Top {
     const text = [...lines.slice(0, rows - 1), last.slice(0, columns)].join("\x1b[K\r\n");
     this.#world.stdout(`\x1b[H${text}\x1b[K\x1b[J`);
   }
+}
+
+function sizeOf(): { columns: number; rows: number } {
+  const { columns, rows } = Deno.consoleSize();
+  return { columns: columns || USUAL_SIZE.columns, rows: rows || USUAL_SIZE.rows };
 }

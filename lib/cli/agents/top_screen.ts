@@ -22,6 +22,9 @@ export interface Layout extends Choice {
   readonly color: boolean;
 }
 
+/** With fewer lines, hosts are more important than what is in the head. */
+const SMALL_ROWS = 10;
+
 const COLLATOR = new Intl.Collator("en", { numeric: true });
 
 const ORDERS: Readonly<Record<Sort, (a: HostRow, b: HostRow) => number>> = {
@@ -102,11 +105,13 @@ export function topScreen(status: Status, hosts: readonly HostRow[], layout: Lay
   const title = "  " + fit("host", nameWidth) +
     shown.map(({ title, width }) => " " + fit(title, width, true)).join("");
   const list = sorted(hosts, layout);
-  const room = layout.rows === undefined ? Infinity : Math.max(1, layout.rows - head.length - 2);
+  if (layout.rows !== undefined && layout.rows < SMALL_ROWS) head.splice(Math.max(1, layout.rows - 3));
+  else head.push("");
+  const room = layout.rows === undefined ? Infinity : Math.max(1, layout.rows - head.length - 1);
   const rows = list.slice(layout.from, layout.from + room).map((host) => {
     const cells = shown.map((column) => " " + fit(column.cell(host), column.width, true)).join("");
     const text = `${host.state === "silent" ? "✗" : "●"} ${fit(host.name, nameWidth)}${cells}`;
     return host.state === "silent" ? paint("31", text) : text;
   });
-  return [...head.map((text) => cut(text, columns)), "", paint("7", title), ...rows];
+  return [...head.map((text) => cut(text, columns)), paint("7", title), ...rows];
 }

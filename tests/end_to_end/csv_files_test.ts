@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { parseCsv } from "../kit/csv.ts";
 import { Peer } from "../kit/peer.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { until } from "../kit/waiting.ts";
+import { PATIENCE_MS, until } from "../kit/waiting.ts";
 import { COUNTER, countingFrame } from "../kit/wire.ts";
 import { portOf, startServer, troublesOf } from "./relay.ts";
 
@@ -41,7 +41,7 @@ Deno.test("the files of clients are finished by size and compressed while the se
         of(prefix).some((name) => name.endsWith(".csv.gz")) &&
         !of(prefix).some((name) => /Z(-\d+)?\.csv(\.gz\.tmp)?$/.test(name))
       ),
-    30_000,
+    PATIENCE_MS,
     "all finished files are compressed",
   );
   assert.equal(await server.stop(), 0, server.log);

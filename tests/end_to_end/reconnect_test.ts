@@ -5,14 +5,14 @@ import { linux, needs } from "../kit/needs.ts";
 import { numbered } from "../kit/points.ts";
 import { peakMemory } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { until } from "../kit/waiting.ts";
+import { PATIENCE_MS, until } from "../kit/waiting.ts";
 import { manyFiles, portOf, readRows, startServer } from "./relay.ts";
 
 const CLIENTS = 1000;
 const MEMORY_LIMIT = 250e6;
 
 Deno.test({
-  name: "1,000 clients are back within 30 s after their killed server returns, and each point is stored once",
+  name: "1,000 clients are back after their killed server returns, and each point is stored once",
   ...needs(linux, manyFiles(CLIENTS)),
   async fn() {
     await using dir = new TempDir();
@@ -38,17 +38,16 @@ Deno.test({
     };
     push();
     const all = (count: number) => clients.every(({ client }) => client.stats.acknowledgedPoints >= count);
-    await until(() => all(10), 60_000, "all to be served");
+    await until(() => all(10), PATIENCE_MS, "all to be served");
     push();
     assert.equal(await first.stop("SIGKILL"), "SIGKILL");
     push();
-    await until(
-      () => clients.every(({ logs }) => logs.matching(/Connection lost|Cannot connect/).length > 0),
-      30_000,
+    await until(() =>
+      clients.every(({ logs }) => logs.matching(/Connection lost|Cannot connect/).length > 0)
     );
     await using second = await startServer(file, { args, address });
     push();
-    await until(() => all(pushed), 30_000, "all to be back, and everything acknowledged");
+    await until(() => all(pushed), PATIENCE_MS, "all to be back, and everything acknowledged");
     const memory = peakMemory(second.pid);
     await Promise.all(clients.map((client) => client.finish()));
     assert.equal(await second.stop(), 0, second.log);

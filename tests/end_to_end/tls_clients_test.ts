@@ -6,13 +6,13 @@ import { linux, needs, openssl } from "../kit/needs.ts";
 import { numbered } from "../kit/points.ts";
 import { peakMemory } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { until } from "../kit/waiting.ts";
+import { PATIENCE_MS, until } from "../kit/waiting.ts";
 import { manyFiles, portOf, readRows, startServer } from "./relay.ts";
 
 const CLIENTS = 1000;
 
 Deno.test({
-  name: "1,000 clients that connect in TLS at once are served within 30 s, and each point is stored once",
+  name: "1,000 clients that connect in TLS at once are served, and each point is stored once",
   // A connection in TLS is three sockets of the server.
   ...needs(linux, openssl, manyFiles(3 * CLIENTS)),
   async fn() {
@@ -42,7 +42,7 @@ Deno.test({
     });
     await until(
       () => clients.every(({ client }) => client.stats.acknowledgedPoints === 3),
-      30_000,
+      PATIENCE_MS,
       "all to be served",
     );
     assert.ok(peakMemory(server.pid) < 500e6, `${peakMemory(server.pid)} bytes`);

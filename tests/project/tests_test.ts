@@ -29,10 +29,10 @@ function longest(argument: string): number {
 const MIN_LIMIT_MS = 60_000;
 /** Limits of real time: of a measured time, and of the helpers that wait. */
 const LIMITS: readonly RegExp[] = [
-  /\bassert\b.*\bperformance\.now\(\) - \w+!? <=? ([\w.]+)/,
-  /\b(?:until|settled)\(.*, ([\d_]+)\);$/,
-  /\batMost\(\s*([\d_]+),/,
-  /\.line\(.*\{.*\bms: ([\d_]+)/,
+  /\bassert\b.*\bperformance\.now\(\) - \w+!? <=? ([\w.]+)/g,
+  /\b(?:until|settled)\(\s*(?:async )?\(\) =>[^;]*?,\s*([\d_]{3,})(?:,?\s*\);|,\s*["`(])/g,
+  /\batMost\(\s*([\d_]+),/g,
+  /\.line\(.*\{.*\bms: ([\d_]+)/g,
 ];
 
 /** Claims about the log of a process that runs, of which more may be on its way: only that there is no such line holds. */
@@ -49,18 +49,18 @@ function problems(path: string, text: string): string[] {
   const constants = new Map(
     Array.from(text.matchAll(/^ *const (\w+) = ([\d_]+);/gm), ([, name, value]) => [name, value]),
   );
+  for (const match of LIMITS.flatMap((pattern) => [...text.matchAll(pattern)])) {
+    const [code, limit] = match;
+    if (limit === "PATIENCE_MS") continue;
+    const ms = Number((constants.get(limit) ?? limit).replaceAll("_", ""));
+    if (ms >= MIN_LIMIT_MS) continue;
+    const line = text.slice(0, match.index).split("\n").length;
+    found.push(`${path}:${line}: ${code.trim()}: a busy machine takes longer, allow PATIENCE_MS`);
+  }
   lines.forEach((line, i) => {
     const code = line.replace(/^\s*(\/\/|\*|\/\*).*/, "");
     if (CLAIM.test(code) && !NO_LINE.test(code)) {
       found.push(`${path}:${i + 1}: ${line.trim()}: the line may be on its way, await program.line(…)`);
-    }
-    for (const pattern of LIMITS) {
-      const limit = pattern.exec(/\($/.test(lines[i - 1] ?? "") ? lines[i - 1] + code : code)?.[1];
-      if (limit === undefined || limit === "PATIENCE_MS") continue;
-      const ms = Number((constants.get(limit) ?? limit).replaceAll("_", ""));
-      if (!(ms >= MIN_LIMIT_MS)) {
-        found.push(`${path}:${i + 1}: ${line.trim()}: a busy machine takes longer, allow PATIENCE_MS`);
-      }
     }
     for (const { pattern, unitMs } of CALLS) {
       const argument = pattern.exec(code)?.[1];
@@ -123,6 +123,8 @@ Deno.test("a limit of real time that a busy machine may not keep is found, a lon
     `assert.ok(performance.now() - before! <= ${"1.5"} * ms, "soon");`,
     `assert.ok(performance.now() - began < ${"5_000"}, server.log);`,
     `await until(() => server.points.length === 10, ${"20_000"});`,
+    `await until(\n  () => server.points.length === 10,\n  ${"20_000"},\n  "all",\n);`,
+    `await until(async () => await all(10), ${"30_000"}, () => server.log);`,
     `await atMost(${"10_000"}, taking, () => "the end");`,
     `await atMost(\n  ${"10_000"},\n  taking,\n  () => "the end",\n);`,
     `await program.line(/Stopped/, { ms: ${"3000"} });`,
@@ -134,6 +136,7 @@ Deno.test("a limit of real time that a busy machine may not keep is found, a lon
     `assert.ok(performance.now() - began > 1000, "it waits");`,
     `for (const began = performance.now(); performance.now() - began < 20;);`,
     `await until(() => server.points.length === 10);`,
+    `await until(() => taken("other", 10_500) && all(1000));`,
     `await until(() => done, ${"120_000"});`,
     `await atMost(PATIENCE_MS, taking, () => "the end");`,
     `await program.line(/Stopped/, { count: 3 });`,

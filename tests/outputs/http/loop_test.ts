@@ -5,7 +5,7 @@ import type { Batch } from "../../../lib/points/measurement.ts";
 import { type Gathered, type RequestHandler, RequestLoop } from "../../../lib/outputs/http/loop.ts";
 import { contextWith } from "../../kit/context.ts";
 import { numbered } from "../../kit/points.ts";
-import { until } from "../../kit/waiting.ts";
+import { PATIENCE_MS, until } from "../../kit/waiting.ts";
 
 /** Room for so many points in a request. */
 const CAPACITY = 4;
@@ -65,7 +65,7 @@ class Rig implements AsyncDisposable {
   }
 
   async delivered(count: number): Promise<void> {
-    await until(() => this.target.delivered.length >= count, 10_000, `${count} requests`);
+    await until(() => this.target.delivered.length >= count, PATIENCE_MS, `${count} requests`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -13,7 +13,7 @@ import { HastyClock } from "../../kit/hasty_clock.ts";
 import { LogLines } from "../../kit/log_lines.ts";
 import { batchOf } from "../../kit/points.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
-import { until } from "../../kit/waiting.ts";
+import { PATIENCE_MS, until } from "../../kit/waiting.ts";
 import { rowsOf, valueOf } from "./database.ts";
 
 const METRICS = ["power", "energy", "temperature"].map((name) => metricOf(name, "f64"));
@@ -60,7 +60,7 @@ class Running implements AsyncDisposable {
     for (const batch of batches) await this.journal.append(batch);
     await until(
       () => this.journal.pendingPoints === 0 || this.failed !== null,
-      30_000,
+      PATIENCE_MS,
       () => this.logs.lines.join(""),
     );
     assert.equal(this.failed, null);

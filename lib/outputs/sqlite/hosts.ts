@@ -2,7 +2,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Identities } from "./identities.ts";
 import type { PointColumns } from "./messages.ts";
-import type { PartPlan } from "./row_order.ts";
+import { Block } from "./blocks/block.ts";
+import { BlockError } from "./blocks/bytes.ts";
+import { type PartPlan, SECONDS_PER_DAY } from "./row_order.ts";
 
 /** SQLite's integers end here: in 2262. */
 const MAX_TIME = 2n ** 63n - 1n;
@@ -13,6 +15,10 @@ interface Times {
   last: bigint;
 }
 
+const WIDEN =
+  "ON CONFLICT (name) DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last), " +
+  "contact = max(contact, excluded.contact)";
+
 export class Hosts {
   readonly #save: StatementSync;
   /** Of the present transaction, by the number of the host. */
@@ -20,8 +26,7 @@ export class Hosts {
 
   constructor(db: DatabaseSync) {
     this.#save = db.prepare(
-      "INSERT INTO host_times (name, first, last, contact) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET " +
-        "first = min(first, excluded.first), last = max(last, excluded.last), contact = max(contact, excluded.contact)",
+      `INSERT INTO host_times (name, first, last, contact) VALUES (?, ?, ?, ?) ${WIDEN}`,
     );
   }
 
@@ -60,7 +65,38 @@ export class Hosts {
   }
 }
 
+/** Fills an empty table, out of the points that there are. */
+export function fillHosts(db: DatabaseSync): void {
+  const insert = "INSERT INTO host_times (name, first, last, contact)";
+  db.prepare(
+    `${insert} SELECT s.relay_client, min(d.start * 1000000000 + t.first), max(d.start * 1000000000 + t.last), ` +
+      `max(d.written) * ${SECONDS_PER_DAY} ` +
+      "FROM (SELECT part, series, min(offset) AS first, max(offset) AS last FROM points GROUP BY part, series) t " +
+      "JOIN parts d ON d.id = t.part JOIN series s ON s.id = t.series GROUP BY s.relay_client",
+  ).run();
+  const widen = db.prepare(`${insert} SELECT relay_client, ?, ?, ? FROM series WHERE id = ? ${WIDEN}`);
+  const blocks = db.prepare("SELECT b.id, d.start, d.written FROM blocks b JOIN parts d ON d.id = b.part")
+    .all();
+  const read = db.prepare("SELECT data FROM blocks WHERE id = ?");
+  for (const { id, start, written } of blocks as { id: number; start: number; written: number }[]) {
+    const time = (offset: number) => atMost(BigInt(start) * NS_PER_SECOND + BigInt(offset));
+    try {
+      const block = new Block((read.get(id) as { data: Uint8Array }).data);
+      for (const series of block.series) {
+        const { offsets } = block.points(series)!;
+        widen.run(time(offsets[0]), time(offsets.at(-1)!), written * SECONDS_PER_DAY, series);
+      }
+    } catch (error) {
+      // A damaged block is a matter for those who read it.
+      if (!(error instanceof BlockError)) throw error;
+    }
+  }
+}
+
 function timeOf({ seconds, nanos }: PointColumns, row: number): bigint {
-  const time = BigInt(seconds[row]) * NS_PER_SECOND + BigInt(nanos[row]);
+  return atMost(BigInt(seconds[row]) * NS_PER_SECOND + BigInt(nanos[row]));
+}
+
+function atMost(time: bigint): bigint {
   return time < MAX_TIME ? time : MAX_TIME;
 }

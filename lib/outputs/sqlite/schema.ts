@@ -7,6 +7,7 @@
  * transaction write one page for each series.
  */
 import type { DatabaseSync } from "node:sqlite";
+import { fillHosts } from "./hosts.ts";
 import type { RollupOptions } from "./messages.ts";
 import { rollupTables, rollupViews } from "./rollup_tables.ts";
 import { StoreError } from "./store_error.ts";
@@ -288,7 +289,7 @@ export function ensureSchema(db: DatabaseSync, rollups: readonly RollupOptions[]
   create([...TABLES, ...rollupTables(rollups)]);
   if (!present.has("points")) run("DELETE FROM parts WHERE NOT compacted");
   if (!present.has("blocks")) run("DELETE FROM parts WHERE compacted");
-  if (!present.has("host_times")) run(FILL_HOSTS);
+  if (!present.has("host_times")) fillHosts(db);
   create([...VIEWS, ...rollupViews(rollups)]);
   if (!present.has("sqlite_stat1")) {
     // Makes the table of statistics; what is in it comes from writeStatistics.
@@ -307,14 +308,6 @@ function hasColumn(db: DatabaseSync, table: string, column: string): boolean {
   const columns = db.prepare("SELECT name FROM pragma_table_info(?)").all(table) as { name: string }[];
   return columns.some(({ name }) => name === column);
 }
-
-/** What {@linkcode TABLES} says of hosts, out of the points that there are. */
-const FILL_HOSTS = `INSERT INTO host_times (name, first, last, contact)
-SELECT s.relay_client, min(d.start * 1000000000 + t.first), max(d.start * 1000000000 + t.last), max(d.written) * ${DAY}
-FROM (SELECT part, series, min(offset) AS first, max(offset) AS last FROM points GROUP BY part, series) t
-JOIN parts d ON d.id = t.part
-JOIN series s ON s.id = t.series
-GROUP BY s.relay_client`;
 
 /**
  * Tells SQLite's planner what the tables are like: without that, it would scan all points for one series. ANALYZE would

@@ -5,6 +5,7 @@ import { type Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
 import { BlockReader } from "../../../lib/outputs/sqlite/blocks/reader.ts";
 import type { CompactionOptions } from "../../../lib/outputs/sqlite/compaction.ts";
+import { PointReader } from "../../../lib/cli/export/points.ts";
 import { Chance } from "../../kit/bytes.ts";
 import { MemoryJournal } from "../../../lib/journal.ts";
 import { sqlite } from "../../../lib/outputs/sqlite.ts";
@@ -336,6 +337,98 @@ Deno.test("a block that is damaged is a problem that names it", async () => {
   } finally {
     db.close();
   }
+});
+
+Deno.test("an export has the points of the moment when it began, whatever is merged and compacted meanwhile", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  using database = open(path);
+  // Enough parts to be merged, and more points than one block of an export.
+  const one = seriesOf(metricOf("exported"));
+  for (let part = 0; part < 70; part++) {
+    const points = Array.from({ length: 1000 }, (_, i): Point => [one, 1000 * part + i, DAY_S + part, i]);
+    database.write([batchOf(points)]);
+  }
+  const db = new DatabaseSync(path, { readOnly: true });
+  try {
+    const reader = new PointReader(db, {
+      metric: undefined,
+      host: undefined,
+      from: undefined,
+      to: undefined,
+    });
+    const values: number[] = [];
+    for (const { length, values: some } of reader.blocks()) {
+      values.push(...some.subarray(0, length));
+      tidy(database, (DAY_S + 6 * 3600) * 1000, 0);
+      database.write([batchOf([[one, -1, DAY_S + 100]])]);
+    }
+    assert.deepEqual(counts(path), [2, 70_000]);
+    assert.deepEqual(values, Array.from({ length: 70_000 }, (_, i) => i));
+  } finally {
+    db.close();
+  }
+});
+
+Deno.test("sums have each point once, also of points that are compacted, and points without stored sums stay rows", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  const rollups = { ...SMALL, rollups: [{ every: 60, keepMs: 90 * DAY_MS }], storeSeries: 3 };
+  const opened = () => new Database(path, Infinity, seriesStore, undefined, rollups, HOUR_MS);
+  let database = opened();
+  try {
+    for (let round = 0; round < 12; round++) {
+      const nowMs = DAY_S * 1000 + round * HOUR_MS;
+      database.write([batchOf(someOf("summed", 90, nowMs / 1000))], nowMs);
+      // A late point to what is compacted.
+      database.write(
+        [batchOf([[seriesOf(metricOf("summed", "u64"), { consumerId: "1" }), 1, DAY_S, round]])],
+        nowMs,
+      );
+      for (let steps = 2 + 5 * round; steps > 0; steps--) database.store.keepHouse(nowMs, false);
+      if (round % 3 === 2) {
+        database[Symbol.dispose]();
+        database = opened();
+      }
+    }
+    tidy(database, (DAY_S + 86_400) * 1000, 1);
+    database.store.keepHouse((DAY_S + 3 * 86_400) * 1000, false);
+    tidy(database, (DAY_S + 4 * 86_400) * 1000, 1);
+  } finally {
+    database[Symbol.dispose]();
+  }
+  assert.deepEqual(counts(path), [0, 12 * 631]);
+  const sums = (view: string, columns: string) =>
+    textsOf(read(
+      path,
+      `SELECT series_id, time / 60000000000 AS minute, ${columns} FROM ${view} GROUP BY 1, 2`,
+    ));
+  assert.deepEqual(
+    sums("measurements_1m", "sum(points), sum(sum)"),
+    sums("measurements", "count(*), total(value)"),
+  );
+});
+
+Deno.test("hosts are found again in what is compacted", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  const hosts = () => rowsOf(path, "SELECT name, first_point, last_point FROM hosts ORDER BY name");
+  {
+    using database = open(path);
+    for (const host of ["a", "b"]) {
+      const one = seriesOf(metricOf("hosted"), { attributes: [["relay_client", host]] });
+      database.write([batchOf([[one, 1, DAY_S + 7, 5], [one, 1, DAY_S + 3, 6]])]);
+    }
+    tidy(database, (DAY_S + 6 * 3600) * 1000, 0);
+    assert.deepEqual(counts(path), [0, 4]);
+  }
+  const before = hosts();
+  assert.equal(before.length, 2);
+  const owner = new DatabaseSync(path);
+  owner.exec("DROP TABLE host_times");
+  owner.close();
+  open(path)[Symbol.dispose]();
+  assert.deepEqual(hosts(), before);
 });
 
 Deno.test("the output compacts what is old while it runs, counts it, and says so once an hour at most", async () => {

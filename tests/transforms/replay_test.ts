@@ -174,8 +174,10 @@ async function play(
       else if (what < 10) await files.steps(1 + chance.int(6));
       else {
         before.usage.bytes = options.fills && chance.int(3) === 0 ? 99 : 0;
-        files.isFull = !files.isFull && chance.int(3) === 0;
-        if (options.ticks || files.isFull) await clock.advance(1000);
+        if (options.ticks) {
+          files.isFull = !files.isFull && chance.int(3) === 0;
+          await clock.advance(1000);
+        }
         before.timeOut();
         seriesStore.tick();
       }

@@ -1,4 +1,7 @@
-/** The last point of each series, in the order in which they arrived: columns, in which a point is a slot. */
+/**
+ * The last point of each series, and those that came late after it, in the order in which they arrived: columns, in which a
+ * point is a slot.
+ */
 
 const NONE = -1;
 const INITIAL_CAPACITY = 1024;
@@ -11,6 +14,8 @@ export class LastPoints {
   /** Where it is in the journal, and in which tick it arrived. */
   places = new Float64Array(INITIAL_CAPACITY);
   ticks = new Float64Array(INITIAL_CAPACITY);
+  /** The slot of the next one of the same series, and one: the next one was late. */
+  next = new Uint32Array(INITIAL_CAPACITY);
   /** Values above 2^53, by slot. */
   readonly exact: Map<number, bigint> = new Map();
   size = 0;
@@ -36,6 +41,7 @@ export class LastPoints {
       if (slot === this.values.length) this.#grow();
     }
     this.size++;
+    this.next[slot] = 0;
     this.#append(slot);
     return slot;
   }
@@ -79,6 +85,7 @@ export class LastPoints {
     const numbers = (column: Uint32Array<ArrayBuffer>) =>
       new Uint32Array(column.buffer.transfer(4 * capacity));
     this.series = numbers(this.series);
+    this.next = numbers(this.next);
     this.nanos = numbers(this.nanos);
     this.seconds = floats(this.seconds);
     this.values = floats(this.values);

@@ -17,6 +17,8 @@ import { LastPoints } from "./last_points.ts";
 const TICK_MS = 1000;
 /** Series of which the last point is kept. */
 const MAX_SERIES = 2_000_000;
+/** Points of a series that are remembered: the last one, and those that came late after it. */
+const MAX_POINTS_OF_SERIES = 8;
 
 /** What is made of the points of a metric. */
 interface Making {
@@ -98,25 +100,54 @@ export class Rates implements StagedTransform {
   ): void {
     const last = this.#last;
     const series = batch.series[row];
-    let slot = this.#slots.values[series] - 1;
-    if (slot < 0) {
-      slot = last.add();
-      last.series[slot] = series;
-      this.#slots.values[series] = slot + 1;
+    const first = this.#slots.values[series] - 1;
+    if (first < 0) {
+      this.#slots.values[series] = this.#add(batch, row, place) + 1;
       batch.store.pin(series);
-    } else {
-      const elapsed = batch.seconds[row] - last.seconds[slot] + (batch.nanos[row] - last.nanos[slot]) / 1e9;
-      // What comes later depends on this point alone, whatever came before it: so it does after a restart.
-      if (elapsed <= 0) this.stats.latePoints++;
-      // A counter that has grown is that of a clock that was set back; others may be late, or have begun again.
-      if (elapsed > 0 || making.isCounter && !making.isRate && batch.values[row] >= last.values[slot]) {
-        const value = making.isCounter ? this.#difference(batch, row, slot) : batch.values[row];
-        const result = making.isRate ? Number(value) / elapsed * making.factor : value;
-        const derived = this.#derived.of(batch.store, series);
-        out.add(client, derived, batch.seconds[row], batch.nanos[row], result);
-      }
-      last.renew(slot);
+      return;
     }
+    let before = first;
+    while (before >= 0 && !follows(batch, row, before, last, making)) before = last.next[before] - 1;
+    if (before < 0 || elapsedSince(batch, row, before, last) <= 0) this.stats.latePoints++;
+    if (before < 0) return this.#addLate(first, batch, row, place);
+    const value = making.isCounter ? this.#difference(batch, row, before) : batch.values[row];
+    const result = making.isRate
+      ? Number(value) / elapsedSince(batch, row, before, last) * making.factor
+      : value;
+    const derived = this.#derived.of(batch.store, series);
+    out.add(client, derived, batch.seconds[row], batch.nanos[row], result);
+    for (let late = last.next[first] - 1, next; late >= 0; late = next) {
+      next = last.next[late] - 1;
+      last.remove(late);
+    }
+    last.next[first] = 0;
+    last.renew(first);
+    this.#put(first, batch, row, place);
+  }
+
+  #add(batch: Batch, row: number, place: number): number {
+    const slot = this.#last.add();
+    this.#last.series[slot] = batch.series[row];
+    this.#put(slot, batch, row, place);
+    return slot;
+  }
+
+  /**
+   * Keeps a point that follows none of its series. If the next one follows it alone, the clock was set back; otherwise it
+   * was late.
+   */
+  #addLate(first: number, batch: Batch, row: number, place: number): void {
+    const last = this.#last;
+    let count = 1;
+    let slot = first;
+    for (; last.next[slot] !== 0; slot = last.next[slot] - 1) count++;
+    last.next[slot] = this.#add(batch, row, place) + 1;
+    // The latest ones, so what is kept after a restart does not depend on where reading begins.
+    if (count === MAX_POINTS_OF_SERIES) this.#forget(first);
+  }
+
+  #put(slot: number, batch: Batch, row: number, place: number): void {
+    const last = this.#last;
     last.seconds[slot] = batch.seconds[row];
     last.nanos[slot] = batch.nanos[row];
     last.values[slot] = batch.values[row];
@@ -170,12 +201,28 @@ export class Rates implements StagedTransform {
     while (this.#last.oldest >= 0) this.#forget(this.#last.oldest);
   }
 
+  /** Forgets the last point of a series: the first one that came late after it takes its place. */
   #forget(slot: number): void {
     const series = this.#last.series[slot];
-    this.#slots.values[series] = 0;
-    this.#store!.unpin(series);
+    const next = this.#last.next[slot];
+    this.#slots.values[series] = next;
+    if (next === 0) this.#store!.unpin(series);
     this.#last.remove(slot);
   }
+}
+
+function elapsedSince(batch: Batch, row: number, slot: number, { seconds, nanos }: LastPoints): number {
+  return batch.seconds[row] - seconds[slot] + (batch.nanos[row] - nanos[slot]) / 1e9;
+}
+
+/**
+ * Whether a point comes after another one. Whatever follows a point also follows those that were late after that point:
+ * so which ones are late does not depend on where reading begins after a restart.
+ */
+function follows(batch: Batch, row: number, slot: number, last: LastPoints, making: Making): boolean {
+  if (elapsedSince(batch, row, slot, last) > 0) return true;
+  // A counter that has grown is that of a clock that was set back.
+  return making.isCounter && !making.isRate && batch.values[row] >= last.values[slot];
 }
 
 function makingOf(rule: RateRule, metric: Metric, registry: MetricRegistry): Making {

@@ -1,6 +1,7 @@
 /**
  * What it costs to be seen: CPU time per point with and without `[http]` while nobody looks, and the time of a page
- * /metrics with 1,000 clients. `deno run -A bench/seeing.ts`, on a machine that does nothing else.
+ * /metrics with 1,000 clients: `deno run -A bench/seeing.ts [PAIRS]`. Pairs of runs take turns, and the median of their
+ * ratios counts, so that what else the machine does meanwhile changes little.
  */
 import { Figures } from "../lib/agent/figures.ts";
 import { Journals } from "../lib/agent/journals.ts";
@@ -12,25 +13,38 @@ import { familiesOf } from "../lib/seeing/families.ts";
 import { View } from "../lib/seeing/view.ts";
 import { benchServer } from "./relay.ts";
 
-const TRIES = 5;
+const [pairs = 15] = Deno.args.map(Number);
 const CLIENTS = 1000;
 /** Each renders the page once; the first ones are for the compiler. */
 const PAGES = 50;
 
-/** The least CPU time per point of some runs, in µs. */
-async function leastCpu(directory: string, connections: number): Promise<{ off: number; on: number }> {
-  const least = { off: Infinity, on: Infinity };
+interface Cost {
+  /** Of a point, in µs. */
+  readonly cpu: number;
+  readonly peakMiB: number;
+}
+
+async function costOfPairs(directory: string, connections: number): Promise<{ off: Cost; on: Cost }[]> {
   const flags = { off: "http.enable=false", on: "http.address=127.0.0.1:0" };
-  for (let n = 0; n < TRIES; n++) {
-    for (const kind of ["off", "on"] as const) {
+  const found = [];
+  for (let n = 0; n < pairs; n++) {
+    const pair: Record<string, Cost> = {};
+    // Who runs second may find a warmer or a hotter machine.
+    for (const kind of n % 2 === 0 ? ["off", "on"] as const : ["on", "off"] as const) {
       const run = await benchServer(directory, connections, Math.ceil(400 / connections), [
         "--config-override",
         flags[kind],
       ]);
-      least[kind] = Math.min(least[kind], run.busySeconds / run.points * 1e6);
+      pair[kind] = { cpu: run.busySeconds / run.points * 1e6, peakMiB: run.peakMiB };
     }
+    found.push(pair as { off: Cost; on: Cost });
   }
-  return least;
+  return found;
+}
+
+function quartiles(values: readonly number[]): [number, number, number] {
+  const sorted = values.toSorted((a, b) => a - b);
+  return [1, 2, 3].map((n) => sorted[Math.floor(n * (sorted.length - 1) / 4)]) as [number, number, number];
 }
 
 /** The shortest time of a page with many clients, in ms. */
@@ -69,12 +83,17 @@ console.log(`/metrics with ${CLIENTS} clients: ${metricsMs().toFixed(1)} ms`);
 const directory = await Deno.makeTempDir({ prefix: "alumet-relay-bench-" });
 try {
   for (const connections of [1, 100]) {
-    const { off, on } = await leastCpu(directory, connections);
-    const more = ((on / off - 1) * 100).toFixed(1);
+    const found = await costOfPairs(directory, connections);
+    const [low, middle, high] = quartiles(found.map(({ off, on }) => (on.cpu / off.cpu - 1) * 100));
+    const [, off] = quartiles(found.map(({ off }) => off.cpu));
+    const [, more] = quartiles(found.map(({ off, on }) => on.peakMiB - off.peakMiB));
     console.log(
       `${connections} connections: ${off.toFixed(3)} µs per point, with [http] ${
-        on.toFixed(3)
-      } µs, ${more} % more`,
+        middle.toFixed(1)
+      } % more in the ` +
+        `median of ${pairs} pairs (${low.toFixed(1)} to ${high.toFixed(1)} in the middle half), ${
+          more.toFixed(1)
+        } MiB more`,
     );
   }
 } finally {

@@ -4,8 +4,10 @@
  */
 import { Batch, type Metric, seriesOf } from "../lib/points/measurement.ts";
 import { relayServer } from "../lib/inputs/relay_server.ts";
+import { sqlite } from "../lib/outputs/sqlite.ts";
 import { Browser } from "../tests/kit/chromium.ts";
 import { configOf, TestClient } from "../tests/kit/client.ts";
+import { TempDir } from "../tests/kit/temp_dir.ts";
 import { pause } from "../tests/kit/waiting.ts";
 import { Site } from "../tests/seeing/site.ts";
 
@@ -72,9 +74,16 @@ globalThis.setInterval =
     realInterval(action, ms === 1000 ? POLL_MS : ms)) as typeof setInterval;
 
 const address = "127.0.0.1:0";
+await using directory = new TempDir();
 await using site = await Site.start({
   host: "relay-1",
-  plugins: [{ plugin: relayServer, config: { ...relayServer.config.defaultValue(), address } }],
+  plugins: [
+    { plugin: relayServer, config: { ...relayServer.config.defaultValue(), address } },
+    {
+      plugin: sqlite,
+      config: { ...sqlite.config.defaultValue(), path: directory.file("measurements.sqlite") },
+    },
+  ],
 });
 const [listening] = site.logs.matching(/Listening for relay clients/);
 const port = Number(/:(\d+)/.exec(listening)![1]);

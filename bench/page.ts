@@ -17,7 +17,7 @@ const [hosts = 1000, series = 50, everySeconds = 5, seconds = 60] = Deno.args.ma
 /** Slices of a poll in which the hosts take turns. */
 const SLICES = 50;
 
-const log = createLogger("bench", { level: "warn" });
+const log = createLogger("bench", { level: "error" });
 const metric = (name: string, base: string): Metric => ({
   name,
   type: "f64",

@@ -2,7 +2,7 @@
  * Which series are power, and how they add up to the power of a host. Meters overlap: a package contains its cores, and a
  * meter of the whole machine contains everything. So each series has a role, and only what does not overlap is added.
  */
-import type { SeriesDefinition } from "./measurement.ts";
+import type { SeriesDefinition, Unit } from "./measurement.ts";
 import { LOCAL_MACHINE } from "./measurement.ts";
 import { unitFactor } from "./units.ts";
 
@@ -27,11 +27,16 @@ export interface PowerKind {
 /** Labels of the meter before a whole board. */
 const BOARD_INPUTS = ["VDD_IN", "POM_5V_IN", "POM_5V_DC"];
 
+/** Whether a unit is one of power or energy. */
+export function isOfPower({ base }: Unit): boolean {
+  return base === "W" || base === "J";
+}
+
 /** `null` for a series that is neither power nor energy. */
 export function powerKindOf(series: SeriesDefinition): PowerKind | null {
   const { unit } = series.metric;
   const factor = unitFactor(unit);
-  if (factor === undefined || unit.base !== "W" && unit.base !== "J") return null;
+  if (factor === undefined || !isOfPower(unit)) return null;
   return { role: roleOf(series), factor, isEnergy: unit.base === "J" };
 }
 

@@ -6,7 +6,7 @@
 import type { Batch } from "../../points/measurement.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
-import { powerKindOf, type PowerRole, ROLES } from "../../points/power.ts";
+import { isOfPower, powerKindOf, type PowerRole, ROLES } from "../../points/power.ts";
 
 /** Seconds between two samples, and how many there are. */
 export const STEP_SECONDS = 3;
@@ -169,7 +169,9 @@ export class LiveRing {
   }
 
   #admit(number: number): void {
-    const kind = powerKindOf(this.#store.definitionOf(number));
+    // Most are no power, and decoding a series takes time.
+    const isPower = isOfPower(this.#store.metricOf(number).unit);
+    const kind = isPower ? powerKindOf(this.#store.definitionOf(number)) : null;
     const used = this.#end - this.#free.length;
     if (used >= (kind ? this.#maxSlots : this.#maxOpenSlots)) {
       this.refused++;

@@ -5,7 +5,7 @@ import { EnergyCounter, JUMPED } from "../polling/energy_counter.ts";
 import type { ProcFiles } from "../polling/files.ts";
 import { NumberFile } from "../polling/number_file.ts";
 import { type Metric, type Points, type Series, seriesOf } from "../polling/points.ts";
-import { isAsleep } from "../polling/sleeping.ts";
+import { isAsleep, isFoundAsleep } from "../polling/sleeping.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
 import { DrmClients } from "./clients.ts";
 import { Occupancies } from "./occupancy.ts";
@@ -154,7 +154,8 @@ export class DrmSource implements PolledSource {
   ): Gpu | undefined {
     const { files, findings } = this.#measuring;
     const device = `${card}/device`;
-    if (isAsleep(files, device)) return undefined;
+    const what = `${this.#options.vendor} GPU ${address}`;
+    if (isFoundAsleep(this.#measuring, device, what)) return undefined;
     const readings: Reading[] = [];
     for (const spec of specs) {
       const path = pathOf(files, spec, card, hwmon);
@@ -170,11 +171,7 @@ export class DrmSource implements PolledSource {
       readings.find(({ series }) => series.metric === metric)
     );
     const first = best.find((reading) => reading) ?? readings.at(0);
-    findings.measured(
-      `${this.#options.vendor} GPU ${address}`,
-      first?.file.path ?? `${device}/driver`,
-      first?.series,
-    );
+    findings.measured(what, first?.file.path ?? `${device}/driver`, first?.series);
     return new Gpu(device, readings);
   }
 

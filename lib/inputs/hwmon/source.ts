@@ -13,7 +13,7 @@ import {
   seriesOf,
   WATT,
 } from "../polling/points.ts";
-import { isAsleep } from "../polling/sleeping.ts";
+import { isAsleep, isFoundAsleep } from "../polling/sleeping.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
 import { type Chip, chipsOf } from "./chips.ts";
 import { type SensorFiles, sensorsOf } from "./sensors.ts";
@@ -123,7 +123,8 @@ export class HwmonSource implements PolledSource {
   #open(chip: Chip, sensor: SensorFiles): Sensor | undefined {
     const { files, findings } = this.#measuring;
     const gpu = isGpu(chip) ? chip.deviceFolder : undefined;
-    if (gpu !== undefined && isAsleep(files, gpu)) return undefined;
+    const chipName = `the chip ${chip.name} ${chip.device}`;
+    if (gpu !== undefined && isFoundAsleep(this.#measuring, gpu, chipName)) return undefined;
     const label = sensor.labelFile && files.text(`${chip.path}/${sensor.labelFile}`)?.trim();
     const series = this.#seriesOf(chip, sensor, label);
     const opened = new Sensor(

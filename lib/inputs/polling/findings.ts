@@ -41,12 +41,28 @@ export class Findings {
     this.#add({ what, file, problem, allow }, () => {});
   }
 
+  /** It is there, and is measured when it is awake: reading would wake it. */
+  asleep(what: string, file: string): void {
+    this.#add({ what, file, problem: "it sleeps, and is measured when it is awake" }, () => {
+      this.#log.info(`Found ${what}, which sleeps: it is measured when it is awake`, { file });
+    });
+  }
+
+  /** What was said of it holds no longer. */
+  forget(what: string, file: string): void {
+    this.#found.delete(keyOf({ what, file }));
+  }
+
   /** Says what is new, or has changed. */
   #add(finding: Finding, say: () => void): void {
-    const key = `${finding.what}\0${finding.file}`;
+    const key = keyOf(finding);
     const before = this.#found.get(key);
     if (before ? before.problem === finding.problem : this.#found.size >= MOST_FINDINGS) return;
     this.#found.set(key, finding);
     say();
   }
+}
+
+function keyOf({ what, file }: Pick<Finding, "what" | "file">): string {
+  return `${what}\0${file}`;
 }

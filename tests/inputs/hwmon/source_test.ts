@@ -61,3 +61,33 @@ Deno.test("an error of a driver costs no other sensor its points", () => {
   using hwmon = closing(new HwmonSource(measuringOf({ ...tree, sys: tree.sys, open })));
   assert.equal(pollOnce(hwmon).length, 1);
 });
+
+Deno.test("a GPU that sleeps is said once, not read, and measured within a minute after it has woken up", () => {
+  using tree = new Tree(null);
+  const device = "sys/devices/pci0000:00/0000:03:00.0";
+  tree.write(`${device}/power/runtime_status`, "suspended\n");
+  tree.write("sys/class/hwmon/hwmon0/name", "amdgpu\n");
+  tree.write("sys/class/hwmon/hwmon0/power1_average", "1000000\n");
+  tree.link("sys/class/hwmon/hwmon0/device", `${tree.root}/${device}`);
+  const read: string[] = [];
+  const open = (path: string) => {
+    read.push(path);
+    return Deno.openSync(path);
+  };
+  const lines: string[] = [];
+  const measuring = { ...measuringOf({ ...tree, sys: tree.sys, open }, lines), clock: new FakeClock() };
+  using hwmon = closing(new HwmonSource(measuring));
+  for (let minute = 0; minute < 3; minute++) {
+    assert.equal(pollOnce(hwmon).length, 0);
+    measuring.clock.spend(60_000);
+  }
+  assert.deepEqual(read.filter((path) => path.includes("power1")), []);
+  assert.equal(lines.length, 1, lines.join(""));
+  assert.match(lines[0], /INFO .*Found the chip amdgpu 0000:03:00\.0, which sleeps/);
+  assert.deepEqual(measuring.findings.list.map(({ problem }) => problem), [
+    "it sleeps, and is measured when it is awake",
+  ]);
+  tree.write(`${device}/power/runtime_status`, "active\n");
+  assert.deepEqual(rows(pollOnce(hwmon)).map((row) => row.split(" ").at(-1)), ["1"]);
+  assert.deepEqual(measuring.findings.list.map(({ problem }) => problem), [undefined]);
+});

@@ -135,7 +135,8 @@ for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
     async fn() {
       await using client = new Program([
         ...["--relay-out", `127.0.0.1:${freePort()}`, ...KEEP_TRYING],
-        ...["--config-override", "shutdown_timeout=1h"],
+        // What is in memory alone keeps it from ending before.
+        ...["--config-override", "shutdown_timeout=1h", ...IN_MEMORY],
       ]);
       await client.line(/Cannot connect/);
       client.signal("SIGTERM");

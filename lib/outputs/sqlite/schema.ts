@@ -247,6 +247,13 @@ ${totalsOf(TOTALS)}`,
 ${dailyTotalsOf(DAILY_TOTALS)}`,
 ];
 
+/** Whether it is a database of this program that may have compacted points. */
+export function hasBlocks(db: DatabaseSync): boolean {
+  const { application_id: id } = db.prepare("PRAGMA main.application_id").get() as { application_id: number };
+  const table = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'blocks'";
+  return id === APPLICATION_ID && db.prepare(table).get() !== undefined;
+}
+
 /** Whether the tables are there; `false` for a new file. @throws {StoreError} if it is another program's, or newer. */
 export function checkSchema(db: DatabaseSync): boolean {
   const value = (sql: string) => Number(Object.values(db.prepare(sql).get()!)[0]);

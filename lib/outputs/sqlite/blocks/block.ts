@@ -3,7 +3,7 @@
  * takes as a row, because nothing is written twice: each time stands in one table, and a series only says where in the
  * table its times are; many series that were measured together say the same. Values: values.ts.
  *
- *     version (1 byte), then compressed with zstd:
+ *     version (1 byte), then compressed with zstd, with a checksum:
  *     counts: series, times, bytes of the directory, of the lists of times
  *     times, in the order in which they first come: differences of differences
  *     directory: for each series the difference to the id before, points, bytes of its list of times, of its values
@@ -74,7 +74,7 @@ export class BlockWriter {
     for (const n of [count, this.#table.length, this.#directory.length, this.#lists.length]) all.unsigned(n);
     for (const sink of sinks.slice(1)) all.append(sink.bytes);
     const compressed = zstdCompressSync(all.bytes, {
-      params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
+      params: { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
     });
     const block = new Uint8Array(compressed.length + 1);
     block[0] = VERSION;

@@ -1,6 +1,6 @@
 /** What a program that knows blocks reads in a database: its views with all points, compacted or not. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { completeViews } from "../schema.ts";
+import { completeViews, hasBlocks } from "../schema.ts";
 import { Block, type SeriesPoints } from "./block.ts";
 import { messageOf } from "../../../base/errors.ts";
 
@@ -17,11 +17,9 @@ export class BlockReader {
     this.#find = db.prepare("SELECT part, data FROM blocks WHERE id = ?");
   }
 
-  /** `null` if the database cannot have blocks. */
+  /** `null` if the database cannot have blocks, as one of an older version, or of another program. */
   static of(db: DatabaseSync): BlockReader | null {
-    const found = db.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'blocks'")
-      .get();
-    return found ? new BlockReader(db) : null;
+    return hasBlocks(db) ? new BlockReader(db) : null;
   }
 
   /**
@@ -76,9 +74,10 @@ export class BlockReader {
     const number = points.numbers[place];
     if (points.exact) {
       const exact = points.exact[place];
-      return exact === null || exact < 2n ** 63n ? exact : String(exact);
+      return exact === null || BigInt.asIntN(64, exact) === exact ? exact : String(exact);
     }
-    return Number.isNaN(number) ? null : points.isInteger ? BigInt(number) : number;
+    if (Number.isNaN(number)) return null;
+    return points.isInteger && Number.isSafeInteger(number) ? BigInt(number) : number;
   }
 
   #pointsOf(id: number, series: number): SeriesPoints | undefined {

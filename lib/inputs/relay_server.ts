@@ -1,7 +1,6 @@
 /** The plugin `relay-server`: clients send their measurements to it, see {@linkcode ../server.ts}. */
 import { parseAddress } from "../net/address.ts";
 import { definePlugin, type Input, type PluginContext } from "../plugin.ts";
-import { RelayServer } from "../server.ts";
 import { advise, config, type RelayServerConfig } from "../server/config.ts";
 
 export const relayServer = definePlugin({
@@ -13,6 +12,8 @@ export const relayServer = definePlugin({
   description: "Receives measurements from relay clients over TCP",
   config,
   advise,
-  open: (options: RelayServerConfig, context: PluginContext): Promise<Input> =>
-    RelayServer.open(options, context),
+  async open(options: RelayServerConfig, context: PluginContext): Promise<Input> {
+    const { RelayServer } = await import("../server.ts");
+    return await RelayServer.open(options, context);
+  },
 });

@@ -1,7 +1,6 @@
 /** Energy estimated from CPU time and the power of the processor, with the name and the keys of Alumet's plugin. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
 import { config, type TdpConfig } from "./energy_estimation_tdp/config.ts";
-import { EnergyEstimation } from "./energy_estimation_tdp/transform.ts";
 
 export const energyEstimationTdp = definePlugin({
   name: "energy-estimation-tdp",
@@ -11,6 +10,8 @@ export const energyEstimationTdp = definePlugin({
   config,
   metrics: ["estimated_consumed_energy J"],
   wants: () => [{ path: [], metric: "kernel_cpu_time", bases: ["s"] }],
-  open: (options: TdpConfig, context: PluginContext) =>
-    Promise.resolve(new EnergyEstimation(options, context)),
+  async open(options: TdpConfig, context: PluginContext) {
+    const { EnergyEstimation } = await import("./energy_estimation_tdp/transform.ts");
+    return new EnergyEstimation(options, context);
+  },
 });

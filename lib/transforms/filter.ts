@@ -1,7 +1,6 @@
 /** Lets some points pass and takes out the others, with the name and the keys of Alumet's plugin. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
 import { config, type FilterConfig, wants } from "./filter/config.ts";
-import { Filter } from "./filter/transform.ts";
 
 export const filter = definePlugin({
   name: "filter",
@@ -10,5 +9,8 @@ export const filter = definePlugin({
   config,
   metrics: [],
   wants,
-  open: (options: FilterConfig, context: PluginContext) => Promise.resolve(new Filter(options, context)),
+  async open(options: FilterConfig, context: PluginContext) {
+    const { Filter } = await import("./filter/transform.ts");
+    return new Filter(options, context);
+  },
 });

@@ -7,7 +7,6 @@ import { BoundedLog } from "../../base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
 import type { LogFields } from "../../base/log.ts";
 import { onAbort, untilAborted } from "../../base/waiting.ts";
-import { HttpServer } from "../../http/server.ts";
 import { Admission, type AdmissionOptions } from "../../intake/admission/admission.ts";
 import type { Tokens } from "../../intake/admission/tokens.ts";
 import { Gatherer } from "../../intake/gatherer.ts";
@@ -23,12 +22,9 @@ import { TIME_UNITS, type TimeUnit } from "../decoding/numbers.ts";
 import { ProblemLog } from "../decoding/problems.ts";
 import { MetricRules } from "../decoding/rules.ts";
 import type { LinesConfig } from "./config.ts";
-import { HttpIntake } from "./http_intake.ts";
 import { LineConnections } from "./connections.ts";
 import { Datagrams } from "./datagrams.ts";
 import { LineDecoder } from "./line_decoder.ts";
-import { FollowedFile } from "./followed_file.ts";
-import { Positions } from "./positions.ts";
 import { LineStream, READ_BYTES } from "./line_stream.ts";
 import { listenOnUnix, removeSocket } from "../../net/unix_socket.ts";
 
@@ -149,7 +145,7 @@ export class LinesInput implements Input {
   async #open(): Promise<void> {
     const { stdin, files, unix, unix_mode, tcp, udp, http } = this.#config;
     if (stdin) this.#sources.push(this.#standardInput());
-    if (files.length > 0) this.#follow(files);
+    if (files.length > 0) await this.#follow(files);
     if (unix !== "") {
       const listener = await listenOnUnix(unix, unix_mode, `${KEY}.unix`);
       this.#addConnections(listener, { unix }, () => removeSocket(unix));
@@ -162,7 +158,7 @@ export class LinesInput implements Input {
       });
       this.#addConnections(listener, { tcp: formatAddress(listener.addr as Deno.NetAddr) });
     }
-    if (http !== "") this.#sources.push(this.#http(http));
+    if (http !== "") this.#sources.push(await this.#http(http));
     if (udp !== "") this.#sources.push(this.#datagrams(udp));
   }
 
@@ -215,7 +211,10 @@ export class LinesInput implements Input {
     return { run: () => datagrams.run(), stop: () => datagrams.close(), close: () => datagrams.close() };
   }
 
-  #http(http: string): Source {
+  async #http(http: string): Promise<Source> {
+    // Most of the code of this input, which the command `send` does without.
+    const { HttpServer } = await import("../../http/server.ts");
+    const { HttpIntake } = await import("./http_intake.ts");
     const { log, clock, untilDurable } = this.#context;
     const address = parseAddress(http, { listen: true });
     const listener = listen(address, { key: `${KEY}.http`, open: Deno.listen, log });
@@ -264,7 +263,9 @@ export class LinesInput implements Input {
     return precision === "ns" ? undefined : TIME_UNITS[precision];
   }
 
-  #follow(files: readonly string[]): void {
+  async #follow(files: readonly string[]): Promise<void> {
+    const { FollowedFile } = await import("./followed_file.ts");
+    const { Positions } = await import("./positions.ts");
     const { log, clock, clients, stateDirectory, untilDurable } = this.#context;
     const path = stateDirectory === null ? null : `${stateDirectory}/${POSITIONS_FILE}`;
     const positions = new Positions(path, log, clock);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { casesOf } from "../../tools/junit.ts";
 import { inOrder, testFiles } from "../../tools/test/files.ts";
 import { runFile } from "../../tools/test/run.ts";
+import { temporaryFolder } from "../../tools/test/temporary.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { type Ran, runProgram } from "../kit/process.ts";
 
@@ -124,4 +125,26 @@ Deno.test("the files that take longest begin first, and each runs once", async (
     ]),
     ["tests/end_to_end/chaos_test.ts", "tests/journal/x_test.ts", "tests/a_test.ts", "tests/b_test.ts"],
   );
+});
+
+Deno.test("temporary files of whole programs stay on the disk, and those of others are in memory where it has room", () => {
+  const before = Deno.env.get("TMPDIR");
+  try {
+    Deno.env.delete("TMPDIR");
+    assert.equal(temporaryFolder("tests/end_to_end/chaos_test.ts"), undefined);
+    const folder = temporaryFolder("tests/journal/disk/damage_test.ts");
+    assert.ok(
+      folder === undefined || Deno.readTextFileSync("/proc/mounts").includes(` ${folder} tmpfs `),
+      folder,
+    );
+    Deno.env.set("TMPDIR", "/chosen");
+    assert.equal(
+      temporaryFolder("tests/journal/disk/damage_test.ts"),
+      undefined,
+      "what the user chose stays",
+    );
+  } finally {
+    if (before === undefined) Deno.env.delete("TMPDIR");
+    else Deno.env.set("TMPDIR", before);
+  }
 });

@@ -1,6 +1,7 @@
 /** Runs one file of tests in a process of its own. */
 import { casesOf, failureReport } from "../junit.ts";
 import { cpuMsOf } from "./cpu.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 /** The longest time for a file, in ms. What is not ready then hangs. */
 const LIMIT_MS = 600_000;
@@ -53,6 +54,7 @@ async function attempt(file: string, options: RunOptions): Promise<Outcome> {
   const began = performance.now();
   const directory = await Deno.makeTempDir({ prefix: "alumet-relay-report-" });
   const reportPath = `${directory}/report.xml`;
+  const folder = temporaryFolder(file);
   const timesPath = `${directory}/times`;
   try {
     const command = [Deno.execPath(), "test", "--allow-all", "--no-check", `--junit-path=${reportPath}`];
@@ -62,6 +64,7 @@ async function attempt(file: string, options: RunOptions): Promise<Outcome> {
       env: {
         DENO_TEST_SANITIZE_OPS: "1",
         DENO_TEST_SANITIZE_RESOURCES: "1",
+        ...folder === undefined ? {} : { TMPDIR: folder },
         ...runDirectory === undefined ? {} : { ALUMET_TEST_RUN_DIRECTORY: runDirectory },
       },
       stdin: "null",

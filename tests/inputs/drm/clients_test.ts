@@ -85,11 +85,11 @@ Deno.test({
 });
 
 Deno.test({
-  name: "10,000 processes that come and go leave nothing behind",
+  name: "2,000 processes that come and go leave nothing behind",
   ...needs(linux),
   fn() {
     using k = kit();
-    for (let n = 0; n < 100; n++) {
+    for (let n = 0; n < 20; n++) {
       const pids = Array.from({ length: 100 }, (_, i) => 1 + n * 100 + i);
       for (const pid of pids) k.start(pid, pid);
       while (k.clients.size < pids.length) k.pids();

@@ -69,10 +69,10 @@ Deno.test("a process that no group takes is looked at again when it gets another
   assert.deepEqual(pids(kit.poll()), [100], "it stays, with what it has used so far");
 });
 
-Deno.test("10,000 processes that come and go leave nothing behind", () => {
+Deno.test("2,000 processes that come and go leave nothing behind", () => {
   using tree = new Tree(null);
   using kit = processesOf(tree);
-  for (let round = 0; round < 100; round++) {
+  for (let round = 0; round < 20; round++) {
     for (let i = 0; i < 100; i++) tree.start(1000 + 100 * round + i, { starttime: round });
     kit.at(2000 * round);
     assert.equal(pids(kit.discover()).length, 100);
@@ -81,5 +81,5 @@ Deno.test("10,000 processes that come and go leave nothing behind", () => {
     assert.equal(kit.poll().length, 0);
   }
   const { processes, processesFound, processesEnded } = kit.processes.stats;
-  assert.deepEqual([processes, processesFound, processesEnded, kit.files.kept], [0, 10_000, 10_000, 0]);
+  assert.deepEqual([processes, processesFound, processesEnded, kit.files.kept], [0, 2000, 2000, 0]);
 });

@@ -286,7 +286,7 @@ Deno.test("a process that is killed at any moment has every row once, in order",
   await using directory = new TempDir();
   const path = directory.file("out.csv");
   await using writer = new CrashingWriter(directory.path, { output_path: path }, 20);
-  await writer.crash(cases(8));
+  await writer.crash(cases(5));
   await writer.finish();
   writer.check(numbersByRun([await Deno.readTextFile(path)]));
   assert.ok(writer.log.includes("Removing the rows"), writer.log);

@@ -472,7 +472,7 @@ for (
     await Deno.mkdir(data);
     const real = { ...config, output_path: data + config.output_path };
     await using writer = new CrashingWriter(directory.path, real, 30);
-    await writer.crash(cases(6), 600);
+    await writer.crash(cases(4), 600);
     await writer.finish();
     const names = namesIn(data).filter((name) => !name.endsWith(".position") && !name.endsWith(".tmp"));
     // Where a process was killed between two steps, the last one may not have come to tidying up.

@@ -167,7 +167,7 @@ for (const seed of [1, 2, 3]) {
     const path = dir.file("m.sqlite");
     const config = { path, flush_interval: 1 + 10 * seed };
     await using writer = new CrashingWriter(dir.path, config, seed, "sqlite");
-    await writer.crash(7);
+    await writer.crash(4);
     await writer.finish();
     const found = new Map<string, number[]>();
     for (const { metric, value } of rowsOf(path, "SELECT metric, value FROM measurements")) {

@@ -33,6 +33,7 @@ const LIMITS: readonly RegExp[] = [
   /\b(?:until|settled)\(\s*(?:async )?\(\) =>[^;]*?,\s*([\d_]{3,})(?:,?\s*\);|,\s*["`(])/g,
   /\batMost\(\s*([\d_]+),/g,
   /\.line\(.*\{.*\bms: ([\d_]+)/g,
+  /\.wait\(([\d_]+)\), "ready"/g,
 ];
 
 /** Claims about the log of a process that runs, of which more may be on its way: only that there is no such line holds. */
@@ -128,6 +129,7 @@ Deno.test("a limit of real time that a busy machine may not keep is found, a lon
     `await atMost(${"10_000"}, taking, () => "the end");`,
     `await atMost(\n  ${"10_000"},\n  taking,\n  () => "the end",\n);`,
     `await program.line(/Stopped/, { ms: ${"3000"} });`,
+    `assert.equal(await reader.wait(${"1000"}), "ready");`,
     `const SHORT_MS = 2000;\nassert.ok(performance.now() - began < SHORT_MS);`,
   ];
   for (const line of wrong) assert.match(problems("a.ts", line)[0], /a busy machine takes longer/, line);
@@ -140,6 +142,7 @@ Deno.test("a limit of real time that a busy machine may not keep is found, a lon
     `await until(() => done, ${"120_000"});`,
     `await atMost(PATIENCE_MS, taking, () => "the end");`,
     `await program.line(/Stopped/, { count: 3 });`,
+    `assert.equal(await reader.wait(20), "timeout");`,
   ];
   for (const line of allowed) assert.deepEqual(problems("a.ts", line), [], line);
 });

@@ -12,7 +12,7 @@ import { open, synced } from "../kit/journal.ts";
 import { instanceOf } from "../kit/points.ts";
 import { stagedOf } from "../kit/stages.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { until } from "../kit/waiting.ts";
+import { PATIENCE_MS, until } from "../kit/waiting.ts";
 
 const STAGE = "before-aggregation";
 const CLIENTS = ["one", "two"];
@@ -195,7 +195,7 @@ async function rowsOf(journal: DiskJournal): Promise<Row[]> {
   const rows: Row[] = [];
   journal.end();
   await until(() => journal.writtenPosition > journal.lastPosition);
-  while (await reader.wait(1000) === "ready") {
+  while (await reader.wait(PATIENCE_MS) === "ready") {
     for (let batch: Batch | undefined; (batch = reader.next());) rows.push(...rowsOfBatch(batch));
     // Not committed: the journal would forget it.
   }

@@ -159,7 +159,7 @@ export class DiskReader implements BatchReader {
       if (core.ended && this.nextNumber >= tail.next) return "ended";
       if (signal?.aborted) return "aborted";
       let left = deadline - performance.now();
-      if (left <= 0) return "timeout";
+      // What is on disk is there, however long it takes to read it.
       if (this.nextNumber < tail.written) {
         const pauseMs = this.#notBeforeMs - core.settings.times.monotonicMs();
         if (pauseMs <= 0) {
@@ -168,6 +168,7 @@ export class DiskReader implements BatchReader {
         }
         left = Math.min(left, pauseMs);
       }
+      if (left <= 0) return "timeout";
       await this.#wakeup.wait(left, signal);
     }
   }

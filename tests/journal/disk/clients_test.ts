@@ -5,6 +5,7 @@ import { createLogger } from "../../../lib/base/log.ts";
 import { batchOf, segmentsOf, synced } from "../../kit/journal.ts";
 import { instanceOf, numbered } from "../../kit/points.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
+import { PATIENCE_MS } from "../../kit/waiting.ts";
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -129,7 +130,7 @@ Deno.test("a batch without points keeps its number, and reaches every output", a
 
 Deno.test("an output that remembers gets batches of clients when they are on disk, other outputs at once", async () => {
   await using dir = new TempDir();
-  await using journal = await open(dir.path, { sync: 100 });
+  await using journal = await open(dir.path, { sync: 3_600_000 });
   const [any, durable] = [journal.reader("any"), journal.reader("durable", { onlyDurable: true })];
   journal.append(numbered(1));
   journal.append(batchOf(journal.clients, "one", 1));
@@ -139,14 +140,20 @@ Deno.test("an output that remembers gets batches of clients when they are on dis
   assert.equal(durable.next(), undefined);
   assert.equal(await durable.wait(1), "timeout");
   assert.equal(journal.writtenPosition, 0);
-  assert.equal(await durable.wait(10_000), "ready");
-  assert.equal(journal.writtenPosition, 3);
-  assert.deepEqual([durable.next(), durable.next()].map((batch) => batch?.values[0]), [1, 2]);
+  // So many are written at once.
+  journal.append(numbered(10_000, 3));
+  assert.equal(await durable.wait(PATIENCE_MS), "ready");
+  assert.equal(journal.writtenPosition, 4);
+  assert.deepEqual([durable.next(), durable.next(), durable.next()].map((batch) => batch?.values[0]), [
+    1,
+    2,
+    3,
+  ]);
   journal.append(batchOf(journal.clients, "one", 2));
   journal.end();
-  assert.equal(await durable.wait(10_000), "ready", "at the end it is written without delay");
+  assert.equal(await durable.wait(PATIENCE_MS), "ready", "at the end it is written without delay");
   assert.equal(durable.next()?.values[0], 2);
-  assert.equal(await durable.wait(10_000), "ended");
+  assert.equal(await durable.wait(PATIENCE_MS), "ended");
 });
 
 Deno.test("synced batches are durable for their clients, which are told", async () => {

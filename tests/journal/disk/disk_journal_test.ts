@@ -240,6 +240,21 @@ Deno.test("a second process gets an error with the directory and what to do", ()
     await using _again = await open(directory);
   }));
 
+Deno.test("what is on disk is ready, however short the wait, and what is not there is waited for", () =>
+  withDirectory(async (directory) => {
+    {
+      await using journal = await open(directory, { segmentBytes: 64 });
+      await fill(journal, 3);
+    }
+    await using journal = await open(directory);
+    const reader = journal.reader("a");
+    for (let n = 0; n < 3; n++) {
+      const state = await reader.wait(0);
+      assert.deepEqual([state, reader.next()?.values[0]], ["ready", n]);
+    }
+    assert.equal(await reader.wait(0), "timeout");
+  }));
+
 Deno.test("catch_up_rate limits reading from disk and nothing else", () =>
   withDirectory(async (directory) => {
     {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createLogger } from "../../../lib/base/log.ts";
 import { batchOf, drain, fill, open, range, synced } from "../../kit/journal.ts";
 import { numbered } from "../../kit/points.ts";
-import { pause, settled, until } from "../../kit/waiting.ts";
+import { PATIENCE_MS, pause, settled, until } from "../../kit/waiting.ts";
 import { HandTimes, keptLog, withDisk } from "./faults.ts";
 
 for (const onFull of ["block", "drop_oldest"] as const) {
@@ -101,7 +101,7 @@ Deno.test("a journal that fills its disk continues with the room that a waiting 
     // It takes what it can get, and only then commits.
     while (numbers.length < sequence) {
       let taken = 0;
-      assert.equal(await reader.wait(5000), "ready", `behind ${numbers.at(-1)} of ${sequence}`);
+      assert.equal(await reader.wait(PATIENCE_MS), "ready", `behind ${numbers.at(-1)} of ${sequence}`);
       for (let batch; (batch = reader.next()); taken++) numbers.push(batch.values[0]);
       reader.commit(taken);
     }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { drain, fill, open, range, segmentsOf, withDirectory } from "../../kit/journal.ts";
 import { numbered } from "../../kit/points.ts";
-import { until } from "../../kit/waiting.ts";
+import { PATIENCE_MS, until } from "../../kit/waiting.ts";
 
 Deno.test("what a reader keeps comes again after a restart, and is deleted when it is no longer kept", async () => {
   await withDirectory(async (directory) => {
@@ -49,12 +49,12 @@ Deno.test("a reader that asks for it gets nothing that is not on disk, whoever h
     const eager = journal.reader("eager");
     const patient = journal.reader("patient", { onlyWritten: true });
     void journal.append(numbered(1));
-    assert.equal(await eager.wait(1000), "ready");
+    assert.equal(await eager.wait(PATIENCE_MS), "ready");
     assert.equal(await patient.wait(20), "timeout");
     journal.beginStop();
     assert.equal(await patient.wait(20), "timeout", "not even at a stop");
     isFailing = false;
-    assert.equal(await patient.wait(10_000), "ready");
+    assert.equal(await patient.wait(PATIENCE_MS), "ready");
     assert.equal(patient.next()!.values[0], 0);
   });
 });

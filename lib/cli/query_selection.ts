@@ -26,17 +26,21 @@ function originOf(attributes: readonly string[]): string {
 }
 /** Points, by how they are stored: where they are, their offset, and their value. */
 interface Stored {
-  readonly join: string;
+  readonly from: string;
   readonly offset: string;
   readonly value: string;
 }
 const ROWS: Stored = {
-  join: "CROSS JOIN points p ON p.part = d.id AND p.series = s.id",
+  // In this order only points of the series that are asked for are read.
+  from: "metrics m CROSS JOIN series s ON s.metric = m.id CROSS JOIN parts d " +
+    "CROSS JOIN points p ON p.part = d.id AND p.series = s.id",
   offset: "p.offset",
   value: "p.value",
 };
 const BLOCKS: Stored = {
-  join: `CROSS JOIN blocks b ON d.compacted AND ${BLOCKS_OF_SERIES} CROSS JOIN ${TIMES_OF_BLOCK}`,
+  // In this order a block is decoded once for all of them.
+  from: "parts d CROSS JOIN metrics m CROSS JOIN series s ON s.metric = m.id " +
+    `CROSS JOIN blocks b ON d.compacted AND ${BLOCKS_OF_SERIES} CROSS JOIN ${TIMES_OF_BLOCK}`,
   offset: "t.value",
   value: VALUE_OF_BLOCK,
 };
@@ -76,11 +80,10 @@ export function selectionOf(line: CommandLine, nowMs = Date.now()): Selection | 
     values.push(from);
     earliest = `WHERE time >= ?${values.length}`;
   }
-  // In this order only points of the series that are asked for are read.
-  const pointsOf = ({ join, offset, value }: Stored) =>
+  const pointsOf = ({ from, offset, value }: Stored) =>
     `SELECT d.start * 1000000000 + ${offset} AS time, s.id AS series, d.id AS part,
     CASE WHEN m.type = 'f64' AND typeof(${value}) = 'integer' THEN CAST(${value} AS REAL) ELSE ${value} END AS value
-  FROM metrics m CROSS JOIN series s ON s.metric = m.id CROSS JOIN parts d ${join}
+  FROM ${from}
   ${conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : ""}`;
   const all = (hasBlocks: boolean) =>
     `(${pointsOf(ROWS)}${hasBlocks ? ` UNION ALL ${pointsOf(BLOCKS)}` : ""}) ${earliest}`;

@@ -59,7 +59,7 @@ export const config = table({
   }))),
   compact_after: live(duration({
     doc: "Points that are older are compacted: they take a fraction of the room, exactly as they are. " +
-      "`alumet-relay query` and `export` read them; other programs see the sums. 0: never.",
+      "`alumet-relay query` and `export` read them; other programs see the sums. 0s: never.",
     default: "2h",
   })),
   flush_interval: live(duration({

@@ -231,6 +231,9 @@ Deno.test("points are compacted when they are old and were stored long ago, not 
   using database = open(path);
   tidy(database, startMs, 2);
   assert.deepEqual(counts(path), [points.length, 0]);
+  // Not while more is to be written either.
+  for (let step = 0; step < 10; step++) database.store.keepHouse(startMs + DAY_MS, true);
+  assert.deepEqual(counts(path), [points.length, 0]);
   database.store.limits = { keepMs: Infinity, maxBytes: undefined, compactAfterMs: HOUR_MS };
   tidy(database, startMs, 2);
   assert.deepEqual(counts(path), [0, points.length]);

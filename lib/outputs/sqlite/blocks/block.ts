@@ -126,6 +126,9 @@ interface Entry {
   readonly values: number;
 }
 
+/** What an entry takes in a map. */
+const ENTRY_BYTES = 100;
+
 /** Reads a block; what is damaged throws {@linkcode BlockError}. */
 export class Block {
   readonly #bytes: Uint8Array;
@@ -163,6 +166,11 @@ export class Block {
       list += source.unsigned();
       values += source.unsigned();
     }
+  }
+
+  /** What it takes in memory, in bytes. */
+  get bytes(): number {
+    return this.#bytes.length + this.#times.byteLength + this.#entries.size * ENTRY_BYTES;
   }
 
   /** Ids of its series, ascending. */

@@ -4,10 +4,15 @@ import { completeViews, hasBlocks } from "../schema.ts";
 import { Block, type SeriesPoints } from "./block.ts";
 import { messageOf } from "../../../base/errors.ts";
 
+/** What decoded blocks may take in memory, in bytes. */
+const MAX_BYTES = 32 * 1024 * 1024;
+
 export class BlockReader {
   readonly #find: StatementSync;
+  /** Blocks that were read last, the latest one at the end. */
+  readonly #blocks = new Map<number, Block>();
+  #bytes = 0;
   #id = -1;
-  #block: Block | null = null;
   #series = -1;
   #points: SeriesPoints | undefined;
   /** What was wrong with the last block that could not be read. */
@@ -40,16 +45,24 @@ export class BlockReader {
 
   /** @throws {Error} if the block is damaged; the message says which one. */
   read(id: number): Block {
-    if (id === this.#id && this.#block) return this.#block;
-    this.#id = id;
-    this.#series = -1;
-    this.#block = null;
-    const row = this.#find.get(id) as { part: number; data: Uint8Array } | undefined;
-    try {
-      return this.#block = new Block(row?.data ?? new Uint8Array());
-    } catch (error) {
-      throw new Error(`block ${id} of part ${row?.part} is damaged: ${messageOf(error)}`, { cause: error });
+    let block = this.#blocks.get(id);
+    if (block) this.#blocks.delete(id);
+    else {
+      const row = this.#find.get(id) as { part: number; data: Uint8Array } | undefined;
+      try {
+        block = new Block(row?.data ?? new Uint8Array());
+      } catch (error) {
+        throw new Error(`block ${id} of part ${row?.part} is damaged: ${messageOf(error)}`, { cause: error });
+      }
+      this.#bytes += block.bytes;
     }
+    this.#blocks.set(id, block);
+    for (const [oldest, { bytes }] of this.#blocks) {
+      if (this.#bytes <= MAX_BYTES || oldest === id) break;
+      this.#blocks.delete(oldest);
+      this.#bytes -= bytes;
+    }
+    return block;
   }
 
   /** Offsets of a series, as a JSON array. */
@@ -81,8 +94,10 @@ export class BlockReader {
   }
 
   #pointsOf(id: number, series: number): SeriesPoints | undefined {
-    if (id !== this.#id || series !== this.#series || !this.#block) {
+    if (id !== this.#id || series !== this.#series) {
+      this.#id = -1;
       this.#points = this.read(id).points(series);
+      this.#id = id;
       this.#series = series;
     }
     return this.#points;

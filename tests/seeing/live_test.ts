@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Figures } from "../../lib/agent/figures.ts";
 import type { ClientBooks } from "../../lib/agent/stats.ts";
+import { http } from "../../lib/http/config.ts";
 import { Batch, type Metric, seriesOf } from "../../lib/points/measurement.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
 import { Hosts } from "../../lib/seeing/live/hosts.ts";
@@ -146,6 +147,14 @@ Deno.test("the series of a host that somebody looks at get samples, where there 
   ring.look(29);
   poll(START + 3 * STEP_SECONDS);
   assert.deepEqual([sampled(29) > 0, sampled(28)], [true, 0]);
+});
+
+Deno.test("the default memory has room for the last values of 1,000 hosts with 50 series each", () => {
+  // A hundredth of both.
+  const { ring, take } = ringOf(START * 1000, http.defaultValue().memory / 100);
+  const memory = metric("mem_free", "By");
+  for (let n = 0; n < 500; n++) take([seriesOf(memory, { resourceId: `${n}` }), START, n]);
+  assert.equal(ring.refused, 0);
 });
 
 Deno.test("where there is no room for all series, there is some for power", () => {

@@ -4,6 +4,8 @@ import { adviceLines } from "../../lib/config/advice.ts";
 import { LogRing } from "../../lib/base/log_ring.ts";
 import { Access } from "../../lib/seeing/access.ts";
 import { Seeing } from "../../lib/seeing.ts";
+import { View } from "../../lib/seeing/view.ts";
+import type { RunningAgent } from "../../lib/agent/settings.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { needs, program } from "../kit/needs.ts";
 import { numbered } from "../kit/points.ts";
@@ -104,6 +106,16 @@ Deno.test("a process that starts or stops is alive, and not ready", async () => 
   assert.deepEqual(await get("/readyz"), [200, "ready\n"]);
   seeing.stopping();
   assert.deepEqual(await get("/readyz"), [503, "the process is stopping\n"]);
+});
+
+Deno.test("a process whose journal is full or a part of which is stuck is not ready, and says which", () => {
+  const view = new View(facts());
+  const now = performance.now();
+  view.agent = {
+    figures: { journal: () => ({ isFull: true }) },
+    stalls: () => [{ part: "csv", since: now - 60_000 }, { part: "sqlite", since: now + 60_000 }],
+  } as unknown as RunningAgent;
+  assert.deepEqual(view.problems, ["the journal is full, or its disk has no room", "csv is stuck"]);
 });
 
 Deno.test("if another program uses the default port, the process runs without a page and says so", async () => {

@@ -80,11 +80,11 @@ async function heapMiB(tab: Tab): Promise<number> {
   return (await metrics(tab)).JSHeapUsedSize / 2 ** 20;
 }
 
-/** The resident set of the process of the page. */
-async function rssMiB(browser: Browser): Promise<number> {
+/** The memory of the page's process that it shares with no file. */
+async function ownMiB(browser: Browser): Promise<number> {
   const { processInfo } = await browser.send("SystemInfo.getProcessInfo");
   const sizes = (processInfo as { type: string; id: number }[]).filter(({ type }) => type === "renderer")
-    .map(({ id }) => Number(/VmRSS:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${id}/status`))![1]) / 1024);
+    .map(({ id }) => Number(/RssAnon:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${id}/status`))![1]) / 1024);
   return Math.max(...sizes);
 }
 
@@ -163,7 +163,7 @@ try {
         task,
         heap,
         later,
-        await rssMiB(browser),
+        await ownMiB(browser),
       ],
       ofServer,
     );

@@ -20,11 +20,14 @@ function setClass(element, name) {
   if (element.className !== name) element.className = name;
 }
 
-/** Puts elements into another one, and changes nothing if they are there already. */
+/** Puts elements into another one; those that are there already stay, and so does the focus in them. */
 export function setChildren(element, children) {
-  const { childNodes } = element;
-  if (childNodes.length !== children.length || children.some((child, i) => childNodes[i] !== child)) {
-    element.replaceChildren(...children);
+  const wanted = new Set(children);
+  for (const child of [...element.children]) if (!wanted.has(child)) child.remove();
+  let next = element.firstElementChild;
+  for (const child of children) {
+    if (child === next) next = next.nextElementSibling;
+    else element.insertBefore(child, next);
   }
 }
 

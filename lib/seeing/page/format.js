@@ -118,6 +118,8 @@ export function sortHosts(hosts, { key, reverse }, wanted) {
   return reverse ? list.reverse() : list;
 }
 
+const DAY_TEXT = new Intl.DateTimeFormat([], { month: "short", day: "numeric" });
+const TIME_TEXT = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
 /** Distances of marks on an axis of time, in seconds. */
 const DISTANCES = [60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200];
 const DAYS = [1, 2, 5, 10, 30, 60, 120];
@@ -133,9 +135,7 @@ export function marksOfTime(first, last, most) {
   const marks = [];
   for (let time = Math.ceil((first - shift) / every) * every + shift; time <= last; time += every) {
     const date = new Date(time * 1000);
-    const text = every >= DAY
-      ? date.toLocaleDateString([], { month: "short", day: "numeric" })
-      : date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const text = (every >= DAY ? DAY_TEXT : TIME_TEXT).format(date);
     marks.push({ time, text });
   }
   return marks;

@@ -44,11 +44,12 @@ class Groups {
 
   filter(text) {
     const wanted = text.toLowerCase();
-    for (const { element } of this.groups) element.hidden = true;
+    const used = new Set();
     for (const { card, text, group } of this.cards.values()) {
       card.hidden = !text.includes(wanted);
-      if (!card.hidden) group.element.hidden = false;
+      if (!card.hidden) used.add(group);
     }
+    for (const group of this.groups) group.element.hidden = !used.has(group);
   }
 }
 

@@ -32,11 +32,29 @@ const watching = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "200px" });
 const measuring = new ResizeObserver((entries) => {
-  for (const { target } of entries) target.plot.draw();
+  for (const { target, contentRect } of entries) target.plot.resize(contentRect);
 });
+/** Plots that are to be painted; so many milliseconds of each frame are for that. */
+const waiting = new Set();
+const PAINT_MS = 8;
+let frame = 0;
+/** What is drawn in: read from the styles once. */
+let inks = null;
+
+function paintSome() {
+  const began = performance.now();
+  frame = 0;
+  for (const plot of waiting) {
+    waiting.delete(plot);
+    plot.paint();
+    if (performance.now() - began > PAINT_MS) break;
+  }
+  if (waiting.size > 0) frame = requestAnimationFrame(paintSome);
+}
 
 /** Draws everything again, in the colours of now. */
 export function redraw() {
+  inks = null;
   for (const plot of visible) plot.draw();
 }
 
@@ -81,6 +99,7 @@ export class Plot {
       this.read((this.cursor ?? this.length - 1) + moves[event.key]);
     });
     this.items = new Map();
+    this.width = this.height = 0;
     this.canvas.plot = this;
     watching.observe(this.canvas);
     measuring.observe(this.canvas);
@@ -164,24 +183,32 @@ export class Plot {
   }
 
   draw() {
-    if (this.pending || !visible.has(this)) return;
-    this.pending = requestAnimationFrame(() => {
-      this.pending = 0;
-      this.paint();
-    });
+    if (!visible.has(this)) return;
+    waiting.add(this);
+    frame ||= requestAnimationFrame(paintSome);
+  }
+
+  /** Reading the size where plots are painted would lay out the page once for each. */
+  resize({ width, height }) {
+    this.width = Math.round(width);
+    this.height = Math.round(height);
+    this.draw();
   }
 
   paint() {
-    const { canvas, data: { series, newest, step } } = this;
+    const { canvas, width, height, data: { series, newest, step } } = this;
+    if (!width) return;
     const ratio = devicePixelRatio || 1;
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-    if (width === 0) return;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
+    const size = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
     const context = canvas.getContext("2d");
-    context.scale(ratio, ratio);
-    const style = getComputedStyle(canvas);
-    const [soft, line, text] = ["--soft", "--line", "--text"].map((name) => style.getPropertyValue(name));
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    if (!inks) {
+      const style = getComputedStyle(canvas);
+      inks = ["--soft", "--line", "--text"].map((name) => style.getPropertyValue(name));
+    }
+    const [soft, line, text] = inks;
     const { length } = this;
     const tops = this.stacked ? stack(series, length) : null;
     let [low, high] = [0, 0];
@@ -200,6 +227,7 @@ export class Plot {
     context.font = "12px system-ui, sans-serif";
     context.fillStyle = soft;
     context.strokeStyle = line;
+    context.lineWidth = 1;
     context.textAlign = "right";
     context.textBaseline = "middle";
     for (const mark of marks) {

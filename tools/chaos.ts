@@ -2,20 +2,22 @@
  * Kills, cuts, fills and damages a client and a server again and again, and checks afterwards that the output has every
  * point once.
  *
- *     deno task chaos -- --minutes 10 --seed 1 [--output csv] [--kind exact|hop|windows|damage|drop] [--rate 500] \
- *       [--least-faults 0]
+ *     deno task chaos -- --minutes 10 --seed 1 [--output csv] [--rate 500] \
+ *       [--kind exact|hop|windows|windows-hop|damage|drop] [--faults kill] [--least-faults 0] [--least-kills 0]
  *
  * A seed gives the same faults in the same order with the same parameters; what the processes do at that moment is
- * their own affair. The server is the program that ALUMET_RELAY_BIN names, if it does.
+ * their own affair. The server is the program that ALUMET_RELAY_BIN names, if it does. The database of `--output postgresql`
+ * is the one whose URL is in CHAOS_POSTGRESQL, or else one on a server of its own.
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { EXIT } from "../lib/base/errors.ts";
 import { Chance } from "../tests/kit/bytes.ts";
 import { cannotFill } from "./chaos/disk.ts";
 import { type EpochResult, type Kind, runEpoch } from "./chaos/epoch.ts";
+import { FAULTS } from "./chaos/faults.ts";
 import { OUTPUTS } from "./chaos/outputs.ts";
 
-const KINDS: readonly Kind[] = ["exact", "hop", "damage", "windows", "exact", "drop"];
+const KINDS: readonly Kind[] = ["exact", "hop", "damage", "windows", "exact", "windows-hop", "drop"];
 /** The longest that one episode takes, in ms; then it is checked, and the next one begins with nothing. */
 const EPOCH_MS = 150_000;
 
@@ -27,7 +29,7 @@ function fail(message: string): never {
 // Whoever reads a series after it was given back is found out.
 Deno.env.set("ALUMET_RELAY_POISON_SERIES", "1");
 
-const FLAGS = ["minutes", "seed", "output", "kind", "rate", "least-faults"] as const;
+const FLAGS = ["minutes", "seed", "output", "kind", "rate", "least-faults", "least-kills", "faults"] as const;
 
 const options = parseArgs(Deno.args, {
   string: FLAGS,
@@ -41,17 +43,26 @@ const given = options["--"].length > 0
 const minutes = Number(given.minutes);
 const seed = Number(given.seed);
 const rate = Number(given.rate);
+if (given.faults && !FAULTS.some(({ name }) => name.includes(given.faults!))) {
+  fail(`--faults is a part of one of ${FAULTS.map(({ name }) => name).join(", ")}`);
+}
 const leastFaults = Number(given["least-faults"] ?? 0);
+const leastKills = Number(given["least-kills"] ?? 0);
 const output = OUTPUTS.find(({ name }) => name === given.output) ??
   fail(`--output is one of ${OUTPUTS.map(({ name }) => name).join(", ")}`);
 if (!(minutes > 0) || !Number.isSafeInteger(seed) || !(rate > 0)) {
   fail("--minutes and --rate take a number, --seed an integer");
 }
-const kinds = given.kind === undefined ? KINDS : KINDS.filter((kind) => kind === given.kind).slice(0, 1);
-if (kinds.length === 0) fail(`--kind is one of ${[...new Set(KINDS)].join(", ")}`);
+const kinds = given.kind === undefined
+  ? KINDS
+  : given.kind.split(",").map((name) =>
+    KINDS.find((kind) => kind === name) ?? fail(`--kind is some of ${[...new Set(KINDS)].join(", ")}`)
+  );
 
 console.log(`Seed ${seed}, ${minutes} min, output ${output.name}, ${rate} points/s`);
 if (cannotFill) console.log(`No disk is filled: ${cannotFill}`);
+await using stack = new AsyncDisposableStack();
+await output.prepare?.(stack);
 const chance = new Chance(seed);
 const began = performance.now();
 const results: EpochResult[] = [];
@@ -64,7 +75,7 @@ for (let n = 0; left() > 0; n++) {
   const result = await runEpoch({
     ...{ kind, seed: own, output, rate },
     ms: Math.min(EPOCH_MS, left()),
-    leastFaults,
+    ...{ leastFaults, leastKills, faults: given.faults },
     say: (line) => console.log(line),
   });
   results.push(result);
@@ -87,4 +98,5 @@ console.log(
   } kills, ${sum("cuts")} cuts, ${sum("stored")} points, ${problems} problems`,
 );
 console.log([...faults].map(([name, count]) => `${count} ${name}`).join(", "));
+await stack.disposeAsync();
 Deno.exit(problems === 0 ? EXIT.ok : 1);

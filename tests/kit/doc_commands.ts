@@ -47,7 +47,7 @@ export function commandProblem(line: string): string | undefined {
 }
 
 /** Flags of tools that the documents name. */
-const TOOL_FLAGS = ["for", "target", "minutes", "seed", "output", "kind", "cases", "build-arg"]
+const TOOL_FLAGS = ["for", "target", "minutes", "seed", "output", "kind", "faults", "cases", "build-arg"]
   .concat(["now", "optimize-for-size", "heap-growing-percent"]);
 
 /** The flags between backticks that neither the program nor a tool has. */

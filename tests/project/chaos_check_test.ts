@@ -61,29 +61,38 @@ Deno.test("twice may be only what was there before an end was damaged where it k
   assert.match(killed(twice, { counted: 0, again: new Map([[2, 9]]) }).problems[0], /5 points twice: 0–4/);
 });
 
-/** What is stored of 230 points in windows of 100. */
+/** What is stored of 230 points: in windows of 100, or with the shares of an energy. */
 function results(change: (points: StoredPoint[]) => void = () => {}): StoredPoint[] {
   const points: StoredPoint[] = [];
+  const add = (metric: string, letter: string, seconds: number, number: number, nanos = 0) =>
+    points.push({ life: 1, number, nanos, metric, seconds: 1_700_000_000 + seconds, letter });
   for (const [window, end] of [[0, 100], [1, 200], [2, 230]]) {
     for (let series = 0; series < 4; series++) {
       const numbers: number[] = [];
-      for (let number = window * 100; number < end; number++) if (number % 4 === series) numbers.push(number);
+      for (let number = window * 100; number < end; number++) if (number % 8 === series) numbers.push(number);
       const sum = numbers.reduce((sum, number) => sum + number, 0);
-      const add = (metric: string, value: number) =>
-        points.push({
-          ...{ life: 1, number: value, nanos: 0, metric },
-          seconds: 1_700_000_000 + window * 20,
-          letter: series % 2 === 0 ? "a" : "b",
-        });
+      const result = (metric: string, value: number) =>
+        add(metric, series % 2 === 0 ? "a" : "b", window * 20, value);
       if (series >= 2) {
-        add("number_f64_sum", sum);
-        add("number_f64_count", numbers.length);
+        result("number_f64_sum", sum);
+        result("number_f64_count", numbers.length);
         continue;
       }
-      add("number_u64_sum_sum", sum);
-      add("number_u64_sum_count", 1);
-      add("number_u64_count_sum", numbers.length);
-      add("number_u64_count_count", 1);
+      result("number_u64_sum_sum", sum);
+      result("number_u64_sum_count", 1);
+      result("number_u64_count_sum", numbers.length);
+      result("number_u64_count_count", 1);
+    }
+  }
+  for (let number = 0; number < 230; number++) {
+    const raw = (metric: string, letter: string, value = number) =>
+      add(metric, letter, Math.floor(number / 5), value, nanosOf(number));
+    if (number % 8 >= 6) raw("number_use", "");
+    if (number % 8 !== 4 && number % 8 !== 5) continue;
+    const letter = number % 8 === 4 ? "a" : "b";
+    raw("number_energy", letter);
+    for (const part of [0.25, 0.75]) {
+      raw(letter === "a" ? "client_share" : "server_share", letter, part * number);
     }
   }
   change(points);
@@ -91,7 +100,8 @@ function results(change: (points: StoredPoint[]) => void = () => {}): StoredPoin
 }
 
 const inWindows = (points: StoredPoint[], durable = 200) =>
-  checkWindows([{ life: 1, begun: 250, taken: 240, durable }], new Set(), points).problems;
+  checkWindows([{ life: 1, begun: 250, taken: 240, durable }], new Set(), points, ["client", "server"])
+    .problems;
 
 Deno.test("windows that have each of their points once are right", () => {
   assert.deepEqual(inWindows(results()), []);
@@ -110,4 +120,17 @@ Deno.test("a missing point, one that is there twice, and a result that is there 
     points[points.indexOf(counts[1])] = wrong(counts[1], -1);
   });
   assert.equal(inWindows(moved).length, 2);
+});
+
+Deno.test("shares that do not add up to their energy are found, and energies and uses that are there twice", () => {
+  const last = (points: StoredPoint[], metric: string) =>
+    points.findLast((point) => point.metric === metric)!;
+  for (const metric of ["client_share", "server_share", "number_energy", "number_use"]) {
+    const twice = results((points) => points.push(last(points, metric)));
+    assert.match(inWindows(twice).join(), new RegExp(`${metric} is .* in (2|3) rows`));
+    const missing = results((points) => points.splice(points.indexOf(last(points, metric)), 1));
+    assert.match(inWindows(missing).join(), new RegExp(`${metric} is|nothing explains`));
+  }
+  const stray = results((points) => points.push({ ...last(points, "number_use"), metric: "hop_share" }));
+  assert.match(inWindows(stray)[0], /a result of nothing: hop_share/);
 });

@@ -9,12 +9,14 @@ import type { Chance } from "../../tests/kit/bytes.ts";
 import { pause } from "../../tests/kit/waiting.ts";
 
 /** The longest that a start may take, in ms; the machine may be busy. */
-const START_MS = 60_000;
-const STOP_MS = 60_000;
+const START_MS = 180_000;
+const STOP_MS = 180_000;
 const LIFETIME_MS = 3_600_000;
 
+export type EndName = "client" | "hop" | "server";
+
 export interface EndOptions {
-  readonly name: "client" | "hop" | "server";
+  readonly name: EndName;
   /** @default the program */
   readonly program?: readonly string[];
   readonly args: readonly string[];
@@ -43,7 +45,7 @@ function isOfClients(payload: Uint8Array, at: number): boolean {
 }
 
 export class End implements AsyncDisposable {
-  readonly name: "client" | "hop" | "server";
+  readonly name: EndName;
   readonly disk: ChaosDisk;
   /** It is never killed, but stopped in good order, because it says at its end what is to be counted. */
   mustTell = false;

@@ -6,29 +6,40 @@ import { TempDir } from "../../tests/kit/temp_dir.ts";
 import { damagedIn, readLog } from "./books.ts";
 import { check, type Outcome } from "./check.ts";
 import { ChaosDisk } from "./disk.ts";
-import { End } from "./end.ts";
+import { End, type EndName } from "./end.ts";
 import { type Fault, FAULTS, pickFault, type Stage } from "./faults.ts";
 import { readLives } from "./ledger.ts";
 import type { ChaosOutput } from "./outputs.ts";
 import { ChaosProxy } from "./proxy.ts";
-import { checkWindows, CLIENT_FLAGS, LAST_FLAG, SERVER_FLAGS } from "./windows.ts";
+import { changed, checkWindows, LAST_FLAG, TRANSFORM_FLAGS, TRANSFORMS } from "./windows.ts";
 import { pause } from "../../tests/kit/waiting.ts";
 
 /**
  * `exact`: nothing may be missing. `hop`: the same, with a hop between the two. `damage`: bits of journals are flipped,
  * as many points may be missing as were counted as damaged, and beside these those of the very records that were hit,
  * which may be unreadable; what was produced before the last segment of a server was hit in what it says of clients may
- * be there twice. `windows`: both ends aggregate (./windows.ts), and nothing may be missing. `drop`: the client's journal is small and drops the oldest, as many may be missing as were counted.
+ * be there twice. `windows`: both ends aggregate and attribute (./windows.ts), and nothing may be missing.
+ * `windows-hop`: the same, with a hop between the two that attributes. `drop`: the client's journal is small and drops the
+ * oldest, as many may be missing as were counted.
  */
-export type Kind = "exact" | "damage" | "hop" | "windows" | "drop";
+export type Kind = "exact" | "damage" | "hop" | "windows" | "windows-hop" | "drop";
+
+const hasHop = (kind: Kind) => kind === "hop" || kind === "windows-hop";
+const hasWindows = (kind: Kind) => kind === "windows" || kind === "windows-hop";
 
 export interface EpochOptions {
   readonly kind: Kind;
   readonly seed: number;
   /** How long there are faults. */
   readonly ms: number;
-  /** And at least how many there are: a busy machine needs more time for them, at most MOST_MS. @default {0} */
+  /**
+   * And at least how many faults and kills there are, and flipped bits where there are some: a busy machine needs more time
+   * for them, at most MOST_MS. @default {0}
+   */
   readonly leastFaults?: number;
+  readonly leastKills?: number;
+  /** Only faults that have this in their names. @default all that fit to the kind */
+  readonly faults?: string | undefined;
   readonly output: ChaosOutput;
   /** Points per second. @default {500} */
   readonly rate?: number;
@@ -73,6 +84,14 @@ function journal(chance: Chance): Record<string, string> {
   };
 }
 
+const transformsOf = (kind: Kind, end: EndName) => hasWindows(kind) ? TRANSFORMS[end] : [];
+const flagsOf = (kind: Kind, end: EndName) => hasWindows(kind) ? TRANSFORM_FLAGS[end] : [];
+/** When an end may acknowledge: where it has transforms with a memory, outputs never know whose batches they store. */
+const acknowledgeOf = (kind: Kind, chance: Chance) => {
+  const acknowledge = chance.pick(["journal", "stored"]);
+  return { "plugins.relay-server.acknowledge": hasWindows(kind) ? "journal" : acknowledge };
+};
+
 function clientArgs(kind: Kind, port: number, ledger: string, rate: number, chance: Chance): string[] {
   const dropping = {
     "journal.max_size": "4MiB",
@@ -85,8 +104,8 @@ function clientArgs(kind: Kind, port: number, ledger: string, rate: number, chan
   };
   return [
     ...["--config", "/dev/null", "--log-level", "debug", "--plugins"],
-    kind === "windows" ? "numbers,aggregation,relay-client" : "numbers,relay-client",
-    ...(kind === "windows" ? CLIENT_FLAGS : []),
+    ["numbers", ...transformsOf(kind, "client"), "relay-client"].join(),
+    ...flagsOf(kind, "client"),
     ...["--relay-out", `127.0.0.1:${port}`],
     ...overrides({
       ...journal(chance),
@@ -109,15 +128,17 @@ function relaySettings(chance: Chance): Record<string, string | number> {
   };
 }
 
-function hopArgs(listen: number, next: number, chance: Chance): string[] {
+function hopArgs(kind: Kind, listen: number, next: number, chance: Chance): string[] {
   return [
-    ...["--config", "/dev/null", "--log-level", "debug", "--plugins", "relay-server,relay-client"],
+    ...["--config", "/dev/null", "--log-level", "debug", "--plugins"],
+    ["relay-server", ...transformsOf(kind, "hop"), "relay-client"].join(),
+    ...flagsOf(kind, "hop"),
     ...["--relay-in", `127.0.0.1:${listen}`, "--relay-out", `127.0.0.1:${next}`],
     ...overrides({
       ...journal(chance),
       ...relaySettings(chance),
       "plugins.relay-client.client_name": "hop",
-      "plugins.relay-server.acknowledge": chance.pick(["journal", "stored"]),
+      ...acknowledgeOf(kind, chance),
     }),
   ];
 }
@@ -129,22 +150,17 @@ function serverArgs(
   directory: string,
   chance: Chance,
 ): string[] {
-  const acknowledge = chance.pick(["journal", "stored"]);
-  const aggregates = kind === "windows";
   return [
     ...["--config", "/dev/null", "--log-level", "debug", "--relay-in", `127.0.0.1:${port}`],
-    ...output.args(directory, aggregates ? ["aggregation"] : []),
-    ...(aggregates ? SERVER_FLAGS : []),
-    ...overrides({
-      ...journal(chance),
-      "plugins.relay-server.acknowledge": aggregates ? "journal" : acknowledge,
-    }),
+    ...output.args(directory, transformsOf(kind, "server")),
+    ...flagsOf(kind, "server"),
+    ...overrides({ ...acknowledgeOf(kind, chance), ...journal(chance) }),
   ];
 }
 
 /** Those that this kind of episode has. */
 function faultsOf(kind: Kind): readonly Fault[] {
-  if (kind === "exact" || kind === "hop" || kind === "windows") {
+  if (kind === "exact" || kind === "hop" || hasWindows(kind)) {
     return FAULTS.filter(({ name, damages }) => !damages && name !== "unreachable for long");
   }
   if (kind === "damage") {
@@ -180,7 +196,7 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
   };
 
   const ports = { client: freePort(), hop: freePort(), server: freePort(), behindHop: freePort() };
-  const makeEnd = async (name: "client" | "hop" | "server", args: string[], program?: readonly string[]) =>
+  const makeEnd = async (name: EndName, args: string[], program?: readonly string[]) =>
     stack.use(
       new End({
         ...{ name, args, program },
@@ -188,7 +204,7 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
         onEnded: onEnded(name),
       }),
     );
-  const sends = kind === "hop" ? ["client", "hop"] as const : ["client"] as const;
+  const sends = hasHop(kind) ? ["client", "hop"] as const : ["client"] as const;
   const proxies = sends.map((_, n) => {
     const isLast = n === sends.length - 1;
     const port = n === 0 ? ports.client : ports.behindHop;
@@ -196,7 +212,7 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
   });
   const rate = options.rate ?? 500;
   const client = await makeEnd("client", clientArgs(kind, ports.client, ledger, rate, chance), CLIENT);
-  const hops = kind === "hop" ? [await makeEnd("hop", hopArgs(ports.hop, ports.behindHop, chance))] : [];
+  const hops = hasHop(kind) ? [await makeEnd("hop", hopArgs(kind, ports.hop, ports.behindHop, chance))] : [];
   const server = await makeEnd("server", serverArgs(kind, output, ports.server, dir.file("output"), chance));
   const ends = [client, ...hops, server];
   // What it drops is only said at its end.
@@ -217,10 +233,14 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
   const began = performance.now();
   const seconds = () => ((performance.now() - began) / 1000).toFixed(1).padStart(6);
   try {
-    const choice = faultsOf(kind);
+    const choice = faultsOf(kind).filter(({ name }) => name.includes(options.faults ?? ""));
+    const { leastFaults = 0, leastKills = 0 } = options;
+    const isEnough = (count: number) =>
+      count >= leastFaults && killsOf(ends) >= leastKills &&
+      (kind !== "damage" || (faults.get("flipped bit") ?? 0) >= leastKills);
     const isOver = (count: number) => {
       const ms = performance.now() - began;
-      return ms >= options.ms && (count >= (options.leastFaults ?? 0) || ms >= MOST_MS);
+      return ms >= options.ms && (isEnough(count) || ms >= MOST_MS);
     };
     for (let count = 0; !isOver(count); count++) {
       await pause(chance.int(700));
@@ -229,38 +249,44 @@ export async function runEpoch(options: EpochOptions): Promise<EpochResult> {
       faults.set(fault.name, (faults.get(fault.name) ?? 0) + 1);
       say(`${seconds()} s  ${fault.name}: ${what}`);
     }
-    await settle(stage, kind === "windows" ? [LAST_STOP, LAST_FLAG] : [LAST_STOP]);
+    await settle(stage, kind);
   } catch (error) {
     problems.push(String((error as Error).stack ?? error));
   }
   const hit = ends.reduce((sum, { hitPoints }) => sum + hitPoints, 0);
   const counted = kind === "drop" ? dropped : kind === "damage" ? damaged + hit : 0;
   const [lives, points] = [readLives(ledger), output.read(dir.file("output"))];
-  const outcome = kind === "windows"
-    ? checkWindows(lives, orderlyLives, points)
+  const outcome = hasWindows(kind)
+    ? checkWindows(lives, orderlyLives, points, ends.map(({ name }) => name))
     : check(lives, orderlyLives, points, { counted, again });
   problems.push(...outcome.problems);
   if (kind !== "drop" && dropped > 0) problems.push(`${dropped} points were dropped where nothing may be`);
   if (kind !== "damage" && damaged > 0) problems.push(`${damaged} points were damaged by nobody`);
   if (problems.length > 0) say(`Kept to be looked at: ${keep(dir)}`);
-  const kills = ends.reduce((sum, { kills }) => sum + kills, 0);
+  const kills = killsOf(ends);
   const cuts = proxies.reduce((sum, { cut }) => sum + cut, 0);
   return { ...outcome, problems, kills, cuts, faults, dropped, damaged };
 }
 
+const killsOf = (ends: readonly End[]) => ends.reduce((sum, { kills }) => sum + kills, 0);
+
 /** Ends all in good order, with all that there is where it belongs. */
-async function settle({ ends, proxies }: Stage, last: readonly string[]): Promise<void> {
+async function settle({ ends, proxies }: Stage, kind: Kind): Promise<void> {
   for (const proxy of proxies) {
     proxy.release();
     proxy.accept();
   }
   for (const { disk } of ends) disk.free();
   for (const end of ends) {
-    await end.stop();
-    const little = end.name === "client"
-      ? overrides({ "plugins.numbers.rate": 1, "plugins.numbers.burst": 0 })
+    const nothingNew = end.name === "client"
+      ? overrides({ "plugins.numbers.rate": 0, "plugins.numbers.burst": 0 })
       : [];
-    await end.start([...last, ...little]);
+    const flags = [LAST_STOP, ...nothingNew, ...(hasWindows(kind) ? [LAST_FLAG] : [])];
+    await end.stop();
+    await end.start(flags);
+    await end.stop();
+    if (!hasWindows(kind)) continue;
+    await end.start([...flags, ...changed(end.name)]);
     await end.stop();
   }
 }

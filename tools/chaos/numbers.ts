@@ -10,10 +10,10 @@
  */
 import { runProcess } from "../../lib/cli.ts";
 import type { ClientRecord } from "../../lib/points/origins.ts";
-import { Batch, type Metric, type Series, seriesOf } from "../../lib/points/measurement.ts";
+import { Batch, type Metric, type Series, seriesOf, type ValueType } from "../../lib/points/measurement.ts";
 import { type BatchSink, definePlugin, type Input, type PluginContext } from "../../lib/plugin.ts";
-import { integer, table, text } from "../../lib/schema.ts";
-import { KINDS, nanosOf, secondOf } from "./life.ts";
+import { flag, integer, table, text } from "../../lib/schema.ts";
+import { nanosOf, secondOf, seriesOfLife } from "./life.ts";
 import { LedgerWriter } from "./ledger.ts";
 import { pause } from "../../tests/kit/waiting.ts";
 
@@ -24,7 +24,7 @@ const MARKED_EVERY = 5;
 
 const config = table({
   ledger: text({ doc: "Directory of the ledgers.", default: "" }),
-  rate: integer({ doc: "Points per second.", default: 500, min: 1 }),
+  rate: integer({ doc: "Points per second.", default: 500, min: 0 }),
   batch: integer({ doc: "Points in a batch.", default: 10, min: 1 }),
   burst: integer({ doc: "Points that come at once now and then.", default: 20_000, min: 0 }),
   per_second: integer({
@@ -33,13 +33,17 @@ const config = table({
     min: 0,
   }),
   padding: integer({ doc: "Characters of a text that is new in each batch.", default: 0, min: 0 }),
+  energies: flag({
+    doc: "Every other four points are two energies, and what two users used.",
+    default: false,
+  }),
 }, { doc: "Numbers." });
 
 class Numbers implements Input {
   readonly stats = { points: 0 };
   readonly #config: ReturnType<typeof config.defaultValue>;
   readonly #ledger: LedgerWriter;
-  readonly #metrics: Metric[];
+  readonly #registry: PluginContext["registry"];
   readonly #client: ClientRecord;
   readonly #progress: Disposable;
   #series: Series[] = [];
@@ -49,9 +53,7 @@ class Numbers implements Input {
   constructor(options: ReturnType<typeof config.defaultValue>, { registry, clients }: PluginContext) {
     this.#config = options;
     this.#ledger = LedgerWriter.begin(options.ledger);
-    this.#metrics = KINDS.map((type) =>
-      registry.register({ name: `number_${type}`, type, unit: { base: "1", prefix: "" } }, "numbers")
-    );
+    this.#registry = registry;
     this.#client = clients.get("numbers", String(this.#ledger.life).padStart(32, "0"));
     this.#progress = clients.onProgress(() => this.#ledger.durable(this.#client.durable));
   }
@@ -101,15 +103,20 @@ class Numbers implements Input {
   #makeSeries(): Series[] {
     const { padding } = this.#config;
     const text = padding > 0 ? `${this.#batches}-`.padEnd(padding, "x") : "";
-    return this.#metrics.flatMap((metric) =>
-      ["a", "b"].map((letter) =>
-        seriesOf(metric, {
-          consumerKind: "life",
-          consumerId: String(this.#ledger.life),
-          attributes: [["letter", letter], ["padding", text]],
-        })
-      )
+    const { energies } = this.#config;
+    return seriesOfLife(energies).map(({ name, type, letter, isUse }) =>
+      seriesOf(this.#metric(name, type), {
+        // The consumer of a result may be nobody.
+        resourceKind: "life",
+        resourceId: String(this.#ledger.life),
+        ...isUse ? { consumerKind: "user", consumerId: letter } : {},
+        attributes: [...isUse ? [] : [["letter", letter] as const], ["padding", text]],
+      })
     );
+  }
+
+  #metric(name: string, type: ValueType): Metric {
+    return this.#registry.register({ name, type, unit: { base: "1", prefix: "" } }, "numbers");
   }
 
   // deno-lint-ignore require-await

@@ -1,5 +1,6 @@
 /** The outputs whose promises are checked: how a server is told to use one, and what is in it afterwards. */
 import { DatabaseSync } from "node:sqlite";
+import { Postgres } from "../../tests/kit/postgres.ts";
 
 /** What a point says of itself. */
 export interface NumberedPoint {
@@ -20,6 +21,8 @@ export interface StoredPoint extends NumberedPoint {
 
 export interface ChaosOutput {
   readonly name: string;
+  /** Starts what it needs, until the stack is disposed of. */
+  prepare?(stack: AsyncDisposableStack): Promise<void>;
   /** Flags of the server. @param transforms Names of those that it has. */
   args(directory: string, transforms: readonly string[]): string[];
   /** Another one when something has been stored. */
@@ -63,7 +66,7 @@ const csv: ChaosOutput = {
       if (!text.endsWith("\n")) throw new Error(`${file} ends in half a row: ${text.slice(-200)}`);
       const columns = text.slice(0, text.indexOf("\n")).split(";");
       const [life, value, time, metric, letter, late] = [
-        ...["consumer_id", "value", "timestamp", "metric", "letter", "__late_attributes"],
+        ...["resource_id", "value", "timestamp", "metric", "letter", "__late_attributes"],
       ].map((name) => columns.indexOf(name));
       for (let start = text.indexOf("\n") + 1; start < text.length;) {
         const end = text.indexOf("\n", start);
@@ -94,11 +97,11 @@ const sqlite: ChaosOutput = {
   *read(directory) {
     using db = new DatabaseSync(`${directory}/measures.db`, { readOnly: true });
     const rows = db.prepare(
-      "SELECT consumer_id, value, timestamp, metric, attributes ->> 'letter' AS letter FROM measurements",
+      "SELECT resource_id, value, timestamp, metric, attributes ->> 'letter' AS letter FROM measurements",
     ).iterate();
-    for (const { consumer_id, value, timestamp, metric, letter } of rows) {
+    for (const { resource_id, value, timestamp, metric, letter } of rows) {
       yield {
-        life: Number(consumer_id),
+        life: Number(resource_id),
         number: Number(value),
         nanos: nanosOfText(String(timestamp)),
         seconds: secondsOfText(String(timestamp)),
@@ -110,34 +113,33 @@ const sqlite: ChaosOutput = {
 };
 
 /** The URL of a database for `--output postgresql`: each episode has a schema of its own there. */
-const DATABASE = "CHAOS_POSTGRESQL";
-
-function database(): string {
-  const url = Deno.env.get(DATABASE);
-  if (url) return url;
-  throw new Error(`Say in ${DATABASE} which database to write to: postgresql://user@host/database`);
-}
+let database = Deno.env.get("CHAOS_POSTGRESQL") ?? "";
 
 const schemaOf = (directory: string) => `chaos_${directory.replace(/\W/g, "_").slice(-50)}`;
 
 function psql(sql: string): string {
-  const args = [database(), "-X", "-q", "-A", "-t", "-c", sql];
+  const args = [database, "-X", "-q", "-A", "-t", "-c", sql];
   const { stdout } = new Deno.Command("psql", { args, stdout: "piped", stderr: "null" }).outputSync();
   return new TextDecoder().decode(stdout);
 }
 
 const postgresql: ChaosOutput = {
   name: "postgresql",
+  async prepare(stack) {
+    if (database !== "") return;
+    const { port } = stack.use(await Postgres.create());
+    database = `postgresql://alumet@127.0.0.1:${port}/alumet?sslmode=disable`;
+  },
   args: (directory, transforms) => [
     ...["--plugins", ["relay-server", ...transforms, "postgresql"].join()],
-    `--config-override=plugins.postgresql.url=${database()}`,
+    `--config-override=plugins.postgresql.url=${database}`,
     `--config-override=plugins.postgresql.schema=${schemaOf(directory)}`,
   ],
   mark: (directory) => psql(`SELECT transaction FROM ${schemaOf(directory)}.journals`),
   *read(directory) {
     const schema = schemaOf(directory);
     const columns =
-      "consumer_id, value, time_ns % 1000000000, time_ns / 1000000000, metric, attributes ->> 'letter'";
+      "resource_id, value, time_ns % 1000000000, div(time_ns, 1000000000), metric, attributes ->> 'letter'";
     const text = psql(`COPY (SELECT ${columns} FROM ${schema}.measurements) TO STDOUT`);
     psql(`SET client_min_messages = error; DROP SCHEMA ${schema} CASCADE`);
     for (const line of text.split("\n")) {

@@ -146,6 +146,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "dead-letters replay": async () => (await import("./cli/dead_letters_replay.ts")).replay,
   "query": async () => (await import("./cli/query.ts")).query,
   "export": async () => (await import("./cli/export.ts")).exportPoints,
+  "import": async () => (await import("./cli/import.ts")).importPoints,
   "systemd-unit": async () => (await import("./cli/systemd_unit.ts")).systemdUnit,
   "completions": async () => (await import("./cli/completions.ts")).completions,
   "man": async () => printing((await import("./cli/man.ts")).manPage(VERSION)),

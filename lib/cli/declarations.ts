@@ -29,6 +29,8 @@ export interface CommandDeclaration {
   readonly description?: string;
   /** The name of the word behind it (a shell completes OUTPUT); absent if it takes none. */
   readonly argument?: string;
+  /** Whether it takes several of these words. */
+  readonly many?: boolean;
   /** The allowed words. */
   readonly choices?: readonly string[];
   /** The name of a command line of a program, which takes all that follows; absent if it runs none. */
@@ -208,6 +210,18 @@ export const COMMANDS: readonly CommandDeclaration[] = [
       "The file's ending says the format, or --format does. --metric, --host, --since and --until choose points. Works " +
       "while the agent runs, in little memory, and prints its progress on a terminal. The file appears when it is " +
       "complete. - writes to standard output.",
+  },
+  {
+    name: "import",
+    argument: "FILE...",
+    many: true,
+    summary: "Write the points of files that export has written to the outputs of the configuration.",
+    description:
+      "Reads Parquet, CSV and JSON lines; the file's ending says which, or --format does. --plugins chooses outputs, " +
+      "--relay-out sends to a server. First checks all files: a row that is not a point is named, and nothing is " +
+      "written. Works while the agent runs, in little memory, and prints its progress on a terminal. Databases and " +
+      "alumet-relay servers take each file once, however often it is imported. Exit code 65: a row is bad, or an output " +
+      "has set points aside; 69: an output has not taken all.",
   },
   {
     name: "systemd-unit",
@@ -391,10 +405,10 @@ export const FLAGS: readonly FlagDeclaration[] = [
     name: "format",
     value: "FORMAT",
     choices: ["table", "csv", "json", "influx", "jsonl", "parquet"],
-    commands: ["query", "export", "tap"],
+    commands: ["query", "export", "import", "tap"],
     doc:
       "The format of rows. query: table, csv or json; default: table on a terminal, otherwise csv. tap: table, json or " +
-      "influx (InfluxDB's line protocol); default: table on a terminal, otherwise json. export: parquet, csv or jsonl.",
+      "influx (InfluxDB's line protocol); default: table on a terminal, otherwise json. export and import: parquet, csv or jsonl.",
   },
   {
     name: "client",

@@ -2,6 +2,7 @@
 import { DurationError, parseDuration } from "../base/duration.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { PROGRAM, VERSION } from "./declarations.ts";
+import { type FileFormat, fileFormat } from "./export/formats.ts";
 import { PointReader } from "./export/points.ts";
 import type { PointSink } from "./export/sink.ts";
 import { TextSink } from "./export/text.ts";
@@ -9,14 +10,6 @@ import type { CommandLine } from "./parse.ts";
 import { findDatabase, openDatabase } from "./query_database.ts";
 import type { Surroundings } from "./world.ts";
 
-const FORMATS = ["parquet", "csv", "jsonl"] as const;
-type Format = typeof FORMATS[number];
-const ENDINGS: Readonly<Record<string, Format>> = {
-  parquet: "parquet",
-  csv: "csv",
-  jsonl: "jsonl",
-  ndjson: "jsonl",
-};
 const STANDARD_OUTPUT = "-";
 /** How often progress is printed, in ms. */
 const PROGRESS_MS = 500;
@@ -67,7 +60,7 @@ function open(reader: () => PointReader, path: string): PointReader {
 /** Writes beside the file, and moves it there when it is complete. @returns the number of points. */
 async function writeFile(
   file: string,
-  format: Format,
+  format: FileFormat,
   reader: PointReader,
   world: Surroundings,
 ): Promise<number> {
@@ -106,7 +99,7 @@ async function refuseExisting(file: string): Promise<void> {
   if (exists) throw usage(`${file} is there already: name another file, or remove it`);
 }
 
-async function sinkFor(format: Format, write: (bytes: Uint8Array) => void): Promise<PointSink> {
+async function sinkFor(format: FileFormat, write: (bytes: Uint8Array) => void): Promise<PointSink> {
   if (format !== "parquet") {
     const encoder = new TextEncoder();
     return new TextSink((text) => write(encoder.encode(text)), format);
@@ -116,19 +109,12 @@ async function sinkFor(format: Format, write: (bytes: Uint8Array) => void): Prom
   return new ParquetSink(write, `${PROGRAM} ${VERSION}`);
 }
 
-function formatOf(file: string, flag: string | undefined): Format {
-  const ending = /\.(\w+)$/.exec(file)?.[1].toLowerCase() ?? "";
-  const format = flag ?? (Object.hasOwn(ENDINGS, ending) ? ENDINGS[ending] : undefined);
-  if (format === undefined) {
-    throw usage(`the ending of ${file} says no format: add --format ${FORMATS.join("|")}`);
-  }
-  if (!(FORMATS as readonly string[]).includes(format)) {
-    throw usage(`Cannot use --format ${format} with export: use ${FORMATS.join(", ")}`);
-  }
+function formatOf(file: string, flag: string | undefined): FileFormat {
+  const format = fileFormat("export", file, flag);
   if (format === "parquet" && file === STANDARD_OUTPUT) {
     throw usage("Parquet cannot be written to standard output: name a file");
   }
-  return format as Format;
+  return format;
 }
 
 /** A time, or how long ago, in nanoseconds since the Unix epoch. */

@@ -11,6 +11,8 @@ export interface CommandLine {
   readonly topics: readonly CommandDeclaration[];
   /** The word behind the command, if it takes one. */
   readonly argument?: string;
+  /** All words behind the command, if it takes several. */
+  readonly words: readonly string[];
   /** The program behind the command and its arguments, if the command runs one; else empty. */
   readonly program: readonly string[];
   /** Whether a flag without value is given. */
@@ -139,28 +141,29 @@ function flagProblems(
   return problems;
 }
 
-type Found = Pick<CommandLine, "command" | "topics" | "argument">;
+type Found = Pick<CommandLine, "command" | "topics" | "argument" | "words">;
 
 function findCommand(words: readonly string[], wantsHelp: boolean, problems: string[]): Found {
   if (words[0] === "help") {
-    return { command: command("help"), topics: findTopics(words.slice(1), problems) };
+    return { command: command("help"), topics: findTopics(words.slice(1), problems), words: [] };
   }
-  if (wantsHelp) return { command: command("help"), topics: findTopics(words, problems) };
-  if (words.length === 0) return { command: command("run"), topics: [] };
+  if (wantsHelp) return { command: command("help"), topics: findTopics(words, problems), words: [] };
+  if (words.length === 0) return { command: command("run"), topics: [], words: [] };
   const two = COMMANDS.find(({ name }) => name === words.slice(0, 2).join(" "));
   const one = COMMANDS.find(({ name }) => name === words[0]);
   const found = two ?? one;
   if (!found) {
     problems.push(unknownCommand(words));
-    return { command: command("run"), topics: [] };
+    return { command: command("run"), topics: [], words: [] };
   }
   const rest = words.slice(found.name.split(" ").length);
+  if (found.many) return { command: found, topics: [], argument: rest[0], words: rest };
   const argument = found.argument === undefined ? undefined : rest.shift();
   if (rest.length > 0) {
     const takes = found.argument === undefined ? "takes no argument" : "takes one argument";
     problems.push(`Cannot use ${rest.join(" ")}: ${found.name} ${takes}`);
   }
-  return { command: found, topics: [], argument };
+  return { command: found, topics: [], argument, words: [] };
 }
 
 function findTopics(words: readonly string[], problems: string[]): CommandDeclaration[] {

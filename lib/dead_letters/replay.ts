@@ -1,7 +1,5 @@
 /** Replays dead letters through their output, which is opened only for them. */
 import { onAbort } from "../base/waiting.ts";
-import { SystemClock } from "../base/clock.ts";
-import { Shared } from "../base/shared.ts";
 import { decodeLetter } from "./codec.ts";
 import { type DeadLetterFiles, type LetterFile, lettersIn } from "./files.ts";
 import { DeadLetterBox } from "./box.ts";
@@ -10,7 +8,7 @@ import { MemoryJournal } from "../journal.ts";
 import type { Logger } from "../base/log.ts";
 import { Batch, type Metric, type Series, type SeriesDefinition, seriesOf } from "../points/measurement.ts";
 import type { OutputPlugin } from "../plugin.ts";
-import { MetricRegistry } from "../points/registry.ts";
+import { loneContext } from "./lone_context.ts";
 
 /** Points of one batch, the most of a batch of the server. */
 const BATCH_POINTS = 4096;
@@ -72,21 +70,18 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
   const ending = new AbortController();
-  await using output = await plugin.open(config, {
-    log,
-    registry: new MetricRegistry(),
-    clock: new SystemClock(),
-    fail: failed.reject,
-    stop: () => ending.abort(),
-    keepsOnDisk: false,
-    clients: journal.clients,
-    acknowledges: "durable",
-    identity: journal,
-    shared: new Shared(),
-    untilDurable: () => journal.untilDurable(),
-    stateDirectory,
-    deadLetters,
-  });
+  await using output = await plugin.open(
+    config,
+    loneContext({
+      log,
+      journal,
+      deadLetters,
+      stateDirectory,
+      keepsOnDisk: false,
+      fail: failed.reject,
+      stop: () => ending.abort(),
+    }),
+  );
   const feeding = new Feeding(taken, journal);
   using _ending = onAbort(signal, () => ending.abort(signal.reason));
   const running = output.run(journal.reader(plugin.name), ending.signal).catch((error) => {

@@ -1,4 +1,4 @@
-/** `alumet-relay export`: files that other tools read, with the values that were stored. */
+/** `alumet-relay export` and `import`: files that other tools read, with the values that were stored. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { main } from "../../lib/cli.ts";
@@ -8,6 +8,7 @@ import { metricOf } from "../kit/decode.ts";
 import { type Need, needs, succeeds } from "../kit/needs.ts";
 import { batchOf } from "../kit/points.ts";
 import { TempDir } from "../kit/temp_dir.ts";
+import { TestServer } from "../kit/test_server.ts";
 import { Database } from "../outputs/sqlite/database.ts";
 
 const PYTHON = Deno.env.get("ANALYSIS_PYTHON") || "python3";
@@ -49,9 +50,9 @@ const POINTS: [series: Series, value: number | bigint, seconds: number, nanos: n
 const DAY_MS = 86_400_000;
 
 /** @param compacted The points become blocks. */
-function store(path: string, compacted = false): void {
+function store(path: string, compacted = false, more: typeof POINTS = []): void {
   using database = new Database(path, Infinity, seriesStore, undefined, { rollups: [] }, DAY_MS);
-  database.write([batchOf(POINTS)], START_S * 1000);
+  database.write([batchOf([...POINTS, ...more])], START_S * 1000);
   if (compacted) database.tidy(START_S * 1000 + 10 * DAY_MS);
   assert.equal(database.store.stats.compactedPoints, compacted ? POINTS.length : 0);
 }
@@ -133,12 +134,12 @@ async function exportsText(compacted: boolean): Promise<void> {
   const lines = csv.out.split("\n");
   assert.equal(
     lines[0],
-    "metric,timestamp,value,resource_kind,resource_id,consumer_kind,consumer_id,relay_client,attributes,unit",
+    "metric,timestamp,value,resource_kind,resource_id,consumer_kind,consumer_id,relay_client,attributes,unit,type",
   );
   const attributes = '"{""kind"":""a,b\\nc"",""n"":9223372036854775808}"';
   assert.ok(
     lines.includes(
-      `power,2023-11-14T22:13:20.000000001Z,0.1,cpu_package,0,process,12,"node ""7"", ü",${attributes},mW`,
+      `power,2023-11-14T22:13:20.000000001Z,0.1,cpu_package,0,process,12,"node ""7"", ü",${attributes},mW,f64`,
     ),
     csv.out,
   );
@@ -278,4 +279,134 @@ Deno.test("what cannot be exported says why, and leaves no file behind", async (
     !name.startsWith("m.sqlite")
   );
   assert.deepEqual(names.sort(), ["mine.csv", "text"]);
+});
+
+/** Runs `import` with the sqlite output alone. */
+const into = (database: string, ...args: string[]) =>
+  run(
+    [
+      ...["--plugins", "sqlite", "--config-override", `plugins.sqlite.path=${database}`],
+      ...["--state-dir", `${database}.state`, ...args],
+    ],
+    false,
+    "import",
+  );
+
+async function exported(database: string): Promise<string[]> {
+  const { code, out, err } = await run(["--database", database, "--format", "jsonl", "-"]);
+  assert.equal(code, 0, err);
+  return out.trimEnd().split("\n").sort();
+}
+
+Deno.test("what export writes is the same points again after an import, however often that is done", async () => {
+  await using dir = new TempDir();
+  const database = dir.file("m.sqlite");
+  const odd = counter("node-3", {
+    resourceId: '\ufeffa "b",\nc',
+    attributes: [
+      ["relay_client", "node-3"],
+      ["float", 3],
+      ["nan", NaN],
+      ["far", -Infinity],
+      ["list", [1n, 2n ** 64n - 1n]],
+      ["yes", true],
+      ['","value":1,', "x"],
+    ],
+  });
+  // More than a batch, and floats and integers of one name.
+  const many = Array.from(
+    { length: 5000 },
+    (_, i) => [power, i / 3, START_S + 9, i] as typeof POINTS[number],
+  );
+  const whole = seriesOf(metricOf("bytes", "f64", { base: "furlong", prefix: "" }));
+  store(database, false, [
+    ...many,
+    [odd, 7, START_S, 0],
+    [whole, 7, START_S, 0],
+    [whole, -7, START_S, 1],
+  ]);
+  const before = await exported(database);
+  for (const format of ["parquet", "csv", "jsonl"]) {
+    const [file, copy] = [dir.file(`points.${format}`), dir.file(`${format}.sqlite`)];
+    assert.equal((await run(["--database", database, file])).code, 0);
+    const first = await into(copy, file);
+    assert.deepEqual(first, { code: 0, out: `${file}: 5013 points written to sqlite\n`, err: "" });
+    assert.deepEqual(await exported(copy), before, format);
+    const again = await into(copy, file);
+    assert.equal(again.out, `${file}: 0 points written to sqlite, 5013 were there already\n`);
+    assert.deepEqual(await exported(copy), before, format);
+  }
+});
+
+Deno.test("an import to a server keeps the hosts, and is taken once", async () => {
+  await using dir = new TempDir();
+  await using server = new TestServer();
+  const [database, file] = [dir.file("m.sqlite"), dir.file("points.parquet")];
+  store(database);
+  assert.equal((await run(["--database", database, file])).code, 0);
+  const args = ["--relay-out", `127.0.0.1:${server.port}`, "--state-dir", dir.file("state"), file];
+  for (let time = 0; time < 2; time++) {
+    const { code, out, err } = await run(args, false, "import");
+    assert.deepEqual([code, out], [0, `${file}: 10 points written to relay-client\n`], err);
+  }
+  const values = server.points.map(({ metric, value, attributes }) =>
+    `${metric} ${value} ${new Map(attributes).get("relay_client")}`
+  );
+  const sent = POINTS.map(([{ metric, attributes }, value]) =>
+    `${metric.name} ${value} ${new Map(attributes).get("relay_client")}`
+  );
+  assert.deepEqual(values.sort(), sent.sort());
+});
+
+Deno.test("a row that is not a point is named, and nothing of any file is written", async () => {
+  await using dir = new TempDir();
+  const [database, copy, good] = [dir.file("m.sqlite"), dir.file("copy.sqlite"), dir.file("good.csv")];
+  store(database);
+  assert.equal((await run(["--database", database, good])).code, 0);
+  const csv = await Deno.readTextFile(good);
+  assert.equal((await run(["--database", database, dir.file("good.jsonl")])).code, 0);
+  const json = await Deno.readTextFile(dir.file("good.jsonl"));
+  const fails = async (name: string, text: string | Uint8Array, pattern: RegExp, code = 65) => {
+    const file = dir.file(name);
+    await Deno.writeFile(file, typeof text === "string" ? new TextEncoder().encode(text) : text);
+    const outcome = await into(copy, good, file);
+    assert.equal(outcome.code, code, outcome.err);
+    assert.match(outcome.err, pattern);
+    assert.equal(outcome.out, "");
+  };
+  await fails(
+    "a.csv",
+    csv.replace("18446744073709551615", "18446744073709551616"),
+    /a\.csv, row 8: .*"18446744073709551616" is not an integer/,
+  );
+  await fails("b.csv", csv.replace(",0.1,", ",0.x,"), /b\.csv, row 1: "0\.x" is not a number/);
+  await fails(
+    "c.csv",
+    csv.replace(",unit,", ",units,"),
+    /row 1: the first row does not name the columns unit/,
+  );
+  await fails("d.csv", csv + 'power,"', /row 11: a quotation mark is not closed/);
+  await fails(
+    "e.csv",
+    csv.replace("2023-11-14T22:13:20.000000001Z", "yesterday"),
+    /row 1: "yesterday" is not a time/,
+  );
+  await fails("f.csv", csv + "1,2\n", /row 11: it has 2 cells instead of 11/);
+  await fails("g.jsonl", json + "{\n", /g\.jsonl, row 11: "\{" is not valid JSON/);
+  await fails("h.jsonl", json.replace('"unit":"mW",', ""), /row 1: it has no unit/);
+  await fails(
+    "i.jsonl",
+    json.replaceAll(',"n":9223372036854775808', ',"n":{}'),
+    /row 1: its attribute "n" is neither/,
+  );
+  await fails("j.jsonl", new Uint8Array([0xff, 0x0a]), /row 1: this row, or one soon after it, is not UTF-8/);
+  await fails("k.parquet", "PAR1 but no more", /k\.parquet, row 1: /);
+  await fails("l.txt", csv, /the ending of .*l\.txt says no format/, 64);
+  await assert.rejects(Deno.stat(copy), Deno.errors.NotFound);
+  const missing = await into(copy, dir.file("nothing.csv"));
+  assert.equal(missing.code, 69);
+  assert.match(missing.err, /Cannot read .*nothing\.csv/);
+  const none = await run([good], false, "import");
+  assert.equal(none.code, 64);
+  assert.match(none.err, /no output is enabled; name a file with --config/);
 });

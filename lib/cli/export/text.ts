@@ -5,7 +5,7 @@ import type { ExportedSeries, PointBlock } from "./points.ts";
 import type { PointSink } from "./sink.ts";
 
 const COLUMNS =
-  "metric,timestamp,value,resource_kind,resource_id,consumer_kind,consumer_id,relay_client,attributes,unit";
+  "metric,timestamp,value,resource_kind,resource_id,consumer_kind,consumer_id,relay_client,attributes,unit,type";
 const NS_PER_SECOND = 1_000_000_000n;
 
 /** Texts of a series around its timestamp and value. */
@@ -67,7 +67,8 @@ function csvFloat(value: number): string {
 
 function csvFrame(series: ExportedSeries): Frame {
   const { metric, resourceKind, resourceId, consumerKind, consumerId, client, attributes, unit } = series;
-  const rest = [resourceKind, resourceId, consumerKind, consumerId, client, attributes, unit];
+  const type = series.isFloat ? "f64" : "u64";
+  const rest = [resourceKind, resourceId, consumerKind, consumerId, client, attributes, unit, type];
   return { before: `${csvCell(metric)},`, after: `,${rest.map(csvCell).join(",")}\n` };
 }
 

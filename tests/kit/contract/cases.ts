@@ -65,19 +65,19 @@ async function through(
   atStart = false,
 ): Promise<void> {
   await using rig = await Rig.of(target, true, true);
-  const points = numberedPoints(30_000);
+  const points = numberedPoints(12_000);
   const batches = [...batchesOf(points, 100)];
   if (atStart) await trouble(rig, true);
   const run = await rig.run();
   if (!atStart) {
-    for (const batch of batches.splice(0, 50)) rig.give(batch);
+    for (const batch of batches.splice(0, 20)) rig.give(batch);
     await run.caughtUp();
     // In the middle of what it writes.
-    for (const batch of batches.splice(0, 100)) rig.give(batch);
+    for (const batch of batches.splice(0, 40)) rig.give(batch);
     await trouble(rig, true);
   }
   const before = run.reader.committed;
-  for (const batch of batches.splice(0, 100)) rig.give(batch);
+  for (const batch of batches.splice(0, 30)) rig.give(batch);
   await complains(run);
   if (atStart) assert.equal(run.reader.committed, before, "nothing is committed that is not stored");
   await trouble(rig, false);
@@ -292,7 +292,7 @@ export const CASES = cases(
       let from = 0;
       let kills = 0;
       // On a busy machine it takes longer until a kill comes in the middle of a commit.
-      for (let round = 0, number = 0; round < 24 || (kills === 0 && round < 240); round++) {
+      for (let round = 0, number = 0; round < 12 || (kills === 0 && round < 240); round++) {
         const run = await rig.run(from);
         for (let n = chance.int(40); n >= 0; n--) {
           const count = chance.int(200);

@@ -8,6 +8,7 @@ import { PostgresOutput } from "../../../lib/outputs/postgresql/output.ts";
 import { Session } from "../../../lib/outputs/postgresql/session.ts";
 import { resolveSettings } from "../../../lib/outputs/postgresql/settings.ts";
 import { contextWith } from "../../kit/context.ts";
+import { KEY } from "../../kit/certificates.ts";
 import { needs, program } from "../../kit/needs.ts";
 import { numbered } from "../../kit/points.ts";
 import { Postgres } from "../../kit/postgres.ts";
@@ -32,7 +33,7 @@ async function certificates(directory: TempDir): Promise<(name: string) => strin
   const openssl = (...args: string[]) => shell("openssl", ...args);
   for (const name of ["ca", "other-ca"]) {
     await openssl(
-      ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", `/CN=${name}`],
+      ...["req", "-x509", ...KEY, "-days", "2", "-subj", `/CN=${name}`],
       ...["-keyout", file(`${name}.key`), "-out", file(`${name}.crt`)],
     );
   }
@@ -44,7 +45,7 @@ async function certificates(directory: TempDir): Promise<(name: string) => strin
   ) {
     await Deno.writeTextFile(file(`${name}.ext`), extension);
     await openssl(
-      ...["req", "-newkey", "rsa:2048", "-nodes", "-subj", `/CN=${subject}`],
+      ...["req", ...KEY, "-subj", `/CN=${subject}`],
       ...["-keyout", file(`${name}.key`), "-out", file(`${name}.csr`)],
     );
     await openssl(

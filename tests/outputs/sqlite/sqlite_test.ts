@@ -105,7 +105,7 @@ Deno.test({
       while (!stopped) {
         await journal.append(numbered(500, given));
         given += 500;
-        await pause(1);
+        await pause(20);
       }
     })();
     try {

@@ -14,7 +14,7 @@ import { batchOf } from "../../kit/points.ts";
 import { sessionBatches } from "../../kit/session.ts";
 import { floatText, pythonSqlite, readWithPython, sqlite3, sqliteShell } from "../../kit/sqlite.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
-import { Database, DAY_MS, type Row, rowsOf } from "./database.ts";
+import { Database, DAY_MS, type Row, rowsOf, valueOf } from "./database.ts";
 
 /** A session's file as rows of texts; quotes as RFC 4180 has them. */
 function csvRows(text: string): Record<string, string>[] {
@@ -229,20 +229,27 @@ type Look = (
 ) => PastHost & PastPower;
 
 /** Looks back from the last of these points. */
-async function lookBack(points: Points, test: (look: Look, endSeconds: number) => void): Promise<void> {
+async function lookBack(
+  points: Points,
+  test: (look: Look) => void,
+  compactAfterMs = Infinity,
+): Promise<void> {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");
   const end = points.reduce((last, [, , time]) => Math.max(last, time), 0);
   {
-    const rollups = { rollups: ROLLUPS, storeSeries: 100, moveSeries: 100 };
-    using database = new Database(path, Infinity, seriesStore, undefined, rollups);
+    const rollups = { rollups: ROLLUPS, storeSeries: 100, moveSeries: 100, leastPoints: 1 };
+    using database = new Database(path, Infinity, seriesStore, undefined, rollups, compactAfterMs);
     database.write([batchOf(points)], end * 1000);
-    database.tidy((end + 200) * 1000);
+    // What is compacted is looked for now and then.
+    for (const hours of [0, 1, 2]) database.tidy((end + 200 + hours * HOUR_S) * 1000);
+    const compacted = Number(valueOf(path, "SELECT count(*) FROM blocks"));
+    assert.equal(compacted > 0, compactAfterMs < Infinity, `${compacted} blocks`);
   }
   using db = new DatabaseSync(path, { readOnly: true });
   test((about, spanSeconds, clock) => {
     return answer(db, { about, spanSeconds, nowSeconds: end }, clock) as PastHost & PastPower;
-  }, end);
+  });
 }
 
 const known = (values: readonly (number | null)[]) => values.filter((value) => value !== null);
@@ -250,10 +257,11 @@ const known = (values: readonly (number | null)[]) => values.filter((value) => v
 Deno.test("looking back shows energies as power, from points, minutes and hours, also where they come rarely", async () => {
   const from = DAY_S;
   const to = DAY_S + 5 * HOUR_S;
-  await lookBack([
+  const points = [
     ...regular(rapl("often", "package_total"), 100_000, 5, from, to),
     ...regular(rapl("seldom", "package_total"), 6_000_000, 300, from, to),
-  ], (look) => {
+  ];
+  const test = (look: Look) => {
     // A sample each 10 s, minute and hour.
     const spans = [[HOUR_S, 10], [5 * HOUR_S, 60], [7 * 24 * HOUR_S, HOUR_S]] as const;
     for (const [span, step] of spans) {
@@ -269,7 +277,10 @@ Deno.test("looking back shows energies as power, from points, minutes and hours,
         assert.deepEqual([...new Set(list)], [20], `${name} each ${step} s`);
       }
     }
-  });
+  };
+  await lookBack(points, test);
+  // Nearly all of them are compacted.
+  await lookBack(points, test, 60_000);
 });
 
 Deno.test("looking back, the first power after a silence is not spread over the silence", async () => {

@@ -4,6 +4,8 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import type { SeriesDefinition } from "../../../points/measurement.ts";
+import type { Block } from "../blocks/block.ts";
+import { BlockReader } from "../blocks/reader.ts";
 import { levelsOf } from "../rollup_levels.ts";
 import { type Axis, Buckets } from "./buckets.ts";
 
@@ -14,6 +16,8 @@ const GOOD_SAMPLES = 100;
 const MAX_RAW_SECONDS = 2 * 3600;
 /** Look-ups and rows that are worth it: beyond, longer intervals are read. */
 const MAX_COST = 3_000_000;
+/** Blocks that are kept while series are read one after the other: each has up to 65,536 points. */
+const MAX_BLOCKS = 8;
 
 /** A series of the database. */
 export interface StoredSeries extends SeriesDefinition {
@@ -27,6 +31,8 @@ export interface StoredSeries extends SeriesDefinition {
 interface Part {
   readonly id: number;
   readonly start: number;
+  /** Its points are in blocks. */
+  readonly compacted?: number;
 }
 
 interface Source {
@@ -150,17 +156,20 @@ export class HistoryReader {
 
   #points(axis: Axis): Source {
     const to = axis.from + axis.count * axis.stepSeconds;
+    const blocks = BlockReader.of(this.#db);
     const parts = this.#db.prepare(
-      "SELECT id, start FROM parts WHERE day BETWEEN date(?, 'unixepoch') AND date(?, 'unixepoch') " +
-        "AND last >= ? AND first < ?",
+      `SELECT id, start, ${blocks ? "compacted" : "0 AS compacted"} FROM parts ` +
+        "WHERE day BETWEEN date(?, 'unixepoch') AND date(?, 'unixepoch') AND last >= ? AND first < ?",
     ).all(axis.from, to, axis.from, to) as unknown as Part[];
     const find = this.#db.prepare(
       "SELECT offset, value FROM points WHERE part = ? AND series = ? AND offset BETWEEN ? AND ?",
     );
+    const readBlocks = blocks && this.#blocksOf(blocks, axis.from, to);
     return {
       every: 0,
       parts,
-      read({ id, start }, series, buckets) {
+      read({ id, start, compacted }, series, buckets) {
+        if (compacted) return readBlocks?.(id, start, series, buckets);
         const rows = find.all(id, series, (axis.from - start) * 1e9, (to - start) * 1e9) as unknown as {
           offset: number;
           value: number | string | null;
@@ -171,6 +180,27 @@ export class HistoryReader {
           buckets.add(1, Number(value), time, time);
         }
       },
+    };
+  }
+
+  /** What reads the points of a series in the compacted parts. @param from Seconds since the epoch, as `to` */
+  #blocksOf(blocks: BlockReader, from: number, to: number) {
+    const find = this.#db.prepare(
+      "SELECT id FROM blocks WHERE part = ? AND last_series >= ? AND first_series <= ? AND last >= ? AND first < ?",
+    );
+    const kept = new Map<number, Block>();
+    return (part: number, start: number, series: number, buckets: Buckets): void => {
+      for (const { id } of find.all(part, series, series, from, to) as { id: number }[]) {
+        const block = kept.get(id) ?? blocks.read(id);
+        kept.set(id, block);
+        for (const old of kept.keys()) if (kept.size > MAX_BLOCKS) kept.delete(old);
+        const points = block.points(series);
+        points?.offsets.forEach((offset, i) => {
+          const value = points.numbers[i];
+          const time = start + offset / 1e9;
+          if (!Number.isNaN(value)) buckets.add(1, value, time, time);
+        });
+      }
     };
   }
 

@@ -84,7 +84,13 @@ function isEquivalent(file: string, { before, after }: Mutant): boolean {
 }
 
 async function main(args: string[]): Promise<number> {
-  const options = parseArgs(args, { string: ["sample", "seed", "jobs"] });
+  const options = parseArgs(args, {
+    string: ["sample", "seed", "jobs"],
+    unknown: (name, _key, value) => {
+      if (value === undefined) return true;
+      throw new RangeError(`${name}: unknown option; there are --sample, --seed and --jobs`);
+    },
+  });
   const files = options._.map(String);
   const targets = files.length > 0 ? TARGETS.filter(({ file }) => files.includes(file)) : TARGETS;
   const missing = files.filter((file) => !TARGETS.some((target) => target.file === file));

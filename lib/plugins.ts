@@ -29,6 +29,7 @@ import { relabel } from "./transforms/relabel.ts";
 import { csv } from "./outputs/csv.ts";
 import { influxdb } from "./outputs/influxdb.ts";
 import { opentelemetry } from "./outputs/opentelemetry.ts";
+import { parquet } from "./outputs/parquet.ts";
 import { postgresql } from "./outputs/postgresql.ts";
 import { prometheusExporter } from "./outputs/prometheus_exporter.ts";
 import { scrape } from "./inputs/scrape.ts";
@@ -72,6 +73,7 @@ export const plugins: readonly Plugin[] = [
   relayClient,
   csv,
   sqlite,
+  parquet,
   influxdb,
   postgresql,
   prometheusExporter,

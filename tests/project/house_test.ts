@@ -160,8 +160,9 @@ Deno.test("a declaration that is long, in the wrong folder, or without a config.
 const pluginName = (text: string) => /\bdefinePlugin\(\{\s*name: "([^"]+)"/.exec(text)?.[1];
 /** The only file outside of plugins that names some: what the command line stands for. */
 const DEFAULTS = "config/flags.ts";
-/** CSV is a format of rows, too. */
-const isFormat = (path: string, name: string) => name === "csv" && path.startsWith("cli/");
+/** CSV and Parquet are formats of files, too. */
+const isFormat = (path: string, name: string) =>
+  (name === "csv" || name === "parquet") && path.startsWith("cli/");
 
 /** Where the names of plugins are in the code of others. */
 function namedPlugins(tree: Tree): string[] {

@@ -8,8 +8,8 @@ import type { Logger } from "../../base/log.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { RetentionClock } from "../../base/retention_clock.ts";
 import type { GzipAnswer, GzipRequest } from "./gzip_worker.ts";
-import { type PathPattern, rotatedPath } from "./path.ts";
-import { syncFolder } from "./position.ts";
+import { type PathPattern, rotatedPath } from "../files/path.ts";
+import { syncFolder } from "../files/position.ts";
 
 const TEMPORARY = ".tmp";
 

@@ -5,7 +5,7 @@ import type { Logger } from "../../base/log.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { CsvFile } from "./file.ts";
-import type { FilePosition, PositionFile } from "./position.ts";
+import type { FilePosition, PositionFile } from "../files/position.ts";
 
 /** Positions are saved so long after one another, in ms, */
 const INTERVAL_MS = 100;

@@ -1,6 +1,6 @@
 /** The keys of the `csv` output. */
 import { duration, flag, type Infer, integer, live, optional, size, table, text } from "../../schema.ts";
-import { PathPattern } from "./path.ts";
+import { PathPattern } from "../files/path.ts";
 
 const oneCharacter = (value: string) => {
   if ([...value].length !== 1) return "must be one character";

@@ -11,7 +11,7 @@ import { RowBuffer } from "../rendering/numbers.ts";
 import type { HandlePool, Parkable } from "./handle_pool.ts";
 import { columnsOf, MAX_HEADER_BYTES } from "./header.ts";
 import { type Opened, openForAppending } from "./opening.ts";
-import type { PathPattern } from "./path.ts";
+import type { PathPattern } from "../files/path.ts";
 import type { SeriesTexts } from "../rendering/series_texts.ts";
 
 /** Bytes gathered for one write. */

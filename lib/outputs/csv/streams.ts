@@ -11,8 +11,8 @@ import { messageOf } from "../../base/errors.ts";
 import { CsvFile, type FileContext } from "./file.ts";
 import { mayHaveColumn } from "./format.ts";
 import type { Opened } from "./opening.ts";
-import { clientFileName, LOCAL_NAME, type PathPattern, rotatedPath } from "./path.ts";
-import { syncFolder } from "./position.ts";
+import { clientFileName, LOCAL_NAME, type PathPattern, rotatedPath } from "../files/path.ts";
+import { syncFolder } from "../files/position.ts";
 
 /** Columns of attributes that a file takes over from the one before, at most. */
 const MOST_COLUMNS = 256;

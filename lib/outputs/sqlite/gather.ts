@@ -1,15 +1,10 @@
 /** Gathers the rows of batches for one transaction, and sees to it that each series' texts are sent once. */
-import {
-  type Attribute,
-  type AttributeValue,
-  type Batch,
-  CLIENT_ATTRIBUTE,
-} from "../../points/measurement.ts";
+import type { Batch } from "../../points/measurement.ts";
 import { isOwn } from "../../points/origins.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 import { unitDisplayName } from "../../points/units.ts";
-import { jsonF64 } from "../rendering/numbers.ts";
+import { renderAttributes } from "../rendering/attributes.ts";
 import { valueProblems } from "../rendering/u64.ts";
 import type { ClientRows, MetricRow, PointColumns, PointGroup, RefusedRow, SeriesRow } from "./messages.ts";
 
@@ -196,23 +191,4 @@ export class Gathering {
       busy,
     };
   }
-}
-
-/**
- * Attributes as a JSON object, without the client's name, which has a column of its own. Of attributes with the same
- * name the last one counts.
- */
-export function renderAttributes(attributes: readonly Attribute[]): { client: string; json: string } {
-  const last = new Map(attributes);
-  const client = last.get(CLIENT_ATTRIBUTE);
-  if (typeof client === "string") last.delete(CLIENT_ATTRIBUTE);
-  const entries = [...last].map(([name, value]) => `${JSON.stringify(name)}:${jsonOf(value)}`);
-  return { client: typeof client === "string" ? client : "", json: `{${entries.join(",")}}` };
-}
-
-/** A u64 is an integer of all its digits. */
-function jsonOf(value: AttributeValue): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "number") return jsonF64(value);
-  return typeof value === "object" ? `[${value.join(",")}]` : String(value);
 }

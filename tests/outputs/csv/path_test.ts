@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { clientFileName, PathPattern, rotatedPath, splitExtension } from "../../../lib/outputs/csv/path.ts";
+import { clientFileName, PathPattern, rotatedPath, splitExtension } from "../../../lib/outputs/files/path.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
 
 const TIME = new Date("2026-03-05T07:08:09.123Z");

@@ -1,7 +1,7 @@
 /** The position beside a CSV file: what a process that is killed leaves, and what the next one makes of it. */
 import assert from "node:assert/strict";
-import { PositionFile, PositionInUse } from "../../../lib/outputs/csv/position.ts";
-import type { Position } from "../../../lib/outputs/csv/position.ts";
+import { PositionFile, PositionInUse } from "../../../lib/outputs/files/position.ts";
+import type { Position } from "../../../lib/outputs/files/position.ts";
 import { csv } from "../../../lib/outputs/csv.ts";
 import { CsvOutput } from "../../../lib/outputs/csv/output.ts";
 import { cases, Chance } from "../../kit/bytes.ts";

@@ -7,7 +7,7 @@ import type { Batch } from "../../../lib/points/measurement.ts";
 import { csv } from "../../../lib/outputs/csv.ts";
 import { Archive } from "../../../lib/outputs/csv/archive.ts";
 import { CsvOutput } from "../../../lib/outputs/csv/output.ts";
-import { PathPattern } from "../../../lib/outputs/csv/path.ts";
+import { PathPattern } from "../../../lib/outputs/files/path.ts";
 import { cases } from "../../kit/bytes.ts";
 import { contextWith } from "../../kit/context.ts";
 import { parseCsv } from "../../kit/csv.ts";

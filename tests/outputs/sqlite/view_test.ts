@@ -5,7 +5,7 @@ import { answer } from "../../../lib/outputs/sqlite/history/answers.ts";
 import type { PastHost, PastPower } from "../../../lib/plugin.ts";
 import { type Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
-import { renderAttributes } from "../../../lib/outputs/sqlite/gather.ts";
+import { renderAttributes } from "../../../lib/outputs/rendering/attributes.ts";
 import { testdata } from "../../kit/bytes.ts";
 import { timedPoints, typedPoints } from "../../kit/contract/points.ts";
 import { metricOf } from "../../kit/decode.ts";

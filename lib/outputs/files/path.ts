@@ -1,4 +1,4 @@
-/** The path of the CSV output: a file's, or a pattern with times and the client's name. */
+/** The path of files: one, or a pattern with times and the client's name. */
 import { createHash } from "node:crypto";
 
 interface TimePart {

@@ -1,5 +1,5 @@
 /**
- * How far the CSV files have come, in a small file beside them: two slots of the same size that are overwritten in turn,
+ * How far the files of an output have come, in a small file beside them: two slots of the same size that are overwritten in turn,
  * each with a checksum, so that a crash in the middle of one leaves the other. Overwriting in place needs one fdatasync
  * and no change to the folder; it works on a disk that is full.
  *

@@ -1,0 +1,255 @@
+/** The `parquet` output: the contract of outputs, the files, and what a kill leaves of them. */
+import assert from "node:assert/strict";
+import { relative } from "node:path";
+import { parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import { parquet } from "../../../lib/outputs/parquet.ts";
+import { Rounds } from "../../../lib/outputs/parquet/rounds.ts";
+import { Sorting } from "../../../lib/outputs/parquet/sorting.ts";
+import { PathPattern } from "../../../lib/outputs/files/path.ts";
+import { PositionFile } from "../../../lib/outputs/files/position.ts";
+import { renderAttributes } from "../../../lib/outputs/rendering/attributes.ts";
+import { unitDisplayName } from "../../../lib/points/units.ts";
+import { MemoryJournal } from "../../../lib/journal.ts";
+import type { Output, PluginContext } from "../../../lib/plugin.ts";
+import { seriesOf } from "../../../lib/points/measurement.ts";
+import { contextWith } from "../../kit/context.ts";
+import { contract, type Instance } from "../../kit/contract.ts";
+import type { Point } from "../../kit/contract/points.ts";
+import { metricOf } from "../../kit/decode.ts";
+import { linux, namespaces, type Need, needs, succeeds } from "../../kit/needs.ts";
+import { batchOf, numbered } from "../../kit/points.ts";
+import { SmallDisk } from "../../kit/small_disk.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
+
+const PYTHON = Deno.env.get("ANALYSIS_PYTHON") || "python3";
+const libraries: Need = () =>
+  succeeds(PYTHON, "-c", "import pyarrow, duckdb, polars")
+    ? undefined
+    : "needs a Python with pyarrow, duckdb and polars (ANALYSIS_PYTHON)";
+
+const NS = 1_000_000_000n;
+/** Seconds of the last time in nanoseconds that an integer of 64 bits holds. */
+const LAST_SECOND = 9_223_372_036;
+const START_S = 1_700_000_000;
+
+/** The files below a folder, by their paths in it. */
+function filesBelow(folder: string): string[] {
+  const found: string[] = [];
+  const visit = (path: string) => {
+    for (const { name, isDirectory } of Deno.readDirSync(path)) {
+      if (isDirectory) visit(`${path}/${name}`);
+      else if (name.endsWith(".parquet")) found.push(relative(folder, `${path}/${name}`));
+    }
+  };
+  visit(folder);
+  return found.sort();
+}
+
+async function rowsOf(path: string): Promise<Record<string, unknown>[]> {
+  const bytes = await Deno.readFile(path);
+  const timestampFromNanoseconds = (nanos: bigint) => nanos as unknown as Date;
+  const stringFromBytes = (text: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(text);
+  return await parquetReadObjects({
+    file: bytes.buffer,
+    parsers: { timestampFromNanoseconds, stringFromBytes },
+  });
+}
+
+const valueText = (value: unknown) => Object.is(value, -0) ? "-0" : String(value);
+
+function rowText(row: Record<string, unknown>): string {
+  const { value, value_u64, timestamp, metric, unit, relay_client, attributes } = row;
+  const texts = [row.resource_kind, row.resource_id, row.consumer_kind, row.consumer_id];
+  return JSON.stringify(
+    [metric, unit, String(timestamp), valueText(value_u64 ?? value), relay_client, ...texts, attributes],
+  );
+}
+
+function expectedText({ metric, seconds, nanos, value, ...rest }: Point): string {
+  const { client, json } = renderAttributes(rest.attributes);
+  const { resourceKind, resourceId, consumerKind, consumerId } = rest;
+  const time = String(BigInt(seconds) * NS + BigInt(nanos));
+  const texts = [client, resourceKind, resourceId, consumerKind, consumerId, json];
+  return JSON.stringify([metric.name, unitDisplayName(metric.unit), time, valueText(value), ...texts]);
+}
+
+class Files implements Instance {
+  constructor(readonly disk: SmallDisk) {}
+
+  open(context: PluginContext): Promise<Output> {
+    const path = this.disk.file("data/%Y-%m-%d/%H.parquet");
+    return parquet.open({ path, interval: 20, max_points: 20_000 }, context);
+  }
+
+  expected(points: readonly Point[]) {
+    const stored = points.filter(({ seconds }) => seconds < LAST_SECOND);
+    return { stored: stored.map(expectedText), refused: points.length - stored.length };
+  }
+
+  async stored(): Promise<string[]> {
+    const folder = this.disk.file("data");
+    const texts: string[] = [];
+    for (const file of filesBelow(folder)) texts.push(...(await rowsOf(`${folder}/${file}`)).map(rowText));
+    return texts;
+  }
+
+  async stop(): Promise<void> {
+    await this.disk.fill();
+  }
+
+  async start(): Promise<void> {
+    await this.disk.empty();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.disk[Symbol.asyncDispose]();
+  }
+}
+
+contract({
+  name: "parquet",
+  delivers: "exactly_once",
+  refusedStats: ["refusedPoints"],
+  needs: [linux, namespaces],
+  except: {
+    "a target that refuses for a while gets everything afterwards": "as a full disk",
+    "a target that stays silent for a while gets everything afterwards": "a file answers",
+    "a slow target gets everything, and what waits for it is bounded": "a file is not slow",
+  },
+  fresh: async () => new Files(await SmallDisk.mount()),
+});
+
+const host = (name: string, metric = metricOf("power", "f64", { base: "W", prefix: "" })) =>
+  seriesOf(metric, { attributes: [["relay_client", name]] });
+
+/** Writes batches through the output, and ends it. */
+async function write(path: string, ...batches: ReturnType<typeof batchOf>[]): Promise<void> {
+  const journal = new MemoryJournal({ limitBytes: 1 << 24 });
+  const config = { ...parquet.config.defaultValue(), path };
+  await using output = await parquet.open(config, contextWith({ clients: journal.clients }));
+  const reader = journal.reader("parquet");
+  for (const batch of batches) void journal.append(batch);
+  journal.end();
+  await output.run(reader, new AbortController().signal);
+  assert.equal(journal.pendingPoints, 0);
+}
+
+Deno.test("files are named by the client, the metric, the hour of the points and the time of writing", async () => {
+  await using dir = new TempDir();
+  const other = metricOf("a/b", "u64");
+  await write(
+    dir.file("{client}/%Y-%m-%d/{metric}-%H.parquet"),
+    batchOf([
+      [host("node-1"), 1, START_S],
+      [host("../node-2"), 2, START_S],
+      [host("node-1"), 3, START_S + 3600],
+      [seriesOf(other), 4, START_S],
+      [host("node-1"), 5, START_S + 1],
+    ]),
+  );
+  const files = filesBelow(dir.path);
+  const names = files.map((file) => file.replace(/-\d{8}T\d{9}Z\.parquet$/, ""));
+  assert.deepEqual(names, [
+    "%2E.%2Fnode-2/2023-11-14/power-22",
+    "_local/2023-11-14/a%2Fb-22",
+    "node-1/2023-11-14/power-22",
+    "node-1/2023-11-14/power-23",
+  ]);
+  const values = (await rowsOf(dir.file(files[2]))).map(({ value }) => value);
+  assert.deepEqual(values, [1, 5]);
+});
+
+Deno.test({
+  name: "pyarrow, DuckDB and polars read the files, and rows have dictionaries and statistics",
+  ...needs(libraries),
+  async fn() {
+    await using dir = new TempDir();
+    await write(
+      dir.file("%H.parquet"),
+      batchOf([
+        [host('n "1"'), 0.1, START_S, 1],
+        [seriesOf(metricOf("count", "u64")), 2n ** 64n - 1n, START_S, 2],
+      ]),
+    );
+    const [file] = filesBelow(dir.path);
+    for (const library of ["pyarrow", "duckdb", "polars"]) {
+      const script = new URL("../../kit/read_parquet.py", import.meta.url).pathname;
+      const output = await new Deno.Command(PYTHON, { args: [script, library, dir.file(file)] }).output();
+      assert.ok(output.success, new TextDecoder().decode(output.stderr));
+      const rows = new TextDecoder().decode(output.stdout).trimEnd().split("\n").map((row) =>
+        JSON.parse(row)
+      );
+      assert.deepEqual(rows.map(({ relay_client, value_u64 }) => [relay_client, value_u64]), [
+        ['n "1"', null],
+        ["", "18446744073709551615"],
+      ]);
+    }
+    const { buffer } = await Deno.readFile(dir.file(file));
+    const { row_groups: [{ columns }] } = await parquetMetadataAsync({
+      byteLength: buffer.byteLength,
+      slice: (start, end) => buffer.slice(start, end),
+    });
+    const [time] = columns.filter(({ meta_data }) => meta_data?.path_in_schema[0] === "timestamp");
+    assert.notEqual(time.meta_data?.statistics?.min_value, undefined);
+  },
+});
+
+Deno.test("a round counts from the moment at which its position is on disk, and a kill leaves nothing half", async () => {
+  await using dir = new TempDir();
+  const root = dir.file("");
+  const pattern = new PathPattern(dir.file("{client}.parquet"));
+  const process = async (work: (rounds: Rounds, positions: PositionFile) => Promise<void>) => {
+    const positions = await PositionFile.open(`${root}.parquet.position`);
+    try {
+      await work(await Rounds.open(positions, root), positions);
+    } finally {
+      positions.close();
+    }
+  };
+  const round = (first: number, position: number) => {
+    const batches = ["a", "b"].map((name) => numbered(10, first, host(name)));
+    return { sorting: new Sorting(pattern, batches), journal: "j", position };
+  };
+  const points = async () => {
+    const all = filesBelow(dir.path).map(async (file) => (await rowsOf(dir.file(file))).length);
+    return (await Promise.all(all)).reduce((sum, count) => sum + count, 0);
+  };
+  // Killed before the position is saved: nothing is there, and the next process begins at the same place.
+  await process(async (rounds) => void await rounds.prepare(round(0, 1), 1000));
+  await process((rounds) => Promise.resolve(assert.equal(rounds.positionIn("j"), -1)));
+  assert.equal(await points(), 0);
+  assert.deepEqual([...Deno.readDirSync(`${root}.parquet-tmp`)], []);
+  // Killed behind it: the next process gives the files their names, once.
+  await process(async (rounds) => await rounds.settle(await rounds.prepare(round(0, 1), 1000)));
+  assert.equal(await points(), 0);
+  await process((rounds) => Promise.resolve(assert.equal(rounds.positionIn("j"), 1)));
+  assert.equal(await points(), 20);
+  // Killed between two names: both files get theirs.
+  await process(async (rounds, positions) => {
+    const prepared = await rounds.prepare(round(10, 2), 1000);
+    await rounds.settle(prepared);
+    const [first] = prepared.files;
+    for (const { name } of [...Deno.readDirSync(`${root}.parquet-tmp`)]) {
+      const temporary = `${root}.parquet-tmp/${name}`;
+      const [{ relay_client }] = await rowsOf(temporary);
+      if (first.path.startsWith(`${relay_client}-`)) {
+        await Deno.rename(temporary, positions.absolute(first.path));
+      }
+    }
+  });
+  await process(() => Promise.resolve());
+  await process((rounds) => Promise.resolve(assert.equal(rounds.positionIn("other"), -1)));
+  // Names of one time differ.
+  assert.equal(filesBelow(dir.path).length, 4);
+  assert.equal(await points(), 40);
+});
+
+Deno.test("two processes do not write the same files", async () => {
+  await using dir = new TempDir();
+  const config = { ...parquet.config.defaultValue(), path: dir.file("%H.parquet") };
+  await using _first = await parquet.open(config, contextWith({}));
+  await assert.rejects(
+    parquet.open(config, contextWith({})),
+    /Cannot write to .*plugins\.parquet\.path.*Another process/,
+  );
+});

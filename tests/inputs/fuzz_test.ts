@@ -159,7 +159,8 @@ function isNew(input: string, file: string, { states }: SharedTree): boolean {
   return !damagedFiles.has(key) && damagedFiles.add(key).size > 0;
 }
 
-for (const testCase of cases()) {
+// What servers answer is not in files.
+for (const testCase of cases().filter(({ plugin }) => plugin.isLocal)) {
   const { input, name, states } = testCase;
   // Its files are damaged already.
   if (name === "damaged") continue;

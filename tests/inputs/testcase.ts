@@ -4,8 +4,10 @@
  *     tests/testdata/inputs/INPUT/CASE/
  *       config.toml     the section [plugins.INPUT]; its first line is a comment, the claim of the test
  *       1/proc 1/sys    the files at the start
- *       2/proc 2/sys    those that are different a second later; 2/removed lists paths that are gone
- *       http/           the answers of a server, by their paths; ${SERVER} in config.toml is its URL
+ *       2/proc 2/sys    those that are different at the next poll; 2/removed lists paths that are gone
+ *       http/           the answers of a server, by their paths, or below them in the file `index`; ${SERVER} in
+ *                       config.toml is its URL
+ *       1/http          its answers from that state on
  *       1/denied        paths of files that may not be read, from that state on
  *       1/nvml.txt      what a made-up library of NVIDIA answers (tests/kit/fake_nvml.c)
  *       expected.txt    the metrics, and for each second the lines of the log and the points
@@ -34,6 +36,7 @@ import { needs } from "../kit/needs.ts";
 import { CASES, Tree } from "../kit/tree.ts";
 import { until } from "../kit/waiting.ts";
 
+/** The least time between two states. */
 const STEP_MS = 1000;
 
 // The first that asks for it loads the C library, which stays loaded: no test leaks it.
@@ -111,9 +114,10 @@ export function install({ states }: Case, tree: Tree): void {
 }
 
 /** Waits until the input has polled: libraries of vendors are called in other threads. */
-export async function polled({ states }: Case, clock: FakeClock): Promise<void> {
+export async function polled({ path, states }: Case, clock: FakeClock): Promise<void> {
   await settle();
-  if (hasAnswers(states[0])) await until(() => clock.sleepers > 0);
+  const asksServer = [path, ...states].some((folder) => folders(folder).includes("http"));
+  if (asksServer || hasAnswers(states[0])) await until(() => clock.sleepers > 0);
 }
 
 /** @param server The URL of the server; by default nobody listens there. */
@@ -146,13 +150,15 @@ async function runCase(testCase: Case): Promise<void> {
   assert.equal(text, Deno.readTextFileSync(file));
 }
 
-/** What the server of a case answers. */
-function answerOf(path: string, { path: asked }: HttpRequest): Response {
-  try {
-    return new Response(Deno.readTextFileSync(`${path}/http${new URL(asked, "http://server").pathname}`));
-  } catch {
-    return new Response(null, { status: 404 });
+/** What the server of a case answers. @param folders Those with its answers; the first goes before the second. */
+function answerOf(folders: readonly string[], { path: asked }: HttpRequest): Response {
+  const { pathname } = new URL(asked, "http://server");
+  for (const file of folders.flatMap((folder) => [`${folder}${pathname}`, `${folder}${pathname}/index`])) {
+    try {
+      return new Response(Deno.readTextFileSync(file));
+    } catch { /* another one may be there */ }
   }
+  return new Response(null, { status: 404 });
 }
 
 /** The lines of a file that is about the tree and not part of it. */
@@ -174,8 +180,10 @@ function openExcept(denied: ReadonlySet<string>, root: string): (path: string) =
 export async function measure(testCase: Case): Promise<string> {
   const { path, plugin, states: [first, ...later] } = testCase;
   using tree = new Tree(null);
-  await using server = new HttpPeer((request) => answerOf(path, request));
+  await using server = new HttpPeer((request) => answerOf([`${tree.root}/http`, `${path}/http`], request));
+  const { host } = new URL(server.url);
   const config = testCase.configFor?.(server.url) ?? testCase.config;
+  const { poll_interval = STEP_MS } = config as { poll_interval?: number };
   const clock = new FakeClock();
   const registry = new ListingRegistry();
   let lines: string[] = [];
@@ -200,7 +208,7 @@ export async function measure(testCase: Case): Promise<string> {
   const stop = new AbortController();
   const running = opened.run({
     push(batch) {
-      lines.push(...rows(batch));
+      lines.push(...rows(batch).map((row) => row.replaceAll(host, "SERVER")));
       batch.release();
     },
   }, stop.signal);
@@ -211,7 +219,7 @@ export async function measure(testCase: Case): Promise<string> {
     tree.copy(state);
     for (const path of takeList(tree, "denied")) denied.add(path);
     for (const gone of takeList(tree, "removed")) tree.remove(gone);
-    await clock.advance(STEP_MS);
+    await clock.advance(Math.max(STEP_MS, poll_interval));
     await until(answered);
     await polled(testCase, clock);
     seen();

@@ -169,10 +169,13 @@ Deno.test("where there is no room for all series, there is some for power", () =
 });
 
 Deno.test("of more points than there is time for, power alone is taken until the next look", () => {
-  const { ring, take } = ringOf(START * 1000);
+  const { ring, take, store } = ringOf(START * 1000);
   const [power, memory] = [seriesOf(WATTS), seriesOf(metric("mem_free", "By"))];
   take([power, START, 1], [memory, START, 1]);
-  for (let n = 0; n < 60_000; n++) take([power, START + 1, 2], [power, START + 1, 2]);
+  const many = new Batch(5000, null, store);
+  for (let n = 0; n < 5000; n++) many.push(power, START + 1, 0, 2);
+  for (let n = 0; n < 24; n++) ring.take(many);
+  many.release();
   take([power, START + 2, 3], [memory, START + 2, 3]);
   const lasts = () => [...ring.slots()].map((slot) => ring.lastOf(slot));
   assert.deepEqual(lasts(), [3, 1]);

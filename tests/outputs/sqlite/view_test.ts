@@ -304,9 +304,9 @@ Deno.test("looking back, the first power after a silence is not spread over the 
 Deno.test("looking back, the power of a host is that of its parts, and of many hosts the others are one", async () => {
   const from = DAY_S;
   const points = Array.from({ length: 23 }, (_, n) => `n${n}`).flatMap((host, n) => [
-    ...regular(rapl(host, "package_total"), 5000 * (n + 1), 5, from, from + HOUR_S),
-    ...regular(rapl(host, "dram_total"), 5000, 5, from, from + HOUR_S),
-    ...regular(rapl(host, "pp0_total"), 77_000, 5, from, from + HOUR_S),
+    ...regular(rapl(host, "package_total"), 60_000 * (n + 1), 60, from, from + HOUR_S),
+    ...regular(rapl(host, "dram_total"), 60_000, 60, from, from + HOUR_S),
+    ...regular(rapl(host, "pp0_total"), 77_000, 60, from, from + HOUR_S),
   ]);
   await lookBack(points, (look) => {
     const { hosts, isWhole } = look({ kind: "power" }, HOUR_S);

@@ -1,5 +1,6 @@
 /** The outputs whose promises are checked: how a server is told to use one, and what is in it afterwards. */
 import { DatabaseSync } from "node:sqlite";
+import { BlockReader } from "../../lib/outputs/sqlite/blocks/reader.ts";
 import { Postgres } from "../../tests/kit/postgres.ts";
 
 /** What a point says of itself. */
@@ -96,6 +97,7 @@ const sqlite: ChaosOutput = {
   mark: (directory) => marks(directory, /^measures\.db/),
   *read(directory) {
     using db = new DatabaseSync(`${directory}/measures.db`, { readOnly: true });
+    BlockReader.extend(db);
     const rows = db.prepare(
       "SELECT resource_id, value, timestamp, metric, attributes ->> 'letter' AS letter FROM measurements",
     ).iterate();

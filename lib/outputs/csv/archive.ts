@@ -6,12 +6,15 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { Complaint } from "../../base/complaint.ts";
+import { fileSystemOf } from "../../base/file_system.ts";
 import { RetentionClock } from "../../base/retention_clock.ts";
 import type { GzipAnswer, GzipRequest } from "./gzip_worker.ts";
 import { type PathPattern, rotatedPath } from "../files/path.ts";
 import { syncFolder } from "../files/position.ts";
 
 const TEMPORARY = ".tmp";
+/** What finished files may take where the configuration says nothing: this share of the file system. */
+const DEFAULT_SHARE = 0.5;
 
 export interface ArchiveOptions {
   readonly pattern: PathPattern;
@@ -20,8 +23,14 @@ export interface ArchiveOptions {
   readonly keepFiles: number;
   /** Finished files are removed when they were last written so long ago, in ms. */
   readonly keepAgeMs: number;
-  /** What all finished files may take, in bytes. */
-  readonly keepBytes: number;
+  /** What all finished files may take, in bytes. @default half of the file system */
+  readonly keepBytes: number | undefined;
+}
+
+/** Counters of files that were removed. */
+export interface RemovalStats {
+  removedFiles: number;
+  removedBytes: number;
 }
 
 interface FinishedFile {
@@ -42,18 +51,29 @@ export class Archive {
   readonly #complaint: Complaint;
   readonly #retention: RetentionClock;
   readonly #clockComplaint: Complaint;
+  readonly #roomComplaint: Complaint;
+  readonly #look: typeof fileSystemOf;
+  readonly #stats: RemovalStats;
   #sweeping: Promise<void> | null = null;
   #again = false;
   #closed = false;
   #worker: Worker | null = null;
   #stopWorker: (() => void) | null = null;
 
-  constructor(options: ArchiveOptions, context: { log: Logger; clock: Clock }) {
+  constructor(
+    options: ArchiveOptions,
+    context: { log: Logger; clock: Clock },
+    stats: RemovalStats,
+    look: typeof fileSystemOf = fileSystemOf,
+  ) {
     this.#options = options;
+    this.#stats = stats;
+    this.#look = look;
     this.#log = context.log;
     this.#clock = context.clock;
     this.#complaint = new Complaint(context.clock);
     this.#clockComplaint = new Complaint(context.clock);
+    this.#roomComplaint = new Complaint(context.clock);
     this.#retention = new RetentionClock(context.clock.now().seconds * 1000, context.clock.monotonicMs());
   }
 
@@ -129,7 +149,8 @@ export class Archive {
 
   /** Removes what is not to be kept. @returns whether there was anything. */
   #remove(files: readonly FinishedFile[]): boolean {
-    const { keepFiles, keepAgeMs, keepBytes } = this.#options;
+    const { keepFiles, keepAgeMs } = this.#options;
+    const keepBytes = this.#keepBytes;
     const oldest = this.#nowMs(keepAgeMs) - keepAgeMs;
     const counts = new Map<string, number>();
     let bytes = 0;
@@ -149,12 +170,31 @@ export class Archive {
       try {
         Deno.removeSync(file.path);
         removed = true;
+        this.#stats.removedFiles++;
+        this.#stats.removedBytes += file.size;
+        if (why === "keep_size" && this.#options.keepBytes === undefined) this.#noteRoom(keepBytes);
         this.#log.info("A finished file is removed", { file: file.path, bytes: file.size, by: why });
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
     }
     return removed;
+  }
+
+  get #keepBytes(): number {
+    const { keepBytes, pattern } = this.#options;
+    if (keepBytes !== undefined) return keepBytes;
+    const disk = this.#look(pattern.root.folder || ".");
+    return disk ? disk.totalBytes * DEFAULT_SHARE : Infinity;
+  }
+
+  #noteRoom(room: number): void {
+    this.#roomComplaint.add(() => {
+      this.#log.warn("Finished files have their largest size, the oldest give way", {
+        folder: this.#options.pattern.root.folder,
+        room,
+      });
+    });
   }
 
   /** The time by which files are too old. */

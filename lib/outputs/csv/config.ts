@@ -14,7 +14,8 @@ interface Rotating {
   rotate_interval?: number;
 }
 
-function rotates({ output_path, rotate_size, rotate_interval }: Rotating): boolean {
+/** Whether files are ever finished. */
+export function rotates({ output_path, rotate_size, rotate_interval }: Rotating): boolean {
   return rotate_size !== undefined || rotate_interval !== undefined || new PathPattern(output_path).hasTime;
 }
 
@@ -73,8 +74,9 @@ export const config = table({
     min: "1s",
   })),
   keep_size: optional(size({
-    doc: "What all finished files may take; the oldest are removed.",
-    unset: "no file is removed by this",
+    doc:
+      "What all finished files may take; the oldest are removed. Where it is not set: half of the file system.",
+    unset: "half of the file system",
     default: "100GiB",
   })),
   max_open_files: integer({

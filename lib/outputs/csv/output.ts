@@ -7,7 +7,7 @@ import { descriptors } from "../../net/descriptors.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import { Archive } from "./archive.ts";
 import { CommitByPosition, CommitWhenWritten } from "./commit.ts";
-import type { CsvConfig } from "./config.ts";
+import { type CsvConfig, rotates } from "./config.ts";
 import { BufferPool, type FileContext } from "./file.ts";
 import { type Opened, openForAppending, pathOf } from "./opening.ts";
 import { type FilePosition, PositionFile, PositionInUse } from "../files/position.ts";
@@ -31,6 +31,9 @@ export interface CsvStats extends Record<string, number> {
   bytes: number;
   /** Files that were renamed because they were large or old enough. */
   rotations: number;
+  /** Finished files that were removed to keep what the configuration says. */
+  removedFiles: number;
+  removedBytes: number;
 }
 
 /**
@@ -39,7 +42,7 @@ export interface CsvStats extends Record<string, number> {
  * are kept, and written when there is room.
  */
 export class CsvOutput implements Output {
-  readonly stats: CsvStats = { points: 0, bytes: 0, rotations: 0 };
+  readonly stats: CsvStats = { points: 0, bytes: 0, rotations: 0, removedFiles: 0, removedBytes: 0 };
   readonly #context: CsvContext;
   #config: CsvConfig;
   readonly #pattern: PathPattern;
@@ -160,16 +163,17 @@ export class CsvOutput implements Output {
 
   #openArchive(config: CsvConfig): Archive | null {
     const { rotate_gzip: gzip, keep_files, keep_age, keep_size } = config;
-    if (!gzip && keep_files === undefined && keep_age === undefined && keep_size === undefined) return null;
+    if (!rotates(config)) return null;
     return new Archive(
       {
         pattern: this.#pattern,
         gzip,
         keepFiles: keep_files ?? Infinity,
         keepAgeMs: keep_age ?? Infinity,
-        keepBytes: keep_size ?? Infinity,
+        keepBytes: keep_size,
       },
       this.#context,
+      this.stats,
     );
   }
 

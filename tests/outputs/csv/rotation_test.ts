@@ -500,7 +500,33 @@ Deno.test("a sweep that is asked for while another one ends is done, too", async
     ...{ keepFiles: 1, keepAgeMs: 1e12, keepBytes: Infinity },
   };
   // Once to begin with.
-  const archive: Archive = new Archive(options, { log: new LogLines().log, clock });
+  const archive: Archive = new Archive(options, { log: new LogLines().log, clock }, {
+    removedFiles: 0,
+    removedBytes: 0,
+  });
   archive.sweep();
   await until(() => looks === 5);
+});
+
+Deno.test("finished files take half of the file system where keep_size is not set, and the log says so", async () => {
+  await using directory = new TempDir();
+  const log = new LogLines();
+  for (let n = 1; n <= 5; n++) {
+    const path = directory.file(`m.2026020${n}T000000Z.csv`);
+    await Deno.writeTextFile(path, "x".repeat(100));
+    await Deno.utime(path, n, n);
+  }
+  const options = {
+    ...{ pattern: new PathPattern(directory.file("m.csv")), gzip: false },
+    ...{ keepFiles: Infinity, keepAgeMs: Infinity, keepBytes: undefined },
+  };
+  const stats = { removedFiles: 0, removedBytes: 0 };
+  const look = () => ({ totalBytes: 500, freeBytes: 0, isLocal: true });
+  const archive = new Archive(options, { log: log.log, clock: new SystemClock() }, stats, look);
+  archive.sweep();
+  await until(() => stats.removedFiles === 3);
+  await archive.close();
+  assert.deepEqual(stats, { removedFiles: 3, removedBytes: 300 });
+  assert.deepEqual(namesIn(directory.path), ["m.20260204T000000Z.csv", "m.20260205T000000Z.csv"]);
+  assert.equal(log.matching(/Finished files have their largest size, the oldest give way/).length, 1);
 });

@@ -10,7 +10,7 @@ import { TempDir } from "../kit/temp_dir.ts";
 import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 import { startServer } from "./relay.ts";
 
-const ROUNDS = 8;
+const ROUNDS = 5;
 const MOST_ROUNDS = 200;
 
 /** Gives the client numbers, some at a time, for as long as it is told. */

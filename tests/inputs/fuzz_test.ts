@@ -129,7 +129,7 @@ async function runDamaged(
 }
 
 /** In how many runs the numbers of one file are damaged. */
-const MOST_RUNS = 8;
+const MOST_RUNS = 5;
 
 /** The numbers of a file, each replaced by another value in one of the runs: neighbours are damaged in different ones. */
 function numberDamages(text: string, turn: number): { damage: typeof FILES[0]; what: string }[] {

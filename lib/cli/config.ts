@@ -20,6 +20,8 @@ export async function configCheck(line: CommandLine, world: Surroundings): Promi
   for (const line of advice) world.stderr(`Note: ${line}\n`);
   const { metricNotes } = await import("../config/metric_notes.ts");
   for (const line of metricNotes(config)) world.stderr(`Note: ${line}\n`);
+  const { forecastLines } = await import("./forecast.ts");
+  for (const text of await forecastLines(config, line, world)) world.stderr(`Note: ${text}\n`);
   const names = (kind: string) =>
     options.plugins.filter((plugin) =>
       plugin.kind === kind && config.plugins.some((c) => c.plugin === plugin)

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
 import { TempDir } from "../kit/temp_dir.ts";
+import { batchOf, NUMBERS } from "../kit/points.ts";
+import { Database } from "../outputs/sqlite/database.ts";
 import { names, type Outcome, run } from "./running.ts";
 
 Deno.test("each problem of a file is a line of the log, as text or JSON, with exit code 78", async () => {
@@ -275,4 +277,34 @@ Deno.test("a client name that no server accepts is refused", async () => {
   const { code, err } = await check("é".repeat(128));
   assert.notEqual(code, 0);
   assert.match(err, /client_name: .*is too long: servers accept 255 bytes/);
+});
+
+Deno.test("config check says what the hosts that the database knows will need per day", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  const check = async () => {
+    let err = "";
+    const config = `[plugins.relay-server]\naddress = "127.0.0.1:1"\n[plugins.sqlite]\npath = "${path}"\n`;
+    await Deno.writeTextFile(dir.file("c.toml"), config);
+    const code = await main(["config", "check", "--config", dir.file("c.toml")], {
+      stderr: (text) => void (err += text),
+      env: () => undefined,
+      services: () => [],
+    });
+    assert.equal(code, 0, err);
+    return err;
+  };
+  assert.doesNotMatch(await check(), /points a second/);
+  {
+    using database = new Database(path);
+    const points = Array.from(
+      { length: 12_000 },
+      (_, i) => [NUMBERS, i, 1_700_000_000 + Math.floor(i / 10), i],
+    );
+    database.write([batchOf(points as Parameters<typeof batchOf>[0])]);
+  }
+  assert.match(
+    await check(),
+    /Note: 1 host made 10 points a second in .*m\.sqlite has, 0\.864 million a day: sqlite needs 0\.0\d+ GB for a day at the \d+(\.\d+)? bytes/,
+  );
 });

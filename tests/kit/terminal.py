@@ -1,7 +1,7 @@
 """Runs a program on a terminal: terminal.py COLUMNS ROWS STEPS PROGRAM ARGUMENT...
 
 STEPS is JSON: a list of pairs, what to wait for (a regular expression, in what came since the last pair) and what to type
-then. Prints JSON: the exit code, everything that came, and whether the terminal is as it was before.
+then. Prints JSON: the exit code, and everything that came.
 """
 import fcntl, json, os, pty, re, select, struct, sys, termios, time
 
@@ -11,7 +11,6 @@ pid, terminal = pty.fork()
 if pid == 0:
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     os.execvp(command[0], command)
-before = termios.tcgetattr(terminal)
 parts, fresh, end = [], "", time.monotonic() + PATIENCE_S
 
 

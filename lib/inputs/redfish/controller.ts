@@ -18,6 +18,11 @@ export class LoginError extends Error {
   override readonly name = "LoginError";
 }
 
+/** The controller answers, but not with a page that can be read: other pages may be fine. */
+class PageError extends Error {
+  override readonly name = "PageError";
+}
+
 /** A chassis, and the page with its power. */
 export interface PowerPage {
   /** The last part of its path: `1`, `System.Embedded.1`. */
@@ -39,31 +44,52 @@ export class Controller {
     this.#password = new Secret("", target.password_file, "plugins.redfish.targets.password_file");
   }
 
-  /** The pages with a power at present. @throws {LoginError} @throws why there is no answer */
-  find(signal: AbortSignal): Promise<PowerPage[]> {
+  /**
+   * The pages with a power at present, and why the first chassis that cannot be read cannot be.
+   *
+   * @throws {LoginError} @throws why there is no answer
+   */
+  find(signal: AbortSignal): Promise<{ pages: PowerPage[]; problem: string | undefined }> {
     return this.#session(signal, async (get) => {
       const pages: PowerPage[] = [];
+      let problem: string | undefined;
       for (const path of membersOf(await get(ROOT))) {
-        const chassis = await get(path);
-        // EnvironmentMetrics is the newer one; controllers that have both say the same in both.
-        for (const key of ["EnvironmentMetrics", "Power"]) {
-          const link = linkOf(at(chassis, key));
-          if (link === undefined || readingsOf(await get(link)).length === 0) continue;
+        try {
+          const link = await pageOf(path, get);
+          if (link === undefined) continue;
           pages.push({ chassis: path.replace(/\/+$/, "").split("/").at(-1)!, path: link });
-          break;
+        } catch (error) {
+          if (!(error instanceof PageError)) throw error;
+          problem ??= error.message;
         }
       }
-      return pages;
+      return { pages, problem };
     });
   }
 
-  /** The powers of each page. @throws {LoginError} @throws why there is no answer */
-  read(pages: readonly PowerPage[], signal: AbortSignal): Promise<Reading[][]> {
+  /**
+   * The powers of each page, none of one that is not valid, and why the first such one is not.
+   *
+   * @throws {LoginError} @throws why there is no answer
+   */
+  read(
+    pages: readonly PowerPage[],
+    signal: AbortSignal,
+  ): Promise<{ readings: Reading[][]; problem: string | undefined }> {
     return this.#session(signal, async (get) => {
       const readings: Reading[][] = [];
+      let problem: string | undefined;
       // One after the other: such a controller is slow, and serves few connections.
-      for (const { path } of pages) readings.push(readingsOf(await get(path)));
-      return readings;
+      for (const { path } of pages) {
+        try {
+          readings.push(readingsOf(await get(path)));
+        } catch (error) {
+          if (!(error instanceof PageError)) throw error;
+          problem ??= error.message;
+          readings.push([]);
+        }
+      }
+      return { readings, problem };
     });
   }
 
@@ -107,6 +133,16 @@ export class Controller {
   }
 }
 
+/** The path of the page with the power of a chassis, if it has one. */
+async function pageOf(path: string, get: Get): Promise<string | undefined> {
+  const chassis = await get(path);
+  // EnvironmentMetrics is the newer one; controllers that have both say the same in both.
+  for (const key of ["EnvironmentMetrics", "Power"]) {
+    const link = linkOf(at(chassis, key));
+    if (link !== undefined && readingsOf(await get(link)).length > 0) return link;
+  }
+}
+
 async function get(url: URL, init: RequestInit & { client: Deno.HttpClient }): Promise<unknown> {
   // A redirection would give the password to whoever is named there.
   const response = await fetch(url, { ...init, redirect: "manual" });
@@ -121,14 +157,14 @@ async function get(url: URL, init: RequestInit & { client: Deno.HttpClient }): P
 
 function checkStatus(status: number, path: string): void {
   if (status === 401) throw new LoginError("it refuses the user or the password (HTTP 401)");
-  if (status !== 200) throw new Error(`HTTP ${status} for ${path}`);
+  if (status !== 200) throw new PageError(`HTTP ${status} for ${path}`);
 }
 
 function parsed(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error(`${path} is not JSON`);
+    throw new PageError(`${path} is not JSON`);
   }
 }
 

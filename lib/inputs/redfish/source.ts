@@ -11,7 +11,7 @@ import type { Reading } from "./readings.ts";
 
 /** How often chassis are looked for, in ms: blades are added and taken out. */
 const FIND_AGAIN_MS = 600_000;
-/** A controller without a power is looked at again after this time, in ms. */
+/** A controller without a power, or with a chassis that cannot be read, is looked at again after this time, in ms. */
 const EMPTY_AGAIN_MS = 60_000;
 /** Controllers lock a user after a few wrong passwords: the next try comes after this time, in ms. */
 const LOGIN_AGAIN_MS = 300_000;
@@ -71,18 +71,20 @@ export class RedfishSource implements PolledSource {
     const { log, findings, clock } = this.#measuring;
     const { signal } = this.#closed;
     try {
+      let found: string | undefined;
       if (clock.monotonicMs() >= this.#findDueMs) {
-        this.#pages = await this.#controller.find(signal);
-        const againMs = this.#pages.length === 0 ? EMPTY_AGAIN_MS : FIND_AGAIN_MS;
-        this.#findDueMs = clock.monotonicMs() + againMs;
+        ({ pages: this.#pages, problem: found } = await this.#controller.find(signal));
+        const isComplete = this.#pages.length > 0 && found === undefined;
+        this.#findDueMs = clock.monotonicMs() + (isComplete ? FIND_AGAIN_MS : EMPTY_AGAIN_MS);
       }
-      const readings = await this.#controller.read(this.#pages, signal);
+      const { readings, problem = found } = await this.#controller.read(this.#pages, signal);
       this.#samples = readings.flatMap((list, i) =>
         list.map((reading) => ({ ...reading, chassis: this.#pages[i].chassis }))
       );
-      if (this.#pages.length === 0) findings.failed(WHAT, this.name, "it reports no power");
-      else if (this.#hasFailed) findings.usual(WHAT, this.name);
-      this.#hasFailed = this.#pages.length === 0;
+      const isEmpty = this.#pages.length === 0 && problem === undefined;
+      if (isEmpty) findings.failed(WHAT, this.name, "it reports no power");
+      else if (this.#hasFailed && problem === undefined) findings.usual(WHAT, this.name);
+      this.#hasFailed = isEmpty;
       for (const { chassis, name } of this.#samples) {
         findings.measured(
           `power of chassis ${chassis}${name && ` (${name})`}`,
@@ -91,20 +93,29 @@ export class RedfishSource implements PolledSource {
         );
       }
       this.#retry.succeeded();
+      // A chassis that cannot be read costs its own points. It may have gone.
+      if (problem !== undefined) {
+        this.#findDueMs = Math.min(this.#findDueMs, clock.monotonicMs() + EMPTY_AGAIN_MS);
+        return this.#complain(problem);
+      }
       this.#complaint.end(() => log.info("The management controller answers again", { url: this.name }));
     } catch (error) {
       if (signal.aborted) return;
       this.#retry.failed();
-      this.#hasFailed = true;
       // A chassis may have gone.
       this.#findDueMs = -Infinity;
       if (error instanceof LoginError) this.#loginDueMs = clock.monotonicMs() + LOGIN_AGAIN_MS;
-      const problem = messageOf(error);
-      findings.failed(WHAT, this.name, problem);
-      this.#complaint.add((failed) => {
-        log.warn(`Cannot read a management controller: ${problem}`, { url: this.name, failed });
-      });
+      this.#complain(messageOf(error));
     }
+  }
+
+  #complain(problem: string): void {
+    const { log, findings } = this.#measuring;
+    this.#hasFailed = true;
+    findings.failed(WHAT, this.name, problem);
+    this.#complaint.add((failed) => {
+      log.warn(`Cannot read a management controller: ${problem}`, { url: this.name, failed });
+    });
   }
 
   #seriesOf(chassis: string, name: string): Series {

@@ -10,6 +10,7 @@ import { definePlugin, type Output, type Plugin, type PluginContext } from "../.
 import { table } from "../../lib/schema.ts";
 import { cases, Chance } from "../kit/bytes.ts";
 import { metricOf, pointsOf } from "../kit/decode.ts";
+import { unlocked } from "../kit/locks.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { batchOf, numbered } from "../kit/points.ts";
 import { TempDir } from "../kit/temp_dir.ts";
@@ -225,6 +226,7 @@ Deno.test("letters that come during a replay are not part of it, and a second re
   // It had not ended: what it had taken comes first.
   const second = await files.takeForReplay();
   second.lock.close();
+  await unlocked(dir.path);
   assert.deepEqual(await values(dir.path), [1n, 2n]);
   assert.deepEqual(second.files.map(({ number }) => number), [1, 2]);
 });

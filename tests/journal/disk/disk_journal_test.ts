@@ -15,6 +15,7 @@ import {
   synced,
   withDirectory,
 } from "../../kit/journal.ts";
+import { unlocked } from "../../kit/locks.ts";
 import { numbered, NUMBERS } from "../../kit/points.ts";
 import { PATIENCE_MS, pause, until } from "../../kit/waiting.ts";
 
@@ -235,8 +236,7 @@ Deno.test("a second process gets an error with the directory and what to do", ()
         return true;
       });
     }
-    // What still waited for the lock lets it go.
-    await pause(50);
+    await unlocked(directory);
     await using _again = await open(directory);
   }));
 

@@ -135,7 +135,7 @@ export class ParquetOutput implements Output {
 
   async #write(rounds: Rounds, journal: string, reader: BatchReader, signal: AbortSignal): Promise<void> {
     const { clock, deadLetters, log } = this.#context;
-    const sorting = new Sorting(this.#pattern, this.#batches);
+    const sorting = await Sorting.of(this.#pattern, this.#batches);
     const { refused, files } = sorting;
     for (const { batch, row, reason } of refused) deadLetters.add(batch, row, reason);
     if (refused.length > 0) await deadLetters.sync();

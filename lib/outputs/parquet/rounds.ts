@@ -14,7 +14,7 @@ import { ParquetFile } from "../files/parquet.ts";
 import type { FilePoints, Sorting } from "./sorting.ts";
 
 /** Rows of a group: what is encoded at once, while nothing else runs. */
-const GROUP_ROWS = 32_768;
+const GROUP_ROWS = 16_384;
 /** The folder of files without their names, beside the position. */
 const TEMPORARY_FOLDER = ".parquet-tmp";
 

@@ -11,6 +11,8 @@ const NS_PER_SECOND = 1_000_000_000n;
 /** From this second on, times have to be looked at. */
 const LAST_SECOND = Number(MAX_TIME_NS / NS_PER_SECOND);
 const METRIC = "{metric}";
+/** Rows that are sorted at once, while nothing else runs. */
+const TURN_ROWS = 16_384;
 /** A row of a batch as one number. */
 const ROWS = 2 ** 32;
 
@@ -43,11 +45,24 @@ export class Sorting {
   /** Rows that no file can hold. */
   readonly refused: { batch: Batch; row: number; reason: string }[] = [];
 
-  constructor(pattern: PathPattern, batches: readonly Batch[]) {
+  private constructor(pattern: PathPattern, batches: readonly Batch[]) {
     this.#pattern = pattern;
     this.#stepSeconds = pattern.stepMs / 1000;
     this.#batches = batches;
-    for (let number = 0; number < batches.length; number++) this.#add(batches[number], number);
+  }
+
+  /** Others have their turn meanwhile. */
+  static async of(pattern: PathPattern, batches: readonly Batch[]): Promise<Sorting> {
+    const sorting = new Sorting(pattern, batches);
+    let rows = 0;
+    for (const [number, batch] of batches.entries()) {
+      sorting.#add(batch, number);
+      rows += batch.length;
+      if (rows < TURN_ROWS) continue;
+      rows = 0;
+      await new Promise<void>((resolve) => setTimeout(resolve));
+    }
+    return sorting;
   }
 
   get files(): readonly FilePoints[] {

@@ -206,27 +206,27 @@ Deno.test("a round counts from the moment at which its position is on disk, and 
       positions.close();
     }
   };
-  const round = (first: number, position: number) => {
+  const round = async (first: number, position: number) => {
     const batches = ["a", "b"].map((name) => numbered(10, first, host(name)));
-    return { sorting: new Sorting(pattern, batches), journal: "j", position };
+    return { sorting: await Sorting.of(pattern, batches), journal: "j", position };
   };
   const points = async () => {
     const all = filesBelow(dir.path).map(async (file) => (await rowsOf(dir.file(file))).length);
     return (await Promise.all(all)).reduce((sum, count) => sum + count, 0);
   };
   // Killed before the position is saved: nothing is there, and the next process begins at the same place.
-  await process(async (rounds) => void await rounds.prepare(round(0, 1), 1000));
+  await process(async (rounds) => void await rounds.prepare(await round(0, 1), 1000));
   await process((rounds) => Promise.resolve(assert.equal(rounds.positionIn("j"), -1)));
   assert.equal(await points(), 0);
   assert.deepEqual([...Deno.readDirSync(`${root}.parquet-tmp`)], []);
   // Killed behind it: the next process gives the files their names, once.
-  await process(async (rounds) => await rounds.settle(await rounds.prepare(round(0, 1), 1000)));
+  await process(async (rounds) => await rounds.settle(await rounds.prepare(await round(0, 1), 1000)));
   assert.equal(await points(), 0);
   await process((rounds) => Promise.resolve(assert.equal(rounds.positionIn("j"), 1)));
   assert.equal(await points(), 20);
   // Killed between two names: both files get theirs.
   await process(async (rounds, positions) => {
-    const prepared = await rounds.prepare(round(10, 2), 1000);
+    const prepared = await rounds.prepare(await round(10, 2), 1000);
     await rounds.settle(prepared);
     const [first] = prepared.files;
     for (const { name } of [...Deno.readDirSync(`${root}.parquet-tmp`)]) {

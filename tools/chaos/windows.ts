@@ -14,7 +14,9 @@ import type { StoredPoint } from "./outputs.ts";
 
 /** Length of the windows, in s of the points' times. */
 const WINDOW_SECONDS = 20;
-/** Points by second of the points' times: so windows end often, and a window's silence lasts longer than an outage. */
+/** In s, of the points' times as well as of silence: longer than an outage on a busy machine, so no window has two results. */
+const GRACE_SECONDS = 300;
+/** Points by second of the points' times: so windows end often. */
 const POINTS_PER_SECOND = 5;
 const POINTS_PER_WINDOW = WINDOW_SECONDS * POINTS_PER_SECOND;
 const SERIES = seriesOfLife(true);
@@ -25,6 +27,7 @@ const overrides = (path: string, settings: Record<string, string>) =>
 const aggregation = (metrics: readonly string[]) =>
   overrides("aggregation", {
     interval: `${WINDOW_SECONDS}s`,
+    grace: `${GRACE_SECONDS}s`,
     function: '["Sum", "Count"]',
     metrics: JSON.stringify(metrics),
   });

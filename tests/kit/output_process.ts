@@ -8,6 +8,7 @@ import { DiskJournal } from "../../lib/journal/disk/disk_journal.ts";
 import { createLogger } from "../../lib/base/log.ts";
 import { seriesOf } from "../../lib/points/measurement.ts";
 import { csv } from "../../lib/outputs/csv.ts";
+import { parquet } from "../../lib/outputs/parquet.ts";
 import { sqlite } from "../../lib/outputs/sqlite.ts";
 import type { OutputPlugin } from "../../lib/plugin.ts";
 import { contextWith } from "./context.ts";
@@ -23,7 +24,8 @@ const CLIENTS = 5;
 const MOST_PENDING = 20_000;
 
 const [directory, run, name, given] = Deno.args;
-const plugin: OutputPlugin<unknown> = name === "csv" ? csv : sqlite;
+const plugins: Readonly<Record<string, OutputPlugin<unknown>>> = { csv, parquet, sqlite };
+const plugin = plugins[name];
 const log = createLogger("process", { format: "json" });
 const config = { ...plugin.config.defaultValue() as object, ...JSON.parse(given) };
 const series = Array.from({ length: CLIENTS }, (_, i) =>

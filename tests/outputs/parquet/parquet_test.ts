@@ -15,6 +15,7 @@ import { seriesOf } from "../../../lib/points/measurement.ts";
 import { contextWith } from "../../kit/context.ts";
 import { contract, type Instance } from "../../kit/contract.ts";
 import type { Point } from "../../kit/contract/points.ts";
+import { CrashingWriter } from "../../kit/csv_crashes.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { linux, namespaces, type Need, needs, succeeds } from "../../kit/needs.ts";
 import { batchOf, numbered } from "../../kit/points.ts";
@@ -252,4 +253,21 @@ Deno.test("two processes do not write the same files", async () => {
     parquet.open(config, contextWith({})),
     /Cannot write to .*plugins\.parquet\.path.*Another process/,
   );
+});
+
+Deno.test("each point of processes that are killed at any moment is in one file, and each file is whole", async () => {
+  await using dir = new TempDir();
+  const config = { path: dir.file("data/{client}/%H.parquet"), interval: 30 };
+  await using writer = new CrashingWriter(dir.path, config, 20261126, "parquet");
+  await writer.crash(4);
+  await writer.finish();
+  const found = new Map<string, number[]>();
+  for (const file of filesBelow(dir.file("data"))) {
+    for (const { metric, value } of await rowsOf(dir.file(`data/${file}`))) {
+      const numbers = found.get(metric as string) ?? [];
+      found.set(metric as string, numbers);
+      numbers.push(value as number);
+    }
+  }
+  writer.check(found, false);
 });

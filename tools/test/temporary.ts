@@ -4,8 +4,11 @@ import { statfsSync } from "node:fs";
 const FOLDER = "/dev/shm";
 /** What must be free there, and in the memory of the machine. */
 const LEAST_BYTES = 4 * 1024 ** 3;
-/** Whole programs and packages have theirs on a disk, as they do in use; and there the files count for no memory limit. */
-const ON_DISK = /^(?:\.\/)?tests\/(?:end_to_end|project|systemd)\//;
+/**
+ * Whole programs and packages have theirs on a disk, as they do in use; and there the files count for no memory limit.
+ * Those of the agent too: to it, what is below /dev is a device.
+ */
+const ON_DISK = /^(?:\.\/)?tests\/(?:agent|end_to_end|project|systemd)\//;
 
 /** Another folder than the usual one for the temporary files of these tests, or `undefined`. */
 export function temporaryFolder(file: string): string | undefined {

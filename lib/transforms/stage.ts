@@ -141,9 +141,9 @@ export class Stage implements Disposable {
   async run(signal: AbortSignal): Promise<void> {
     const reader = this.#reader;
     const { before } = this.#options;
-    if (!await this.#eras.save(signal, () => before.ended)) return;
-    // Something has to come for the other configuration to begin.
+    // Something has to come for the other configuration to begin, also where the process stops at once.
     if (this.#eras.isChanging) this.#mark("tick");
+    if (!await this.#eras.save(signal, () => before.ended)) return;
     while (true) {
       const state = await reader.wait(this.#tickMs - this.#options.clock.monotonicMs(), signal);
       if (state === "aborted") return;

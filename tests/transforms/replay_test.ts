@@ -265,7 +265,7 @@ Deno.test("no batch is read with a new configuration before the next life can kn
   files.isFull = true;
   await life.start({ interval: 3000 });
   life.send("one", script);
-  before.sync(1);
+  before.sync(Infinity);
   for (let n = 0; n < 3; n++) {
     await files.steps(10);
     await clock.advance(1000);

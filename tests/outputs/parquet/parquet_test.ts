@@ -20,6 +20,7 @@ import { metricOf } from "../../kit/decode.ts";
 import { linux, namespaces, type Need, needs, succeeds } from "../../kit/needs.ts";
 import { batchOf, numbered } from "../../kit/points.ts";
 import { SmallDisk } from "../../kit/small_disk.ts";
+import { unlocked } from "../../kit/locks.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 
 const PYTHON = Deno.env.get("ANALYSIS_PYTHON") || "python3";
@@ -248,11 +249,14 @@ Deno.test("a round counts from the moment at which its position is on disk, and 
 Deno.test("two processes do not write the same files", async () => {
   await using dir = new TempDir();
   const config = { ...parquet.config.defaultValue(), path: dir.file("%H.parquet") };
-  await using _first = await parquet.open(config, contextWith({}));
-  await assert.rejects(
-    parquet.open(config, contextWith({})),
-    /Cannot write to .*plugins\.parquet\.path.*Another process/,
-  );
+  {
+    await using _first = await parquet.open(config, contextWith({}));
+    await assert.rejects(
+      parquet.open(config, contextWith({})),
+      /Cannot write to .*plugins\.parquet\.path.*Another process/,
+    );
+  }
+  await unlocked(dir.path);
 });
 
 Deno.test("each point of processes that are killed at any moment is in one file, and each file is whole", async () => {

@@ -112,8 +112,13 @@ export class Site implements AsyncDisposable {
     };
   }
 
+  /** @throws with what the agent has logged, where it takes nothing more. */
   push(batch: Batch): void {
-    void this.#sink!.push(batch);
+    try {
+      void this.#sink!.push(batch);
+    } catch (error) {
+      throw new Error(`The agent has stopped:\n${this.logs.lines.join("")}`, { cause: error });
+    }
   }
 
   /** `http://127.0.0.1:PORT`, without a slash at the end. */

@@ -51,7 +51,11 @@ export interface AgentOptions {
    * network. @default {false}
    */
   readonly dropPermissions?: boolean;
-  /** Ends the process at once, for a second signal. @default {Deno.exit} */
+  /**
+   * Ends the process at once, for a second signal, also while what the agent had open is closed behind it.
+   *
+   * @default {Deno.exit}, until the agent has ended
+   */
   readonly exit?: (code: number) => Promise<never> | never;
   /** Called when it stops, for any reason. */
   readonly onStopping?: () => void;
@@ -125,6 +129,8 @@ class Agent {
   #failure: Error | null = null;
   /** Set when a second signal ends the process at once. */
   #ending: Promise<never> | null = null;
+  /** Everything is written, or given up: what is left is to close, and the last lines of the log. */
+  #hasEnded = false;
 
   constructor(settings: AgentSettings, log: Logger, options: AgentOptions) {
     this.#settings = settings;
@@ -148,7 +154,7 @@ class Agent {
     using _stopping = stop && onAbort(stop, () => this.#stop.abort());
     const listener = (name: Deno.Signal, code: number) => () => {
       if (this.#stop.signal.aborted) {
-        if (this.#ending) return void this.#exit(128 + code);
+        if (this.#ending || this.#hasEnded) return void this.#exit(128 + code);
         this.#ending = this.#endAtOnce(name, 128 + code);
         return;
       }
@@ -168,7 +174,11 @@ class Agent {
       return await this.#runPipe();
     } finally {
       clearInterval(ticking);
-      if (signals) { for (const [signal, listen] of listeners) Deno.removeSignalListener(signal, listen); }
+      this.#hasEnded = true;
+      // Without them a signal would end the process before the last lines of its log are written.
+      if (signals && !this.#options.exit) {
+        for (const [signal, listen] of listeners) Deno.removeSignalListener(signal, listen);
+      }
     }
   }
 

@@ -10,6 +10,7 @@ const FIRST = [
   "tests/inputs/fuzz_test.ts",
   "tests/points/series_store_test.ts",
   "tests/seeing/page_test.ts",
+  "tests/server/",
   "tests/end_to_end/",
   "tests/outputs/",
   "tests/journal/",

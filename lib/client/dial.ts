@@ -61,7 +61,7 @@ export async function dial(server: string, options: DialOptions): Promise<Dialle
           limit.signal,
         );
       }
-      const conn = await connect({ hostname, port: address.port, signal: limit.signal });
+      const conn = await connected(connect, { hostname, port: address.port }, limit.signal);
       log.debug("Connected", { server, address: hostname });
       conn.setNoDelay();
       conn.setKeepAlive();
@@ -75,6 +75,29 @@ export async function dial(server: string, options: DialOptions): Promise<Dialle
     }
   }
   throw new Error(failures.join("; "));
+}
+
+/**
+ * Connects until the signal is aborted. `Deno.connect` (2.6 to 2.9) looks at its signal once more when it has connected, and
+ * then throws and forgets the connection: the signal that it gets says nothing, and what comes too late is closed here.
+ *
+ * @throws the signal's reason.
+ */
+async function connected(
+  connect: DialOptions["connect"],
+  address: { hostname: string; port: number },
+  signal: AbortSignal,
+): Promise<Deno.TcpConn> {
+  signal.throwIfAborted();
+  const silent = new AbortController();
+  silent.signal.throwIfAborted = () => {};
+  using _ending = onAbort(signal, () => silent.abort(signal.reason));
+  const conn = await connect({ ...address, signal: silent.signal });
+  if (signal.aborted) {
+    conn.close();
+    throw signal.reason;
+  }
+  return conn;
 }
 
 /** Starts TLS. @throws with the problem of the server's certificate. */

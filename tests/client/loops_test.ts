@@ -10,7 +10,7 @@ import { numbered } from "../kit/points.ts";
 import { TestServer } from "../kit/test_server.ts";
 import { until } from "../kit/waiting.ts";
 
-const quick = { retry: { max_times: 1000, initial_delay: 2, max_delay: 50 } };
+const quick = { retry: { max_times: 1000, initial_delay: 2, max_delay: 5 } };
 
 /** Passes on what comes. */
 class IntoJournal extends Collector {

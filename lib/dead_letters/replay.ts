@@ -1,5 +1,4 @@
 /** Replays dead letters through their output, which is opened only for them. */
-import { onAbort } from "../base/waiting.ts";
 import { decodeLetter } from "./codec.ts";
 import { type DeadLetterFiles, type LetterFile, lettersIn } from "./files.ts";
 import { DeadLetterBox } from "./box.ts";
@@ -8,7 +7,7 @@ import { MemoryJournal } from "../journal.ts";
 import type { Logger } from "../base/log.ts";
 import { Batch, type Metric, type Series, type SeriesDefinition, seriesOf } from "../points/measurement.ts";
 import type { OutputPlugin } from "../plugin.ts";
-import { loneContext } from "./lone_context.ts";
+import { runLoneOutput } from "./lone_output.ts";
 
 /** Points of one batch, the most of a batch of the server. */
 const BATCH_POINTS = 4096;
@@ -67,34 +66,21 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   using _lock = lock;
   const journal = new MemoryJournal({ limitBytes: BUFFER_BYTES });
   const deadLetters = new DeadLetterBox({ directory: files.directory, maxBytes: files.maxBytes, log });
-  const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => {});
-  const ending = new AbortController();
-  await using output = await plugin.open(
-    config,
-    loneContext({
-      log,
+  const feeding = new Feeding(taken, journal);
+  try {
+    await runLoneOutput({
+      plugin,
+      config,
       journal,
+      reader: journal.reader(plugin.name),
+      log,
       deadLetters,
       stateDirectory,
       keepsOnDisk: false,
-      fail: failed.reject,
-      stop: () => ending.abort(),
-    }),
-  );
-  const feeding = new Feeding(taken, journal);
-  using _ending = onAbort(signal, () => ending.abort(signal.reason));
-  const running = output.run(journal.reader(plugin.name), ending.signal).catch((error) => {
-    if (!signal.aborted) throw error;
-  });
-  running.catch(() => {});
-  const fed = feeding.feed(ending.signal);
-  try {
-    await Promise.race([Promise.all([fed, running]), running, failed.promise]);
+      signal,
+      feed: (signal) => feeding.feed(signal),
+    });
   } finally {
-    ending.abort();
-    journal.unblock();
-    await Promise.allSettled([running, fed]);
     await feeding.settled();
   }
   const refused = deadLetters.refusedPoints;

@@ -1,7 +1,6 @@
 /** Writes the batches of a file through an output that is opened only for them. */
 import type { Logger } from "../../base/log.ts";
-import { onAbort } from "../../base/waiting.ts";
-import { loneContext } from "../../dead_letters/lone_context.ts";
+import { runLoneOutput } from "../../dead_letters/lone_output.ts";
 import type { DeadLetters, OutputPlugin } from "../../plugin.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { FileJournal } from "./file_journal.ts";
@@ -33,36 +32,19 @@ export async function writePoints(
 ): Promise<Written> {
   const journal = new FileJournal(id);
   const reader = journal.reader(plugin.name);
-  const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => {});
-  const ending = new AbortController();
-  await using output = await plugin.open(
+  await runLoneOutput({
+    plugin,
     config,
-    loneContext({
-      log,
-      journal,
-      deadLetters,
-      stateDirectory,
-      // The file stays. A client of a server that is away gives up all the same.
-      keepsOnDisk: !plugin.sends,
-      fail: failed.reject,
-      stop: () => ending.abort(),
-    }),
-  );
-  using _ending = onAbort(signal, () => ending.abort(signal.reason));
-  const running = output.run(reader, ending.signal).catch((error) => {
-    if (!signal.aborted) throw error;
+    journal,
+    reader,
+    log,
+    deadLetters,
+    stateDirectory,
+    // The file stays. A client of a server that is away gives up all the same.
+    keepsOnDisk: !plugin.sends,
+    signal,
+    feed: (signal) => feed(batches, journal, signal),
   });
-  running.catch(() => {});
-  const fed = feed(batches, journal, ending.signal);
-  fed.catch(() => {});
-  try {
-    await Promise.race([Promise.all([fed, running]), running, failed.promise]);
-  } finally {
-    ending.abort();
-    journal.unblock();
-    await Promise.allSettled([running, fed]);
-  }
   const { stored } = journal.clients.local.account(plugin.name);
   return { stored, skipped: reader.skippedPoints };
 }

@@ -1,20 +1,12 @@
 /** Reads points out of a database, in the order in which they were stored, in little memory. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { FileSeries } from "../../outputs/files/parquet.ts";
 import { BlockReader } from "../../outputs/sqlite/blocks/reader.ts";
 import { arrayRows, rowsOf } from "../query_database.ts";
 
 /** What all points of a series have in common. */
-export interface ExportedSeries {
-  readonly metric: string;
-  readonly unit: string;
+export interface ExportedSeries extends FileSeries {
   readonly isFloat: boolean;
-  readonly resourceKind: string;
-  readonly resourceId: string;
-  readonly consumerKind: string;
-  readonly consumerId: string;
-  readonly client: string;
-  /** JSON. */
-  readonly attributes: string;
 }
 
 export interface Range {

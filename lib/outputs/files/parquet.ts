@@ -2,7 +2,7 @@
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 
 /** What all points of a series have in common. */
-export interface SeriesTexts {
+export interface FileSeries {
   readonly metric: string;
   readonly unit: string;
   readonly resourceKind: string;
@@ -62,7 +62,7 @@ export class ParquetFile {
   readonly #writer: InstanceType<typeof ParquetWriter>;
   readonly #flush: () => void;
   readonly #groupRows: number;
-  #series: SeriesTexts[] = [];
+  #series: FileSeries[] = [];
   #times: bigint[] = [];
   #values: number[] = [];
   #integers: (bigint | null)[] = [];
@@ -85,7 +85,7 @@ export class ParquetFile {
    * @param integer The value of an integer metric, to the last digit; `null` for floats.
    * @returns whether a group of rows was written.
    */
-  add(series: SeriesTexts, timeNs: bigint, value: number, integer: bigint | null): boolean {
+  add(series: FileSeries, timeNs: bigint, value: number, integer: bigint | null): boolean {
     this.#series.push(series);
     this.#times.push(timeNs);
     this.#values.push(value);

@@ -3,7 +3,7 @@ import type { Batch, SeriesDefinition } from "../../points/measurement.ts";
 import { SERIES_FLAGS } from "../../points/series_store.ts";
 import { unitDisplayName } from "../../points/units.ts";
 import { clientFileName, LOCAL_NAME, type PathPattern } from "../files/path.ts";
-import { MAX_TIME_NS, type SeriesTexts } from "../files/parquet.ts";
+import { type FileSeries, MAX_TIME_NS } from "../files/parquet.ts";
 import { renderAttributes } from "../rendering/attributes.ts";
 import { valueProblem } from "../rendering/u64.ts";
 
@@ -26,7 +26,7 @@ export interface FilePoints {
 
 /** What a point is in a file. */
 export interface FilePoint {
-  readonly series: SeriesTexts;
+  readonly series: FileSeries;
   readonly timeNs: bigint;
   readonly value: number;
   readonly integer: bigint | null;
@@ -40,7 +40,7 @@ export class Sorting {
   /** By the number of the series: its texts, and the file of its last point with the step that it is for. */
   readonly #series = new Map<
     number,
-    { texts: SeriesTexts; isInteger: boolean; step: number; file?: FilePoints }
+    { texts: FileSeries; isInteger: boolean; step: number; file?: FilePoints }
   >();
   /** Rows that no file can hold. */
   readonly refused: { batch: Batch; row: number; reason: string }[] = [];
@@ -100,7 +100,7 @@ export class Sorting {
     return known;
   }
 
-  #file({ client, metric }: SeriesTexts, seconds: number): FilePoints {
+  #file({ client, metric }: FileSeries, seconds: number): FilePoints {
     const name = client === "" ? LOCAL_NAME : clientFileName(client);
     const path = this.#pattern.path(name, new Date(seconds * 1000)).replaceAll(
       METRIC,
@@ -127,7 +127,7 @@ export class Sorting {
   }
 }
 
-function textsOf(definition: SeriesDefinition): SeriesTexts {
+function textsOf(definition: SeriesDefinition): FileSeries {
   const { metric, resourceKind, resourceId, consumerKind, consumerId } = definition;
   const { client, json } = renderAttributes(definition.attributes);
   return {

@@ -7,6 +7,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { BlockWriter, MAX_BLOCK_POINTS } from "./blocks/block.ts";
 import { RowTaker } from "./blocks/rows.ts";
+import { LAST_PART, type Part, type Transaction } from "./parts.ts";
 
 /** Most parts that become one, and most of their points. */
 const UNIT_PARTS = 64;
@@ -33,19 +34,6 @@ const EXACT_VALUE = "CASE WHEN value BETWEEN -9007199254740991 AND 9007199254740
 const TAKEN = `count(take_point(series, offset, ${EXACT_VALUE})) AS points`;
 /** A part is of one day; what somebody else has stored beside it is not touched. */
 const IN_DAY = `offset BETWEEN -${DAY_NS} AND ${DAY_NS}`;
-
-type Transaction = (work: () => void) => void;
-
-interface Part {
-  readonly id: number;
-  readonly day: string;
-  readonly start: number;
-  readonly first: number;
-  readonly last: number;
-  readonly points: number;
-  readonly written: number;
-  readonly stored: number;
-}
 
 /** Parts that become one, and how far that has come. */
 interface Unit {
@@ -130,10 +118,7 @@ export class Compaction {
       addBlock: prepare(
         "INSERT INTO blocks (part, first_series, last_series, first, last, points, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
       ),
-      nextPart: prepare(
-        "SELECT 1 + max((SELECT coalesce(max(id), 0) FROM parts), (SELECT coalesce(max(part), 0) FROM points), " +
-          "(SELECT coalesce(max(part), 0) FROM blocks)) AS id",
-      ),
+      nextPart: prepare(`SELECT 1 + ${LAST_PART} AS id`),
       addPart: prepare(
         "INSERT INTO parts (id, day, start, first, last, points, repeats, written, stored, compacted) " +
           "VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, 1)",

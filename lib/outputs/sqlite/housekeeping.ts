@@ -7,6 +7,7 @@ import type { Compaction } from "./compaction.ts";
 import { HELD_BACK } from "./point_inserter.ts";
 import type { Limits } from "./messages.ts";
 import { type DoomedPart, PartDeletion } from "./part_deletion.ts";
+import { LAST_PART, type Part, type Transaction } from "./parts.ts";
 import { roomFor } from "./room.ts";
 import type { Rollups } from "./rollups.ts";
 import { middleOf, SECONDS_PER_DAY } from "./row_order.ts";
@@ -45,19 +46,6 @@ const CLIENT_DAYS = 400;
 const STATISTICS_INTERVAL_MS = 900_000;
 /** Of these intervals, the first is this share. */
 const FIRST_SHARE = 1 / 60;
-
-type Transaction = (work: () => void) => void;
-
-interface Part {
-  readonly id: number;
-  readonly day: string;
-  readonly start: number;
-  readonly first: number;
-  readonly last: number;
-  readonly points: number;
-  readonly written: number;
-  readonly stored: number;
-}
 
 export class Housekeeping {
   /** Parts in the database. */
@@ -168,9 +156,7 @@ export class Housekeeping {
       mergeMost: prepare(`INSERT INTO points ${numbered} = 0 AND id % ${HELD_BACK} <> 0 ORDER BY id`),
       mergeRest: prepare(`INSERT INTO points ${numbered} = 0 AND id % ${HELD_BACK} = 0 ORDER BY id`),
       mergeRepeats: prepare(`INSERT INTO points ${numbered} > 0 ORDER BY rank, id`),
-      nextPart: prepare(
-        "SELECT 1 + max((SELECT max(id) FROM parts), (SELECT coalesce(max(part), 0) FROM blocks)) AS id",
-      ),
+      nextPart: prepare(`SELECT 1 + ${LAST_PART} AS id`),
       // Parts for what has the same series and time as something in the merged part.
       addParts: prepare(
         "INSERT INTO parts (id, day, start, first, last, points, repeats, written, stored) " +

@@ -1,5 +1,6 @@
 /** Deletes parts with their points, in steps that take a moment each. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Transaction } from "./parts.ts";
 
 /** Points that are deleted in one transaction. */
 const DELETE_POINTS = 32_768;
@@ -40,7 +41,7 @@ export class PartDeletion {
   }
 
   /** Deletes some of what was added. @throws what the transaction throws; then nothing was deleted. */
-  step(transaction: (work: () => void) => void): { parts: number; points: number } {
+  step(transaction: Transaction): { parts: number; points: number } {
     const { cut, deletePoints, deleteRest, deletePart, deleteBlocks } = this.#statements;
     let parts = 0;
     let points = 0;

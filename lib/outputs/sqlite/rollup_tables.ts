@@ -5,6 +5,7 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { RollupOptions } from "./messages.ts";
+import type { Transaction } from "./parts.ts";
 import { type Level, levelsOf } from "./rollup_levels.ts";
 import type { Sums } from "./rollup_sums.ts";
 
@@ -189,7 +190,7 @@ export class RollupTables {
   }
 
   /** Makes one part of some series of a span that is over. @returns whether there is more to do at once. */
-  merge(nowS: number, transaction: (work: () => void) => void): boolean {
+  merge(nowS: number, transaction: Transaction): boolean {
     for (let number = 0; number < this.levels.length; number++) {
       const { every, span } = this.levels[number];
       if (span === every) continue;

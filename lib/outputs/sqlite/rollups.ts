@@ -11,6 +11,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { PointColumns, RollupOptions } from "./messages.ts";
 import { usableMemoryBytes } from "../../base/memory.ts";
 import { PartDeletion } from "./part_deletion.ts";
+import type { Transaction } from "./parts.ts";
 import { IntervalSums, type Sums } from "./rollup_sums.ts";
 import { floorTo, RollupTables } from "./rollup_tables.ts";
 import type { PartPlan } from "./row_order.ts";
@@ -56,8 +57,6 @@ interface Storing {
   readonly part: number;
   done: number;
 }
-
-type Transaction = (work: () => void) => void;
 
 export class Rollups {
   readonly #transaction: Transaction;

@@ -6,6 +6,7 @@ import { Hosts } from "./hosts.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Identities } from "./identities.ts";
 import type { Limits, PointColumns, PointGroup, RefusedRow, StoreOptions, StoreStats } from "./messages.ts";
+import { LAST_PART } from "./parts.ts";
 import { Place } from "./place.ts";
 import { PointInserter } from "./point_inserter.ts";
 import { Rollups } from "./rollups.ts";
@@ -69,11 +70,7 @@ export class Store implements Disposable {
         begin: prepare("BEGIN IMMEDIATE"),
         commit: prepare("COMMIT"),
         rollback: prepare("ROLLBACK"),
-        lastPart: prepare(
-          // Points whose part was deleted keep their number.
-          "SELECT max((SELECT coalesce(max(id), 0) FROM parts), (SELECT coalesce(max(part), 0) FROM points), " +
-            "(SELECT coalesce(max(part), 0) FROM blocks)) AS id",
-        ),
+        lastPart: prepare(`SELECT ${LAST_PART} AS id`),
         addPart: prepare(
           "INSERT INTO parts (id, day, start, first, last, points, repeats, written, rolled, stored) " +
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

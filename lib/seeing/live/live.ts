@@ -1,6 +1,7 @@
 /** What is happening now: it watches the pipe, and looks at the figures, every few seconds. */
 import type { RunningAgent } from "../../agent/settings.ts";
 import { Wakeup } from "../../base/waiting.ts";
+import type { PastSeries } from "../../plugin.ts";
 import { seriesStore } from "../../points/series_store.ts";
 import { unitDisplayName } from "../../points/units.ts";
 import { formatAttribute } from "../../outputs/rendering/numbers.ts";
@@ -16,14 +17,7 @@ const MAX_SERIES = 2000;
 const MAX_CONSUMERS = 200;
 
 /** One series of a host, as the API says it. */
-export interface SeriesRow {
-  readonly metric: string;
-  readonly description: string;
-  /** As people write it; energies are shown as power, in W. */
-  readonly unit: string;
-  readonly resource: string;
-  readonly consumer: string;
-  readonly attributes: Readonly<Record<string, string>>;
+export interface SeriesRow extends Omit<PastSeries, "values"> {
   readonly last: number | null;
   /** In seconds since the epoch. */
   readonly time: number | null;

@@ -4,17 +4,13 @@
  * `many_hosts.py`. With ALUMET_RELAY_BIN the compiled program is measured.
  */
 import { createLogger } from "../lib/base/log.ts";
-import { RelayClient } from "../lib/client.ts";
-import { config } from "../lib/client/config.ts";
-import { MemoryJournal, newJournalId } from "../lib/journal.ts";
 import { Batch, type Metric, seriesOf } from "../lib/points/measurement.ts";
-import { contextWith } from "../tests/kit/context.ts";
 import { pause } from "../tests/kit/waiting.ts";
+import { startHost } from "./host.ts";
 import { freePort, MAIN, start, stop, usageOf } from "./process.ts";
 
 const [hosts = 300, series = 740, everySeconds = 2, rounds = 10] = Deno.args.map(Number);
 const KINDS = ["user", "system", "resident", "shared"];
-const JOURNAL_BYTES = 1024 ** 2;
 const SETTLE_MS = 120_000;
 
 const log = createLogger("bench", { level: "warn" });
@@ -27,15 +23,7 @@ const metrics = Array.from({ length: 10 }, (_, i): Metric => ({
 
 /** A host: what it measures, and its way to the server. */
 function host(index: number, address: string, stop: AbortSignal) {
-  const journal = new MemoryJournal({ limitBytes: JOURNAL_BYTES });
-  const client = new RelayClient(
-    { ...config.defaultValue(), relay_server: [address], buffer_max_length: 0, client_name: `node-${index}` },
-    contextWith({
-      log,
-      clients: journal.clients,
-      identity: { ...contextWith({}).identity, id: newJournalId() },
-    }),
-  );
+  const { journal, running } = startHost(index, address, { log, stop });
   const measured = Array.from({ length: series }, (_, i) =>
     seriesOf(metrics[i % 10], {
       consumerKind: "process",
@@ -44,7 +32,7 @@ function host(index: number, address: string, stop: AbortSignal) {
     }));
   return {
     journal,
-    running: client.run(journal.reader("relay-client"), stop),
+    running,
     poll(seconds: number): void {
       const batch = new Batch(series);
       for (const [i, one] of measured.entries()) batch.push(one, seconds, i, i % 977);

@@ -4,13 +4,10 @@
  * program is measured.
  */
 import { createLogger } from "../lib/base/log.ts";
-import { RelayClient } from "../lib/client.ts";
-import { config } from "../lib/client/config.ts";
-import { MemoryJournal, newJournalId } from "../lib/journal.ts";
 import { Batch, type Metric, seriesOf } from "../lib/points/measurement.ts";
 import { Browser, type Tab } from "../tests/kit/chromium.ts";
-import { contextWith } from "../tests/kit/context.ts";
 import { pause } from "../tests/kit/waiting.ts";
+import { startHost } from "./host.ts";
 import { freePort, MAIN, start, stop, usageOf } from "./process.ts";
 
 const [hosts = 1000, series = 50, everySeconds = 5, seconds = 60] = Deno.args.map(Number);
@@ -29,18 +26,10 @@ const METRICS = Array.from({ length: series - 1 }, (_, i) => metric(`metric_${i}
 
 /** A host: its way to the server, and what it measures. */
 function host(index: number, address: string, stop: AbortSignal) {
-  const journal = new MemoryJournal({ limitBytes: 1024 ** 2 });
-  const client = new RelayClient(
-    { ...config.defaultValue(), relay_server: [address], buffer_max_length: 0, client_name: `node-${index}` },
-    contextWith({
-      log,
-      clients: journal.clients,
-      identity: { ...contextWith({}).identity, id: newJournalId() },
-    }),
-  );
+  const { journal, running } = startHost(index, address, { log, stop });
   const measured = [POWER, ...METRICS].map((one) => seriesOf(one));
   return {
-    running: client.run(journal.reader("relay-client"), stop),
+    running,
     poll(): void {
       const now = Date.now();
       const batch = new Batch(series);

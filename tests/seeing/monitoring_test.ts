@@ -245,6 +245,24 @@ const HOSTS = ["node-1", "node-2"];
 const MINUTES = [START, START + 60];
 const perHost = (power: number) => MINUTES.flatMap((time) => HOSTS.map((host) => ({ time, host, power })));
 
+/** Of a database with tables. */
+function assertValues(found: Map<string, Rows>): void {
+  assert.deepEqual(found.get("overview: Power of all hosts (RAPL: packages and memory)"), [
+    { time: START, power: 220 },
+    { time: START + 60, power: 220 },
+  ]);
+  assert.deepEqual(found.get("overview: Power of GPUs by host"), perHost(50));
+  assert.equal(found.get("host: $metric, each point")!.length, 240);
+  assert.deepEqual(found.get("host: $host")!.map(({ name }) => name), HOSTS);
+  assert.deepEqual(found.get("jobs: Power of $job by host"), perHost(30));
+  assert.deepEqual(found.get("jobs: CPU of jobs"), MINUTES.map((time) => ({ time, job: "42", cpu: 50 })));
+  assert.deepEqual(found.get("jobs: Jobs that used the most energy"), [{
+    job: "42",
+    energy: 7200,
+    hosts: 2,
+  }]);
+}
+
 Deno.test("each query of the SQLite dashboards finds rows, and powers are in watts", async () => {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");
@@ -256,24 +274,11 @@ Deno.test("each query of the SQLite dashboards finds rows, and powers are in wat
   }
   using db = new DatabaseSync(path, { readOnly: true });
   const found = await askAll("sqlite", (query) => db.prepare(query).all().map((row) => ({ ...row })));
-  assert.deepEqual(found.get("overview: Power of all hosts (RAPL: packages and memory)"), [
-    { time: START, power: 220 },
-    { time: START + 60, power: 220 },
-  ]);
-  assert.deepEqual(found.get("overview: Power of GPUs by host"), perHost(50));
-  assert.equal(found.get("host: $metric, each point")!.length, 240);
-  assert.deepEqual(found.get("host: $host")!.map(({ name }) => name), HOSTS);
+  assertValues(found);
   assert.deepEqual(
     found.get("jobs: Power by job"),
     MINUTES.map((time) => ({ time, job: "42", power: 60 })),
   );
-  assert.deepEqual(found.get("jobs: Power of $job by host"), perHost(30));
-  assert.deepEqual(found.get("jobs: CPU of jobs"), MINUTES.map((time) => ({ time, job: "42", cpu: 50 })));
-  assert.deepEqual(found.get("jobs: Jobs that used the most energy"), [{
-    job: "42",
-    energy: 7200,
-    hosts: 2,
-  }]);
 });
 
 /** What Grafana makes of its macros for PostgreSQL. */
@@ -291,20 +296,7 @@ onPostgres("each query of the PostgreSQL dashboards finds rows, and powers are i
     const rows = await server.sql(`SELECT row_to_json(r) FROM (${query}) r`);
     return rows.map((row) => JSON.parse(row));
   });
-  assert.deepEqual(found.get("overview: Power of all hosts (RAPL: packages and memory)"), [
-    { time: START, power: 220 },
-    { time: START + 60, power: 220 },
-  ]);
-  assert.deepEqual(found.get("overview: Power of GPUs by host"), perHost(50));
-  assert.equal(found.get("host: $metric, each point")!.length, 240);
-  assert.deepEqual(found.get("host: $host")!.map(({ name }) => name), HOSTS);
-  assert.deepEqual(found.get("jobs: Power of $job by host"), perHost(30));
-  assert.deepEqual(found.get("jobs: CPU of jobs"), MINUTES.map((time) => ({ time, job: "42", cpu: 50 })));
-  assert.deepEqual(found.get("jobs: Jobs that used the most energy"), [{
-    job: "42",
-    energy: 7200,
-    hosts: 2,
-  }]);
+  assertValues(found);
 });
 
 Deno.test({

@@ -304,7 +304,8 @@ export class FollowedFile {
     if (
       saved && isSame(saved, identity) && saved.generation === identity.generation && saved.offset === handed
     ) {
-      return;
+      // An earlier call may still be writing it.
+      return await positions.settled;
     }
     await untilDurable();
     await positions.save(this.#path, { ...identity, offset: handed });

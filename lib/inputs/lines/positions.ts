@@ -54,6 +54,11 @@ export class Positions {
     return this.#files.get(path);
   }
 
+  /** Resolves when what was saved so far is on disk, or cannot be written. */
+  get settled(): Promise<void> {
+    return this.#saving;
+  }
+
   /** Keeps a place. Resolves when it is on disk, or cannot be written. */
   async save(path: string, position: SavedPosition): Promise<void> {
     this.#files.set(path, position);

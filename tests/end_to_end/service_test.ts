@@ -135,7 +135,7 @@ Deno.test({
     await using server = await startServer(dir.file("out.csv"), {
       wrapper: ["nsenter", "--target", String(disk.pid), "--mount", "--"],
       args: ["--config-override", "journal.segment_size=64KiB", "--config-override", "journal.min_free=0"],
-      // A busy machine may take a second for one try to write.
+      // On a busy machine one try to write may take a second.
       env: { NOTIFY_SOCKET: manager.path, WATCHDOG_USEC: "3000000", STATE_DIRECTORY: "/mnt" },
     });
     await disk.run("sh", "-c", "head -c 1M /dev/zero > /mnt/ballast || true");

@@ -78,6 +78,12 @@ export class Writer {
         await this.#sleep(SPACE_INTERVAL_MS, () => this.#core.closed);
         continue;
       }
+      if (!tail.hasUnwritten) {
+        // While the disk was full, outputs took what waited for it: there is nothing to write any more.
+        this.tryingSince = undefined;
+        this.#onRoom();
+        continue;
+      }
       try {
         this.#retention.stalled = false;
         this.tryingSince ??= performance.now();

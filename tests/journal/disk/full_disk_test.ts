@@ -1,10 +1,10 @@
 /** A journal whose disk is full. */
 import assert from "node:assert/strict";
 import { createLogger } from "../../../lib/base/log.ts";
-import { batchOf, drain, fill, open, range, synced } from "../../kit/journal.ts";
+import { batchOf, drain, fill, open, range, synced, withDirectory } from "../../kit/journal.ts";
 import { numbered } from "../../kit/points.ts";
 import { PATIENCE_MS, pause, settled, until } from "../../kit/waiting.ts";
-import { HandTimes, keptLog, withDisk } from "./faults.ts";
+import { FaultyFiles, HandTimes, keptLog, withDisk } from "./faults.ts";
 
 for (const onFull of ["block", "drop_oldest"] as const) {
   Deno.test(`min_free, ${onFull}: nothing is written below it, and outputs still read from memory`, () =>
@@ -171,4 +171,32 @@ Deno.test("each start on a full disk has its own numbers, and saves its cursors"
       );
     }
     assert.deepEqual(lines.filter((line) => /id of the journal|cursor/.test(line)), []);
+  }));
+
+Deno.test("what outputs take while the disk is asked for room is not written any more, and is no hang", () =>
+  withDirectory(async (directory) => {
+    const files = new FaultyFiles();
+    const times = new HandTimes();
+    const { log } = keptLog();
+    await using journal = await open(directory, { files, times, log, minFreeBytes: 1, retryMs: 1 });
+    const reader = journal.reader("a");
+    const got: number[] = [];
+    let asked = 0;
+    files.fault = (call) => {
+      if (call === "write") return Object.assign(new Error("No space left on device"), { code: "ENOSPC" });
+      if (call !== "freeBytes") return;
+      for (let batch; (batch = reader.next()); reader.commit(1)) got.push(batch.values[0]);
+      asked++;
+    };
+    for (let n = 0; n < 3; n++) {
+      times.pass(2000);
+      void journal.append(numbered(1, n));
+      await until(() => asked === n + 1);
+      await pause(20);
+      assert.equal(journal.stalledSince, undefined);
+    }
+    assert.deepEqual(got, range(0, 3));
+    files.fault = () => undefined;
+    await fill(journal, 1, 3, 1);
+    assert.deepEqual(await drain(reader), [3]);
   }));

@@ -101,7 +101,10 @@ function copy(from: string, to: string): void {
   if (isSymlink) return Deno.symlinkSync(Deno.readLinkSync(from), to);
   if (!isDirectory) return Deno.copyFileSync(from, to);
   Deno.mkdirSync(to);
-  for (const { name } of Deno.readDirSync(from)) copy(`${from}/${name}`, `${to}/${name}`);
+  for (const { name } of Deno.readDirSync(from)) {
+    // Locks of a Deno that runs meanwhile come and go.
+    if (!name.startsWith(".deno.lock")) copy(`${from}/${name}`, `${to}/${name}`);
+  }
 }
 
 function exists(path: string): boolean {

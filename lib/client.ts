@@ -4,7 +4,6 @@
  * A server of ours acknowledges batches (see {@linkcode ./client/acknowledged.ts}), a real one does not
  * (see {@linkcode ./client/plain.ts}). What did not arrive on one connection is sent again on the next.
  */
-import { deadline } from "@std/async/deadline";
 import { RetryError } from "@std/async/retry";
 import { isLoopback } from "./net/address.ts";
 import { Declined, greet, readMessage, Refused, type Welcomed } from "./client/handshake.ts";
@@ -16,7 +15,7 @@ import { BoundedLog, type LineLimits } from "./base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "./base/errors.ts";
 import type { FrameReader } from "./wire/frames.ts";
 import type { BatchReader } from "./journal.ts";
-import { closeQuietly, onAbort } from "./base/waiting.ts";
+import { closeQuietly, EitherSignal, onAbort, withTimeLimit } from "./base/waiting.ts";
 import { Outbox, type SenderStats } from "./client/outbox.ts";
 import type { Output, PluginContext } from "./plugin.ts";
 import type { Upstream } from "./points/upstream.ts";
@@ -278,7 +277,7 @@ export class RelayClient implements Output {
       this.#connections++;
       const { plain, acknowledged } = ways;
       const watch = this.#watch(server, conn, frames, welcome ? acknowledged : null, lost);
-      const either = AbortSignal.any([signal, lost.signal]);
+      using either = new EitherSignal(signal, lost.signal);
       const introduceAgain = () => {
         if (!welcome || this.#upstream.ids.length === this.#introducedHops) return;
         lost.abort(new NewIntroduction());
@@ -290,10 +289,10 @@ export class RelayClient implements Output {
       try {
         if (welcome) {
           plain.reset();
-          await acknowledged.run(conn, welcome, either);
-        } else await plain.run(conn, either);
+          await acknowledged.run(conn, welcome, either.signal);
+        } else await plain.run(conn, either.signal);
         await conn.closeWrite();
-        await deadline(watch, MAX_CLOSE_MS, { signal }).catch(() => {});
+        await withTimeLimit(watch, MAX_CLOSE_MS, signal).catch(() => {});
         return true;
       } finally {
         this.#close();

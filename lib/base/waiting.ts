@@ -1,7 +1,9 @@
 /**
- * Waits that can end early: because they are woken, a signal is aborted, or they take too long. For a rare wait use
- * `deadline` and `abortable` of `@std/async` and `AbortSignal.any`. Do not use those for each batch or request: a timer of
- * `AbortSignal.timeout` lives until it fires, and `AbortSignal.any` leaves memory behind in a signal that lives on.
+ * Waits that can end early: because they are woken, a signal is aborted, or they take too long.
+ *
+ * Not by `AbortSignal.any`, nor by `deadline` of `@std/async`, which uses it: before Deno 2.9 its sources hold such a signal
+ * weakly, and garbage collection takes it away with everybody who waits for it (denoland/deno#29075). It also leaves
+ * memory behind in a source that lives on, as a timer of `AbortSignal.timeout` does until it fires.
  */
 import { abortable } from "@std/async/abortable";
 
@@ -80,6 +82,24 @@ export function onAbort(signal: AbortSignal, action: () => void): Disposable {
   return { [Symbol.dispose]: () => signal.removeEventListener("abort", action) };
 }
 
+/** A signal that is aborted with the first of several. Dispose of it when nobody needs it any more. */
+export class EitherSignal implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #sources: readonly Disposable[];
+
+  constructor(...sources: readonly AbortSignal[]) {
+    this.#sources = sources.map((source) => onAbort(source, () => this.#controller.abort(source.reason)));
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    for (const source of this.#sources) source[Symbol.dispose]();
+  }
+}
+
 /** A signal for one attempt: aborted after `ms`, or with `signal`. Dispose of it after the attempt. */
 export class TimeLimit implements Disposable {
   readonly #controller = new AbortController();
@@ -108,6 +128,12 @@ export class TimeLimit implements Disposable {
     clearTimeout(this.#timer);
     this.#outer?.[Symbol.dispose]();
   }
+}
+
+/** Settles as the promise does. @throws a `TimeoutError` after `ms`, or the reason of the signal when it is aborted */
+export async function withTimeLimit<T>(promise: Promise<T>, ms: number, signal?: AbortSignal): Promise<T> {
+  using limit = new TimeLimit(ms, signal);
+  return await abortable(promise, limit.signal);
 }
 
 /** Closes something that may already be closed. */

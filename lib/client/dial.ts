@@ -1,11 +1,10 @@
 /** Connects to a server: to each address of its name, in order, until one answers. */
-import { deadline } from "@std/async/deadline";
 import { readCertificates, readPrivateKey } from "../net/pem.ts";
 import { formatAddress, interfaceProblem, parseAddress } from "../net/address.ts";
 import { formatDuration } from "../base/duration.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { closeQuietly, onAbort, TimeLimit } from "../base/waiting.ts";
+import { closeQuietly, onAbort, TimeLimit, withTimeLimit } from "../base/waiting.ts";
 import type { Transport } from "../net/transport.ts";
 import { resolve } from "./resolve.ts";
 import { explainTls, type TlsKeys } from "./tls_problem.ts";
@@ -46,7 +45,7 @@ export interface DialOptions {
 export async function dial(server: string, options: DialOptions): Promise<Dialled> {
   const { connect, tls, connectMs, resolveMs, log, signal } = options;
   const address = parseAddress(server);
-  const hostnames = await deadline(resolve(address), resolveMs, { signal }).catch((error) => {
+  const hostnames = await withTimeLimit(resolve(address), resolveMs, signal).catch((error) => {
     throw new Error(`cannot resolve ${address.hostname}: ${messageOf(error)}`);
   });
   const failures: string[] = [];

@@ -5,7 +5,7 @@
  *
  * A client of ours numbers its batches, and presents an instance id with which the numbers go; real agents do neither.
  */
-import { deadline } from "@std/async/deadline";
+import { withTimeLimit } from "../base/waiting.ts";
 import { RecentChecks } from "./batch_check.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -315,7 +315,7 @@ export class ClientTable {
   async sequenceOf(client: ClientRecord, safety: "durable" | "stored"): Promise<number> {
     if (safety === "stored" && this.sources.length > 0) {
       const answers = Promise.allSettled(this.sources.map((source) => source(client)));
-      const known = await deadline(answers, SOURCE_MS).catch(() => []);
+      const known = await withTimeLimit(answers, SOURCE_MS).catch(() => []);
       for (const result of known) {
         if (result.status === "fulfilled") {
           client.numbers.accepted = Math.max(client.accepted, result.value);

@@ -1,5 +1,4 @@
 /** Stand-in for `@std/async`: waiting and trying again. */
 export * from "./abortable.ts";
-export * from "./deadline.ts";
 export * from "./delay.ts";
 export * from "./retry.ts";

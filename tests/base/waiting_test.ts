@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import {
   closeQuietly,
+  EitherSignal,
   onAbort,
   TimeLimit,
   unlessAborted,
   untilAborted,
   Wakeup,
   within,
+  withTimeLimit,
 } from "../../lib/base/waiting.ts";
 import { pause } from "../kit/waiting.ts";
 
@@ -162,6 +164,51 @@ Deno.test("a time limit aborts after its time or with the outer signal, and not 
   disposed[Symbol.dispose]();
   later.abort();
   assert.equal(disposed.signal.aborted, false);
+});
+
+Deno.test("a signal of several is aborted with the first of them, for its reason, and not after its disposal", () => {
+  const [first, second] = [new AbortController(), new AbortController()];
+  using either = new EitherSignal(first.signal, second.signal);
+  const disposed = new EitherSignal(first.signal, second.signal);
+  disposed[Symbol.dispose]();
+  assert.equal(either.signal.aborted, false);
+  second.abort("second");
+  first.abort("first");
+  assert.deepEqual([either.signal.reason, disposed.signal.aborted], ["second", false]);
+  using late = new EitherSignal(new AbortController().signal, first.signal);
+  assert.equal(late.signal.reason, "first");
+});
+
+Deno.test("whoever waits for a signal of several is told also where garbage was collected meanwhile", async () => {
+  const program = `
+    import { EitherSignal, untilAborted } from ${
+    JSON.stringify(import.meta.resolve("../../lib/base/waiting.ts"))
+  };
+    const stop = new AbortController();
+    const wait = () => untilAborted(new EitherSignal(stop.signal, new AbortController().signal).signal);
+    const waiting = Promise.all(Array.from({ length: 100 }, wait));
+    for (let turn = 0; turn < 3; turn++) {
+      await new Promise((resolve) => setTimeout(resolve));
+      gc();
+    }
+    stop.abort();
+    await waiting;
+    console.log("all were told");`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--v8-flags=--expose-gc", program],
+    stderr: "inherit",
+  }).output();
+  assert.equal(new TextDecoder().decode(stdout), "all were told\n");
+});
+
+Deno.test("a promise settles as it does, or fails after its time, or with the reason of a signal", async () => {
+  assert.equal(await withTimeLimit(Promise.resolve(1), 60_000), 1);
+  await assert.rejects(withTimeLimit(Promise.reject(new Error("broken")), 60_000), { message: "broken" });
+  await assert.rejects(withTimeLimit(new Promise(() => {}), 1), { name: "TimeoutError" });
+  const stop = new AbortController();
+  const waiting = withTimeLimit(new Promise(() => {}), 60_000, stop.signal);
+  stop.abort(new Error("stopped"));
+  await assert.rejects(waiting, { message: "stopped" });
 });
 
 Deno.test("closeQuietly ignores what is already closed or missing", () => {

@@ -137,6 +137,16 @@ function declarationProblems(tree: Tree): string[] {
   return problems;
 }
 
+/** Where a file may not be told of a stop. */
+const LOSES_SIGNALS = /\bAbortSignal\.any\(|@std\/async(?:\/deadline)?"/;
+
+Deno.test("nobody in lib/ waits for a signal that garbage collection may take (lib/base/waiting.ts says which)", () => {
+  const found = [...LIB].filter(([, text]) => LOSES_SIGNALS.test(text)).map(([path]) => path);
+  assert.deepEqual(found, []);
+  assert.match('import { deadline } from "@std/async/deadline";', LOSES_SIGNALS);
+  assert.match("const signal = AbortSignal.any([stop]);", LOSES_SIGNALS);
+});
+
 Deno.test("a plugin's own file is its declaration alone, with its keys in a config.ts", () => {
   assert.deepEqual(declarationProblems(LIB), []);
 });

@@ -14,7 +14,7 @@ import * as offlineToml from "../../offline/toml/mod.ts";
 
 function asyncClaims(
   from: string,
-  { abortable, deadline, delay, retry, RetryError }: Pick<typeof offlineAsync, keyof typeof offlineAsync>,
+  { abortable, delay, retry, RetryError }: Pick<typeof offlineAsync, keyof typeof offlineAsync>,
 ): void {
   const quick = { minTimeout: 0, maxTimeout: 1, jitter: 0 };
 
@@ -100,18 +100,6 @@ function asyncClaims(
     aborter.abort(new Error("stopped"));
     await assert.rejects(long, { message: "stopped" });
     await assert.rejects(delay(0, { signal: aborter.signal }), { message: "stopped" });
-  });
-
-  Deno.test(`${from}: deadline passes on what comes in time, and is a TimeoutError otherwise`, async () => {
-    assert.equal(await deadline(Promise.resolve(1), 10_000), 1);
-    await assert.rejects(deadline(Promise.reject(new Error("failed")), 10_000), { message: "failed" });
-    await assert.rejects(deadline(new Promise(() => {}), 5), (error: unknown) => {
-      assert.ok(error instanceof DOMException);
-      assert.equal(error.name, "TimeoutError");
-      return true;
-    });
-    const signal = AbortSignal.abort(new Error("stopped"));
-    await assert.rejects(deadline(new Promise(() => {}), 10_000, { signal }), { message: "stopped" });
   });
 
   Deno.test(`${from}: abortable promises settle as they do, or reject with the signal's reason`, async () => {

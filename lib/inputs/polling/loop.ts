@@ -3,7 +3,7 @@ import type { Clock, Timestamp } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import { unlessAborted } from "../../base/waiting.ts";
+import { EitherSignal, unlessAborted } from "../../base/waiting.ts";
 import { BatchPool } from "../../points/measurement.ts";
 import type { BatchSink } from "../../plugin.ts";
 import { Points } from "./points.ts";
@@ -140,7 +140,8 @@ export async function pollLoop(options: PollLoopOptions, sink: BatchSink, stop: 
     }
   };
 
-  const ended = leave ? AbortSignal.any([stop, leave]) : stop;
+  using either = new EitherSignal(stop, ...leave ? [leave] : []);
+  const ended = either.signal;
   const startMs = clock.monotonicMs();
   let flushed = -1;
   for (let tick = 0; !ended.aborted;) {

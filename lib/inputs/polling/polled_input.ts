@@ -2,7 +2,7 @@
 import { type Clock, SystemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import { untilAborted } from "../../base/waiting.ts";
+import { EitherSignal, untilAborted } from "../../base/waiting.ts";
 import type { BatchSink, Finding, Input, PluginContext, Transform } from "../../plugin.ts";
 import { ProcFiles, type ProcRoots } from "./files.ts";
 import { type Controllable, controls, type SourceState } from "./controls.ts";
@@ -240,7 +240,7 @@ export class PolledInput<C> implements Input, Controllable {
     leave: AbortSignal,
   ): Promise<void> {
     const failed = new AbortController();
-    const signal = AbortSignal.any([stop, failed.signal]);
+    using ended = new EitherSignal(stop, failed.signal);
     const shared = {
       clock: this.#clock,
       log: this.#log,
@@ -257,7 +257,7 @@ export class PolledInput<C> implements Input, Controllable {
       };
       try {
         const sleep = preciseSleep && isFastGroup(group) ? preciseSleep : undefined;
-        await pollLoop({ ...group, ...shared, onDue, onFirstPoll, sleep }, sink, signal);
+        await pollLoop({ ...group, ...shared, onDue, onFirstPoll, sleep }, sink, ended.signal);
       } catch (error) {
         failed.abort();
         throw error;
@@ -265,7 +265,8 @@ export class PolledInput<C> implements Input, Controllable {
         this.#due.delete(group);
       }
     });
-    if (loops.length === 0) loops.push(untilAborted(AbortSignal.any([stop, leave])));
+    using changed = new EitherSignal(stop, leave);
+    if (loops.length === 0) loops.push(untilAborted(changed.signal));
     if (groups.length === 0) this.#firstPoll.resolve();
     const results = await Promise.allSettled(loops);
     for (const result of results) if (result.status === "rejected") throw result.reason;

@@ -4,7 +4,7 @@ import { Complaint } from "../../base/complaint.ts";
 import { EXIT, ExitError } from "../../base/errors.ts";
 import type { BatchReader } from "../../journal.ts";
 import type { Logger } from "../../base/log.ts";
-import { untilAborted } from "../../base/waiting.ts";
+import { EitherSignal, untilAborted } from "../../base/waiting.ts";
 import type { DeadLetters, Output, PluginContext } from "../../plugin.ts";
 import type { Batch } from "../../points/measurement.ts";
 import type { SqliteConfig } from "./config.ts";
@@ -146,10 +146,10 @@ export class SqliteOutput implements Output {
 
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
     const failure = new AbortController();
-    const stop = AbortSignal.any([signal, failure.signal]);
-    const working = this.#work(reader, stop, (error) => failure.abort(error));
+    using stop = new EitherSignal(signal, failure.signal);
+    const working = this.#work(reader, stop.signal, (error) => failure.abort(error));
     // What the thread is doing cannot be interrupted, but need not be waited for.
-    await Promise.race([working, untilAborted(stop)]);
+    await Promise.race([working, untilAborted(stop.signal)]);
     if (failure.signal.aborted) throw failure.signal.reason;
   }
 

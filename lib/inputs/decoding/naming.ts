@@ -35,6 +35,8 @@ export interface NamingOptions {
   readonly rules: MetricRules;
   /** Metrics, at most; further ones are refused. */
   readonly maxMetrics: number;
+  /** How many of them one sender may bring. @default as many */
+  readonly maxMetricsOfSender?: number;
   /** Bytes of the name of a metric, a kind and a tag. */
   readonly maxNameBytes: number;
 }
@@ -64,6 +66,8 @@ export class Naming implements Disposable {
   /** Whose share new series take now. */
   #owner: number;
   #sender: string | undefined;
+  /** How many metrics each sender brought. */
+  readonly #broughtBy = new Map<string, number>();
 
   constructor(options: NamingOptions) {
     this.#options = options;
@@ -126,11 +130,9 @@ export class Naming implements Disposable {
   #metricOf(name: string, declared: Declared): Known {
     const known = this.#metrics.get(name);
     if (known) return known;
-    const { input, registry, rules, maxMetrics } = this.#options;
+    const { input, registry, rules } = this.#options;
     this.#checkLength("metric", name);
-    if (this.#metrics.size >= maxMetrics) {
-      throw new NamingError(`there are ${maxMetrics} metrics already (limits.metrics)`);
-    }
+    this.#checkRoom();
     const facts = rules.of(name);
     const unit = facts.unit ?? declared.unit ?? UNITY;
     const type = facts.type ?? declared.type ?? "f64";
@@ -138,10 +140,25 @@ export class Naming implements Disposable {
       const metric = registry.register({ name, type, unit, description: declared.description }, input);
       const made = { metric, facts };
       this.#metrics.set(name, made);
+      const sender = this.#sender;
+      if (sender !== undefined) this.#broughtBy.set(sender, (this.#broughtBy.get(sender) ?? 0) + 1);
       return made;
     } catch (error) {
       if (error instanceof RegistryError) throw new NamingError(error.message);
       throw error;
+    }
+  }
+
+  /** @throws {NamingError} if there is no room for one more metric, or none of this sender. */
+  #checkRoom(): void {
+    const { maxMetrics, maxMetricsOfSender = maxMetrics } = this.#options;
+    if (this.#metrics.size >= maxMetrics) {
+      throw new NamingError(`there are ${maxMetrics} metrics already (limits.metrics)`);
+    }
+    if (this.#sender !== undefined && (this.#broughtBy.get(this.#sender) ?? 0) >= maxMetricsOfSender) {
+      throw new NamingError(
+        `this address has brought ${maxMetricsOfSender} metrics already (limits.metrics_per_address)`,
+      );
     }
   }
 

@@ -87,6 +87,12 @@ export const config = table({
     line_length: size({ doc: "A line; a longer one is left out.", default: "64KiB", min: "64" }),
     metrics: integer({
       doc: "Metrics, at most; points of further ones are refused and counted.",
+      default: 16_384,
+      min: 1,
+      max: 65_536,
+    }),
+    metrics_per_address: integer({
+      doc: "Metrics that one address may bring over TCP, UDP and HTTP: the others keep room for theirs.",
       default: 4096,
       min: 1,
       max: 65_536,

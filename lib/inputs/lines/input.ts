@@ -123,6 +123,7 @@ export class LinesInput implements Input {
       store: this.#gatherer.builder.store,
       rules: new MetricRules(config.rules),
       maxMetrics: config.limits.metrics,
+      maxMetricsOfSender: config.limits.metrics_per_address,
       maxNameBytes: config.limits.name_length,
     });
     this.#decoder = new LineDecoder(this.#naming, this.#gatherer.builder, this.stats);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { KnownTexts, NONE } from "../../../lib/inputs/decoding/known_texts.ts";
-import { Naming } from "../../../lib/inputs/decoding/naming.ts";
+import { Naming, NamingError } from "../../../lib/inputs/decoding/naming.ts";
 import { NumberReader } from "../../../lib/inputs/decoding/numbers.ts";
 import { type MetricRule, MetricRules } from "../../../lib/inputs/decoding/rules.ts";
 import { LineDecoder } from "../../../lib/inputs/lines/line_decoder.ts";
@@ -219,6 +219,35 @@ Deno.test("a metric whose type changes, a name that is too long and one metric t
     "4 (point): the name of a metric has more than 25 bytes",
     "5 (point): there are 3 metrics already (limits.metrics)",
   ]);
+});
+
+Deno.test("an address that brings many metrics leaves room for those of others, and may use theirs", () => {
+  const store = new SeriesStore();
+  using naming = new Naming({
+    input: "lines",
+    registry: new MetricRegistry(),
+    store,
+    rules: new MetricRules([]),
+    maxMetrics: 6,
+    maxMetricsOfSender: 2,
+    maxNameBytes: 25,
+  });
+  const bring = (sender: string | undefined, ...names: string[]) => {
+    naming.sender = sender;
+    return names.map((name) => {
+      try {
+        return typeof naming.find(name, []);
+      } catch (error) {
+        return error instanceof NamingError ? error.message : error;
+      }
+    });
+  };
+  const full = "this address has brought 2 metrics already (limits.metrics_per_address)";
+  assert.deepEqual(bring("10.0.0.1", "a", "b", "c", "a"), ["number", "number", full, "number"]);
+  assert.deepEqual(bring("10.0.0.2", "a", "c", "d", "e"), ["number", "number", "number", full]);
+  assert.deepEqual(bring("10.0.0.1", "c", "e"), ["number", full]);
+  const none = "there are 6 metrics already (limits.metrics)";
+  assert.deepEqual(bring(undefined, "e", "f", "g"), ["number", "number", none], "files have no share");
 });
 
 Deno.test("a metric that another input has with another unit gets the name of this input behind its own", () => {

@@ -1,38 +1,6 @@
 /** The keys of `[plugins.sqlite]`, and where its database is. */
-import { formatDuration } from "../../base/duration.ts";
-import { choice, duration, type Infer, live, optional, size, table, tables, text } from "../../schema.ts";
-
-const SECONDS_PER_DAY = 86_400;
-const MAX_FIRST_MS = 300_000;
-const DAY_MS = 86_400_000;
-const DEFAULT_ROLLUPS = [
-  { every: 60_000, keep: 90 * DAY_MS },
-  { every: 3_600_000, keep: 5 * 365 * DAY_MS },
-];
-
-const rollup = table({
-  every: duration({ doc: "The length of an interval, in UTC.", default: "1m", min: "1s" }),
-  keep: duration({ doc: "Sums that are older are deleted.", default: "90days", min: "1day" }),
-}, {
-  doc: "Sums of the points of each series over an interval, in the view measurements_ and its length.",
-  check({ every }) {
-    const seconds = every / 1000;
-    if (SECONDS_PER_DAY % seconds === 0 || seconds % SECONDS_PER_DAY === 0) return undefined;
-    return { key: "every", problem: "must divide a day, or be a whole number of days" };
-  },
-});
-
-/** Each level is made of the one before. */
-function checkRollups(rollups: readonly { every: number }[]): string | undefined {
-  const [first] = rollups;
-  if (first && first.every > MAX_FIRST_MS) {
-    return "the first interval must be at most 5m: others are made of it";
-  }
-  const bad = rollups.find(({ every }, i) =>
-    i > 0 && (every <= rollups[i - 1].every || every % rollups[i - 1].every !== 0)
-  );
-  return bad && `${formatDuration(bad.every)} must be a multiple of the interval before it`;
-}
+import { choice, duration, type Infer, live, optional, size, table, text } from "../../schema.ts";
+import { rollups, rollupsProblem } from "../rollups/config.ts";
 
 /** The database in the state directory, or where there is none, in the working directory. */
 export const DEFAULT_FILE = "measurements.sqlite";
@@ -67,10 +35,7 @@ export const config = table({
     default: "1s",
     min: "1ms",
   })),
-  rollups: tables(rollup, {
-    doc: "Sums by interval, for what is older than the points that are kept. [] makes none.",
-    default: DEFAULT_ROLLUPS,
-  }),
+  rollups,
   synchronous: choice(["full", "normal"], {
     doc:
       "full: what is written survives a power failure. normal: a power failure may cost the last transactions, which " +
@@ -79,10 +44,7 @@ export const config = table({
   }),
 }, {
   doc: "Writes measurements to an SQLite database.",
-  check({ rollups }) {
-    const problem = checkRollups(rollups);
-    return problem === undefined ? undefined : { key: "rollups", problem };
-  },
+  check: ({ rollups }) => rollupsProblem(rollups),
 });
 
 export type SqliteConfig = Infer<typeof config>;

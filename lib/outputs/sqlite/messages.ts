@@ -1,4 +1,5 @@
 /** What passes between the output and the thread that writes its database. */
+import type { RollupOptions } from "../rollups/levels.ts";
 
 /** A metric, as the database knows it. */
 export interface MetricRow {
@@ -87,14 +88,6 @@ export interface Limits {
   readonly maxBytes: number | undefined;
   /** Points that are older are compacted, in ms; `Infinity`: none. */
   readonly compactAfterMs: number;
-}
-
-/** Sums by interval. */
-export interface RollupOptions {
-  /** The interval in seconds. */
-  readonly every: number;
-  /** For how long its sums are kept, in ms. */
-  readonly keepMs: number;
 }
 
 export interface StoreOptions {

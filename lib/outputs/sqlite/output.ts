@@ -9,8 +9,9 @@ import type { DeadLetters, Output, PluginContext } from "../../plugin.ts";
 import type { Batch } from "../../points/measurement.ts";
 import type { SqliteConfig } from "./config.ts";
 import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
+import { rollupsOf } from "../rollups/config.ts";
 import { Gathering, Known, newColumns } from "./gather.ts";
-import type { Limits, PointColumns, PointGroup, RefusedRow, RollupOptions, StoreStats } from "./messages.ts";
+import type { Limits, PointColumns, PointGroup, RefusedRow, StoreStats } from "./messages.ts";
 import { SqliteHistory } from "./history.ts";
 import { StoreError } from "./store_error.ts";
 import { Writer } from "./writer.ts";
@@ -129,7 +130,12 @@ export class SqliteOutput implements Output {
     const { synchronous } = this.#config;
     const limits = limitsOf(this.#config);
     this.#takeStats(
-      await this.#writer.open({ path: this.#path, synchronous, limits, rollups: rollupsOf(this.#config) }),
+      await this.#writer.open({
+        path: this.#path,
+        synchronous,
+        limits,
+        rollups: rollupsOf(this.#config.rollups),
+      }),
     );
     this.#isOpen = true;
     this.#log.info("Writing to a database", { file: this.#path, bytes: this.stats.bytes });
@@ -366,8 +372,4 @@ export class SqliteOutput implements Output {
 
 function limitsOf({ keep = Infinity, max_size, compact_after }: SqliteConfig): Limits {
   return { keepMs: keep, maxBytes: max_size, compactAfterMs: compact_after === 0 ? Infinity : compact_after };
-}
-
-function rollupsOf({ rollups }: SqliteConfig): RollupOptions[] {
-  return rollups.map(({ every, keep }) => ({ every: every / 1000, keepMs: keep }));
 }

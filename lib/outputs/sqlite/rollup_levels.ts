@@ -1,6 +1,5 @@
-/** The intervals that sums are kept for: how long each is, and in what the database stores it. */
-import type { RollupOptions } from "./messages.ts";
-import { SECONDS_PER_DAY } from "./row_order.ts";
+/** In what the database stores the sums of each interval. */
+import { intervalName, type RollupOptions, SECONDS_PER_DAY } from "../rollups/levels.ts";
 
 export interface Level extends RollupOptions {
   /** The end of the names of its table and view: `1m`. */
@@ -14,13 +13,6 @@ export interface Level extends RollupOptions {
 
 /** Most intervals of a part. */
 const MOST_INTERVALS = 60;
-const UNITS = [["d", SECONDS_PER_DAY], ["h", 3600], ["m", 60], ["s", 1]] as const;
-
-/** The shortest text for an interval: `1m`, `90s`. */
-function intervalName(seconds: number): string {
-  const [unit, length] = UNITS.find(([, length]) => seconds % length === 0)!;
-  return `${seconds / length}${unit}`;
-}
 
 /** @param rollups Each interval a multiple of the one before; checked by the configuration. */
 export function levelsOf(rollups: readonly RollupOptions[]): Level[] {

@@ -4,10 +4,10 @@
  * sums over the span go to the next level. Late points are added to wherever the sums of their interval are by then.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { RollupOptions } from "./messages.ts";
+import { ADDED_UNITS, floorTo, type RollupOptions } from "../rollups/levels.ts";
+import type { Sums } from "../rollups/sums.ts";
 import type { Transaction } from "./parts.ts";
 import { type Level, levelsOf } from "./rollup_levels.ts";
-import type { Sums } from "./rollup_sums.ts";
 
 /** Series of each interval that are moved in one transaction. */
 const MOVE_SERIES = 256;
@@ -48,8 +48,7 @@ export function rollupTables(rollups: readonly RollupOptions[]): string[] {
   );
 }
 
-/** Energies and masses are added up; of everything else the mean is the value of an interval. */
-const ADDED_UNITS = "('J', 'W.h', 'g_CO2')";
+const ADDED = ADDED_UNITS.map((unit) => `'${unit}'`).join(", ");
 
 export function rollupViews(rollups: readonly RollupOptions[]): string[] {
   return levelsOf(rollups).map(({ name, every }) =>
@@ -57,7 +56,7 @@ export function rollupViews(rollups: readonly RollupOptions[]): string[] {
 SELECT
   m.name AS metric,
   strftime('%Y-%m-%dT%H:%M:%SZ', d.start + r.interval * ${every}, 'unixepoch') AS timestamp,
-  CASE WHEN m.unit_base IN ${ADDED_UNITS} THEN r.sum ELSE r.sum / r.points END AS value,
+  CASE WHEN m.unit_base IN (${ADDED}) THEN r.sum ELSE r.sum / r.points END AS value,
   r.points,
   r.sum,
   r.min,
@@ -276,8 +275,4 @@ function statementsOf(table: string, prepare: (sql: string) => StatementSync): L
         `CROSS JOIN ${table} l ON (l.part, l.series, l.interval) = (g.part, g.series, g.l)`,
     ),
   };
-}
-
-export function floorTo(seconds: number, step: number): number {
-  return Math.floor(seconds / step) * step;
 }

@@ -8,12 +8,13 @@
  * to what is stored.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { PointColumns, RollupOptions } from "./messages.ts";
 import { usableMemoryBytes } from "../../base/memory.ts";
+import { floorTo, type RollupOptions } from "../rollups/levels.ts";
+import { IntervalSums, type Sums } from "../rollups/sums.ts";
+import type { PointColumns } from "./messages.ts";
 import { PartDeletion } from "./part_deletion.ts";
 import type { Transaction } from "./parts.ts";
-import { IntervalSums, type Sums } from "./rollup_sums.ts";
-import { floorTo, RollupTables } from "./rollup_tables.ts";
+import { RollupTables } from "./rollup_tables.ts";
 import type { PartPlan } from "./row_order.ts";
 import { secondOf } from "./schema.ts";
 

@@ -8,7 +8,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { fillHosts } from "./hosts.ts";
-import type { RollupOptions } from "./messages.ts";
+import type { RollupOptions } from "../rollups/levels.ts";
 import { rollupTables, rollupViews } from "./rollup_tables.ts";
 import { StoreError } from "./store_error.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { type Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
-import { IntervalSums } from "../../../lib/outputs/sqlite/rollup_sums.ts";
+import { IntervalSums } from "../../../lib/outputs/rollups/sums.ts";
 import type { RollupsOptions } from "../../../lib/outputs/sqlite/rollups.ts";
 import { levelsOf } from "../../../lib/outputs/sqlite/rollup_levels.ts";
 import { Chance } from "../../kit/bytes.ts";

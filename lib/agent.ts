@@ -2,6 +2,7 @@
 import { SystemClock } from "./base/clock.ts";
 import { Shared } from "./base/shared.ts";
 import { Complaint } from "./base/complaint.ts";
+import { Timer } from "./base/timers.ts";
 import { onAbort, untilAborted, within } from "./base/waiting.ts";
 import { DeadLetterBox, deadLetterDirectory, DEFAULT_MAX_BYTES } from "./dead_letters.ts";
 import { formatDuration } from "./base/duration.ts";
@@ -164,7 +165,7 @@ class Agent {
     const listeners = [["SIGTERM", listener("SIGTERM", 15)], ["SIGINT", listener("SIGINT", 2)]] as const;
     if (signals) { for (const [signal, listen] of listeners) Deno.addSignalListener(signal, listen); }
     await using stack = new AsyncDisposableStack();
-    const ticking = setInterval(() => seriesStore.tick(), TICK_MS);
+    using _ticking = Timer.every(TICK_MS, () => seriesStore.tick());
     try {
       // Opened first, so that it is closed last.
       this.#journals = await this.#openJournals(stack);
@@ -173,7 +174,6 @@ class Agent {
       if (this.#options.dropPermissions) await this.#dropPermissions();
       return await this.#runPipe();
     } finally {
-      clearInterval(ticking);
       this.#hasEnded = true;
       // Without them a signal would end the process before the last lines of its log are written.
       if (signals && !this.#options.exit) {

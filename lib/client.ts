@@ -13,6 +13,7 @@ import { formatDuration } from "./base/duration.ts";
 import { type MonotonicClock, PROCESS_CLOCK } from "./base/clock.ts";
 import { BoundedLog, type LineLimits } from "./base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "./base/errors.ts";
+import { Timer } from "./base/timers.ts";
 import type { FrameReader } from "./wire/frames.ts";
 import type { BatchReader } from "./journal.ts";
 import { closeQuietly, EitherSignal, onAbort, withTimeLimit } from "./base/waiting.ts";
@@ -403,7 +404,7 @@ export class RelayClient implements Output {
     let overdue = NaN;
     let isStalled = false;
     const { silenceMs, stalledMs } = this.#limits;
-    const timer = setInterval(() => {
+    const timer = Timer.every(Math.min(silenceMs, stalledMs) / 4, () => {
       const now = clock.monotonicMs();
       if (!sender?.isUnanswered) heard = moved = now;
       else if (now - heard > silenceMs) {
@@ -422,7 +423,7 @@ export class RelayClient implements Output {
         isStalled = false;
         this.#log.info("The server takes points again", { server });
       }
-    }, Math.min(silenceMs, stalledMs) / 4);
+    });
     try {
       while (true) {
         const count = await conn.read(frames.space());
@@ -437,7 +438,7 @@ export class RelayClient implements Output {
     } catch (error) {
       if (this.#conn) reason = messageOf(error);
     }
-    clearInterval(timer);
+    timer[Symbol.dispose]();
     lost.abort(new ConnectionLost(reason));
     // A write may still be waiting for a peer that is gone.
     this.#close();

@@ -5,6 +5,7 @@
 import { delay } from "@std/async/delay";
 import { type MonotonicClock, PROCESS_CLOCK } from "./base/clock.ts";
 import { BoundedLog } from "./base/complaint.ts";
+import { Timer } from "./base/timers.ts";
 import { onAbort } from "./base/waiting.ts";
 import { formatAddress, parseAddress } from "./net/address.ts";
 import { usableMemoryBytes } from "./base/memory.ts";
@@ -182,30 +183,27 @@ export class RelayServer implements Input {
     });
 
     let admitted = this.#shared.admission.version;
-    const sweep = setInterval(() => {
-      const now = performance.now();
-      for (const connection of this.#connections) connection.sweep(now);
-      const { version } = this.#shared.admission;
-      if (version === admitted) return;
-      admitted = version;
-      for (const connection of this.#connections) connection.recheck();
-    }, SWEEP_MS);
     using _progress = this.#shared.clients.onProgress(() => {
       for (const connection of this.#connections) connection.acknowledge();
     });
-    const report = setInterval(() => {
-      for (const connection of this.#connections) connection.report();
-      this.#log.catchUp();
-    }, MINUTE_MS);
-    const save = setInterval(() => void this.#checks?.save(), SAVE_MS);
     try {
+      using _sweep = Timer.every(SWEEP_MS, () => {
+        const now = performance.now();
+        for (const connection of this.#connections) connection.sweep(now);
+        const { version } = this.#shared.admission;
+        if (version === admitted) return;
+        admitted = version;
+        for (const connection of this.#connections) connection.recheck();
+      });
+      using _report = Timer.every(MINUTE_MS, () => {
+        for (const connection of this.#connections) connection.report();
+        this.#log.catchUp();
+      });
+      using _save = Timer.every(SAVE_MS, () => void this.#checks?.save());
       await this.#accept(stop);
       await Promise.all([...this.#connections].map((connection) => connection.finished));
       await gatherer.flush();
     } finally {
-      clearInterval(sweep);
-      clearInterval(report);
-      clearInterval(save);
       await this.#checks?.save();
       this.#log.catchUp();
     }

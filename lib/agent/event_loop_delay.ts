@@ -1,5 +1,7 @@
 /** How late timers fire: what everything in this process waits for while something else computes. */
 
+import { Timer } from "../base/timers.ts";
+
 /** Time between two measurements, in ms. */
 const INTERVAL_MS = 500;
 /** Upper bounds of the classes that delays are counted in, in seconds; the last class has no bound. */
@@ -10,15 +12,15 @@ export class EventLoopDelay implements Disposable {
   readonly counts: number[] = new Array(DELAY_BOUNDS.length + 1).fill(0);
   /** The sum of all delays, in seconds. */
   sumSeconds = 0;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #timer: Timer;
 
   constructor(nowMs: () => number = () => performance.now()) {
     let dueMs = nowMs() + INTERVAL_MS;
-    this.#timer = setInterval(() => {
+    this.#timer = Timer.every(INTERVAL_MS, () => {
       const now = nowMs();
       this.add(Math.max(0, now - dueMs) / 1000);
       dueMs = now + INTERVAL_MS;
-    }, INTERVAL_MS);
+    });
   }
 
   add(seconds: number): void {
@@ -28,6 +30,6 @@ export class EventLoopDelay implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#timer[Symbol.dispose]();
   }
 }

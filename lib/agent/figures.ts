@@ -2,6 +2,7 @@
  * The figures of a running agent: how much it has done, what waits, and how it is doing. The log's summary, the status
  * line, metrics and pages read them here.
  */
+import { Timer } from "../base/timers.ts";
 import type { BatchReader } from "../journal.ts";
 import type { ClientConnectionInfo, DeadLetters, Input, Output } from "../plugin.ts";
 import type { NamedTransform } from "../transforms/pipeline.ts";
@@ -81,14 +82,14 @@ export class Figures implements Disposable {
   readonly eventLoopDelay: EventLoopDelay = new EventLoopDelay();
   readonly #sources: FigureSources;
   readonly #lag = new LagMeter();
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #timer: Timer;
 
   constructor(sources: FigureSources) {
     this.#sources = sources;
     this.#lag.add(performance.now(), sources.journals().last.stats.appendedPoints);
-    this.#timer = setInterval(() => {
+    this.#timer = Timer.every(LAG_MS, () => {
       this.#lag.add(performance.now(), sources.journals().last.stats.appendedPoints);
-    }, LAG_MS);
+    });
   }
 
   get role(): Role {
@@ -199,7 +200,7 @@ export class Figures implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#timer[Symbol.dispose]();
     this.eventLoopDelay[Symbol.dispose]();
   }
 }

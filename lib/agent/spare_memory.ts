@@ -1,5 +1,6 @@
 /** Memory that the C library keeps for later: what the start and bursts have taken goes back to the kernel. */
 import { openLibc } from "../base/libc.ts";
+import { Timer } from "../base/timers.ts";
 
 const SYMBOLS = { malloc_trim: { parameters: ["usize"], result: "i32" } } as const;
 
@@ -9,12 +10,11 @@ const AGAIN_MS = 300_000;
 
 export class SpareMemory implements Disposable {
   readonly #library: Deno.DynamicLibrary<typeof SYMBOLS>;
-  #timer: ReturnType<typeof setTimeout>;
+  #timer: Timer;
 
   private constructor(library: Deno.DynamicLibrary<typeof SYMBOLS>) {
     this.#library = library;
-    this.#timer = setTimeout(() => this.#giveBackAgain(), FIRST_MS);
-    Deno.unrefTimer(this.#timer);
+    this.#timer = Timer.after(FIRST_MS, () => this.#giveBackAgain()).unref();
   }
 
   /** `null` where the C library does not offer it. */
@@ -30,12 +30,11 @@ export class SpareMemory implements Disposable {
 
   #giveBackAgain(): void {
     this.giveBack();
-    this.#timer = setTimeout(() => this.#giveBackAgain(), AGAIN_MS);
-    Deno.unrefTimer(this.#timer);
+    this.#timer = Timer.after(AGAIN_MS, () => this.#giveBackAgain()).unref();
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
+    this.#timer[Symbol.dispose]();
     this.#library.close();
   }
 }

@@ -6,9 +6,7 @@
  * memory behind in a source that lives on, as a timer of `AbortSignal.timeout` does until it fires.
  */
 import { abortable } from "@std/async/abortable";
-
-/** The longest timer; a longer one would fire at once. */
-const MAX_TIMER_MS = 2_147_483_647;
+import { MAX_TIMER_MS, Timer } from "./timers.ts";
 
 /** One caller waits at a time, and others wake it. */
 export class Wakeup {
@@ -103,15 +101,15 @@ export class EitherSignal implements Disposable {
 /** A signal for one attempt: aborted after `ms`, or with `signal`. Dispose of it after the attempt. */
 export class TimeLimit implements Disposable {
   readonly #controller = new AbortController();
-  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #timer: Timer;
   readonly #outer: Disposable | undefined;
   #isOver = false;
 
   constructor(ms: number, signal?: AbortSignal) {
-    this.#timer = setTimeout(() => {
+    this.#timer = Timer.after(ms, () => {
       this.#isOver = true;
       this.#controller.abort(new DOMException("It took too long", "TimeoutError"));
-    }, Math.min(ms, MAX_TIMER_MS));
+    });
     this.#outer = signal && onAbort(signal, () => this.#controller.abort(signal.reason));
   }
 
@@ -125,7 +123,7 @@ export class TimeLimit implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
+    this.#timer[Symbol.dispose]();
     this.#outer?.[Symbol.dispose]();
   }
 }

@@ -6,6 +6,7 @@ import type { Dialled } from "./dial.ts";
 import { explainTls, type TlsKeys } from "./tls_problem.ts";
 import { formatDuration } from "../base/duration.ts";
 import { messageOf } from "../base/errors.ts";
+import { Timer } from "../base/timers.ts";
 import { closeQuietly } from "../base/waiting.ts";
 import { FrameReader } from "../wire/frames.ts";
 import { PostcardReader } from "../postcard.ts";
@@ -83,10 +84,10 @@ export async function greet(conn: Dialled, introduction: Introduction): Promise<
   const { clientName, timeoutMs } = introduction;
   const frames = new FrameReader(MAX_ANSWER_BYTES);
   let late = false;
-  const timer = setTimeout(() => {
+  using _limit = Timer.after(timeoutMs, () => {
     late = true;
     closeQuietly(conn);
-  }, timeoutMs);
+  });
   let answer: GreetResponse;
   let welcome: Welcomed | null = null;
   try {
@@ -115,8 +116,6 @@ export async function greet(conn: Dialled, introduction: Introduction): Promise<
       throw new Error(explainTls(messageOf(error), introduction.tlsKeys), { cause: error });
     }
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
   if (!answer.accept) {
     throw new Refused(

@@ -22,6 +22,7 @@ import {
 import { RequestBody } from "./body.ts";
 import { PROCESS_CLOCK } from "../base/clock.ts";
 import { BoundedLog } from "../base/complaint.ts";
+import { Timer } from "../base/timers.ts";
 import { closeQuietly, within } from "../base/waiting.ts";
 import { accepted } from "../net/listen.ts";
 import type { Transport } from "../net/transport.ts";
@@ -230,7 +231,7 @@ class HttpConnection {
   readonly #buffer: Uint8Array<ArrayBuffer>;
   #length = 0;
   #last = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #closed = false;
   /** Gives up the current write. */
   #abandon: (() => void) | null = null;
@@ -308,7 +309,7 @@ class HttpConnection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     closeQuietly(this.#conn);
     this.#streaming.abort();
     this.#abandon?.();
@@ -326,8 +327,8 @@ class HttpConnection {
   }
 
   #deadline(ms: number): void {
-    clearTimeout(this.#timer);
-    if (!this.#closed) this.#timer = setTimeout(() => this.close(), ms);
+    this.#timer?.[Symbol.dispose]();
+    if (!this.#closed) this.#timer = Timer.after(ms, () => this.close());
   }
 
   /** Reads a request and answers it. @returns whether another one may follow */
@@ -429,7 +430,7 @@ class HttpConnection {
     const { signal } = this.#streaming;
     await this.#write(formatResponseHead(response, false, takesChunks));
     if (!withBody || signal.aborted) return;
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     void this.#watch();
     const writer: BodyWriter = {
       signal,
@@ -438,7 +439,7 @@ class HttpConnection {
         if (bytes.length === 0) return;
         this.#deadline(this.#limits.answerMs);
         await this.#write(takesChunks ? formatChunk(bytes) : bytes);
-        clearTimeout(this.#timer);
+        this.#timer?.[Symbol.dispose]();
       },
     };
     await response.stream!(writer);

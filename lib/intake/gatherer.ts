@@ -3,6 +3,7 @@
  * a short wait, which grows with the load. Each batch costs the journal and every output something, whatever is in it: so
  * many clients that send little make few batches, and a client that is alone waits for nobody.
  */
+import { Timer } from "../base/timers.ts";
 import { BatchBuilder } from "../points/batch_builder.ts";
 import { type Batch, BatchPool } from "../points/measurement.ts";
 import type { BatchSink } from "../plugin.ts";
@@ -26,7 +27,7 @@ export class Gatherer implements Disposable {
   #sink: BatchSink | null = null;
   /** Resolves when the sink has room again. */
   #blocked: Promise<void> | null = null;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   /** Resolves when the points in the builder have been passed on. */
   #passing: PromiseWithResolvers<void> | null = null;
   #isFirst = true;
@@ -78,10 +79,10 @@ export class Gatherer implements Disposable {
       return this.#pushAll();
     }
     if (builder.current.length > 0 || builder.current.origins.length > 0) {
-      this.#timer ??= setTimeout(() => {
+      this.#timer ??= Timer.after(this.waitMs, () => {
         this.#timer = undefined;
         void (this.#blocked ?? this.#pushAll());
-      }, this.waitMs);
+      });
     }
     if (builder.full.length > 0) return this.#push(builder.takeFull());
   }
@@ -97,7 +98,8 @@ export class Gatherer implements Disposable {
   /** Passes everything on, when the sink has room for it. */
   async flush(): Promise<void> {
     while (this.#blocked) await this.#blocked;
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
     await this.#pushAll();
   }
 
@@ -110,7 +112,7 @@ export class Gatherer implements Disposable {
   /** Passes everything on now, whether the sink has room or not, and takes nothing more. */
   close(): void {
     if (this.#isClosed) return;
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     for (const batch of this.builder.take()) void this.#sink?.push(batch);
     this.#isClosed = true;
     this.#passing?.resolve();
@@ -118,7 +120,7 @@ export class Gatherer implements Disposable {
 
   /** Passes nothing on any more. */
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
   }
 
   #pushAll(): Promise<void> | void {

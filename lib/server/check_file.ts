@@ -16,6 +16,8 @@ export class CheckFile {
   readonly #log: Logger;
   #saved = "";
   #failed = false;
+  /** One write at a time: all go through the same temporary file. */
+  #saving: Promise<void> = Promise.resolve();
 
   /** Reads the file, if there is one, for the clients that the journal knows. */
   constructor(directory: string, clients: ClientTable, log: Logger) {
@@ -26,7 +28,11 @@ export class CheckFile {
   }
 
   /** Writes what has changed. Does not fail: it is written again the next time. */
-  async save(): Promise<void> {
+  save(): Promise<void> {
+    return this.#saving = this.#saving.then(() => this.#save());
+  }
+
+  async #save(): Promise<void> {
     const text = this.#text();
     if (text === this.#saved) return;
     const temporary = `${this.#path}.tmp`;

@@ -1,6 +1,7 @@
 /** Notifies a service manager about a running agent: ready, figures, alive, reloading, stopping. */
 import type { RunningAgent } from "../agent/settings.ts";
 import type { Logger } from "../base/log.ts";
+import { Timer } from "../base/timers.ts";
 import { MonotonicClock, Notifier } from "./notify.ts";
 import { statusText } from "./status.ts";
 import { Watchdog, watchdogPeriodMs } from "./watchdog.ts";
@@ -17,7 +18,7 @@ export class ServiceManager implements Disposable {
   readonly #clock = new MonotonicClock();
   #agent: RunningAgent | null = null;
   #watchdog: Watchdog | null = null;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #timer: Timer | undefined;
   #points = 0;
   #toldMs = 0;
   #stopping = false;
@@ -50,7 +51,7 @@ export class ServiceManager implements Disposable {
         log: this.#log,
       });
     }
-    this.#timer = setInterval(() => this.#notifier.send(`STATUS=${this.#status()}`), STATUS_MS);
+    this.#timer = Timer.every(STATUS_MS, () => void this.#notifier.send(`STATUS=${this.#status()}`));
   }
 
   reloading(): void {
@@ -93,7 +94,7 @@ export class ServiceManager implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     this.#watchdog?.[Symbol.dispose]();
     this.#notifier[Symbol.dispose]();
   }

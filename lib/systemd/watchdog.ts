@@ -1,5 +1,6 @@
 /** The watchdog of a service manager: notified as long as all parts make progress. */
 import type { Stall } from "../agent/settings.ts";
+import { Timer } from "../base/timers.ts";
 import type { Logger } from "../base/log.ts";
 
 /** Notifications in the time that the manager waits for one. */
@@ -36,12 +37,12 @@ export interface WatchdogOptions {
  */
 export class Watchdog implements Disposable {
   readonly #options: WatchdogOptions;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #timer: Timer;
   #stuck = false;
 
   constructor(options: WatchdogOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => this.check(), options.periodMs / PER_PERIOD);
+    this.#timer = Timer.every(options.periodMs / PER_PERIOD, () => this.check());
     this.check();
   }
 
@@ -70,6 +71,6 @@ export class Watchdog implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#timer[Symbol.dispose]();
   }
 }

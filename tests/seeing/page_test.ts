@@ -11,6 +11,7 @@ import {
   sortHosts,
   ticksOf,
 } from "../../lib/seeing/page/format.js";
+import { Timer } from "../../lib/base/timers.ts";
 import { Batch, type Metric, seriesOf } from "../../lib/points/measurement.ts";
 import { sqlite } from "../../lib/outputs/sqlite.ts";
 import { Browser, chromium, type Tab } from "../kit/chromium.ts";
@@ -131,33 +132,29 @@ Deno.test({
       "the page shows the power that was sent, in the plot, its legend and the table",
       async () => {
         await using site = await Site.start();
-        const sending = setInterval(() => site.push(points({ "node-1": 150, "node-2": 50 })), 200);
-        try {
-          await using tab = await browser.open(`${site.url}/`);
-          await tab.until(`document.querySelector("#total").textContent === "200 W"`);
-          await tab.until(
-            `document.querySelector(".legend")?.innerText.replace(/\\s+/g, " ") === "node-1 150 W node-2 50 W"`,
-          );
-          await tab.until(
-            `[...document.querySelectorAll("#hosts tbody tr")].map((row) => row.cells[1].innerText + row.cells[2].innerText)
-          .join() === "node-1150 W,node-250 W,server-1–"`,
-          );
-          // The axis ends at 200 W, so the areas of the last sample fill the plot: the larger host three quarters of it.
-          await until(async () => (await heightsOf(tab)).length === 2);
-          const [first, second] = await heightsOf(tab);
-          assert.ok(
-            Math.abs(first - 150 / 200) < 0.03 && Math.abs(second - 50 / 200) < 0.03,
-            `${first} ${second}`,
-          );
-          await tab.evaluate(`document.querySelector("canvas").focus()`);
-          await tab.press("ArrowRight");
-          await tab.until(
-            `/all 200 W, node-1 150 W, node-2 50 W$/.test(document.querySelector(".reading").textContent)`,
-          );
-          assertClean(tab, site.url);
-        } finally {
-          clearInterval(sending);
-        }
+        using _sending = Timer.every(200, () => site.push(points({ "node-1": 150, "node-2": 50 })));
+        await using tab = await browser.open(`${site.url}/`);
+        await tab.until(`document.querySelector("#total").textContent === "200 W"`);
+        await tab.until(
+          `document.querySelector(".legend")?.innerText.replace(/\\s+/g, " ") === "node-1 150 W node-2 50 W"`,
+        );
+        await tab.until(
+          `[...document.querySelectorAll("#hosts tbody tr")].map((row) => row.cells[1].innerText + row.cells[2].innerText)
+        .join() === "node-1150 W,node-250 W,server-1–"`,
+        );
+        // The axis ends at 200 W, so the areas of the last sample fill the plot: the larger host three quarters of it.
+        await until(async () => (await heightsOf(tab)).length === 2);
+        const [first, second] = await heightsOf(tab);
+        assert.ok(
+          Math.abs(first - 150 / 200) < 0.03 && Math.abs(second - 50 / 200) < 0.03,
+          `${first} ${second}`,
+        );
+        await tab.evaluate(`document.querySelector("canvas").focus()`);
+        await tab.press("ArrowRight");
+        await tab.until(
+          `/all 200 W, node-1 150 W, node-2 50 W$/.test(document.querySelector(".reading").textContent)`,
+        );
+        assertClean(tab, site.url);
       },
     );
 
@@ -221,63 +218,53 @@ Deno.test({
 
     await t.step("names and values of hostile hosts are shown as text, on every page", async () => {
       await using site = await Site.start();
-      const sending = setInterval(() => {
+      using _sending = Timer.every(200, () => {
         site.push(points({ [HOSTILE]: 5, ["__proto__"]: 6, "constructor": 7, "#/process": 8 }));
         site.push(points({ [HOSTILE]: 5 }, HOSTILE_METRIC));
-      }, 200);
-      try {
-        await using tab = await browser.open(`${site.url}/`);
-        await tab.until(`document.querySelectorAll("#hosts tbody tr").length === 5`);
-        assert.match(
-          await tab.text("#hosts"),
-          /<img src=x onerror="document\.title='hit'">\\u202e\\u0007x+…/,
-        );
-        await tab.evaluate(
-          `[...document.querySelectorAll("#hosts a")].find((a) => a.text.startsWith("<img")).click()`,
-        );
-        await tab.until(`document.querySelectorAll("canvas").length === 2`);
-        assert.match(await tab.text("main"), /<script>hit<\/script> \(<b>\)/);
-        assert.equal(
-          await tab.evaluate(`document.querySelectorAll("main img, main script, main b").length`),
-          0,
-        );
-        assert.match(await tab.evaluate("document.title"), /^<img src=x/);
-        await tab.evaluate(`location.hash = "#/host/%E0%A4%A"`);
-        await tab.until(`document.querySelector("#hosts") !== null`);
-        assertClean(tab, site.url);
-      } finally {
-        clearInterval(sending);
-      }
+      });
+      await using tab = await browser.open(`${site.url}/`);
+      await tab.until(`document.querySelectorAll("#hosts tbody tr").length === 5`);
+      assert.match(
+        await tab.text("#hosts"),
+        /<img src=x onerror="document\.title='hit'">\\u202e\\u0007x+…/,
+      );
+      await tab.evaluate(
+        `[...document.querySelectorAll("#hosts a")].find((a) => a.text.startsWith("<img")).click()`,
+      );
+      await tab.until(`document.querySelectorAll("canvas").length === 2`);
+      assert.match(await tab.text("main"), /<script>hit<\/script> \(<b>\)/);
+      assert.equal(
+        await tab.evaluate(`document.querySelectorAll("main img, main script, main b").length`),
+        0,
+      );
+      assert.match(await tab.evaluate("document.title"), /^<img src=x/);
+      await tab.evaluate(`location.hash = "#/host/%E0%A4%A"`);
+      await tab.until(`document.querySelector("#hosts") !== null`);
+      assertClean(tab, site.url);
     });
 
     await t.step("axe finds nothing serious, in light and dark, wide and narrow", async () => {
       await using site = await Site.start();
       const { source } = (await import("axe-core")).default;
-      const sending = setInterval(() => {
+      using _sending = Timer.every(200, () => {
         site.push(points({ "node-1": 150, "node-2": 50 }));
         site.push(points({ "node-1": 2 ** 30 }, BYTES));
-      }, 200);
-      try {
-        for (const options of [{}, { dark: true, width: 380 }]) {
-          await using tab = await browser.open(`${site.url}/`, { ...options, bypassPolicy: true });
-          await tab.until(`document.querySelectorAll("#hosts tbody tr").length >= 2`);
-          await tab.evaluate(source);
-          for (const hash of ["#/", "#/host/node-1", "#/process"]) {
-            await tab.evaluate(`location.hash = "${hash}"`);
-            await tab.until(`document.querySelector("main section") !== null`);
-            const violations = await tab.evaluate(
-              `axe.run().then(({ violations }) => violations.map(({ id, impact, nodes }) => [impact, id, nodes[0].html]))`,
-            );
-            const serious = violations.filter(([impact]: string[]) =>
-              ["serious", "critical"].includes(impact)
-            );
-            assert.deepEqual(serious, [], hash);
-            const wide = await tab.evaluate("document.documentElement.scrollWidth - innerWidth");
-            assert.ok(wide <= 0, `${hash} is ${wide} pixels too wide`);
-          }
+      });
+      for (const options of [{}, { dark: true, width: 380 }]) {
+        await using tab = await browser.open(`${site.url}/`, { ...options, bypassPolicy: true });
+        await tab.until(`document.querySelectorAll("#hosts tbody tr").length >= 2`);
+        await tab.evaluate(source);
+        for (const hash of ["#/", "#/host/node-1", "#/process"]) {
+          await tab.evaluate(`location.hash = "${hash}"`);
+          await tab.until(`document.querySelector("main section") !== null`);
+          const violations = await tab.evaluate(
+            `axe.run().then(({ violations }) => violations.map(({ id, impact, nodes }) => [impact, id, nodes[0].html]))`,
+          );
+          const serious = violations.filter(([impact]: string[]) => ["serious", "critical"].includes(impact));
+          assert.deepEqual(serious, [], hash);
+          const wide = await tab.evaluate("document.documentElement.scrollWidth - innerWidth");
+          assert.ok(wide <= 0, `${hash} is ${wide} pixels too wide`);
         }
-      } finally {
-        clearInterval(sending);
       }
     });
 

@@ -5,6 +5,7 @@ import type { Gatherer } from "../../intake/gatherer.ts";
 import type { TlsTerminator } from "../../intake/tls.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { LogFields, Logger } from "../../base/log.ts";
+import { Timer } from "../../base/timers.ts";
 import { closeQuietly, TimeLimit } from "../../base/waiting.ts";
 import { formatAddress } from "../../net/address.ts";
 import { accepted } from "../../net/listen.ts";
@@ -145,15 +146,15 @@ export class LineConnections {
 
   /** Reads; at a stop only what comes at once. @returns the number of bytes, `null` at the end */
   async #readSome(conn: Transport, space: Uint8Array, stop: AbortSignal): Promise<number | null> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const onStop = () => timer = setTimeout(() => closeQuietly(conn), DRAIN_IDLE_MS);
+    let timer: Timer | undefined;
+    const onStop = () => timer = Timer.after(DRAIN_IDLE_MS, () => closeQuietly(conn));
     if (stop.aborted) onStop();
     else stop.addEventListener("abort", onStop, { once: true });
     try {
       return await conn.read(space);
     } finally {
       stop.removeEventListener("abort", onStop);
-      clearTimeout(timer);
+      timer?.[Symbol.dispose]();
     }
   }
 }

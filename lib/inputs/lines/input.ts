@@ -6,6 +6,7 @@
 import { BoundedLog } from "../../base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
 import type { LogFields } from "../../base/log.ts";
+import { Timer } from "../../base/timers.ts";
 import { onAbort, untilAborted } from "../../base/waiting.ts";
 import { Admission, type AdmissionOptions } from "../../intake/admission/admission.ts";
 import type { Tokens } from "../../intake/admission/tokens.ts";
@@ -335,12 +336,11 @@ export class LinesInput implements Input {
     using _stopping = onAbort(stop, () => {
       for (const source of this.#sources) source.stop();
     });
-    const report = setInterval(() => this.#catchUp(), MINUTE_MS);
     try {
+      using _report = Timer.every(MINUTE_MS, () => this.#catchUp());
       await Promise.all(this.#sources.map((source) => source.run(stop, sink)));
       await this.#gatherer.flush();
     } finally {
-      clearInterval(report);
       this.#catchUp();
     }
   }

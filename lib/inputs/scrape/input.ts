@@ -4,6 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { requestProblem } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { Timer } from "../../base/timers.ts";
 import { closeQuietly, TimeLimit } from "../../base/waiting.ts";
 import { Gatherer } from "../../intake/gatherer.ts";
 import type { BatchSink, Finding, Input, PluginContext } from "../../plugin.ts";
@@ -88,12 +89,11 @@ export class ScrapeInput implements Input {
 
   async run(sink: BatchSink, stop: AbortSignal): Promise<void> {
     this.#gatherer.start(sink);
-    const report = setInterval(() => this.#problems.catchUp(), MINUTE_MS);
     try {
+      using _report = Timer.every(MINUTE_MS, () => this.#problems.catchUp());
       await Promise.all(this.#targets.map((target) => target.run(stop)));
       await this.#gatherer.flush();
     } finally {
-      clearInterval(report);
       this.#problems.catchUp();
     }
   }

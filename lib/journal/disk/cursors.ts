@@ -1,6 +1,7 @@
 /** Saves the positions of the outputs, soon after they move and at the end. */
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
+import { Timer } from "../../base/timers.ts";
 import type { Core } from "./core.ts";
 import { cursorPath, saveCursor } from "./format/cursor.ts";
 
@@ -10,7 +11,7 @@ export class Cursors {
   readonly #core: Core;
   /** The saved positions, by path. */
   readonly #saved: Map<string, number | null>;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #saving: Promise<void> = Promise.resolve();
   readonly #complaint: Complaint;
 
@@ -29,20 +30,20 @@ export class Cursors {
   /** A position has moved. */
   schedule(): void {
     if (this.#core.closed) return;
-    this.#timer ??= setTimeout(() => {
+    this.#timer ??= Timer.after(INTERVAL_MS, () => {
       this.#timer = undefined;
       this.#saving = this.#save();
-    }, INTERVAL_MS);
+    });
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     await this.#save();
   }
 
   /** Saves the positions now. @throws errors of the file system. */
   async flush(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
     let failure: unknown;
     await (this.#saving = this.#save((error) => failure = error));

@@ -4,6 +4,7 @@ import type { BatchReader } from "../../journal.ts";
 import type { Logger } from "../../base/log.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
+import { Timer } from "../../base/timers.ts";
 import type { CsvFile } from "./file.ts";
 import type { FilePosition, PositionFile } from "../files/position.ts";
 
@@ -105,7 +106,7 @@ export class CommitByPosition implements Committer {
   #savedMs = -Infinity;
   /** Files were written to. */
   #began = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #stopped = false;
   /** How often saving is tried. */
   #tries = Infinity;
@@ -139,9 +140,9 @@ export class CommitByPosition implements Committer {
   #schedule(): void {
     if (this.#saving || this.#stopped || this.#pending.batches === 0) return;
     const dueMs = this.#savedMs + INTERVAL_MS - performance.now();
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     if (dueMs > 0 && this.#pending.points < MANY_POINTS) {
-      this.#timer = setTimeout(() => this.#schedule(), dueMs);
+      this.#timer = Timer.after(dueMs, () => this.#schedule());
       return;
     }
     this.#saving = this.#commit().catch(this.#context.fail).finally(() => {
@@ -252,7 +253,7 @@ export class CommitByPosition implements Committer {
 
   async #end(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     await this.#saving;
   }
 }

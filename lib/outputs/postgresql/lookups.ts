@@ -1,4 +1,5 @@
 /** Questions of the server, what the database has of a client: gathered, and answered together between transactions. */
+import { Timer } from "../../base/timers.ts";
 import type { ClientIdentity } from "../../points/origins.ts";
 
 /** The longest that a question waits, in ms. */
@@ -31,14 +32,14 @@ export class Lookups implements Disposable {
   readonly ask = (client: ClientIdentity): Promise<number> => {
     if (this.#closed || this.#questions.length >= MOST_QUESTIONS) return Promise.resolve(0);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      const timer = Timer.after(PATIENCE_MS, () => {
         this.#questions = this.#questions.filter((other) => other !== question);
         resolve(0);
-      }, PATIENCE_MS);
+      });
       const question = {
         client,
         answer: (sequence: number) => {
-          clearTimeout(timer);
+          timer[Symbol.dispose]();
           resolve(sequence);
         },
       };

@@ -1,5 +1,6 @@
 /** One connection to the database: made by whichever way the settings allow, with a limit for each answer. */
 import { abortable } from "@std/async/abortable";
+import { Timer } from "../../base/timers.ts";
 import { TimeLimit, within } from "../../base/waiting.ts";
 import { ChunkPool, CopyIn, type FillChunk } from "./copy_in.ts";
 import type { Client, ClientClass, ClientOptions, QueryResult } from "./pg.ts";
@@ -216,18 +217,14 @@ export class Session implements AsyncDisposable {
   }
 
   async #limited<T>(answer: Promise<T>): Promise<T> {
-    const timer = setTimeout(
-      () => this.destroy(`no answer within ${(this.#timeoutMs + GRACE_MS) / 1000} s`),
-      this.#timeoutMs + GRACE_MS,
-    );
+    const limitMs = this.#timeoutMs + GRACE_MS;
+    using _limit = Timer.after(limitMs, () => this.destroy(`no answer within ${limitMs / 1000} s`));
     try {
       return await answer;
     } catch (error) {
       // After anything but an answer of the database, the state of the connection is unknown.
       if (sqlstateOf(error) === "") this.#lost = true;
       throw error;
-    } finally {
-      clearTimeout(timer);
     }
   }
 

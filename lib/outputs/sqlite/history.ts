@@ -1,4 +1,5 @@
 /** What the database has of the past, for the page: read by a thread that exists while somebody asks. */
+import { Timer } from "../../base/timers.ts";
 import type { History, PastHost, PastPower } from "../../plugin.ts";
 import type { HistoryAnswer, HistoryRequest, Past, Question } from "./history/messages.ts";
 
@@ -20,7 +21,7 @@ export class SqliteHistory implements History, Disposable {
   #waiting = 0;
   /** Ends the wait for the answer that is being made. */
   #giveUp: ((reason: Error) => void) | null = null;
-  #idle: ReturnType<typeof setTimeout> | undefined;
+  #idle: Timer | undefined;
   #isClosed = false;
 
   constructor(path: string) {
@@ -46,6 +47,7 @@ export class SqliteHistory implements History, Disposable {
       return Promise.reject(new Error("others ask for older values already; try again"));
     }
     this.#waiting++;
+    this.#idle?.[Symbol.dispose]();
     const past = this.#before.then(() =>
       this.#answer({ path: this.#path, question: { about, spanSeconds, nowSeconds: Date.now() / 1000 } })
     ).finally(() => {
@@ -72,7 +74,10 @@ export class SqliteHistory implements History, Disposable {
       event.preventDefault();
       reject(new Error(event.message));
     };
-    const limit = setTimeout(() => reject(new Error("the database does not answer in time")), ANSWER_MS);
+    using _limit = Timer.after(
+      ANSWER_MS,
+      () => reject(new Error("the database does not answer in time")),
+    );
     try {
       worker.postMessage(request);
       const answer = await promise;
@@ -82,20 +87,17 @@ export class SqliteHistory implements History, Disposable {
       this.#end();
       throw error;
     } finally {
-      clearTimeout(limit);
       this.#giveUp = null;
     }
   }
 
   /** Ends the thread when nobody has asked for a while. */
   #rest(): void {
-    clearTimeout(this.#idle);
     if (this.#isClosed || this.#waiting > 0) return;
-    this.#idle = setTimeout(() => {
+    this.#idle = Timer.after(IDLE_MS, () => {
       this.#end();
       this.#kept.clear();
-    }, IDLE_MS);
-    Deno.unrefTimer(this.#idle as unknown as number);
+    }).unref();
   }
 
   #end(): void {
@@ -105,7 +107,7 @@ export class SqliteHistory implements History, Disposable {
 
   [Symbol.dispose](): void {
     this.#isClosed = true;
-    clearTimeout(this.#idle);
+    this.#idle?.[Symbol.dispose]();
     this.#kept.clear();
     this.#giveUp?.(new Error("the database is closed"));
     this.#end();

@@ -2,6 +2,7 @@
  * The thread that writes the database: SQLite's calls do not return before the disk has answered, and nothing else must
  * wait for that. Answers requests in order; in between it keeps house.
  */
+import { Timer } from "../../base/timers.ts";
 import type { Answer, PointGroup, Request, StoreOptions } from "./messages.ts";
 import { Store } from "./store.ts";
 import { StoreError, storeError } from "./store_error.ts";
@@ -21,7 +22,7 @@ let store: Store | null = null;
 let options: StoreOptions | null = null;
 /** The tables were just looked after, because something was missing. */
 let mended = false;
-let timer: ReturnType<typeof setTimeout> | undefined;
+let timer: Timer | undefined;
 
 /** The database; one that was closed because of what somebody did to it is opened again. */
 function opened(): Store {
@@ -94,8 +95,8 @@ function tryToKeepHouse(busy: boolean): boolean {
 }
 
 function whenIdle(ms: number): void {
-  clearTimeout(timer);
-  if (store) timer = setTimeout(() => whenIdle(tryToKeepHouse(false) ? 0 : IDLE_INTERVAL_MS), ms);
+  timer?.[Symbol.dispose]();
+  if (store) timer = Timer.after(ms, () => whenIdle(tryToKeepHouse(false) ? 0 : IDLE_INTERVAL_MS));
 }
 
 port.onmessage = ({ data }) => {

@@ -1,5 +1,6 @@
 /** What is happening now: it watches the pipe, and looks at the figures, every few seconds. */
 import type { RunningAgent } from "../../agent/settings.ts";
+import { Timer } from "../../base/timers.ts";
 import { Wakeup } from "../../base/waiting.ts";
 import type { PastSeries } from "../../plugin.ts";
 import { seriesStore } from "../../points/series_store.ts";
@@ -37,7 +38,7 @@ export class Live implements Disposable {
   readonly ring: LiveRing;
   readonly #agent: RunningAgent;
   readonly #watching: Disposable;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #timer: Timer;
   #waiting = 0;
   readonly #told = new Set<() => void>();
 
@@ -56,7 +57,7 @@ export class Live implements Disposable {
     }, nowMs);
     hosts.look(agent.figures, nowMs);
     this.#watching = agent.watch((batch) => ring.take(batch));
-    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.#timer = Timer.every(LOOK_MS, () => this.#look());
   }
 
   #look(): void {
@@ -155,6 +156,6 @@ export class Live implements Disposable {
 
   [Symbol.dispose](): void {
     this.#watching[Symbol.dispose]();
-    clearInterval(this.#timer);
+    this.#timer[Symbol.dispose]();
   }
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Series, seriesOf } from "../../../lib/points/measurement.ts";
+import { Timer } from "../../../lib/base/timers.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
 import { BlockReader } from "../../../lib/outputs/sqlite/blocks/reader.ts";
 import type { CompactionOptions } from "../../../lib/outputs/sqlite/compaction.ts";
@@ -438,11 +439,9 @@ Deno.test("the output compacts what is old while it runs, counts it, and says so
   const journal = new MemoryJournal({ limitBytes: 4e6 });
   const running = output.run(journal.reader("sqlite"), new AbortController().signal);
   // Counters come with the answer to a write.
-  const writing = setInterval(() => void journal.append(numbered(1)), 20);
-  try {
+  {
+    using _writing = Timer.every(20, () => void journal.append(numbered(1)));
     await until(() => output.stats!.compactedPoints === 420);
-  } finally {
-    clearInterval(writing);
   }
   journal.end();
   await running;

@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { parse } from "node:path";
 import { EXIT, ExitError } from "../../../lib/base/errors.ts";
+import { Timer } from "../../../lib/base/timers.ts";
 import { MemoryJournal } from "../../../lib/journal.ts";
 import { sqlite } from "../../../lib/outputs/sqlite.ts";
+import { SqliteHistory } from "../../../lib/outputs/sqlite/history.ts";
 import { contextWith } from "../../kit/context.ts";
 import { CrashingWriter } from "../../kit/csv_crashes.ts";
 import { HastyClock } from "../../kit/hasty_clock.ts";
@@ -151,14 +153,37 @@ Deno.test("keep may change while the output runs", async () => {
   await until(() => output.stats!.points === 1000);
   output.reconfigure!({ ...sqlite.config.defaultValue(), path, flush_interval: 5, keep: 1000 });
   // Counters come with the answer to a write; the points of the kit are years old.
-  const writing = setInterval(() => void journal.append(numbered(1, 2000)), 20);
-  try {
+  {
+    using _writing = Timer.every(20, () => void journal.append(numbered(1, 2000)));
     await until(() => output.stats!.expiredPoints >= 1000);
-  } finally {
-    clearInterval(writing);
   }
   journal.end();
   await running;
+});
+
+Deno.test("what is asked of the past just before its thread would have rested for long enough is answered", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  new Database(path)[Symbol.dispose]();
+  using history = new SqliteHistory(path);
+  const { setTimeout } = globalThis;
+  const rests: (() => void)[] = [];
+  const keeping = (call: () => void, ms?: number) => {
+    if (ms === 30_000) rests.push(call);
+    return setTimeout(call, ms);
+  };
+  globalThis.setTimeout = keeping as typeof setTimeout;
+  try {
+    await history.power(3600);
+    assert.equal(rests.length, 1);
+    const asking = history.power(7200);
+    // The question is on its way, and no answer has come.
+    for (let n = 0; n < 10; n++) await null;
+    rests[0]();
+    await asking;
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
 });
 
 for (const seed of [1, 2, 3]) {

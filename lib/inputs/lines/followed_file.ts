@@ -231,6 +231,8 @@ export class FollowedFile {
       if (stop.aborted || (await open.file.stat()).size !== size) return !stop.aborted;
       found = await this.#identify(this.#path);
       if (!found || !isOther(found, identity)) return false;
+      // Its last lines may have come together with the other file, after the last read.
+      while (await this.#readSome(open, this.#stream, sink));
       this.#stream.end();
       await this.#handOver(open, this.#stream, sink);
       log.info("A followed file was rotated", { file: this.#path });

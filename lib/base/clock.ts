@@ -21,6 +21,17 @@ export interface Clock {
 /** A clock for intervals only. */
 export type MonotonicClock = Pick<Clock, "monotonicMs">;
 
+/**
+ * Waits for the promise for at most `ms` of the clock.
+ *
+ * @returns Whether it resolved in time. @throws what it rejects with in time.
+ */
+export async function isInTime(promise: Promise<unknown>, ms: number, clock: Clock): Promise<boolean> {
+  const decided = new AbortController();
+  const late = clock.sleep(ms, decided.signal).then(() => false);
+  return await Promise.race([promise.then(() => true), late]).finally(() => decided.abort());
+}
+
 /** The monotonic clock of this process, the default where no clock is given. */
 export const PROCESS_CLOCK: MonotonicClock = { monotonicMs: () => performance.now() };
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { SystemClock } from "../../lib/base/clock.ts";
+import { isInTime, SystemClock } from "../../lib/base/clock.ts";
+import { FakeClock } from "../kit/fake_clock.ts";
 
 Deno.test("the clock has microseconds, agrees with the system clock, and does not go back within a millisecond", () => {
   const clock = new SystemClock();
@@ -44,4 +45,16 @@ Deno.test("sleep ends early, without an error, when it is aborted", async () => 
   stop.abort();
   await sleeping;
   await clock.sleep(3_600_000, stop.signal);
+});
+
+Deno.test("isInTime tells whether a promise was in time by the clock, throws its error, and leaves no timer behind", async () => {
+  const clock = new FakeClock();
+  assert.equal(await isInTime(Promise.resolve("done"), 1, clock), true);
+  await assert.rejects(isInTime(Promise.reject(new Error("broken")), 1, clock), { message: "broken" });
+  assert.equal(clock.sleepers, 0);
+  const late = isInTime(new Promise(() => {}), 500, clock);
+  await clock.advance(499);
+  assert.equal(clock.sleepers, 1);
+  await clock.advance(1);
+  assert.equal(await late, false);
 });

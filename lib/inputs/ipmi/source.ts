@@ -2,9 +2,10 @@
  * Asks the management controller for the power before each poll: through the kernel's device, or by ipmitool where this
  * process cannot call the C library.
  */
+import { isInTime } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
-import { TimeLimit, within } from "../../base/waiting.ts";
+import { TimeLimit } from "../../base/waiting.ts";
 import { f64Metric, type Points, type Series, seriesOf, WATT } from "../polling/points.ts";
 import { Retry } from "../polling/retry.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
@@ -79,7 +80,7 @@ export class IpmiSource implements PolledSource {
     }
     if (!this.#asking) return;
     if (!last) return await this.#asking;
-    if (!await within(this.#asking, LAST_MS)) this.#closed.abort();
+    if (!await isInTime(this.#asking, LAST_MS, this.#measuring.clock)) this.#closed.abort();
   }
 
   async #ask(device: string): Promise<void> {

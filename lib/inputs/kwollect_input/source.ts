@@ -1,9 +1,9 @@
 /** Asks Kwollect for the newest values of a node, and gives each of them once, with its own time. */
-import type { Timestamp } from "../../base/clock.ts";
+import { isInTime, type Timestamp } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { requestProblem } from "../../base/errors.ts";
 import { Secret } from "../../base/secrets.ts";
-import { TimeLimit, within } from "../../base/waiting.ts";
+import { TimeLimit } from "../../base/waiting.ts";
 import { textOf } from "../../http/answer.ts";
 import {
   type Attribute,
@@ -67,7 +67,7 @@ export class KwollectSource implements PolledSource {
     if (!this.#asking && this.#retry.isDue) this.#asking = this.#ask().finally(() => this.#asking = null);
     if (!this.#asking) return;
     if (!last) return await this.#asking;
-    if (!await within(this.#asking, LAST_MS)) this.#closed.abort();
+    if (!await isInTime(this.#asking, LAST_MS, this.#measuring.clock)) this.#closed.abort();
   }
 
   async #ask(): Promise<void> {

@@ -1,5 +1,6 @@
 /** How GPUs are found: by the library, or else by nvidia-smi. */
 import type { MonotonicClock } from "../../base/clock.ts";
+import type { within } from "../../base/waiting.ts";
 import type { Measuring } from "../polling/source.ts";
 import type { NvmlConfig } from "./config.ts";
 import { LibraryGpu } from "./gpu.ts";
@@ -14,17 +15,19 @@ export const FIND_AGAIN_MS = 60_000;
 /** How the driver is there: on Linux itself, and in Linux of Windows. */
 const DEVICES = ["nvidiactl", "dxg"];
 
-/** `null` where there is no sign of NVIDIA. */
+/** `null` where there is no sign of NVIDIA. @param isInTime Whether a program answers within that many ms. */
 export function findBackend(
   { mode, poll_interval }: NvmlConfig,
   { files, clock }: Measuring,
+  isInTime: typeof within,
 ): Backend | null {
   const isMinimal = mode === "minimal";
   const library = NvmlLibrary.open(files.lib);
   if (library) return new LibraryBackend(library, { isMinimal, clock });
   if (!files.list(files.dev).some((name) => DEVICES.includes(name))) return null;
   const program = files.program("nvidia-smi");
-  return program === undefined ? null : new Smi(program, { isMinimal, intervalMs: poll_interval, clock });
+  if (program === undefined) return null;
+  return new Smi(program, { isMinimal, intervalMs: poll_interval, clock, isInTime });
 }
 
 class LibraryBackend implements Backend {

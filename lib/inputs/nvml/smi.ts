@@ -2,7 +2,7 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
 import type { MonotonicClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
-import { within } from "../../base/waiting.ts";
+import type { within } from "../../base/waiting.ts";
 import { Retry } from "../polling/retry.ts";
 import { type Backend, CLOCKS, type Gpu, type ProcessMemory, type Sample } from "./sample.ts";
 
@@ -50,6 +50,8 @@ export interface SmiOptions {
   readonly isMinimal: boolean;
   readonly intervalMs: number;
   readonly clock: MonotonicClock;
+  /** Whether the first line comes within that many ms. */
+  readonly isInTime: typeof within;
 }
 
 /** Runs `nvidia-smi`, and again where it ends. */
@@ -76,7 +78,7 @@ export class Smi implements Backend {
   async find(): Promise<readonly Gpu[]> {
     if (this.#running.length === 0 && this.#retry.isDue && !this.#isClosed) {
       await this.#start();
-      await within(this.#firstLine.promise, FIRST_LINE_MS);
+      await this.#options.isInTime(this.#firstLine.promise, FIRST_LINE_MS);
     }
     if (this.#error !== "") throw new Error(this.#error);
     this.#forgetOld();

@@ -73,7 +73,7 @@ export class NvmlSource implements PolledSource {
   readonly #hangs: Complaint;
   readonly #jumps: Complaint;
 
-  /** Registers the metrics. @param isInTime Whether the driver answers within that many ms. */
+  /** Registers the metrics. @param isInTime Whether the driver, or a program, answers within that many ms. */
   constructor(config: NvmlConfig, measuring: Measuring, isInTime = within) {
     const { registry, clock } = measuring;
     this.#measuring = measuring;
@@ -118,7 +118,7 @@ export class NvmlSource implements PolledSource {
   }
 
   async #findGpus(): Promise<void> {
-    this.#backend ??= findBackend(this.#config, this.#measuring);
+    this.#backend ??= findBackend(this.#config, this.#measuring, this.#isInTime);
     if (!this.#backend || this.#isClosed) return;
     const found = await this.#backend.find((error) => this.#complainOfFinding(error));
     const before = this.#measured;

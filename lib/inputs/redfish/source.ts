@@ -1,7 +1,7 @@
 /** Measures what one management controller knows of power. */
+import { isInTime } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
-import { within } from "../../base/waiting.ts";
 import { f64Metric, type Metric, type Points, type Series, seriesOf, WATT } from "../polling/points.ts";
 import { Retry } from "../polling/retry.ts";
 import type { Measuring, PolledSource } from "../polling/source.ts";
@@ -64,7 +64,7 @@ export class RedfishSource implements PolledSource {
     if (!this.#asking && isDue) this.#asking = this.#ask().finally(() => this.#asking = null);
     if (!this.#asking) return;
     if (!last) return await this.#asking;
-    if (!await within(this.#asking, LAST_MS)) this.#closed.abort();
+    if (!await isInTime(this.#asking, LAST_MS, this.#measuring.clock)) this.#closed.abort();
   }
 
   async #ask(): Promise<void> {

@@ -304,6 +304,14 @@ Deno.test({
       assert.deepEqual(await m.poll(), []);
       assert.match(m.log(), /WARN .*no answer within 20 ms/);
     }
+    {
+      using m = machineWithDevice();
+      const polling = m.poll(true);
+      await until(() => m.ipmi.asked.length > 0);
+      await m.clock.advance(500);
+      assert.deepEqual(await polling, [], "a stop does not wait for it");
+      await until(() => m.ipmi.openNow === 0);
+    }
     using m = machineWithDevice();
     const polling = m.poll();
     await until(() => m.ipmi.asked.length > 0);

@@ -34,6 +34,7 @@ async function asked(answer: { value: unknown }, status = () => 200) {
     login: "me",
     password_file,
     api_url: `${server.url}/stable/`,
+    timeout: 90_000,
   }, measuringOf({}, lines, clock));
   return {
     server,

@@ -42,7 +42,7 @@ const answer: Answer = ({ path, headers }) =>
     : new Response(null, { status: 404 });
 
 /** A source that asks the server at this URL. */
-function sourceOf(dir: TempDir, url: string, { ca = "", fingerprint = "", timeoutMs = 30_000 } = {}) {
+function sourceOf(dir: TempDir, url: string, { ca = "", fingerprint = "", timeoutMs = 90_000 } = {}) {
   const password_file = dir.file("password");
   Deno.writeTextFileSync(password_file, "s3cret\n");
   const clock = new FakeClock();

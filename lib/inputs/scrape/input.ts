@@ -49,6 +49,7 @@ export class ScrapeInput implements Input {
   readonly #naming: Naming;
   readonly #problems: ProblemLog;
   readonly #targets: readonly Exporter[];
+  readonly firstPoll: Promise<void>;
 
   constructor(
     config: ScrapeConfig,
@@ -81,6 +82,7 @@ export class ScrapeInput implements Input {
         }),
       })
     );
+    this.firstPoll = Promise.all(this.#targets.map(({ firstScrape }) => firstScrape)).then(() => {});
   }
 
   get findings(): readonly Finding[] {
@@ -122,6 +124,7 @@ interface ExporterOptions {
 class Exporter {
   /** What the last scrape has found. */
   finding: Finding | null = null;
+  readonly #first = Promise.withResolvers<void>();
   readonly #target: ScrapeTarget;
   readonly #options: ExporterOptions;
   readonly #failed: Complaint;
@@ -137,6 +140,11 @@ class Exporter {
     this.#missed = new Complaint(options.clock);
     this.#bytes = new Uint8Array(options.limits.line_length + SLICE_BYTES);
     this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Resolves when the first scrape has ended, in whatever way. */
+  get firstScrape(): Promise<void> {
+    return this.#first.promise;
   }
 
   /** Scrapes at once, and then at `start + n * interval`; a late scrape does not move those after it. */
@@ -155,6 +163,8 @@ class Exporter {
         stats.failedScrapes++;
         this.finding = { what: "an exporter", file: url, problem: requestProblem(error) };
         this.#failed.add((times) => log.warn("Cannot scrape", { url, reason: requestProblem(error), times }));
+      } finally {
+        this.#first.resolve();
       }
       const next = Math.floor((clock.monotonicMs() - startMs) / intervalMs) + 1;
       const missed = next - tick - 1;

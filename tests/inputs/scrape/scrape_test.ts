@@ -25,7 +25,8 @@ class Scraping implements AsyncDisposable {
   readonly #running: Promise<void>;
 
   constructor(url: string, target: Record<string, unknown> = {}, more: Record<string, unknown> = {}) {
-    const given = { targets: [{ url, poll_interval: "100ms", instance: "x", ...target }], ...more };
+    const one = { url, poll_interval: "100ms", timeout: "90s", instance: "x", ...target };
+    const given = { targets: [one], ...more };
     const checked: ScrapeConfig = config.check(given, [], ({ path, message }) => {
       throw new Error(`${path.join(".")}: ${message}`);
     });
@@ -176,14 +177,33 @@ Deno.test("an exporter that is away, refuses, is slow or sends half a page is sa
     { limits: { body: "1KiB" } },
   );
   await until(() => scraping.points.includes("a {instance=x} 1"));
+  // The end of a page comes after its points.
+  await until(() => scraping.logs.matching(/The exporter can be scraped again/).length === 1);
   assert.equal(scraping.input.stats.failedScrapes, 3);
   assert.match(scraping.logs.matching(/Cannot scrape/)[0], /reason="it answers with status 500" times=1/);
-  assert.equal(scraping.logs.matching(/The exporter can be scraped again/).length, 1);
 
   await using slow = new HttpPeer((_, n) => n === 0 ? new Promise<Response>(() => {}) : page("a 1\n"));
   await using hasty = new Scraping(slow.url, { timeout: "50ms" });
   await until(() => hasty.points.includes("a {instance=x} 1"));
   assert.match(hasty.logs.matching(/Cannot scrape/)[0], /reason="no whole page within 50 ms" times=1/);
+});
+
+Deno.test("the first poll is over when the first scrape is, whether it fails or not", async () => {
+  for (const status of [200, 500]) {
+    const answer = Promise.withResolvers<Response>();
+    await using peer = new HttpPeer((_, n) => n === 0 ? answer.promise : page("a 1\n"));
+    await using scraping = new Scraping(peer.url);
+    let isOver = false;
+    const over = scraping.input.firstPoll.then(() => isOver = true);
+    await until(() => peer.requests.length > 0);
+    assert.equal(isOver, false);
+    answer.resolve(new Response("a 1\n", { status }));
+    await over;
+    assert.equal(
+      scraping.input.findings[0].problem,
+      status === 200 ? undefined : "it answers with status 500",
+    );
+  }
 });
 
 onAuthority("a page comes over TLS that a CA of our own has signed", async ({ ca, issue }) => {

@@ -155,7 +155,7 @@ Deno.test("a line is written whenever it comes, also in the moment in which the 
     writer.write("one\n");
     for (let step = 0; step < steps; step++) await Promise.resolve();
     writer.write("two\n");
-    assert.equal(await writer.flush(1000), true);
+    assert.equal(await writer.flush(60_000), true);
     assert.equal(target.text, "one\ntwo\n", `after ${steps} steps`);
   }
 });

@@ -11,10 +11,17 @@ interface Sent {
   said: string;
 }
 
+/** For a machine that is busy. */
+const PATIENTLY = ["--timeout", "90s"];
+
 /** Runs `send` in this process. */
 async function send(...args: string[]): Promise<Sent> {
   let said = "";
-  const code = await main(["send", ...args], { stderr: (text) => said += text, env: () => undefined });
+  const patience = args.includes("--timeout") ? [] : PATIENTLY;
+  const code = await main(["send", ...patience, ...args], {
+    stderr: (text) => said += text,
+    env: () => undefined,
+  });
   return { code, said };
 }
 
@@ -77,7 +84,9 @@ Deno.test("a command line without a server, or with a time that is none, is wron
 Deno.test("send takes what a pipe has, however much it is", async () => {
   await using server = new TestServer();
   const program = PROGRAM.map((word) => `'${word}'`).join(" ");
-  const text = `seq 1 100000 | sed 's/.*/a value=& &/' | ${program} send ${to(server).join(" ")}`;
+  const text = `seq 1 100000 | sed 's/.*/a value=& &/' | ${program} send ${
+    [...PATIENTLY, ...to(server)].join(" ")
+  }`;
   await shell("sh", "-c", text);
   assert.equal(server.points.length, 100_000);
   assert.equal(server.points.at(-1)!.value, 100_000);
@@ -87,7 +96,7 @@ Deno.test("a signal before everything is read ends send with 69, and what was re
   await using server = new TestServer();
   const [first, ...rest] = PROGRAM;
   const child = new Deno.Command(first, {
-    args: [...rest, "send", ...to(server)],
+    args: [...rest, "send", ...PATIENTLY, ...to(server)],
     env: { NO_COLOR: "1" },
     stdin: "piped",
     stderr: "piped",

@@ -201,7 +201,7 @@ Deno.test("a new polled input of 40 lines runs in the agent, and takes over its 
     open: (...[config, context]: Parameters<typeof uptime.open>) => uptime.open(config, context, tree),
   };
   const settings = (pollMs: number): AgentSettings => ({
-    general: { shutdown_timeout: 1000 },
+    general: { shutdown_timeout: 90_000 },
     plugins: [{ plugin, config: { poll_interval: pollMs } }, { plugin: keeping(values), config: {} }],
   });
   const stop = new AbortController();

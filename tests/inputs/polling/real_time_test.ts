@@ -5,15 +5,19 @@ import { has, linux, needs, succeeds } from "../../kit/needs.ts";
 /** Whether this process may take real-time priority: some containers forbid it to root, too. */
 const isAllowed = () => succeeds("chrt", "--rr", "1", "true");
 
-/** Field 41 of stat: 0 is the usual policy, 2 round-robin in real time. */
-function policyOf(path: string): number {
-  const stat = Deno.readTextFileSync(path);
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[38]);
+/** Field 41 of stat: 0 is the usual policy, 2 round-robin in real time; none of a thread that has just ended. */
+function policyOf(path: string): number[] {
+  try {
+    const stat = Deno.readTextFileSync(path);
+    return [Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[38])];
+  } catch {
+    return [];
+  }
 }
 
 const policies = () =>
   new Set(
-    Array.from(Deno.readDirSync("/proc/self/task"), ({ name }) => policyOf(`/proc/self/task/${name}/stat`)),
+    [...Deno.readDirSync("/proc/self/task")].flatMap(({ name }) => policyOf(`/proc/self/task/${name}/stat`)),
   );
 
 Deno.test({

@@ -155,7 +155,8 @@ Deno.test("intervals change while it runs, and processes keep what was known of 
   assert.ok(kernel <= 1, "the kernel's interval is an hour, and it was polled once more");
   const { processesFound, processesEnded } = input.stats!;
   input.reconfigure!(settings);
-  await pause(50);
+  // All are polled once more, those that were slow all the time as well.
+  await until(() => run.count("kernel_context_switches") > kernel);
   const slow = run.count("mem_total");
   await pause(50);
   assert.equal(run.count("mem_total"), slow, "it is slow again");

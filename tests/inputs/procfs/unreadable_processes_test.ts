@@ -112,9 +112,17 @@ Deno.test({
   name: "a real process is measured, and killed between two polls without an error",
   ignore: Deno.build.os !== "linux",
   async fn() {
-    const child = new Deno.Command("sleep", { args: ["100"] }).spawn();
+    const child = new Deno.Command("sh", {
+      args: ["-c", "echo ready; read end"],
+      stdin: "piped",
+      stdout: "piped",
+    })
+      .spawn();
+    const said = child.stdout.getReader();
     using kit = processesOf({}, [{ pid: child.pid }]);
     try {
+      // Right after its start it has next to no memory.
+      await said.read();
       assert.deepEqual(pids(kit.discover()), [child.pid]);
       kit.at(1000);
       const [resident, , virtual] = values(kit.poll());
@@ -122,6 +130,7 @@ Deno.test({
     } finally {
       child.kill("SIGKILL");
       await child.status;
+      await Promise.all([said.cancel(), child.stdin.close().catch(() => {})]);
     }
     kit.at(2000);
     assert.equal(kit.poll().length, 0);

@@ -180,11 +180,13 @@ Deno.test({
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const targets = [genuine, changed];
     let accepted = 0;
+    const pipes: Promise<void>[] = [];
     const passing = (async () => {
       for await (const client of listener) {
         const server = await Deno.connect({ port: targets[Math.min(1, accepted++)].port });
-        void client.readable.pipeTo(server.writable).catch(() => {});
-        void server.readable.pipeTo(client.writable).catch(() => {});
+        const both = [client.readable.pipeTo(server.writable), server.readable.pipeTo(client.writable)];
+        // They may break.
+        pipes.push(...both.map((pipe) => pipe.catch(() => {})));
       }
     })();
     using a = asking(dir, (listener.addr as Deno.NetAddr).port, fingerprintOf(own));
@@ -194,6 +196,7 @@ Deno.test({
     assert.equal(genuine.requests.length + changed.requests.length, 0);
     listener.close();
     await passing;
+    await Promise.all(pipes);
   },
 });
 

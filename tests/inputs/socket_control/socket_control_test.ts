@@ -163,7 +163,7 @@ Deno.test({
     };
     const done = runAgent(
       {
-        general: { shutdown_timeout: 10_000 },
+        general: { shutdown_timeout: 90_000 },
         plugins: [{ plugin: socketControl, config: { socket_path } }, { plugin: csv, config: output }],
       },
       logs.log,

@@ -3,8 +3,8 @@
 import { delay } from "@std/async/delay";
 import { within } from "./waiting.ts";
 
-/** How long to wait for a process that is ending, in ms. */
-const PATIENCE_MS = 1000;
+/** How often, and how far apart, to try to get it from a process that is ending: for about a second. */
+const TRIES = 20;
 const RETRY_MS = 50;
 
 /** Either this process has the lock while `file` is open, or `holder` says in words who has it. */
@@ -54,25 +54,38 @@ export function lockHolder(path: string): number | null | undefined {
 
 type TryLock = (exclusive: boolean) => Promise<boolean>;
 
-/** Takes the lock of an open file. Closes the file if another process has the lock. */
+/**
+ * Takes the lock of an open file. Closes the file if another process has the lock.
+ *
+ * @throws what the file system throws; the file is closed then as well.
+ */
 export async function tryLock(file: Deno.FsFile): Promise<boolean> {
   const { tryLock } = file as { tryLock?: TryLock };
-  if (!tryLock) return await lockInTime(file);
-  const deadline = performance.now() + PATIENCE_MS;
-  while (true) {
-    if (await tryLock.call(file, true)) return true;
-    if (performance.now() >= deadline) break;
-    await delay(RETRY_MS);
+  try {
+    if (tryLock ? await inSomeTries(() => tryLock.call(file, true)) : await lockInTime(file)) return true;
+  } catch (error) {
+    file.close();
+    throw error;
   }
-  file.close();
+  if (tryLock) file.close();
   return false;
 }
 
 /** Deno 2.6 has only `lock`, which waits. */
 async function lockInTime(file: Deno.FsFile): Promise<boolean> {
   const locking = file.lock(true);
-  const taken = await within(locking, PATIENCE_MS);
+  const taken = await inSomeTries(() => within(locking, RETRY_MS));
   // If the lock arrives later, release it.
-  if (!taken) locking.then(() => file.close(), () => {});
+  if (!taken) locking.finally(() => file.close()).catch(() => {});
   return taken;
+}
+
+/** Tries are counted, and not the time: a process that was stopped meanwhile has not waited for the other one. */
+async function inSomeTries(isTaken: () => Promise<boolean>): Promise<boolean> {
+  for (let n = 1; n <= TRIES; n++) {
+    const began = performance.now();
+    if (await isTaken()) return true;
+    if (n < TRIES) await delay(RETRY_MS - (performance.now() - began));
+  }
+  return false;
 }

@@ -118,6 +118,27 @@ Deno.test("a changed file of tokens is read again, and an invalid one changes no
   assert.equal(typeof tokens.check("n", old.token), "string");
 });
 
+Deno.test("a file of tokens that is just being written revokes nothing, and one that stays empty revokes all", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("tokens");
+  const { token, line } = makeToken("n", false);
+  await Deno.writeTextFile(path, line);
+  const tokens = new Tokens(path, log, 0);
+  const grant = tokens.check("n", token);
+  assert.ok(typeof grant === "object");
+  await Deno.writeTextFile(path, "");
+  tokens.refresh();
+  assert.ok(tokens.holds(grant));
+  await Deno.writeTextFile(path, `${line}\n`);
+  tokens.refresh();
+  assert.ok(tokens.holds(grant));
+  await Deno.writeTextFile(path, "# nobody\n");
+  for (const isRevoked of [false, true]) {
+    tokens.refresh();
+    assert.equal(!tokens.holds(grant), isRevoked);
+  }
+});
+
 Deno.test("a client without a valid token gets the reason, and its points are refused", async () => {
   await using dir = new TempDir();
   const path = dir.file("tokens");
@@ -214,7 +235,7 @@ Deno.test("the token may be in a file, which is read again for each connection",
   await Deno.writeTextFile(path, line);
   await Deno.writeTextFile(own, "wrong\n");
   await using server = new TestServer({ admission: { tokens: new Tokens(path, log) } });
-  const config = configOf(server.port, { token_file: own, retry: { max_times: 100 } });
+  const config = configOf(server.port, { token_file: own, retry: { max_times: 60_000 } });
   await using client = new TestClient(config);
   await until(() => client.logs.matching(/refuses this client/).length > 0);
   await Deno.writeTextFile(own, token + "\n");
@@ -282,7 +303,7 @@ Deno.test("a client from a denied address, or with one connection too many, gets
   await using small = new TestServer({ admission: { maxConnections: 2 } });
   await using _a = await AcknowledgedClient.connect(small.port, "a");
   await using b = await AcknowledgedClient.connect(small.port, "b");
-  await using third = new TestClient(configOf(small.port, { retry: { max_times: 200 } }));
+  await using third = new TestClient(configOf(small.port, { retry: { max_times: 60_000 } }));
   await until(() => third.logs.matching(/refuses this client: there are 2 connections already/).length > 0);
   await b[Symbol.asyncDispose]();
   third.push(numbered(1));
@@ -308,11 +329,12 @@ Deno.test("the length of names is limited", async () => {
 });
 
 Deno.test("bytes_per_second slows one connection down, and not the others", async () => {
+  const began = performance.now();
   const pacer = new Pacer(1000);
   assert.equal(pacer.after(900), undefined);
-  const began = performance.now();
   await pacer.after(200);
-  assert.ok(performance.now() - began > 50);
+  // Timers are never early by more than their resolution.
+  assert.ok(performance.now() - began > 95);
   // The first read of the flood is worth many seconds.
   await using server = new TestServer({ bytesPerSecond: 1000 });
   await using quick = await Peer.client(server.port, "flood", [COUNTER]);

@@ -15,6 +15,8 @@ const TOKEN_BYTES = 32;
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 /** How often the file is checked for changes, in ms. */
 const CHECK_MS = 1000;
+/** When an empty file is checked again, in ms. */
+const EMPTY_MS = 100;
 
 /** What a client may do. */
 export interface Grant {
@@ -72,6 +74,8 @@ export class Tokens {
   #entries: Map<string, Entry[]>;
   #stamp: string;
   #checkedMs = performance.now();
+  /** The stamp of a file that was empty at the last check. */
+  #emptyStamp = "";
   readonly #complaint = new Complaint(PROCESS_CLOCK);
   /** How often the file was read. */
   version = 0;
@@ -129,9 +133,18 @@ export class Tokens {
     try {
       const stamp = stampOf(this.#path);
       if (stamp === this.#stamp) return;
+      const before = this.#stamp;
       // A file that is no good is not read again until it changes.
       this.#stamp = stamp;
-      this.#entries = parseTokens(read(this.#path));
+      const entries = parseTokens(read(this.#path));
+      // Most programs empty a file before they write it: it counts as empty if it still is at the next check.
+      if (entries.size === 0 && this.#entries.size > 0 && stamp !== this.#emptyStamp) {
+        this.#emptyStamp = stamp;
+        this.#stamp = before;
+        this.#checkedMs -= Math.max(0, this.#checkMs - EMPTY_MS);
+        return;
+      }
+      this.#entries = entries;
       this.version++;
       this.#complaint.end(() => {});
       this.#log.info("The tokens have been read again", { path: this.#path, clients: this.#entries.size });

@@ -28,6 +28,15 @@ export interface CertificateFiles {
   client_ca?: string;
 }
 
+/** Both ends of a connection within this process. */
+interface Connected {
+  readonly plain: Deno.TcpConn;
+  /** Resolves when its handshake is done. */
+  readonly secure: Promise<Transport>;
+  /** Ends the wait for the second one. */
+  abandon(): void;
+}
+
 /** A TLS listener on loopback for one version of the certificate; it only serves connections of this process. */
 class Generation {
   /** Connections to it that this process has opened, and that the listener has not accepted yet. */
@@ -54,11 +63,8 @@ class Generation {
     }
   }
 
-  /**
-   * Both ends of a new connection to this listener; the second one when its handshake is done. `abandon` ends the wait
-   * for it.
-   */
-  async connect(): Promise<{ plain: Deno.TcpConn; secure: Promise<Transport>; abandon: () => void }> {
+  /** Opens a connection to this listener. */
+  async connect(): Promise<Connected> {
     this.#pending++;
     try {
       const plain = await Deno.connect({ hostname: LOOPBACK, port: this.#port });
@@ -200,13 +206,10 @@ export class TlsTerminator implements Disposable {
    */
   async secure(conn: Transport, received: Uint8Array): Promise<Transport> {
     await this.#renew();
-    let inner: Deno.TcpConn | undefined;
-    let abandon: (() => void) | undefined;
+    let connected: Connected | undefined;
     try {
-      const connected = await this.#generation.connect();
+      connected = await this.#generation.connect();
       const { plain, secure } = connected;
-      ({ abandon } = connected);
-      inner = plain;
       await writeAll(plain, received);
       const over = Promise.all([pass(conn, plain), pass(plain, conn)]).then(() => {
         closeQuietly(conn);
@@ -217,9 +220,13 @@ export class TlsTerminator implements Disposable {
       over.catch(() => {});
       return await Promise.race([secure, over]);
     } catch (error) {
-      abandon?.();
       closeQuietly(conn);
-      if (inner) closeQuietly(inner);
+      if (connected) {
+        connected.abandon();
+        closeQuietly(connected.plain);
+        // Its handshake may just have been done.
+        void connected.secure.then(closeQuietly, () => {});
+      }
       throw error;
     }
   }

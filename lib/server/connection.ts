@@ -193,6 +193,8 @@ export class ClientConnection {
     try {
       if (!this.#shared.admission.isFlooded) {
         this.#conn = await this.#handshake.begin(this.#conn, this.#frames);
+        // What was closed meanwhile was the connection without TLS.
+        if (this.#closed) closeQuietly(this.#conn);
         await this.#converse();
       }
     } catch (error) {

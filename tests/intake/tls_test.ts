@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { RelayClientConfig } from "../../lib/client/config.ts";
 import { certificatesProblem } from "../../lib/net/certified.ts";
+import { descriptors } from "../../lib/net/descriptors.ts";
+import type { Transport } from "../../lib/net/transport.ts";
 import { certificates, onAuthority } from "../kit/certificates.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import { LogLines } from "../kit/log_lines.ts";
@@ -161,6 +163,68 @@ onAuthority(
     assert.equal(first.client.stats.connections, 1);
   },
 );
+
+onAuthority(
+  "a client that is gone when its handshake is just done leaves nothing open",
+  async ({ ca, issue }) => {
+    using terminator = await TlsTerminator.open(await issue("relay.test"), new LogLines().log);
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const used = () => descriptors()?.used ?? 0;
+    const before = used();
+    const [accepted, plain] = await Promise.all([
+      listener.accept(),
+      Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port }),
+    ]);
+    const client = await Deno.startTls(plain, {
+      hostname: "relay.test",
+      caCerts: [await Deno.readTextFile(ca)],
+    });
+    const shaken = client.handshake();
+    const hello = new Uint8Array(64 * 1024);
+    const count = await accepted.read(hello);
+    let isDone = false;
+    const conn: Transport = {
+      async read(bytes) {
+        if (isDone) throw new Error("reset");
+        const count = await accepted.read(bytes);
+        // An encrypted record, which ends the handshake; a change of cipher may come before it.
+        isDone = bytes.subarray(0, count!).includes(0x17);
+        return count;
+      },
+      write: (bytes) => accepted.write(bytes),
+      closeWrite: () => accepted.closeWrite(),
+      close: () => accepted.close(),
+    };
+    await assert.rejects(terminator.secure(conn, hello.slice(0, count!)), /ended in the handshake/);
+    await shaken;
+    client.close();
+    await until(() => used() <= before);
+  },
+);
+
+Deno.test("a server that closes a connection in the moment at which its handshake is done leaves nothing open", async () => {
+  const handshake = Promise.withResolvers<Transport>();
+  const secure = Promise.withResolvers<void>();
+  const terminator = { secure: () => (secure.resolve(), handshake.promise), [Symbol.dispose]: () => {} };
+  let isClosed = false;
+  {
+    await using server = new TestServer({
+      tls: { terminator: terminator as unknown as TlsTerminator, mode: "required" },
+    });
+    await using peer = await Peer.connect(server.port);
+    await peer.send(Uint8Array.of(0x16, 3, 1));
+    await secure.promise;
+    server.server.handOver();
+    handshake.resolve({
+      read: () => Promise.resolve(null),
+      write: (bytes) => Promise.resolve(bytes.length),
+      closeWrite: () => Promise.resolve(),
+      close: () => void (isClosed = true),
+    });
+    await peer.closed();
+  }
+  assert.ok(isClosed);
+});
 
 onAuthority(
   "files that are not certificates are an error at the start that names them",

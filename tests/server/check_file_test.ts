@@ -55,3 +55,16 @@ Deno.test("a damaged file is read as far as it can be, a file that cannot be wri
   await away.save();
   assert.equal(await Deno.readTextFile(dir.file("away/client-checks")), good);
 });
+
+Deno.test("what is saved twice at once is complete, and no warning", async () => {
+  await using dir = new TempDir();
+  const { log, lines } = new LogLines();
+  const { clients, checks } = tableOf(7, [7, 70]);
+  const file = new CheckFile(dir.path, clients, log);
+  const first = file.save();
+  clients.get("n", instanceOf("n")).numbers.restore(8);
+  checks.add(8, 80);
+  await Promise.all([first, file.save()]);
+  assert.deepEqual(lines, []);
+  assert.equal(await Deno.readTextFile(dir.file("client-checks")), `${instanceOf("n")} 8 80\n`);
+});

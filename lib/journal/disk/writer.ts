@@ -59,7 +59,8 @@ export class Writer {
 
   /** Ends the segment if it is the current one: the next record begins another one. */
   async seal(segment: Segment): Promise<void> {
-    while (this.#writing && this.#active?.segment === segment) await this.#writing;
+    // If that fails, the writer says so, and tries again.
+    while (this.#writing && this.#active?.segment === segment) await this.#writing.catch(() => {});
     if (this.#active?.segment === segment) this.#seal();
   }
 

@@ -32,6 +32,8 @@ export async function mounted(directory: string, size: string): Promise<boolean>
 export class FaultyFiles implements Files {
   /** Says with which error a call fails. */
   fault: (call: string, path: string) => Error | undefined = () => undefined;
+  /** What each sync of data waits for. */
+  beforeSync: (() => Promise<void>) | undefined;
   readonly calls: string[] = [];
 
   #check(call: string, path: string): void {
@@ -48,7 +50,11 @@ export class FaultyFiles implements Files {
       write: (bytes) => this.#then("write", path, () => file.write(bytes)),
       seek: (offset, whence) => file.seek(offset, whence),
       sync: () => this.#then("sync", path, () => file.sync()),
-      syncData: () => this.#then("sync", path, () => file.syncData()),
+      syncData: () =>
+        this.#then("sync", path, async () => {
+          await this.beforeSync?.();
+          await file.syncData();
+        }),
       truncate: (length) => this.#then("truncate", path, () => file.truncate(length)),
       close: () => file.close(),
       [Symbol.dispose]: () => file.close(),

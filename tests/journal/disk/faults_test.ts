@@ -155,6 +155,39 @@ Deno.test("damage to the segment that is being written costs later records, whic
     assert.deepEqual(await drain(again.reader("a")), range(1000, 1005));
   }));
 
+Deno.test("damage that is found while a group cannot be written ends no output", () =>
+  withDirectory(async (directory) => {
+    const files = new FaultyFiles();
+    const { lines, log } = keptLog();
+    await using journal = await open(directory, { files, log, memoryBytes: 2000, retryMs: 1 });
+    const reader = journal.reader("a");
+    await fill(journal, 50, 0, 10);
+    const [segment] = segmentsOf(directory);
+    const bytes = Deno.readFileSync(segment);
+    bytes[Math.floor(bytes.length / 2)] ^= 1;
+    {
+      using file = Deno.openSync(segment, { write: true });
+      file.writeSync(bytes);
+    }
+    const syncing = Promise.withResolvers<void>();
+    files.beforeSync = () => syncing.promise;
+    void journal.append(numbered(10, 500));
+    const calls = files.calls.length;
+    await until(() => files.calls.slice(calls).includes("sync"));
+    const drained = drain(reader);
+    // The reader comes to the damage.
+    await pause(50);
+    files.beforeSync = undefined;
+    syncing.reject(EIO());
+    const numbers = await drained;
+    await synced(journal);
+    numbers.push(...await drain(reader));
+    assert.equal(numbers.at(-1), 509);
+    assert.equal(numbers.length + journal.stats.damagedPoints, 510);
+    assert.match(lines.join(""), /Cannot write the journal.*error 5/);
+    assert.match(lines.join(""), /has a damaged record/);
+  }));
+
 Deno.test("a failed copy to quarantine does not stop the journal; the damaged file stays as it is", () =>
   withDirectory(async (directory) => {
     {

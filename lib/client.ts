@@ -10,7 +10,7 @@ import { Declined, greet, readMessage, Refused, type Welcomed } from "./client/h
 import { AcknowledgedSender } from "./client/acknowledged.ts";
 import { dial, type Dialled } from "./client/dial.ts";
 import { formatDuration } from "./base/duration.ts";
-import { type MonotonicClock, PROCESS_CLOCK } from "./base/clock.ts";
+import { type IntervalClock, PROCESS_CLOCK } from "./base/clock.ts";
 import { BoundedLog, type LineLimits } from "./base/complaint.ts";
 import { EXIT, ExitError, messageOf } from "./base/errors.ts";
 import { Timer } from "./base/timers.ts";
@@ -81,7 +81,7 @@ class NewIntroduction extends Error {
 
 type ClientContext =
   & Pick<PluginContext, "log" | "fail" | "keepsOnDisk" | "identity" | "clients">
-  & { readonly clock?: MonotonicClock };
+  & { readonly clock?: IntervalClock };
 
 /** The relay client of one server. */
 export class RelayClient implements Output {
@@ -91,7 +91,7 @@ export class RelayClient implements Output {
   /** What {@linkcode Ways} are given. */
   readonly #buffer: { maxBytes: number; timeoutMs: number };
   readonly #limits: ClientLimits;
-  readonly #clock: MonotonicClock;
+  readonly #clock: IntervalClock;
   readonly #log: BoundedLog;
   readonly #fail: (error: Error) => void;
   readonly #keepsOnDisk: boolean;
@@ -160,7 +160,7 @@ export class RelayClient implements Output {
     const outbox = new Outbox(reader);
     const ways: Ways = {
       outbox,
-      plain: new PlainSender(outbox, new PointEncoder(client_name), buffer, this.#stats),
+      plain: new PlainSender(outbox, new PointEncoder(client_name), buffer, this.#stats, this.#clock),
       acknowledged: new AcknowledgedSender(outbox, buffer, this.#stats, this.#log),
     };
     try {

@@ -21,6 +21,9 @@ export interface Clock {
 /** A clock for intervals only. */
 export type MonotonicClock = Pick<Clock, "monotonicMs">;
 
+/** A clock for intervals and waits. */
+export type IntervalClock = Pick<Clock, "monotonicMs" | "sleep">;
+
 /**
  * Waits for the promise for at most `ms` of the clock.
  *
@@ -33,7 +36,10 @@ export async function isInTime(promise: Promise<unknown>, ms: number, clock: Clo
 }
 
 /** The monotonic clock of this process, the default where no clock is given. */
-export const PROCESS_CLOCK: MonotonicClock = { monotonicMs: () => performance.now() };
+export const PROCESS_CLOCK: IntervalClock = {
+  monotonicMs: () => performance.now(),
+  sleep: (ms, signal) => new Wakeup().wait(ms, signal),
+};
 
 /**
  * The system's clock. `Date.now()` has milliseconds. The microseconds come from the monotonic clock and stay within the
@@ -68,10 +74,10 @@ export class SystemClock implements Clock {
   }
 
   monotonicMs(): number {
-    return performance.now();
+    return PROCESS_CLOCK.monotonicMs();
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Wakeup().wait(ms, signal);
+    return PROCESS_CLOCK.sleep(ms, signal);
   }
 }

@@ -3,7 +3,7 @@
  * committed when the messages with its points have been written. What has been gathered and not completely written
  * outlives the connection: the next one continues with it.
  */
-import { delay } from "@std/async/delay";
+import type { IntervalClock } from "../base/clock.ts";
 import type { Dialled } from "./dial.ts";
 import { Batch } from "../points/measurement.ts";
 import type { BufferOptions, Outbox, SenderStats } from "./outbox.ts";
@@ -28,6 +28,7 @@ export class PlainSender {
   readonly #encoder: PointEncoder;
   readonly #buffer: BufferOptions;
   readonly #stats: SenderStats;
+  readonly #clock: IntervalClock;
   /** How many batches of the outbox have been measured, and the bytes of their points. */
   #measured = 0;
   #bytes = 0;
@@ -37,11 +38,18 @@ export class PlainSender {
   #parts: Batch[] | null = null;
   #row = 0;
 
-  constructor(outbox: Outbox, encoder: PointEncoder, buffer: BufferOptions, stats: SenderStats) {
+  constructor(
+    outbox: Outbox,
+    encoder: PointEncoder,
+    buffer: BufferOptions,
+    stats: SenderStats,
+    clock: IntervalClock,
+  ) {
     this.#outbox = outbox;
     this.#encoder = encoder;
     this.#buffer = buffer;
     this.#stats = stats;
+    this.#clock = clock;
   }
 
   /** The next connection is to a server that acknowledges: another sender continues. */
@@ -60,7 +68,10 @@ export class PlainSender {
    */
   async run(conn: Dialled, signal: AbortSignal): Promise<void> {
     let registered = 0;
-    const pause = () => delay(GAP_MS, { signal });
+    const pause = async () => {
+      await this.#clock.sleep(GAP_MS, signal);
+      signal.throwIfAborted();
+    };
     const sendFrame = async () => {
       const encoder = this.#encoder;
       if (registered < encoder.metricCount) {

@@ -7,6 +7,7 @@ import { AcknowledgedClient } from "../kit/acknowledged.ts";
 import { configOf, TestClient } from "../kit/client.ts";
 import { journalOf } from "../kit/journal.ts";
 import { instanceOf, numbered } from "../kit/points.ts";
+import { freePort } from "../kit/ports.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { TestServer } from "../kit/test_server.ts";
 import { until } from "../kit/waiting.ts";
@@ -61,7 +62,8 @@ Deno.test("two clients with one instance id lose nothing although the server res
   await using dir = new TempDir();
   // What the journal of the server keeps.
   const clients = [new ClientTable(), new ClientTable()];
-  const before = new TestServer({ stateDirectory: dir.path, clients: clients[0] });
+  const port = freePort();
+  const before = new TestServer({ stateDirectory: dir.path, clients: clients[0], port });
   const [one, two] = clones(before);
   {
     await using _one = one;
@@ -73,7 +75,7 @@ Deno.test("two clients with one instance id lose nothing although the server res
   await using after = new TestServer({
     stateDirectory: dir.path,
     clients: clients[1],
-    port: before.port,
+    port,
   });
   await using _two = two;
   for (let n = 5; n < 15; n++) two.push(numbered(4, n * 4));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DEFAULT_LIMITS } from "../../lib/client.ts";
+import { PROCESS_CLOCK } from "../../lib/base/clock.ts";
 import { ExitError } from "../../lib/base/errors.ts";
 import { PostcardReader } from "../../lib/postcard.ts";
 import { encodeFrame, MESSAGE } from "../../lib/wire/protocol.ts";
@@ -8,11 +9,11 @@ import { configOf, TestClient } from "../kit/client.ts";
 import { Collector } from "../kit/collector.ts";
 import { decodeBody, decoderWith, metricOf, pointsOf } from "../kit/decode.ts";
 import { journalOf } from "../kit/journal.ts";
-import { HandServer, OneMessagePerRead, type Peer } from "../kit/peer.ts";
+import { HandServer, OneMessagePerRead, type Peer, ReadingClock } from "../kit/peer.ts";
 import { batchOf, numbered, series } from "../kit/points.ts";
 import { freePort } from "../kit/ports.ts";
 import { TestServer } from "../kit/test_server.ts";
-import { pause, settled, until } from "../kit/waiting.ts";
+import { PATIENCE_MS, pause, settled, until } from "../kit/waiting.ts";
 import { acceptance } from "../kit/wire.ts";
 
 /** Accepts a client by hand: reads its greeting and accepts it. */
@@ -97,8 +98,10 @@ Deno.test("buffer_max_length counts bytes of encoded points: a full buffer is se
 Deno.test("a real server, which handles one message per read and drops the rest, gets everything", async () => {
   for (const buffer_max_length of [0, 200, 4096]) {
     await using server = new HandServer();
-    await using client = new TestClient(configOf(server.port, { buffer_max_length, buffer_timeout: 50 }));
-    const real = new OneMessagePerRead(await server.accept());
+    const clock = new ReadingClock();
+    const config = configOf(server.port, { buffer_max_length, buffer_timeout: 50 });
+    await using client = new TestClient(config, journalOf(), DEFAULT_LIMITS, false, clock);
+    const real = clock.server = new OneMessagePerRead(await server.accept());
     for (let n = 0; n < 30; n++) {
       client.push(numbered(300, n * 300));
       if (n % 10 === 0) await pause(20);
@@ -118,15 +121,16 @@ Deno.test("a real server, which handles one message per read and drops the rest,
       `buffer_max_length ${buffer_max_length}`,
     );
     assert.ok(real.bodies.length < 40, `${real.bodies.length} messages`);
+    assert.deepEqual(clock.waitsMs, real.bodies.map(() => 25), "a pause follows each message");
   }
 });
 
 Deno.test("a real server gets the points of many clients in few messages, each under its client's name", async () => {
   await using server = new HandServer();
-  await using client = new TestClient(
-    configOf(server.port, { buffer_max_length: 100_000, buffer_timeout: 100 }),
-  );
-  const real = new OneMessagePerRead(await server.accept());
+  const clock = new ReadingClock();
+  const config = configOf(server.port, { buffer_max_length: 100_000, buffer_timeout: 100 });
+  await using client = new TestClient(config, journalOf(), DEFAULT_LIMITS, false, clock);
+  const real = clock.server = new OneMessagePerRead(await server.accept());
   const metric = metricOf("m");
   const all = ["a", "b", "c"].map((name) => series(metric, [["relay_client", name]]));
   client.push(batchOf(Array.from({ length: 300 }, (_, i) => [all[i % 3], i])));
@@ -220,8 +224,8 @@ Deno.test("a partly written message is sent again on the next connection, after 
 });
 
 Deno.test("a server that restarts gets what was measured while it was down", async () => {
-  const first = new TestServer();
-  const { port } = first;
+  const port = freePort();
+  const first = new TestServer({ port });
   await using client = new TestClient(
     configOf(port, { retry: { max_times: 1000, initial_delay: 10, max_delay: 20 } }),
   );
@@ -303,7 +307,7 @@ Deno.test("if measurements are kept on disk, exhausted retries are one error, an
 Deno.test("a server that is back only briefly is logged as back and lost, failed retries in between are not", async () => {
   const port = freePort();
   const config = configOf(port, { retry: { max_times: 2, initial_delay: 5, max_delay: 60 } });
-  const stopped = { monotonicMs: () => 0 };
+  const stopped = { ...PROCESS_CLOCK, monotonicMs: () => 0 };
   await using client = new TestClient(config, journalOf(), DEFAULT_LIMITS, true, stopped);
   client.push(numbered(5));
   await until(() => client.logs.matching(/ERROR.*while it retries/).length === 1);
@@ -323,7 +327,7 @@ Deno.test("retries count from zero after a connection has held, and not earlier"
   await using server = new HandServer();
   const retry = { max_times: 2, initial_delay: 5, max_delay: 60 };
   let ms = 0;
-  const clock = { monotonicMs: () => ms };
+  const clock = { ...PROCESS_CLOCK, monotonicMs: () => ms };
   await using client = new TestClient(
     configOf(server.port, { retry }),
     journalOf(),
@@ -401,10 +405,12 @@ Deno.test("each address of a name is tried, each time again", async () => {
 });
 
 Deno.test("a name that cannot be resolved is a failure like any other", async () => {
-  await using client = new TestClient({
+  const config = {
     ...configOf(1, { retry: { max_times: 1 } }),
     relay_server: ["no-such-host.invalid:50051"],
-  });
+  };
+  // Whoever is asked for it may take some seconds.
+  await using client = new TestClient(config, journalOf(), { ...DEFAULT_LIMITS, resolveMs: PATIENCE_MS });
   await client.done;
   assert.match(client.failure!.message, /2 tries.*cannot resolve no-such-host\.invalid/);
 });

@@ -1,5 +1,5 @@
 /** A relay client within the test's process. */
-import type { MonotonicClock } from "../../lib/base/clock.ts";
+import type { IntervalClock } from "../../lib/base/clock.ts";
 import { DEFAULT_LIMITS, RelayClient } from "../../lib/client.ts";
 import type { Journal } from "../../lib/journal.ts";
 import type { Batch } from "../../lib/points/measurement.ts";
@@ -35,7 +35,7 @@ export class TestClient implements AsyncDisposable {
     readonly journal: Journal = journalOf(),
     limits = DEFAULT_LIMITS,
     keepsOnDisk = false,
-    clock?: MonotonicClock,
+    clock?: IntervalClock,
   ) {
     const fail = (error: Error) => void (this.failure = error);
     this.client = new RelayClient(

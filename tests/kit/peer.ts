@@ -1,4 +1,5 @@
 /** Peers that say what a test wants: one end of a connection, and a listener whose connections are answered by hand. */
+import { type IntervalClock, PROCESS_CLOCK } from "../../lib/base/clock.ts";
 import { FrameReader } from "../../lib/wire/frames.ts";
 import { PostcardReader } from "../../lib/postcard.ts";
 import {
@@ -9,6 +10,7 @@ import {
   readControlMessage,
   type WireMetric,
 } from "../../lib/wire/protocol.ts";
+import { until } from "./waiting.ts";
 import { acceptance, greeting } from "./wire.ts";
 
 /** The server's side of nothing: a listener whose connections a test answers by hand. */
@@ -128,5 +130,21 @@ export class OneMessagePerRead {
       else await this.peer.send(acceptance("0.6.0"));
       greeted = true;
     }
+  }
+}
+
+/** A clock whose waits end when a real server has read one message more: no machine is too busy for what is tested. */
+export class ReadingClock implements IntervalClock {
+  /** What a client has waited for, in ms. */
+  readonly waitsMs: number[] = [];
+  server: OneMessagePerRead | undefined;
+
+  monotonicMs(): number {
+    return PROCESS_CLOCK.monotonicMs();
+  }
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    const messages = this.waitsMs.push(ms);
+    await until(() => signal?.aborted || this.server!.bodies.length >= messages);
   }
 }

@@ -48,9 +48,10 @@ export class Wakeup {
 
 /** Waits for the promise for at most `ms`. @returns Whether it resolved in time. @throws what it rejects with in time. */
 export async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout>;
-  const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), ms));
-  return await Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer));
+  const late = Promise.withResolvers<false>();
+  // A process that was stopped gets its timers before what has come meanwhile: that has one more turn.
+  let timer = setTimeout(() => timer = setTimeout(() => late.resolve(false)), ms);
+  return await Promise.race([promise.then(() => true), late.promise]).finally(() => clearTimeout(timer));
 }
 
 /** Resolves when the signal is aborted. */

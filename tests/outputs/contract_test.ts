@@ -8,7 +8,7 @@ import type { Batch, SeriesDefinition } from "../../lib/points/measurement.ts";
 import type { Output, PluginContext } from "../../lib/plugin.ts";
 import { type CaseName, casesOf, contract, type Instance, type Target } from "../kit/contract.ts";
 import { type Point, seriesKey } from "../kit/contract/points.ts";
-import { PATIENCE_MS, pause } from "../kit/waiting.ts";
+import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 
 /** How an output can be wrong. */
 type Defect =
@@ -52,6 +52,18 @@ class Store {
   slow = false;
   /** The test is over. */
   gone = false;
+  /** What outputs are doing. */
+  #busy = 0;
+
+  get isBusy(): boolean {
+    return this.#busy > 0;
+  }
+
+  /** Settles as the work does, which the end of the test waits for. */
+  async during<T>(work: Promise<T>): Promise<T> {
+    this.#busy++;
+    return await work.finally(() => this.#busy--);
+  }
 
   /** Takes its time, and fails as a network does. */
   async transaction(work: () => void, signal: AbortSignal): Promise<void> {
@@ -93,6 +105,10 @@ class StoreOutput implements Output {
   }
 
   async run(reader: BatchReader, signal: AbortSignal): Promise<void> {
+    await this.store.during(this.#run(reader, signal));
+  }
+
+  async #run(reader: BatchReader, signal: AbortSignal): Promise<void> {
     const { store, defect } = this;
     const id = defect === "takes any journal for its own" ? "any" : reader.journalId;
     const position = store.positions.get(id ?? "");
@@ -204,7 +220,7 @@ class StoreOutput implements Output {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.defect === "leaves something open at its end" && !this.#running.signal.aborted) {
       this.#running.abort();
-      while (!this.store.gone) await pause(5);
+      await this.store.during(until(() => this.store.gone));
     }
   }
 }
@@ -221,7 +237,7 @@ class StoreInstance implements Instance {
   constructor(readonly defect?: Defect) {}
 
   async open(context: PluginContext): Promise<Output> {
-    while (this.defect === "waits for its target in open" && !this.#store.up) await context.clock.sleep(10);
+    if (this.defect === "waits for its target in open") await this.#store.during(until(() => this.#store.up));
     return new StoreOutput(this.#store, context, this.defect);
   }
 
@@ -259,7 +275,7 @@ class StoreInstance implements Instance {
   async [Symbol.asyncDispose](): Promise<void> {
     // Defects that wait for ever end here.
     this.#store.up = this.#store.gone = true;
-    if (this.defect) await pause(60);
+    await until(() => !this.#store.isBusy);
   }
 }
 

@@ -11,7 +11,7 @@ import { TempDir } from "../temp_dir.ts";
 import { atMost, PATIENCE_MS, pause } from "../waiting.ts";
 
 /** How long `open` and an abort may take, which wait for nobody. */
-const PROMPT_MS = 15_000;
+const PROMPT_MS = 60_000;
 
 /** Resolves when the promise does, or after `ms`. */
 async function orAfter(promise: Promise<unknown>, ms: number): Promise<void> {

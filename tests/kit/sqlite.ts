@@ -15,7 +15,7 @@ def plain(value):
     if isinstance(value, float):
         return "bits " + struct.pack(">d", value).hex()
     return value if value is None or isinstance(value, str) else "integer " + str(value)
-database = sqlite3.connect("file:" + sys.argv[1] + "?mode=ro", uri=True)
+database = sqlite3.connect("file:" + sys.argv[1] + "?mode=ro", uri=True, timeout=60)
 for row in database.execute(sys.argv[2]):
     print(json.dumps([plain(value) for value in row]))
 `;
@@ -33,5 +33,5 @@ export const floatText = (value: number) => `bits ${bitsOf(value)}`;
 
 /** What the sqlite3 shell prints. */
 export async function sqliteShell(path: string, sql: string): Promise<string> {
-  return await shell("sqlite3", "-readonly", path, sql);
+  return await shell("sqlite3", "-readonly", "-cmd", ".timeout 60000", path, sql);
 }

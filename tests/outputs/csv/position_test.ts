@@ -11,6 +11,7 @@ import { numberedPoints, point } from "../../kit/contract/points.ts";
 import { parseCsv } from "../../kit/csv.ts";
 import { CrashingWriter, numbersByRun } from "../../kit/csv_crashes.ts";
 import { HastyClock } from "../../kit/hasty_clock.ts";
+import { unlocked } from "../../kit/locks.ts";
 import { LogLines } from "../../kit/log_lines.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { pause } from "../../kit/waiting.ts";
@@ -109,7 +110,7 @@ Deno.test("a file that one process writes cannot be written by another one with 
   await assert.rejects(PositionFile.open(path), PositionInUse);
   file.close();
   assert.deepEqual(await read(path), position(2, 500));
-  await pause(50);
+  await unlocked(directory.path);
 });
 
 /** A process that takes what the journal has and stops in good order, or by an abort. */

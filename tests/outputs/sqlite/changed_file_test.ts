@@ -68,7 +68,7 @@ class Running implements AsyncDisposable {
 
   /** By another process. */
   run(sql: string): void {
-    const db = new DatabaseSync(this.path, { timeout: 5000, enableForeignKeyConstraints: false });
+    const db = new DatabaseSync(this.path, { timeout: 60_000, enableForeignKeyConstraints: false });
     try {
       db.exec(sql);
     } finally {

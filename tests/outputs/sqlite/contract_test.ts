@@ -64,7 +64,8 @@ class FileInstance implements Instance {
   readonly #directory = new TempDir();
   readonly #path = this.#directory.file("measurements.sqlite");
   #other: DatabaseSync | null = null;
-  #slow: Promise<void> | null = null;
+  #isSlow = false;
+  #slowing: Promise<void> = Promise.resolve();
 
   open(context: PluginContext): Promise<Output> {
     const config = { ...sqlite.config.defaultValue(), path: this.#path, flush_interval: 10 };
@@ -96,25 +97,23 @@ class FileInstance implements Instance {
 
   /** Another process writes most of the time. */
   async slow(on: boolean): Promise<void> {
-    if (on) {
-      this.#slow = (async () => {
-        for (const ended = () => this.#slow === null; !ended();) {
-          this.#lock();
-          await pause(100);
-          this.#unlock();
-          await pause(20);
-        }
-      })();
-      return;
+    this.#isSlow = on;
+    if (on) this.#slowing = this.#slowDown();
+    else await this.#slowing;
+  }
+
+  async #slowDown(): Promise<void> {
+    while (this.#isSlow) {
+      this.#lock();
+      await pause(100);
+      this.#unlock();
+      await pause(20);
     }
-    const ending = this.#slow;
-    this.#slow = null;
-    await ending;
   }
 
   #lock(): void {
     this.#other = new DatabaseSync(this.#path);
-    this.#other.exec("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE");
+    this.#other.exec("PRAGMA busy_timeout = 60000; BEGIN IMMEDIATE");
   }
 
   #unlock(): void {

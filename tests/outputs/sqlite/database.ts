@@ -59,7 +59,7 @@ export type Row = Record<string, string | number | bigint | null>;
 
 /** Reads with another connection. Integers are bigints. */
 export function rowsOf(path: string, sql: string): Row[] {
-  const db = new DatabaseSync(path, { readOnly: true });
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 60_000 });
   try {
     const statement = db.prepare(sql);
     statement.setReadBigInts(true);

@@ -265,7 +265,8 @@ Deno.test("the output waits for another writer, logs that once, and then stores 
   await using output = await openOutput(path, {}, contextWith({ log: logs.log, clock: new HastyClock() }));
   const journal = new MemoryJournal({ limitBytes: 4e6 });
   const running = output.run(journal.reader("sqlite"), new AbortController().signal);
-  const other = new DatabaseSync(path);
+  // The output may just be writing.
+  const other = new DatabaseSync(path, { timeout: 60_000 });
   other.exec("BEGIN IMMEDIATE");
   await journal.append(numbered(100));
   await until(() => logs.matching(/Cannot write to the database, trying again/).length > 0);

@@ -97,8 +97,11 @@ Deno.test({
   async fn() {
     await using dir = new TempDir();
     await using manager = new NotifySocket();
+    // An output that is away: were everything taken, nothing would wait for the journal.
+    const away = ["enable=true", `collector_host=http://127.0.0.1:${freePort()}`];
     await using server = await startServer(dir.file("out.csv"), {
-      args: ["--config-override", "journal.segment_size=64KiB"],
+      args: ["journal.segment_size=64KiB", ...away.map((key) => `plugins.opentelemetry.${key}`)]
+        .flatMap((key) => ["--config-override", key]),
       env: { NOTIFY_SOCKET: manager.path, WATCHDOG_USEC: "1500000", STATE_DIRECTORY: dir.path },
     });
     await using peer = await Peer.client(portOf(server), "node", [COUNTER]);

@@ -93,6 +93,41 @@ Deno.test("a target that takes nothing costs the lines beyond a bound, which are
   assert.equal(writer.takeLost(), 0);
 });
 
+Deno.test("a target that takes one line after the other is waited for, one that takes none is not", async () => {
+  for (const takes of [true, false]) {
+    const target = new Target();
+    const writer = new LineWriter(target);
+    writer.queue();
+    const takings: (() => void)[] = [];
+    target.next = async (bytes) => {
+      await new Promise<void>((resolve) => takings.push(resolve));
+      return bytes.length;
+    };
+    const { setTimeout } = globalThis;
+    const limits: (() => void)[] = [];
+    try {
+      globalThis.setTimeout = ((limit: () => void) => limits.push(limit)) as typeof setTimeout;
+      for (const line of ["one\n", "two\n", "three\n"]) writer.write(line);
+      let isFlushed: boolean | undefined;
+      const flushing = writer.flush(60_000).then((all) => isFlushed = all);
+      const turn = async () => {
+        for (let n = 0; n < 20; n++) await null;
+      };
+      for (let line = 0; line < 3 && isFlushed === undefined; line++) {
+        await turn();
+        if (takes) takings[line]();
+        await turn();
+        limits.at(-1)!();
+        await turn();
+      }
+      assert.equal(await flushing, takes);
+      assert.equal(target.text, takes ? "one\ntwo\nthree\n" : "");
+    } finally {
+      globalThis.setTimeout = setTimeout;
+    }
+  }
+});
+
 Deno.test("a failed write loses one line, and half a line ends before the next one", async () => {
   const target = new Target();
   const writer = new LineWriter(target);

@@ -258,6 +258,7 @@ Deno.test("--help and --version load neither plugins nor the configuration", asy
     "base/log.ts",
     "base/stderr.ts",
     "base/suggest.ts",
+    "base/timers.ts",
     "base/waiting.ts",
     "cli.ts",
     "cli/declarations.ts",

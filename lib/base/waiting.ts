@@ -50,8 +50,8 @@ export class Wakeup {
 export async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
   const late = Promise.withResolvers<false>();
   // A process that was stopped gets its timers before what has come meanwhile: that has one more turn.
-  let timer = setTimeout(() => timer = setTimeout(() => late.resolve(false)), ms);
-  return await Promise.race([promise.then(() => true), late.promise]).finally(() => clearTimeout(timer));
+  let timer = Timer.after(ms, () => timer = Timer.after(0, () => late.resolve(false)));
+  return await Promise.race([promise.then(() => true), late.promise]).finally(() => timer[Symbol.dispose]());
 }
 
 /** Resolves when the signal is aborted. */

@@ -341,7 +341,7 @@ Deno.test("the session of a real agent takes at most 8 bytes per point on the wi
 });
 
 Deno.test("a client that introduces itself late is disconnected, like any that is silent in the handshake", async () => {
-  await using server = new TestServer({ handshakeMs: 100 });
+  await using server = new TestServer({ handshakeMs: 500 });
   await using peer = await Peer.connect(server.port);
   await peer.send(greeting("n", 2, OUR_RELAY_VERSION));
   await peer.answer();

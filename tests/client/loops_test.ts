@@ -131,13 +131,12 @@ Deno.test("the list of hops is bounded, and tells of each hop once", () => {
 
 Deno.test("a hop that is refused says so once, and tries again after the longest wait only", async () => {
   await using hop = new Hop();
+  const began = performance.now();
   // The first waits would be of 1 ms.
   const retry = { max_times: 1000, initial_delay: 1, max_delay: 150, jitter: 0 };
   const client = hop.client = new TestClient(configOf(hop.server.port, { retry }), hop.journal);
   const tries = () => client.logs.matching(/Cannot connect/).length;
-  await until(() => tries() === 1);
-  const began = performance.now();
-  await until(() => tries() === 4);
-  assert.ok(performance.now() - began > 400, `3 more tries within ${performance.now() - began} ms`);
+  await until(() => tries() >= 4);
+  assert.ok(performance.now() - began > 400, `4 tries within ${performance.now() - began} ms`);
   assert.equal(client.logs.matching(/WARN.*refuses this client/).length, 1);
 });

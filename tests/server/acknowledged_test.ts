@@ -10,7 +10,7 @@ import { Collector } from "../kit/collector.ts";
 import { metricOf } from "../kit/decode.ts";
 import { batchOf, instanceOf, numbered, series } from "../kit/points.ts";
 import { TestServer } from "../kit/test_server.ts";
-import { pause, until } from "../kit/waiting.ts";
+import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 
 const upTo = (count: number, first = 0) => Array.from({ length: count }, (_, i) => first + i);
 
@@ -217,7 +217,7 @@ Deno.test("a server whose pipe is full gives signs of life", async () => {
 
 Deno.test("a server that stops acknowledges what it has taken before it closes", async () => {
   const clients = new ClientTable();
-  const server = new TestServer({ clients });
+  const server = new TestServer({ clients, drainMs: PATIENCE_MS });
   server.collector.holdsBack = true;
   await using client = await AcknowledgedClient.connect(server.port, "n");
   await client.send(1, numbered(10));

@@ -145,23 +145,48 @@ Deno.test("zigzag maps the ends of each range and comes back", () => {
   assert.equal(zigzagEncode64(-(2n ** 63n)), 2n ** 64n - 1n);
 });
 
-Deno.test("values out of range are refused when they are written", () => {
+Deno.test("the ends of each type are written, and what is beyond them is refused", () => {
+  for (
+    const [type, min, max] of [
+      ["u8", 0, 0xff],
+      ["i8", -0x80, 0x7f],
+      ["u16", 0, 0xffff],
+      ["i16", -0x8000, 0x7fff],
+      ["u32", 0, 0xffffffff],
+      ["i32", -0x80000000, 0x7fffffff],
+    ] as const
+  ) {
+    for (const end of [min, max]) {
+      assert.equal(
+        new PostcardReader(new PostcardWriter()[type](end).written)[type](),
+        end,
+        `${type} ${end}`,
+      );
+    }
+    const writer = new PostcardWriter();
+    for (const beyond of [min - 1, max + 1, 1.5, NaN]) {
+      assert.throws(() => writer[type](beyond), RangeError, `${type} ${beyond}`);
+    }
+    assert.equal(writer.length, 0);
+  }
   const writer = new PostcardWriter();
-  assert.throws(() => writer.u8(256), RangeError);
-  assert.throws(() => writer.i8(-129), RangeError);
-  assert.throws(() => writer.u16(65_536), RangeError);
-  assert.throws(() => writer.i32(2 ** 31), RangeError);
-  assert.throws(() => writer.u32(1.5), RangeError);
-  assert.throws(() => writer.u64(2n ** 64n), RangeError);
-  assert.throws(() => writer.u64(2 ** 54), RangeError);
-  assert.throws(() => writer.i64(2n ** 63n), RangeError);
+  for (const beyond of [-1n, 2n ** 64n, -1, 2 ** 54]) assert.throws(() => writer.u64(beyond), RangeError);
+  for (const beyond of [-(2n ** 63n) - 1n, 2n ** 63n]) assert.throws(() => writer.i64(beyond), RangeError);
   assert.equal(writer.length, 0);
+});
+
+Deno.test("a writer that is cleared writes from the beginning", () => {
+  const writer = new PostcardWriter().u32(300).u8(7);
+  writer.clear();
+  assert.equal(writer.length, 0);
+  assert.deepEqual([...writer.u8(9).written], [9]);
 });
 
 Deno.test("text keeps byte order marks and NUL, and invalid UTF-8 is refused", () => {
   for (const text of ["", "\ufeffa", "\u0000", "a\u0000b".repeat(20), "é".repeat(40)]) {
     const bytes = new TextEncoder().encode(text);
     assert.equal(decodeUtf8(bytes, 0, bytes.length), text);
+    assert.equal(checkUtf8(bytes, 0, bytes.length), undefined);
   }
   for (const hex of ["ff", "c3", "eda080", "f4908080", "c080", "61".repeat(40) + "ff"]) {
     const bytes = fromHex(hex);

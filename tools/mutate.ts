@@ -4,7 +4,7 @@
  *
  * Without files, all of tools/mutate/targets.ts. `--sample` takes so many mutants of each file, chosen by the seed. Works
  * on copies in a temporary folder. A mutant that no test notices is printed: add a test, or, if it changes nothing that
- * anybody could see, an entry with the reason to tools/mutate/equivalent.ts. Not part of CI.
+ * anybody could see, an entry with the reason to tools/mutate/equivalent/. Not part of CI.
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { EQUIVALENT } from "./mutate/equivalent.ts";
@@ -39,7 +39,7 @@ class Copy implements AsyncDisposable {
       args: ["test", "--quiet", "--allow-all", "--no-check", "--fail-fast", ...tests],
       cwd: this.#path,
       // A few random cases of each kind: there are many mutants.
-      env: { FUZZ_CASES: "200" },
+      env: { FUZZ_MAX_CASES: "200" },
       stdin: "null",
       stdout: "null",
       stderr: "null",

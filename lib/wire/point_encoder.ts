@@ -175,9 +175,12 @@ export class PointEncoder {
       bytes += head.length + varintLength(seconds[row]) + varintLength(nanos[row]) + 1 +
         this.#tailLength(number);
       if ((flags[number] & SERIES_FLAGS.u64) === 0) bytes += 8;
-      else if (exact?.has(row)) {
-        bytes += 8 + (values[row] >= 2 ** 56 ? 1 : 0) + (values[row] >= 2 ** 63 ? 1 : 0);
-      } else bytes += varintLength(values[row]);
+      else {
+        const big = exact?.get(row);
+        if (big === undefined) bytes += varintLength(values[row]);
+        // The double next to a large number may need one byte more than the number itself.
+        else bytes += 8 + (big >= 2 ** 56 ? 1 : 0) + (big >= 2 ** 63 ? 1 : 0);
+      }
     }
     return bytes;
   }

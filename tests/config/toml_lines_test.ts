@@ -144,6 +144,21 @@ l = {a = 1 b = 2}
   assert.deepEqual(mistakes("t = { a = 1,"), ["1 t: the table is not closed by }"]);
 });
 
+Deno.test("scanToml reads on at the line that ends an open list, and gives the text of a mistaken line", () => {
+  assert.equal(scanToml("\nlist = [1, 2\nc = 3\n").line(["c"]), 3);
+  const text = "\na = [\n1 2\n]\n[b\nc = x # why\nd = y";
+  const statements = scanToml(text).mistakes.map((
+    { line, statement },
+  ) => [line, statement && text.slice(statement.start, statement.end), statement?.end]);
+  assert.deepEqual(statements, [
+    [3, undefined, undefined],
+    [4, "]", 12],
+    [5, undefined, undefined],
+    [6, "c = x # why", 27],
+    [7, "d = y", 33],
+  ]);
+});
+
 Deno.test("scanToml finds keys and tables given twice, and the first of them", () => {
   assert.deepEqual(mistakes("a = 1\n\na = 2"), ["3 a: this key is already given in line 1"]);
   assert.deepEqual(mistakes("[t]\n[u]\n[t]"), ["3 t: this table [t] is already given in line 1"]);

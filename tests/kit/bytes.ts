@@ -106,7 +106,11 @@ export class Chance {
   }
 }
 
-/** How often random cases are tried; more in long runs, by the environment variable FUZZ_CASES. */
+/**
+ * How often random cases are tried: in long runs more, by the environment variable FUZZ_CASES; no more than
+ * FUZZ_MAX_CASES, where that is set.
+ */
 export function cases(normal: number): number {
-  return Number(Deno.env.get("FUZZ_CASES") ?? normal);
+  const most = Number(Deno.env.get("FUZZ_MAX_CASES") ?? Infinity);
+  return Math.min(Number(Deno.env.get("FUZZ_CASES") ?? normal), most);
 }

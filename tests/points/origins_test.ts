@@ -58,13 +58,14 @@ Deno.test("an account begins with nothing, and each point is counted where it we
   client.receivedPoints = 10;
   client.rejectedPoints = 2;
   client.duplicatePoints = 1;
-  assert.deepEqual([client.kept("a"), client.isKept], [7, true]);
+  assert.deepEqual([client.kept("a"), client.isKept, client.lastContactMs], [7, true, 0]);
   const batch = numbered(5);
   batch.credit(client, 3);
   batch.push(NUMBERS, 1, 0, 5);
   batch.credit(clients.local);
   clients.transform(batch, -1);
   assert.deepEqual([client.transformedPoints, clients.local.transformedPoints], [-5, -1]);
+  assert.equal(client.kept("a"), 2);
   clients.transform(batch, 1);
   clients.settle(batch, "a", "stored");
   assert.deepEqual([client.kept("a"), client.account("a").sequence, client.stored], [2, 3, 3]);
@@ -121,11 +122,45 @@ Deno.test("of too many clients those longest without contact go first, and those
   assert.equal(names(), "cdef");
 });
 
+Deno.test("points that are here keep two clients in a full table, however old they are", () => {
+  const clients = new ClientTable(3, () => 10);
+  clients.addOutput("a");
+  for (const [name, points] of [["a", 1], ["b", 0], ["c", 1], ["d", 0]] as const) {
+    const client = clients.get(name, instanceOf(name));
+    client.lastContactMs = clients.size;
+    client.receivedPoints = points;
+  }
+  clients.forgetOld();
+  assert.equal([...clients].map(({ name }) => name).join(""), "acd");
+});
+
+Deno.test("a table forgets nobody until it has a quarter more than its number, which is 20,000", () => {
+  const clients = new ClientTable(undefined, () => 1e12);
+  for (let n = 0; n < 25_000; n++) clients.get(`${n}`);
+  assert.equal(clients.size, 25_000);
+  clients.get("next");
+  assert.equal(clients.size, 1, "all others have had no contact for long");
+  const few = new ClientTable(6, () => 10);
+  for (const name of "abcd") few.get(name);
+  few.forgetOld();
+  assert.equal(few.size, 4);
+});
+
+Deno.test("a name without an account of an output does not count as one that has stored something", () => {
+  const clients = new ClientTable();
+  const [one, two] = [clients.get("one", instanceOf("x")), clients.get("two", instanceOf("x"))];
+  assert.equal(one.account("a").sequence, 0);
+  assert.deepEqual([one.stored, two.stored], [0, 0]);
+});
+
 Deno.test("of a name's instances the thousand last ones are known when there are more than two thousand", () => {
   const clients = new ClientTable(1e6, () => 0);
   clients.addOutput("a");
   const of = (n: number) => clients.get("same", instanceOf(`${n}`));
-  for (let n = 0; n < 2000; n++) of(n).lastContactMs = n;
+  // Those that were forgotten, or remembered although they were there, are not counted.
+  clients.remember(of(0));
+  clients.forget(of(9999));
+  for (let n = 0; n < 2000; n++) of(n).lastContactMs = 7 * n % 2000;
   assert.equal(clients.size, 2000);
   of(0).receivedPoints = 1;
   clients.get("other", instanceOf("other"));
@@ -136,6 +171,8 @@ Deno.test("of a name's instances the thousand last ones are known when there are
   assert.ok(left.has(0) && left.has(1999) && left.has(2000) && !left.has(1000), `${[...left].slice(0, 5)}`);
   for (let n = 3000; n < 3999; n++) of(n);
   assert.equal(clients.size, 2001);
+  of(4000);
+  assert.equal(clients.size, 1002);
 });
 
 Deno.test("what outputs know of a client counts, and one that cannot say is passed over", async () => {
@@ -160,7 +197,12 @@ Deno.test("what outputs know of a client counts, and one that cannot say is pass
   assert.equal(client.accepted, 7);
   client.account("a").sequence = 9;
   assert.equal(await clients.sequenceOf(client, "stored"), 9);
-  assert.equal(await new ClientTable().sequenceOf(new ClientRecord("n", ""), "stored"), 0);
+  const [none, one] = [new ClientTable(), new ClientTable()];
+  assert.equal(await none.sequenceOf(new ClientRecord("n", ""), "stored"), 0);
+  none.sources.push(() => Promise.reject(new Error("away")));
+  assert.equal(await none.sequenceOf(new ClientRecord("n", ""), "stored"), 0);
+  one.sources.push(() => Promise.resolve(7));
+  assert.equal(await one.sequenceOf(new ClientRecord("n", ""), "stored"), 7);
 });
 
 Deno.test("names of this program's own are no clients, and all but the inputs' are marks", () => {

@@ -76,6 +76,12 @@ Deno.test("every field comes back, and what a later version appends is ignored",
   }
 });
 
+Deno.test("a field that later versions append is refused where it is cut", () => {
+  for (const hex of [`${FIRST_HELLO}01`, `${FIRST_HELLO}02`, `${FIRST_HELLO}0001`, `${FIRST_WELCOME}05`]) {
+    assert.throws(() => read(fromHex(hex)), PostcardError, hex);
+  }
+});
+
 Deno.test("the numbers of the protocol and of its messages are those that other versions know", () => {
   assert.deepEqual([PROTOCOL_VERSION, MAX_BODY_BYTES, MAX_METRIC_ID], [2, 32_000_000, 65_535]);
   assert.deepEqual([PLAIN_MESSAGE_END, MESSAGE_END], [4, 21]);

@@ -1,9 +1,14 @@
 /** Numbers of points at the bounds where the decoder changes its way: each length of each varint, and the last values allowed. */
 import assert from "node:assert/strict";
+import { BatchBuilder } from "../../lib/points/batch_builder.ts";
+import { BatchPool } from "../../lib/points/measurement.ts";
+import { SeriesStore } from "../../lib/points/series_store.ts";
 import { writeValue } from "../../lib/points/tail.ts";
 import { PostcardError, PostcardWriter } from "../../lib/postcard.ts";
+import { PointDecoder } from "../../lib/wire/point_decoder.ts";
 import { MESSAGE } from "../../lib/wire/protocol.ts";
-import { decodeBody, decoderWith, pointsOf } from "../kit/decode.ts";
+import { withSlack } from "../kit/bytes.ts";
+import { decodeBody, decoderWith, metricOf, pointsOf } from "../kit/decode.ts";
 
 /** The end of year 9999, the last second that a point may have. */
 const LAST_SECOND = 253_402_300_799;
@@ -165,4 +170,94 @@ Deno.test("an id beyond the protocol is not taken for the last one that it has",
     assert.deepEqual(decode(bodyOf({ id }), decoder).points, []);
   }
   assert.equal(decoder.rejected.unknownMetric, 4);
+});
+
+/** A body with points of one metric, each written by the caller from its time on. */
+function bodyOfPoints(sender: string, ...points: ((writer: PostcardWriter) => void)[]): Uint8Array {
+  const writer = new PostcardWriter().string(sender).discriminant(MESSAGE.sendMeasurements).u64(
+    points.length,
+  );
+  for (const write of points) write(writer.u64(0));
+  return writer.written;
+}
+
+function timesOf(body: Uint8Array): number[][] {
+  const { message } = decodeBody(body, decoderWith({ 0: "u64" }));
+  assert.ok(message.type === "sendMeasurements");
+  return message.batches.flatMap((batch) => pointsOf(batch)).map(({ seconds, nanos }) => [seconds, nanos]);
+}
+
+/** A value of 5, and a tail without texts. */
+const rest = (writer: PostcardWriter) => void writer.u64(1).u64(5).raw(new Uint8Array(5));
+
+Deno.test("a short time that stands several times is the same time, and its points are whole", () => {
+  const point = (writer: PostcardWriter) => rest(writer.u64(1).u64(2));
+  assert.deepEqual(timesOf(bodyOfPoints("", point, point, point, point)), [[1, 2], [1, 2], [1, 2], [1, 2]]);
+});
+
+Deno.test("times that are written in more bytes than they need differ by each of their bytes", () => {
+  for (let at = 5; at < 13; at++) {
+    const of = (more: number) => (writer: PostcardWriter) => {
+      // Seconds of eight bytes, nanoseconds of five.
+      const time = [0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00, 0x80, 0x80, 0x80, 0x80, 0x01];
+      time[at] += more;
+      rest(writer.raw(Uint8Array.from(time)));
+    };
+    const [one, other] = [of(0), of(1)].map((point) => timesOf(bodyOfPoints("n", point))[0]);
+    assert.deepEqual(
+      timesOf(bodyOfPoints("n", of(0), of(1), of(0))),
+      [one, other, one].filter((time) => time),
+    );
+  }
+});
+
+Deno.test("a time is not taken for the one before because an attribute has its bytes", () => {
+  const [one, other] = [0x0a1b_2c3d & 0xfffffff, 0x0b1b_2c3d & 0xfffffff];
+  for (const attribute of [one, other]) {
+    const of = (nanos: number) => (writer: PostcardWriter) => {
+      writer.u64(1_700_000_000).u64(nanos).u64(1).u64(5).raw(new Uint8Array(4)).u64(1).string("a");
+      writeValue(writer, BigInt(attribute));
+    };
+    const times = [one, other, other, one].map((nanos) => [1_700_000_000, nanos]);
+    assert.deepEqual(timesOf(bodyOfPoints("n", ...[one, other, other, one].map(of))), times);
+  }
+});
+
+Deno.test("a series that differs from the one before in its first byte alone is another series", () => {
+  const point = (kind: string) => (writer: PostcardWriter) =>
+    void writer.u64(1).u64(2).u64(1).u64(5).string(kind).string("").string("").string("").u64(0);
+  const body = bodyOfPoints("n", point(""), point(""), point("\0"), point(""));
+  const { message } = decodeBody(body, decoderWith({ 0: "u64" }));
+  assert.ok(message.type === "sendMeasurements");
+  const kinds = message.batches.flatMap((batch) => pointsOf(batch)).map(({ resourceKind }) => resourceKind);
+  assert.deepEqual(kinds, ["", "", "\0", ""]);
+});
+
+Deno.test("bytes behind a message do not complete a point of it, though its series is known", () => {
+  const point = (writer: PostcardWriter) => {
+    writer.u64(1).u64(2).u64(1).u64(5).string("kind").string("resource").string("").string("").u64(0);
+  };
+  const body = bodyOfPoints("n", point, point);
+  const decoder = decoderWith({ 0: "u64" });
+  assert.equal(decodeBody(body, decoder).message.type, "sendMeasurements");
+  const bytes = withSlack(body);
+  const start = 3;
+  for (let cut = 0; cut < 17; cut++) {
+    const builder = new BatchBuilder(new BatchPool(16, 4, decoder.store));
+    const decode = () =>
+      decoder.decode(bytes, new DataView(bytes.buffer), start, body.length - cut, "n", builder);
+    if (cut === 0) assert.equal(decode(), 2);
+    else assert.throws(decode, PostcardError, `${cut} bytes less`);
+    for (const batch of builder.take()) batch.release();
+  }
+});
+
+Deno.test("a long name of the first metric of all is counted as a long name", () => {
+  const decoder = new PointDecoder({ store: new SeriesStore(), maxNameBytes: 3 });
+  decoder.setMetric(0, metricOf("first"));
+  const body = bodyOfPoints("n", (writer) => {
+    writer.u64(1).u64(2).u64(1).u64(5).string("kind").string("").string("").string("").u64(0);
+  });
+  decodeBody(body, decoder);
+  assert.deepEqual(decoder.rejected, { unknownMetric: 0, wrongKind: 0, badTime: 0, longName: 1 });
 });

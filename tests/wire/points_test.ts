@@ -163,6 +163,13 @@ Deno.test("no frame is larger than the protocol allows, and a point that cannot 
   assert.equal(encoded.length, 2);
   for (const body of encoded) assert.ok(body.length <= 32_000_000);
   assert.equal(encoder.unsendable, 2);
+  // Two points that would fit without the head of the message.
+  const sized = (length: number) => batchOf([[series(ENERGY, [["text", "x".repeat(length)]]), 1]]);
+  const half = 16_000_000;
+  const excess = encoder.measure(sized(half)) - half;
+  const whole = sized(half - excess);
+  assert.equal(encoder.measure(whole), half);
+  assert.deepEqual(bodies(encoder, [whole, whole]).map((body) => body.length < 32_000_000), [true, true]);
 });
 
 Deno.test("points that were passed on go out under the name of the client that measured them", () => {
@@ -425,7 +432,9 @@ Deno.test("a batch is measured with exactly the bytes that its points take", () 
     2n ** 53n,
     2n ** 53n + 1n,
     2n ** 56n - 2n ** 10n,
+    2n ** 56n - 1n,
     2n ** 56n,
+    2n ** 63n - 1n,
     2n ** 63n,
     2n ** 64n - 1n,
   ];

@@ -1,0 +1,117 @@
+/** Mutants of texts, configuration and small parts that change nothing that anybody could see. */
+import type { EquivalentMutant } from "./entry.ts";
+
+export const TEXTS: readonly EquivalentMutant[] = [
+  {
+    file: "lib/net/address.ts",
+    before: 'if (end < 0) throw new AddressError("the bracket [ is not closed");',
+    after: 'if (end < 1) throw new AddressError("the bracket [ is not closed");',
+    reason: "The text begins with the bracket, so nothing is found at place 0.",
+  },
+  {
+    file: "lib/config/toml_lines.ts",
+    before: "const rest = this.#text.slice(this.#at).split(/\\r?\\n/, 1)[0].trim();",
+    after: "const rest = this.#text.slice(this.#at).split(/\\r?\\n/, 2)[0].trim();",
+    reason: "Only the first line is used.",
+  },
+  {
+    file: "lib/config/toml_lines.ts",
+    before: "for (let length = path.length; length > 0; length--) {",
+    after: "for (let length = path.length; length >= 0; length--) {",
+    reason: "The whole document has no entry.",
+  },
+  {
+    file: "lib/config/toml_lines.ts",
+    before: "if (!(error instanceof Mistake)) throw error;",
+    after: "if (!!0 && !(error instanceof Mistake)) throw error;",
+    reason: "Nothing else is thrown there.",
+  },
+  {
+    file: "lib/config/toml_lines.ts",
+    before: "while (this.#at < this.#text.length) {",
+    after: "while (this.#at <= this.#text.length) {",
+    reason: "Nothing stands at the end, which ends the loop.",
+  },
+  {
+    file: "lib/config/toml_lines.ts",
+    before:
+      'if (c === "#") { while (this.#at < this.#text.length && this.#text[this.#at] !== "\\n") this.#at++; }',
+    after:
+      'if (c === "#") { while (this.#at <= this.#text.length && this.#text[this.#at] !== "\\n") this.#at++; }',
+    reason: "One place behind the end is behind the end, too.",
+  },
+  {
+    file: "lib/base/complaint.ts",
+    before: "if (missingMs > (this.limit.burst - 1) * stepMs + ROUNDING_MS) return false;",
+    after: "if (missingMs >= (this.limit.burst - 1) * stepMs + ROUNDING_MS) return false;",
+    reason: "The rounding that is allowed for is never exact.",
+  },
+  {
+    file: "lib/schema/scalars.ts",
+    before: "secret?: boolean | ((value: string) => boolean);",
+    after: "secret?: boolean & ((value: string) => boolean);",
+    reason: "It is a type.",
+  },
+  {
+    file: "lib/schema/scalars.ts",
+    before: "if (!(error instanceof DurationError)) throw error;",
+    after: "if (!!0 && !(error instanceof DurationError)) throw error;",
+    reason: "Nothing else is thrown there.",
+  },
+  {
+    file: "lib/outputs/rendering/numbers.ts",
+    before: 'if (Number.isNaN(value)) return "NaN";',
+    after: 'if (!!0 && Number.isNaN(value)) return "NaN";',
+    reason: "JavaScript writes it in the same way.",
+  },
+  {
+    file: "lib/outputs/rendering/numbers.ts",
+    before: "if (e < 0) return text;",
+    after: "if (e <= 0) return text;",
+    reason: "No number begins with its exponent.",
+  },
+  {
+    file: "lib/outputs/rendering/numbers.ts",
+    before: 'if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;',
+    after: 'if (exponent <= 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;',
+    reason: "JavaScript never writes the exponent 0.",
+  },
+  {
+    file: "lib/outputs/rendering/numbers.ts",
+    before: "for (let limit = 100; digits < 9 && small >= limit; limit *= 10) digits++;",
+    after: "for (let limit = 100; digits <= 9 && small >= limit; limit *= 10) digits++;",
+    reason: "The number has nine digits at most.",
+  },
+  {
+    file: "lib/outputs/influxdb/lines.ts",
+    before: "this.buffer = new RowBuffer(Math.min(maxBytes, 256 * maxLines));",
+    after: "this.buffer = new RowBuffer(Math.min(maxBytes, 257 * maxLines));",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/outputs/influxdb/lines.ts",
+    before:
+      "value >= 0 && value <= 9007199254740992 && Math.floor(value) === value && (value > 0 || 1 / value > 0)",
+    after:
+      "value >= 0 && value <= 9007199254740992 && Math.floor(value) === value && (value > 1 || 1 / value > 0)",
+    reason: "The reciprocal of 1 is positive, too.",
+  },
+  {
+    file: "lib/config/overrides.ts",
+    before: "const names = namesOf(i > 0 ? part.slice(1) : part);",
+    after: "const names = namesOf(i > 1 ? part.slice(1) : part);",
+    reason: "Names have even places.",
+  },
+  {
+    file: "lib/config/overrides.ts",
+    before: "if (name === undefined || more.length > 0) return undefined;",
+    after: "if (name === undefined || more.length > 1) return undefined;",
+    reason: "A line of TOML has one key.",
+  },
+  {
+    file: "lib/base/size.ts",
+    before: "if (bytes > 0 && bytes % UNITS[unit] === 0) return `${bytes / UNITS[unit]}${unit}`;",
+    after: "if (bytes > 1 && bytes % UNITS[unit] === 0) return `${bytes / UNITS[unit]}${unit}`;",
+    reason: "A single byte is no multiple of a unit.",
+  },
+];

@@ -68,17 +68,28 @@ function serverCommand(directory: string, port: number, settings: Record<string,
   return [`${PROGRAMS}/postgres`, "-D", `${directory}/data`, ...options];
 }
 
-function processes(): { pid: number; parent: number }[] {
-  const list = [];
-  for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
+/** A process as /proc has it; `null` where it has ended, or waits for nothing but that somebody asks how. */
+function processOf(pid: number): { pid: number; parent: number; state: string } | null {
+  try {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return state === "Z" || state === "X" ? null : { pid, parent: Number(parent), state };
+  } catch {
+    return null;
+  }
+}
+
+function childrenOf(parent: number): number[] {
+  const pids = [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter(Number.isInteger);
+  return pids.filter((pid) => processOf(pid)?.parent === parent);
+}
+
+function signalAll(pids: readonly number[], signal: Deno.Signal): void {
+  for (const pid of pids) {
     try {
-      const stat = Deno.readTextFileSync(`/proc/${name}/stat`);
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      if (fields[0] !== "Z") list.push({ pid: Number(name), parent: Number(fields[1]) });
+      Deno.kill(pid, signal);
     } catch { /* it has ended */ }
   }
-  return list;
 }
 
 /** A server of a test's own. */
@@ -129,8 +140,9 @@ export class Postgres extends Database {
     return Deno.readTextFileSync(this.file("log")).split("\n").slice(-30).join("\n");
   }
 
-  get #pid(): number {
-    return Number(Deno.readTextFileSync(`${this.data}/postmaster.pid`).split("\n")[0]);
+  /** The lines of the file that says which process this is. */
+  get #lock(): string[] {
+    return Deno.readTextFileSync(`${this.data}/postmaster.pid`).split("\n");
   }
 
   async start(): Promise<void> {
@@ -153,26 +165,27 @@ export class Postgres extends Database {
   /** Kills all of its processes, as a crash does. */
   async kill(): Promise<void> {
     if (!this.#holder) return;
-    this.#signalAll("SIGKILL");
+    const pids = await this.#stopped();
+    signalAll(pids, "SIGKILL");
+    // One that still held the shared memory would keep the next server from starting.
+    await until(() => pids.every((pid) => processOf(pid) === null));
     await this.#end();
   }
 
   /** Stops all of its processes where they are, or lets them go on. */
-  freeze(on: boolean): void {
-    this.#signalAll(on ? "SIGSTOP" : "SIGCONT");
+  async freeze(on: boolean): Promise<void> {
+    signalAll(await this.#stopped(), on ? "SIGSTOP" : "SIGCONT");
   }
 
-  #signalAll(signal: Deno.Signal): void {
-    const main = this.#pid;
-    // First the one who would start others.
-    const pids = [main, ...processes().filter(({ parent }) => parent === main).map(({ pid }) => pid)];
-    for (const pid of pids) {
-      try {
-        Deno.kill(pid, signal);
-      } catch { /* it has ended */ }
-    }
+  /** Its processes, the main one first, which is stopped: it starts no other. */
+  async #stopped(): Promise<number[]> {
+    const main = Number(this.#lock[0]);
+    signalAll([main], "SIGSTOP");
+    await until(() => (processOf(main)?.state ?? "T") === "T");
+    return [main, ...childrenOf(main)];
   }
 
+  /** It ends at once; what it has of the kernel's memory it gives back. */
   async #end(): Promise<void> {
     const holder = this.#holder;
     this.#holder = null;
@@ -197,9 +210,12 @@ export class Postgres extends Database {
 
   override async [Symbol.asyncDispose](): Promise<void> {
     if (this.#holder) {
-      this.freeze(false);
-      this.#signalAll("SIGKILL");
+      await this.freeze(false);
       await this.#end();
+    } else {
+      // Killed, it has left memory behind, of which the kernel has a number of pieces only: the key and the id.
+      const [, id] = this.#lock[6].trim().split(/\s+/);
+      await runCommand(["ipcrm", ["--shmem-id", id]]);
     }
     await this.#directory[Symbol.asyncDispose]();
   }
@@ -211,7 +227,7 @@ export async function freshDatabase(): Promise<Database> {
   const { port, directory } = await madeOnce(
     runDirectory,
     "postgres",
-    () => RunServer.start(`${runDirectory}/postgres`),
+    () => RunServer.start(`${runDirectory}-postgres`),
   );
   return await RunDatabase.create(port, directory);
 }
@@ -224,38 +240,31 @@ class RunDatabase extends Database {
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {
-    await this.sql(`DROP DATABASE ${this.database} WITH (FORCE)`, "postgres");
+    await this.sql(`DROP DATABASE ${this.database} WITH (FORCE)`, "postgres").catch((error) => {
+      // PostgreSQL waits for 5 s until those who use it are gone. The server takes it away in the end.
+      if (!/is being accessed by other users/.test(error.message)) throw error;
+    });
   }
 }
 
-/** The server of the run. It ends when the folder of the run is gone. */
+/**
+ * The server of the run. It ends when the folder of the run is gone, and takes its own away then: that of the run would not be
+ * empty while it writes.
+ */
 class RunServer extends Database {
   static async start(directory: string): Promise<{ port: number; directory: string }> {
     await Deno.mkdir(directory);
     await prepare(directory);
     const server = new RunServer(freePort(), directory, "postgres");
-    const script = '"$@" </dev/null >>"$0" 2>&1 & p=$!; ' +
-      'while [ -e "$0" ]; do sleep 0.5; done; kill -QUIT $p 2>/dev/null; wait';
     const log = `${directory}/log`;
     await Deno.writeTextFile(log, "");
-    await Deno.chmod(log, 0o666);
+    const script =
+      'exec </dev/null >/dev/null 2>&1; run=$1; directory=$2; shift 2; "$@" >>"$directory/log" 2>&1 & ' +
+      'p=$!; while [ -e "$run" ]; do sleep 0.5; done; kill -QUIT $p; wait; rm -rf "$directory"';
+    const [program, args] = unprivileged(...serverCommand(directory, server.port, SETTINGS));
     // In a session of its own, so that it goes on when the process of this file ends.
-    const [program, args] = unprivileged(
-      "sh",
-      "-c",
-      script,
-      log,
-      ...serverCommand(directory, server.port, SETTINGS),
-    );
-    await runCommand(["setsid", [
-      "--fork",
-      "sh",
-      "-c",
-      'exec "$@" </dev/null >/dev/null 2>&1',
-      "sh",
-      program,
-      ...args,
-    ]]);
+    const holder = ["sh", "-c", script, "sh", runDirectory!, directory, program, ...args];
+    await runCommand(["setsid", ["--fork", ...holder]]);
     await server.answers(() => Deno.readTextFileSync(log).slice(-2000));
     await server.sql("CREATE ROLE alumet LOGIN");
     return { port: server.port, directory };

@@ -14,6 +14,8 @@ export const SETTINGS = {
   shared_buffers: "16MB",
   max_connections: "200",
   logging_collector: "off",
+  // In the folder of the data, which goes with the server, however that ends.
+  dynamic_shared_memory_type: "mmap",
   // What a test changes is seen soon.
   autovacuum: "off",
 };
@@ -75,7 +77,7 @@ export async function runCommand(command: [string, string[]], input?: string): P
     stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
-    env: { LC_ALL: "C", PGCONNECT_TIMEOUT: "10" },
+    env: { LC_ALL: "C", PGCONNECT_TIMEOUT: "60" },
   }).spawn();
   if (input !== undefined) {
     // One that ends before it has read everything says why.

@@ -116,8 +116,8 @@ class DatabaseInstance implements Instance {
     await this.#own.set({ default_transaction_read_only: on ? "on" : null });
   }
 
-  hang(on: boolean) {
-    this.#own.freeze(on);
+  async hang(on: boolean) {
+    await this.#own.freeze(on);
   }
 
   async [Symbol.asyncDispose]() {

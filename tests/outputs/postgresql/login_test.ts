@@ -19,7 +19,7 @@ import { until } from "../../kit/waiting.ts";
 
 const here = needs(postgres, program("openssl", "openssl", "version"));
 const PASSWORD = "s3cret & pa:ss\\word";
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 60_000;
 
 const NOTHING_AROUND = {
   readFile: (path: string) => Deno.readTextFileSync(path),
@@ -84,7 +84,7 @@ async function attempt(
     port: server.port,
     database: "alumet",
     user: "alumet",
-    connect_timeout: 5000,
+    connect_timeout: 60_000,
     ...config,
   };
   const settings = resolveSettings(all, { ...NOTHING_AROUND, env: (name) => env[name] });
@@ -224,14 +224,14 @@ Deno.test({
     await using output = new PostgresOutput(config, settings, context);
     const running = output.run(journal.reader(), new AbortController().signal);
     await journal.append(numbered(10));
-    await until(() => output.stats.failures === 2);
+    await until(() => output.stats.failures >= 2);
     const attempts = () => server.log.match(/password authentication failed/g)?.length ?? 0;
-    await until(() => attempts() > 0);
-    assert.ok(attempts() <= output.stats.failures, `${attempts()} attempts`);
     await Deno.writeTextFile(path, PASSWORD);
     await until(() => journal.pendingPoints === 0);
     journal.end();
     await running;
+    // The database says so first, and the output counts it then.
+    assert.ok(attempts() > 0 && attempts() <= output.stats.failures, `${attempts()} attempts`);
     const text = lines.join("");
     assert.ok(!text.includes(PASSWORD.slice(0, 6)), text);
     assert.match(text, /WARN .*Cannot write to the database.*password authentication failed.*28P01/);

@@ -122,7 +122,7 @@ onPostgres(
     const gone = seriesOf(POWER, { resourceId: "gone" });
     await writing.write(pointsAt([day(0), day(-3), day(-10), day(-20), 0]), pointsAt([day(-20)], gone));
     await server.sql("UPDATE alumet.series SET used_on = used_on - 20 WHERE resource_id = 'gone'");
-    const session = await Session.open(settingsOf(server), 10_000);
+    const session = await Session.open(settingsOf(server), 60_000);
     const tables = { schema: '"alumet"', hypertable: false };
     assert.deepEqual(await deleteOld(session, tables, 7 * DAY_MS), { days: 2, points: 1, series: 1 });
     assert.equal(await count(server), 2);
@@ -202,7 +202,7 @@ onOwnPostgres(
     {
       await using _writing = await onTimescale(server);
     }
-    const session = await Session.open(settingsOf(server), 10_000);
+    const session = await Session.open(settingsOf(server), 60_000);
     const deleted = await deleteOld(session, { schema: '"alumet"', hypertable: true }, 7 * DAY_MS);
     await session[Symbol.asyncDispose]();
     assert.deepEqual(deleted, { days: 2, points: 0, series: 0 });
@@ -232,7 +232,7 @@ if (hasTimescale) {
       ),
       "1",
     );
-    const session = await Session.open(settingsOf(server), 10_000);
+    const session = await Session.open(settingsOf(server), 60_000);
     const deleted = await deleteOld(session, { schema: '"alumet"', hypertable: true }, 7 * DAY_MS);
     await session[Symbol.asyncDispose]();
     assert.deepEqual(deleted, { days: 1, points: 0, series: 0 });

@@ -305,6 +305,9 @@ export function putVarint(bytes: Uint8Array, at: number, value: number): number 
   return at;
 }
 
+/** Characters of a short text; its length in bytes takes one byte. */
+const MAX_SHORT = 64;
+
 /** Writes values one after another into a buffer that grows. */
 export class PostcardWriter {
   #bytes: Uint8Array<ArrayBuffer>;
@@ -430,7 +433,25 @@ export class PostcardWriter {
 
   /** UTF-8; a lone surrogate, which UTF-8 cannot say, becomes U+FFFD. */
   string(value: string): this {
-    return this.bytes(encoder.encode(value));
+    return this.#shortAscii(value) ? this : this.bytes(encoder.encode(value));
+  }
+
+  /** Most texts are names of a few letters, for which calling the encoder takes longer than encoding. */
+  #shortAscii(value: string): boolean {
+    const { length } = value;
+    if (length > MAX_SHORT) return false;
+    const at = this.#room(1 + length);
+    const bytes = this.#bytes;
+    bytes[at] = length;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 0x7f) {
+        this.#length = at;
+        return false;
+      }
+      bytes[at + 1 + i] = code;
+    }
+    return true;
   }
 
   bytes(value: Uint8Array): this {

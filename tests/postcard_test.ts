@@ -424,3 +424,20 @@ Deno.test("putVarint and varintLength change their ways exactly where one byte m
     }
   }
 });
+
+Deno.test("texts of every length, with what is not ASCII at every place, are written as TextEncoder encodes them", () => {
+  const encoder = new TextEncoder();
+  const writer = new PostcardWriter(16);
+  for (let length = 0; length < 70; length++) {
+    for (let place = 0; place <= length; place++) {
+      for (const odd of place < length ? ["\x7f", "\x80", "é", "\ud83d", "😀"] : [""]) {
+        const text = "a".repeat(place) + odd + "b".repeat(Math.max(0, length - place - 1));
+        writer.clear();
+        writer.u8(7).string(text).u8(8);
+        const expected = encoder.encode(text);
+        const head = expected.length < 128 ? [expected.length] : [expected.length & 0x7f | 0x80, 1];
+        assert.equal(String(writer.written), String([7, ...head, ...expected, 8]), JSON.stringify(text));
+      }
+    }
+  }
+});

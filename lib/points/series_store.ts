@@ -61,6 +61,8 @@ const SWEEP_TICKS = 60;
 const MIN_SWEEP = 1024;
 /** The epoch also advances with each of this many new series: see {@linkcode SeriesStore.hold}. */
 const EPOCH_SERIES = 4096;
+/** A buffer for tails is used again unless one was longer. */
+const MAX_SPARE_BYTES = 16 * 1024;
 /** Numbers that are looked at for each new series while there are too many. */
 const RELIEF_STEPS = 64;
 
@@ -110,6 +112,7 @@ export class SeriesStore {
   #hashes = new Uint32Array(INITIAL_CAPACITY);
   /** The client that its memory is counted for. */
   #owners = new Uint32Array(INITIAL_CAPACITY);
+  #spareWriter: PostcardWriter | null = null;
 
   /** Grows with every tick, and with many new series. */
   epoch = 1;
@@ -227,7 +230,9 @@ export class SeriesStore {
       client = this.names.hold(value);
       count--;
     }
-    const writer = new PostcardWriter(128);
+    // Whoever forgets a series for this one may intern others.
+    const writer = this.#spareWriter ?? new PostcardWriter(128);
+    this.#spareWriter = null;
     writeTail(writer, series, count);
     const { length } = writer;
     // Words behind the end may be looked at.
@@ -244,6 +249,10 @@ export class SeriesStore {
       length,
       isNamed,
     );
+    if (length <= MAX_SPARE_BYTES) {
+      writer.clear();
+      this.#spareWriter = writer;
+    }
     this.names.release(client);
     return number;
   }

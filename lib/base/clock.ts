@@ -1,5 +1,5 @@
 /** The wall clock and waiting, passed as arguments so that tests control time. */
-import { Wakeup } from "./waiting.ts";
+import { Wakeup, within } from "./waiting.ts";
 
 /** A time in the form of the protocol. */
 export interface Timestamp {
@@ -31,7 +31,8 @@ export type IntervalClock = Pick<Clock, "monotonicMs" | "sleep">;
  */
 export async function isInTime(promise: Promise<unknown>, ms: number, clock: Clock): Promise<boolean> {
   const decided = new AbortController();
-  const late = clock.sleep(ms, decided.signal).then(() => false);
+  // What came while the process was stopped has one more turn, as in `within`.
+  const late = clock.sleep(ms, decided.signal).then(() => !decided.signal.aborted && within(promise, 0));
   return await Promise.race([promise.then(() => true), late]).finally(() => decided.abort());
 }
 

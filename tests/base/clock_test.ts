@@ -57,4 +57,9 @@ Deno.test("isInTime tells whether a promise was in time by the clock, throws its
   assert.equal(clock.sleepers, 1);
   await clock.advance(1);
   assert.equal(await late, false);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stopped = isInTime(promise, 1, new SystemClock());
+  for (const began = performance.now(); performance.now() - began < 5;);
+  setTimeout(resolve, 0);
+  assert.equal(await stopped, true, "it came while the process was stopped");
 });

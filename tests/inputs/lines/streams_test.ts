@@ -53,6 +53,19 @@ Deno.test("a line that a broken connection has cut is not taken", async () => {
   assert.deepEqual(taking.points, ["a 1 @0"]);
 });
 
+Deno.test("what arrives while a process that stops is held up is taken", async () => {
+  await using taking = await Taking.open({ tcp: "127.0.0.1:0" });
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
+  await writeAll(conn, "a value=1 0\n");
+  await until(() => taking.points.length === 1);
+  const stopped = taking.stop();
+  const written = conn.write(encode("a value=2 0\n"));
+  // Longer than it waits for more.
+  for (const began = performance.now(); performance.now() - began < 150;);
+  await Promise.all([stopped, written]);
+  assert.deepEqual(taking.points, ["a 1 @0", "a 2 @0"]);
+});
+
 Deno.test("a sender that is faster than the pipe waits, and loses nothing", async () => {
   await using directory = new TempDir();
   const path = directory.file("lines.sock");

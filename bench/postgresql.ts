@@ -1,10 +1,15 @@
 /**
- * From the wire into PostgreSQL, with the journal on: `postgresql.ts [REPEATS [CONNECTIONS,… [ACKNOWLEDGE]]]`. Then the same rows by psql's COPY, into
- * an empty table of the same kind in the same server. With ALUMET_RELAY_BIN the compiled program is measured.
+ * From the wire into PostgreSQL, with the journal on: `postgresql.ts [REPEATS [CONNECTIONS,… [ACKNOWLEDGE]]]`, without
+ * and with sums by interval; these are made afterwards. Then the same rows by psql's COPY, into an empty table of the
+ * same kind in the same server. With ALUMET_RELAY_BIN the compiled program is measured.
  */
 import { Postgres } from "../tests/kit/postgres.ts";
 import { freePort, MAIN, run, start, stop, usageOf } from "./process.ts";
 import { POINTS_IN_SESSION } from "./relay.ts";
+import { postgresql } from "../lib/outputs/postgresql.ts";
+import { SUMMING_SETTINGS, sumUp } from "../lib/outputs/postgresql/rollups/summing.ts";
+import { Session } from "../lib/outputs/postgresql/session.ts";
+import { resolveSettings } from "../lib/outputs/postgresql/settings.ts";
 import { pause } from "../tests/kit/waiting.ts";
 
 const SEND = new URL("./send.ts", import.meta.url).pathname;
@@ -46,13 +51,27 @@ async function stored(server: Postgres, points: number): Promise<number> {
   throw new Error("Not all points are stored in time");
 }
 
-async function measure(connections: number, acknowledge: string): Promise<void> {
+/** What the database has to do for the sums of all points. */
+async function sumAll(server: Postgres, points: number): Promise<void> {
+  const host = { host: "127.0.0.1", port: server.port, database: "alumet", user: "alumet" };
+  const settings = resolveSettings({ ...postgresql.config.defaultValue(), ...host });
+  await using session = await Session.open(settings, 300_000);
+  await session.query(SUMMING_SETTINGS);
+  const began = performance.now();
+  while (await sumUp(session, '"alumet"', "now() + interval '1 year'") > 0);
+  const micros = (performance.now() - began) * 1000 / points;
+  const rows = await server.value("SELECT count(*) FROM alumet.rollup_1m");
+  console.log(`  sums in ${rows} minutes of series: ${micros.toFixed(2)} µs of the database a point`);
+}
+
+async function measure(connections: number, acknowledge: string, sums: boolean): Promise<void> {
   await using server = await Postgres.create(SETTINGS);
   const port = freePort();
   const child = await start([
     ...[MAIN, "--config", "/dev/null", "--relay-in", `127.0.0.1:${port}`],
     ...["--plugins", "relay-server,postgresql", "--config-override", "journal.enable=true"],
     ...["--config-override", `plugins.relay-server.acknowledge="${acknowledge}"`],
+    ...(sums ? [] : ["--config-override", "plugins.postgresql.rollups=[]"]),
     ...["--config-override", `plugins.postgresql.url="postgresql://alumet@127.0.0.1:${server.port}/alumet"`],
   ]);
   const points = connections * Math.ceil(repeats / connections) * POINTS_IN_SESSION;
@@ -64,14 +83,15 @@ async function measure(connections: number, acknowledge: string): Promise<void> 
     const { cpuSeconds, peakMiB } = usageOf(child.pid);
     const micros = (cpuSeconds - usage.cpuSeconds) / points * 1e6;
     console.log(
-      `${connections} connections, acknowledged by ${acknowledge}: ${points} points, ${
-        rate(points, seconds)
-      }, ` +
+      `${connections} connections, acknowledged by ${acknowledge}, ${
+        sums ? "with" : "without"
+      } sums: ${points} points, ${rate(points, seconds)}, ` +
         `${micros.toFixed(2)} µs of CPU a point, ${peakMiB.toFixed(0)} MiB`,
     );
   } finally {
     await stop(child);
   }
+  if (sums) await sumAll(server, points);
 
   const rows = server.file("rows.tsv");
   await server.sql(`COPY (SELECT ${COLUMNS} FROM alumet.points) TO '${rows}'`);
@@ -91,6 +111,6 @@ async function measure(connections: number, acknowledge: string): Promise<void> 
 
 const acknowledge = Deno.args[2];
 for (const connections of (Deno.args[1] ?? "1,10,100").split(",").map(Number)) {
-  await measure(connections, acknowledge ?? "journal");
+  for (const sums of [false, true]) await measure(connections, acknowledge ?? "journal", sums);
 }
-if (acknowledge === undefined) await measure(10, "stored");
+if (acknowledge === undefined) await measure(10, "stored", true);

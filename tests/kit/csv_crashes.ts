@@ -34,7 +34,7 @@ export class CrashingWriter implements AsyncDisposable {
     readonly directory: string,
     readonly config: Record<string, unknown>,
     seed: number,
-    readonly output: "csv" | "parquet" | "sqlite" = "csv",
+    readonly output: "csv" | "parquet" | "postgresql" | "sqlite" = "csv",
   ) {
     this.#chance = new Chance(seed);
   }

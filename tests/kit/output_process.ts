@@ -9,6 +9,7 @@ import { createLogger } from "../../lib/base/log.ts";
 import { seriesOf } from "../../lib/points/measurement.ts";
 import { csv } from "../../lib/outputs/csv.ts";
 import { parquet } from "../../lib/outputs/parquet.ts";
+import { postgresql } from "../../lib/outputs/postgresql.ts";
 import { sqlite } from "../../lib/outputs/sqlite.ts";
 import type { OutputPlugin } from "../../lib/plugin.ts";
 import { contextWith } from "./context.ts";
@@ -24,7 +25,7 @@ const CLIENTS = 5;
 const MOST_PENDING = 20_000;
 
 const [directory, run, name, given] = Deno.args;
-const plugins: Readonly<Record<string, OutputPlugin<unknown>>> = { csv, parquet, sqlite };
+const plugins: Readonly<Record<string, OutputPlugin<unknown>>> = { csv, parquet, postgresql, sqlite };
 const plugin = plugins[name];
 const log = createLogger("process", { format: "json" });
 const config = { ...plugin.config.defaultValue() as object, ...JSON.parse(given) };

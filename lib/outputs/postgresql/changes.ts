@@ -13,19 +13,39 @@ export class IdsChanged extends Error {
   override readonly name = "IdsChanged";
 }
 
+/** What the database says of its sums. */
+export interface RollupState {
+  /** The intervals in seconds, the shortest first. */
+  readonly every: readonly number[];
+  /** Points before are added at once, in seconds since the Unix epoch. */
+  readonly settledS: number;
+}
+
 export class Changes {
   readonly #schema: string;
+  readonly #hasRollups: boolean;
   #state = "";
+  #rollups: RollupState | null = null;
 
-  /** @param schema Quoted. */
-  constructor(schema: string) {
+  /** @param schema Quoted. @param hasRollups Whether there are tables of sums that this role may write. */
+  constructor(schema: string, hasRollups = false) {
     this.#schema = schema;
+    this.#hasRollups = hasRollups;
+  }
+
+  /** What the sums are, as noted; `null` where there are none. */
+  get rollups(): RollupState | null {
+    return this.#rollups;
   }
 
   /** Notes what there is now: what is learnt of ids from now on is valid until something changes. */
   async note(session: Session): Promise<void> {
-    const { rows: [row] } = await session.query<{ state: string | null }>(this.#select);
+    const { rows: [row] } = await session.query<{ state: string | null; levels?: string | null }>(
+      this.#select,
+    );
     this.#state = row?.state ?? "";
+    const [settledS, ...every] = (row?.levels ?? "").split(",").map(Number);
+    this.#rollups = this.#hasRollups ? { every, settledS } : null;
   }
 
   /** What a transaction with points begins with, as statements: the last one shows the state. */
@@ -36,15 +56,22 @@ export class Changes {
   /** @param rows What the last of these statements returned. @throws {IdsChanged} */
   check(rows: readonly unknown[]): void {
     const [row] = rows as { state: string | null }[];
-    if ((row?.state ?? "") !== this.#state) throw new IdsChanged("metrics or series were deleted meanwhile");
+    if ((row?.state ?? "") !== this.#state) {
+      throw new IdsChanged("metrics or series were deleted meanwhile, or sums are other ones");
+    }
   }
 
   get #select(): string {
     const oid = (table: string) =>
       `coalesce(to_regclass(${quoteLiteral(`${this.#schema}.${table}`)})::oid::text, '')`;
-    return `SELECT concat_ws(',', number, ${oid("metrics")}, ${
-      oid("series")
-    }) AS state FROM ${this.#schema}.changes`;
+    const levels =
+      `(SELECT string_agg(CASE every WHEN 0 THEN extract(epoch FROM complete_from) ELSE every END::text, ',' ` +
+      `ORDER BY every) FROM ${this.#schema}.rollup_levels)`;
+    const parts = ["number", oid("metrics"), oid("series"), ...(this.#hasRollups ? [levels] : [])];
+    return `SELECT concat_ws(',', ${parts.join(", ")}) AS state${
+      this.#hasRollups ? `, ${levels} AS levels` : ""
+    } ` +
+      `FROM ${this.#schema}.changes`;
   }
 }
 
@@ -54,10 +81,14 @@ export function lockOf(schema: string, how: "shared" | "exclusive"): string {
   return `pg_advisory_xact_lock${suffix}(hashtext('${IDS_LOCK_CLASS}'), hashtext(${quoteLiteral(schema)}))`;
 }
 
-/** Raises the next id of a table above those that another one refers to, as an expression of SQL. */
+/**
+ * Raises the next id of a table above those that another one refers to, as an expression of SQL.
+ *
+ * @param referring With its schema.
+ */
 function raiseIds(schema: string, table: string, referring: string, column: string): string {
   const sequence = `pg_get_serial_sequence(${quoteLiteral(`${schema}.${table}`)}, 'id')::regclass`;
-  return `setval(${sequence}, highest) FROM (SELECT max(${column}) AS highest FROM ${schema}.${referring}) r ` +
+  return `setval(${sequence}, highest) FROM (SELECT max(${column}) AS highest FROM ${referring}) r ` +
     `WHERE highest > coalesce(pg_sequence_last_value(${sequence}), 0)`;
 }
 
@@ -79,15 +110,29 @@ INSERT INTO ${schema}.changes (number)
   SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint WHERE NOT EXISTS (SELECT FROM ${schema}.changes);
 `;
 
-/** The triggers that count them; all tables must be there. A role without rights to sequences may call the functions. */
-export const changeTriggers = (schema: string): string => `
+/** What protects ids, also those that sums refer to. */
+export const protectingFunction = (schema: string): string => `
 CREATE OR REPLACE FUNCTION ${schema}.protect_ids() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $body$
+DECLARE rollup text;
 BEGIN
-  PERFORM ${raiseIds(schema, "series", "points", "series_id")};
-  PERFORM ${raiseIds(schema, "metrics", "series", "metric_id")};
+  PERFORM ${raiseIds(schema, "series", `${schema}.points`, "series_id")};
+  PERFORM ${raiseIds(schema, "metrics", `${schema}.series`, "metric_id")};
+  FOR rollup IN SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = ${
+  quoteLiteral(schema)
+}::regnamespace
+      AND c.relkind = 'r' AND c.relname ~ '^rollup_[0-9]+[dhms]$' LOOP
+    EXECUTE replace(${
+  quoteLiteral(`SELECT ${raiseIds(schema, "series", "{table}", "series_id")}`)
+}, '{table}', rollup);
+  END LOOP;
 END
 $body$;
+`;
+
+/** The triggers that count them; all tables must be there. A role without rights to sequences may call the functions. */
+export const changeTriggers = (schema: string): string => `
+${protectingFunction(schema)}
 CREATE OR REPLACE FUNCTION ${schema}.note_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $body$
 BEGIN

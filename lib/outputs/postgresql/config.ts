@@ -1,5 +1,6 @@
 /** The keys of `[plugins.postgresql]`. */
 import { choice, duration, flag, type Infer, integer, live, optional, table, text } from "../../schema.ts";
+import { rollups, rollupsProblem } from "../rollups/config.ts";
 import { parseUrl, SSL_MODES, UrlError } from "./url.ts";
 
 const urlProblem = (value: string) => {
@@ -101,6 +102,7 @@ export const config = table({
     default: "90d",
     min: "1h",
   })),
+  rollups,
   batch_size: live(integer({
     doc: "Points that are written in one transaction.",
     default: 32_768,
@@ -120,7 +122,7 @@ export const config = table({
   }),
 }, {
   doc: "Writes measurements to PostgreSQL, with or without TimescaleDB.",
-  check({ password, password_file, cert_file, key_file }) {
+  check({ password, password_file, cert_file, key_file, rollups }) {
     if (password !== undefined && password_file !== undefined) {
       return { key: "password_file", problem: "cannot be used together with password; keep one of them" };
     }
@@ -129,6 +131,7 @@ export const config = table({
         ? { key: "key_file", problem: "needs cert_file, the certificate of this key" }
         : { key: "cert_file", problem: "needs key_file, the key of this certificate" };
     }
+    return rollupsProblem(rollups);
   },
 });
 

@@ -6,6 +6,7 @@ import { Complaint } from "../../base/complaint.ts";
 import { onAbort } from "../../base/waiting.ts";
 import { backoffMs, DEFAULT_BACKOFF } from "../../base/backoff.ts";
 import { Changes } from "./changes.ts";
+import { rollupsOf } from "../rollups/config.ts";
 import type { PostgresConfig } from "./config.ts";
 import { HostTimes } from "./hosts.ts";
 import { Lookups } from "./lookups.ts";
@@ -13,12 +14,13 @@ import { quoteIdentifier } from "./names.ts";
 import { Partitions } from "./partitions.ts";
 import { Pending } from "./pending.ts";
 import { type JournalRow, Positions, Sequences } from "./positions.ts";
-import { keepDeleting } from "./retention.ts";
+import { prepareRollups } from "./rollups/tables.ts";
 import { SeriesIds } from "./series_ids.ts";
 import { Session } from "./session.ts";
 import { resolveSettings, type Settings } from "./settings.ts";
 import { describe, judge, QUERY_CANCELED, sqlstateOf } from "./sqlstate.ts";
 import { prepareTables, type Tables } from "./tables.ts";
+import { keepUp } from "./upkeep.ts";
 import { Writer } from "./writer.ts";
 
 const DAY_MS = 86_400_000;
@@ -80,7 +82,9 @@ export class PostgresOutput implements Output {
   isTargetAway = false;
   readonly #complaint: Complaint;
   #troubleSinceMs = 0;
-  #retention: Promise<void> | null = null;
+  #upkeep: Promise<void> | null = null;
+  /** The database has tables of sums that we may write. */
+  #hasRollups = false;
 
   constructor(config: PostgresConfig, settings: Settings, context: PluginContext) {
     this.#config = config;
@@ -156,7 +160,9 @@ export class PostgresOutput implements Output {
     this.#abandoned = { pid, started };
     const tables = await prepareTables(session, { name, timescaledb, log });
     // The database may have been restored, or another one may have taken its place.
-    const changes = new Changes(this.#schema);
+    const rollups = rollupsOf(this.#config.rollups);
+    this.#hasRollups = await prepareRollups(session, name, rollups, log);
+    const changes = new Changes(this.#schema, this.#hasRollups);
     await changes.note(session);
     this.#ids.forget();
     this.#sequences?.forget();
@@ -170,7 +176,7 @@ export class PostgresOutput implements Output {
       "Connected to the database",
       fields,
     );
-    this.#retain(tables);
+    this.#keepUp(tables);
     const writer = new Writer({
       schema: this.#schema,
       ids: this.#ids,
@@ -321,12 +327,14 @@ export class PostgresOutput implements Output {
     await this.#positions.forget(session, this.#stored).catch(() => {/* it is deleted some day */});
   }
 
-  #retain(tables: Tables): void {
-    const { keep } = this.#config;
-    if (keep === undefined || this.#retention) return;
+  #keepUp(tables: Tables): void {
+    const { keep: keepMs } = this.#config;
+    const rollups = rollupsOf(this.#config.rollups);
+    if (this.#upkeep || keepMs === undefined && rollups.length === 0) return;
     const { log, clock } = this.#context;
-    const options = { settings: this.#settings, keepMs: keep, log, clock };
-    this.#retention = keepDeleting(tables, options, this.#ending.signal);
+    const hasRollups = () => this.#hasRollups;
+    const options = { settings: this.#settings, keepMs, rollups, hasRollups, log, clock };
+    this.#upkeep = keepUp(tables, options, this.#ending.signal);
   }
 
   /** Says what is wrong, once and then once a minute, and waits. */
@@ -378,6 +386,6 @@ export class PostgresOutput implements Output {
       if (at >= 0) sources.splice(at, 1);
       this.#lookups[Symbol.dispose]();
     }
-    await this.#retention;
+    await this.#upkeep;
   }
 }

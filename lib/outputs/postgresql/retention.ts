@@ -1,21 +1,12 @@
 /** Deletes what is older than is to be kept: whole days, and series that have no points any more. */
-import { onAbort } from "../../base/waiting.ts";
-import type { Logger } from "../../base/log.ts";
-import type { Clock } from "../../base/clock.ts";
-import { Complaint } from "../../base/complaint.ts";
-import { RetentionClock } from "../../base/retention_clock.ts";
 import { partitionName, partitionsOf } from "./partitions.ts";
-import { Session } from "./session.ts";
-import type { Settings } from "./settings.ts";
-import { describe } from "./sqlstate.ts";
+import { settle } from "./rollups/summing.ts";
+import type { Session } from "./session.ts";
 import { quoteLiteral } from "./names.ts";
 import type { Tables } from "./tables.ts";
 
-const INTERVAL_MS = 3_600_000;
-/** After a failure. */
-const RETRY_MS = 300_000;
 /** For one statement; dropping a day waits for readers for at most {@linkcode LOCK_MS}, and writers wait behind it. */
-const TIMEOUT_MS = 600_000;
+export const TIMEOUT_MS = 600_000;
 const LOCK_MS = 2000;
 const DAY_MS = 86_400_000;
 /** Series that are deleted by one statement. */
@@ -26,13 +17,6 @@ const SERIES_CHUNK = 10_000;
  */
 const SPARE_DAYS = 2;
 
-export interface RetentionOptions {
-  readonly settings: Settings;
-  readonly keepMs: number;
-  readonly log: Logger;
-  readonly clock: Clock;
-}
-
 /** What was deleted. */
 export interface Deleted {
   days: number;
@@ -41,12 +25,18 @@ export interface Deleted {
   series: number;
 }
 
-/** Deletes once. @throws what the database says. */
+/**
+ * Deletes once.
+ *
+ * @param hasRollups Whether there are sums, which must have what is deleted.
+ * @throws what the database says.
+ */
 export async function deleteOld(
   session: Session,
   tables: Tables,
   keepMs: number,
   nowMs = Date.now(),
+  hasRollups = false,
 ): Promise<Deleted> {
   const { schema, hypertable } = tables;
   const before = nowMs - keepMs;
@@ -55,6 +45,8 @@ export async function deleteOld(
   const cutoff = `'${new Date(firstKept * DAY_MS).toISOString()}'::timestamptz`;
   const deleted: Deleted = { days: 0, points: 0, series: 0 };
   await session.query(`SET statement_timeout = ${TIMEOUT_MS}; SET lock_timeout = ${LOCK_MS}`);
+  if (hasRollups) await settle(session, schema, firstKept * (DAY_MS / 1000));
+  const sums = await tablesOfSums(session, tables);
   if (hypertable) {
     const { rows: [{ extension }] } = await session.query<{ extension: string }>(
       `SELECT quote_ident(n.nspname) AS extension FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
@@ -80,7 +72,9 @@ export async function deleteOld(
       `DELETE FROM ${schema}.series WHERE id IN (
          SELECT id FROM ${schema}.series s
          WHERE used_on < (${cutoff} AT TIME ZONE 'UTC')::date - ${SPARE_DAYS}
-           AND NOT EXISTS (SELECT FROM ${schema}.points p WHERE p.series_id = s.id)
+           AND NOT EXISTS (SELECT FROM ${schema}.points p WHERE p.series_id = s.id)${
+        sums.map((table) => ` AND NOT EXISTS (SELECT FROM ${table} r WHERE r.series_id = s.id)`).join("")
+      }
          LIMIT ${SERIES_CHUNK} FOR UPDATE SKIP LOCKED)`,
     );
     deleted.series += rowCount ?? 0;
@@ -93,44 +87,13 @@ export async function deleteOld(
   return deleted;
 }
 
-/** The time now, in ms since the epoch: of two clocks, that of this host and that of the database, the one behind. */
-async function earlierClock(session: Session): Promise<number> {
-  const { rows: [{ ms }] } = await session.query<{ ms: string }>(
-    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS ms",
+/** Also of intervals that nobody sums up any more. */
+async function tablesOfSums(session: Session, { schema }: Tables): Promise<string[]> {
+  const { rows } = await session.query<{ name: string }>(
+    `SELECT c.oid::regclass AS name FROM pg_class c
+     WHERE c.relnamespace = ${
+      quoteLiteral(schema)
+    }::regnamespace AND c.relkind = 'r' AND c.relname ~ '^rollup_[0-9]+[dhms]$'`,
   );
-  return Math.min(Date.now(), Number(ms));
-}
-
-/** Deletes now and then, in a connection of its own, until the signal is aborted. */
-export async function keepDeleting(
-  tables: Tables,
-  { settings, keepMs, log, clock }: RetentionOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const retention = new RetentionClock(Date.now(), clock.monotonicMs());
-  const jump = new Complaint(clock);
-  while (!signal.aborted) {
-    let waitMs = INTERVAL_MS;
-    try {
-      await using session = await Session.open(settings, TIMEOUT_MS, signal);
-      using _cutting = onAbort(signal, () => session.destroy());
-      const nowMs = retention.now(await earlierClock(session), clock.monotonicMs(), keepMs);
-      if (retention.aheadMs > 0) {
-        jump.add(() =>
-          log.warn("The clock has jumped ahead, nothing is deleted by it for a day", {
-            ahead_s: Math.round(retention.aheadMs / 1000),
-          })
-        );
-      }
-      const deleted = await deleteOld(session, tables, keepMs, nowMs);
-      if (deleted.days + deleted.points + deleted.series > 0) {
-        log.info("Deleted what is older than keep", { ...deleted });
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      waitMs = RETRY_MS;
-      log.warn("Cannot delete what is older than keep, trying again later", { reason: describe(error) });
-    }
-    await clock.sleep(waitMs, signal);
-  }
+  return rows.map(({ name }) => name);
 }

@@ -3,7 +3,9 @@
  * sql-copy.html#id-1.9.3.55.9.4), the rows of a series together: that makes the index smaller, and both faster.
  */
 import type { Batch } from "../../points/measurement.ts";
+import { floorTo } from "../rollups/levels.ts";
 import { COPY_HEADER_BYTES, type CopyChunk } from "./copy_in.ts";
+import { MOST_GAP, type Ranges } from "./rollups/ranges.ts";
 
 /** The columns that rows are made of, in their order. */
 export const COLUMNS = "series_id, time, nanos, value, exact";
@@ -27,12 +29,22 @@ export interface Source {
   readonly row: number;
 }
 
+/** A point that is added to the sums at once. */
+export interface LatePoint {
+  readonly id: number;
+  readonly second: number;
+  readonly nanos: number;
+  readonly value: number;
+}
+
 export class Rows {
   length = 0;
   /** Days since the Unix epoch that have points. */
   readonly days: Set<number> = new Set();
   #ids = new Int32Array(0);
   #values = new Float64Array(0);
+  /** Whole seconds since the Unix epoch. */
+  #seconds = new Float64Array(0);
   /** Microseconds since 2000, as the two halves of an int64. */
   #high = new Int32Array(0);
   #low = new Uint32Array(0);
@@ -77,6 +89,7 @@ export class Rows {
       }
       this.#ids[at] = id;
       this.#values[at] = values[row];
+      this.#seconds[at] = seconds[row];
       this.#high[at] = this.#lastHigh;
       this.#low[at] = this.#lastLow;
       this.#nanos[at] = nanos[row] % 1000;
@@ -118,6 +131,7 @@ export class Rows {
     };
     this.#ids = grown(this.#ids);
     this.#values = grown(this.#values);
+    this.#seconds = grown(this.#seconds);
     this.#high = grown(this.#high);
     this.#low = grown(this.#low);
     this.#nanos = grown(this.#nanos);
@@ -129,6 +143,41 @@ export class Rows {
     const order = this.#order.subarray(0, this.length);
     for (let row = 0; row < this.length; row++) order[row] = this.#ids[row] * MAX_ROWS + row;
     this.#sorted = order.sort();
+  }
+
+  /**
+   * Which series have points in which interval, after {@linkcode sort}.
+   *
+   * @param every The length of an interval in seconds. @param marks By the starts of intervals; added to.
+   * @param late Told of the points before `fromS`, which are the `n`-th to be written, instead.
+   */
+  mark(
+    every: number,
+    fromS: number,
+    marks: Map<number, Ranges>,
+    late: (n: number, point: LatePoint) => void,
+  ): void {
+    let start = NaN;
+    let ranges: Ranges = [];
+    for (let n = 0; n < this.length; n++) {
+      const id = Math.floor(this.#sorted[n] / MAX_ROWS);
+      const at = this.#sorted[n] - id * MAX_ROWS;
+      const second = this.#seconds[at];
+      if (second < fromS) {
+        const { batch, row } = this.source(n);
+        late(n, { id, second, nanos: batch.nanos[row], value: batch.values[row] });
+        continue;
+      }
+      if (!(second >= start && second < start + every)) {
+        start = floorTo(second, every);
+        const found = marks.get(start);
+        if (found) ranges = found;
+        else marks.set(start, ranges = []);
+      }
+      const last = ranges[ranges.length - 1];
+      if (id >= last && id - last <= MOST_GAP) ranges[ranges.length - 1] = id;
+      else ranges.push(id, id);
+    }
   }
 
   /** Where the row came from that is the `n`-th to be written. */

@@ -7,6 +7,7 @@ import type { HostTimes } from "./hosts.ts";
 import { clientKey } from "./identity.ts";
 import type { Partitions } from "./partitions.ts";
 import { type JournalRow, PositionChanged, type Positions, type Sequences } from "./positions.ts";
+import { Marks } from "./rollups/marks.ts";
 import { COLUMNS, MAX_ROWS, Rows } from "./rows.ts";
 import { valueProblem } from "../rendering/u64.ts";
 import type { SeriesIds } from "./series_ids.ts";
@@ -50,6 +51,7 @@ export interface Written {
 export class Writer {
   readonly #options: WriterOptions;
   readonly #rows = new Rows();
+  readonly #marks = new Marks();
   readonly #keys = new WeakMap<ClientRecord, string>();
   /** Points that are set aside; another try of the same batches does not do it again. */
   readonly #aside = new Map<Batch, Set<number>>();
@@ -157,7 +159,8 @@ export class Writer {
     }
     hosts.clear();
     for (const { batch, start, end } of parts.flat()) hosts.note(batch, start, end);
-    end.push(...hosts.save(to.id), "COMMIT");
+    end.push(...hosts.save(to.id));
+    this.#marks.begin(changes.rollups);
     const copy = `COPY ${schema}.points (${COLUMNS}) FROM STDIN (FORMAT binary)`;
     let commit: string[] | undefined;
     for (const [n, part] of parts.entries()) {
@@ -169,8 +172,11 @@ export class Writer {
         const refused = await this.#copyCarefully(session, copy, 0, rows.length);
         written.refused += refused;
         written.points -= refused;
+        this.#marks.note(rows, (n) => !this.#isAside(n));
       } else if (rows.length > 0) {
         const isLast = n === parts.length - 1;
+        this.#marks.note(rows);
+        if (isLast) end.push(...this.#marks.statements(schema), "COMMIT");
         const tags = await session.copy(
           isLast ? [copy, ...end].join(";\n") : copy,
           rows.fill(0, rows.length),
@@ -180,6 +186,7 @@ export class Writer {
       written.points += rows.length;
     }
     if (careful) await this.#options.deadLetters.sync();
+    if (!commit) end.push(...this.#marks.statements(schema), "COMMIT");
     commit ??= (await session.statements(end.join(";\n"))).map(({ command }) => command);
     if (commit.at(-1) !== "COMMIT") throw new Error(`the database answers COMMIT with ${commit.at(-1)}`);
     return written;
@@ -263,6 +270,12 @@ export class Writer {
     if (rows.has(row)) return;
     rows.add(row);
     this.#options.deadLetters.add(batch, row, reason);
+  }
+
+  /** Whether the row that is the `n`-th to be written is set aside. */
+  #isAside(n: number): boolean {
+    const { batch, row } = this.#rows.source(n);
+    return this.#aside.get(batch)?.has(row) === true;
   }
 
   /** Writes rows, in halves where some of them are refused, down to the very row. @returns how many were. */

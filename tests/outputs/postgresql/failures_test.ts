@@ -107,7 +107,12 @@ onOwnPostgres(
   "A transaction that nobody goes on with, because its connection is gone on one side, is ended",
   async (server) => {
     await using cable = new Cable(server.port);
-    await using writing = new Writing(server, { port: cable.port, timeout: 3_600_000, sslmode: "disable" }, {
+    await using writing = new Writing(server, {
+      port: cable.port,
+      timeout: 3_600_000,
+      sslmode: "disable",
+      rollups: [],
+    }, {
       clock: new HastyClock(),
     });
     await writing.write(numbered(10));

@@ -48,7 +48,8 @@ class Mistake extends Error {
 class Scanner implements TomlScan {
   readonly mistakes: TomlMistake[] = [];
   readonly bareVariables: { start: number; end: number }[] = [];
-  readonly #known = new Map<string, { line: number; origin: Origin; count: number }>();
+  /** By path as JSON; `count` is how many tables a list of tables has. */
+  readonly #known = new Map<string, { line: number; origin: Origin; count?: number }>();
   readonly #text: string;
   #at = 0;
   /** Where each line starts. */
@@ -196,10 +197,10 @@ class Scanner implements TomlScan {
       if (known) known.count = count;
       else this.#known.set(id, { line, origin: "tables", count });
       path = [...path, count - 1];
-      this.#known.set(JSON.stringify(path), { line, origin: "header", count: 0 });
+      this.#known.set(JSON.stringify(path), { line, origin: "header" });
     } else {
       if (known && known.origin !== "parent") throw this.#twice(start, path, known);
-      this.#known.set(id, { line, origin: "header", count: 0 });
+      this.#known.set(id, { line, origin: "header" });
     }
     return path;
   }
@@ -208,8 +209,8 @@ class Scanner implements TomlScan {
   #enter(path: Path, line: number, by: "header" | "key"): Path {
     const id = JSON.stringify(path);
     const known = this.#known.get(id);
-    if (!known) this.#known.set(id, { line, origin: "parent", count: 0 });
-    else if (known.origin === "tables" && by === "header") return [...path, known.count - 1];
+    if (!known) this.#known.set(id, { line, origin: "parent" });
+    else if (known.origin === "tables" && by === "header") return [...path, known.count! - 1];
     else if (known.origin === "value" || known.origin === "tables") {
       this.#path = path;
       throw this.#twice(this.#at, path, known);
@@ -245,7 +246,7 @@ class Scanner implements TomlScan {
     this.#value(known ? [...path, "(again)"] : path);
     this.#path = path;
     if (known) throw this.#twice(start, path, known);
-    this.#known.set(JSON.stringify(path), { line, origin: "value", count: 0 });
+    this.#known.set(JSON.stringify(path), { line, origin: "value" });
   }
 
   #value(path: Path): void {
@@ -294,7 +295,6 @@ class Scanner implements TomlScan {
         this.#known.set(JSON.stringify([...path, index]), {
           line: this.#lineOf(at),
           origin: "value",
-          count: 0,
         });
         this.#value([...path, index]);
         this.#skipBlank();

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describeSource } from "../../lib/config.ts";
+import { parseOverride, valueAt } from "../../lib/config/overrides.ts";
+import { LooseText } from "../../lib/schema.ts";
 import type { Path } from "../../lib/schema/path.ts";
 import { CLIENT, configOf, load, names, refuses } from "../kit/made_up_config.ts";
 
@@ -115,4 +117,13 @@ Deno.test("--config-override refuses keys of which only a part is one", () => {
     overrides: ["plugins.procfs.groups[0].pid=5", "plugins.procfs.groups[1].pid=6"],
   });
   assert.deepEqual(configOf(nested, "procfs").groups, [{ pid: 5, mode: "quick" }, { pid: 6, mode: "quick" }]);
+});
+
+Deno.test("an override reaches into lists of lists, and a whole piece of TOML is one too", () => {
+  const value = valueAt(parseOverride("a.b[0][12].c=5").tree, ["a", "b", 0, 12, "c"]);
+  assert.ok(value instanceof LooseText && value.text === "5");
+  assert.throws(() => parseOverride("a[0][x=1"), /expected KEY=VALUE/);
+  const { tree } = parseOverride("[plugins.csv]\noutput_path = 'x'\n");
+  assert.equal(valueAt(tree, ["plugins", "csv", "output_path"]), "x");
+  assert.throws(() => parseOverride("# nothing\n"), /expected KEY=VALUE/);
 });

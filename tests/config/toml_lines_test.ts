@@ -159,6 +159,26 @@ Deno.test("scanToml reads on at the line that ends an open list, and gives the t
   ]);
 });
 
+Deno.test("scanToml reads texts to their end, and what is escaped in a key", () => {
+  const keys = scanToml(
+    String.raw`"\u1234\t\"" = 1
+'\t' = "\\"
+"\U0010ffff" = 3
+"\U00110000" = 4
+`,
+  );
+  assert.deepEqual(keys.mistakes, []);
+  const names = ['\u1234\t"', "\\t", "\u{10ffff}", "\ufffd"];
+  assert.deepEqual(names.map((name) => keys.line([name])), [1, 2, 3, 4]);
+  assert.deepEqual(mistakes('a = """x""""""\n'), ['1 a: expected the end of the line, found "\\""']);
+  assert.deepEqual(mistakes("a = 1 j\nb = 2\rc = 3\n"), [
+    '1 a: expected the end of the line, found "j"',
+    '2 b: expected the end of the line, found "\\rc = 3"',
+  ]);
+  assert.deepEqual(mistakes("t = { a = 1"), ["1 t: the table is not closed by }"]);
+  assert.equal(scanToml("[[l]]\n[[l]]\n").line(["l"]), 1);
+});
+
 Deno.test("scanToml finds keys and tables given twice, and the first of them", () => {
   assert.deepEqual(mistakes("a = 1\n\na = 2"), ["3 a: this key is already given in line 1"]);
   assert.deepEqual(mistakes("[t]\n[u]\n[t]"), ["3 t: this table [t] is already given in line 1"]);

@@ -192,3 +192,62 @@ Deno.test("exactly as much as it may have is not too much", () => {
   assert.equal(journal.stats.droppedPoints, 2);
   assert.deepEqual([reader.next()!.length, reader.next()!.length], [2, 1]);
 });
+
+Deno.test("what was appended is counted, and numbers up to the last one are the journal's own", () => {
+  const journal = new MemoryJournal(ROOMY);
+  const reader = journal.reader();
+  assert.deepEqual([journal.stats.appendedPoints, reader.isOwn(0)], [0, false]);
+  journal.append(numbered(2));
+  journal.append(numbered(3));
+  assert.deepEqual([journal.stats.appendedPoints, reader.isOwn(1), reader.isOwn(2)], [5, true, false]);
+});
+
+Deno.test("a producer goes on when exactly as much is left as there may be", async () => {
+  const journal = new MemoryJournal({ limitBytes: points(10) });
+  const reader = journal.reader();
+  assert.equal(await isPending(journal.append(numbered(1))), false);
+  const full = journal.append(numbered(10));
+  assert.equal(await isPending(full), true);
+  reader.next();
+  reader.commit(1);
+  assert.equal(await isPending(full), false);
+});
+
+Deno.test("one large batch drops all before it and stays, and what an output has read is not lost", () => {
+  const dropped: number[] = [];
+  const journal = new MemoryJournal({
+    limitBytes: points(3),
+    onFull: "drop_oldest",
+    onDrop: (count) => dropped.push(count),
+  });
+  const [ahead, behind] = [journal.reader("ahead"), journal.reader("behind")];
+  for (let n = 0; n < 3; n++) journal.append(numbered(1, n));
+  for (const reader of [ahead, ahead, ahead, behind, behind]) reader.next();
+  journal.append(numbered(5, 10));
+  assert.deepEqual([dropped, ahead.droppedPoints, behind.droppedPoints], [[1], 0, 1]);
+  assert.deepEqual([ahead.next()?.values[0], behind.next()?.values[0]], [10, 10]);
+  // The batches that one output still has are behind the first one that is kept.
+  ahead.commit(4);
+  assert.deepEqual([journal.pendingPoints, behind.uncommitted], [5, 3]);
+  journal.append(numbered(6, 20));
+  assert.deepEqual([dropped, ahead.next()?.values[0], behind.next()?.values[0]], [[1], 20, 20]);
+  behind.commit(4);
+  ahead.commit(1);
+  assert.equal(journal.pendingPoints, 0);
+});
+
+Deno.test("each batch that is dropped at once with others stays while an output has it", () => {
+  const pool = new BatchPool(4, 10);
+  const journal = new MemoryJournal({ limitBytes: 2 * points(4), onFull: "drop_oldest" });
+  const reader = journal.reader();
+  const read = [pool.take(), pool.take()];
+  for (const batch of read) {
+    batch.push(NUMBERS, 1, 0, 1);
+    journal.append(batch);
+    reader.next();
+  }
+  journal.append(numbered(50));
+  assert.ok(!read.includes(pool.take()));
+  reader.commit(2);
+  assert.deepEqual(new Set([pool.take(), pool.take()]), new Set(read));
+});

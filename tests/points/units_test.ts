@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import {
+  basesAlike,
   conversionOf,
   isAlumetUnit,
   parseUnit,
+  rateUnit,
   unitDisplayName,
   unitFactor,
   unitOf,
@@ -64,6 +66,7 @@ Deno.test("values are converted between units of the same quantity, with two who
   }
   assert.deepEqual(conversionOf(unit("milli|W"), unit("|W")), { factor: 1, divisor: 1000, offset: 0 });
   assert.deepEqual(conversionOf(unit("|W"), unit("milli|W")), { factor: 1000, divisor: 1, offset: 0 });
+  assert.deepEqual(conversionOf(unit("micro|1"), unit("|%")), { factor: 1, divisor: 10_000, offset: 0 });
   for (const [from, to] of [["|W", "|J"], ["peta|W", "|W"], ["|W", "peta|W"], ["|%", "|J"], ["|x", "|1"]]) {
     assert.equal(conversionOf(unit(from), unit(to)), undefined, `${from} to ${to}`);
   }
@@ -98,4 +101,12 @@ Deno.test("a unit is found by both of its names, and Alumet's own are known", ()
   for (const [prefix, factor] of Object.entries(factors)) {
     assert.equal(unitFactor({ base: "W", prefix }), factor);
   }
+});
+
+Deno.test("energy by time is power, time by time is a number, and other bases by time are named so", () => {
+  assert.deepEqual(rateUnit({ base: "J", prefix: "milli" }), { base: "W", prefix: "milli" });
+  assert.deepEqual(rateUnit({ base: "s", prefix: "nano" }), { base: "1", prefix: "" });
+  assert.deepEqual(rateUnit({ base: "By", prefix: "kilo" }), { base: "By/s", prefix: "kilo" });
+  assert.deepEqual(basesAlike({ base: "J", prefix: "" }), ["J", "W.h"]);
+  assert.deepEqual(basesAlike({ base: "By", prefix: "" }), ["By"]);
 });

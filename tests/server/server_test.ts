@@ -3,7 +3,6 @@ import { runAgent } from "../../lib/agent.ts";
 import { csv } from "../../lib/outputs/csv.ts";
 import { acknowledges, encodeFrame, reusesPlaces } from "../../lib/wire/protocol.ts";
 import { relayServer } from "../../lib/inputs/relay_server.ts";
-import { FrameBudget, largeFrameBytes } from "../../lib/server/frame_budget.ts";
 import { Chance, framesOf, testdata, testdataText } from "../kit/bytes.ts";
 import { Collector } from "../kit/collector.ts";
 import { LogLines } from "../kit/log_lines.ts";
@@ -341,31 +340,6 @@ Deno.test("a stop does not wait forever for a client that keeps sending", async 
   await sender;
   const values = server.points.map(({ value }) => Number(value));
   assert.deepEqual(values, values.map((_, i) => i));
-});
-
-Deno.test("large frames of all clients take a sixteenth of a small memory, and 64 MiB of a large one", () => {
-  const mib = 1024 ** 2;
-  assert.equal(largeFrameBytes(256 * mib), 16 * mib);
-  assert.equal(largeFrameBytes(64 * 1024 * mib), 64 * mib);
-});
-
-Deno.test("large frames wait for memory, in order", async () => {
-  const budget = new FrameBudget(100);
-  await budget.take(60);
-  const order: string[] = [];
-  const a = budget.take(50).then(() => order.push("a"));
-  const b = budget.take(10).then(() => order.push("b"));
-  await pause(0);
-  assert.deepEqual(order, []);
-  budget.give(60);
-  await Promise.all([a, b]);
-  assert.deepEqual(order, ["a", "b"]);
-  const all = budget.take(1000);
-  budget.give(50);
-  budget.give(10);
-  await all;
-  budget.give(1000);
-  await budget.take(100);
 });
 
 Deno.test("frames of many megabytes of several clients are all taken", async () => {

@@ -1,7 +1,12 @@
+/** What a server makes of its settings and of the machine: connections, and the memory for frames. */
 import assert from "node:assert/strict";
 import { config } from "../../lib/server/config.ts";
+import { FrameBudget, largeFrameBytes, largestMessageBytes } from "../../lib/server/frame_budget.ts";
 import { connectionsFor, warnOfFewDescriptors } from "../../lib/server/settings.ts";
+import { MAX_BODY_BYTES } from "../../lib/wire/protocol.ts";
 import { LogLines } from "../kit/log_lines.ts";
+
+const MIB = 1024 ** 2;
 
 function settings(connections: number | undefined, cert = "") {
   const defaults = config.defaultValue();
@@ -38,4 +43,73 @@ Deno.test("a limit of open files that is too low is logged, as a warning where m
     if (pattern) assert.match(logs.lines.join(""), pattern);
     else assert.deepEqual(logs.lines, []);
   }
+});
+
+Deno.test("large frames of all clients take a sixteenth of a small memory, and 64 MiB of a large one", () => {
+  for (const [memory, most] of [[16, 1], [256, 16], [1008, 63], [1024, 64], [1040, 64], [65_536, 64]]) {
+    assert.equal(largeFrameBytes(memory * MIB), most * MIB, `${memory} MiB`);
+  }
+});
+
+Deno.test("a message takes a thirty-second of the memory, but 4 MiB at least and the protocol's limit at most", () => {
+  for (const [memory, most] of [[32, 4], [128, 4], [160, 5], [256, 8]]) {
+    assert.equal(largestMessageBytes(memory * MIB), most * MIB, `${memory} MiB`);
+  }
+  assert.equal(largestMessageBytes(65_536 * MIB), MAX_BODY_BYTES);
+});
+
+/** Takes bytes, and says in `order` when it has them. */
+function take(budget: FrameBudget, bytes: number, order: number[]): void {
+  void budget.take(bytes).then(() => order.push(bytes));
+}
+
+/** Lets everything run that waits for nothing. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+}
+
+Deno.test("frames have memory at once while there is enough, to the last byte", async () => {
+  const order: number[] = [];
+  const budget = new FrameBudget(100);
+  for (const bytes of [60, 40, 1]) take(budget, bytes, order);
+  await settle();
+  assert.deepEqual(order, [60, 40]);
+  budget.give(1);
+  await settle();
+  assert.deepEqual(order, [60, 40, 1]);
+});
+
+Deno.test("frames wait for memory in order, and a small one does not pass a large one", async () => {
+  const order: number[] = [];
+  const budget = new FrameBudget(100);
+  for (const bytes of [60, 50, 10, 5]) take(budget, bytes, order);
+  await settle();
+  assert.deepEqual(order, [60]);
+  budget.give(9);
+  await settle();
+  assert.deepEqual(order, [60]);
+  budget.give(51);
+  await settle();
+  assert.deepEqual(order, [60, 50, 10, 5]);
+  take(budget, 36, order);
+  await settle();
+  assert.equal(order.length, 4);
+  budget.give(1);
+  await settle();
+  assert.equal(order.length, 5);
+});
+
+Deno.test("a frame larger than all memory passes when it is alone, and gives back what it took", async () => {
+  const order: number[] = [];
+  const budget = new FrameBudget(100);
+  for (const bytes of [1, 1000]) take(budget, bytes, order);
+  await settle();
+  assert.deepEqual(order, [1]);
+  budget.give(1);
+  await settle();
+  assert.deepEqual(order, [1, 1000]);
+  budget.give(1000);
+  for (const bytes of [100, 2]) take(budget, bytes, order);
+  await settle();
+  assert.deepEqual(order, [1, 1000, 100]);
 });

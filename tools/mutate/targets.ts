@@ -35,7 +35,7 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/points/batch_check.ts", tests: ["tests/points/batch_check_test.ts"] },
   { file: "lib/journal/memory.ts", tests: ["tests/journal/memory_test.ts"] },
   { file: "lib/intake/gatherer.ts", tests: ["tests/intake/gatherer_test.ts"] },
-  { file: "lib/server/frame_budget.ts", tests: ["tests/server/server_test.ts"] },
+  { file: "lib/server/frame_budget.ts", tests: ["tests/server/settings_test.ts"] },
   { file: "lib/net/networks.ts", tests: ["tests/intake/admission_test.ts"] },
   { file: "lib/net/address.ts", tests: ["tests/net/address_test.ts"] },
   // Texts and configuration.

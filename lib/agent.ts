@@ -70,8 +70,12 @@ const LOCAL_BUFFER_BYTES = 64 * 1024 * 1024;
 const LAST_WORDS_MS = 500;
 /** How long it may take to end its last poll after a second signal, in ms. */
 const LAST_POLL_MS = 100;
-/** How long the journal may take to write what is in memory after a second signal, in ms. */
-const LAST_SYNC_MS = 500;
+/**
+ * How long the journal may take to write what is in memory, in ms: at a stop, however long outputs took, because a busy
+ * disk takes seconds, and the process cannot end before; and after a second signal.
+ */
+const LAST_SYNC_MS = 60_000;
+const HASTY_SYNC_MS = 4000;
 /** At a stop, how long outputs have for one more try before absent targets count, and the time between checks, in ms. */
 const LAST_TRY_MS = 300;
 const LOOK_MS = 50;
@@ -527,7 +531,7 @@ class Agent {
     // They may be in the middle of their last poll: what it measures is kept, too.
     await within(Promise.all(this.#running), LAST_POLL_MS);
     for (const { input } of this.#inputs) input.handOver?.();
-    const { lost, fields } = await this.#closeJournal(LAST_SYNC_MS);
+    const { lost, fields } = await this.#closeJournal(HASTY_SYNC_MS);
     if (lost > 0) this.#log.error(`Stopping at once, ${lost} points are given up`, { signal, ...fields });
     else this.#log.warn("Stopping at once", { signal, ...fields });
     return await this.#exit(code);

@@ -1,4 +1,4 @@
-/** A stop waits for outputs only as long as that can be of use. */
+/** A stop waits for outputs only as long as that can be of use, and for the disk. */
 import assert from "node:assert/strict";
 import { runAgent } from "../../lib/agent.ts";
 import type { JournalConfig } from "../../lib/agent/kept.ts";
@@ -9,7 +9,7 @@ import { table } from "../../lib/schema.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { numbered } from "../kit/points.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { atMost, PATIENCE_MS, pause } from "../kit/waiting.ts";
+import { atMost, PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 
 /** Longer than any test. */
 const SHUTDOWN_MS = 3_600_000;
@@ -102,4 +102,31 @@ Deno.test("a stop waits for an output that is writing, wherever its points are",
   const { code, logs } = await stopped(5, target({ isTargetAway: false, backMs: 100 }), journal);
   assert.equal(code, 0);
   assert.equal(logs.matching(/kept_in_journal/).length, 0, logs.lines.join(""));
+});
+
+Deno.test("a stop waits for a slow disk also when its time is over, and then no point is given up", async () => {
+  await using dir = new TempDir();
+  const journal = { ...general.defaultValue().journal, enable: true, path: dir.file("journal"), min_free: 0 };
+  const { syncData } = Deno.FsFile.prototype;
+  using _disk = { [Symbol.dispose]: () => void (Deno.FsFile.prototype.syncData = syncData) };
+  const { promise: isFast, resolve: hurry } = Promise.withResolvers<void>();
+  const logs = new LogLines();
+  const stop = new AbortController();
+  const onRunning = () => {
+    Deno.FsFile.prototype.syncData = async function () {
+      await isFast;
+      await syncData.call(this);
+    };
+    stop.abort();
+  };
+  const output = target({ isTargetAway: false });
+  const plugins = [{ plugin: source(5), config: {} }, { plugin: output, config: {} }];
+  const settings = { general: { shutdown_timeout: 10, journal: { ...journal, sync: "1h" } }, plugins };
+  const done = runAgent(settings, logs.log, { stop: stop.signal, signals: false, onRunning });
+  await until(() => logs.matching(/The outputs did not finish in time/).length === 1);
+  // The time is tested: a disk may take longer than half a second.
+  await pause(600);
+  hurry();
+  assert.equal(await done, 0, logs.lines.join(""));
+  assert.equal(logs.matching(/Stopped kept_in_journal=5/).length, 1, logs.lines.join(""));
 });

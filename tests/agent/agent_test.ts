@@ -87,7 +87,7 @@ interface Started {
   agent: () => RunningAgent | undefined;
 }
 
-function start(plugins: Plugin[], shutdown_timeout = 1000, journal?: JournalConfig): Started {
+function start(plugins: Plugin[], shutdown_timeout = 60_000, journal?: JournalConfig): Started {
   const stop = new AbortController();
   const logs = new LogLines();
   let agent: RunningAgent | undefined;
@@ -279,7 +279,7 @@ Deno.test("a journal on disk keeps points that an output could not take in time,
     assert.equal(first.logs.matching(/Stopped kept_in_journal=7/).length, 1);
 
     const out = store("out");
-    const second = start([source("in", [numbered(3, 7)]), out], 1000, onDisk(dir));
+    const second = start([source("in", [numbered(3, 7)]), out], 60_000, onDisk(dir));
     await until(() => out.values.length === 10);
     second.stop();
     assert.equal(await second.done, EXIT.ok);
@@ -287,7 +287,7 @@ Deno.test("a journal on disk keeps points that an output could not take in time,
     const books = /Books of all clients .*received=3 kept_at_start=7 stored=10 kept=0 rejected=0/;
     assert.equal(second.logs.matching(books).length, 1, second.logs.lines.join(""));
 
-    const third = start([source("in", []), store("out")], 1000, onDisk(dir));
+    const third = start([source("in", []), store("out")], 60_000, onDisk(dir));
     await until(() => third.agent() !== undefined);
     third.stop();
     assert.equal(await third.done, EXIT.ok);
@@ -301,7 +301,7 @@ Deno.test("a journal that cannot be used ends the process, and the error names i
   const dir = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${dir}/file`, "");
-    const { done, logs } = start([source("in", []), store("out")], 1000, onDisk(`${dir}/file`));
+    const { done, logs } = start([source("in", []), store("out")], 60_000, onDisk(`${dir}/file`));
     assert.equal(await done, EXIT.unavailable);
     assert.equal(logs.matching(/Cannot use the journal in .*file\/journal/).length, 1);
   } finally {

@@ -93,7 +93,11 @@ async function live({ polls = [], keys = {}, state, transforms = (own) => [own],
   const defaults = general.defaultValue();
   const code = await runAgent(
     {
-      general: { ...defaults, journal: { ...defaults.journal, enable: state !== undefined } },
+      general: {
+        ...defaults,
+        shutdown_timeout: 60_000,
+        journal: { ...defaults.journal, enable: state !== undefined },
+      },
       stateBase: state === undefined ? null : { path: state, from: "HOME" },
       plugins: [
         { plugin: source(polls), config: {} },

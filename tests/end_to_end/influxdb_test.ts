@@ -1,5 +1,6 @@
 /** A server that stores in InfluxDB: the database is away at first, and the server is killed meanwhile. */
 import assert from "node:assert/strict";
+import { inspect } from "../../lib/journal/disk/care/inspect.ts";
 import { LineRenderer, Lines } from "../../lib/outputs/influxdb/lines.ts";
 import { testdata } from "../kit/bytes.ts";
 import { influxd, InfluxDb } from "../kit/influx.ts";
@@ -8,7 +9,7 @@ import { Peer } from "../kit/peer.ts";
 import { peakMemory, Program, runProgram } from "../kit/process.ts";
 import { sessionBatches } from "../kit/session.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { PATIENCE_MS, pause, settled, until } from "../kit/waiting.ts";
+import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 import { portOf } from "./relay.ts";
 
 const TOKEN = "t0p-s3cret-token";
@@ -33,15 +34,10 @@ function expectedPoints(wanted = (_line: string) => true): number {
   return keys.size;
 }
 
-/** Waits until nothing more is written to the journal: real agents do not ask whether it has been. */
-async function still(directory: string): Promise<void> {
-  const bytes = () =>
-    [...Deno.readDirSync(directory)].reduce(
-      (sum, { name }) => sum + Deno.statSync(`${directory}/${name}`).size,
-      0,
-    );
-  await until(() => bytes() >= 1000);
-  await settled(bytes);
+/** Waits until the whole session is in the journal: real agents do not ask whether it is. */
+async function kept(directory: string): Promise<void> {
+  const points = sessionBatches().reduce((sum, { length }) => sum + length, 0);
+  await until(async () => (await inspect(directory)).points === points);
 }
 
 /** What a real agent sends, in one connection. */
@@ -96,7 +92,7 @@ flush_interval = "50ms"
       await server.line(/"Running"/);
       await sendSession(server);
       await server.line(/Cannot write to database relay/);
-      await still(`${dir.file("state")}/server/journal`);
+      await kept(`${dir.file("state")}/server/journal`);
       assert.equal(await server.stop("SIGKILL"), "SIGKILL");
       assert.ok(!server.log.includes(TOKEN), server.log);
     }

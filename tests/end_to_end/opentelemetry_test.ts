@@ -96,7 +96,7 @@ Deno.test({
     await using state = new TempDir();
     const args = [
       ...SERVER,
-      ...["--state-dir", state.path, "--config-override", "shutdown_timeout=1s"],
+      ...["--state-dir", state.path],
       ...keys({ collector_host: receiver.url, flush_interval: "20ms" }),
     ];
     {

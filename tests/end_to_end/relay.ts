@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Need } from "../kit/needs.ts";
 import type { HandServer, Peer } from "../kit/peer.ts";
+import { freePort } from "../kit/ports.ts";
 import { Program, type StartOptions } from "../kit/process.ts";
 import { atMost, PATIENCE_MS, settled, until } from "../kit/waiting.ts";
 
@@ -26,11 +27,12 @@ export function clientKeys(keys: Record<string, string | number>): string[] {
   ]);
 }
 
-/** A server that stores in a file, when it listens. */
+/** A server that stores in a file, when it listens; another one may listen on its port later. */
 export async function startServer(
   file: string,
-  { address = "127.0.0.1:0", args = [], ...options }: StartOptions & { address?: string; args?: string[] } =
-    {},
+  { address = `127.0.0.1:${freePort()}`, args = [], ...options }:
+    & StartOptions
+    & { address?: string; args?: string[] } = {},
 ): Promise<Program> {
   const server = new Program(["--relay-in", address, "--output-file", file, ...args], options);
   try {
@@ -95,15 +97,17 @@ export async function readRows(file: string): Promise<Row[]> {
 
 /** Waits until there is more in a file than `bytes`. */
 export async function grown(file: string, bytes = 0): Promise<void> {
-  const size = () => {
-    try {
-      return Deno.statSync(file).size;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return 0;
-      throw error;
-    }
-  };
-  await until(() => size() > bytes, PATIENCE_MS, `more than ${bytes} bytes in ${file}`);
+  await until(() => sizeOf(file) > bytes, PATIENCE_MS, `more than ${bytes} bytes in ${file}`);
+}
+
+/** 0 where there is no such file yet, or any more. */
+function sizeOf(file: string): number {
+  try {
+    return Deno.statSync(file).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
 }
 
 /** Waits until a journal on disk has been written to `times` times. */
@@ -114,7 +118,7 @@ export async function written(directory: string, times: number): Promise<void> {
     () => {
       const names = [...Deno.readDirSync(directory)].map(({ name }) => name);
       const sizes = names.filter((name) => name.endsWith(".segment"))
-        .map((name) => Deno.statSync(`${directory}/${name}`).size);
+        .map((name) => sizeOf(`${directory}/${name}`));
       const size = sizes.reduce((sum, size) => sum + size, 0);
       if (size !== last) changes++;
       last = size;

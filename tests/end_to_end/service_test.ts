@@ -178,8 +178,11 @@ Deno.test({
     await manager.next((text) => text.startsWith("READY=1"));
     await using peer = await Peer.client(portOf(server), "node", [COUNTER]);
     const numbers = new Numbers(peer, "node");
-    const journal = () => [...Deno.readDirSync(dir.file("server/journal"))].map(({ name }) => name).sort();
-    await until(() => journal().some((name) => name.endsWith(".segment")));
+    // Without cursors, which are written again and again.
+    const journal = () =>
+      [...Deno.readDirSync(dir.file("server/journal"))].map(({ name }) => name)
+        .filter((name) => name.endsWith(".segment"));
+    await until(() => journal().length > 0);
     const files = journal();
 
     await Deno.writeTextFile(

@@ -1,5 +1,6 @@
 /** An HTTP server that answers as a test says, and keeps what it was asked. */
 import { gunzipSync } from "node:zlib";
+import { freePort } from "./ports.ts";
 
 export interface HttpRequest {
   readonly method: string;
@@ -23,7 +24,8 @@ export class HttpPeer implements AsyncDisposable {
    */
   constructor(
     public answer: Answer = () => new Response(null, { status: 204 }),
-    port = 0,
+    // Another one may listen there later, when this one is closed.
+    port = freePort(),
     tls: { cert: string; key: string } | Record<never, never> = {},
   ) {
     this.#server = Deno.serve(

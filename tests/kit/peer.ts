@@ -11,6 +11,7 @@ import {
   type WireMetric,
 } from "../../lib/wire/protocol.ts";
 import { until } from "./waiting.ts";
+import { freePort } from "./ports.ts";
 import { acceptance, greeting } from "./wire.ts";
 
 /** The server's side of nothing: a listener whose connections a test answers by hand. */
@@ -18,7 +19,8 @@ export class HandServer implements AsyncDisposable {
   readonly listener: Deno.TcpListener;
   readonly #conns: Deno.TcpConn[] = [];
 
-  constructor(port = 0) {
+  /** @param port Another one may listen there later. @default one that nobody else is given */
+  constructor(port = freePort()) {
     this.listener = Deno.listen({ hostname: "127.0.0.1", port });
   }
 

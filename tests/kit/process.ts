@@ -15,6 +15,8 @@ export const PROGRAM: readonly string[] = binary
   : [Deno.execPath(), "run", "--quiet", "-A", `${ROOT}main.ts`];
 
 const LIFETIME_MS = 300_000;
+/** On a busy machine a stop in good order may take longer than the default, which would cost points. */
+const PATIENT_STOP = ["--config-override", "shutdown_timeout=80s"];
 /** Lines of a log in a message. */
 const MAX_SHOWN = 60;
 
@@ -87,10 +89,13 @@ export class Program implements AsyncDisposable {
   readonly #state = new TempDir();
   #ended = false;
 
-  /** Logs as JSON, unless `args` say otherwise. */
+  /** Logs as JSON, and has time to stop, unless `args` say otherwise. */
   constructor(args: readonly string[], options: StartOptions = {}) {
-    const withFormat = args.includes("--log-format") ? args : [...args, "--log-format", "json"];
-    const command = commandOf(withFormat, options);
+    const command = commandOf([
+      ...args,
+      ...args.includes("--log-format") ? [] : ["--log-format", "json"],
+      ...args.some((arg) => arg.includes("shutdown_timeout")) ? [] : PATIENT_STOP,
+    ], options);
     this.#title = args.join(" ");
     this.#child = new Deno.Command(command.program, {
       args: command.args,

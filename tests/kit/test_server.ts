@@ -8,6 +8,7 @@ import { MetricRegistry } from "../../lib/points/registry.ts";
 import { DEFAULT_LIMITS, RelayServer, type ServerLimits, type ServerShared } from "../../lib/server.ts";
 import { Collector, type Point } from "./collector.ts";
 import { LogLines } from "./log_lines.ts";
+import { freePort } from "./ports.ts";
 
 export interface TestServerOptions {
   port?: number;
@@ -36,7 +37,8 @@ export class TestServer implements AsyncDisposable {
 
   constructor(options: Partial<ServerLimits> & TestServerOptions = {}) {
     const {
-      port = 0,
+      // Another one may listen there later, when this one has stopped.
+      port = freePort(),
       sink = new Collector(),
       clients = new ClientTable(),
       identity = { id: newJournalId() },

@@ -268,9 +268,14 @@ Deno.test("denow installs Deno from PyPI once, also when called twice at once", 
   project.program(
     "bin/python3",
     'while [ "$1" != --target ]; do [ $# -gt 0 ] || exit 0; shift; done',
+    // Neither is ready before the other has begun.
+    `mkdir "${project.path}/one" 2>/dev/null || mkdir "${project.path}/other"`,
+    `for n in $(seq 3000); do [ -e "${project.path}/other" ] && break; sleep 0.02; done`,
     `mkdir -p "$2/bin" && cat "${project.path}/wheel" >"$2/bin/deno" && chmod +x "$2/bin/deno"`,
   );
-  Deno.symlinkSync("/bin/chmod", `${project.path}/bin/chmod`);
+  for (const name of ["chmod", "seq", "sleep"]) {
+    Deno.symlinkSync(`/usr/bin/${name}`, `${project.path}/bin/${name}`);
+  }
   const both = await Promise.all([project.denow(["eval", "a"]), project.denow(["eval", "b"])]);
   for (const { code, stdout, stderr } of both) {
     assert.equal(code, 0, stderr);

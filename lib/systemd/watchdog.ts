@@ -33,12 +33,16 @@ export interface WatchdogOptions {
 
 /**
  * A part that is stuck for a whole period stops the notifications; another period later the manager ends the process. This
- * also covers the event loop: if it is blocked, nothing calls {@linkcode Watchdog.check}.
+ * also covers the event loop: if it is blocked, nothing calls {@linkcode Watchdog.check}. While the whole process does not
+ * run, no part can make progress: a check that comes late takes that time off.
  */
 export class Watchdog implements Disposable {
   readonly #options: WatchdogOptions;
   readonly #timer: Timer;
   #stuck = false;
+  #checkedMs: number | undefined;
+  /** How much later the last check came than it should have, in ms. */
+  #lateMs = 0;
 
   constructor(options: WatchdogOptions) {
     this.#options = options;
@@ -49,12 +53,15 @@ export class Watchdog implements Disposable {
   /** The parts that stop the notifications. */
   get stuck(): readonly Stall[] {
     const { periodMs, stalls, now = () => performance.now() } = this.#options;
-    const limit = now() - periodMs;
+    const limit = now() - periodMs - this.#lateMs;
     return stalls().filter(({ since }) => since < limit);
   }
 
   check(): void {
     const { periodMs, ping, log, now = () => performance.now() } = this.#options;
+    const nowMs = now();
+    this.#lateMs = Math.max(0, nowMs - (this.#checkedMs ?? nowMs) - periodMs / PER_PERIOD);
+    this.#checkedMs = nowMs;
     const stuck = this.stuck;
     if (stuck.length === 0) {
       if (this.#stuck) log.info("All parts make progress again, the watchdog is notified");

@@ -55,6 +55,8 @@ Deno.test("a part that is stuck for a period stops the watchdog, is logged once,
   now = 100_000;
   stalls = [{ part: "journal", since: 80_000 }];
   assert.ok(pinged(), "20 s may be a slow disk");
+  now = 110_000;
+  assert.ok(pinged());
   now = 111_000;
   assert.ok(!pinged());
   now = 121_000;
@@ -65,6 +67,24 @@ Deno.test("a part that is stuck for a period stops the watchdog, is logged once,
   stalls = [];
   assert.ok(pinged());
   assert.equal(logs.matching(/INFO.*make progress again/).length, 1);
+});
+
+Deno.test("while the process does not run, nothing is stuck", () => {
+  let now = 0;
+  let stalls: Stall[] = [];
+  const logs = new LogLines();
+  const options = { periodMs: 30_000, stalls: () => stalls, ping: () => {}, log: logs.log, now: () => now };
+  using watchdog = new Watchdog(options);
+  now = 10_000;
+  watchdog.check();
+  // Whoever stopped the process lets it go on half a minute later, and its polls are as late as this check.
+  now = 50_000;
+  stalls = [{ part: "procfs", since: 11_000 }];
+  watchdog.check();
+  assert.deepEqual([watchdog.stuck, logs.lines], [[], []]);
+  now = 60_000;
+  watchdog.check();
+  assert.deepEqual(watchdog.stuck, stalls);
 });
 
 Deno.test("the status has the figures for an administrator, stuck parts first", () => {

@@ -17,6 +17,8 @@ export class Browser implements AsyncDisposable {
   readonly #socket: WebSocket;
   readonly #answers = new Map<number, PromiseWithResolvers<Json>>();
   readonly #tabs = new Map<string, (method: string, parameters: Json) => void>();
+  /** Resolves when Chromium has ended the connection. */
+  readonly #closed = Promise.withResolvers<void>();
   #next = 1;
 
   static async start(): Promise<Browser> {
@@ -43,10 +45,11 @@ export class Browser implements AsyncDisposable {
     })();
     address.promise.catch(() => {});
     const socket = new WebSocket(await atMost(PATIENCE_MS, address.promise, () => "the start of Chromium"));
-    await new Promise<void>((resolve, reject) => {
+    const opening = new Promise<void>((resolve, reject) => {
       socket.onopen = () => resolve();
       socket.onerror = () => reject(new Error("Chromium does not take the connection"));
     });
+    await atMost(PATIENCE_MS, opening, () => "the connection to Chromium");
     return new Browser(child, reading, profile, socket);
   }
 
@@ -55,6 +58,10 @@ export class Browser implements AsyncDisposable {
     this.#reading = reading;
     this.#profile = profile;
     this.#socket = socket;
+    socket.onclose = () => {
+      this.#closed.resolve();
+      for (const answer of this.#answers.values()) answer.reject(new Error("Chromium has ended"));
+    };
     socket.onmessage = ({ data }) => {
       const { id, result, error, method, params, sessionId } = JSON.parse(data);
       if (id === undefined) return this.#tabs.get(sessionId)?.(method, params);
@@ -66,6 +73,7 @@ export class Browser implements AsyncDisposable {
   }
 
   async send(method: string, params: Json = {}, sessionId?: string): Promise<Json> {
+    if (this.#socket.readyState !== WebSocket.OPEN) throw new Error("Chromium has ended");
     const id = this.#next++;
     const answer = Promise.withResolvers<Json>();
     this.#answers.set(id, answer);
@@ -93,9 +101,9 @@ export class Browser implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#socket.onclose = () => resolve());
+    // It may end before it answers.
     await this.send("Browser.close").catch(() => {});
-    await closed;
+    await this.#closed.promise;
     await this.#child.status;
     await this.#reading;
     await this.#profile[Symbol.asyncDispose]();

@@ -5,7 +5,7 @@ import { atMost, PATIENCE_MS, pause } from "./waiting.ts";
 const LIFETIME_MS = 300_000;
 /** How much of what it says is kept for messages, in characters. */
 const KEPT = 16_384;
-/** Between being asked to stop and being killed, in ms. */
+/** Between being asked to stop at the end of a test and being killed, in ms. */
 const STOP_MS = 5000;
 
 export interface ServiceOptions {
@@ -83,7 +83,7 @@ export class Service implements AsyncDisposable {
   /** Asks it to stop, and waits for the end. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
     this.#signal(signal);
-    await atMost(STOP_MS, this.#child.status, () => `the end of ${this.log}`);
+    await atMost(PATIENCE_MS, this.#child.status, () => `the end of ${this.log}`);
   }
 
   #signal(signal: Deno.Signal): void {

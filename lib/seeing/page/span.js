@@ -40,7 +40,9 @@ export class Span {
     const { value } = this.select;
     if (value === "" || this.label.hidden) {
       setText(this.note, "");
-      return await get(path);
+      const answer = await get(path);
+      // Another span may have been chosen meanwhile, and its answer may be there.
+      return this.select.value === value ? answer : undefined;
     }
     if (performance.now() - this.readMs < OLD_MS) return undefined;
     const waiting = setTimeout(() => setText(this.note, "Reading …"), 300);

@@ -7,6 +7,7 @@ import {
   type Infer,
   integer,
   list,
+  live,
   LooseText,
   named,
   number,
@@ -321,4 +322,34 @@ Deno.test("values are not checked together while one of them is wrong", () => {
   assert.equal(checks, 0);
   check(key, { a: 1 });
   assert.equal(checks, 1);
+});
+
+Deno.test("a key says what it is: optional, live, its limits, and which of its values are secret", () => {
+  const whole = integer({ doc, default: 1, max: 5 });
+  const free = { doc, exampleName: "a" };
+  assert.deepEqual([whole, named(whole, free), optional(whole)].map((key) => key.optional), [
+    false,
+    false,
+    true,
+  ]);
+  assert.deepEqual([whole.live, live(whole).live], [undefined, true]);
+  assert.deepEqual([whole.limits, named(whole, free).limits], ["at most 5", "each at most 5"]);
+  assert.equal(named(flag({ doc, default: true }), free).limits, undefined);
+  const address = text({ doc, default: "", secret: (value) => value.includes("@") });
+  assert.deepEqual(["a", "a@b", 5].map((value) => address.isSecret?.(value)), [false, true, true]);
+  assert.equal(text({ doc, default: "", secret: true }).isSecret, undefined);
+  assert.equal(text({ doc, default: "" }).isSecret, undefined);
+});
+
+Deno.test("a value that may surprise has a note, and no problem", () => {
+  const found: unknown[] = [];
+  const key = duration({ doc, default: "30s" });
+  key.check("1M", ["k"], ({ isNote }) => found.push(isNote));
+  key.check("x", ["k"], ({ isNote }) => found.push(isNote));
+  assert.deepEqual(found, [true, undefined]);
+});
+
+Deno.test("flags and sizes from the environment are checked as those of the file are", () => {
+  refuses(flag({ doc, default: true }), new LooseText("yes"), 'k: expected true or false, found "yes"');
+  accepts(size({ doc, default: "1MiB" }), new LooseText("2KiB"), 2048);
 });

@@ -141,4 +141,22 @@ export const TEXTS: readonly EquivalentMutant[] = [
     ],
     reason: "A line of TOML has one key.",
   },
+  {
+    file: "lib/schema/scalars.ts",
+    before: "default: string | (() => string);",
+    after: "default: string & (() => string);",
+    reason: "It is a type.",
+  },
+  {
+    file: "lib/schema/scalars.ts",
+    before: 'if (typeof number !== "number" || !isOne(number)) return expected(wanted, value);',
+    after: 'if (!!0 && typeof number !== "number" || !isOne(number)) return expected(wanted, value);',
+    reason: "What is no number is neither whole nor finite.",
+  },
+  {
+    file: "lib/schema/tables.ts",
+    before: "if (!problem.isNote) problems++;",
+    after: "if (!problem.isNote) problems--;",
+    reason: "It only matters whether there are any.",
+  },
 ];

@@ -26,16 +26,17 @@ const DEFAULT: readonly RollupOptions[] = ROLLUPS;
 /** The start of a day, two days ago. */
 const dayBefore = () => floorTo(now(), DAY_S) - 2 * DAY_S;
 
-/** A session as the upkeep has it. */
+const UPKEEP = `(hashtext('alumet-relay upkeep'), hashtext('${SCHEMA}'))`;
+
+/** A session as the upkeep has it, whose turn it is until its end: no output makes or deletes sums meanwhile. */
 async function openSession(server: Database): Promise<Session> {
   const session = await Session.open(settingsOf(server), 60_000);
-  await session.query(SUMMING_SETTINGS);
+  await session.query(`${SUMMING_SETTINGS}; SELECT pg_advisory_lock${UPKEEP}`);
   return session;
 }
 
 /** Makes all sums that there are marks for: after each pass, those of longer intervals are due. */
-async function sumAll(server: Database): Promise<void> {
-  await using session = await openSession(server);
+async function sumAll(session: Session): Promise<void> {
   while (await sumUp(session, SCHEMA, `now() + interval '10000 years'`) > 0);
 }
 
@@ -109,7 +110,8 @@ onPostgres(
       await writing[Symbol.asyncDispose]();
       await session?.[Symbol.asyncDispose]();
     }
-    await sumAll(server);
+    await using summing = await openSession(server);
+    await sumAll(summing);
     assert.equal(await server.value("SELECT count(*) FROM alumet.points"), String(points + 1));
     await assertSums(server);
   },
@@ -131,18 +133,16 @@ onPostgres("the output makes sums by itself, and deletes them, one server at a t
   const one = seriesOf(metricOf("own"));
   const start = dayBefore();
   await using busy = await openSession(server);
-  const lock = "(hashtext('alumet-relay upkeep'), hashtext('\"alumet\"'))";
-  await busy.query(`SELECT pg_advisory_lock${lock}`);
   await using writing = new Writing(server, {}, { clock: new LeapingClock() });
   await writing.write(batchOf([[one, 1, start], [one, 5, start + 30], [one, 7, start - 2000 * DAY_S]]));
   const quiet = () => server.sql("UPDATE alumet.rollup_marks SET made_at = made_at - interval '1 hour'");
   await quiet();
   // Another server is at it.
   const turns =
-    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock%' AND datname = current_database()";
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock%' AND usename = 'alumet' AND datname = current_database()";
   await until(async () => await server.value(turns) !== "0");
   assert.equal(await server.value("SELECT count(*) FROM alumet.rollup_1m"), "0");
-  await busy.query(`SELECT pg_advisory_unlock${lock}`);
+  await busy.query(`SELECT pg_advisory_unlock${UPKEEP}`);
   await until(async () => await server.value("SELECT count(*) FROM alumet.rollup_1m") !== "0");
   await until(async () => {
     await quiet();
@@ -155,6 +155,7 @@ onPostgres("the output makes sums by itself, and deletes them, one server at a t
 });
 
 onPostgres("energy is added up and power is averaged, and sums read like measurements", async (server) => {
+  await using session = await openSession(server);
   await using writing = new Writing(server);
   const energy = seriesOf(metricOf("energy", "f64", { base: "J", prefix: "milli" }), {
     attributes: [["relay_client", "node"], ["domain", "dram"]],
@@ -165,7 +166,7 @@ onPostgres("energy is added up and power is averaged, and sums read like measure
     await writing.write(batchOf([[energy, value, start + 20 * i], [power, value, start + 20 * i]]));
   }
   assert.equal(await server.value("SELECT count(*) FROM alumet.measurements_1m"), "0");
-  await sumAll(server);
+  await sumAll(session);
   assert.deepEqual(
     await server.sql(
       `SELECT metric, value, unit, points, extract(epoch FROM time)::bigint - ${start}, relay_client, attributes
@@ -175,7 +176,7 @@ onPostgres("energy is added up and power is averaged, and sums read like measure
   );
   // A point that comes later is added to the interval of its own time.
   await writing.write(batchOf([[power, 2, start + 70]]));
-  await sumAll(server);
+  await sumAll(session);
   assert.deepEqual(
     await server.sql("SELECT value, points, last FROM alumet.measurements_1h WHERE metric = 'power'"),
     [
@@ -188,12 +189,12 @@ onPostgres("energy is added up and power is averaged, and sums read like measure
 onPostgres(
   "points that come when others of their time were deleted are added to the sums",
   async (server) => {
+    await using session = await openSession(server);
     await using writing = new Writing(server);
     const one = seriesOf(metricOf("gone"));
     const start = dayBefore() - 10 * DAY_S;
     await writing.write(batchOf([[one, 1, start + 10], [one, 5, start + 30], [one, 9, start + 4000]]));
     const keepMs = 7 * DAY_S * 1000;
-    await using session = await openSession(server);
     // What is deleted is summed up before, whether or not it was due.
     assert.equal((await deleteOld(session, TABLES, keepMs, Date.now(), true)).days, 1);
     const sums = (name: string) =>
@@ -212,7 +213,7 @@ onPostgres(
     assert.equal((await sums("1h"))[0], "5\t17\t0\t7\t7\t4\t0");
     // They are deleted again, and the sums stay; so does the series that the sums are of.
     await deleteOld(session, TABLES, keepMs, Date.now(), true);
-    await sumAll(server);
+    await sumAll(session);
     await server.sql("DELETE FROM alumet.points; UPDATE alumet.series SET used_on = '2020-01-01'");
     assert.equal((await deleteOld(session, TABLES, keepMs, Date.now(), true)).series, 0);
     assert.deepEqual((await sums("1m")).slice(0, 2), ["5\t17\t0\t7\t7\t4\t0", before[1]]);
@@ -222,22 +223,22 @@ onPostgres(
 onPostgres(
   "sums are kept for their own time, and longer ones outlive those that they are made of",
   async (server) => {
+    await using session = await openSession(server);
     await using writing = new Writing(server);
     const one = seriesOf(metricOf("old"));
     const today = floorTo(now(), DAY_S);
     const start = today - 100 * DAY_S;
     await writing.write(batchOf([[one, 1, start], [one, 3, start + 60], [one, 7, today - DAY_S]]));
-    await using session = await openSession(server);
     const counts = () =>
       server.value(
         "SELECT concat_ws(' ', (SELECT count(*) FROM alumet.rollup_1m), (SELECT count(*) FROM alumet.rollup_1h))",
       );
     assert.equal(await deleteOldSums(session, SCHEMA, DEFAULT, today * 1000), 2);
-    await sumAll(server);
+    await sumAll(session);
     assert.equal(await counts(), "1 2");
     // All points of that hour are there still: its sum has the late one, too.
     await writing.write(batchOf([[one, 5, start + 120]]));
-    await sumAll(server);
+    await sumAll(session);
     assert.deepEqual(
       await server.sql("SELECT points, sum, first, last FROM alumet.measurements_1h ORDER BY time LIMIT 1"),
       ["3\t9\t1\t5"],
@@ -250,6 +251,7 @@ onPostgres(
 onPostgres(
   "values that add up to more than a double holds are infinite, and stop no other sums",
   async (server) => {
+    await using session = await openSession(server);
     await using writing = new Writing(server);
     const of = (name: string) => seriesOf(metricOf(name, "f64"));
     const start = dayBefore();
@@ -269,7 +271,7 @@ onPostgres(
         ),
       ),
     );
-    await sumAll(server);
+    await sumAll(session);
     const rows = await server.sql(
       "SELECT metric, sum, value IS NOT NULL FROM alumet.measurements_1h ORDER BY 1",
     );
@@ -297,6 +299,7 @@ onPostgres(
 onPostgres(
   "a database of the version before gets the tables of sums, and its points stay as they are",
   async (server) => {
+    await using session = await openSession(server);
     const one = seriesOf(metricOf("old"));
     const start = dayBefore();
     {
@@ -307,7 +310,7 @@ onPostgres(
     await using writing = new Writing(server);
     await writing.line(/Sums by interval are kept.*1m,1h/);
     await writing.write(batchOf([[one, 4, start + 10]]));
-    await sumAll(server);
+    await sumAll(session);
     // Of an interval that has a new point, the sum has all points.
     assert.deepEqual(await server.sql("SELECT points, sum FROM alumet.measurements_1m"), ["2\t5"]);
     assert.deepEqual(await server.sql("SELECT points, sum FROM alumet.measurements_1h"), ["3\t7"]);
@@ -320,13 +323,14 @@ onPostgres(
 );
 
 onPostgres("other intervals begin at the next start, and what was counted stays counted", async (server) => {
+  await using session = await openSession(server);
   const one = seriesOf(metricOf("changing"));
   const start = dayBefore();
   const keep = 90 * DAY_S * 1000;
   {
     await using writing = new Writing(server);
     await writing.write(batchOf([[one, 1, start], [one, 2, start + 1800]]));
-    await sumAll(server);
+    await sumAll(session);
     await writing.write(batchOf([[one, 4, start + 60]]));
   }
   await using writing = new Writing(server, {
@@ -334,7 +338,7 @@ onPostgres("other intervals begin at the next start, and what was counted stays 
   });
   await writing.line(/Sums by interval are kept.*30s,15m,1h/);
   await writing.write(batchOf([[one, 8, start + 3599]]));
-  await sumAll(server);
+  await sumAll(session);
   const sums = (name: string) =>
     server.sql(`SELECT points, sum FROM alumet.measurements_${name} ORDER BY time`);
   assert.deepEqual(await sums("1h"), ["4\t15"]);
@@ -350,12 +354,13 @@ onPostgres("other intervals begin at the next start, and what was counted stays 
 onPostgres(
   "a process that is killed at any moment leaves no point out of the sums, and counts none twice",
   async (server) => {
+    await using session = await openSession(server);
     await using dir = new TempDir();
     const { host, port, database, user } = configOf(server);
     const config = { host, port, database, user, flush_interval: 5, sslmode: "disable" };
     await using writer = new CrashingWriter(dir.path, config, 20261126, "postgresql");
     await writer.crash(2);
-    await sumAll(server);
+    await sumAll(session);
     await writer.crash(1);
     await writer.finish();
     const found = new Map<string, number[]>();
@@ -366,12 +371,13 @@ onPostgres(
       numbers.push(Number(value));
     }
     writer.check(found, false);
-    await sumAll(server);
+    await sumAll(session);
     await assertSums(server);
   },
 );
 
 onOwnPostgres("a role that may not have sums is told what to do, and stores its points", async (server) => {
+  await using session = await openSession(server);
   const time = dayBefore();
   {
     await using owner = new Writing(server, { rollups: [] });
@@ -396,7 +402,7 @@ onOwnPostgres("a role that may not have sums is told what to do, and stores its 
   await server.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA alumet TO writer");
   await using writing = new Writing(server, { user: "writer" });
   await writing.write(batchOf([[seriesOf(metricOf("some")), 1, time]]));
-  await sumAll(server);
+  await sumAll(session);
   // All are of one minute: what was stored without a mark is counted with the next point that has one.
   assert.equal(await server.value("SELECT sum(points) FROM alumet.measurements_1m"), "5");
 });

@@ -10,7 +10,7 @@ import type { PolledInputPlugin } from "../../lib/inputs/polling/declaration.ts"
 import { rapl } from "../../lib/inputs/rapl.ts";
 import { sqlite } from "../../lib/outputs/sqlite.ts";
 import type { Plugin } from "../../lib/plugin.ts";
-import { PROGRAM, runProgram } from "../kit/process.ts";
+import { binary, PROGRAM, runProgram } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { Tree } from "../kit/tree.ts";
 import { until } from "../kit/waiting.ts";
@@ -292,6 +292,9 @@ Deno.test("standard streams are the program's, and what is ignored under nohup s
   assert.equal(code, 0, stderr);
   const [first, ignored] = stdout.split("\n");
   assert.equal(first, "in");
-  assert.equal(BigInt(`0x${ignored.replace("SigIgn:", "").trim()}`) & 1n, 1n, ignored);
+  // Deno 2.9 takes SIGHUP for its inspector, now after the program has looked whether it is ignored, now before.
+  if (binary || Deno.version.deno.startsWith("2.6.")) {
+    assert.equal(BigInt(`0x${ignored.replace("SigIgn:", "").trim()}`) & 1n, 1n, ignored);
+  }
   assert.match(stderr, /^err\n\{"command":/);
 });

@@ -242,8 +242,12 @@ Deno.test({
   ...needs(otlpPython),
   async fn() {
     await using receiver = await OtlpReceiver.start();
-    await using running = await Running.start(receiver.url, { batch_size: 100, flush_interval: 200 });
-    await running.send(numbers(30), numbers(95, 30), numbers(400, 125), numbers(1, 525));
+    await using running = await Running.start(receiver.url, { batch_size: 100, flush_interval: 3_600_000 });
+    const sending = running.send(numbers(30), numbers(95, 30), numbers(400, 125), numbers(1, 525));
+    await until(() => running.output.stats.requests === 5);
+    // The rest waits for more, until there will be no more.
+    running.journal.end();
+    await sending;
     const points = receiver.points();
     assert.deepEqual(points.map(({ value }) => Number(value[1])), Array.from({ length: 526 }, (_, n) => n));
     assert.equal(running.output.stats.points, 526);

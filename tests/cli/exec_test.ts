@@ -4,6 +4,7 @@ import { main } from "../../lib/cli.ts";
 import type { Energy } from "../../lib/cli/exec/energy.ts";
 import { ProcessTree } from "../../lib/cli/exec/process_tree.ts";
 import { type MeasuredRun, type Report, reportOf, spreadOf, tableOf } from "../../lib/cli/exec/report.ts";
+import { Signals } from "../../lib/cli/exec/signals.ts";
 import { parseCommandLine } from "../../lib/cli/parse.ts";
 import { hwmon } from "../../lib/inputs/hwmon.ts";
 import type { PolledInputPlugin } from "../../lib/inputs/polling/declaration.ts";
@@ -281,6 +282,23 @@ Deno.test("signals are handed on, and the program decides what becomes of it", a
   await reader.cancel();
   const [{ code }] = await Promise.all([child.status, child.stderr.cancel()]);
   assert.equal(code, 130);
+});
+
+Deno.test("a signal that comes before the program begins is handed on to the first run alone", async () => {
+  const taken: string[] = [];
+  const child = { kill: (name: string) => void taken.push(name) } as unknown as Deno.ChildProcess;
+  using signals = new Signals();
+  Deno.kill(Deno.pid, "SIGUSR2");
+  await until(() => {
+    signals.child = child;
+    signals.child = null;
+    return taken.length > 0;
+  });
+  for (let run = 2; run < 5; run++) {
+    signals.child = child;
+    signals.child = null;
+  }
+  assert.deepEqual(taken, ["SIGUSR2"]);
 });
 
 Deno.test("standard streams are the program's, and what is ignored under nohup stays ignored", async () => {

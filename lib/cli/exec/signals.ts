@@ -31,7 +31,9 @@ export class Signals implements Disposable {
   /** From now on signals go to this process; `null`: to none. */
   set child(child: Deno.ChildProcess | null) {
     this.#child = child;
-    if (child && this.#pending) this.#send(this.#pending);
+    if (!child || !this.#pending) return;
+    this.#send(this.#pending);
+    this.#pending = null;
   }
 
   #onSignal(name: Name): void {

@@ -8,10 +8,10 @@ export const MAX_TIMER_MS = 2_147_483_647;
 
 /** A timer; disposing of it ends it. */
 export class Timer implements Disposable {
-  readonly #id: number;
+  readonly #id: ReturnType<typeof setTimeout>;
   #isEnded = false;
 
-  private constructor(start: (call: () => void) => number, action: () => void) {
+  private constructor(start: (call: () => void) => ReturnType<typeof setTimeout>, action: () => void) {
     this.#id = start(() => {
       if (!this.#isEnded) action();
     });

@@ -106,7 +106,7 @@ Deno.test("a target that takes one line after the other is waited for, one that 
     const { setTimeout } = globalThis;
     const limits: (() => void)[] = [];
     try {
-      globalThis.setTimeout = ((limit: () => void) => limits.push(limit)) as typeof setTimeout;
+      globalThis.setTimeout = ((limit: () => void) => limits.push(limit)) as unknown as typeof setTimeout;
       for (const line of ["one\n", "two\n", "three\n"]) writer.write(line);
       let isFlushed: boolean | undefined;
       const flushing = writer.flush(60_000).then((all) => isFlushed = all);

@@ -32,6 +32,7 @@ function print(text: string): boolean {
 
 /** Ends the process once the last lines of its log are written, or standard error does not take them in time. */
 async function exit(code: number): Promise<never> {
+  STDERR.end();
   await STDERR.flush(LAST_LINES_MS);
   Deno.exit(code);
 }

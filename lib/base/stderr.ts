@@ -32,6 +32,7 @@ export class LineWriter {
   #isFailing = false;
   /** The target has only the beginning of the last line. */
   #isMidLine = false;
+  #hasEnded = false;
 
   constructor(target: LineTarget) {
     this.#target = target;
@@ -39,6 +40,7 @@ export class LineWriter {
 
   /** Writes one or more lines. What cannot be written is counted. Never throws. */
   readonly write = (text: string): void => {
+    if (this.#hasEnded) return;
     const bytes = this.#encoder.encode(text);
     if (!this.#isQueueing) return this.#writeNow(bytes);
     if (this.#waitingBytes > 0 && this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) {
@@ -53,6 +55,11 @@ export class LineWriter {
   /** Callers no longer wait for lines. */
   queue(): void {
     this.#isQueueing = true;
+  }
+
+  /** No line comes behind those so far: what a process says of its end is the last that it says. */
+  end(): void {
+    this.#hasEnded = true;
   }
 
   /** Returns the lines lost since the last call; 0 while more lines are being lost. */

@@ -128,6 +128,18 @@ Deno.test("a target that takes one line after the other is waited for, one that 
   }
 });
 
+Deno.test("nothing is written behind the last line, which flush() waits for", async () => {
+  const target = new Target();
+  const writer = new LineWriter(target);
+  writer.queue();
+  writer.write("Stopped\n");
+  writer.end();
+  writer.write("somebody who did not know\n");
+  assert.equal(await writer.flush(60_000), true);
+  assert.equal(target.text, "Stopped\n");
+  assert.equal(writer.takeLost(), 0);
+});
+
 Deno.test("a failed write loses one line, and half a line ends before the next one", async () => {
   const target = new Target();
   const writer = new LineWriter(target);

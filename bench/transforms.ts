@@ -1,12 +1,15 @@
 /**
- * What transforms cost over the plain pipe: `transforms.ts [PART…]`. One batch of 4,096 points goes through again and
- * again; the best of some rounds counts, because other programs only add to a time.
+ * What transforms cost over the plain pipe: `transforms.ts [TEXT…]` runs the cases with one of the texts in their names.
+ * One batch of 4,096 points goes through again and again. Times are CPU time of the thread; the best of some rounds
+ * counts, because other programs still take the caches away.
  */
 import { MemoryJournal } from "../lib/journal.ts";
 import { Batch, BatchPool, type Metric, seriesOf } from "../lib/points/measurement.ts";
+import { openLibc } from "../lib/base/libc.ts";
+import { seriesStore } from "../lib/points/series_store.ts";
 import { ClientTable } from "../lib/points/origins.ts";
 import { MetricRegistry } from "../lib/points/registry.ts";
-import type { Transform } from "../lib/plugin.ts";
+import type { StagedTransform, Transform } from "../lib/plugin.ts";
 import { config as aggregationConfig } from "../lib/transforms/aggregation/config.ts";
 import { Aggregation } from "../lib/transforms/aggregation/transform.ts";
 import { config as attributionConfig } from "../lib/transforms/energy_attribution/config.ts";
@@ -16,6 +19,8 @@ import { Convert } from "../lib/transforms/convert/transform.ts";
 import { config as filterConfig } from "../lib/transforms/filter/config.ts";
 import { Filter } from "../lib/transforms/filter/transform.ts";
 import { config as relabelConfig } from "../lib/transforms/relabel/config.ts";
+import { config as ratesConfig } from "../lib/transforms/rates/config.ts";
+import { Rates } from "../lib/transforms/rates/transform.ts";
 import { Relabel } from "../lib/transforms/relabel/transform.ts";
 import { Stage } from "../lib/transforms/stage.ts";
 import { contextWith } from "../tests/kit/context.ts";
@@ -39,13 +44,24 @@ const energy = registry.register({ name: "energy", type: "f64", unit: { base: "J
 const usage = registry.register({ name: "usage", type: "f64", unit: { base: "%", prefix: "" } });
 const other = registry.register({ name: "other", type: "f64", unit: { base: "By", prefix: "" } });
 
+const isWanted = (name: string) => Deno.args.length === 0 || Deno.args.some((text) => name.includes(text));
+
+const CLOCK_THREAD_CPUTIME_ID = 3;
+const libc = openLibc({ clock_gettime: { parameters: ["i32", "buffer"], result: "i32" } })!;
+const time = new BigInt64Array(2);
+/** CPU time of this thread, in ms. */
+function threadMs(): number {
+  libc.symbols.clock_gettime(CLOCK_THREAD_CPUTIME_ID, time);
+  return Number(time[0]) * 1e3 + Number(time[1]) / 1e6;
+}
+
 /** µs a point, the best of the rounds. */
 function best(points: number, run: () => void): number {
   let least = Infinity;
   for (let round = 0; round < ROUNDS; round++) {
-    const start = performance.now();
+    const start = threadMs();
     run();
-    least = Math.min(least, (performance.now() - start) * 1000 / points);
+    least = Math.min(least, (threadMs() - start) * 1000 / points);
   }
   return least;
 }
@@ -60,6 +76,7 @@ function mixed(): Batch {
 }
 
 function simple(name: string, transform: Transform): void {
+  if (!isWanted(name)) return;
   const batch = mixed();
   const each = best(POINTS * PASSES, () => {
     for (let pass = 0; pass < PASSES; pass++) {
@@ -67,24 +84,30 @@ function simple(name: string, transform: Transform): void {
       if (result !== batch) result.release();
     }
   });
-  console.log(`${name.padEnd(40)} ${each.toFixed(4)} µs a point`);
+  console.log(`${name.padEnd(42)} ${each.toFixed(4)} µs a point`);
 }
 
 /**
  * Batches of 4,096 points from one journal in memory to the next, and on to an output: the plain pipe is one journal.
- * Each pass is a poll of all series, 5 s after the one before.
+ * Each pass is a poll of all series, 5 s after the one before, in the same order or each time in another one.
  */
 async function staged(
   name: string,
   values: Record<string, unknown> | null,
   seriesCount: number,
+  isUnordered = false,
 ): Promise<void> {
-  const numbers = Array.from(
-    { length: seriesCount },
-    (_, i) => seriesOf(energy, { consumerKind: "process", consumerId: String(i) }),
-  );
+  if (!isWanted(name)) return;
+  const numbers = Uint32Array.from({ length: seriesCount }, (_, i) => {
+    const number = seriesStore.numberOf(seriesOf(energy, { consumerKind: "process", consumerId: String(i) }));
+    // Between polls, nothing else may need them.
+    seriesStore.pin(number);
+    return number;
+  });
   const passes = Math.max(5 * PASSES_OF_WINDOW, Math.ceil(PASSES * POINTS / 4 / seriesCount));
-  let [least, ending, peak] = [Infinity, Infinity, 0];
+  // By the place of a pass in its minute: in one of them windows begin, in one they end. The first minutes make series.
+  const least = new Array<number>(PASSES_OF_WINDOW).fill(Infinity);
+  let peak = 0;
   for (let round = 0; round < (seriesCount > 100_000 ? 1 : ROUNDS); round++) {
     const after = new MemoryJournal({ limitBytes: 1e9 });
     const before = values ? new MemoryJournal({ limitBytes: 1e9 }) : after;
@@ -103,37 +126,38 @@ async function staged(
     const pool = new BatchPool(POINTS, 8);
     for (let pass = 0; pass < passes; pass++) {
       let busyMs = 0;
+      // It has no factor in common with the number of series, so each of them occurs once.
+      const stride = isUnordered ? 7919 + 10 * pass : 1;
       for (let from = 0; from < seriesCount; from += POINTS) {
         const batch = pool.take();
         for (let i = from; i < Math.min(seriesCount, from + POINTS); i++) {
-          batch.push(numbers[i], START + pass * 5, 0, i);
+          batch.pushNumber(numbers[i * stride % seriesCount], START + pass * 5, 0, i);
         }
-        const began = performance.now();
+        const began = threadMs();
         void before.append(batch);
         // The stage runs when this waits.
-        await Promise.resolve();
-        while (before !== after && before.pendingPoints > 0) {
-          await new Promise((resolve) => setTimeout(resolve, 0));
-        }
+        do await Promise.resolve(); while (before !== after && before.pendingPoints > 0);
         while (reader.next()) reader.commit(1);
-        busyMs += performance.now() - began;
+        busyMs += threadMs() - began;
       }
-      // Other programs only add to a time; windows end in one pass of twelve, so that counts with its share.
-      if (pass % PASSES_OF_WINDOW === 0) ending = Math.min(ending, busyMs);
-      else least = Math.min(least, busyMs);
+      const place = pass % PASSES_OF_WINDOW;
+      if (pass >= 2 * PASSES_OF_WINDOW) least[place] = Math.min(least[place], busyMs);
       peak = Math.max(peak, Deno.memoryUsage().rss);
     }
     before.end();
     await running;
   }
-  const each = (ending + (PASSES_OF_WINDOW - 1) * least) / PASSES_OF_WINDOW * 1000 / seriesCount;
+  const perPoint = (ms: number) => (ms * 1000 / seriesCount).toFixed(4);
+  const each = perPoint(least.reduce((sum, ms) => sum + ms) / PASSES_OF_WINDOW);
   console.log(
-    `${name.padEnd(40)} ${each.toFixed(4)} µs a point, ${(peak / 2 ** 20).toFixed(0)} MiB`,
+    `${name.padEnd(42)} ${each} µs a point (${perPoint(Math.min(...least))}, and ` +
+      `${perPoint(Math.max(...least))} where windows end), ${(peak / 2 ** 20).toFixed(0)} MiB`,
   );
 }
 
-/** Polls of 1,000 consumers, each with an energy. */
-function attribution(name: string, values: Record<string, unknown>): void {
+/** Polls of 1,000 consumers, each with an energy, by the transform alone. */
+function alone(name: string, open: () => StagedTransform): void {
+  if (!isWanted(name)) return;
   const metrics: [Metric, string][] = [
     [energy, ""],
     ...Array.from({ length: CONSUMERS }, (_, i): [Metric, string] => [
@@ -149,18 +173,18 @@ function attribution(name: string, values: Record<string, unknown>): void {
   let results = 0;
   const out = { pass: () => {}, add: () => void results++ };
   const each = best(POLLS * series.length, () => {
-    const transform = new EnergyAttribution(attributionConfig.check(values, [], report), context);
+    const transform = open();
     results = 0;
     for (let poll = 0; poll < POLLS; poll++) {
       batch.truncate(0);
       for (const one of series) batch.push(one, 1_700_000_000 + poll, 0, 50);
       transform.take(batch, 0, batch.length, local, poll, out);
-      transform.settle(out);
+      transform.settle?.(out);
       transform.tick(out);
     }
   });
   console.log(
-    `${name.padEnd(40)} ${each.toFixed(4)} µs a point, ${
+    `${name.padEnd(42)} ${each.toFixed(4)} µs a point, ${
       Math.round(1e6 / each).toLocaleString("en")
     } points/s, ` +
       `${results.toLocaleString("en")} results`,
@@ -180,10 +204,16 @@ const rename = { rules: [{ metric: "energy", rename: "e", add: { site: "lyon" } 
 simple("relabel, half of the points", new Relabel(relabelConfig.check(rename, [], report), context));
 const kwh = { rules: [{ metric: "energy", unit: "kWh" }] };
 simple("convert, half of the points", new Convert(convertConfig.check(kwh, [], report), context));
-attribution("attribution by a formula", {
-  formulas: { a: { expr: "energy * usage / 100.0", ref: "energy", ...SERIES } },
-});
-attribution("attribution by shares", { formulas: { b: { as: "share", ...SERIES } } });
+const attribution = (values: Record<string, unknown>) => () =>
+  new EnergyAttribution(attributionConfig.check(values, [], report), context);
+alone(
+  "attribution by a formula",
+  attribution({
+    formulas: { a: { expr: "energy * usage / 100.0", ref: "energy", ...SERIES } },
+  }),
+);
+alone("attribution by shares", attribution({ formulas: { b: { as: "share", ...SERIES } } }));
+alone("rates", () => new Rates(ratesConfig.check({ rules: [{ metric: "*" }] }, [], report), context));
 const sums = { metrics: ["energy"] };
 await staged("plain pipe", null, POINTS);
 await staged("aggregation, nothing aggregated", { metrics: ["other"] }, POINTS);
@@ -196,3 +226,4 @@ await staged("aggregation, P95", { ...sums, function: "P95" }, POINTS);
 await staged("aggregation, sum of all consumers", { ...sums, group_by: [] }, POINTS);
 await staged("plain pipe, a million series", null, 1_000_000);
 await staged("aggregation, a million series", sums, 1_000_000);
+await staged("aggregation, a million in any order", sums, 1_000_000, true);

@@ -139,6 +139,44 @@ Deno.test("integers above 2^53 are exact, and a mean of integers is rounded down
   assert.equal(bench.everything[1], "0: n_mean 1");
 });
 
+Deno.test("each function is exact and right without the others", () => {
+  const results = ["Sum", "Mean", "Min", "Max", "Last", "Count", "P50"].map((name) => {
+    const bench = new Bench({ function: name });
+    bench.take([[0, 4], [1, 9], [2, 2]]);
+    bench.take([[0, 5], [1, 2n ** 60n + 1n], [2, 3]], bench.count);
+    const [watts, exact] = bench.everything.map((line) => line.split(" ").at(-1));
+    return `${name} ${watts} ${exact}`;
+  });
+  assert.deepEqual(results, [
+    `Sum 15 ${2n ** 60n + 9n}`,
+    `Mean 5 ${(2n ** 60n + 9n) / 3n}`,
+    "Min 2 3",
+    `Max 9 ${2n ** 60n + 1n}`,
+    "Last 2 3",
+    "Count 3 3",
+    "P50 4 5",
+  ]);
+});
+
+Deno.test("windows take the memory of what their functions need alone", () => {
+  const windows = (functions: string[]) => {
+    const bench = new Bench({ function: functions, memory: "1MiB" });
+    let most = 0;
+    for (let i = 0; i < 200 && bench.aggregation.stats.completedEarly === 0; i++) {
+      most = bench.aggregation.stats.openWindows;
+      bench.take(Array.from({ length: 100 }, (_, n) => [3, 1, { consumerId: String(100 * i + n) }]));
+    }
+    assert.ok(bench.aggregation.stats.completedEarly > 0);
+    return most;
+  };
+  const ofSums = windows(["Sum", "Count", "Mean"]);
+  assert.ok(ofSums > 15_000, `${ofSums}`);
+  assert.ok(windows(["Sum", "Last"]) < ofSums);
+  assert.ok(windows(["Sum", "Min"]) < windows(["Sum", "Last"]));
+  // A value takes memory, too.
+  assert.ok(windows(["P50"]) < windows(["Last"]));
+});
+
 Deno.test("a window is complete when a point of its series is younger than its end and the grace", () => {
   const bench = new Bench({});
   bench.take([[8, 1], [10.5, 2], [9, 4], [10.999, 8]]);

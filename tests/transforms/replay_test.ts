@@ -321,10 +321,10 @@ const KINDS: Record<string, Options> = {
   "late points, and clocks that are set back": { isUntidy: true },
   "windows that silence completes": { ticks: true, isUntidy: true },
   "a journal that fills": { ticks: true, fills: true },
-  "little memory for windows": { configs: [{ memory: 600 }], isUntidy: true },
+  "little memory for windows": { configs: [{ memory: 370 }], isUntidy: true },
   "results in many parts": { partPoints: 3, ticks: true, isUntidy: true },
   "little memory, many parts and silence": {
-    ...{ configs: [{ memory: 1200 }], partPoints: 2, ticks: true, isUntidy: true },
+    ...{ configs: [{ memory: 740 }], partPoints: 2, ticks: true, isUntidy: true },
   },
 };
 

@@ -8,8 +8,10 @@ export interface WindowContent {
   /** At least 1. */
   readonly count: number;
   readonly sum: number;
+  /** If a function needs them; otherwise 0. */
   readonly min: number;
   readonly max: number;
+  /** If a function needs it; otherwise 0. */
   readonly last: number;
   /** All values, in the order in which they came, if a function needs them. */
   readonly values: readonly number[];
@@ -25,11 +27,18 @@ export interface ExactContent {
   last: bigint;
 }
 
+/** What windows keep beside count and sum, because a function needs it. */
+export interface WindowNeeds {
+  readonly extremes: boolean;
+  readonly last: boolean;
+  readonly values: boolean;
+}
+
 export interface WindowFunction {
   /** What is appended to the name of the metric, after `_`. */
   readonly suffix: string;
-  /** Whether it needs all values. */
-  readonly needsValues?: boolean;
+  /** What it needs besides the count and the sum. @default nothing */
+  readonly needs?: keyof WindowNeeds;
   /** The type and unit of the result. @default those of the metric */
   readonly type?: ValueType;
   unit?(unit: Unit): Unit;
@@ -60,9 +69,9 @@ function rateOf({ sum, exact, intervalMs }: WindowContent, { unit }: Metric): nu
 const FUNCTIONS: Readonly<Record<string, WindowFunction>> = {
   Sum: { suffix: "sum", of: sumOf },
   Mean: { suffix: "mean", of: meanOf },
-  Min: { suffix: "min", of: ({ min, exact }) => exact?.min ?? min },
-  Max: { suffix: "max", of: ({ max, exact }) => exact?.max ?? max },
-  Last: { suffix: "last", of: ({ last, exact }) => exact?.last ?? last },
+  Min: { suffix: "min", needs: "extremes", of: ({ min, exact }) => exact?.min ?? min },
+  Max: { suffix: "max", needs: "extremes", of: ({ max, exact }) => exact?.max ?? max },
+  Last: { suffix: "last", needs: "last", of: ({ last, exact }) => exact?.last ?? last },
   Count: { suffix: "count", type: "u64", unit: () => ({ base: "1", prefix: "" }), of: ({ count }) => count },
   Rate: { suffix: "rate", type: "f64", unit: rateUnit, of: rateOf },
 };
@@ -74,7 +83,7 @@ export function functionOf(name: string): WindowFunction | undefined {
   if (percent === undefined || Number(percent) > 100) return undefined;
   return {
     suffix: `p${percent.replace(".", "_")}`,
-    needsValues: true,
+    needs: "values",
     of: ({ values }) => percentile(values, Number(percent)),
   };
 }

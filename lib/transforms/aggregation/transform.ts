@@ -17,7 +17,7 @@ import { BySeries } from "../by_series.ts";
 import { DerivedSeries } from "../derived_series.ts";
 import { MetricNames } from "../metric_names.ts";
 import { type AggregationConfig, graceOf } from "./config.ts";
-import { functionOf, type WindowContent, type WindowFunction } from "./functions.ts";
+import { functionOf, type WindowContent, type WindowFunction, type WindowNeeds } from "./functions.ts";
 import { groupingBy } from "./grouping.ts";
 import { NONE, Windows } from "./windows.ts";
 
@@ -57,10 +57,10 @@ export class Aggregation implements StagedTransform {
   readonly #owner: ClientRecord | null;
   readonly #results: readonly Result[];
   readonly #registry: MetricRegistry;
-  readonly #needsValues: boolean;
+  readonly #needs: WindowNeeds;
   readonly #log: Logger;
   readonly #complaint: Complaint;
-  readonly #windows = new Windows();
+  readonly #windows: Windows;
   #tick = 0;
   #store: SeriesStore | null = null;
   /** By series: its first window, and one. */
@@ -96,7 +96,9 @@ export class Aggregation implements StagedTransform {
       );
       return { make, metrics, derived };
     });
-    this.#needsValues = this.#results.some(({ make }) => make.needsValues);
+    const needs = (what: keyof WindowNeeds) => this.#results.some(({ make }) => make.needs === what);
+    this.#needs = { extremes: needs("extremes"), last: needs("last"), values: needs("values") };
+    this.#windows = new Windows(this.#needs);
   }
 
   get neededFrom(): number {
@@ -115,6 +117,7 @@ export class Aggregation implements StagedTransform {
     this.#names.check();
     if (batch.store !== this.#store) this.#begin(batch.store);
     const windows = this.#windows;
+    const { extremes, last, values: all } = this.#needs;
     const { series, seconds, nanos, values } = batch;
     let points = 0;
     this.#looks.of(batch, start, end);
@@ -131,15 +134,18 @@ export class Aggregation implements StagedTransform {
       }
       const value = values[row];
       windows.tick[window] = this.#tick;
-      windows.last[window] = value;
-      if (windows.count[window]++ === 0) windows.min[window] = windows.max[window] = value;
-      else if (value < windows.min[window]) windows.min[window] = value;
-      else if (value > windows.max[window]) windows.max[window] = value;
+      const count = windows.count[window]++;
+      if (last) windows.last[window] = value;
+      if (extremes) {
+        if (count === 0) windows.min[window] = windows.max[window] = value;
+        else if (value < windows.min[window]) windows.min[window] = value;
+        else if (value > windows.max[window]) windows.max[window] = value;
+      }
       const sum = windows.sum[window] + value;
       if (sum < MAX_EXACT || (windows.flags[window] & U64) === 0) windows.sum[window] = sum;
       else this.#addExact(window, batch, row);
       points++;
-      if (this.#needsValues) {
+      if (all) {
         windows.values[window]!.push(value);
         windows.valueCount++;
       }
@@ -161,11 +167,11 @@ export class Aggregation implements StagedTransform {
   }
 
   tick(out: StageOutput): void {
-    this.#tick++;
+    this.#tick = (this.#tick + 1) >>> 0;
     const windows = this.#windows;
     for (let window = windows.oldest, next; window !== NONE; window = next) {
       next = windows.younger[window];
-      if (this.#tick - windows.tick[window] >= this.#silentTicks) this.#complete(window, out);
+      if ((this.#tick - windows.tick[window]) >>> 0 >= this.#silentTicks) this.#complete(window, out);
     }
     this.stats.openWindows = windows.size;
   }
@@ -234,7 +240,7 @@ export class Aggregation implements StagedTransform {
     windows.sum[window] = 0;
     windows.flags[window] = (store.flags[base] & SERIES_FLAGS.u64 ? U64 : 0) | (isLate ? LATE : 0);
     windows.client[window] = this.#owner ?? client;
-    windows.values[window] = this.#needsValues ? [] : null;
+    if (this.#needs.values) windows.values[window] = [];
     return window;
   }
 
@@ -253,10 +259,11 @@ export class Aggregation implements StagedTransform {
     // What came before is exact, and so is its sum, which is less than 2^53.
     const rounded = batch.values[row];
     const of = (known: number) => known === rounded ? value : BigInt(known);
+    const { extremes } = this.#needs;
     windows.exact.set(window, {
       sum: BigInt(windows.sum[window]) + value,
-      min: of(windows.min[window]),
-      max: of(windows.max[window]),
+      min: extremes ? of(windows.min[window]) : 0n,
+      max: extremes ? of(windows.max[window]) : 0n,
       last: value,
     });
     // Every later point comes here, too.
@@ -290,9 +297,9 @@ export class Aggregation implements StagedTransform {
       isU64: (windows.flags[window] & U64) !== 0,
       count,
       sum: windows.sum[window],
-      min: windows.min[window],
-      max: windows.max[window],
-      last: windows.last[window],
+      min: this.#needs.extremes ? windows.min[window] : 0,
+      max: this.#needs.extremes ? windows.max[window] : 0,
+      last: this.#needs.last ? windows.last[window] : 0,
       values: windows.values[window] ?? [],
       exact: windows.exact.get(window),
       intervalMs: this.#intervalMs,

@@ -3,13 +3,16 @@
  * that got the last point first; all of them are linked in the order in which they were opened.
  */
 import type { ClientRecord } from "../../points/origins.ts";
-import type { ExactContent } from "./functions.ts";
+import type { ExactContent, WindowNeeds } from "./functions.ts";
 
 /** No window. */
 export const NONE = -1;
 const INITIAL_CAPACITY = 1024;
-/** Memory of a window without its values, and of a value, in bytes. */
-const WINDOW_BYTES = 112;
+/** How much longer the columns become: less of them is empty than if they doubled. */
+const GROWTH = 1.5;
+/** Memory of a window in the columns that each window has, in one of the others, and of a value, in bytes. */
+const WINDOW_BYTES = 69;
+const COLUMN_BYTES = 8;
 const VALUE_BYTES = 8;
 
 export class Windows {
@@ -21,14 +24,14 @@ export class Windows {
   limit = new Float64Array(INITIAL_CAPACITY);
   /** Where the first of its points is in the journal. */
   place = new Float64Array(INITIAL_CAPACITY);
-  /** When the last of its points came, in ticks. */
-  tick = new Float64Array(INITIAL_CAPACITY);
+  /** When the last of its points came, in ticks modulo 2^32. */
+  tick = new Uint32Array(INITIAL_CAPACITY);
   count = new Float64Array(INITIAL_CAPACITY);
   /** The sum; `Infinity` for integers that are in {@linkcode Windows.exact}. */
   sum = new Float64Array(INITIAL_CAPACITY);
-  min = new Float64Array(INITIAL_CAPACITY);
-  max = new Float64Array(INITIAL_CAPACITY);
-  last = new Float64Array(INITIAL_CAPACITY);
+  min: Float64Array<ArrayBuffer>;
+  max: Float64Array<ArrayBuffer>;
+  last: Float64Array<ArrayBuffer>;
   /** Whether the values are integers (1), and whether another window of the same time was completed before (2). */
   flags = new Uint8Array(INITIAL_CAPACITY);
   /** The next one of the same series. */
@@ -48,9 +51,22 @@ export class Windows {
   /** Numbers that are not in use, linked by {@linkcode Windows.sibling}. */
   #free = NONE;
   #end = 0;
+  readonly #windowBytes: number;
+  readonly #needs: WindowNeeds;
 
+  constructor(needs: WindowNeeds) {
+    const { extremes, last, values } = needs;
+    this.#needs = needs;
+    this.min = new Float64Array(extremes ? INITIAL_CAPACITY : 0);
+    this.max = new Float64Array(extremes ? INITIAL_CAPACITY : 0);
+    this.last = new Float64Array(last ? INITIAL_CAPACITY : 0);
+    const columns = (extremes ? 2 : 0) + (last ? 1 : 0) + (values ? 1 : 0);
+    this.#windowBytes = WINDOW_BYTES + columns * COLUMN_BYTES;
+  }
+
+  /** What the open windows take. */
   get bytes(): number {
-    return this.size * WINDOW_BYTES + this.valueCount * VALUE_BYTES;
+    return this.size * this.#windowBytes + this.valueCount * VALUE_BYTES;
   }
 
   /** Opens one, whose fields the caller sets. */
@@ -77,8 +93,10 @@ export class Windows {
     else this.younger[older] = younger;
     if (younger === NONE) this.#youngest = older;
     else this.older[younger] = older;
-    this.valueCount -= this.values[window]?.length ?? 0;
-    this.values[window] = null;
+    if (this.#needs.values) {
+      this.valueCount -= this.values[window]?.length ?? 0;
+      this.values[window] = null;
+    }
     this.client[window] = null;
     if (this.exact.size > 0) this.exact.delete(window);
     this.sibling[window] = this.#free;
@@ -87,7 +105,8 @@ export class Windows {
   }
 
   #grow(): void {
-    const capacity = this.start.length * 2;
+    const capacity = Math.ceil(this.start.length * GROWTH);
+    const { extremes, last } = this.#needs;
     const floats = (column: Float64Array<ArrayBuffer>) =>
       new Float64Array(column.buffer.transfer(8 * capacity));
     const links = (column: Int32Array<ArrayBuffer>) => new Int32Array(column.buffer.transfer(4 * capacity));
@@ -95,12 +114,14 @@ export class Windows {
     this.start = floats(this.start);
     this.limit = floats(this.limit);
     this.place = floats(this.place);
-    this.tick = floats(this.tick);
+    this.tick = new Uint32Array(this.tick.buffer.transfer(4 * capacity));
     this.count = floats(this.count);
     this.sum = floats(this.sum);
-    this.min = floats(this.min);
-    this.max = floats(this.max);
-    this.last = floats(this.last);
+    if (extremes) {
+      this.min = floats(this.min);
+      this.max = floats(this.max);
+    }
+    if (last) this.last = floats(this.last);
     this.flags = new Uint8Array(this.flags.buffer.transfer(capacity));
     this.sibling = links(this.sibling);
     this.older = links(this.older);

@@ -22,6 +22,15 @@ export class Timer implements Disposable {
     return new Timer((call) => setTimeout(call, Math.min(ms, MAX_TIMER_MS)), action);
   }
 
+  /**
+   * Calls `action` once, after `ms` and one more turn of the event loop: a process that was stopped gets its timers before
+   * what has come meanwhile.
+   */
+  static afterArrivals(ms: number, action: () => void): Disposable {
+    let timer = Timer.after(ms, () => timer = Timer.after(0, action));
+    return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
+  }
+
   /** Calls `action` every `ms`. */
   static every(ms: number, action: () => void): Timer {
     return new Timer((call) => setInterval(call, Math.min(ms, MAX_TIMER_MS)), action);

@@ -49,9 +49,8 @@ export class Wakeup {
 /** Waits for the promise for at most `ms`. @returns Whether it resolved in time. @throws what it rejects with in time. */
 export async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
   const late = Promise.withResolvers<false>();
-  // A process that was stopped gets its timers before what has come meanwhile: that has one more turn.
-  let timer = Timer.after(ms, () => timer = Timer.after(0, () => late.resolve(false)));
-  return await Promise.race([promise.then(() => true), late.promise]).finally(() => timer[Symbol.dispose]());
+  using _limit = Timer.afterArrivals(ms, () => late.resolve(false));
+  return await Promise.race([promise.then(() => true), late.promise]);
 }
 
 /** Resolves when the signal is aborted. */

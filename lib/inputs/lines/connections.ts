@@ -146,10 +146,9 @@ export class LineConnections {
 
   /** Reads; at a stop only what comes at once. @returns the number of bytes, `null` at the end */
   async #readSome(conn: Transport, space: Uint8Array, stop: AbortSignal): Promise<number | null> {
-    let timer: Timer | undefined;
-    // A process that was stopped gets its timers before what has come meanwhile: that has one more turn.
+    let timer: Disposable | undefined;
     const onStop = () => {
-      timer = Timer.after(DRAIN_IDLE_MS, () => timer = Timer.after(0, () => closeQuietly(conn)));
+      timer = Timer.afterArrivals(DRAIN_IDLE_MS, () => closeQuietly(conn));
     };
     if (stop.aborted) onStop();
     else stop.addEventListener("abort", onStop, { once: true });

@@ -119,19 +119,20 @@ Deno.test("a segment that is unreadable for a moment is read later; one that sta
     assert.match(lines.join(""), /Cannot read a segment.*error 5/);
   }));
 
+/** Flips a bit in place, as a disk does it: the journal has the file open. */
+function damageMiddle(segment: string): void {
+  const bytes = Deno.readFileSync(segment);
+  bytes[Math.floor(bytes.length / 2)] ^= 1;
+  using file = Deno.openSync(segment, { write: true });
+  file.writeSync(bytes);
+}
+
 Deno.test("damage to the segment that is being written costs later records, which are counted, and writing continues", () =>
   withDirectory(async (directory) => {
     const journal = await open(directory, { memoryBytes: 2000 });
     const reader = journal.reader("a");
     await fill(journal, 50, 0, 10);
-    const [segment] = segmentsOf(directory);
-    const bytes = Deno.readFileSync(segment);
-    bytes[Math.floor(bytes.length / 2)] ^= 1;
-    {
-      // In place, as a disk does it: the journal has the file open.
-      using file = Deno.openSync(segment, { write: true });
-      file.writeSync(bytes);
-    }
+    damageMiddle(segmentsOf(directory)[0]);
     let appended = 500;
     const appending = (async () => {
       for (; appended < 1000; appended += 10) {
@@ -162,13 +163,7 @@ Deno.test("damage that is found while a group cannot be written ends no output",
     await using journal = await open(directory, { files, log, memoryBytes: 2000, retryMs: 1 });
     const reader = journal.reader("a");
     await fill(journal, 50, 0, 10);
-    const [segment] = segmentsOf(directory);
-    const bytes = Deno.readFileSync(segment);
-    bytes[Math.floor(bytes.length / 2)] ^= 1;
-    {
-      using file = Deno.openSync(segment, { write: true });
-      file.writeSync(bytes);
-    }
+    damageMiddle(segmentsOf(directory)[0]);
     const syncing = Promise.withResolvers<void>();
     files.beforeSync = () => syncing.promise;
     void journal.append(numbered(10, 500));

@@ -110,6 +110,12 @@ INSERT INTO ${schema}.changes (number)
   SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint WHERE NOT EXISTS (SELECT FROM ${schema}.changes);
 `;
 
+/** The names of all tables of sums, also of intervals that nobody sums up any more, as SQL. */
+export const selectSumTables = (schema: string): string =>
+  `SELECT c.oid::regclass::text AS name FROM pg_class c WHERE c.relnamespace = ${
+    quoteLiteral(schema)
+  }::regnamespace AND c.relkind = 'r' AND c.relname ~ '^rollup_[0-9]+[dhms]$'`;
+
 /** What protects ids, also those that sums refer to. */
 export const protectingFunction = (schema: string): string => `
 CREATE OR REPLACE FUNCTION ${schema}.protect_ids() RETURNS void
@@ -118,10 +124,7 @@ DECLARE rollup text;
 BEGIN
   PERFORM ${raiseIds(schema, "series", `${schema}.points`, "series_id")};
   PERFORM ${raiseIds(schema, "metrics", `${schema}.series`, "metric_id")};
-  FOR rollup IN SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = ${
-  quoteLiteral(schema)
-}::regnamespace
-      AND c.relkind = 'r' AND c.relname ~ '^rollup_[0-9]+[dhms]$' LOOP
+  FOR rollup IN ${selectSumTables(schema)} LOOP
     EXECUTE replace(${
   quoteLiteral(`SELECT ${raiseIds(schema, "series", "{table}", "series_id")}`)
 }, '{table}', rollup);

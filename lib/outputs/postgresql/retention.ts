@@ -1,4 +1,5 @@
 /** Deletes what is older than is to be kept: whole days, and series that have no points any more. */
+import { selectSumTables } from "./changes.ts";
 import { partitionName, partitionsOf } from "./partitions.ts";
 import { settle } from "./rollups/summing.ts";
 import type { Session } from "./session.ts";
@@ -46,7 +47,7 @@ export async function deleteOld(
   const deleted: Deleted = { days: 0, points: 0, series: 0 };
   await session.query(`SET statement_timeout = ${TIMEOUT_MS}; SET lock_timeout = ${LOCK_MS}`);
   if (hasRollups) await settle(session, schema, firstKept * (DAY_MS / 1000));
-  const sums = await tablesOfSums(session, tables);
+  const { rows: sums } = await session.query<{ name: string }>(selectSumTables(schema));
   if (hypertable) {
     const { rows: [{ extension }] } = await session.query<{ extension: string }>(
       `SELECT quote_ident(n.nspname) AS extension FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
@@ -73,7 +74,7 @@ export async function deleteOld(
          SELECT id FROM ${schema}.series s
          WHERE used_on < (${cutoff} AT TIME ZONE 'UTC')::date - ${SPARE_DAYS}
            AND NOT EXISTS (SELECT FROM ${schema}.points p WHERE p.series_id = s.id)${
-        sums.map((table) => ` AND NOT EXISTS (SELECT FROM ${table} r WHERE r.series_id = s.id)`).join("")
+        sums.map(({ name }) => ` AND NOT EXISTS (SELECT FROM ${name} r WHERE r.series_id = s.id)`).join("")
       }
          LIMIT ${SERIES_CHUNK} FOR UPDATE SKIP LOCKED)`,
     );
@@ -85,15 +86,4 @@ export async function deleteOld(
        AND NOT EXISTS (SELECT FROM ${schema}.series s WHERE s.relay_client = h.name)`,
   );
   return deleted;
-}
-
-/** Also of intervals that nobody sums up any more. */
-async function tablesOfSums(session: Session, { schema }: Tables): Promise<string[]> {
-  const { rows } = await session.query<{ name: string }>(
-    `SELECT c.oid::regclass AS name FROM pg_class c
-     WHERE c.relnamespace = ${
-      quoteLiteral(schema)
-    }::regnamespace AND c.relkind = 'r' AND c.relname ~ '^rollup_[0-9]+[dhms]$'`,
-  );
-  return rows.map(({ name }) => name);
 }

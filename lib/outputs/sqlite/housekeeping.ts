@@ -11,7 +11,7 @@ import { LAST_PART, type Part, type Transaction } from "./parts.ts";
 import { roomFor } from "./room.ts";
 import type { Rollups } from "./rollups.ts";
 import { middleOf, SECONDS_PER_DAY } from "./row_order.ts";
-import { secondOf, writeStatistics } from "./schema.ts";
+import { secondOf, tablesOfRollups, writeStatistics } from "./schema.ts";
 
 /** Parts with fewer points are merged. Each point is so rewritten once, or a few times where few points come. */
 const SMALL_POINTS = 16_384;
@@ -392,11 +392,4 @@ export class Housekeeping {
     this.#seriesFrom = more ? from + SERIES_STEP : null;
     return more;
   }
-}
-
-/** Also of intervals that the configuration does not name any more. */
-function tablesOfRollups(db: DatabaseSync): string[] {
-  const rows = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'rollup_[0-9]*'")
-    .all();
-  return (rows as { name: string }[]).map(({ name }) => name);
 }

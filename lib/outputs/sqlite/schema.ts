@@ -340,13 +340,15 @@ export function writeStatistics(db: DatabaseSync): void {
     ["metrics", "sqlite_autoindex_metrics_1", `${metrics} 1 1 1 1`],
     ["rollup_parts", "rollup_parts_by_day", `10000 5000 ${Math.ceil(10_000 / days)}`],
   ];
-  const rollups = db.prepare(
-    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'rollup_[0-9]*'",
-  );
-  for (const { name } of rollups.all() as { name: string }[]) {
-    rows.push([name, name, `${10_000 * series} ${series} 10 1`]);
-  }
+  for (const name of tablesOfRollups(db)) rows.push([name, name, `${10_000 * series} ${series} 10 1`]);
   db.prepare("DELETE FROM sqlite_stat1").run();
   const insert = db.prepare("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)");
   for (const row of rows) insert.run(...row);
+}
+
+/** The tables of sums, also of intervals that the configuration does not name any more. */
+export function tablesOfRollups(db: DatabaseSync): string[] {
+  const rows = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'rollup_[0-9]*'")
+    .all();
+  return (rows as { name: string }[]).map(({ name }) => name);
 }

@@ -1,9 +1,9 @@
 /**
  * Changes the code in small ways, one at a time, and runs the tests that should notice:
- * `deno task mutate [--sample=N] [--seed=N] [--jobs=N] [FILE...]`.
+ * `deno task mutate [--sample=N] [--seed=N] [--jobs=N] [FILE[:LINE[-LINE]]...]`.
  *
- * Without files, all of tools/mutate/targets.ts. `--sample` takes so many mutants of each file, chosen by the seed. Works
- * on copies in a temporary folder. A mutant that no test notices is printed: add a test, or, if it changes nothing that
+ * Without files, all of tools/mutate/targets.ts; with lines, the mutants of these lines. `--sample` takes N mutants of each
+ * file, chosen by the seed. Works on copies in a temporary folder. A mutant that no test notices is printed: add a test, or, if it changes nothing that
  * anybody could see, an entry with the reason to tools/mutate/equivalent/. Not part of CI.
  */
 import { parseArgs } from "@std/cli/parse-args";
@@ -77,6 +77,21 @@ function sampleOf<T>(list: readonly T[], count: number, seed: number): T[] {
   return list.filter((item) => chosen.has(item));
 }
 
+/** A file of which mutants are wanted, and in which of its lines. */
+export interface Wanted {
+  readonly target: MutationTarget;
+  readonly isWanted: (line: number) => boolean;
+}
+
+/** @throws {RangeError} if the text is not FILE, FILE:LINE or FILE:LINE-LINE, or the file is not a target. */
+export function wantedOf(text: string): Wanted {
+  const [, file, first, last = first] = /^(.*?)(?::(\d+)(?:-(\d+))?)?$/.exec(text)!;
+  const target = TARGETS.find((target) => target.file === file);
+  if (!target) throw new RangeError(`${file}: not in tools/mutate/targets.ts`);
+  if (first === undefined) return { target, isWanted: () => true };
+  return { target, isWanted: (line) => line >= Number(first) && line <= Number(last) };
+}
+
 function isEquivalent(file: string, { before, after }: Mutant): boolean {
   return EQUIVALENT.some((known) =>
     known.file === file && known.before === before && [known.after].flat().includes(after)
@@ -91,10 +106,9 @@ async function main(args: string[]): Promise<number> {
       throw new RangeError(`${name}: unknown option; there are --sample, --seed and --jobs`);
     },
   });
-  const files = options._.map(String);
-  const targets = files.length > 0 ? TARGETS.filter(({ file }) => files.includes(file)) : TARGETS;
-  const missing = files.filter((file) => !TARGETS.some((target) => target.file === file));
-  if (missing.length > 0) throw new RangeError(`${missing}: not in tools/mutate/targets.ts`);
+  const wanted = options._.length > 0
+    ? options._.map((text) => wantedOf(String(text)))
+    : TARGETS.map((target): Wanted => ({ target, isWanted: () => true }));
   const sample = Number(options.sample ?? Infinity);
   const seed = Number(options.seed ?? 1);
 
@@ -104,7 +118,7 @@ async function main(args: string[]): Promise<number> {
     () => stack.use(new Copy()),
   );
   const total: Record<Result, number> = { killed: 0, survived: 0, equivalent: 0 };
-  for (const target of targets) {
+  for (const { target, isWanted } of wanted) {
     const began = performance.now();
     if (!await copies[0].passes(target.tests, BASELINE_LIMIT_MS)) {
       throw new Error(
@@ -113,7 +127,8 @@ async function main(args: string[]): Promise<number> {
     }
     const limitMs = Math.max(LEAST_LIMIT_MS, SLOWDOWN * (performance.now() - began));
     const counts: Record<Result, number> = { killed: 0, survived: 0, equivalent: 0 };
-    const waiting = sampleOf(mutantsOf(await Deno.readTextFile(ROOT + target.file)), sample, seed).values();
+    const all = mutantsOf(await Deno.readTextFile(ROOT + target.file)).filter(({ line }) => isWanted(line));
+    const waiting = sampleOf(all, sample, seed).values();
     await Promise.all(copies.map(async (copy) => {
       for (const mutant of waiting) {
         if (isEquivalent(target.file, mutant)) {

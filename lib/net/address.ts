@@ -109,7 +109,7 @@ function plain(text: string, options: AddressOptions): Address {
     const last = text.lastIndexOf(":");
     const isScoped = (ip: string) => isIPv6(ip.split("%")[0]);
     // ::1:50051 is an address as a whole, but fe80::1%eth0:50051 has its port behind the interface.
-    if (isScoped(text) && text.indexOf("%") === -1) {
+    if (isScoped(text) && !text.includes("%")) {
       throw new AddressError(`an IPv6 address needs brackets: [${text}]:PORT`);
     }
     if (isScoped(text.slice(0, last))) {
@@ -189,9 +189,8 @@ export interface NetworkInterface {
   readonly index: number;
 }
 
-/** The interfaces of this machine, with or without an address; empty if the system does not tell. */
-export function listInterfaces(): NetworkInterface[] {
-  const root = "/sys/class/net";
+/** The interfaces of this machine, with or without an address, by their number; empty if the system does not tell. */
+export function listInterfaces(root = "/sys/class/net"): NetworkInterface[] {
   try {
     const interfaces: NetworkInterface[] = [];
     for (const { name } of Deno.readDirSync(root)) {
@@ -212,11 +211,12 @@ export function listInterfaces(): NetworkInterface[] {
  * are unknown.
  */
 export function interfaceProblem(
-  address: Pick<Address, "scope">,
-  interfaces: readonly NetworkInterface[] = address.scope === undefined ? [] : listInterfaces(),
+  { scope }: Pick<Address, "scope">,
+  interfaces?: readonly NetworkInterface[],
 ): string | undefined {
-  const { scope } = address;
-  if (scope === undefined || interfaces.length === 0) return undefined;
+  if (scope === undefined) return undefined;
+  interfaces ??= listInterfaces();
+  if (interfaces.length === 0) return undefined;
   const byNumber = /^[0-9]+$/.test(scope);
   if (interfaces.some(({ name, index }) => name === scope || (byNumber && index === Number(scope)))) {
     return undefined;

@@ -4,9 +4,12 @@ import {
   addressProblem,
   formatAddress,
   interfaceProblem,
+  isLoopback,
+  isOpenUrl,
   listInterfaces,
   parseAddress,
 } from "../../lib/net/address.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 Deno.test("parseAddress reads names, IPv4, IPv6 and scoped IPv6", () => {
   const cases: [string, ReturnType<typeof parseAddress>][] = [
@@ -14,6 +17,7 @@ Deno.test("parseAddress reads names, IPv4, IPv6 and scoped IPv6", () => {
     ["relay-1.example.org.:1", { hostname: "relay-1.example.org.", port: 1 }],
     ["my_service:65535", { hostname: "my_service", port: 65535 }],
     ["1.2.3.4:50051", { hostname: "1.2.3.4", port: 50051, family: "IPv4" }],
+    ["255.255.255.255:1", { hostname: "255.255.255.255", port: 1, family: "IPv4" }],
     ["[::]:50051", { hostname: "::", port: 50051, family: "IPv6" }],
     ["[::1]:50051", { hostname: "::1", port: 50051, family: "IPv6" }],
     ["[::ffff:10.0.0.1]:80", { hostname: "::ffff:10.0.0.1", port: 80, family: "IPv6" }],
@@ -22,6 +26,13 @@ Deno.test("parseAddress reads names, IPv4, IPv6 and scoped IPv6", () => {
       hostname: "fe80::a225:9fff:fe08:f874%8",
       port: 50051,
       scope: "8",
+      family: "IPv6",
+    }],
+    ["[1:2:3:4:5:6:7::]:1", { hostname: "1:2:3:4:5:6:7::", port: 1, family: "IPv6" }],
+    ["[fe80::1%4294967295]:1", {
+      hostname: "fe80::1%4294967295",
+      port: 1,
+      scope: "4294967295",
       family: "IPv6",
     }],
     ["[fe80::1%eth0]:50051", { hostname: "fe80::1%eth0", port: 50051, scope: "eth0", family: "IPv6" }],
@@ -73,7 +84,8 @@ Deno.test("addressProblem names the problem of an address", () => {
     "host:1e3": /port 1e3 is not/,
     ":x": /port x is not/,
     "::1": /needs brackets: \[::1\]:PORT/,
-    "::1:50051": /needs brackets/,
+    "::1:50051": /needs brackets: \[::1\]:50051/,
+    "::1:5005": /needs brackets: \[::1:5005\]:PORT/,
     "fe80::1%eth0:50051": /needs brackets: \[fe80::1%eth0\]:50051/,
     "2001:db8:1:2:3:4:5:6:50051": /needs brackets: \[2001:db8:1:2:3:4:5:6\]:50051/,
     "a:b:1": /more than one :/,
@@ -84,6 +96,7 @@ Deno.test("addressProblem names the problem of an address", () => {
     "[1::2::3]:1": /not an IPv6 address/,
     "[1:2:3:4:5:6:7:8:9]:1": /not an IPv6 address/,
     "[1:2:3:4:5:6:7::8]:1": /not an IPv6 address/,
+    "[1:2:3::4:5::6:7:8]:1": /not an IPv6 address/,
     "fe80::1%eth0": /needs brackets: \[fe80::1%eth0\]:PORT/,
     "[::1.2.3.400]:1": /not an IPv6 address/,
     "[]:1": /not an IPv6 address/,
@@ -106,6 +119,8 @@ Deno.test("addressProblem names the problem of an address", () => {
     "01.2.3.4:1": /not an IPv4 address/,
     "12345:1": /not an IPv4 address/,
     "-host:1": /starts or ends with -/,
+    "-host.:1": /starts or ends with -/,
+    "host-.:1": /starts or ends with -/,
     "a..b:1": /two dots/,
     "ho/st:1": /contains "\/"/,
     "hôte:1": /contains "ô"/,
@@ -145,7 +160,40 @@ Deno.test("interfaceProblem names the interface and those that exist", () => {
 Deno.test({
   name: "listInterfaces knows the loopback interface",
   ignore: Deno.build.os !== "linux",
-  fn: () => assert.ok(listInterfaces().some(({ name, index }) => name === "lo" && index >= 1)),
+  fn: () => {
+    assert.ok(listInterfaces().some(({ name, index }) => name === "lo" && index >= 1));
+    assert.match(
+      interfaceProblem({ scope: "no-such-one" }) ?? "",
+      /^interface no-such-one .* there are .*lo \(/,
+    );
+    assert.equal(interfaceProblem({ scope: "lo" }), undefined);
+  },
+});
+
+Deno.test("listInterfaces lists interfaces by their number, without what is none", async () => {
+  await using root = new TempDir();
+  const interfaces = [["d", 3], ["a", 4], ["c", 1], ["b", 2], ["e", 10]] as const;
+  for (const [name, index] of interfaces) {
+    Deno.mkdirSync(`${root.path}/${name}`);
+    Deno.writeTextFileSync(`${root.path}/${name}/ifindex`, `${index}\n`);
+  }
+  Deno.writeTextFileSync(`${root.path}/bonding_masters`, "");
+  assert.equal(listInterfaces(root.path).map(({ name }) => name).join(""), "cbdae");
+  assert.deepEqual(listInterfaces(`${root.path}/missing`), []);
+});
+
+Deno.test("this machine is 127.0.0.0/8, ::1 and localhost; HTTP to anywhere else is open", () => {
+  for (const host of ["127.0.0.1", "127.9.8.7", "localhost", "LocalHost"]) {
+    assert.deepEqual([isLoopback(host), isOpenUrl(`http://${host}:8086/`)], [true, false], host);
+  }
+  for (const host of ["::1", "::ffff:127.0.0.1"]) assert.ok(isLoopback(host), host);
+  assert.ok(!isOpenUrl("http://[::1]/"));
+  for (const host of ["128.0.0.1", "27.0.0.1", "localhost.example.org", "127.example.org", "example.org"]) {
+    assert.deepEqual([isLoopback(host), isOpenUrl(`http://${host}/`)], [false, true], host);
+    assert.ok(!isOpenUrl(`https://${host}/`), host);
+  }
+  for (const host of ["::2", "::ffff:128.0.0.1", "fe80::1"]) assert.ok(!isLoopback(host), host);
+  assert.ok(isOpenUrl("http://[::2]/"));
 });
 
 Deno.test("names, labels and interfaces are taken up to their longest, and refused above it", () => {

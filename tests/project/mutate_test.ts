@@ -1,5 +1,6 @@
 /** The mutants of tools/mutate.ts: what is changed, and what is left alone. */
 import assert from "node:assert/strict";
+import { wantedOf } from "../../tools/mutate.ts";
 import { EQUIVALENT } from "../../tools/mutate/equivalent.ts";
 import { mutantsOf } from "../../tools/mutate/mutations.ts";
 import { TARGETS } from "../../tools/mutate/targets.ts";
@@ -39,10 +40,25 @@ Deno.test("texts, comments, regular expressions, types and imports have no mutan
     "function f(list: Array<string>): string | null {",
     "  return list.join(\"1 + 1\") + `${list} && 7`.replace(/[1 < 2]+/g, '\\'3 > 2');",
     "}",
+    "const isOne = (text: string) => /^[01]$/.test(text);",
+    "function g(text: string) {",
+    "  return /^7{1,3}$/i.test(text);",
+    "}",
   ].join("\n");
   assert.deepEqual(mutantsOf(code).map(({ after }) => after), [
     "return list.join(\"1 + 1\") - `${list} && 7`.replace(/[1 < 2]+/g, '\\'3 > 2');",
   ]);
+});
+
+Deno.test("a file may be named with one of its lines, or with several, and must be a target", () => {
+  const lines = (text: string) => [1, 6, 7, 8, 9].filter(wantedOf(text).isWanted);
+  assert.equal(wantedOf("lib/postcard.ts:7").target.file, "lib/postcard.ts");
+  assert.deepEqual(lines("lib/postcard.ts"), [1, 6, 7, 8, 9]);
+  assert.deepEqual(lines("lib/postcard.ts:7"), [7]);
+  assert.deepEqual(lines("lib/postcard.ts:7-8"), [7, 8]);
+  for (const text of ["lib/agent.ts", "lib/postcard.ts:", "lib/postcard.ts:a"]) {
+    assert.throws(() => wantedOf(text), /not in tools\/mutate\/targets\.ts/);
+  }
 });
 
 Deno.test("each target is there with its tests, and each equivalent mutant still is one of the code", async () => {

@@ -261,3 +261,16 @@ Deno.test("a long name of the first metric of all is counted as a long name", ()
   decodeBody(body, decoder);
   assert.deepEqual(decoder.rejected, { unknownMetric: 0, wrongKind: 0, badTime: 0, longName: 1 });
 });
+
+Deno.test("the first time of a message is read, though all bytes around it are alike", () => {
+  const decoder = decoderWith({ 1: "u64" });
+  // In front of the message, then its count, id, time, kind, value, and the tail.
+  const body = Uint8Array.from([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]);
+  const bytes = withSlack(body);
+  const builder = new BatchBuilder(new BatchPool(16, 4, decoder.store));
+  assert.equal(decoder.decode(bytes, new DataView(bytes.buffer), 2, body.length, "n", builder), 1);
+  const [{ seconds, nanos, value, resourceKind, resourceId }] = builder.take().flatMap((batch) =>
+    pointsOf(batch)
+  );
+  assert.deepEqual([seconds, nanos, value, resourceKind, resourceId], [1, 1, 1n, "\x01", "\x01"]);
+});

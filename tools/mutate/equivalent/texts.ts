@@ -5,7 +5,10 @@ export const TEXTS: readonly EquivalentMutant[] = [
   {
     file: "lib/net/address.ts",
     before: 'if (end < 0) throw new AddressError("the bracket [ is not closed");',
-    after: 'if (end < 1) throw new AddressError("the bracket [ is not closed");',
+    after: [
+      'if (end < 1) throw new AddressError("the bracket [ is not closed");',
+      'if (end <= 0) throw new AddressError("the bracket [ is not closed");',
+    ],
     reason: "The text begins with the bracket, so nothing is found at place 0.",
   },
   {

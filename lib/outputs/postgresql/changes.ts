@@ -38,13 +38,21 @@ export class Changes {
     return this.#rollups;
   }
 
-  /** Notes what there is now: what is learnt of ids from now on is valid until something changes. */
+  /**
+   * Notes what there is now: what is learnt of ids from now on is valid until something changes.
+   *
+   * @throws when rows are missing without which nothing would be noticed; the next connection makes them again.
+   */
   async note(session: Session): Promise<void> {
     const { rows: [row] } = await session.query<{ state: string | null; levels?: string | null }>(
       this.#select,
     );
-    this.#state = row?.state ?? "";
-    const [settledS, ...every] = (row?.levels ?? "").split(",").map(Number);
+    if (!row) throw new Error("the table changes is empty");
+    if (this.#hasRollups && row.levels === null) {
+      throw new Error("rows of the table rollup_levels are missing");
+    }
+    this.#state = row.state ?? "";
+    const [settledS, ...every] = (row.levels ?? "").split(",").map(Number);
     this.#rollups = this.#hasRollups ? { every, settledS } : null;
   }
 
@@ -64,9 +72,10 @@ export class Changes {
   get #select(): string {
     const oid = (table: string) =>
       `coalesce(to_regclass(${quoteLiteral(`${this.#schema}.${table}`)})::oid::text, '')`;
+    // NULL without the row of the points themselves.
     const levels =
-      `(SELECT string_agg(CASE every WHEN 0 THEN extract(epoch FROM complete_from) ELSE every END::text, ',' ` +
-      `ORDER BY every) FROM ${this.#schema}.rollup_levels)`;
+      `(SELECT CASE WHEN min(every) = 0 THEN string_agg(CASE every WHEN 0 THEN extract(epoch FROM complete_from) ` +
+      `ELSE every END::text, ',' ORDER BY every) END FROM ${this.#schema}.rollup_levels)`;
     const parts = ["number", oid("metrics"), oid("series"), ...(this.#hasRollups ? [levels] : [])];
     return `SELECT concat_ws(',', ${parts.join(", ")}) AS state${
       this.#hasRollups ? `, ${levels} AS levels` : ""

@@ -328,12 +328,13 @@ export class PostgresOutput implements Output {
   }
 
   #keepUp(tables: Tables): void {
-    const { keep: keepMs } = this.#config;
+    const { keep: keepMs, schema: name } = this.#config;
     const rollups = rollupsOf(this.#config.rollups);
     if (this.#upkeep || keepMs === undefined && rollups.length === 0) return;
     const { log, clock } = this.#context;
     const hasRollups = () => this.#hasRollups;
-    const options = { settings: this.#settings, keepMs, rollups, hasRollups, log, clock };
+    const repair = (session: Session) => prepareRollups(session, name, rollups, log);
+    const options = { settings: this.#settings, keepMs, rollups, hasRollups, repair, log, clock };
     this.#upkeep = keepUp(tables, options, this.#ending.signal);
   }
 

@@ -13,7 +13,7 @@ import { deleteOld, TIMEOUT_MS } from "./retention.ts";
 import { deleteOldSums, SUMMING_SETTINGS, sumUp } from "./rollups/summing.ts";
 import { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";
-import { describe } from "./sqlstate.ts";
+import { describe, judge } from "./sqlstate.ts";
 import type { Tables } from "./tables.ts";
 
 /** Between two looks for intervals that are over. */
@@ -31,6 +31,8 @@ export interface UpkeepOptions {
   readonly rollups: readonly RollupOptions[];
   /** Whether the database has tables of sums that may be written. */
   readonly hasRollups: () => boolean;
+  /** Makes the tables of sums again that somebody has dropped. */
+  readonly repair: (session: Session) => Promise<unknown>;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -52,6 +54,8 @@ class Upkeep implements AsyncDisposable {
   readonly #jump: Complaint;
   readonly #trouble: Complaint;
   #session: Session | null = null;
+  /** A table is not there any more, or not as it was. */
+  #isBroken = false;
   #nextSumsMs: number;
   #nextDeletionMs: number;
 
@@ -115,9 +119,11 @@ class Upkeep implements AsyncDisposable {
   }
 
   async #sumUp(session: Session): Promise<void> {
-    const { clock, hasRollups } = this.#options;
+    const { clock, hasRollups, repair } = this.#options;
     const nowMs = clock.monotonicMs();
     if (hasRollups()) {
+      if (this.#isBroken) await repair(session);
+      this.#isBroken = false;
       const isEnough = () => clock.monotonicMs() - nowMs > SUMS_TURN_MS;
       await sumUp(session, this.#tables.schema, "now()", isEnough);
       this.#trouble.end(() => this.#options.log.info("Sums by interval are made again"));
@@ -152,6 +158,7 @@ class Upkeep implements AsyncDisposable {
     if (this.#signal.aborted) return;
     const { log, clock } = this.#options;
     const nowMs = clock.monotonicMs();
+    this.#isBroken ||= judge(error) === "schema";
     if (nowMs >= this.#nextDeletionMs) {
       this.#nextDeletionMs = nowMs + RETRY_MS;
       log.warn("Cannot delete what is older than keep, trying again later", { reason: describe(error) });

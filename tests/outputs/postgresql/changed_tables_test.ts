@@ -113,6 +113,28 @@ onPostgres("a partition that is missing is made again, and refuses no point", as
   assert.equal(await count(server), 11);
 });
 
+for (const table of ["changes", "rollup_levels"]) {
+  onPostgres(
+    `somebody truncates ${table}: the rows are made again, and deletions are noticed`,
+    async (server) => {
+      await using writing = new Writing(server);
+      await writing.write(pointsOf("a"));
+      await server.sql(`TRUNCATE alumet.${table}`);
+      await writing.write(pointsOf("a"));
+      assert.match(await writing.line(/^WARN|^ERROR/), new RegExp(`table ${table} `));
+      await server.sql("DELETE FROM alumet.series");
+      await writing.write(pointsOf("a"));
+      assert.equal(await seen(server), "a 10");
+      assert.equal(await count(server), 30);
+      assert.deepEqual(await server.sql("SELECT every FROM alumet.rollup_levels ORDER BY 1"), [
+        "0",
+        "60",
+        "3600",
+      ]);
+    },
+  );
+}
+
 onPostgres("tables of the first version get what the second one has", async (server) => {
   {
     await using writing = new Writing(server);

@@ -154,6 +154,21 @@ onPostgres("the output makes sums by itself, and deletes them, one server at a t
   assert.deepEqual(await server.sql(`${sums}(${start})`), ["2\t6"]);
 });
 
+onPostgres("tables of sums that somebody drops are made again, without a new connection", async (server) => {
+  await using writing = new Writing(server, {}, { clock: new LeapingClock() });
+  const start = dayBefore();
+  const write = (second: number) => writing.write(batchOf([[seriesOf(metricOf("m")), 1, start + second]]));
+  await write(0);
+  await server.sql("DROP TABLE alumet.rollup_1m CASCADE");
+  await write(1);
+  await server.sql("UPDATE alumet.rollup_marks SET made_at = made_at - interval '1 hour'");
+  const made = () => writing.lines.filter((line) => line.includes("Sums by interval are kept")).length;
+  await writing.until(() => made() === 2, "the table is made again");
+  await until(async () => await server.value("SELECT count(*) FROM alumet.measurements_1m") === "1");
+  assert.equal(await server.value("SELECT points FROM alumet.measurements_1m"), "2");
+  assert.equal(writing.stats.failures, 0);
+});
+
 onPostgres("energy is added up and power is averaged, and sums read like measurements", async (server) => {
   await using session = await openSession(server);
   await using writing = new Writing(server);

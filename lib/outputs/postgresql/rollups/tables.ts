@@ -82,10 +82,10 @@ async function missingTables(session: Session, name: string, wanted: readonly nu
   return needed.filter((table) => !there.has(table));
 }
 
-/** The intervals that are summed up now. */
+/** The intervals that are summed up now, behind 0 for the points themselves. */
 async function levelsNow(session: Session, schema: string): Promise<number[]> {
   const { rows } = await session.query<{ every: number }>(
-    `SELECT every FROM ${schema}.rollup_levels WHERE every > 0 ORDER BY every`,
+    `SELECT every FROM ${schema}.rollup_levels ORDER BY every`,
   );
   return rows.map(({ every }) => every);
 }
@@ -113,7 +113,7 @@ export async function prepareRollups(
     if (wanted.length === 0 && missing.length === COMMON.length) return false;
     const denied = missing.length === 0 ? await deniedTables(session, schema, wanted) : [];
     if (denied.length === 0) {
-      if (missing.length > 0 || !isSame(await levelsNow(session, schema), wanted)) {
+      if (missing.length > 0 || !isSame(await levelsNow(session, schema), [0, ...wanted])) {
         await change(session, name, wanted, log);
       }
       return true;
@@ -165,10 +165,11 @@ async function change(
       await session.query(commonTables(schema) + level + protectingFunction(schema));
     }
     // A table that was dropped has lost its sums.
-    const kept = every.filter((every) => !missing.includes(tableOf(every)));
-    if (missing.length > 0 || !isSame(kept, wanted)) await session.query(setLevels(schema, kept, wanted));
+    const kept = every.filter((every) => every === 0 || !missing.includes(tableOf(every)));
+    const isChanged = missing.length > 0 || !isSame(kept, [0, ...wanted]);
+    if (isChanged) await session.query(setLevels(schema, kept, wanted));
     await session.query("COMMIT");
-    if (missing.length > 0 || !isSame(every, wanted)) {
+    if (isChanged) {
       log.info("Sums by interval are kept", { schema: name, every: wanted.map(intervalName).join(",") });
     }
   } catch (error) {

@@ -26,6 +26,8 @@ interface LevelTable extends Level {
   readonly statements: Readonly<Record<"add" | "cut" | "move" | "remove" | "spanSums", StatementSync>>;
 }
 
+/** What a sum is that is not a number, as that of both infinities: SQLite has NULL for NaN, and no row is without a sum. */
+const INFINITE = "9e999";
 const COLUMNS = "points, sum, min, max, first, last, first_time, last_time";
 
 /** Tables of the levels, in the order in which they are created. */
@@ -248,8 +250,10 @@ export class RollupTables {
 function statementsOf(table: string, prepare: (sql: string) => StatementSync): LevelTable["statements"] {
   return {
     add: prepare(
-      `INSERT INTO ${table} (part, series, interval, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ` +
-        "ON CONFLICT DO UPDATE SET points = points + excluded.points, sum = sum + excluded.sum, " +
+      `INSERT INTO ${table} (part, series, interval, ${COLUMNS}) ` +
+        `VALUES (?, ?, ?, ?, coalesce(?, ${INFINITE}), ?, ?, ?, ?, ?, ?) ` +
+        "ON CONFLICT DO UPDATE SET points = points + excluded.points, " +
+        `sum = coalesce(sum + excluded.sum, ${INFINITE}), ` +
         "min = min(min, excluded.min), max = max(max, excluded.max), " +
         "first = iif(excluded.first_time < first_time, excluded.first, first), " +
         "last = iif(excluded.last_time >= last_time, excluded.last, last), " +

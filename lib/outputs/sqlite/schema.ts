@@ -126,7 +126,9 @@ const timestampOf = (time: string) =>
 
 /** A group for each series in each part: in the order of the points, so nothing has to be sorted. */
 const PART_TOTALS = "count(*) AS points, total(p.value) AS sum, min(p.value) AS min, max(p.value) AS max";
-const SUMS = "sum(points) AS points, total(sum) AS sum, min(min) AS min, max(max) AS max";
+/** The sum of a part is NULL where it is not a number, as that of both infinities; so is the sum of all of them then. */
+const SUMS = "sum(points) AS points, CASE WHEN count(sum) = count(*) THEN total(sum) END AS sum, " +
+  "min(min) AS min, max(max) AS max";
 
 /** Points as rows that views show. @param offset Nanoseconds from the start of the part. @param from Joins s, m and d. */
 const measurementsOf = (series: string, offset: string, value: string, from: string) =>

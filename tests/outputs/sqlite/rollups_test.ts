@@ -111,6 +111,45 @@ Deno.test("energy is added up and power is averaged", async () => {
   ]);
 });
 
+Deno.test("values that add up to more than a double holds stop no other sums", async () => {
+  await using dir = new TempDir();
+  using database = open(dir.file("m.sqlite"));
+  const largest = Number.MAX_VALUE;
+  const cases: Record<string, number[]> = {
+    both: [Infinity, -Infinity],
+    huge: [largest, largest, 1],
+    negative: [-largest, -1e300, 2],
+    plain: [1, 2.5],
+    tiny: [5e-324, 5e-324],
+  };
+  // All in one minute, then in minutes of their own, and late: some sums are added up in memory, others in the database.
+  for (const [step, afterMs] of [[1, HOUR_MS], [70, HOUR_MS], [1, DAY_MS]]) {
+    const rows = Object.entries(cases).flatMap(([name, values]) =>
+      values.map((value, i): [Series, number, number] => [
+        seriesOf(metricOf(name, "f64")),
+        value,
+        HOUR_S + i * step,
+      ])
+    );
+    database.write([batchOf(rows)], START_MS, HOUR_S * 1000);
+    database.tidy(HOUR_S * 1000 + afterMs);
+    database.tidy(HOUR_S * 1000 + afterMs + 600_000);
+  }
+  const sums = (view: string) =>
+    rowsOf(
+      database.path,
+      `SELECT metric, sum(t.points) AS points, sum(t.sum) AS sum FROM ${view} t JOIN series_list USING (series_id) ` +
+        "GROUP BY metric ORDER BY metric",
+    ).map(({ metric, points, sum }) => `${metric} ${points} ${sum}`);
+  const others = ["huge 9 Infinity", "negative 9 -Infinity", "plain 6 10.5", "tiny 6 3e-323"];
+  const totals = sums("totals");
+  assert.deepEqual(totals, ["both 6 null", ...others]);
+  assert.deepEqual(sums("daily_totals"), totals);
+  const hours = "(SELECT series_id, points, sum FROM measurements_1h)";
+  assert.deepEqual(sums(hours), ["both 6 Infinity", ...others]);
+  assert.equal(valueOf(database.path, "SELECT count(*) FROM parts WHERE NOT rolled"), 0n);
+});
+
 Deno.test("sums are kept for their own time, and so are the series that they are of", async () => {
   await using dir = new TempDir();
   using database = open(dir.file("m.sqlite"), STEPS, HOUR_MS);

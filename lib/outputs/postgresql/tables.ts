@@ -6,7 +6,7 @@ import type { Logger } from "../../base/log.ts";
 import { changesTable, changeTriggers, lockOf, protectIds } from "./changes.ts";
 import { quoteIdentifier, quoteLiteral } from "./names.ts";
 import type { Session } from "./session.ts";
-import { VIEWS, viewsOf } from "./views.ts";
+import { OUTDATED_SUM, VIEWS, viewsOf } from "./views.ts";
 import { describe, INSUFFICIENT_PRIVILEGE, sqlstateOf } from "./sqlstate.ts";
 
 /** Version of the tables. Raise it with a step in {@linkcode MIGRATIONS} that leads to it. */
@@ -121,8 +121,10 @@ interface Found {
 async function look(session: Session, name: string): Promise<Found> {
   const { rows } = await session.query<{ name: string; kind: string }>(
     `SELECT c.relname AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND c.relname = ANY($2)`,
-    [name, NAMES],
+     WHERE n.nspname = $1 AND c.relname = ANY($2)
+       AND NOT (c.relkind = 'v' AND strpos(pg_get_viewdef(c.oid), $3) > 0
+         AND pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE'))`,
+    [name, NAMES, OUTDATED_SUM],
   );
   const kinds = new Map(rows.map(({ name, kind }) => [name, kind]));
   let version: number | null = null;

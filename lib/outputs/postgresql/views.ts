@@ -1,4 +1,5 @@
 /** The views: what people ask, over the tables. */
+import { partsOfSum, sumOfParts } from "./rollups/floats.ts";
 
 /** Names of the views, in the order of {@linkcode viewsOf}. */
 export const VIEWS = [
@@ -10,7 +11,18 @@ export const VIEWS = [
   "daily_totals",
 ] as const;
 
-const TOTALS = "count(*) AS points, sum(p.value) AS sum, min(p.value) AS min, max(p.value) AS max";
+/** What a view of totals was created with before: PostgreSQL refuses it where the sum of a series fits no double. */
+export const OUTDATED_SUM = "sum(p.value) AS sum";
+
+const [ORDINARY, HUGE] = partsOfSum("p.value");
+/** @param by Columns, of which each combination is a row. */
+const totalsOf = (schema: string, by: string, names: string) => `
+SELECT ${names}, t.points, ${sumOfParts("t.ordinary", "t.huge")} AS sum, t.min, t.max
+FROM (
+  SELECT ${by}, count(*) AS points, ${ORDINARY} AS ordinary, ${HUGE} AS huge, min(p.value) AS min, max(p.value) AS max
+  FROM ${schema}.points p
+  GROUP BY ${by.split(", ").map((_, i) => i + 1).join(", ")}
+) t`;
 
 /** What creates the views. @param schema Quoted. */
 export const viewsOf = (schema: string): string => `
@@ -44,13 +56,9 @@ CREATE OR REPLACE VIEW ${schema}.series_attributes AS
 SELECT s.id AS series_id, a.key AS name, a.value
 FROM ${schema}.series s, jsonb_each_text(s.attributes) a;
 
-CREATE OR REPLACE VIEW ${schema}.totals AS
-SELECT p.series_id, ${TOTALS}
-FROM ${schema}.points p
-GROUP BY p.series_id;
+CREATE OR REPLACE VIEW ${schema}.totals AS${totalsOf(schema, "p.series_id", "t.series_id")};
 
-CREATE OR REPLACE VIEW ${schema}.daily_totals AS
-SELECT (p.time AT TIME ZONE 'UTC')::date AS day, p.series_id, ${TOTALS}
-FROM ${schema}.points p
-GROUP BY 1, p.series_id;
+CREATE OR REPLACE VIEW ${schema}.daily_totals AS${
+  totalsOf(schema, "(p.time AT TIME ZONE 'UTC')::date AS day, p.series_id", "t.day, t.series_id")
+};
 `;

@@ -298,6 +298,12 @@ onPostgres(
       "plain\t3.5\tt",
       "tiny\t1e-323\tt",
     ]);
+    const totals = (view: string) =>
+      server.sql(
+        `SELECT metric, sum FROM alumet.${view} JOIN alumet.series_list USING (series_id) ORDER BY 1`,
+      );
+    const expected = rows.map((row) => String(row).replace(/\tt$/, ""));
+    for (const view of ["totals", "daily_totals"]) assert.deepEqual(await totals(view), expected);
     // The same where they are added to what is there.
     await server.sql("UPDATE alumet.rollup_levels SET complete_from = now() WHERE every = 0");
     await writing.write(batchOf([[of("huge"), -largest, start + 5], [of("plain"), largest, start + 5]]));
@@ -310,6 +316,23 @@ onPostgres(
     );
   },
 );
+
+onPostgres("a view of totals that refuses huge sums is replaced", async (server) => {
+  const one = seriesOf(metricOf("huge", "f64"));
+  {
+    await using writing = new Writing(server);
+    const largest = Number.MAX_VALUE;
+    await writing.write(batchOf([[one, largest, dayBefore()], [one, largest, dayBefore() + 1]]));
+  }
+  await server.sql(
+    `CREATE OR REPLACE VIEW alumet.totals AS SELECT p.series_id, count(*) AS points, sum(p.value) AS sum,
+       min(p.value) AS min, max(p.value) AS max FROM alumet.points p GROUP BY p.series_id`,
+  );
+  await assert.rejects(() => server.sql("SELECT sum FROM alumet.totals"), /out of range/);
+  await using writing = new Writing(server);
+  await writing.line(/Tables created.*tables=totals/);
+  assert.deepEqual(await server.sql("SELECT sum FROM alumet.totals"), ["Infinity"]);
+});
 
 onPostgres(
   "a database of the version before gets the tables of sums, and its points stay as they are",

@@ -77,13 +77,11 @@ export class BatchEncoder {
 
   /** Forgets the stream so far, and tells the decoder to: a record will not reach it. */
   reset(): void {
-    this.#reset();
-  }
-
-  /** Begins another stream, for a decoder that knows nothing. */
-  restart(): void {
-    this.#forget();
-    this.#begins = false;
+    this.#state.clear();
+    this.#definitions.clear();
+    this.#column.clear();
+    this.#places.f64.length = this.#places.u64.length = 0;
+    this.#begins = true;
   }
 
   /**
@@ -106,27 +104,15 @@ export class BatchEncoder {
       }
       return this.#bytes.subarray(0, this.#length);
     } catch (error) {
-      this.#reset();
+      this.reset();
       throw error;
     }
-  }
-
-  #forget(): void {
-    this.#state.clear();
-    this.#definitions.clear();
-    this.#column.clear();
-    this.#places.f64.length = this.#places.u64.length = 0;
-  }
-
-  #reset(): void {
-    this.#forget();
-    this.#begins = true;
   }
 
   /** Where a chunk from `start` on must end for the dictionary to hold its series; makes room if there is none. */
   #chunkEnd(batch: Batch, start: number): number {
     const state = this.#state;
-    if (state.dictionaryBytes > this.#maxDictionaryBytes) this.#reset();
+    if (state.dictionaryBytes > this.#maxDictionaryBytes) this.reset();
     let room = this.#maxSeries - state.size;
     if (batch.length - start <= room) return batch.length;
     const { values } = this.#column;
@@ -135,7 +121,7 @@ export class BatchEncoder {
     for (let row = start; row < batch.length; row++) {
       const series = batch.series[row];
       if (values[series] !== 0 || --places[flags[series] & SERIES_FLAGS.u64] >= 0 || --room >= 0) continue;
-      this.#reset();
+      this.reset();
       return Math.min(batch.length, start + this.#maxSeries);
     }
     return batch.length;
@@ -253,11 +239,11 @@ export class BatchEncoder {
         const difference = value - before;
         // NaN and infinities fail the comparisons; -0 is not a whole number here.
         if (
-          difference < MAX_DELTA && difference > -MAX_DELTA && difference !== 0 &&
+          difference < MAX_DELTA && difference > -MAX_DELTA &&
           value === Math.floor(value) && before === Math.floor(before) && (low | high) !== -0x80000000 &&
           value <= MAX_SAFE && before <= MAX_SAFE && value >= (f64 ? -MAX_SAFE : 0) && before >= -MAX_SAFE
         ) {
-          let rest = difference >= 0 ? difference * 2 : difference * -2 - 1;
+          let rest = zigzag(difference);
           if (rest > 0xffffffff) {
             const lower = rest % 0x100000000;
             rest = (rest - lower) / 0x100000000;
@@ -308,7 +294,7 @@ export class BatchEncoder {
     }
     const before = lastExact.get(number) ?? BigInt(lastValues[number]);
     const difference = BigInt.asIntN(64, value - before);
-    let rest = BigInt.asUintN(64, (difference << 1n) ^ (difference >> 63n));
+    let rest = (difference << 1n) ^ (difference >> 63n);
     for (; rest > 0n; rest >>= 8n) this.#bytes[at++] = Number(rest & 0xffn);
     lastValues[number] = Number(value);
     if (value > BigInt(MAX_SAFE)) lastExact.set(number, value);

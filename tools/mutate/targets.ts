@@ -20,7 +20,10 @@ export const TARGETS: readonly MutationTarget[] = [
     file: "lib/wire/protocol.ts",
     tests: ["tests/wire/protocol_test.ts", "tests/wire/introduction_test.ts"],
   },
-  { file: "lib/batches/encoder.ts", tests: ["tests/batches"] },
+  {
+    file: "lib/batches/encoder.ts",
+    tests: ["tests/batches/encoder_test.ts", "tests/batches/codec_test.ts"],
+  },
   { file: "lib/batches/decoder.ts", tests: ["tests/batches"] },
   {
     file: "lib/journal/disk/format/record.ts",

@@ -8,6 +8,7 @@ import { unitDisplayName, unitUniqueName } from "../../points/units.ts";
 import {
   compareBytes,
   formatF64,
+  isPlainInteger,
   putInteger,
   putText,
   putTwoDigits,
@@ -159,7 +160,6 @@ export class CsvRenderer {
     const heads = this.#heads;
     const mark = this.#mark;
     const delimiter = this.#delimiter;
-    const delimiterByte = delimiter[0];
     const generous = ROW_SLACK + delimiter.length;
     let { bytes, view } = out;
     let at = out.length;
@@ -193,17 +193,13 @@ export class CsvRenderer {
         view.setFloat64(at + i, time.getFloat64(i, true), true);
       }
       at += timeLength;
-      if (delimiter.length === 1) bytes[at++] = delimiterByte;
-      else for (let i = 0; i < delimiter.length; i++) bytes[at++] = delimiter[i];
+      for (let i = 0; i < delimiter.length; i++) bytes[at++] = delimiter[i];
 
       const value = values[row];
       const big = exact === null ? undefined : exact.get(row);
       if (big !== undefined) at = putText(bytes, at, big.toString());
-      else if (
-        value >= 0 && value <= 9007199254740992 && Math.floor(value) === value && (value > 0 || 1 / value > 0)
-      ) {
-        at = putInteger(bytes, at, value);
-      } else at = putText(bytes, at, formatF64(value));
+      else if (isPlainInteger(value)) at = putInteger(bytes, at, value);
+      else at = putText(bytes, at, formatF64(value));
 
       for (let i = 0; i < tailLength; i += WORD_BYTES) {
         view.setFloat64(at + i, parts.getFloat64(tail + i, true), true);

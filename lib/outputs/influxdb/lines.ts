@@ -9,7 +9,14 @@
 import { valueProblem } from "../rendering/u64.ts";
 import type { AttributeValue, Batch, SeriesDefinition } from "../../points/measurement.ts";
 import { SERIES_FLAGS } from "../../points/series_store.ts";
-import { formatAttribute, formatF64, putInteger, RowBuffer } from "../rendering/numbers.ts";
+import {
+  formatAttribute,
+  formatF64,
+  isPlainInteger,
+  putInteger,
+  putText,
+  RowBuffer,
+} from "../rendering/numbers.ts";
 import { SeriesTexts } from "../rendering/series_texts.ts";
 import { keyText, measurementText, stringField } from "./text.ts";
 
@@ -113,9 +120,7 @@ export class LineRenderer {
     let prefixes = texts.view;
     const mark = this.#mark;
     const integerSuffix = this.#format.unsigned ? 117 : 105;
-    let batchIndex = lines.batches.length;
-    if (batchIndex > 0 && lines.batches[batchIndex - 1] === batch) batchIndex--;
-    else lines.batches.push(batch);
+    const batchIndex = lines.batches.push(batch) - 1;
     let { bytes, view } = buffer;
     let at = buffer.length;
     let count = lines.length;
@@ -145,11 +150,8 @@ export class LineRenderer {
       at += prefix;
 
       if (big !== undefined) at = putText(bytes, at, big.toString());
-      else if (
-        value >= 0 && value <= 9007199254740992 && Math.floor(value) === value && (value > 0 || 1 / value > 0)
-      ) {
-        at = putInteger(bytes, at, value);
-      } else at = putText(bytes, at, formatF64(value));
+      else if (isPlainInteger(value)) at = putInteger(bytes, at, value);
+      else at = putText(bytes, at, formatF64(value));
       if ((flags[number] & SERIES_FLAGS.u64) !== 0) bytes[at++] = integerSuffix;
 
       if (seconds[row] !== this.#timeSeconds || nanos[row] !== this.#timeNanos) {
@@ -205,11 +207,6 @@ export class LineRenderer {
     texts.bytes.set(bytes, at);
     return texts.end(number, at + bytes.length, this.#mark);
   }
-}
-
-function putText(bytes: Uint8Array, at: number, text: string): number {
-  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
-  return at + text.length;
 }
 
 /** What stands before the value in the lines of a series, `value=` included. */

@@ -91,6 +91,11 @@ export function putTwoDigits(bytes: Uint8Array, at: number, value: number): void
   bytes[at + 1] = 48 + value - ten * 10;
 }
 
+/** Whether {@linkcode putInteger} writes a f64 as {@linkcode formatF64} does: a whole number of 0 to 2^53, and not -0. */
+export function isPlainInteger(value: number): boolean {
+  return value <= 9007199254740992 && Math.floor(value) === value && 1 / value > 0;
+}
+
 /** Writes a whole number of 0 to 2^53. */
 export function putInteger(bytes: Uint8Array, at: number, value: number): number {
   if (value >= 1_000_000_000) {

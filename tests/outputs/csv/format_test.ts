@@ -1,7 +1,8 @@
 /** What a row of CSV has for each time and each number. */
 import assert from "node:assert/strict";
-import { CsvRenderer } from "../../../lib/outputs/csv/format.ts";
+import { attributeColumns, CsvRenderer } from "../../../lib/outputs/csv/format.ts";
 import { RowBuffer } from "../../../lib/outputs/rendering/numbers.ts";
+import { SeriesTexts } from "../../../lib/outputs/rendering/series_texts.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { batchOf, series } from "../../kit/points.ts";
 
@@ -92,10 +93,69 @@ Deno.test("numbers are whole up to 2^53, keep the sign of zero, and are exact ab
 });
 
 Deno.test("a delimiter of several bytes stands between all cells of every row", () => {
-  const rows = cells(batchOf([[WHOLE, 1n, 1], [FLOATS, 2.5, 2], [WHOLE, 3n, 3]]), "→");
-  assert.deepEqual(rows.map((row) => row.slice(0, 5)), [
-    ["whole", "1970-01-01T00:00:01Z", "1", "local_machine", ""],
-    ["floats", "1970-01-01T00:00:02Z", "2.5", "local_machine", ""],
-    ["whole", "1970-01-01T00:00:03Z", "3", "local_machine", ""],
-  ]);
+  const batch = batchOf([[WHOLE, 1n, 1], [FLOATS, 2.5, 2], [WHOLE, 3n, 3]]);
+  for (const delimiter of ["→", "§", "🔋", "||"]) {
+    assert.deepEqual(cells(batch, delimiter).map((row) => row.slice(0, 5)), [
+      ["whole", "1970-01-01T00:00:01Z", "1", "local_machine", ""],
+      ["floats", "1970-01-01T00:00:02Z", "2.5", "local_machine", ""],
+      ["whole", "1970-01-01T00:00:03Z", "3", "local_machine", ""],
+    ]);
+  }
+});
+
+Deno.test("the longest numbers fit, whatever the delimiter and the metric are called", () => {
+  const long = series(metricOf("m".repeat(3000), "f64"));
+  const numbers = [-Number.MAX_VALUE, -2.2250738585072014e-308, -5e-324];
+  const batch = batchOf(numbers.map((value) => [long, value, 253_402_300_799, 999_999_999]));
+  for (const delimiter of [";", "d".repeat(400)]) {
+    const renderer = new CsvRenderer([], { ...FORMAT, delimiter });
+    for (const capacity of [1, 4000, 8000]) {
+      const texts: string[] = [];
+      for (let row = 0; row < batch.length;) {
+        const out = new RowBuffer(capacity);
+        row = renderer.render(batch, row, out);
+        assert.ok(texts.length < row, "at least one row");
+        texts.push(...new TextDecoder().decode(out.bytes.subarray(0, out.length)).trimEnd().split("\n"));
+      }
+      assert.deepEqual(texts.map((text) => Number(text.split(delimiter)[2])), numbers, `${capacity}`);
+    }
+  }
+});
+
+Deno.test("renderers that share their texts render the ends of their own rows, each of them once", () => {
+  const texts = new SeriesTexts();
+  const both = series(metricOf("both"), [["a", "1"], ["b", "2"]]);
+  const batch = batchOf([[both, 1n, 1], [both, 2n, 2], [both, 3n, 3]]);
+  const renderers = [["a"], ["b"], ["a", "b"]].map((columns) => new CsvRenderer(columns, FORMAT, texts));
+  const ends = ["1;b=2", "2;a=1", "1;2;"];
+  const render = (renderer: CsvRenderer) => {
+    const out = new RowBuffer(10_000);
+    renderer.render(batch, 0, out);
+    return new TextDecoder().decode(out.bytes.subarray(0, out.length));
+  };
+  for (let round = 0; round < 2; round++) {
+    renderers.forEach((renderer, i) => {
+      const row = (value: number) =>
+        `both;1970-01-01T00:00:0${value}Z;${value};local_machine;;local_machine;;${ends[i]}\n`;
+      assert.equal(render(renderer), row(1) + row(2) + row(3));
+      const place = texts.places[batch.series[0]];
+      assert.equal(render(renderer), row(1) + row(2) + row(3));
+      assert.equal(texts.places[batch.series[0]], place, "its text is still there");
+    });
+  }
+});
+
+Deno.test("columns are those of the attributes of a batch, and each series is asked for once", () => {
+  const all = [["b", "é"], ["a"], ["metric", "b"], ["foreign"]].map((names) =>
+    series(metricOf("m"), names.map((name) => [name, 1n] as const))
+  );
+  const batch = batchOf([...all, ...all].map((one) => [one, 1n]));
+  const asked: number[] = [];
+  const columns = attributeColumns(batch, (number) => {
+    asked.push(number);
+    return number !== batch.series[3];
+  });
+  assert.deepEqual(columns, ["a", "b", "é"]);
+  assert.deepEqual(asked, [...batch.series.subarray(0, 4)]);
+  assert.deepEqual(attributeColumns(batch), ["a", "b", "foreign", "é"]);
 });

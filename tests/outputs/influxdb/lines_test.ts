@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Batch, type Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { type LineFormat, LineRenderer, Lines, prefixOf } from "../../../lib/outputs/influxdb/lines.ts";
 import { keyText, measurementText, stringField } from "../../../lib/outputs/influxdb/text.ts";
+import { SeriesTexts } from "../../../lib/outputs/rendering/series_texts.ts";
 import { MetricRegistry } from "../../../lib/points/registry.ts";
 import { testdataText } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";
@@ -22,16 +23,22 @@ function render(batches: readonly Batch[], format: Partial<LineFormat> = {}, max
   const lines = new Lines(maxLines, maxBytes);
   const found: string[] = [];
   const at: [batch: number, row: number][] = [];
+  let longest = 0;
   const take = () => {
-    const text = new TextDecoder().decode(lines.bytes);
+    let text = "";
     for (let i = 0; i < lines.length; i++) {
       const line = new TextDecoder().decode(lines.line(i));
+      text += line;
+      longest = Math.max(longest, lines.line(i).length);
       assert.ok(line.endsWith("\n"));
       found.push(line.slice(0, -1));
       at.push([batches.indexOf(lines.batch(i)), lines.rows[i]]);
     }
-    assert.equal(text.split("\n").length, lines.length + 1);
+    assert.equal(new TextDecoder().decode(lines.bytes), text);
+    // A single line has the room that it needs.
+    assert.ok(lines.buffer.bytes.length <= Math.max(maxBytes, longest + 512));
     lines.clear();
+    assert.deepEqual([lines.length, lines.bytes.length, lines.batches], [0, 0, []]);
   };
   for (const batch of batches) {
     for (let row = 0; row < batch.length;) {
@@ -126,6 +133,11 @@ Deno.test("attributes are tags or fields as the configuration says", () => {
   assert.equal(
     prefixOf(series, { ...FORMAT, asFields: new Set(["s", "u", "l", "nan", "t", "f"]) }),
     `${head},no=false s="a \\"b\\"",u=18446744073709551615u,f=0.5,t=T,l="1,2",value=`,
+  );
+  const largest = seriesOf(metricOf("m"), { attributes: [["u", 2n ** 63n - 1n]] });
+  assert.match(
+    prefixOf(largest, { ...FORMAT, attributesAs: "field", unsigned: false }),
+    / u=9223372036854775807i,value=$/,
   );
   // Without unsigned fields there is none for it.
   assert.equal(
@@ -222,6 +234,43 @@ Deno.test("requests are cut at their limits of lines and of bytes, and know thei
       found.map((line) => / value=(\d+)u /.exec(line)![1]),
       all.map(([b, row]) => `${100 * b + row}`),
     );
+  }
+});
+
+Deno.test("a buffer grows by doubling, and to no more than a request may have", () => {
+  const wide = seriesOf(metricOf("w"), { resourceId: "x".repeat(1000) });
+  const batch = batchOf(Array.from({ length: 100 }, (_, i): [Series, bigint] => [wide, BigInt(i)]));
+  const renderer = new LineRenderer(FORMAT, () => assert.fail("refused"));
+  for (const maxBytes of [1, 2000, 20_000, 25_000, 40_000]) {
+    const lines = new Lines(40, maxBytes);
+    const next = renderer.render(batch, 0, lines);
+    assert.equal(next, lines.length);
+    const line = lines.line(0).length;
+    const room = line + 512;
+    assert.ok(next === 1 || lines.bytes.length <= maxBytes, `${lines.bytes.length} of ${maxBytes}`);
+    assert.ok(next === 40 || lines.bytes.length + room > maxBytes, `${lines.bytes.length} of ${maxBytes}`);
+    assert.ok(lines.buffer.bytes.length <= Math.max(maxBytes, room), `${lines.buffer.bytes.length}`);
+  }
+});
+
+Deno.test("renderers that share their texts render their own lines, each series once", () => {
+  const texts = new SeriesTexts();
+  const batch = batchOf([[seriesOf(metricOf("m"), { attributes: [["a", "x"]] }), 1n, 0]]);
+  const render = (renderer: LineRenderer) => {
+    const lines = new Lines(10, 10_000);
+    renderer.render(batch, 0, lines);
+    return new TextDecoder().decode(lines.bytes);
+  };
+  const [tags, fields] = (["tag", "field"] as const).map((attributesAs) =>
+    new LineRenderer({ ...FORMAT, attributesAs }, () => assert.fail("refused"), texts)
+  );
+  for (let round = 0; round < 2; round++) {
+    for (const [renderer, pattern] of [[tags, /,a=x value=1u /], [fields, / a="x",value=1u /]] as const) {
+      assert.match(render(renderer), pattern);
+      const place = texts.places[batch.series[0]];
+      assert.match(render(renderer), pattern);
+      assert.equal(texts.places[batch.series[0]], place, "its text is still there");
+    }
   }
 });
 

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { compareBytes, formatF64, putInteger, putUtf8 } from "../../../lib/outputs/rendering/numbers.ts";
+import {
+  compareBytes,
+  formatF64,
+  isPlainInteger,
+  jsonF64,
+  putInteger,
+  putUtf8,
+} from "../../../lib/outputs/rendering/numbers.ts";
 
 Deno.test("texts are compared as their bytes are, and one that ends sooner comes first", () => {
   const ordered = ["", "a", "ab", "b", "\u0080", "é", "\ue000", "🔋"];
@@ -29,4 +36,38 @@ Deno.test("numbers are written as they read, at each length", () => {
   assert.deepEqual([NaN, -0, Infinity, -Infinity, 1e21, -1.5e-7, 1.25].map(formatF64), [
     ...["NaN", "-0", "inf", "-inf", "1000000000000000000000", "-0.00000015", "1.25"],
   ]);
+});
+
+Deno.test("a plain integer is written as a f64 is, and whatever would be another text is none", () => {
+  for (const value of [0, 1, 9, 10, 2 ** 31, 2 ** 32, 2 ** 53 - 1, 2 ** 53]) {
+    assert.ok(isPlainInteger(value), `${value}`);
+    const bytes = new Uint8Array(20);
+    assert.equal(
+      new TextDecoder().decode(bytes.subarray(0, putInteger(bytes, 0, value))),
+      formatF64(value),
+    );
+  }
+  for (const value of [-0, -1, 0.5, 1.5, 2 ** 53 + 2, 1e300, NaN, Infinity, -Infinity, 5e-324]) {
+    assert.ok(!isPlainInteger(value), `${value}`);
+  }
+});
+
+Deno.test("a f64 in JSON is read as a float of the same bits; what JSON has not, as infinity or null", () => {
+  const texts: [number, string][] = [
+    [0, "0.0"],
+    [-0, "-0.0"],
+    [1, "1.0"],
+    [-7, "-7.0"],
+    [0.1, "0.1"],
+    [1e21, "1e+21"],
+    [1e-7, "1e-7"],
+    [2 ** 53, "9007199254740992.0"],
+    [Infinity, "9e999"],
+    [-Infinity, "-9e999"],
+  ];
+  for (const [value, text] of texts) {
+    assert.equal(jsonF64(value), text);
+    assert.ok(Object.is(JSON.parse(text), value));
+  }
+  assert.equal(jsonF64(NaN), "null");
 });

@@ -191,4 +191,112 @@ export const POINTS: readonly EquivalentMutant[] = [
     after: 'if (this.#bytes >= this.#limitBytes && this.#onFull === "drop_oldest") this.#dropOldest();',
     reason: "Nothing is dropped then.",
   },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "const MAX_VARINT_BYTES = 10;",
+    after: "const MAX_VARINT_BYTES = 11;",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "readonly #writer = new PostcardWriter(64);",
+    after: "readonly #writer = new PostcardWriter(65);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "#numbers = new Int32Array(256);",
+    after: "#numbers = new Int32Array(257);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "#bytes = new Uint8Array(4096);",
+    after: "#bytes = new Uint8Array(4097);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "#length = 0;",
+    after: "#length = 1;",
+    reason: "Each record begins with setting it.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "this.#state.series[value - 1] = 0;",
+    after: "this.#state.series[value - 1] = 1;",
+    reason: "No series has a number below 8.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "if (batch.length - start <= room) return batch.length;",
+    after: [
+      "if (!!0 && batch.length - start <= room) return batch.length;",
+      "if (batch.length + start <= room) return batch.length;",
+      "if (batch.length - start < room) return batch.length;",
+    ],
+    reason: "It only decides between the fast way and the slow one, which give the same.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "if (needed > this.#bytes.length) this.#bytes = enlarged(this.#bytes, this.#length, needed);",
+    after: "if (needed >= this.#bytes.length) this.#bytes = enlarged(this.#bytes, this.#length, needed);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "if (this.#numbers.length < end - start) this.#numbers = new Int32Array(2 * (end - start));",
+    after: [
+      "if (this.#numbers.length < end - start) this.#numbers = new Int32Array(3 * (end - start));",
+      "if (this.#numbers.length < end - start) this.#numbers = new Int32Array(2 * (end + start));",
+    ],
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "const place = this.#places[type].pop() ?? -1;",
+    after: "const place = this.#places[type].pop() ?? -2;",
+    reason: "Any negative number says that there is none.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before:
+      "if (!f64 && (exact !== null || lastExact.size !== 0) && (exact?.has(row) || lastExact.has(number))) {",
+    after: [
+      "if (!f64 || (exact !== null || lastExact.size !== 0) && (exact?.has(row) || lastExact.has(number))) {",
+      "if (!f64 && (exact !== null || lastExact.size !== 0) || (exact?.has(row) || lastExact.has(number))) {",
+    ],
+    reason: "The exact way writes the same bytes, and is never needed for f64.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "difference < MAX_DELTA && difference > -MAX_DELTA &&",
+    after: "difference < MAX_DELTA && difference >= -MAX_DELTA &&",
+    reason: "A difference of -2^47 fits in six bytes, too, and is decoded to the same.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before:
+      "value <= MAX_SAFE && before <= MAX_SAFE && value >= (f64 ? -MAX_SAFE : 0) && before >= -MAX_SAFE",
+    after: [
+      "value < MAX_SAFE && before <= MAX_SAFE && value >= (f64 ? -MAX_SAFE : 0) && before >= -MAX_SAFE",
+      "value <= MAX_SAFE && before < MAX_SAFE && value >= (f64 ? -MAX_SAFE : 0) && before >= -MAX_SAFE",
+      "value <= MAX_SAFE && before <= MAX_SAFE && value > (f64 ? -MAX_SAFE : 0) && before >= -MAX_SAFE",
+      "value <= MAX_SAFE && before <= MAX_SAFE && value >= (f64 ? -MAX_SAFE : 1) && before >= -MAX_SAFE",
+      "value <= MAX_SAFE && before <= MAX_SAFE && value >= (f64 ? -MAX_SAFE : 0) && before > -MAX_SAFE",
+    ],
+    reason: "It only decides how a value at the bound is written, which is decoded to the same.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "bytes[at++] = n < 4 ? xorLow >>> (8 * n) : xorHigh >>> (8 * n - 32);",
+    after: "bytes[at++] = n < 4 ? xorLow >>> (8 * n) : xorHigh >>> (8 * n + 32);",
+    reason: "Shifts count modulo 32.",
+  },
+  {
+    file: "lib/batches/encoder.ts",
+    before: "if (value > BigInt(MAX_SAFE)) lastExact.set(number, value);",
+    after: "if (value >= BigInt(MAX_SAFE)) lastExact.set(number, value);",
+    reason: "The exact way writes the same bytes after 2^53.",
+  },
 ];

@@ -1,0 +1,207 @@
+/** What the encoder of batches writes to the byte, how much room it takes, and when it forgets its dictionary. */
+import assert from "node:assert/strict";
+import { BatchDecoder, BatchEncoder } from "../../lib/batches/codec.ts";
+import { Batch, type Metric, type Series, seriesOf } from "../../lib/points/measurement.ts";
+import { SeriesStore } from "../../lib/points/series_store.ts";
+import { Chance, toHex } from "../kit/bytes.ts";
+import { metricOf } from "../kit/decode.ts";
+import { batchOf } from "../kit/points.ts";
+
+const GAUGE = seriesOf(metricOf("gauge", "f64"));
+const COUNTER = seriesOf(metricOf("counter", "u64"));
+
+/** A series of its own for each number. */
+const gauge = (n: number) => seriesOf(GAUGE.metric, { consumerId: `gauge-${n}` });
+const counter = (n: number) => seriesOf(COUNTER.metric, { consumerId: `counter-${n}` });
+const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, n) => from + n);
+
+/** A batch with room for more, whose points are 1. */
+function ones(store: SeriesStore, all: readonly Series[]): Batch {
+  const batch = new Batch(2 * all.length + 1, null, store);
+  for (const series of all) batch.push(series, 1, 0, 1);
+  return batch;
+}
+
+/** Whether the first chunk of a record makes the decoder forget everything. */
+function forgets(record: Uint8Array): boolean {
+  return (record[1] & 1) === 1;
+}
+
+/** Encodes with an encoder of its own, decodes, and compares times and bits. @returns the length of the record. */
+function roundTrip(batch: Batch): number {
+  const record = new BatchEncoder().encode(batch);
+  const makeMetric = ({ type }: Metric) => type === "f64" ? GAUGE.metric : COUNTER.metric;
+  const decoded = new BatchDecoder({ makeMetric }).decode(record);
+  const bitsOf = ({ values, length }: Batch) => new BigUint64Array(values.buffer, 0, length);
+  assert.deepEqual(decoded.series.subarray(0, decoded.length), batch.series.subarray(0, batch.length));
+  assert.deepEqual(decoded.seconds.subarray(0, decoded.length), batch.seconds.subarray(0, batch.length));
+  assert.deepEqual(decoded.nanos.subarray(0, decoded.length), batch.nanos.subarray(0, batch.length));
+  assert.deepEqual(bitsOf(decoded), bitsOf(batch));
+  assert.deepEqual(decoded.exact, batch.exact);
+  return record.length;
+}
+
+Deno.test("records are written as the format says, to the byte", () => {
+  const encoder = new BatchEncoder();
+  const text = (
+    text: string,
+  ) => ["00", toHex(Uint8Array.of(text.length)), toHex(new TextEncoder().encode(text))];
+  const batch = batchOf([[COUNTER, 5, 10, 3], [COUNTER, 6, 10, 3], [COUNTER, 6, 11, 1], [GAUGE, 0.5, 11, 1]]);
+  const first = [
+    ["04", "08"], // four rows in one chunk, and nothing is forgotten
+    ["00", "00", "3f"], // no hit, and a definition that differs in everything
+    ["00", text("counter"), "01", text("1"), text(""), "03"], // its metric; texts are counted from 1
+    [text("local_machine"), "03", "04", "03", "00"], // its tail, without attributes
+    ["00", "01"], // no hit, the first series again
+    ["01", "00", "01", "00", text("gauge"), "00", "02", "03", "03"], // a hit, and a definition with another metric
+    ["05", "14", "06", "05", "02", "03"], // two rows 10 s later by 3 ns, two rows 1 s later by -2 ns
+    ["11", "f0", "0a", "02", "31", "e0", "3f"], // codes; 5, 1 more, the same, the two bytes of 0.5 above six zeros
+  ];
+  assert.equal(toHex(encoder.encode(batch)), first.flat(2).join(""));
+  const again = [
+    ["04", "08"],
+    ["00", "01", "00", "01", "01", "02"], // no hit, the first; no hit, the first; a hit, the second
+    ["05", "01", "04", "05", "02", "03"],
+    ["11", "00", "01", "02"], // 1 less, 1 more, the same, the same
+  ];
+  assert.equal(toHex(encoder.encode(batch)), again.flat().join(""));
+});
+
+/** What a value takes in a record after another one of its series, in bytes. */
+function bytesAfter(series: Series, before: bigint, after: bigint): number {
+  const encoder = new BatchEncoder();
+  const decoder = new BatchDecoder();
+  const [same, other] = [before, before, before, after].map((bits) => {
+    const batch = batchOf([[series, 0]]);
+    if (series === COUNTER) batch.truncate(0), batch.pushU64(series, 1_700_000_000, 0, bits);
+    else new BigUint64Array(batch.values.buffer)[0] = bits;
+    const record = encoder.encode(batch).slice();
+    const decoded = decoder.decode(record);
+    const got = series === COUNTER ? decoded.exactValue(0) : new BigUint64Array(decoded.values.buffer)[0];
+    assert.equal(got, bits);
+    return record.length;
+  }).slice(2);
+  return other - same;
+}
+
+Deno.test("a difference takes as few bytes as it has, up to eight of a u64", () => {
+  const bits = (value: bigint) => new BigUint64Array(Float64Array.of(Number(value)).buffer)[0];
+  for (let bytes = 1n; bytes <= 8n; bytes++) {
+    const largest = (1n << (8n * bytes - 1n)) - 1n;
+    for (const before of bytes <= 6n ? [largest + 1n, 1n << 50n] : [largest + 1n]) {
+      assert.equal(bytesAfter(COUNTER, before, before + largest), Number(bytes));
+      assert.equal(bytesAfter(COUNTER, before, before - largest - 1n), Number(bytes));
+      if (bytes === 8n) continue;
+      assert.equal(bytesAfter(COUNTER, before, before + largest + 1n), Number(bytes) + 1);
+      if (bytes > 5n) continue;
+      assert.equal(bytesAfter(GAUGE, bits(before), bits(before + largest)), Number(bytes));
+      assert.equal(bytesAfter(GAUGE, bits(before), bits(before - largest - 1n)), Number(bytes));
+      assert.equal(bytesAfter(GAUGE, bits(before), bits(before + largest + 1n)), Number(bytes) + 1);
+    }
+  }
+  assert.equal(bytesAfter(GAUGE, 1n << 63n, 0n), 1, "0 after -0");
+});
+
+Deno.test("a number that is not whole takes the bytes that differ, or one more without the zeros below them", () => {
+  const before = new BigUint64Array(Float64Array.of(0.1).buffer)[0];
+  for (let low = 0; low < 8; low++) {
+    for (let high = low; high < 8; high++) {
+      for (const [top, bottom] of [[0x01n, 0x80n], [0x80n, 0x01n]]) {
+        const difference = high === low
+          ? top << BigInt(8 * low)
+          : top << BigInt(8 * high) | bottom << BigInt(8 * low);
+        const bytes = high + 1;
+        assert.equal(
+          bytesAfter(GAUGE, before, before ^ difference),
+          low < 2 ? bytes : 1 + bytes - low,
+          `bytes ${low} to ${high}`,
+        );
+      }
+    }
+  }
+});
+
+Deno.test("2^53 is told from the number above it, which a f64 does not have", () => {
+  assert.equal(bytesAfter(COUNTER, 2n ** 53n + 1n, 2n ** 53n), 1);
+  assert.equal(bytesAfter(COUNTER, 2n ** 53n, 2n ** 53n + 1n), 1);
+  assert.throws(
+    () => new BatchEncoder().encode(batchOf([[COUNTER, 2 ** 64]])),
+    /Cannot encode 18446744073709551616/,
+  );
+});
+
+Deno.test("a record grows with whatever is in it: values, times, series or their definitions", () => {
+  const chance = new Chance(5);
+  const values = new Batch(4000);
+  for (let row = 0; row < 4000; row++) values.push(GAUGE, 1, 0, 0);
+  for (let row = 0; row < 4000; row++) new BigUint64Array(values.values.buffer)[row] = chance.u64() | 1n;
+  assert.ok(roundTrip(values) > 20_000);
+  const times = new Batch(1);
+  for (let row = 0; row < 3000; row++) {
+    times.push(GAUGE, row % 2 === 0 ? 1 : 253_402_300_799, row % 2 * 999_999_999, 0);
+  }
+  assert.ok(roundTrip(times) > 3000 * 11);
+  const some = numbers(300).map(gauge);
+  const mixed = new Batch(1);
+  for (let row = 0; row < 5000; row++) mixed.push(chance.pick(some), 1, 0, 0);
+  assert.ok(roundTrip(mixed) > 3 * 4096);
+  const wide = new Batch(1);
+  for (let n = 0; n < 20; n++) {
+    wide.push(seriesOf(GAUGE.metric, { consumerId: `${n}-${"x".repeat(5000)}` }), 1, 0, 0);
+  }
+  assert.ok(roundTrip(wide) > 20 * 5000);
+});
+
+Deno.test("a dictionary takes as many series as it may have, and is forgotten for one more", () => {
+  const store = new SeriesStore();
+  const encoder = new BatchEncoder({ maxSeries: 8 }, store);
+  for (const [from, count, known] of [[0, 4, 4], [0, 8, 8], [4, 4, 8]]) {
+    assert.ok(!forgets(encoder.encode(ones(store, numbers(count, from).map(gauge)))));
+    assert.equal(encoder.seriesCount, known);
+  }
+  assert.ok(forgets(encoder.encode(ones(store, [gauge(0), gauge(8)]))));
+  assert.equal(encoder.seriesCount, 2);
+});
+
+Deno.test("series that were given back make room for as many of their type", () => {
+  for (
+    const [come, fit] of [["ggc", true], ["gg", true], ["c", true], ["ggg", false], ["cc", false]] as const
+  ) {
+    const store = new SeriesStore();
+    const encoder = new BatchEncoder({ maxSeries: 8 }, store);
+    const goes = ones(store, [gauge(5), counter(6), gauge(7)]);
+    encoder.encode(goes);
+    goes.release();
+    store.tick();
+    // A batch that is not released holds its series.
+    encoder.encode(ones(store, numbers(5).map(gauge)));
+    assert.equal(encoder.seriesCount, 8);
+    for (let n = 0; n < 400; n++) store.tick();
+    assert.equal(encoder.seriesCount, 5);
+    const all = [
+      gauge(0),
+      gauge(4),
+      ...[...come].map((type, n) => type === "g" ? gauge(10 + n) : counter(10 + n)),
+    ];
+    assert.equal(!forgets(encoder.encode(ones(store, all))), fit, come);
+    assert.equal(encoder.seriesCount, fit ? 5 + come.length : all.length);
+  }
+});
+
+Deno.test("a dictionary is forgotten when its definitions have taken more bytes than they may", () => {
+  const all = numbers(3).map(gauge);
+  const store = new SeriesStore();
+  const first = new BatchEncoder({}, store);
+  first.encode(ones(store, all));
+  for (
+    const [maxDictionaryBytes, fits] of [[first.dictionaryBytes, true], [
+      first.dictionaryBytes - 1,
+      false,
+    ]] as const
+  ) {
+    const encoder = new BatchEncoder({ maxDictionaryBytes }, store);
+    encoder.encode(ones(store, all));
+    assert.equal(encoder.dictionaryBytes, first.dictionaryBytes);
+    assert.equal(!forgets(encoder.encode(ones(store, all))), fits);
+  }
+});

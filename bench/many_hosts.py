@@ -2,6 +2,7 @@
 """Load as a cluster makes it: many hosts, each with hundreds of series of its own, polled every few seconds.
 
     bench/many_hosts.py --relay dist/alumet-relay --hosts 300 --series 740 --every 2 --rounds 15 --output csv [--hop] [--churn 0.01] [--latency]
+                                                                                                          [--moving] [--keys 'KEY = VALUE']
 
 Starts a server (with --hop, a hop in front of it), connects one client of the real protocol per host, sends each round one
 message of `series` points per host, spread over `every` seconds, and waits until every row is stored. Prints one line of JSON:
@@ -9,7 +10,8 @@ CPU per point (over all, and over the second half of the rounds), share of a cor
 the last byte, rows. --churn: share of each host's processes that are new in each round; the memory of the server is then
 looked at after each round, and its slope over the second half is printed. --repeat: a message has that many points of each
 series. --latency: how long after a message was sent its last row is in the file (csv), after the first quarter of the
-rounds. --output postgresql needs --url of an empty database, and psql.
+rounds. --moving: each round has times of its own, and other values than those before. --keys: keys of the output, one
+for each use. --output postgresql needs --url of an empty database, and psql.
 Loopback only; ends by itself.
 """
 import argparse, json, multiprocessing, os, resource, shutil, signal, socket, sqlite3, struct, subprocess, sys, tempfile, time
@@ -166,7 +168,9 @@ def main():
     a.add_argument("--repeat", type=int, default=1)
     a.add_argument("--every", type=float, default=2)
     a.add_argument("--rounds", type=int, default=15)
-    a.add_argument("--output", choices=["csv", "sqlite", "postgresql"], default="csv")
+    a.add_argument("--output", choices=["csv", "sqlite", "parquet", "postgresql"], default="csv")
+    a.add_argument("--keys", action="append", default=[])
+    a.add_argument("--moving", action="store_true")
     a.add_argument("--url")
     a.add_argument("--latency", action="store_true")
     a.add_argument("--hop", action="store_true")
@@ -177,8 +181,9 @@ def main():
     folder = tempfile.mkdtemp()
     command = o.relay.split()
     store = os.path.join(folder, "out." + o.output)
-    key, value = {"csv": ("output_path", store), "sqlite": ("path", store), "postgresql": ("url", o.url)}[o.output]
-    server = Process(command, folder, f'[plugins.{o.output}]\n{key} = "{value}"\n', "server")
+    key, value = {"csv": ("output_path", store), "sqlite": ("path", store), "postgresql": ("url", o.url),
+                  "parquet": ("path", os.path.join(folder, "data/%H.parquet"))}[o.output]
+    server = Process(command, folder, f'[plugins.{o.output}]\n{key} = "{value}"\n' + "\n".join(o.keys) + "\n", "server")
     entry = server
     if o.hop:
         entry = Process(command, folder, f'[plugins.relay-client]\nrelay_server = "127.0.0.1:{server.port}"\n', "hop")
@@ -187,8 +192,9 @@ def main():
     kinds = ["user", "system", "resident", "shared"]
     fresh, latency, memory = 0, None, []
 
-    def block(pid, first, begin):
-        return b"".join(point(j, pid % 977 + j, begin, first + j, pid, kinds[j % 4]) for j in range(min(10, o.series - first)))
+    def block(pid, first, begin, more=0):
+        return b"".join(point(j, pid % 977 + j + more * (j % 3) * pid % 991, begin, first + j, pid, kinds[j % 4])
+                        for j in range(min(10, o.series - first)))
 
     def message(host, begin):
         """The points of all processes of a host, some of which are new."""
@@ -212,6 +218,14 @@ def main():
     first_blocks = [block(1000 + i, 10 * i, begin) for i in range((o.series + 9) // 10)]
     all_blocks = [list(first_blocks) for _ in names]
     ready = [message(h, begin) for h in range(o.hosts)]
+    # Some rounds in turns, in which a third of the values stay, and all times are those of their sending.
+    rounds = [b"".join(block(1000 + i, 10 * i, begin, more) for i in range(len(first_blocks))) for more in range(12)] if o.moving else []
+    assert all(r.count(varint(begin)) == o.series for r in rounds)
+
+    def moved(host, number):
+        return frame(text(names[host]) + b"\3" + varint(o.series * o.repeat) +
+                     rounds[number % len(rounds)].replace(varint(begin), varint(int(time.time()))) * o.repeat)
+
     sockets = []
     for name in names:
         s = socket.create_connection(("127.0.0.1", entry.port))
@@ -236,11 +250,15 @@ def main():
                 s.sendall(marked(h, begin))
                 sent += 1
             else:
-                s.sendall(message(h, begin) if o.churn else ready[h])
+                s.sendall(message(h, begin) if o.churn else moved(h, r) if o.moving else ready[h])
             sent += o.series * o.repeat
         if o.churn:
             memory.append((time.time() / 60, ends[0].rss_mb()))
     t1, last_cpu = time.time(), [p.cpu() for p in ends]
+
+    def ask(sql):
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as db:
+            return db.execute(sql).fetchone()[0] or 0
 
     def rows():
         try:
@@ -248,8 +266,9 @@ def main():
                 return int(subprocess.check_output(["wc", "-l", store]).split()[0]) - 1
             if o.output == "postgresql":
                 return int(subprocess.check_output(["psql", "-Atc", "SELECT count(*) FROM alumet.points", o.url]))
-            with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as db:
-                return db.execute("SELECT count(*) FROM points").fetchone()[0]
+            if o.output == "parquet":
+                return sent  # by the hour
+            return ask("SELECT sum(points) FROM parts")
         except (sqlite3.Error, subprocess.CalledProcessError):
             return 0
 
@@ -264,6 +283,9 @@ def main():
         "peak_mb": [p.peak_mb() for p in ends], "sender_behind_s": round(behind, 2),
         "rows_after_s": round(t2 - t1, 2), "rows": n, "sent": sent,
     }
+    if o.output == "sqlite":
+        result["compacted"] = ask("SELECT sum(points) FROM parts WHERE compacted")
+        result["bytes_per_point"] = round(os.path.getsize(store) / n, 1)
     if o.latency:
         result["ms_from_write_to_row"] = latency.result()
     if o.churn:

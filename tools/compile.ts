@@ -18,6 +18,7 @@ const INCLUDED = [
   "lib/outputs/sqlite/worker.ts",
   "lib/outputs/sqlite/history/worker.ts",
   "lib/outputs/csv/gzip_worker.ts",
+  "lib/outputs/parquet/encoding_worker.ts",
   "lib/seeing/page",
 ].flatMap((path) => ["--include", path.replace(/\.ts$/, ".js")]);
 

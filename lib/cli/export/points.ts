@@ -1,6 +1,6 @@
 /** Reads points out of a database, in the order in which they were stored, in little memory. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { FileSeries } from "../../outputs/files/parquet.ts";
+import type { FileSeries } from "../../outputs/files/file_series.ts";
 import { BlockReader } from "../../outputs/sqlite/blocks/reader.ts";
 import { arrayRows, rowsOf } from "../query_database.ts";
 

@@ -1,21 +1,6 @@
 /** Points as a Parquet file: dictionaries for texts, statistics for each group of rows. */
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
-
-/** What all points of a series have in common. */
-export interface FileSeries {
-  readonly metric: string;
-  readonly unit: string;
-  readonly resourceKind: string;
-  readonly resourceId: string;
-  readonly consumerKind: string;
-  readonly consumerId: string;
-  readonly client: string;
-  /** JSON. */
-  readonly attributes: string;
-}
-
-/** The last time that a file can hold, in nanoseconds since the Unix epoch: in the year 2262. */
-export const MAX_TIME_NS = 2n ** 63n - 1n;
+import type { FileSeries } from "./file_series.ts";
 
 const TEXTS = [
   ["metric", "metric"],
@@ -81,7 +66,7 @@ export class ParquetFile {
   }
 
   /**
-   * @param timeNs At most {@linkcode MAX_TIME_NS}.
+   * @param timeNs At most `MAX_TIME_NS`.
    * @param integer The value of an integer metric, to the last digit; `null` for floats.
    * @returns whether a group of rows was written.
    */

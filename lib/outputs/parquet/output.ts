@@ -8,6 +8,7 @@ import type { Batch } from "../../points/measurement.ts";
 import { PathPattern } from "../files/path.ts";
 import { PositionFile, PositionInUse } from "../files/position.ts";
 import type { ParquetConfig } from "./config.ts";
+import { Encoder } from "./encoder.ts";
 import { Rounds } from "./rounds.ts";
 import { Sorting } from "./sorting.ts";
 
@@ -40,6 +41,7 @@ export class ParquetOutput implements Output {
   readonly #pattern: PathPattern;
   readonly #root: string;
   readonly #complaint: Complaint;
+  readonly #encoder = new Encoder();
   #positions: PositionFile | null = null;
   #rounds: Rounds | null = null;
   /** Of the round that is being gathered. */
@@ -88,9 +90,13 @@ export class ParquetOutput implements Output {
     if (this.#rounds) return this.#rounds;
     await Deno.mkdir(this.#root || ".", { recursive: true });
     this.#positions ??= await PositionFile.open(`${this.#root}${POSITION_FILE}`);
-    this.#rounds = await Rounds.open(this.#positions, this.#root);
+    this.#rounds = await Rounds.open(this.#positions, this.#root, this.#encoder);
     this.#context.log.info("Writing Parquet files", { path: this.#pattern.text });
     return this.#rounds;
+  }
+
+  get stalledSince(): number | undefined {
+    return this.#encoder.waitingSince;
   }
 
   reconfigure(config: ParquetConfig): void {
@@ -140,7 +146,8 @@ export class ParquetOutput implements Output {
     for (const { batch, row, reason } of refused) deadLetters.add(batch, row, reason);
     if (refused.length > 0) await deadLetters.sync();
     const round = { sorting, journal, position: this.#position };
-    const prepared = await this.#trying(() => rounds.prepare(round, clock.now().seconds * 1000), signal);
+    const prepare = () => rounds.prepare(round, clock.now().seconds * 1000, signal);
+    const prepared = await this.#trying(prepare, signal);
     if (!prepared || !await this.#trying(() => rounds.settle(prepared).then(() => true), signal)) return;
     // From here on the points come no more, whatever happens: the next process gives the files their names, if need be.
     await this.#trying(() => rounds.publish(), signal);
@@ -165,6 +172,7 @@ export class ParquetOutput implements Output {
         this.#complaint.end(() => this.#context.log.info("Writing Parquet files again"));
         return result;
       } catch (error) {
+        if (signal.aborted) return;
         this.#complain(error);
         this.isTargetAway = true;
         await this.#context.clock.sleep(backoffMs(DEFAULT_BACKOFF, failures), signal);
@@ -181,8 +189,9 @@ export class ParquetOutput implements Output {
     });
   }
 
-  // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
+    // Before another process may write here.
+    await this.#encoder[Symbol.asyncDispose]();
     this.#positions?.close();
     this.#positions = null;
   }

@@ -10,11 +10,9 @@ import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { splitExtension } from "../files/path.ts";
 import { type FilePosition, type PositionFile, syncFolder } from "../files/position.ts";
-import { ParquetFile } from "../files/parquet.ts";
+import type { Encoder } from "./encoder.ts";
 import type { FilePoints, Sorting } from "./sorting.ts";
 
-/** Rows of a group: what is encoded at once, while nothing else runs. */
-const GROUP_ROWS = 16_384;
 /** The folder of files without their names, beside the position. */
 const TEMPORARY_FOLDER = ".parquet-tmp";
 
@@ -37,17 +35,19 @@ export interface Prepared {
 export class Rounds {
   readonly #positions: PositionFile;
   readonly #folder: string;
+  readonly #encoder: Encoder;
   /** The time in the names of the last round, in ms. */
   #namedMs = 0;
 
-  private constructor(positions: PositionFile, folder: string) {
+  private constructor(positions: PositionFile, folder: string, encoder: Encoder) {
     this.#positions = positions;
     this.#folder = folder;
+    this.#encoder = encoder;
   }
 
   /** Ends the round of a process that was killed. @throws what the file system throws. */
-  static async open(positions: PositionFile, root: string): Promise<Rounds> {
-    const rounds = new Rounds(positions, `${root}${TEMPORARY_FOLDER}`);
+  static async open(positions: PositionFile, root: string, encoder: Encoder): Promise<Rounds> {
+    const rounds = new Rounds(positions, `${root}${TEMPORARY_FOLDER}`, encoder);
     await Deno.mkdir(rounds.#folder, { recursive: true });
     await rounds.publish();
     return rounds;
@@ -59,8 +59,16 @@ export class Rounds {
     return latest?.journal === journal ? latest.position : -1;
   }
 
-  /** Writes the files of a round. @throws what the file system throws; nothing is left of the files then. */
-  async prepare({ sorting, journal, position }: Round, nowMs: number): Promise<Prepared> {
+  /**
+   * Writes the files of a round.
+   *
+   * @throws what the file system says, or the signal's reason; nothing is left of the files then.
+   */
+  async prepare(
+    { sorting, journal, position }: Round,
+    nowMs: number,
+    signal: AbortSignal,
+  ): Promise<Prepared> {
     const names = await this.#names(sorting.files, nowMs);
     const files: FilePosition[] = [];
     let bytes = 0;
@@ -68,10 +76,8 @@ export class Rounds {
       for (const [i, points] of sorting.files.entries()) {
         const path = this.#positions.relative(names[i]);
         files.push({ path, inode: 0, born: null, size: 0 });
-        const size = await this.#writeFile(this.#temporary(path), sorting, points, {
-          "alumet_relay.journal": journal,
-          "alumet_relay.position": String(position),
-        });
+        const about = { "alumet_relay.journal": journal, "alumet_relay.position": String(position) };
+        const size = await this.#encoder.write(this.#temporary(path), about, sorting.fill(points), signal);
         files[i] = { ...files[i], size };
         bytes += size;
       }
@@ -90,28 +96,6 @@ export class Rounds {
    */
   async settle({ journal, position, files }: Prepared): Promise<void> {
     await this.#positions.write({ journal, position, clean: false, files });
-  }
-
-  async #writeFile(
-    path: string,
-    sorting: Sorting,
-    points: FilePoints,
-    about: Readonly<Record<string, string>>,
-  ): Promise<number> {
-    using file = await Deno.open(path, { write: true, create: true, truncate: true });
-    const write = (bytes: Uint8Array) => {
-      for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-    };
-    const parquet = new ParquetFile(write, { createdBy: "alumet-relay", groupRows: GROUP_ROWS, about });
-    for (const { series, timeNs, value, integer } of sorting.points(points)) {
-      // Others have their turn.
-      if (parquet.add(series, timeNs, value, integer)) {
-        await new Promise<void>((resolve) => setTimeout(resolve));
-      }
-    }
-    parquet.end();
-    await file.syncData();
-    return (await file.stat()).size;
   }
 
   /** Gives the files of the last round their names, those that do not have them yet. @throws what the file system throws. */

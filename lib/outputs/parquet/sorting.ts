@@ -1,18 +1,19 @@
 /** Sorts points into the files that they belong to. */
-import type { Batch, SeriesDefinition } from "../../points/measurement.ts";
-import { SERIES_FLAGS } from "../../points/series_store.ts";
-import { unitDisplayName } from "../../points/units.ts";
+import type { Batch } from "../../points/measurement.ts";
+import { MAX_TIME_NS } from "../files/file_series.ts";
 import { clientFileName, LOCAL_NAME, type PathPattern } from "../files/path.ts";
-import { type FileSeries, MAX_TIME_NS } from "../files/parquet.ts";
-import { renderAttributes } from "../rendering/attributes.ts";
 import { valueProblem } from "../rendering/u64.ts";
+import type { Fill } from "./encoder.ts";
+import { SeriesTable } from "./series_table.ts";
 
-const NS_PER_SECOND = 1_000_000_000n;
 /** From this second on, times have to be looked at. */
-const LAST_SECOND = Number(MAX_TIME_NS / NS_PER_SECOND);
+const LAST_SECOND = Number(MAX_TIME_NS / 1_000_000_000n);
 const METRIC = "{metric}";
-/** Rows that are sorted at once, while nothing else runs. */
-const TURN_ROWS = 16_384;
+/** How long sorting goes on while nothing else runs, in ms, and after how many rows it looks at the time. */
+const TURN_MS = 5;
+const LOOK_ROWS = 512;
+/** Series that the thread is told of at once: copying their texts takes time. */
+const CHUNK_SERIES = 4096;
 /** A row of a batch as one number. */
 const ROWS = 2 ** 32;
 
@@ -24,24 +25,15 @@ export interface FilePoints {
   readonly rows: number[];
 }
 
-/** What a point is in a file. */
-export interface FilePoint {
-  readonly series: FileSeries;
-  readonly timeNs: bigint;
-  readonly value: number;
-  readonly integer: bigint | null;
-}
-
 export class Sorting {
   readonly #pattern: PathPattern;
   readonly #stepSeconds: number;
   readonly #batches: readonly Batch[];
   readonly #files = new Map<string, FilePoints>();
-  /** By the number of the series: its texts, and the file of its last point with the step that it is for. */
-  readonly #series = new Map<
-    number,
-    { texts: FileSeries; isInteger: boolean; step: number; file?: FilePoints }
-  >();
+  readonly #series = new SeriesTable();
+  /** By the number of a series there: the file of its last point, and the step of the path that it is for. */
+  readonly #fileOf: FilePoints[] = [];
+  readonly #stepOf: number[] = [];
   /** Rows that no file can hold. */
   readonly refused: { batch: Batch; row: number; reason: string }[] = [];
 
@@ -54,13 +46,14 @@ export class Sorting {
   /** Others have their turn meanwhile. */
   static async of(pattern: PathPattern, batches: readonly Batch[]): Promise<Sorting> {
     const sorting = new Sorting(pattern, batches);
-    let rows = 0;
+    let turnEndsMs = performance.now() + TURN_MS;
     for (const [number, batch] of batches.entries()) {
-      sorting.#add(batch, number);
-      rows += batch.length;
-      if (rows < TURN_ROWS) continue;
-      rows = 0;
-      await new Promise<void>((resolve) => setTimeout(resolve));
+      for (let row = 0; row < batch.length; row += LOOK_ROWS) {
+        sorting.#add(batch, number, row, Math.min(row + LOOK_ROWS, batch.length));
+        if (performance.now() < turnEndsMs) continue;
+        await new Promise<void>((resolve) => setTimeout(resolve));
+        turnEndsMs = performance.now() + TURN_MS;
+      }
     }
     return sorting;
   }
@@ -69,9 +62,9 @@ export class Sorting {
     return [...this.#files.values()];
   }
 
-  #add(batch: Batch, number: number): void {
-    const { length, series, seconds } = batch;
-    for (let row = 0; row < length; row++) {
+  #add(batch: Batch, number: number, from: number, to: number): void {
+    const { series, seconds } = batch;
+    for (let row = from; row < to; row++) {
       const reason = valueProblem(batch, row) ??
         (seconds[row] >= LAST_SECOND
           ? "its time is after the year 2262, the last one of Parquet"
@@ -80,27 +73,18 @@ export class Sorting {
         this.refused.push({ batch, row, reason });
         continue;
       }
-      const known = this.#known(batch, series[row]);
+      const known = this.#series.numberOf(batch, series[row]);
       const step = Math.floor(seconds[row] / this.#stepSeconds);
-      if (known.file === undefined || known.step !== step) {
-        known.step = step;
-        known.file = this.#file(known.texts, seconds[row]);
+      if (this.#stepOf[known] !== step) {
+        this.#stepOf[known] = step;
+        this.#fileOf[known] = this.#file(known, seconds[row]);
       }
-      known.file.rows.push(number * ROWS + row);
+      this.#fileOf[known].rows.push(number * ROWS + row);
     }
   }
 
-  #known({ store }: Batch, number: number) {
-    let known = this.#series.get(number);
-    if (!known) {
-      const isInteger = (store.flags[number] & SERIES_FLAGS.u64) !== 0;
-      known = { texts: textsOf(store.definitionOf(number)), isInteger, step: NaN };
-      this.#series.set(number, known);
-    }
-    return known;
-  }
-
-  #file({ client, metric }: FileSeries, seconds: number): FilePoints {
+  #file(series: number, seconds: number): FilePoints {
+    const [client, metric] = [this.#series.text(series, "client"), this.#series.text(series, "metric")];
     const name = client === "" ? LOCAL_NAME : clientFileName(client);
     const path = this.#pattern.path(name, new Date(seconds * 1000)).replaceAll(
       METRIC,
@@ -111,33 +95,41 @@ export class Sorting {
     return file;
   }
 
-  /** The points of a file, in the order in which they came. */
-  *points({ rows }: FilePoints): Generator<FilePoint> {
-    for (const place of rows) {
-      const row = place % ROWS;
-      const batch = this.#batches[(place - row) / ROWS];
-      const { texts, isInteger } = this.#known(batch, batch.series[row]);
-      yield {
-        series: texts,
-        timeNs: BigInt(batch.seconds[row]) * NS_PER_SECOND + BigInt(batch.nanos[row]),
-        value: batch.values[row],
-        integer: isInteger ? batch.exactValue(row) : null,
-      };
-    }
+  /** The points of a file, in the order in which they came; for one try. */
+  fill({ rows }: FilePoints): Fill {
+    let next = 0;
+    /** By the number of a series or text here: its number there. */
+    const toldSeries = new Map<number, number>();
+    const toldTexts = new Map<number, number>();
+    return (columns) => {
+      if (next === rows.length) return null;
+      const texts: string[] = [];
+      const series: number[] = [];
+      const exact = new Map<number, bigint>();
+      const room = columns.series.length;
+      const mostTold = toldSeries.size + CHUNK_SERIES;
+      let length = 0;
+      while (length < room && next < rows.length && toldSeries.size < mostTold) {
+        const place = rows[next++];
+        const row = place % ROWS;
+        const batch = this.#batches[(place - row) / ROWS];
+        const known = this.#series.numberOf(batch, batch.series[row]);
+        let there = toldSeries.get(known);
+        if (there === undefined) {
+          there = toldSeries.size;
+          toldSeries.set(known, there);
+          this.#series.tell(known, toldTexts, texts, series);
+        }
+        columns.series[length] = there;
+        columns.seconds[length] = batch.seconds[row];
+        columns.nanos[length] = batch.nanos[row];
+        columns.values[length] = batch.values[row];
+        const value = batch.exact?.get(row);
+        if (value !== undefined) exact.set(length, value);
+        length++;
+      }
+      columns.length = length;
+      return { texts, series, columns, exact };
+    };
   }
-}
-
-function textsOf(definition: SeriesDefinition): FileSeries {
-  const { metric, resourceKind, resourceId, consumerKind, consumerId } = definition;
-  const { client, json } = renderAttributes(definition.attributes);
-  return {
-    metric: metric.name,
-    unit: unitDisplayName(metric.unit),
-    resourceKind,
-    resourceId,
-    consumerKind,
-    consumerId,
-    client,
-    attributes: json,
-  };
 }

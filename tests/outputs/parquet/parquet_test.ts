@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { relative } from "node:path";
 import { parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { parquet } from "../../../lib/outputs/parquet.ts";
+import { Encoder } from "../../../lib/outputs/parquet/encoder.ts";
 import { Rounds } from "../../../lib/outputs/parquet/rounds.ts";
 import { Sorting } from "../../../lib/outputs/parquet/sorting.ts";
 import { PathPattern } from "../../../lib/outputs/files/path.ts";
@@ -16,6 +17,7 @@ import { contextWith } from "../../kit/context.ts";
 import { contract, type Instance } from "../../kit/contract.ts";
 import type { Point } from "../../kit/contract/points.ts";
 import { CrashingWriter } from "../../kit/csv_crashes.ts";
+import { shell } from "../../kit/process.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { linux, namespaces, type Need, needs, succeeds } from "../../kit/needs.ts";
 import { batchOf, numbered } from "../../kit/points.ts";
@@ -200,14 +202,16 @@ Deno.test("a round counts from the moment at which its position is on disk, and 
   await using dir = new TempDir();
   const root = dir.file("");
   const pattern = new PathPattern(dir.file("{client}.parquet"));
+  await using encoder = new Encoder();
   const process = async (work: (rounds: Rounds, positions: PositionFile) => Promise<void>) => {
     const positions = await PositionFile.open(`${root}.parquet.position`);
     try {
-      await work(await Rounds.open(positions, root), positions);
+      await work(await Rounds.open(positions, root, encoder), positions);
     } finally {
       positions.close();
     }
   };
+  const { signal } = new AbortController();
   const round = async (first: number, position: number) => {
     const batches = ["a", "b"].map((name) => numbered(10, first, host(name)));
     return { sorting: await Sorting.of(pattern, batches), journal: "j", position };
@@ -217,18 +221,18 @@ Deno.test("a round counts from the moment at which its position is on disk, and 
     return (await Promise.all(all)).reduce((sum, count) => sum + count, 0);
   };
   // Killed before the position is saved: nothing is there, and the next process begins at the same place.
-  await process(async (rounds) => void await rounds.prepare(await round(0, 1), 1000));
+  await process(async (rounds) => void await rounds.prepare(await round(0, 1), 1000, signal));
   await process((rounds) => Promise.resolve(assert.equal(rounds.positionIn("j"), -1)));
   assert.equal(await points(), 0);
   assert.deepEqual([...Deno.readDirSync(`${root}.parquet-tmp`)], []);
   // Killed behind it: the next process gives the files their names, once.
-  await process(async (rounds) => await rounds.settle(await rounds.prepare(await round(0, 1), 1000)));
+  await process(async (rounds) => await rounds.settle(await rounds.prepare(await round(0, 1), 1000, signal)));
   assert.equal(await points(), 0);
   await process((rounds) => Promise.resolve(assert.equal(rounds.positionIn("j"), 1)));
   assert.equal(await points(), 20);
   // Killed between two names: both files get theirs.
   await process(async (rounds, positions) => {
-    const prepared = await rounds.prepare(await round(10, 2), 1000);
+    const prepared = await rounds.prepare(await round(10, 2), 1000, signal);
     await rounds.settle(prepared);
     const [first] = prepared.files;
     for (const { name } of [...Deno.readDirSync(`${root}.parquet-tmp`)]) {
@@ -244,6 +248,27 @@ Deno.test("a round counts from the moment at which its position is on disk, and 
   // Names of one time differ.
   assert.equal(filesBelow(dir.path).length, 4);
   assert.equal(await points(), 40);
+});
+
+Deno.test({
+  name: "a disk that does not answer holds up the thread that encodes, and nobody else",
+  ...needs(linux),
+  async fn() {
+    await using dir = new TempDir();
+    const path = dir.file("hangs");
+    await shell("mkfifo", path);
+    const stop = new AbortController();
+    const encoder = new Encoder();
+    const writing = encoder.write(path, {}, () => null, stop.signal);
+    assert.notEqual(encoder.waitingSince, undefined);
+    // The thread waits in a system call for a reader, and a stop does not wait for the thread.
+    stop.abort(new Error("stop"));
+    await assert.rejects(writing, /stop/);
+    // Both ends are opened at once.
+    using _reader = await Deno.open(path);
+    await encoder[Symbol.asyncDispose]();
+    assert.equal(encoder.waitingSince, undefined);
+  },
 });
 
 Deno.test("two processes do not write the same files", async () => {

@@ -78,7 +78,8 @@ SELECT
 FROM rollup_${name} r
 JOIN rollup_parts d ON d.id = r.part
 JOIN series s ON s.id = r.series
-JOIN metrics m ON m.id = s.metric`
+JOIN metrics m ON m.id = s.metric
+WHERE d.every = ${every}`
   );
 }
 

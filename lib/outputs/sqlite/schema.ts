@@ -127,8 +127,8 @@ const timestampOf = (time: string) =>
 /** A group for each series in each part: in the order of the points, so nothing has to be sorted. */
 const PART_TOTALS = "count(*) AS points, total(p.value) AS sum, min(p.value) AS min, max(p.value) AS max";
 /** The sum of a part is NULL where it is not a number, as that of both infinities; so is the sum of all of them then. */
-const SUMS = "sum(points) AS points, CASE WHEN count(sum) = count(*) THEN total(sum) END AS sum, " +
-  "min(min) AS min, max(max) AS max";
+const SUM = "CASE WHEN count(sum) = count(*) THEN total(sum) END AS sum";
+const SUMS = `sum(points) AS points, ${SUM}, min(min) AS min, max(max) AS max`;
 
 /** Points as rows that views show. @param offset Nanoseconds from the start of the part. @param from Joins s, m and d. */
 const measurementsOf = (series: string, offset: string, value: string, from: string) =>
@@ -250,6 +250,10 @@ ${totalsOf(TOTALS)}`,
 ${dailyTotalsOf(DAILY_TOTALS)}`,
 ];
 
+/** What a view was before, so that it is replaced, and one that somebody else has put in its place is not. */
+const formerView = (view: string) =>
+  view.replace(SUM, "total(sum) AS sum").replace(/\nWHERE d\.every = \d+$/, "");
+
 /** Whether it is a database of this program that may have compacted points. */
 export function hasBlocks(db: DatabaseSync): boolean {
   const { application_id: id } = db.prepare("PRAGMA main.application_id").get() as { application_id: number };
@@ -283,8 +287,12 @@ export function ensureSchema(db: DatabaseSync, rollups: readonly RollupOptions[]
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   // Whoever has read the view before gets the same columns in the same places, and new ones at the end.
   if (version < SCHEMA_VERSION) run("DROP VIEW IF EXISTS measurements");
-  const rows = db.prepare("SELECT name FROM sqlite_schema").all() as { name: string }[];
-  const present = new Set(rows.map(({ name }) => name));
+  const views = [...VIEWS, ...rollupViews(rollups)];
+  const former = new Set(views.map(formerView).filter((sql) => !views.includes(sql)));
+  const rows = db.prepare("SELECT name, sql FROM sqlite_schema").all() as { name: string; sql: string }[];
+  const outdated = rows.filter(({ sql }) => former.has(sql));
+  for (const { name } of outdated) run(`DROP VIEW "${name}"`);
+  const present = new Set(rows.filter((row) => !outdated.includes(row)).map(({ name }) => name));
   const create = (statements: readonly string[]) => {
     const missing = statements.filter((sql) => !present.has(/^CREATE \w+ (\w+)/.exec(sql)![1]));
     for (const sql of missing) run(sql);
@@ -300,7 +308,7 @@ export function ensureSchema(db: DatabaseSync, rollups: readonly RollupOptions[]
   if (!present.has("points")) run("DELETE FROM parts WHERE NOT compacted");
   if (!present.has("blocks")) run("DELETE FROM parts WHERE compacted");
   if (!present.has("host_times")) fillHosts(db);
-  create([...VIEWS, ...rollupViews(rollups)]);
+  create(views);
   if (!present.has("sqlite_stat1")) {
     // Makes the table of statistics; what is in it comes from writeStatistics.
     run("ANALYZE sqlite_schema");

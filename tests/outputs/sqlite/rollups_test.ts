@@ -241,6 +241,41 @@ Deno.test("a database of the version before gets the tables of sums, and its poi
   assert.equal(valueOf(path, "PRAGMA user_version"), 4n);
 });
 
+Deno.test("views that earlier versions made are replaced, others stay", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  const views = "SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY name";
+  open(path)[Symbol.dispose]();
+  const before = rowsOf(path, views);
+  const db = new DatabaseSync(path);
+  for (const { name, sql } of before) {
+    db.exec(`DROP VIEW ${name}`);
+    const former = String(sql).replace(/\nWHERE d\.every = \d+$/, "").replace(
+      /CASE.*total\(sum\) END/,
+      "total(sum)",
+    );
+    db.exec(name === "measurements_1h" ? "CREATE VIEW measurements_1h AS SELECT 'mine' AS metric" : former);
+  }
+  db.close();
+  assert.notDeepEqual(rowsOf(path, views), before);
+  open(path)[Symbol.dispose]();
+  const isMine = ({ name }: { name?: unknown }) => name === "measurements_1h";
+  const others = (rows: typeof before) => rows.filter((row) => !isMine(row));
+  const after = rowsOf(path, views);
+  assert.deepEqual(others(after), others(before));
+  assert.match(String(after.find(isMine)?.sql), /'mine'/);
+});
+
+Deno.test("sums of an interval are looked for in its own parts", async () => {
+  await using dir = new TempDir();
+  using database = open(dir.file("m.sqlite"));
+  const plan = rowsOf(
+    database.path,
+    "EXPLAIN QUERY PLAN SELECT sum(value) FROM measurements_1h WHERE metric = 'a' AND day > '2026-01-01'",
+  ).map(({ detail }) => String(detail));
+  assert.ok(plan.some((line) => /SEARCH d USING.*every=\?/.test(line)), plan.join("\n"));
+});
+
 Deno.test("series are found by their ids, however these are spread, and columns grow", () => {
   const sums = new IntervalSums();
   const into = { points: 0, sum: 0, min: 0, max: 0, first: 0, last: 0, firstTime: 0, lastTime: 0 };

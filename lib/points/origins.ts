@@ -13,7 +13,7 @@ import { Upstream } from "./upstream.ts";
 const SOURCE_MS = 5000;
 
 /** Clients without contact for so long are forgotten. */
-const FORGET_MS = 30 * 24 * 3_600_000;
+export const FORGET_MS = 30 * 24 * 3_600_000;
 const MAX_CLIENTS = 20_000;
 /** Instances of one name that are remembered: a client that gets new ids all the time takes nobody's place. */
 const MAX_INSTANCES = 1000;
@@ -187,7 +187,7 @@ export class ClientTable {
 
   /**
    * @param maxClients No more are remembered for long, whoever makes up names.
-   * @param nowMs The wall clock.
+   * @param nowMs The time by which clients are forgotten, in ms since the Unix epoch.
    */
   constructor(maxClients = MAX_CLIENTS, nowMs: () => number = () => Date.now()) {
     this.#maxClients = maxClients;

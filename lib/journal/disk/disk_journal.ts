@@ -105,7 +105,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
       });
       await settleDamage(found, identity.numbers, { directory, files, log, times });
       const segments = new Segments(found.segments, stats, files, log);
-      const ledger = new Ledger(found.end, () => times.wallMs(), settings.maxClients);
+      const ledger = new Ledger(found.end, times, settings.maxClients);
       const tail = new Tail(identity.numbers);
       const core = new Core(identity, { settings, stats, ledger, segments, tail, quarantine });
       return new DiskJournal(core, identity, lock, cursors, found, beginnings);

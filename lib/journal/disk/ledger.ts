@@ -2,10 +2,12 @@
  * The accounts of a journal on disk: how many points of each client were written to it since the client is known. So a
  * loss between two places is known exactly, and for each client.
  */
-import { type ClientRecord, ClientTable } from "../../points/origins.ts";
+import { RetentionClock } from "../../base/retention_clock.ts";
+import { type ClientRecord, ClientTable, FORGET_MS } from "../../points/origins.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { Census, keyOf, LOCAL_KEY } from "./format/census.ts";
 import type { ClientState } from "./format/snapshot.ts";
+import type { Times } from "./options.ts";
 
 interface Line {
   /** Points of the client that were written to the journal, since it is known. */
@@ -32,14 +34,16 @@ export class Ledger {
 
   /**
    * @param atOpen The end of the journal: its clients are those of the table.
-   * @param nowMs The wall clock.
    */
-  constructor(atOpen: Census, nowMs: () => number, maxClients?: number) {
+  constructor(atOpen: Census, { wallMs, monotonicMs }: Times, maxClients?: number) {
     this.#atOpen = atOpen;
-    this.#nowMs = nowMs;
-    this.clients = new ClientTable(maxClients, nowMs);
+    this.#nowMs = wallMs;
+    const now = wallMs();
+    const contacts = [...atOpen.clients.values()].map(({ contactMs }) => contactMs);
+    // A client that is forgotten because the clock is ahead would send again what is stored.
+    const retention = new RetentionClock(now, monotonicMs(), Math.max(0, ...contacts) || now);
+    this.clients = new ClientTable(maxClients, () => retention.now(wallMs(), monotonicMs(), FORGET_MS));
     this.writtenPoints = atOpen.points;
-    const now = nowMs();
     for (const [key, state] of atOpen.clients) {
       const client = key === LOCAL_KEY ? this.clients.local : this.clients.get(state.name, state.instance);
       client.numbers.restore(state.sequence);

@@ -25,6 +25,8 @@ export interface ArchiveOptions {
   readonly keepAgeMs: number;
   /** What all finished files may take, in bytes. @default half of the file system */
   readonly keepBytes: number | undefined;
+  /** When this output last wrote before this process, in ms since the Unix epoch, where it is known. */
+  readonly writtenMs?: number;
 }
 
 /** Counters of files that were removed. */
@@ -74,7 +76,8 @@ export class Archive {
     this.#complaint = new Complaint(context.clock);
     this.#clockComplaint = new Complaint(context.clock);
     this.#roomComplaint = new Complaint(context.clock);
-    this.#retention = new RetentionClock(context.clock.now().seconds * 1000, context.clock.monotonicMs());
+    const nowMs = context.clock.now().seconds * 1000;
+    this.#retention = new RetentionClock(nowMs, context.clock.monotonicMs(), options.writtenMs);
   }
 
   /** Looks for finished files, in the background. */

@@ -171,6 +171,7 @@ export class CsvOutput implements Output {
         keepFiles: keep_files ?? Infinity,
         keepAgeMs: keep_age ?? Infinity,
         keepBytes: keep_size,
+        writtenMs: this.#positions?.changedMs,
       },
       this.#context,
       this.stats,

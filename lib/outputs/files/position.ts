@@ -52,6 +52,8 @@ export class PositionFile {
   latest: Position | null = null;
   /** There was something in the file, and it was no position. */
   damaged = false;
+  /** When it was last written before it was opened, in ms since the Unix epoch; `undefined` for one that is new. */
+  changedMs: number | undefined;
 
   private constructor(readonly path: string, file: Deno.FsFile) {
     this.#file = file;
@@ -76,8 +78,9 @@ export class PositionFile {
   }
 
   async #load(): Promise<void> {
-    const { size } = await this.#file.stat();
+    const { size, mtime } = await this.#file.stat();
     if (size === 0) return;
+    this.changedMs = mtime?.getTime();
     const bytes = new Uint8Array(size);
     let length = 0;
     for (let count; length < size && (count = await this.#file.read(bytes.subarray(length)));) {

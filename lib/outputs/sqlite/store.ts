@@ -329,7 +329,11 @@ export class Store implements Disposable {
   }
 
   #believed(nowMs: number, monotonicMs: number): number {
-    const { keepMs } = this.#housekeeping.limits;
+    // Sums are kept for a time of their own.
+    const keepMs = Math.min(
+      this.#housekeeping.limits.keepMs,
+      ...this.#options.rollups.map((rollup) => rollup.keepMs),
+    );
     if (keepMs === Infinity) return nowMs;
     this.#retention ??= new RetentionClock(nowMs, monotonicMs, this.#housekeeping.latestMs);
     const believedMs = this.#retention.now(nowMs, monotonicMs, keepMs);

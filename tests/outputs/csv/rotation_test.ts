@@ -16,6 +16,7 @@ import { metricOf } from "../../kit/decode.ts";
 import { LogLines } from "../../kit/log_lines.ts";
 import { linux, needs } from "../../kit/needs.ts";
 import { batchOf, numbered, series } from "../../kit/points.ts";
+import { open as openJournal } from "../../kit/journal.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { pause, until } from "../../kit/waiting.ts";
 
@@ -287,6 +288,36 @@ Deno.test("a clock that jumps ahead by 40 days makes no file too old, until it s
   const finished = before.filter((name) => name !== "out.csv");
   await until(() => !finished.some((name) => namesIn(directory.path).includes(name)));
   await output.end();
+});
+
+Deno.test("a clock that is ahead by 40 days at the start makes no file too old", async () => {
+  await using directory = new TempDir();
+  const output_path = directory.file("out.csv");
+  const config = { ...csv.config.defaultValue(), output_path, rotate_size: 1024, keep_age: 30 * 86_400_000 };
+  const clock = new SetClock();
+  const run = async (aheadMs: number, done: (lines: LogLines) => boolean) => {
+    clock.ms = Date.now() + aheadMs;
+    const logs = new LogLines();
+    await using journal = await openJournal(directory.file("journal"));
+    await using output = await CsvOutput.open(
+      config,
+      contextWith({ log: logs.log, clock, keepsOnDisk: true }),
+    );
+    const running = output.run(journal.reader("csv"), new AbortController().signal);
+    for (let n = 0; n < 5; n++) {
+      await journal.append(numbered(20, 20 * n));
+      await until(() => output.stats.points === 20 * (n + 1));
+    }
+    await until(() => done(logs));
+    journal.end();
+    await running;
+  };
+  const finished = () => namesIn(directory.path).filter((name) => /^out\.[0-9]/.test(name));
+  await run(0, () => finished().length > 3);
+  const before = finished();
+  const ahead = /The clock has jumped ahead, no file is deleted by it for a day/;
+  await run(40 * 86_400_000, (logs) => logs.matching(ahead).length > 0);
+  assert.deepEqual(before.filter((name) => !finished().includes(name)), []);
 });
 
 Deno.test("each client has a file of its own, whatever it is called, and all are in the folder", async () => {

@@ -170,6 +170,22 @@ Deno.test("sums are kept for their own time, and so are the series that they are
   assert.deepEqual(all(), [0, 0, 0, 0], "nothing refers to the series");
 });
 
+Deno.test("a clock that jumps ahead by 100 days deletes no sums, until it shows that for a day", async () => {
+  await using dir = new TempDir();
+  using database = open(dir.file("m.sqlite"), STEPS);
+  database.write([batchOf([[seriesOf(metricOf("kept")), 1, HOUR_S]])], HOUR_S * 1000);
+  database.tidy((HOUR_S + 7200) * 1000);
+  const minutesAt = (wallMs: number, monotonicMs: number) => {
+    while (database.store.keepHouse(HOUR_S * 1000 + wallMs, false, monotonicMs));
+    return valueOf(database.path, "SELECT count(*) FROM measurements_1m");
+  };
+  assert.equal(minutesAt(3 * HOUR_MS, HOUR_MS), 1n);
+  assert.equal(minutesAt(100 * DAY_MS + HOUR_MS, 2 * HOUR_MS), 1n);
+  assert.equal(minutesAt(101 * DAY_MS, DAY_MS), 1n);
+  assert.equal(minutesAt(102 * DAY_MS, 2 * DAY_MS), 0n);
+  assert.equal(valueOf(database.path, "SELECT count(*) FROM points"), 1n);
+});
+
 Deno.test("where there are too many series for the memory, sums are stored early, and add up", async () => {
   await using dir = new TempDir();
   using database = open(dir.file("m.sqlite"), { ...STEPS, maxSeries: 5 });

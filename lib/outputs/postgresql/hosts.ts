@@ -4,6 +4,7 @@ import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 import { clientAndOthers, storable } from "./identity.ts";
 import { quoteLiteral } from "./names.ts";
+import type { Session } from "./session.ts";
 
 interface Times {
   /** Microseconds since 1970. */
@@ -24,6 +25,14 @@ export class HostTimes {
   constructor(schema: string, store: SeriesStore = seriesStore) {
     this.#schema = schema;
     this.#hosts = new SeriesColumn(store);
+  }
+
+  /** When points were last stored, in ms since the Unix epoch; `undefined`: never. */
+  async latestMs(session: Session): Promise<number | undefined> {
+    const { rows: [{ ms }] } = await session.query<{ ms: string | null }>(
+      `SELECT (extract(epoch FROM max(contact)) * 1000)::bigint AS ms FROM ${this.#schema}.host_times`,
+    );
+    return ms === null ? undefined : Number(ms);
   }
 
   /** Forgets what was noted. */

@@ -176,7 +176,7 @@ export class PostgresOutput implements Output {
       "Connected to the database",
       fields,
     );
-    this.#keepUp(tables);
+    if (!this.#upkeep) this.#keepUp(tables, await this.#hosts.latestMs(session));
     const writer = new Writer({
       schema: this.#schema,
       ids: this.#ids,
@@ -327,14 +327,14 @@ export class PostgresOutput implements Output {
     await this.#positions.forget(session, this.#stored).catch(() => {/* it is deleted some day */});
   }
 
-  #keepUp(tables: Tables): void {
+  #keepUp(tables: Tables, storedMs: number | undefined): void {
     const { keep: keepMs, schema: name } = this.#config;
     const rollups = rollupsOf(this.#config.rollups);
-    if (this.#upkeep || keepMs === undefined && rollups.length === 0) return;
+    if (keepMs === undefined && rollups.length === 0) return;
     const { log, clock } = this.#context;
     const hasRollups = () => this.#hasRollups;
     const repair = (session: Session) => prepareRollups(session, name, rollups, log);
-    const options = { settings: this.#settings, keepMs, rollups, hasRollups, repair, log, clock };
+    const options = { settings: this.#settings, keepMs, rollups, hasRollups, storedMs, repair, log, clock };
     this.#upkeep = keepUp(tables, options, this.#ending.signal);
   }
 

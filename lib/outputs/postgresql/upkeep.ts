@@ -31,6 +31,8 @@ export interface UpkeepOptions {
   readonly rollups: readonly RollupOptions[];
   /** Whether the database has tables of sums that may be written. */
   readonly hasRollups: () => boolean;
+  /** When points were last stored before this process, in ms since the Unix epoch; `undefined`: never. */
+  readonly storedMs: number | undefined;
   /** Makes the tables of sums again that somebody has dropped. */
   readonly repair: (session: Session) => Promise<unknown>;
   readonly log: Logger;
@@ -65,7 +67,7 @@ class Upkeep implements AsyncDisposable {
     this.#options = options;
     this.#signal = signal;
     const nowMs = clock.monotonicMs();
-    this.#retention = new RetentionClock(Date.now(), nowMs);
+    this.#retention = new RetentionClock(Date.now(), nowMs, options.storedMs);
     this.#jump = new Complaint(clock);
     this.#trouble = new Complaint(clock);
     this.#nextSumsMs = options.rollups.length > 0 ? nowMs + SUMS_INTERVAL_MS : Infinity;

@@ -142,6 +142,17 @@ onPostgres(
   },
 );
 
+onPostgres("A clock that is ahead by 40 days at the start deletes nothing", async (server) => {
+  {
+    await using writing = new Writing(server);
+    await writing.write(pointsAt([now() - 3 * 86_400]));
+  }
+  await server.sql("UPDATE alumet.host_times SET contact = contact - interval '40 days'");
+  await using keeping = new Writing(server, { keep: DAY_MS });
+  await keeping.line(/The clock has jumped ahead, nothing is deleted by it for a day.*ahead_s=345[56]\d\d\d/);
+  assert.equal(await count(server), 1);
+});
+
 onOwnPostgres(
   "A role that may not create anything is told so, and writes when the tables are there",
   async (server) => {

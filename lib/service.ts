@@ -35,7 +35,7 @@ export async function runService(
   { env, exit }: ServiceProcess,
 ): Promise<number> {
   await using stack = new AsyncDisposableStack();
-  stack.use(SpareMemory.open());
+  const spare = stack.use(SpareMemory.open());
   const manager = env("NOTIFY_SOCKET")
     ? (await import("./systemd/manager.ts")).ServiceManager.open(env, log)
     : null;
@@ -89,6 +89,7 @@ export async function runService(
     exit,
     onRunning: (running) => {
       agent = running;
+      spare?.giveBack();
       manager?.running(running);
       seeing.running(running);
       reread();

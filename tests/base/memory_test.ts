@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ProgramPages, unchangedRanges } from "../../lib/agent/program_pages.ts";
 import { seriesBytes } from "../../lib/agent/series_memory.ts";
 import { SpareMemory } from "../../lib/agent/spare_memory.ts";
 import { openLibc } from "../../lib/base/libc.ts";
@@ -102,9 +103,54 @@ Deno.test({
     const blocks = Array.from({ length: 1000 }, () => memset(malloc(65_536n), 1, 65_536n));
     for (const block of blocks.slice(0, -1)) free(block);
     const keptMiB = residentMiB();
-    assert.ok(spare.giveBack());
+    spare.giveBack();
     assert.ok(residentMiB() < keptMiB - 40, `${keptMiB} MiB, then ${residentMiB()} MiB`);
     free(blocks.at(-1)!);
     library.close();
+  },
+});
+
+/** A mapping as `/proc/PID/smaps` has it. */
+const mapping = (range: string, rights: string, path: string, anonymousKb: number) =>
+  `${range} ${rights} 00001000 fd:00 1234    ${path}\nSize:    64 kB\nRss:     48 kB\n` +
+  `Anonymous:             ${anonymousKb} kB\nVmFlags: rd ex mr mw me\n`;
+
+Deno.test("only pages of the program that nothing can have changed go back", () => {
+  const path = "/opt/our relay (deleted)";
+  const smaps = [
+    mapping("55d000000000-55d000100000", "r--p", path, 0),
+    mapping("55d000100000-55d000300000", "r-xp", path, 0),
+    mapping("55d000300000-55d000310000", "r--p", path, 4),
+    mapping("55d000310000-55d000320000", "rw-p", path, 0),
+    mapping("7f0000000000-7f0000010000", "r-xp", "/usr/lib/libc.so.6", 0),
+    mapping("7f0000020000-7f0000030000", "r-xp", `/copy${path}`, 0),
+    mapping("7f0000040000-7f0000050000", "r--s", path, 0),
+    mapping("7f0000060000-7f0000070000", "r-xp", "", 0),
+  ].join("");
+  assert.deepEqual(unchangedRanges(smaps, path), [
+    { start: 0x55d000000000n, end: 0x55d000100000n },
+    { start: 0x55d000100000n, end: 0x55d000300000n },
+  ]);
+  // Cut behind a path.
+  assert.deepEqual(unchangedRanges(smaps.slice(0, smaps.indexOf("Size")), path), []);
+});
+
+Deno.test({
+  name: "pages of the program that only its start has used go back to the kernel, and it runs on",
+  ...needs(linux),
+  fn() {
+    const given: bigint[] = [];
+    using pages = ProgramPages.open((_address, lengthBytes) => {
+      given.push(lengthBytes);
+      return 0;
+    });
+    pages!.giveBack();
+    assert.ok(given.length > 0 && given.every((bytes) => bytes > 0n), `${given}`);
+    const residentKb = () =>
+      Number(/^RssFile:\s+(\d+) kB$/m.exec(Deno.readTextFileSync("/proc/self/status"))![1]);
+    const beforeKb = residentKb();
+    using spare = SpareMemory.open();
+    spare!.giveBack();
+    assert.ok(residentKb() < beforeKb - 1024, `${beforeKb} kB, then ${residentKb()} kB`);
   },
 });

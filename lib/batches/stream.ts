@@ -2,6 +2,7 @@
  * What the encoder and the decoder of a stream of batches have in common: its limits, the codes of values, and the state
  * that both keep. The format is described in {@linkcode ./codec.ts}.
  */
+import { grown, nextLength } from "../base/growing.ts";
 
 /** When a stream forgets its dictionary. The decoder's limits must not be below the encoder's. */
 export interface BatchCodecLimits {
@@ -42,9 +43,9 @@ export class StreamState {
   dictionaryBytes = 0;
 
   clear(): void {
+    this.following.fill(-1, 0, this.size + 1);
+    this.lastValues.fill(0, 0, this.size);
     this.size = 0;
-    this.following.fill(-1);
-    this.lastValues.fill(0);
     this.lastExact.clear();
     this.last = -1;
     this.seconds = this.nanos = this.dictionaryBytes = 0;
@@ -52,7 +53,7 @@ export class StreamState {
 
   add(series: number, isF64: boolean): number {
     const number = this.size++;
-    if (number === this.isF64.length) this.#grow(number * 2);
+    if (number === this.isF64.length) this.#grow(nextLength(number));
     this.series[number] = series;
     this.isF64[number] = isF64 ? 1 : 0;
     return number;
@@ -67,10 +68,10 @@ export class StreamState {
 
   #grow(capacity: number): void {
     const { length } = this.following;
-    this.series = new Uint32Array(this.series.buffer.transfer(4 * capacity));
-    this.following = new Int32Array(this.following.buffer.transfer(4 * (capacity + 1))).fill(-1, length);
-    this.isF64 = new Uint8Array(this.isF64.buffer.transfer(capacity));
-    this.lastValues = new Float64Array(this.lastValues.buffer.transfer(8 * capacity));
+    this.series = grown(this.series, capacity);
+    this.following = grown(this.following, capacity + 1).fill(-1, length);
+    this.isF64 = grown(this.isF64, capacity);
+    this.lastValues = grown(this.lastValues, capacity);
     this.lastBits = new Uint32Array(this.lastValues.buffer);
   }
 }

@@ -2,6 +2,7 @@
  * One array of bytes in which pieces of any length come and go. A piece that is given back is used for the next one of
  * its size: what stays has the lengths of what was there before, so little is lost between the pieces.
  */
+import { grown, nextLength } from "../base/growing.ts";
 
 /** Pieces are multiples of this, in bytes. Two links of free pieces fit into one. */
 const GRAIN = 8;
@@ -9,9 +10,9 @@ const GRAIN = 8;
 const FINE = 1024;
 /** Readers that copy by words may look at some bytes behind a piece. */
 const SLACK = 16;
-const GROWTH = 1.5;
 /** Places are numbers of 32 bits. */
 const MAX_BYTES = 2 ** 32 - 1;
+const RESERVED_BYTES = 2 ** 32;
 
 /** What a piece of `length` bytes takes, in bytes. */
 export function pieceBytes(length: number): number {
@@ -62,9 +63,8 @@ export class Arena {
 
   #grow(needed: number): void {
     if (needed > MAX_BYTES) throw new RangeError("The texts of all series take more than 4 GiB");
-    const length = Math.min(MAX_BYTES, Math.max(needed, Math.floor(this.bytes.length * GROWTH)));
-    // The old array is freed at once, not when the garbage collector comes by.
-    this.bytes = new Uint8Array(this.bytes.buffer.transfer(length));
+    const length = Math.min(MAX_BYTES, Math.max(needed, nextLength(this.bytes.length)));
+    this.bytes = grown(this.bytes, length, RESERVED_BYTES);
     this.view = new DataView(this.bytes.buffer);
   }
 }

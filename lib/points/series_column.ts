@@ -1,4 +1,5 @@
 /** What somebody keeps for each series, by its number: a row's id, the place of a rendered text, a place in a dictionary. */
+import { grown } from "../base/growing.ts";
 
 /** What a column needs to know of its store. */
 interface Columns {
@@ -19,7 +20,7 @@ export class SeriesColumn {
   /** @param onForget Told when a number is given back for which something is known. */
   constructor(store: Columns, onForget: (number: number, value: number) => void = () => {}) {
     this.#onForget = onForget;
-    this.values = new Uint32Array(store.capacity);
+    this.values = grown(new Uint32Array(0), store.capacity);
     store.follow(this);
   }
 
@@ -38,6 +39,6 @@ export class SeriesColumn {
   }
 
   resize(capacity: number): void {
-    this.values = new Uint32Array(this.values.buffer.transfer(4 * capacity));
+    this.values = grown(this.values, capacity);
   }
 }

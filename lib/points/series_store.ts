@@ -4,6 +4,7 @@
  * nothing has been heard of a series for a while: see {@linkcode SeriesStore.tick} and {@linkcode SeriesStore.hold}.
  */
 import { Arena, pieceBytes } from "./arena.ts";
+import { grown, nextLength } from "../base/growing.ts";
 import { ClientNames, NO_CLIENT } from "./client_names.ts";
 import { hashTail, sameBytes } from "./hash.ts";
 import { Holds } from "./holds.ts";
@@ -49,8 +50,6 @@ const MAX_DICTIONARY_BYTES = 64 * 1024 * 1024;
 /** Above this multiple of the limit, giving back does not keep pace. */
 const CROWDED = 1.1;
 const INITIAL_CAPACITY = 1024;
-/** How much longer the columns become: less of them is empty than if they doubled. */
-const GROWTH = 1.5;
 
 /** How often {@linkcode SeriesStore.tick} is to be called, in ms. */
 export const TICK_MS = 1000;
@@ -325,7 +324,8 @@ export class SeriesStore {
     start: number,
     length: number,
   ): number {
-    const { slots, mask } = this.#index;
+    const slots = this.#index.slotsOf(hash);
+    const mask = slots.length - 1;
     for (let slot = hash & mask;; slot = (slot + 1) & mask) {
       const number = slots[slot];
       if (number === 0) return NO_SERIES;
@@ -392,21 +392,20 @@ export class SeriesStore {
   }
 
   #grow(): void {
-    const capacity = Math.floor(this.capacity * GROWTH);
-    const grown = (column: Uint32Array<ArrayBuffer>) => new Uint32Array(column.buffer.transfer(4 * capacity));
     const from = this.capacity;
-    this.metrics = grown(this.metrics).fill(FREE, from);
-    this.clients = grown(this.clients);
-    this.tailStart = grown(this.tailStart);
-    this.tailLength = grown(this.tailLength);
-    this.following = grown(this.following);
-    this.alternative = grown(this.alternative);
-    this.seen = grown(this.seen);
-    this.generations = grown(this.generations);
-    this.flags = new Uint8Array(this.flags.buffer.transfer(capacity));
-    this.#pins = grown(this.#pins);
-    this.#hashes = grown(this.#hashes);
-    this.#owners = grown(this.#owners);
+    const capacity = nextLength(from);
+    this.metrics = grown(this.metrics, capacity).fill(FREE, from);
+    this.clients = grown(this.clients, capacity);
+    this.tailStart = grown(this.tailStart, capacity);
+    this.tailLength = grown(this.tailLength, capacity);
+    this.following = grown(this.following, capacity);
+    this.alternative = grown(this.alternative, capacity);
+    this.seen = grown(this.seen, capacity);
+    this.generations = grown(this.generations, capacity);
+    this.flags = grown(this.flags, capacity);
+    this.#pins = grown(this.#pins, capacity);
+    this.#hashes = grown(this.#hashes, capacity);
+    this.#owners = grown(this.#owners, capacity);
     for (const column of this.#eachColumn()) column.resize(capacity);
   }
 

@@ -3,6 +3,7 @@
  * in the same order every time, so the text that followed last time is compared first, and others are found by a hash
  * with a random key. A text has a parent, so that the names of fields are those of one head of a line.
  */
+import { grown, nextLength } from "../../base/growing.ts";
 import { hashTail, sameBytes } from "../../points/hash.ts";
 import { SeriesIndex } from "../../points/series_index.ts";
 import type { SeriesStore } from "../../points/series_store.ts";
@@ -33,7 +34,7 @@ export class KnownTexts {
   /** How often everything was forgotten. Numbers from before mean nothing. */
   version = 0;
   #hashes = new Uint32Array(INITIAL_TEXTS);
-  #index = new SeriesIndex();
+  readonly #index = new SeriesIndex();
   #count = 1;
   #end = 0;
 
@@ -52,8 +53,9 @@ export class KnownTexts {
 
   /** The number of the text `bytes[start … start+length-1]` below a parent; {@linkcode NONE} if it is not known. */
   find(bytes: Uint8Array, view: DataView, start: number, length: number, parent: number): number {
-    const { slots, mask } = this.#index;
     const hash = hashTail(view, start, length, parent, 0);
+    const slots = this.#index.slotsOf(hash);
+    const mask = slots.length - 1;
     for (let slot = hash & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
       const text = slots[slot];
       if (this.#hashes[text] === hash && this.parents[text] === parent && this.lengths[text] === length) {
@@ -103,27 +105,25 @@ export class KnownTexts {
   /** Forgets everything. */
   clear(): void {
     this.version++;
-    this.#index = new SeriesIndex();
+    this.#index.clear();
     this.#count = 1;
     this.#end = 0;
   }
 
   #growTexts(): void {
-    const grown = (column: Uint32Array<ArrayBuffer>) =>
-      new Uint32Array(column.buffer.transfer(8 * column.length));
-    this.starts = grown(this.starts);
-    this.lengths = grown(this.lengths);
-    this.parents = grown(this.parents);
-    this.following = grown(this.following);
-    this.firsts = grown(this.firsts);
-    this.series = grown(this.series);
-    this.generations = grown(this.generations);
-    this.#hashes = grown(this.#hashes);
+    const length = nextLength(this.starts.length);
+    this.starts = grown(this.starts, length);
+    this.lengths = grown(this.lengths, length);
+    this.parents = grown(this.parents, length);
+    this.following = grown(this.following, length);
+    this.firsts = grown(this.firsts, length);
+    this.series = grown(this.series, length);
+    this.generations = grown(this.generations, length);
+    this.#hashes = grown(this.#hashes, length);
   }
 
   #growBytes(length: number): void {
-    const capacity = Math.max(this.bytes.length * 2, this.#end + length + SLACK);
-    this.bytes = new Uint8Array(this.bytes.buffer.transfer(capacity));
+    this.bytes = grown(this.bytes, Math.max(nextLength(this.bytes.length), this.#end + length + SLACK));
     this.view = new DataView(this.bytes.buffer);
   }
 }

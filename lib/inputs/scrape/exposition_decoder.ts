@@ -3,6 +3,7 @@
  * are compared with those that followed last time: an exporter writes in the same order every time.
  */
 import type { Timestamp } from "../../base/clock.ts";
+import { grown, nextLength } from "../../base/growing.ts";
 import type { BatchBuilder } from "../../points/batch_builder.ts";
 import { MAX_SECONDS } from "../../points/measurement.ts";
 import { KnownTexts, NONE } from "../decoding/known_texts.ts";
@@ -176,12 +177,9 @@ export class ExpositionDecoder {
       this.#kinds.fill(KIND.unknown);
     }
     if (text >= this.#kinds.length) {
-      const kinds = new Uint8Array(2 * text);
-      kinds.set(this.#kinds);
-      this.#kinds = kinds;
-      const before = new Float64Array(2 * text).fill(NaN);
-      before.set(this.#before);
-      this.#before = before;
+      const length = nextLength(text);
+      this.#kinds = grown(this.#kinds, length);
+      this.#before = grown(this.#before, length);
     }
     this.#kinds[text] = KIND.unknown;
     this.#before[text] = NaN;

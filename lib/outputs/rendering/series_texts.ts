@@ -4,6 +4,7 @@
  * stays, and other series are rendered each time: points come in the same order again and again, so whatever gave way
  * would be needed before what it gave way to.
  */
+import { grown, nextLength } from "../../base/growing.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 
@@ -11,8 +12,6 @@ import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 const HEAD_BYTES = 8;
 /** Places are multiples of this, in bytes, with the head. */
 const GRAIN = 8;
-/** How much longer the array becomes: less of it is empty than of a buffer that is used for a moment. */
-const GROWTH = 1.5;
 /** The texts of one output take at most this part of what all series may take, but not less than some MiB. */
 const SHARE = 1 / 8;
 const MIN_LIMIT_BYTES = 16 * 1024 * 1024;
@@ -112,9 +111,7 @@ export class SeriesTexts {
     this.#start = this.#length + HEAD_BYTES;
     const needed = this.#start + maxBytes + SLACK;
     if (needed > this.bytes.length) {
-      const capacity = Math.max(needed, Math.floor(this.bytes.length * GROWTH));
-      // The old array is freed at once.
-      this.bytes = new Uint8Array(this.bytes.buffer.transfer(capacity));
+      this.bytes = grown(this.bytes, Math.max(needed, nextLength(this.bytes.length)));
       this.view = new DataView(this.bytes.buffer);
     }
     return this.#start;

@@ -1,4 +1,5 @@
 /** What the points of one interval add up to, by series, until it is stored. */
+import { grown } from "../../base/growing.ts";
 
 /** The sums of a series in an interval. Times are nanoseconds from the start of the interval. */
 export interface Sums {
@@ -120,9 +121,7 @@ export class IntervalSums {
   #grow(length: number): void {
     this.series = grown(this.series, length);
     this.#points = grown(this.#points, length);
-    const before = this.#numbers;
-    this.#numbers = columnsOf(length);
-    for (const name of NUMBERS) this.#numbers[name].set(before[name]);
+    for (const name of NUMBERS) this.#numbers[name] = grown(this.#numbers[name], length);
     this.#slots = new Uint32Array(2 * length);
     for (let place = 0; place < this.length; place++) {
       this.#slots[this.#slotOf(this.series[place])] = place + 1;
@@ -132,7 +131,7 @@ export class IntervalSums {
 
 const NUMBERS = ["sum", "min", "max", "first", "last", "firstTime", "lastTime"] as const;
 
-function columnsOf(length: number): Record<typeof NUMBERS[number], Float64Array> {
+function columnsOf(length: number): Record<typeof NUMBERS[number], Float64Array<ArrayBuffer>> {
   const column = () => new Float64Array(length);
   return {
     sum: column(),
@@ -143,10 +142,4 @@ function columnsOf(length: number): Record<typeof NUMBERS[number], Float64Array>
     firstTime: column(),
     lastTime: column(),
   };
-}
-
-function grown(array: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(length);
-  larger.set(array);
-  return larger;
 }

@@ -3,6 +3,7 @@
  * there is room for a ring of samples. Some rings are for the hosts that somebody looks at. Taking a point costs a few
  * reads and writes of typed arrays.
  */
+import { grown, nextLength } from "../../base/growing.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { SeriesColumn } from "../../points/series_column.ts";
 import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
@@ -219,10 +220,8 @@ export class LiveRing {
   #giveRing(slot: number): void {
     const ring = this.#freeRings.pop() ?? this.#endRing++;
     if ((ring + 1) * SAMPLES > this.#rings.length) {
-      const before = this.#rings;
-      const rings = Math.min(this.#maxRings, 2 * before.length / SAMPLES);
-      this.#rings = new Float32Array(rings * SAMPLES);
-      this.#rings.set(before);
+      const rings = Math.min(this.#maxRings, nextLength(this.#rings.length / SAMPLES));
+      this.#rings = grown(this.#rings, rings * SAMPLES);
     }
     this.#rings.fill(NaN, ring * SAMPLES, (ring + 1) * SAMPLES);
     this.#ringOf[slot] = ring;
@@ -253,24 +252,16 @@ export class LiveRing {
   }
 
   #grow(): void {
-    const slots = Math.min(this.#maxSlots, this.#series.length * 2);
-    const grown = <T extends { length: number; set(from: T): void }>(
-      make: new (length: number) => T,
-      from: T,
-    ) => {
-      const column = new make(slots);
-      column.set(from);
-      return column;
-    };
-    this.#series = grown(Uint32Array, this.#series);
-    this.#last = grown(Float64Array, this.#last);
-    this.#times = grown(Float64Array, this.#times);
-    this.#heard = grown(Float64Array, this.#heard);
-    this.#hosts = grown(Uint32Array, this.#hosts);
-    this.#powers = grown(Uint8Array, this.#powers);
-    this.#factors = grown(Float64Array, this.#factors);
+    const slots = Math.min(this.#maxSlots, nextLength(this.#series.length));
+    this.#series = grown(this.#series, slots);
+    this.#last = grown(this.#last, slots);
+    this.#times = grown(this.#times, slots);
+    this.#heard = grown(this.#heard, slots);
+    this.#hosts = grown(this.#hosts, slots);
+    this.#powers = grown(this.#powers, slots);
+    this.#factors = grown(this.#factors, slots);
     const before = this.#ringOf.length;
-    this.#ringOf = grown(Int32Array, this.#ringOf).fill(NO_RING, before);
+    this.#ringOf = grown(this.#ringOf, slots).fill(NO_RING, before);
   }
 
   /** Begins the samples up to now. @returns how many that were. */

@@ -2,14 +2,13 @@
  * The windows that are open, as columns: a window is a number. Those of one series are linked with each other, the one
  * that got the last point first; all of them are linked in the order in which they were opened.
  */
+import { grown, nextLength } from "../../base/growing.ts";
 import type { ClientRecord } from "../../points/origins.ts";
 import type { ExactContent, WindowNeeds } from "./functions.ts";
 
 /** No window. */
 export const NONE = -1;
 const INITIAL_CAPACITY = 1024;
-/** How much longer the columns become: less of them is empty than if they doubled. */
-const GROWTH = 1.5;
 /** Memory of a window in the columns that each window has, in one of the others, and of a value, in bytes. */
 const WINDOW_BYTES = 69;
 const COLUMN_BYTES = 8;
@@ -105,26 +104,23 @@ export class Windows {
   }
 
   #grow(): void {
-    const capacity = Math.ceil(this.start.length * GROWTH);
+    const capacity = nextLength(this.start.length);
     const { extremes, last } = this.#needs;
-    const floats = (column: Float64Array<ArrayBuffer>) =>
-      new Float64Array(column.buffer.transfer(8 * capacity));
-    const links = (column: Int32Array<ArrayBuffer>) => new Int32Array(column.buffer.transfer(4 * capacity));
-    this.base = new Uint32Array(this.base.buffer.transfer(4 * capacity));
-    this.start = floats(this.start);
-    this.limit = floats(this.limit);
-    this.place = floats(this.place);
-    this.tick = new Uint32Array(this.tick.buffer.transfer(4 * capacity));
-    this.count = floats(this.count);
-    this.sum = floats(this.sum);
+    this.base = grown(this.base, capacity);
+    this.start = grown(this.start, capacity);
+    this.limit = grown(this.limit, capacity);
+    this.place = grown(this.place, capacity);
+    this.tick = grown(this.tick, capacity);
+    this.count = grown(this.count, capacity);
+    this.sum = grown(this.sum, capacity);
     if (extremes) {
-      this.min = floats(this.min);
-      this.max = floats(this.max);
+      this.min = grown(this.min, capacity);
+      this.max = grown(this.max, capacity);
     }
-    if (last) this.last = floats(this.last);
-    this.flags = new Uint8Array(this.flags.buffer.transfer(capacity));
-    this.sibling = links(this.sibling);
-    this.older = links(this.older);
-    this.younger = links(this.younger);
+    if (last) this.last = grown(this.last, capacity);
+    this.flags = grown(this.flags, capacity);
+    this.sibling = grown(this.sibling, capacity);
+    this.older = grown(this.older, capacity);
+    this.younger = grown(this.younger, capacity);
   }
 }

@@ -2,6 +2,7 @@
  * The last point of each series, and those that came late after it, in the order in which they arrived: columns, in which a
  * point is a slot.
  */
+import { grown, nextLength } from "../../base/growing.ts";
 
 const NONE = -1;
 const INITIAL_CAPACITY = 1024;
@@ -78,20 +79,15 @@ export class LastPoints {
   }
 
   #grow(): void {
-    const capacity = this.values.length * 2;
-    const floats = (column: Float64Array<ArrayBuffer>) =>
-      new Float64Array(column.buffer.transfer(8 * capacity));
-    const links = (column: Int32Array<ArrayBuffer>) => new Int32Array(column.buffer.transfer(4 * capacity));
-    const numbers = (column: Uint32Array<ArrayBuffer>) =>
-      new Uint32Array(column.buffer.transfer(4 * capacity));
-    this.series = numbers(this.series);
-    this.next = numbers(this.next);
-    this.nanos = numbers(this.nanos);
-    this.seconds = floats(this.seconds);
-    this.values = floats(this.values);
-    this.places = floats(this.places);
-    this.ticks = floats(this.ticks);
-    this.#older = links(this.#older);
-    this.#younger = links(this.#younger);
+    const capacity = nextLength(this.values.length);
+    this.series = grown(this.series, capacity);
+    this.next = grown(this.next, capacity);
+    this.nanos = grown(this.nanos, capacity);
+    this.seconds = grown(this.seconds, capacity);
+    this.values = grown(this.values, capacity);
+    this.places = grown(this.places, capacity);
+    this.ticks = grown(this.ticks, capacity);
+    this.#older = grown(this.#older, capacity);
+    this.#younger = grown(this.#younger, capacity);
   }
 }

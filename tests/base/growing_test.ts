@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { grown, nextLength } from "../../lib/base/growing.ts";
+
+const KIB = 1024;
+
+/** A buffer of JavaScript can be taken from its arrays, one that grows in place cannot. */
+function growsInPlace({ buffer }: { buffer: ArrayBuffer }): boolean {
+  try {
+    buffer.transfer();
+    return false;
+  } catch (error) {
+    assert(error instanceof TypeError);
+    return true;
+  }
+}
+
+for (const type of [Uint8Array, Int32Array, Uint32Array, Float32Array, Float64Array] as const) {
+  Deno.test(`a ${type.name} keeps its elements as it grows, and the new ones are 0`, () => {
+    let array: InstanceType<typeof type> = new type(3);
+    for (const length of [1000, 70_000, 70_001, 300 * KIB]) {
+      const before = array.length;
+      array.forEach((_, i) => array[i] = i % 100);
+      array = grown(array as Uint8Array<ArrayBuffer>, length);
+      assert.equal(array.length, length);
+      assert(array.every((n, i) => n === (i < before ? i % 100 : 0)));
+    }
+    assert.equal(array.byteOffset, 0);
+    assert(growsInPlace(array));
+  });
+}
+
+Deno.test("a short array is copied, a large one grows where it is", () => {
+  const short = grown(new Uint32Array(10), 1000);
+  assert.equal(short.buffer.byteLength, 4000);
+  const large = grown(short.fill(5), 100_000);
+  assert.equal(short.length, 0);
+  const further = grown(large, 101_000);
+  assert.equal(further.length, 101_000);
+  assert.equal(further[999], 5);
+  const larger = grown(further, 1_000_000);
+  assert.equal(further.length, 0);
+  assert.equal(larger[999], 5);
+  assert(growsInPlace(larger));
+});
+
+Deno.test("an array that outgrows its addresses is copied", () => {
+  const within = grown(new Uint8Array(10).fill(3), 512 * KIB, 512 * KIB);
+  assert(growsInPlace(within));
+  const beyond = grown(within, 600 * KIB, 512 * KIB);
+  assert.equal(beyond.length, 600 * KIB);
+  assert.deepEqual([...beyond.subarray(8, 12)], [3, 3, 0, 0]);
+  const further = grown(beyond, 700 * KIB, 512 * KIB);
+  assert.equal(beyond.length, 0);
+  assert.deepEqual([...further.subarray(8, 12)], [3, 3, 0, 0]);
+  assert(!growsInPlace(further));
+});
+
+Deno.test("where no addresses are available, an array is copied", () => {
+  const { Memory } = WebAssembly;
+  WebAssembly.Memory = class {
+    constructor() {
+      throw new RangeError("could not allocate memory");
+    }
+  } as unknown as typeof Memory;
+  try {
+    const array = grown(new Float64Array(10).fill(0.5), 100_000);
+    assert.deepEqual([...array.subarray(9, 11)], [0.5, 0]);
+    assert(!growsInPlace(array));
+  } finally {
+    WebAssembly.Memory = Memory;
+  }
+});
+
+Deno.test("a short array grows by half, a long one by an eighth", () => {
+  assert.equal(nextLength(1), 2);
+  assert.equal(nextLength(1000), 1500);
+  assert.equal(nextLength(1_000_000), 1_125_000);
+});

@@ -2,7 +2,7 @@
 """Load as a cluster makes it: many hosts, each with hundreds of series of its own, polled every few seconds.
 
     bench/many_hosts.py --relay dist/alumet-relay --hosts 300 --series 740 --every 2 --rounds 15 --output csv [--hop] [--churn 0.01] [--latency]
-                                                                                                          [--moving] [--keys 'KEY = VALUE']
+                                                                                       [--rotate 1GiB] [--moving] [--keys 'KEY = VALUE']
 
 Starts a server (with --hop, a hop in front of it), connects one client of the real protocol per host, sends each round one
 message of `series` points per host, spread over `every` seconds, and waits until every row is stored. Prints one line of JSON:
@@ -10,7 +10,8 @@ CPU per point (over all, and over the second half of the rounds), share of a cor
 the last byte, rows. --churn: share of each host's processes that are new in each round; the memory of the server is then
 looked at after each round, and its slope over the second half is printed. --repeat: a message has that many points of each
 series. --latency: how long after a message was sent its last row is in the file (csv), after the first quarter of the
-rounds. --moving: each round has times of its own, and other values than those before. --keys: keys of the output, one
+rounds. --rotate: for long runs, files of that size, of which only the last are kept; their rows are counted as they are
+read. --moving: each round has times of its own, and other values than those before. --keys: keys of the output, one
 for each use. --output postgresql needs --url of an empty database, and psql.
 Loopback only; ends by itself.
 """
@@ -88,11 +89,9 @@ class Process:
         f = open(f"/proc/{self.pid()}/stat").read().rsplit(")", 1)[1].split()
         return (int(f[11]) + int(f[12])) / os.sysconf("SC_CLK_TCK")
 
-    def peak_mb(self):
-        return next(int(l.split()[1]) // 1024 for l in open(f"/proc/{self.pid()}/status") if l.startswith("VmHWM"))
-
-    def rss_mb(self):
-        return next(int(l.split()[1]) / 1024 for l in open(f"/proc/{self.pid()}/status") if l.startswith("VmRSS"))
+    def memory_mb(self, kind):
+        """VmRSS, VmHWM (its peak) or RssAnon (without pages of files)."""
+        return next(int(l.split()[1]) / 1024 for l in open(f"/proc/{self.pid()}/status") if l.startswith(kind))
 
     def stop(self):
         self.p.send_signal(signal.SIGTERM)
@@ -124,25 +123,33 @@ class Latency:
     A process of its own reads the file: beside the senders, a thread would be late.
     """
 
-    MARK = b"metric_probe_"
+    MARK, HEADER = b"metric_probe_", b"metric;"
 
     def __init__(self, path):
-        self.sent, self.marks, self.seen = {}, 0, path + ".seen"
+        self.sent, self.marks, self.seen, self.rows = {}, 0, path + ".seen", multiprocessing.Value("q", 0)
         open(self.seen, "w").close()
         self.reader = multiprocessing.Process(target=self.follow, args=(path,), daemon=True)
         self.reader.start()
 
     def follow(self, path):
         rest = b""
-        with open(path, "rb") as f, open(self.seen, "w", buffering=1) as seen:
-            f.seek(0, os.SEEK_END)
+        while not os.path.exists(path):
+            time.sleep(0.005)
+        f = open(path, "rb")
+        with open(self.seen, "w", buffering=1) as seen:
             while True:
                 read = f.read(1 << 20)
                 if not read:
                     time.sleep(0.005)
-                    continue
+                    if not os.path.exists(path) or os.path.samestat(os.fstat(f.fileno()), os.stat(path)):
+                        continue
+                    read = f.read(1 << 20)  # a file that is no longer at the path is complete
+                    if not read:
+                        f = open(path, "rb")
+                        continue
                 now = time.time()
                 lines, _, rest = (rest + read).rpartition(b"\n")
+                self.rows.value += lines.count(b"\n") + bool(lines) - lines.count(self.HEADER)
                 at = -1
                 while (at := lines.find(self.MARK, at + 1)) >= 0:
                     seen.write(f"{int(lines[at:at + 200].split(b';')[2])} {now}\n")
@@ -173,6 +180,7 @@ def main():
     a.add_argument("--moving", action="store_true")
     a.add_argument("--url")
     a.add_argument("--latency", action="store_true")
+    a.add_argument("--rotate")
     a.add_argument("--hop", action="store_true")
     a.add_argument("--churn", type=float, default=0)
     a.add_argument("--patience", type=float, default=60)
@@ -183,7 +191,8 @@ def main():
     store = os.path.join(folder, "out." + o.output)
     key, value = {"csv": ("output_path", store), "sqlite": ("path", store), "postgresql": ("url", o.url),
                   "parquet": ("path", os.path.join(folder, "data/%H.parquet"))}[o.output]
-    server = Process(command, folder, f'[plugins.{o.output}]\n{key} = "{value}"\n' + "\n".join(o.keys) + "\n", "server")
+    keys = o.keys + ([f'rotate_size = "{o.rotate}"', "keep_files = 3"] if o.rotate else [])
+    server = Process(command, folder, f'[plugins.{o.output}]\n{key} = "{value}"\n' + "\n".join(keys) + "\n", "server")
     entry = server
     if o.hop:
         entry = Process(command, folder, f'[plugins.relay-client]\nrelay_server = "127.0.0.1:{server.port}"\n', "hop")
@@ -235,6 +244,8 @@ def main():
     for name, s in zip(names, sockets):
         s.recv(4096)
         s.sendall(register(name))
+    if o.latency or o.rotate:
+        latency = Latency(store)
     start_cpu = [p.cpu() for p in ends]
     t0, sent, behind, half = time.time(), 0, 0.0, None
     for r in range(o.rounds):
@@ -246,14 +257,13 @@ def main():
                 time.sleep(due)
             behind = max(behind, -due)
             if o.latency and r >= o.rounds // 4 and h % 10 == 0:
-                latency = latency or Latency(store)
                 s.sendall(marked(h, begin))
                 sent += 1
             else:
                 s.sendall(message(h, begin) if o.churn else moved(h, r) if o.moving else ready[h])
             sent += o.series * o.repeat
         if o.churn:
-            memory.append((time.time() / 60, ends[0].rss_mb()))
+            memory.append((time.time() / 60, ends[0].memory_mb("VmRSS")))
     t1, last_cpu = time.time(), [p.cpu() for p in ends]
 
     def ask(sql):
@@ -262,6 +272,8 @@ def main():
 
     def rows():
         try:
+            if latency:
+                return latency.rows.value
             if o.output == "csv":
                 return int(subprocess.check_output(["wc", "-l", store]).split()[0]) - 1
             if o.output == "postgresql":
@@ -280,7 +292,8 @@ def main():
         "us_per_point": [round((e - s) / sent * 1e6, 2) for s, e in zip(start_cpu, end_cpu)],
         "us_per_point_second_half": [round((e - s) / max(1, sent - half[1]) * 1e6, 2) for s, e in zip(half[0], last_cpu)],
         "core_percent": [round((e - s) / (t2 - t0) * 100) for s, e in zip(start_cpu, end_cpu)],
-        "peak_mb": [p.peak_mb() for p in ends], "sender_behind_s": round(behind, 2),
+        "peak_mb": [round(p.memory_mb("VmHWM")) for p in ends],
+        "anon_mb": [round(p.memory_mb("RssAnon")) for p in ends], "sender_behind_s": round(behind, 2),
         "rows_after_s": round(t2 - t1, 2), "rows": n, "sent": sent,
     }
     if o.output == "sqlite":

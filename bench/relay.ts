@@ -47,12 +47,11 @@ export async function csvSize(repeats: number): Promise<number> {
   return header + (bytes - header) * repeats;
 }
 
-/** Our server, from the wire into CSV. @param more Flags of the server. */
+/** Our server, from the wire into CSV. */
 export async function benchServer(
   directory: string,
   connections: number,
   repeats: number,
-  more: readonly string[] = [],
 ): Promise<ServerRun> {
   const path = `${directory}/server.csv`;
   const port = freePort();
@@ -60,7 +59,6 @@ export async function benchServer(
   const program = [
     ...[MAIN, "--relay-in", `127.0.0.1:${port}`, "--output-file", path, "--config", "/dev/null"],
     ...["--config-override", "journal.enable=false"],
-    ...more,
   ];
   return await measure([...program, "--plugins", "relay-server,csv"], port, path, size, connections, repeats);
 }

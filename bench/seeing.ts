@@ -1,7 +1,7 @@
 /**
  * What it costs to be seen: CPU time per point with and without `[http]` while nobody looks, and the time of a page
- * /metrics with 1,000 clients: `deno run -A bench/seeing.ts [PAIRS]`. Pairs of runs take turns, and the median of their
- * ratios counts, so that what else the machine does meanwhile changes little.
+ * /metrics with 1,000 clients: `deno run -A bench/seeing.ts [PAIRS] [HOSTS]`. Both of a pair run at the same time, with 740
+ * series a host and a poll every 2 seconds, and the median of their ratios counts.
  */
 import { Figures } from "../lib/agent/figures.ts";
 import { Journals } from "../lib/agent/journals.ts";
@@ -11,9 +11,8 @@ import type { Input } from "../lib/plugin.ts";
 import { renderFamilies } from "../lib/seeing/exposition.ts";
 import { familiesOf } from "../lib/seeing/families.ts";
 import { View } from "../lib/seeing/view.ts";
-import { benchServer } from "./relay.ts";
 
-const [pairs = 15] = Deno.args.map(Number);
+const [pairs = 9, hosts = 300] = Deno.args.map(Number);
 const CLIENTS = 1000;
 /** Each renders the page once; the first ones are for the compiler. */
 const PAGES = 50;
@@ -21,25 +20,27 @@ const PAGES = 50;
 interface Cost {
   /** Of a point, in µs. */
   readonly cpu: number;
-  readonly peakMiB: number;
+  /** Without pages of files, of which the kernel maps more or fewer. */
+  readonly anonMB: number;
 }
 
-async function costOfPairs(directory: string, connections: number): Promise<{ off: Cost; on: Cost }[]> {
-  const flags = { off: "http.enable=false", on: "http.address=127.0.0.1:0" };
-  const found = [];
-  for (let n = 0; n < pairs; n++) {
-    const pair: Record<string, Cost> = {};
-    // Who runs second may find a warmer or a hotter machine.
-    for (const kind of n % 2 === 0 ? ["off", "on"] as const : ["on", "off"] as const) {
-      const run = await benchServer(directory, connections, Math.ceil(400 / connections), [
-        "--config-override",
-        flags[kind],
-      ]);
-      pair[kind] = { cpu: run.busySeconds / run.points * 1e6, peakMiB: run.peakMiB };
-    }
-    found.push(pair as { off: Cost; on: Cost });
-  }
-  return found;
+/** Two servers at the same time, so that what else the machine does slows both down alike. */
+async function costOfPair(): Promise<{ off: Cost; on: Cost }> {
+  const relay = Deno.env.get("ALUMET_RELAY_BIN") ?? "./denow run -A main.ts";
+  const [off, on] = await Promise.all(["http.enable=false", "http.address=127.0.0.1:0"].map(async (flag) => {
+    const load = new Deno.Command("python3", {
+      args: [
+        ["bench/many_hosts.py", "--relay", `${relay} --config-override ${flag}`],
+        ["--hosts", hosts, "--series", 740, "--every", 2, "--rounds", 15].map(String),
+      ].flat(),
+      stderr: "inherit",
+    });
+    const { success, stdout } = await load.output();
+    if (!success) throw new Error(`points are missing: ${new TextDecoder().decode(stdout)}`);
+    const run = JSON.parse(new TextDecoder().decode(stdout));
+    return { cpu: run.us_per_point_second_half[0], anonMB: run.anon_mb[0] };
+  }));
+  return { off, on };
 }
 
 function quartiles(values: readonly number[]): [number, number, number] {
@@ -80,22 +81,12 @@ function metricsMs(): number {
 }
 
 console.log(`/metrics with ${CLIENTS} clients: ${metricsMs().toFixed(1)} ms`);
-const directory = await Deno.makeTempDir({ prefix: "alumet-relay-bench-" });
-try {
-  for (const connections of [1, 100]) {
-    const found = await costOfPairs(directory, connections);
-    const [low, middle, high] = quartiles(found.map(({ off, on }) => (on.cpu / off.cpu - 1) * 100));
-    const [, off] = quartiles(found.map(({ off }) => off.cpu));
-    const [, more] = quartiles(found.map(({ off, on }) => on.peakMiB - off.peakMiB));
-    console.log(
-      `${connections} connections: ${off.toFixed(3)} µs per point, with [http] ${
-        middle.toFixed(1)
-      } % more in the ` +
-        `median of ${pairs} pairs (${low.toFixed(1)} to ${high.toFixed(1)} in the middle half), ${
-          more.toFixed(1)
-        } MiB more`,
-    );
-  }
-} finally {
-  await Deno.remove(directory, { recursive: true });
-}
+const found = [];
+for (let n = 0; n < pairs; n++) found.push(await costOfPair());
+const [low, middle, high] = quartiles(found.map(({ off, on }) => (on.cpu / off.cpu - 1) * 100));
+const [, off] = quartiles(found.map(({ off }) => off.cpu));
+const [, more] = quartiles(found.map(({ off, on }) => on.anonMB - off.anonMB));
+console.log(
+  `${hosts} hosts: ${off.toFixed(2)} µs per point, with [http] ${middle.toFixed(1)} % more in the ` +
+    `median of ${pairs} pairs (${low.toFixed(1)} to ${high.toFixed(1)} in the middle half), ${more} MB more`,
+);

@@ -170,15 +170,12 @@ export class LiveRing {
   }
 
   #admit(number: number): void {
+    const used = this.#end - this.#free.length;
+    if (used >= this.#maxSlots) return this.#refuse(number);
     // Most are no power, and decoding a series takes time.
     const isPower = isOfPower(this.#store.metricOf(number).unit);
     const kind = isPower ? powerKindOf(this.#store.definitionOf(number)) : null;
-    const used = this.#end - this.#free.length;
-    if (used >= (kind ? this.#maxSlots : this.#maxOpenSlots)) {
-      this.refused++;
-      this.#places.values[number] = REFUSED;
-      return;
-    }
+    if (used >= this.#maxOpenSlots && !kind) return this.#refuse(number);
     const slot = this.#free.pop() ?? this.#end;
     if (slot === this.#end) {
       this.#end++;
@@ -198,6 +195,11 @@ export class LiveRing {
       this.#giveRing(slot);
     }
     this.#places.values[number] = FIRST_PLACE + 2 * slot + (kind ? 1 : 0);
+  }
+
+  #refuse(number: number): void {
+    this.refused++;
+    this.#places.values[number] = REFUSED;
   }
 
   #forget(place: number): void {

@@ -224,7 +224,7 @@ export class SeriesStore {
     const { attributes } = series;
     let client = NO_CLIENT;
     let count = attributes.length;
-    const [name, value] = count > 0 ? attributes[count - 1] : ["", ""];
+    const [name, value] = attributes.at(-1) ?? ["", ""];
     if (name === CLIENT_ATTRIBUTE && typeof value === "string") {
       client = this.names.hold(value);
       count--;
@@ -237,7 +237,7 @@ export class SeriesStore {
     // Words behind the end may be looked at.
     const tail = writer.u64(0).u64(0).u64(0).u64(0).written;
     const view = new DataView(tail.buffer, tail.byteOffset);
-    const isNamed = count > 0 && attributes.slice(0, count).some(([name]) => name === CLIENT_ATTRIBUTE);
+    const isNamed = attributes.slice(0, count).some(([name]) => name === CLIENT_ATTRIBUTE);
     const number = this.intern(
       this.metricNumber(series.metric),
       client,

@@ -29,7 +29,9 @@ export const TARGETS: readonly MutationTarget[] = [
     file: "lib/journal/disk/format/record.ts",
     tests: ["tests/journal/disk/clients_test.ts", "tests/journal/disk/salvage_test.ts"],
   },
-  { file: "lib/journal/disk/format/segment.ts", tests: ["tests/journal/disk"] },
+  { file: "lib/journal/disk/format/segment.ts", tests: ["tests/journal/disk/format_test.ts"] },
+  { file: "lib/journal/disk/format/snapshot.ts", tests: ["tests/journal/disk/format_test.ts"] },
+  { file: "lib/journal/disk/format/record_reader.ts", tests: ["tests/journal/disk/format_test.ts"] },
   // Series, limits, accounts.
   { file: "lib/points/registry.ts", tests: ["tests/points/registry_test.ts"] },
   { file: "lib/points/units.ts", tests: ["tests/points/units_test.ts"] },

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import {
   compareBytes,
+  formatAttribute,
   formatF64,
   isPlainInteger,
   jsonF64,
   putInteger,
+  putText,
   putUtf8,
+  RowBuffer,
 } from "../../../lib/outputs/rendering/numbers.ts";
 
 Deno.test("texts are compared as their bytes are, and one that ends sooner comes first", () => {
@@ -23,6 +26,7 @@ Deno.test("texts become UTF-8, whichever character is the first that is not ASCI
     const expected = new TextEncoder().encode(text);
     assert.equal(putUtf8(bytes, 3, text), 3 + expected.length);
     assert.deepEqual(bytes.subarray(3, 3 + expected.length), expected);
+    assert.equal(bytes[3 + expected.length], 1, "nothing is written behind it");
   }
 });
 
@@ -70,4 +74,39 @@ Deno.test("a f64 in JSON is read as a float of the same bits; what JSON has not,
     assert.ok(Object.is(JSON.parse(text), value));
   }
   assert.equal(jsonF64(NaN), "null");
+});
+
+Deno.test("text is put where it belongs, and nothing behind it", () => {
+  const bytes = new Uint8Array(8).fill(1);
+  assert.equal(putText(bytes, 2, "abc"), 5);
+  assert.deepEqual([...bytes], [1, 1, 97, 98, 99, 1, 1, 1]);
+});
+
+Deno.test("attributes are written as numbers, words, texts, and lists in brackets", () => {
+  const texts = [[-0, "-0"], [1e21, "1000000000000000000000"], [
+    2n ** 64n - 1n,
+    "18446744073709551615",
+  ]] as const;
+  for (const [value, text] of texts) assert.equal(formatAttribute(value), text);
+  assert.deepEqual([true, false, "a, b", [], [1n, 2n]].map(formatAttribute), [
+    "true",
+    "false",
+    "a, b",
+    "[]",
+    "[1, 2]",
+  ]);
+});
+
+Deno.test("a buffer with room stays, and one without becomes as long as it must be", () => {
+  const buffer = new RowBuffer(4);
+  buffer.bytes.set([1, 2, 3, 4]);
+  buffer.length = 3;
+  const { bytes, view } = buffer;
+  for (const count of [0, 1]) {
+    buffer.reserve(count);
+    assert.ok(buffer.bytes === bytes && buffer.view === view);
+  }
+  buffer.reserve(2);
+  assert.deepEqual([...buffer.bytes], [1, 2, 3, 0, 0]);
+  assert.equal(buffer.view.buffer, buffer.bytes.buffer);
 });

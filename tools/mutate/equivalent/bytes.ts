@@ -544,4 +544,14 @@ export const BYTES: readonly EquivalentMutant[] = [
     after: 'const [next] = new TextDecoder("utf-8", { ignoreBOM: true }).decode(rest).split("\\ufffd", 2);',
     reason: "Only the first part is used.",
   },
+  {
+    file: "lib/journal/disk/format/segment.ts",
+    before:
+      "if (bytes.length < at + length || crc32c(bytes, at) !== view.getUint32(HEADER_BYTES + 4, true)) return null;",
+    after: [
+      "if (!!0 && bytes.length < at + length || crc32c(bytes, at) !== view.getUint32(HEADER_BYTES + 4, true)) return null;",
+      "if (bytes.length < at - length || crc32c(bytes, at) !== view.getUint32(HEADER_BYTES + 4, true)) return null;",
+    ],
+    reason: "A payload that is cut has another checksum.",
+  },
 ];

@@ -23,7 +23,10 @@ export const OUTPUTS: readonly EquivalentMutant[] = [
   {
     file: "lib/outputs/rendering/numbers.ts",
     before: "for (let limit = 100; digits < 9 && small >= limit; limit *= 10) digits++;",
-    after: "for (let limit = 100; digits <= 9 && small >= limit; limit *= 10) digits++;",
+    after: [
+      "for (let limit = 100; digits <= 9 && small >= limit; limit *= 10) digits++;",
+      "for (let limit = 100; digits < 10 && small >= limit; limit *= 10) digits++;",
+    ],
     reason: "The number has nine digits at most.",
   },
   {
@@ -207,5 +210,14 @@ export const OUTPUTS: readonly EquivalentMutant[] = [
     before: 'if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;',
     after: 'if (exponent < 1) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;',
     reason: "JavaScript never writes the exponent 0.",
+  },
+  {
+    file: "lib/outputs/rendering/numbers.ts",
+    before: 'if (!Number.isFinite(value)) return value > 0 ? "9e999" : "-9e999";',
+    after: [
+      'if (!Number.isFinite(value)) return value >= 0 ? "9e999" : "-9e999";',
+      'if (!Number.isFinite(value)) return value > 1 ? "9e999" : "-9e999";',
+    ],
+    reason: "Only infinities are left there.",
   },
 ];

@@ -57,7 +57,7 @@ export function segmentName(first: number): string {
 
 /** The number in the name of a segment, or `null` if it is not such a name. */
 export function numberOfName(name: string): number | null {
-  return /^\d{20}\.segment$/.test(name) ? Number(name.slice(0, 20)) : null;
+  return /^\d{20}\.segment$/.test(name) ? parseInt(name, 10) : null;
 }
 
 export function encodeHeader({ first, pointsBefore, missing }: SegmentHeader): Uint8Array<ArrayBuffer> {
@@ -110,12 +110,12 @@ function decodeHeader(bytes: Uint8Array): SegmentHeader | HeaderProblem {
 }
 
 /** Returns the header of a file, or the problem with it. @throws errors of the file system. */
-export function readHeader(files: Files, path: string): SegmentHeader | HeaderProblem {
+export function readHeader(files: Pick<Files, "readStart">, path: string): SegmentHeader | HeaderProblem {
   return decodeHeader(files.readStart(path, HEADER_BYTES));
 }
 
 /** Returns the payload of the first record, or `null` if it is damaged. @throws errors of the file system. */
-export function readSnapshotPayload(files: Files, path: string): Uint8Array | null {
+export function readSnapshotPayload(files: Pick<Files, "readStart">, path: string): Uint8Array | null {
   const at = HEADER_BYTES + RECORD_HEAD_BYTES;
   const head = files.readStart(path, at);
   if (head.length < at) return null;

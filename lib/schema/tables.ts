@@ -76,6 +76,8 @@ export interface TableProblem<N> {
 }
 
 export interface TableOptions<K> extends Described {
+  /** Keys that are not declared are ignored, with a note. @default {false} */
+  ignoresUnknown?: boolean;
   /** Checks the values together, after each of them is valid. */
   check?: (value: InferKeys<K>) => TableProblem<keyof K & string> | undefined;
 }
@@ -128,7 +130,9 @@ export function table<K extends Record<string, AnyKey>>(
         report(problem);
       };
       for (const name of Object.keys(value)) {
-        if (!Object.hasOwn(keys, name)) count({ path: [...path, name], message: unknownKey(name, keys) });
+        if (Object.hasOwn(keys, name)) continue;
+        const [before, isNote] = options.ignoresUnknown ? ["ignored: ", true] : ["", false];
+        count({ path: [...path, name], message: before + unknownKey(name, keys), isNote });
       }
       const given = value;
       const result = Object.fromEntries(names.map((name) => {

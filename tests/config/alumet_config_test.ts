@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { loadConfig } from "../../lib/config.ts";
 import { general } from "../../lib/config/general.ts";
 import { plugins } from "../../lib/plugins.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 /** What `alumet-agent config regen` of a real agent has written. */
 const FILE = new URL("../testdata/alumet-config-regen.toml", import.meta.url).pathname;
@@ -160,5 +161,26 @@ Deno.test("the table of keys has those of the file that a real agent writes", ()
       assert.ok(key in keys, `${section}: ${key}`);
       if (keys[key] !== undefined) assert.deepEqual(parse(`x = ${keys[key]}`).x, value, `${section}: ${key}`);
     }
+  }
+});
+
+Deno.test("keys that Alumet's plugins of control groups ignore are ignored, with a note that says so", async () => {
+  await using dir = new TempDir();
+  // Mistyped, as Alumet's own documentation has it, and as an earlier version wrote it.
+  const keys = 'poll_interval = "2s"\ndisable_source = true\nsources_disable = true\npath = "/"\n';
+  for (const only of ["cgroups", "k8s", "slurm", "oar"]) {
+    const file = dir.file(`${only}.toml`);
+    await Deno.writeTextFile(file, `[plugins.${only}]\n${keys}`);
+    const config = loadConfig({ plugins, general, file, only: [only], requirePipeline: false });
+    const { poll_interval, disable_sources } = config.plugins[0].config as Record<string, unknown>;
+    assert.deepEqual([poll_interval, disable_sources], [2000, false]);
+    const ignored = (line: number, key: string) =>
+      `${file}:${line}: plugins.${only}.${key}: ignored: unknown key; `;
+    assert.equal(config.notes[0], `${ignored(3, "disable_source")}did you mean disable_sources?`);
+    for (const [n, key] of [[1, "sources_disable"], [2, "path"]] as const) {
+      const start = `${ignored(3 + n, key)}expected one of poll_interval, disable_sources, `;
+      assert.ok(config.notes[n].startsWith(start), config.notes[n]);
+    }
+    assert.equal(config.notes.length, 3);
   }
 });

@@ -1,6 +1,6 @@
 /** The keys of `[plugins.cgroups]`: names and defaults are those of Alumet. */
 import { flag, type Infer, live, table } from "../../schema.ts";
-import { groupKeys } from "./keys.ts";
+import { asAlumet, groupKeys } from "./keys.ts";
 
 export const config = table({
   ...groupKeys,
@@ -10,6 +10,7 @@ export const config = table({
   })),
 }, {
   doc: "Every control group, the root included. A group contains the groups below it: do not add levels.",
+  ...asAlumet,
 });
 
 export type CgroupsConfig = Infer<typeof config>;

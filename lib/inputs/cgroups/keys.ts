@@ -18,3 +18,6 @@ export const annotateKey = {
     default: false,
   }),
 };
+
+/** Of their tables: Alumet's plugins of control groups take sections with any other keys, and say nothing. */
+export const asAlumet = { ignoresUnknown: true } as const;

@@ -1,6 +1,6 @@
 /** The keys of `[plugins.k8s]`: names and defaults are those of Alumet, but for what a pod knows by itself. */
 import { choice, either, flag, type Infer, optional, table, text } from "../../schema.ts";
-import { annotateKey, groupKeys } from "../cgroups/keys.ts";
+import { annotateKey, asAlumet, groupKeys } from "../cgroups/keys.ts";
 
 /** Where `kubectl proxy` and old API servers listen. */
 const LOCAL_API = "http://127.0.0.1:8080";
@@ -77,7 +77,7 @@ export const config = table({
       "Measure also the groups below those of pods: their containers, with container_name and container_id.",
     default: false,
   }),
-}, { doc: "The pods of Kubernetes on this machine, by their control groups." });
+}, { ...asAlumet, doc: "The pods of Kubernetes on this machine, by their control groups." });
 
 export type K8sConfig = Infer<typeof config>;
 export type TokenRetrieval = K8sConfig["token_retrieval"];

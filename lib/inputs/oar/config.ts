@@ -1,6 +1,6 @@
 /** The keys of `[plugins.oar]`: names and defaults are those of Alumet. */
 import { choice, flag, type Infer, table } from "../../schema.ts";
-import { annotateKey, groupKeys } from "../cgroups/keys.ts";
+import { annotateKey, asAlumet, groupKeys } from "../cgroups/keys.ts";
 
 export const config = table({
   ...groupKeys,
@@ -14,6 +14,6 @@ export const config = table({
     default: true,
   }),
   ...annotateKey,
-}, { doc: "The jobs of OAR on this machine, by their control groups." });
+}, { ...asAlumet, doc: "The jobs of OAR on this machine, by their control groups." });
 
 export type OarConfig = Infer<typeof config>;

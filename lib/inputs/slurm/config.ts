@@ -1,6 +1,6 @@
 /** The keys of `[plugins.slurm]`: names and defaults are those of Alumet. */
 import { choice, duration, flag, type Infer, optional, table } from "../../schema.ts";
-import { annotateKey, groupKeys } from "../cgroups/keys.ts";
+import { annotateKey, asAlumet, groupKeys } from "../cgroups/keys.ts";
 
 export const config = table({
   ...groupKeys,
@@ -25,6 +25,6 @@ export const config = table({
     unset: "not used",
     default: "30s",
   })),
-}, { doc: "The jobs of Slurm on this machine, by their control groups." });
+}, { ...asAlumet, doc: "The jobs of Slurm on this machine, by their control groups." });
 
 export type SlurmConfig = Infer<typeof config>;

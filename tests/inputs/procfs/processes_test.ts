@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { rustRegex } from "../../../lib/inputs/procfs/regex.ts";
 import { values } from "../../kit/measuring.ts";
+import type { OpenFile } from "../../../lib/inputs/polling/files.ts";
 import { pids, processesOf } from "../../kit/processes.ts";
 import { Tree } from "../../kit/tree.ts";
 
@@ -69,17 +70,38 @@ Deno.test("a process that no group takes is looked at again when it gets another
   assert.deepEqual(pids(kit.poll()), [100], "it stays, with what it has used so far");
 });
 
-Deno.test("2,000 processes that come and go leave nothing behind", () => {
+Deno.test("10,000 processes that come and go leave nothing behind", () => {
   using tree = new Tree(null);
-  using kit = processesOf(tree);
-  for (let round = 0; round < 20; round++) {
-    for (let i = 0; i < 100; i++) tree.start(1000 + 100 * round + i, { starttime: round });
-    kit.at(2000 * round);
+  const alive = new Set<number>();
+  let openFiles = 0;
+  /** Its file has no content any more when a process has ended, whether it is open or not. */
+  const open = (path: string): OpenFile => {
+    const [, pid, name] = /(\d+)\/(\w+)$/.exec(path)!;
+    if (!alive.has(Number(pid))) throw new Deno.errors.NotFound();
+    openFiles++;
+    return {
+      readSync(buffer) {
+        if (!alive.has(Number(pid))) throw new Error("No such process (os error 3)");
+        const text = name === "stat" ? `${pid} (a) S 1 ${"1 ".repeat(48)}` : "1000 100 50 1 0 10 0\n";
+        return new TextEncoder().encodeInto(text, buffer).written;
+      },
+      seekSync: () => 0,
+      close: () => openFiles--,
+    };
+  };
+  using kit = processesOf({ proc: tree.proc, sys: tree.sys, open });
+  const folder = (pid: number) => `${tree.proc}/${pid}`;
+  for (let i = 0; i < 100; i++) Deno.mkdirSync(folder(1000 + i), { recursive: true });
+  for (let first = 1000; first < 11_000; first += 100) {
+    for (let i = 0; i < 100; i++) alive.add(first + i);
+    kit.at(20 * first);
     assert.equal(pids(kit.discover()).length, 100);
-    for (let i = 0; i < 100; i++) tree.remove(`proc/${1000 + 100 * round + i}`);
-    kit.at(2000 * round + 1000);
+    alive.clear();
+    for (let i = 0; i < 100; i++) Deno.renameSync(folder(first + i), folder(first + 100 + i));
+    kit.at(20 * first + 1000);
     assert.equal(kit.poll().length, 0);
   }
   const { processes, processesFound, processesEnded } = kit.processes.stats;
-  assert.deepEqual([processes, processesFound, processesEnded, kit.files.kept], [0, 2000, 2000, 0]);
+  assert.deepEqual([processes, processesFound, processesEnded], [0, 10_000, 10_000]);
+  assert.deepEqual([kit.files.kept, openFiles], [0, 0]);
 });

@@ -1,9 +1,11 @@
 /** A value that is not a u64, in a metric of u64: no output writes another number in its place. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { parquetReadObjects } from "hyparquet";
 import { csv } from "../../lib/outputs/csv.ts";
 import { influxdb } from "../../lib/outputs/influxdb.ts";
 import { opentelemetry } from "../../lib/outputs/opentelemetry.ts";
+import { parquet } from "../../lib/outputs/parquet.ts";
 import { prometheusExporter } from "../../lib/outputs/prometheus_exporter.ts";
 import { sqlite } from "../../lib/outputs/sqlite.ts";
 import { Batch, seriesOf } from "../../lib/points/measurement.ts";
@@ -95,6 +97,17 @@ Deno.test("prometheus-exporter: such a value is not shown, and counted", async (
   });
   assert.equal(output.stats!.invalid, 3);
   assert.equal(output.stats!.points, 2);
+});
+
+Deno.test("parquet: such a value is a dead letter, and the others are exact", async () => {
+  await using dir = new TempDir();
+  const config = { ...parquet.config.defaultValue(), path: dir.file("n.parquet") };
+  const { deadLetters } = await run((context) => parquet.open(config, context));
+  assert.equal(deadLetters.refusedPoints, 3);
+  const [name] = [...Deno.readDirSync(dir.path)].map(({ name }) => name).filter((name) => /\d/.test(name));
+  const { buffer } = await Deno.readFile(dir.file(name));
+  const rows = await parquetReadObjects({ file: buffer });
+  assert.deepEqual(rows.map(({ value_u64 }) => value_u64), [MOST, 7n]);
 });
 
 onPostgres("postgresql: such a value is a dead letter, and the others are exact", async (server) => {

@@ -196,14 +196,14 @@ export class CommitByPosition implements Committer {
     const { signal, clock, log } = this.#context;
     while (true) {
       try {
+        const latest = this.#file.latest;
+        await this.#file.makeAgain();
         await this.#file.write({
           journal: this.#reader.journalId ?? "",
           position: this.#position,
           clean,
           // Where nothing has been written yet, the files are those of the last process.
-          files: this.#began
-            ? [...this.#files].map((file) => this.#positionOf(file))
-            : this.#file.latest?.files ?? [],
+          files: this.#began ? [...this.#files].map((file) => this.#positionOf(file)) : latest?.files ?? [],
         });
         this.#complaint.end(() => log.info("Saving the position works again", { file: this.#file.path }));
         return true;

@@ -65,8 +65,7 @@ export class PositionFile {
    * @throws {PositionInUse} if another process has it, and what the file system throws.
    */
   static async open(path: string): Promise<PositionFile> {
-    const file = await Deno.open(path, { read: true, write: true, create: true });
-    if (!await tryLock(file)) throw new PositionInUse(`Another process uses ${path}`);
+    const file = await lockedFile(path);
     try {
       const position = new PositionFile(path, file);
       await position.#load();
@@ -107,6 +106,32 @@ export class PositionFile {
 
   absolute(path: string): string {
     return resolve(dirname(this.path), path);
+  }
+
+  /** Whether it is still under its name: nobody has moved, removed or replaced it, or a folder that it is in. */
+  async isThere(): Promise<boolean> {
+    const [ours, there] = await Promise.all([this.#file.stat(), Deno.stat(this.path).catch(() => null)]);
+    return there !== null && there.ino === ours.ino && there.dev === ours.dev;
+  }
+
+  /**
+   * Makes the file again where somebody has moved or removed it, also with its folder: the next {@linkcode write} says all
+   * there. Until there is a folder again, the file that was moved goes on.
+   *
+   * @throws {PositionInUse} if another process has one there, and what the file system throws.
+   */
+  async makeAgain(): Promise<void> {
+    if (await this.isThere()) return;
+    const file = await lockedFile(this.path).catch((error) => {
+      if (error instanceof Deno.errors.NotFound) return null;
+      throw error;
+    });
+    if (file === null) return;
+    this.#file.close();
+    this.#file = file;
+    this.#generation = 0;
+    this.#slotBytes = SLOT_BYTES;
+    this.latest = null;
   }
 
   /** Replaces what the file says; afterwards a crash cannot take it away. @throws what the file system throws. */
@@ -185,6 +210,13 @@ function decodeSlot(bytes: Uint8Array): Slot | null {
   } catch {
     return null;
   }
+}
+
+/** @throws {PositionInUse} if another process has it, and what the file system throws. */
+async function lockedFile(path: string): Promise<Deno.FsFile> {
+  const file = await Deno.open(path, { read: true, write: true, create: true });
+  if (!await tryLock(file)) throw new PositionInUse(`Another process uses ${path}`);
+  return file;
 }
 
 /** Makes the names in the folder of a file survive a power failure. */

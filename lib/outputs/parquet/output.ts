@@ -6,7 +6,7 @@ import type { BatchReader } from "../../journal.ts";
 import type { Output, PluginContext } from "../../plugin.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { PathPattern } from "../files/path.ts";
-import { PositionFile, PositionInUse } from "../files/position.ts";
+import { type Position, PositionFile, PositionInUse } from "../files/position.ts";
 import type { ParquetConfig } from "./config.ts";
 import { Encoder } from "./encoder.ts";
 import { Rounds } from "./rounds.ts";
@@ -44,6 +44,8 @@ export class ParquetOutput implements Output {
   readonly #encoder = new Encoder();
   #positions: PositionFile | null = null;
   #rounds: Rounds | null = null;
+  /** What the position in a folder that is gone has said, until it stands in another one. */
+  #latest: Position | null = null;
   /** Of the round that is being gathered. */
   #batches: Batch[] = [];
   #position = -1;
@@ -95,6 +97,24 @@ export class ParquetOutput implements Output {
     return this.#rounds;
   }
 
+  /** Begins in a new folder where somebody has moved or removed the one before: its files are no concern any more. */
+  async #roundsThere(): Promise<Rounds> {
+    const before = this.#positions;
+    if (before && !await before.isThere()) {
+      this.#context.log.warn("The folder of the Parquet files was moved or removed, another one is begun", {
+        path: this.#root,
+      });
+      before.close();
+      this.#positions = this.#rounds = null;
+      this.#latest = before.latest;
+    }
+    const rounds = await this.#open();
+    // What the files of before have must not come again after a crash.
+    if (this.#latest) await this.#positions!.write({ ...this.#latest, files: [] });
+    this.#latest = null;
+    return rounds;
+  }
+
   get stalledSince(): number | undefined {
     return this.#encoder.waitingSince;
   }
@@ -116,7 +136,7 @@ export class ParquetOutput implements Output {
       }
       if (signal.aborted) return;
       const isDue = state === "ended" || this.#isFull(journal) || performance.now() >= this.#dueMs;
-      if (isDue && this.#batches.length > 0) await this.#write(rounds, journal, reader, signal);
+      if (isDue && this.#batches.length > 0) await this.#write(journal, reader, signal);
       if (state === "ended") return;
     }
   }
@@ -139,14 +159,18 @@ export class ParquetOutput implements Output {
     this.stats.waitingPoints += batch.length;
   }
 
-  async #write(rounds: Rounds, journal: string, reader: BatchReader, signal: AbortSignal): Promise<void> {
+  async #write(journal: string, reader: BatchReader, signal: AbortSignal): Promise<void> {
     const { clock, deadLetters, log } = this.#context;
     const sorting = await Sorting.of(this.#pattern, this.#batches);
     const { refused, files } = sorting;
     for (const { batch, row, reason } of refused) deadLetters.add(batch, row, reason);
     if (refused.length > 0) await deadLetters.sync();
     const round = { sorting, journal, position: this.#position };
-    const prepare = () => rounds.prepare(round, clock.now().seconds * 1000, signal);
+    let rounds!: Rounds;
+    const prepare = async () => {
+      rounds = await this.#roundsThere();
+      return await rounds.prepare(round, clock.now().seconds * 1000, signal);
+    };
     const prepared = await this.#trying(prepare, signal);
     if (!prepared || !await this.#trying(() => rounds.settle(prepared).then(() => true), signal)) return;
     // From here on the points come no more, whatever happens: the next process gives the files their names, if need be.

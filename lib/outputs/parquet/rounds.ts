@@ -48,7 +48,6 @@ export class Rounds {
   /** Ends the round of a process that was killed. @throws what the file system throws. */
   static async open(positions: PositionFile, root: string, encoder: Encoder): Promise<Rounds> {
     const rounds = new Rounds(positions, `${root}${TEMPORARY_FOLDER}`, encoder);
-    await Deno.mkdir(rounds.#folder, { recursive: true });
     await rounds.publish();
     return rounds;
   }
@@ -70,6 +69,7 @@ export class Rounds {
     signal: AbortSignal,
   ): Promise<Prepared> {
     const names = await this.#names(sorting.files, nowMs);
+    await Deno.mkdir(this.#folder, { recursive: true });
     const files: FilePosition[] = [];
     let bytes = 0;
     try {
@@ -100,6 +100,7 @@ export class Rounds {
 
   /** Gives the files of the last round their names, those that do not have them yet. @throws what the file system throws. */
   async publish(): Promise<void> {
+    await Deno.mkdir(this.#folder, { recursive: true });
     const folders = new Set<string>();
     for (const { path } of this.#positions.latest?.files ?? []) {
       const temporary = this.#temporary(path);

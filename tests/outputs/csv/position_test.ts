@@ -12,9 +12,11 @@ import { parseCsv } from "../../kit/csv.ts";
 import { CrashingWriter, numbersByRun } from "../../kit/csv_crashes.ts";
 import { HastyClock } from "../../kit/hasty_clock.ts";
 import { unlocked } from "../../kit/locks.ts";
+import { open as openJournal } from "../../kit/journal.ts";
 import { LogLines } from "../../kit/log_lines.ts";
+import { numbered } from "../../kit/points.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
-import { pause } from "../../kit/waiting.ts";
+import { pause, until } from "../../kit/waiting.ts";
 
 const JOURNAL = "0123456789abcdef0123456789abcdef";
 
@@ -97,6 +99,29 @@ Deno.test("a file that is not a position is replaced by one", async () => {
     file.close();
     assert.deepEqual(await read(`${path}.bad`), position(7));
   }
+});
+
+Deno.test("a position whose folder is moved away is there again with the next rows, in a folder that is made again", async () => {
+  await using directory = new TempDir();
+  await Deno.mkdir(directory.file("data"));
+  await using journal = await openJournal(directory.file("journal"));
+  const config = { ...csv.config.defaultValue(), output_path: directory.file("data/out.csv") };
+  await using output = await CsvOutput.open(config, contextWith({ keepsOnDisk: true }));
+  const running = output.run(journal.reader("csv"), new AbortController().signal);
+  const put = async (first: number) => {
+    await journal.append(numbered(10, first));
+    await until(() => journal.pendingPoints === 0);
+  };
+  const path = directory.file("data/out.csv.position");
+  await put(0);
+  await Deno.rename(directory.file("data"), directory.file("moved"));
+  await Deno.mkdir(directory.file("data"));
+  await put(10);
+  journal.end();
+  await running;
+  await output[Symbol.asyncDispose]();
+  const found = await read(path);
+  assert.deepEqual([found?.position, found?.clean], [journal.lastPosition, true]);
 });
 
 Deno.test("a file that one process writes cannot be written by another one with a position", async () => {

@@ -23,6 +23,8 @@ import { linux, namespaces, type Need, needs, succeeds } from "../../kit/needs.t
 import { batchOf, numbered } from "../../kit/points.ts";
 import { SmallDisk } from "../../kit/small_disk.ts";
 import { unlocked } from "../../kit/locks.ts";
+import { open as openJournal } from "../../kit/journal.ts";
+import { until } from "../../kit/waiting.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 
 const PYTHON = Deno.env.get("ANALYSIS_PYTHON") || "python3";
@@ -269,6 +271,37 @@ Deno.test({
     await encoder[Symbol.asyncDispose]();
     assert.equal(encoder.waitingSince, undefined);
   },
+});
+
+Deno.test("a folder that is moved or removed while it is written is begun again, and no point is written twice", async () => {
+  await using dir = new TempDir();
+  await using journal = await openJournal(dir.file("journal"));
+  const config = { path: dir.file("data/%H.parquet"), interval: 10, max_points: 1000 };
+  await using output = await parquet.open(config, contextWith({ clients: journal.clients }));
+  const running = output.run(journal.reader("parquet"), new AbortController().signal);
+  const put = async (first: number) => {
+    await journal.append(numbered(10, first));
+    await until(() => journal.pendingPoints === 0);
+  };
+  await put(0);
+  await Deno.rename(dir.file("data"), dir.file("moved"));
+  await put(10);
+  await Deno.remove(dir.file("data/.parquet-tmp"));
+  await put(20);
+  const values = async (folder: string) => {
+    const rows = filesBelow(dir.file(folder)).map((file) => rowsOf(dir.file(`${folder}/${file}`)));
+    return (await Promise.all(rows)).flat().map(({ value }) => Number(value)).sort((a, b) => a - b);
+  };
+  const numbers = Array.from({ length: 30 }, (_, n) => n);
+  assert.deepEqual(await values("moved"), numbers.slice(0, 10));
+  assert.deepEqual(await values("data"), numbers.slice(10));
+  await Deno.rename(dir.file("data"), dir.file("moved again"));
+  await put(30);
+  journal.end();
+  await running;
+  // The next process goes on behind what is in the folders that are gone.
+  const position = await Deno.readTextFile(dir.file("data/.parquet.position"));
+  assert.ok(position.includes(`"position":${journal.lastPosition}`), position);
 });
 
 Deno.test("two processes do not write the same files", async () => {

@@ -1,5 +1,6 @@
 /** Points as a Parquet file: dictionaries for texts, statistics for each group of rows. */
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
+import { ColumnsWriter } from "./columns.ts";
 import type { FileSeries } from "./file_series.ts";
 
 const TEXTS = [
@@ -12,7 +13,6 @@ const TEXTS = [
   ["consumer_id", "consumerId"],
   ["attributes", "attributes"],
 ] as const;
-type TextColumn = typeof TEXTS[number][1];
 
 const textElement = (name: string) =>
   ({ name, type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" }) as const;
@@ -44,25 +44,33 @@ export interface ParquetOptions {
 }
 
 export class ParquetFile {
+  readonly #bytes = new ByteWriter();
   readonly #writer: InstanceType<typeof ParquetWriter>;
-  readonly #flush: () => void;
+  readonly #write: (bytes: Uint8Array) => void;
   readonly #groupRows: number;
-  #series: FileSeries[] = [];
-  #times: bigint[] = [];
-  #values: number[] = [];
-  #integers: (bigint | null)[] = [];
+  /** The rows of the next group: the place of the series in the list, the time, the value, and that of an integer metric. */
+  #length = 0;
+  readonly #places: Uint32Array;
+  readonly #times: BigInt64Array;
+  readonly #values: Float64Array;
+  readonly #hasInteger: Uint8Array;
+  #integerCount = 0;
+  readonly #integers: BigUint64Array;
+  readonly #series = new Map<FileSeries, number>();
+  #last: FileSeries | null = null;
+  #place = 0;
 
   /** @param write Takes all bytes; they are overwritten afterwards. */
   constructor(write: (bytes: Uint8Array) => void, { createdBy, groupRows, about = {} }: ParquetOptions) {
-    const bytes = new ByteWriter();
-    this.#flush = () => {
-      write(bytes.getBytes());
-      bytes.index = 0;
-    };
+    this.#write = write;
     this.#groupRows = groupRows;
-    const writer = Object.assign(bytes, { flush: this.#flush });
+    this.#places = new Uint32Array(groupRows);
+    this.#times = new BigInt64Array(groupRows);
+    this.#values = new Float64Array(groupRows);
+    this.#hasInteger = new Uint8Array(groupRows);
+    this.#integers = new BigUint64Array(groupRows);
     const kvMetadata = Object.entries(about).map(([key, value]) => ({ key, value }));
-    this.#writer = new ParquetWriter({ writer, schema: SCHEMA, createdBy, kvMetadata });
+    this.#writer = new ParquetWriter({ writer: this.#bytes, schema: SCHEMA, createdBy, kvMetadata });
   }
 
   /**
@@ -71,34 +79,53 @@ export class ParquetFile {
    * @returns whether a group of rows was written.
    */
   add(series: FileSeries, timeNs: bigint, value: number, integer: bigint | null): boolean {
-    this.#series.push(series);
-    this.#times.push(timeNs);
-    this.#values.push(value);
-    this.#integers.push(integer);
-    if (this.#series.length < this.#groupRows) return false;
+    if (series !== this.#last) this.#place = this.#placeOf(series);
+    const row = this.#length++;
+    this.#places[row] = this.#place;
+    this.#times[row] = timeNs;
+    this.#values[row] = value;
+    this.#hasInteger[row] = integer === null ? 0 : 1;
+    if (integer !== null) this.#integers[this.#integerCount++] = integer;
+    if (this.#length < this.#groupRows) return false;
     this.#writeGroup();
     return true;
   }
 
+  #placeOf(series: FileSeries): number {
+    this.#last = series;
+    const place = this.#series.get(series) ?? this.#series.size;
+    this.#series.set(series, place);
+    return place;
+  }
+
   #writeGroup(): void {
-    const rows = this.#series;
-    const texts = (column: TextColumn) => rows.map((series) => series[column]);
-    this.#writer.write({
-      columnData: [
-        { name: "timestamp", data: this.#times, encoding: "DELTA_BINARY_PACKED" },
-        // Limits that leave NaN out, or take a u64 for negative, would make readers skip rows.
-        { name: "value", data: this.#values, statistics: !this.#values.some(Number.isNaN) },
-        { name: "value_u64", data: this.#integers, statistics: false },
-        ...TEXTS.map(([name, column]) => ({ name, data: texts(column) })),
-      ],
-      rowGroupSize: rows.length,
-    });
-    [this.#series, this.#times, this.#values, this.#integers] = [[], [], [], []];
+    const rows = this.#length;
+    const columns = new ColumnsWriter(this.#bytes, rows);
+    columns.times("timestamp", this.#times.subarray(0, rows));
+    columns.floats("value", this.#values.subarray(0, rows));
+    const integers = this.#integers.subarray(0, this.#integerCount);
+    columns.integers("value_u64", this.#hasInteger.subarray(0, rows), integers);
+    const series = [...this.#series.keys()];
+    const places = this.#places.subarray(0, rows);
+    for (const [name, column] of TEXTS) {
+      columns.texts(name, series.map((one) => one[column]), places);
+    }
+    this.#writer.row_groups.push(columns.end());
+    this.#writer.num_rows += BigInt(rows);
+    this.#length = this.#integerCount = 0;
+    this.#series.clear();
+    this.#last = null;
+    this.#flush();
+  }
+
+  #flush(): void {
+    this.#write(this.#bytes.getBytes());
+    this.#bytes.index = 0;
   }
 
   /** Writes what is at the end of the file. */
   end(): void {
-    if (this.#series.length > 0) this.#writeGroup();
+    if (this.#length > 0) this.#writeGroup();
     this.#writer.finish();
     this.#flush();
   }

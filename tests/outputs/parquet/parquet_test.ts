@@ -4,6 +4,8 @@ import { relative } from "node:path";
 import { parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { parquet } from "../../../lib/outputs/parquet.ts";
 import { Encoder } from "../../../lib/outputs/parquet/encoder.ts";
+import type { FileSeries } from "../../../lib/outputs/files/file_series.ts";
+import { ParquetFile } from "../../../lib/outputs/files/parquet.ts";
 import { Rounds } from "../../../lib/outputs/parquet/rounds.ts";
 import { Sorting } from "../../../lib/outputs/parquet/sorting.ts";
 import { PathPattern } from "../../../lib/outputs/files/path.ts";
@@ -17,6 +19,7 @@ import { contextWith } from "../../kit/context.ts";
 import { contract, type Instance } from "../../kit/contract.ts";
 import type { Point } from "../../kit/contract/points.ts";
 import { CrashingWriter } from "../../kit/csv_crashes.ts";
+import { Chance } from "../../kit/bytes.ts";
 import { shell } from "../../kit/process.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { linux, namespaces, type Need, needs, succeeds } from "../../kit/needs.ts";
@@ -51,12 +54,13 @@ function filesBelow(folder: string): string[] {
   return found.sort();
 }
 
-async function rowsOf(path: string): Promise<Record<string, unknown>[]> {
-  const bytes = await Deno.readFile(path);
+const rowsOf = async (path: string) => await rowsIn(await Deno.readFile(path));
+
+async function rowsIn(bytes: Uint8Array<ArrayBuffer>): Promise<Record<string, unknown>[]> {
   const timestampFromNanoseconds = (nanos: bigint) => nanos as unknown as Date;
   const stringFromBytes = (text: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(text);
   return await parquetReadObjects({
-    file: bytes.buffer,
+    file: bytes.slice().buffer,
     parsers: { timestampFromNanoseconds, stringFromBytes },
   });
 }
@@ -198,6 +202,87 @@ Deno.test({
     const [time] = columns.filter(({ meta_data }) => meta_data?.path_in_schema[0] === "timestamp");
     assert.notEqual(time.meta_data?.statistics?.min_value, undefined);
   },
+});
+
+Deno.test("each group of rows says the limits of what is in it, however series alternate", async () => {
+  // In the order of bytes; UTF-16 writes the last one as a pair, which is before U+FFFF.
+  const METRICS = ["", "a".repeat(40), "é", "\uffff", "\u{1f600}"];
+  const chance = new Chance(1);
+  const series = Array.from({ length: 300 }, (_, i): FileSeries => ({
+    metric: METRICS[i % METRICS.length],
+    unit: "J",
+    client: `node-${i % 7}`,
+    ...{ resourceKind: "cpu", resourceId: String(i), consumerKind: "", consumerId: "" },
+    attributes: i % 3 === 0 ? "{}" : `{"i":${i}}`,
+  }));
+  const GROUP = 1000;
+  const rows: { series: FileSeries; time: bigint; value: number; integer: bigint | null }[] = [];
+  for (let k = 0; k < 3 * GROUP + 5;) {
+    const one = series[chance.int(series.length)];
+    // Runs that are longer and shorter than what is packed.
+    const end = k + 1 + chance.int(chance.int(2) === 0 ? 2 : 40);
+    for (; k < end; k++) {
+      const integer = one.metric === "" ? BigInt(chance.int(1e9)) ** 2n : null;
+      const value = integer !== null
+        ? Number(integer)
+        : [NaN, -Infinity, -0, 0.1][chance.int(k < 2 * GROUP ? 400 : 4)];
+      rows.push({
+        series: one,
+        time: BigInt(chance.int(1e9)) * NS - 5n,
+        value: value ?? -chance.int(9),
+        integer,
+      });
+    }
+  }
+  const pieces: Uint8Array[] = [];
+  const file = new ParquetFile((bytes) => void pieces.push(bytes.slice()), {
+    createdBy: "test",
+    groupRows: GROUP,
+  });
+  for (const { series, time, value, integer } of rows) file.add(series, time, value, integer);
+  file.end();
+  const bytes = new Uint8Array(await new Blob(pieces as BlobPart[]).arrayBuffer());
+  const found = (await rowsIn(bytes)).map((row) => [
+    ...[
+      row.timestamp,
+      row.value,
+      row.value_u64,
+      row.metric,
+      row.relay_client,
+      row.resource_id,
+      row.attributes,
+    ],
+  ]);
+  const expected = rows.map(({ series: s, time, value, integer }) => [
+    ...[time, value, integer, s.metric, s.client, s.resourceId, s.attributes],
+  ]);
+  assert.equal(found.length, expected.length);
+  found.forEach((row, k) => assert.deepEqual(row.map(String), expected[k].map(String), `row ${k}`));
+
+  const { row_groups: groups } = await parquetMetadataAsync(
+    { byteLength: bytes.length, slice: (start, end) => bytes.slice(start, end).buffer },
+  );
+  const limits = (group: number, column: string) => {
+    const chunk = groups[group].columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === column);
+    const { min_value: min, max_value: max } = chunk?.meta_data?.statistics ?? {};
+    return [min, max];
+  };
+  for (const [group] of groups.entries()) {
+    const inGroup = rows.slice(group * GROUP, (group + 1) * GROUP);
+    const values = inGroup.map(({ value }) => value);
+    const extremes = [Math.min(...values), Math.max(...values)];
+    const hasNaN = values.some(Number.isNaN);
+    assert.deepEqual(
+      limits(group, "value").map(String),
+      (hasNaN ? [undefined, undefined] : extremes).map(String),
+    );
+    const hosts = inGroup.map(({ series }) => series.client).sort();
+    assert.deepEqual(limits(group, "relay_client"), [hosts[0], hosts.at(-1)]);
+    const metrics = new Set(inGroup.map(({ series }) => series.metric));
+    const sorted = METRICS.filter((metric) => metrics.has(metric));
+    assert.deepEqual(limits(group, "metric"), [sorted[0], sorted.at(-1)]);
+    assert.deepEqual(limits(group, "value_u64"), [undefined, undefined]);
+  }
 });
 
 Deno.test("a round counts from the moment at which its position is on disk, and a kill leaves nothing half", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Batch, type Series, seriesOf } from "../../lib/points/measurement.ts";
 import { SeriesColumn } from "../../lib/points/series_column.ts";
+import { Arena, pieceBytes } from "../../lib/points/arena.ts";
 import { hashTail } from "../../lib/points/hash.ts";
 import { FIRST_SERIES, type RawSeries, SERIES_FLAGS, SeriesStore } from "../../lib/points/series_store.ts";
 import { writeTail } from "../../lib/points/tail.ts";
@@ -333,6 +334,40 @@ Deno.test("a client may have its share, and all may have the limit, to the byte"
   const own = new SeriesStore({ shareBytes: cost });
   for (const name of ["0", "1", "2"]) own.numberOf(named(name));
   assert.equal(own.excess, 0);
+});
+
+Deno.test("poisoned, a store gives series back after two ticks, and no number again", () => {
+  const store = new SeriesStore();
+  store.poison();
+  const first = store.numberOf(named("a"));
+  for (let n = 0; n < 3; n++) store.tick();
+  assert.ok(store.isLive(first));
+  store.tick();
+  assert.ok(!store.isLive(first));
+  assert.ok(store.numberOf(named("a")) > first);
+});
+
+Deno.test("pieces of an arena are multiples of 8 bytes, of an eighth of their size above 1 KiB, and used again", () => {
+  for (
+    const [length, bytes] of [
+      ...[[0, 8], [1, 8], [8, 8], [9, 16], [1017, 1024], [1024, 1024], [1025, 1152], [1152, 1152], [
+        1153,
+        1280,
+      ]],
+      ...[[2047, 2048], [2048, 2048], [2049, 2304], [4097, 4608]],
+    ]
+  ) assert.equal(pieceBytes(length), bytes, `${length}`);
+  const arena = new Arena(16);
+  const [a, b, c] = [8, 5, 2000].map((length) => arena.take(length));
+  assert.deepEqual([a, b, c], [8, 16, 24]);
+  assert.equal(arena.usedBytes, 8 + 8 + 2048);
+  // Words behind the last piece may be looked at.
+  assert.ok(arena.bytes.length >= c + 2048 + 16);
+  assert.equal(arena.view.buffer, arena.bytes.buffer);
+  for (const [at, length] of [[a, 8], [b, 5]]) arena.give(at, length);
+  assert.equal(arena.usedBytes, 2048);
+  assert.deepEqual([arena.take(3), arena.take(1), arena.take(2)], [b, a, 24 + 2048]);
+  assert.throws(() => arena.take(2 ** 32), /take more than 4 GiB/);
 });
 
 Deno.test("with a limit, those seen least recently go first, and what is in use stays", () => {

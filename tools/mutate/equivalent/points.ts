@@ -520,4 +520,28 @@ export const POINTS: readonly EquivalentMutant[] = [
     ],
     reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
   },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "bytes = new Uint8Array(32);",
+    after: "bytes = new Uint8Array(33);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "this.#bytes = new Uint8Array(2 * length);",
+    after: "this.#bytes = new Uint8Array(3 * length);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_writer.ts",
+    before: "#newBounds = new Uint32Array(TAIL_TEXTS + 2);",
+    after: "#newBounds = new Uint32Array(TAIL_TEXTS + 3);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_writer.ts",
+    before: "if (this.#tail.length < end - start) this.#tail = new Uint8Array(2 * (end - start));",
+    after: "if (this.#tail.length < end + start) this.#tail = new Uint8Array(2 * (end - start));",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
 ];

@@ -1,0 +1,176 @@
+/** How points are gathered into batches, and whose they are. */
+import assert from "node:assert/strict";
+import { BatchBuilder } from "../../lib/points/batch_builder.ts";
+import { Batch, BatchPool } from "../../lib/points/measurement.ts";
+import { ClientTable } from "../../lib/points/origins.ts";
+import { SeriesStore } from "../../lib/points/series_store.ts";
+import { instanceOf, NUMBERS } from "../kit/points.ts";
+
+const clients = new ClientTable();
+const [A, B] = ["a", "b"].map((name) => clients.get(name, instanceOf(name)));
+
+/** A builder of batches of four points, which number themselves. */
+function numbering() {
+  const builder = new BatchBuilder(new BatchPool(4, 4, new SeriesStore()));
+  let next = 0;
+  return {
+    builder,
+    push(count: number): void {
+      for (; count > 0; count--) {
+        if (builder.current.length === 4) builder.rotate();
+        builder.current.push(NUMBERS, 1, 0, next++);
+      }
+    },
+  };
+}
+
+/** The numbers of the points in each batch. */
+const numbersOf = (batches: readonly Batch[]) =>
+  batches.map(({ values, length }) => [...values.subarray(0, length)].join(" "));
+/** The origins of each batch: client, first row, end, number. */
+const originsOf = (batches: readonly Batch[]) =>
+  batches.map(({ origins }) =>
+    origins.map(({ client, start, end, sequence }) => `${client.name} ${start}-${end} ${sequence}`).join(", ")
+  );
+
+Deno.test("points are whose they are said to be, over the batches that they came in", () => {
+  const { builder, push } = numbering();
+  push(3);
+  builder.credit(A);
+  push(7);
+  builder.credit(B);
+  builder.credit(B);
+  push(1);
+  builder.credit(B);
+  assert.equal(builder.length, 11);
+  assert.deepEqual(originsOf(builder.takeFull()), ["a 0-3 0, b 3-4 0", "b 0-4 0"]);
+  assert.equal(builder.length, 3);
+  push(2);
+  builder.credit(A);
+  const batches = builder.take();
+  assert.deepEqual(numbersOf(batches), ["8 9 10 11", "12"]);
+  assert.deepEqual(originsOf(batches), ["b 0-3 0, a 3-4 0", "a 0-1 0"]);
+  assert.ok(builder.isEmpty);
+});
+
+Deno.test("a batch that is more than half full is handed over, and a smaller one as a copy of its size", () => {
+  const { builder, push } = numbering();
+  for (const [count, isCopy] of [[1, true], [2, true], [3, false], [4, false]] as const) {
+    push(count);
+    builder.credit(A);
+    builder.charge(100 * count);
+    const { current } = builder;
+    const [batch, ...more] = builder.take();
+    assert.equal(more.length, 0);
+    assert.equal(batch === current, !isCopy, `${count}`);
+    assert.equal(builder.current === current, isCopy);
+    assert.deepEqual([batch.length, batch.newSeriesBytes], [count, 100 * count]);
+    assert.deepEqual(originsOf([batch]), [`a 0-${count} 0`]);
+    if (isCopy) assert.equal(batch.seconds.length, count);
+    assert.deepEqual(
+      [builder.current.length, builder.current.origins.length, builder.current.newSeriesBytes],
+      [0, 0, 0],
+    );
+  }
+  assert.deepEqual(builder.take(), []);
+});
+
+Deno.test("the number of a batch without points is handed over, too", () => {
+  const { builder } = numbering();
+  assert.ok(builder.isEmpty);
+  builder.current.credit(A, 7);
+  assert.ok(!builder.isEmpty);
+  assert.deepEqual(originsOf(builder.take()), ["a 0-0 7"]);
+  assert.ok(builder.isEmpty);
+});
+
+Deno.test("points that must not be parted come into one batch, behind those that came before", () => {
+  const { builder, push } = numbering();
+  const put = (rows: number) => {
+    const batch = builder.room(rows);
+    for (let n = 0; n < rows; n++) batch.push(NUMBERS, 1, 0, 100 + n);
+    builder.add(batch);
+  };
+  put(1);
+  put(3);
+  push(1);
+  put(3);
+  put(6);
+  put(5);
+  put(1);
+  assert.deepEqual(numbersOf(builder.take()), [
+    "100 100 101 102",
+    "0 100 101 102",
+    "100 101 102 103 104 105",
+    "100 101 102 103 104",
+    "100",
+  ]);
+  // A number stands before what comes behind it, though it has no points.
+  builder.current.credit(A, 7);
+  put(5);
+  assert.deepEqual(originsOf(builder.take()), ["a 0-0 7", ""]);
+});
+
+Deno.test("memory of new series is charged to the batch that has their points", () => {
+  const { builder, push } = numbering();
+  builder.charge(1);
+  assert.equal(builder.current.newSeriesBytes, 1);
+  push(4);
+  builder.rotate();
+  builder.charge(10);
+  push(1);
+  builder.charge(100);
+  assert.deepEqual(builder.full.map(({ newSeriesBytes }) => newSeriesBytes), [11]);
+  assert.equal(builder.current.newSeriesBytes, 100);
+  push(3);
+  builder.rotate();
+  builder.charge(5);
+  assert.deepEqual(builder.full.map(({ newSeriesBytes }) => newSeriesBytes), [11, 105]);
+});
+
+Deno.test("what was gathered since is forgotten, over as many batches as it takes", () => {
+  for (let length = 0; length <= 11; length++) {
+    const { builder, push } = numbering();
+    push(11);
+    builder.truncate(length);
+    assert.equal(builder.length, length);
+    push(1);
+    const numbers = numbersOf(builder.take()).join(" ").trim();
+    assert.equal(numbers, [...Array(length).keys(), 11].join(" "));
+  }
+});
+
+Deno.test("rows that fail a test are taken out, with their exact values and nobody else's", () => {
+  const store = new SeriesStore();
+  const batch = new Batch(1, null, store);
+  const big = 2n ** 60n;
+  for (let n = 0; n < 10; n++) batch.pushU64(NUMBERS, n, n, n % 2 === 0 ? big + BigInt(n) : BigInt(n));
+  batch.retain(2, (_, row) => row % 3 !== 0);
+  const rows = [0, 1, 2, 4, 5, 7, 8];
+  assert.deepEqual([...batch.seconds.subarray(0, batch.length)], rows);
+  assert.deepEqual([...batch.nanos.subarray(0, batch.length)], rows);
+  assert.deepEqual(
+    rows.map((_, row) => batch.exactValue(row)),
+    rows.map((n) => n % 2 === 0 ? big + BigInt(n) : BigInt(n)),
+  );
+  assert.deepEqual([...batch.exact!.keys()].sort(), [0, 2, 3, 6]);
+  batch.retain(0, (_, row) => row === 1);
+  assert.deepEqual([batch.length, batch.values[0], batch.exact], [1, 1, null]);
+});
+
+Deno.test("a pool gives batches that are empty again, and keeps no more than it may", () => {
+  const pool = new BatchPool(4, 2, new SeriesStore());
+  const batches = [1, 2, 3].map((n) => {
+    const batch = pool.take();
+    batch.push(NUMBERS, 1, 0, n);
+    batch.credit(A, n);
+    batch.newSeriesBytes = n;
+    return batch;
+  });
+  for (const batch of batches) batch.release();
+  const again = [pool.take(), pool.take(), pool.take()];
+  assert.deepEqual(again.map((batch) => batches.indexOf(batch)), [1, 0, -1]);
+  for (const batch of again) {
+    assert.deepEqual([batch.length, batch.origins, batch.newSeriesBytes, batch.exact], [0, [], 0, null]);
+  }
+});

@@ -30,6 +30,8 @@ const ROUNDS = 7;
 const PASSES = 500;
 const CONSUMERS = 1000;
 const POLLS = 300;
+/** Series of one host, which come one behind the other. */
+const HOST_SERIES = 740;
 /** The grace is over when a window of a minute begins. */
 const START = 1_700_000_040 + 5;
 /** Polls of 5 s in a minute. */
@@ -87,15 +89,44 @@ function simple(name: string, transform: Transform): void {
   console.log(`${name.padEnd(42)} ${each.toFixed(4)} µs a point`);
 }
 
+/** Numbers below a limit, the same ones in each run. */
+function dice(seed = 1): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % limit;
+  };
+}
+
+/** Puts blocks of an order into another order, where what is in a block stays as it is. */
+function shuffle(order: Uint32Array<ArrayBuffer>, blockSize: number, roll: ReturnType<typeof dice>): void {
+  const before = order.slice();
+  const blocks = Array.from({ length: Math.ceil(order.length / blockSize) }, (_, i) => i);
+  let to = 0;
+  while (blocks.length > 0) {
+    const at = roll(blocks.length);
+    const from = blocks[at] * blockSize;
+    blocks[at] = blocks[blocks.length - 1];
+    blocks.pop();
+    const block = before.subarray(from, from + blockSize);
+    order.set(block, to);
+    to += block.length;
+  }
+}
+
 /**
  * Batches of 4,096 points from one journal in memory to the next, and on to an output: the plain pipe is one journal.
- * Each pass is a poll of all series, 5 s after the one before, in the same order or each time in another one.
+ * Each pass is a poll of all series, 5 s after the one before.
+ *
+ * @param blockSize So many series always come one behind the other, and their blocks each time in another order.
  */
 async function staged(
   name: string,
   values: Record<string, unknown> | null,
   seriesCount: number,
-  isUnordered = false,
+  blockSize = seriesCount,
 ): Promise<void> {
   if (!isWanted(name)) return;
   const numbers = Uint32Array.from({ length: seriesCount }, (_, i) => {
@@ -124,14 +155,15 @@ async function staged(
     });
     const running = stage?.run(new AbortController().signal);
     const pool = new BatchPool(POINTS, 8);
+    const roll = dice();
     for (let pass = 0; pass < passes; pass++) {
       let busyMs = 0;
-      // It has no factor in common with the number of series, so each of them occurs once.
-      const stride = isUnordered ? 7919 + 10 * pass : 1;
+      const order = numbers.slice();
+      if (blockSize < seriesCount) shuffle(order, blockSize, roll);
       for (let from = 0; from < seriesCount; from += POINTS) {
         const batch = pool.take();
         for (let i = from; i < Math.min(seriesCount, from + POINTS); i++) {
-          batch.pushNumber(numbers[i * stride % seriesCount], START + pass * 5, 0, i);
+          batch.pushNumber(order[i], START + pass * 5, 0, i);
         }
         const began = threadMs();
         void before.append(batch);
@@ -226,4 +258,6 @@ await staged("aggregation, P95", { ...sums, function: "P95" }, POINTS);
 await staged("aggregation, sum of all consumers", { ...sums, group_by: [] }, POINTS);
 await staged("plain pipe, a million series", null, 1_000_000);
 await staged("aggregation, a million series", sums, 1_000_000);
-await staged("aggregation, a million in any order", sums, 1_000_000, true);
+await staged("aggregation, a million, hosts in any order", sums, 1_000_000, HOST_SERIES);
+await staged("aggregation, a million, pieces in any order", sums, 1_000_000, HOST_SERIES / 10);
+await staged("aggregation, a million in any order", sums, 1_000_000, 1);

@@ -14,7 +14,8 @@ export class RulesBySeries<R extends Selector, T> {
   readonly #rules: readonly { readonly rule: R; readonly fits: ReturnType<typeof testOf> }[];
   readonly #names: MetricNames;
   readonly #make: (rule: R, metric: Metric) => T | undefined;
-  readonly #made: T[] = [];
+  /** What was made, by place; nothing for a series that is not known or that no rule fits. */
+  readonly #made: (T | undefined)[] = [undefined, undefined];
   /** Places by rule and metric. */
   readonly #known = new Map<string, number>();
 
@@ -28,7 +29,7 @@ export class RulesBySeries<R extends Selector, T> {
 
   /** For a series that {@linkcode places} was asked for; `undefined` if no rule fits. */
   at(series: number): T | undefined {
-    return this.#made[this.places.at(series) - PASSES - 1];
+    return this.#made[this.places.at(series)];
   }
 
   #find(store: SeriesStore, series: number): number {
@@ -40,7 +41,7 @@ export class RulesBySeries<R extends Selector, T> {
     let place = this.#known.get(key);
     if (place === undefined) {
       const made = this.#make(this.#rules[at].rule, definition.metric);
-      place = made === undefined ? PASSES : PASSES + this.#made.push(made);
+      place = made === undefined ? PASSES : this.#made.push(made) - 1;
       this.#known.set(key, place);
     }
     return place;

@@ -31,10 +31,16 @@ export async function exportPoints(line: CommandLine, world: Surroundings): Prom
   try {
     const reader = open(() => new PointReader(db, range), path);
     if (file === STANDARD_OUTPUT) {
-      const sink = new TextSink((text) => world.stdout(text), format as "csv" | "jsonl");
+      let isRead = true;
+      const write = (text: string) => void (isRead = world.stdout(text) !== false);
+      const sink = new TextSink(write, format as "csv" | "jsonl");
       try {
-        for (const block of reader.blocks()) sink.add(block);
+        for (const block of reader.blocks()) {
+          if (!isRead) break;
+          sink.add(block);
+        }
       } catch (error) {
+        if (error instanceof ExitError) throw error;
         throw new ExitError(EXIT.unavailable, `Cannot export: ${messageOf(error)}`, { cause: error });
       }
       return EXIT.ok;

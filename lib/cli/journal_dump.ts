@@ -36,8 +36,8 @@ export async function dump(directory: string, line: CommandLine, world: Surround
   let text = "";
   for (const segment of segments.slice(begin)) {
     if (left <= 0) break;
+    const batches = batchesOf(segment, files);
     try {
-      const batches = batchesOf(segment, files);
       let next = await batches.next();
       for (; !next.done && left > 0; next = await batches.next()) {
         const { number, batch } = next.value;
@@ -46,19 +46,23 @@ export async function dump(directory: string, line: CommandLine, world: Surround
           if (left-- <= 0) break;
           text += line;
           if (text.length < PIECE) continue;
-          world.stdout(text);
+          // Nobody reads any more.
+          if (world.stdout(text) === false) left = 0;
           text = "";
         }
       }
-      if (!next.done) await batches.return(null);
-      else if (next.value?.stop === "bad") {
+      if (!next.done) continue;
+      if (next.value?.stop === "bad") {
         damaged(segment.path, `byte ${next.value.offset}: ${next.value.problem}`);
       } else if (next.value?.stop === "torn") {
         // It is being written, or a crash left it: its points did not count as kept.
         world.stderr(printable(`${segment.path}: the last record is incomplete`) + "\n");
       }
     } catch (error) {
+      if (error instanceof ExitError) throw error;
       damaged(segment.path, messageOf(error));
+    } finally {
+      await batches.return(null);
     }
   }
   world.stdout(text);

@@ -75,6 +75,16 @@ async function run(args: readonly string[], terminal = false, command = "export"
   return outcome;
 }
 
+Deno.test("an export to standard output ends when nobody reads it any more", async () => {
+  await using dir = new TempDir();
+  store(dir.file("m.sqlite"));
+  const pieces: string[] = [];
+  const stdout = (text: string) => pieces.push(text) > 100;
+  const args = ["export", "-", "--format", "csv", "--database", dir.file("m.sqlite")];
+  assert.equal(await main(args, { stdout }), 0);
+  assert.equal(pieces.length, 1, "the header, and no row");
+});
+
 /** What a row of Parquet should be. */
 function expected([series, value, seconds, nanos]: typeof POINTS[number]): Record<string, string | null> {
   const { metric, resourceKind, resourceId, consumerKind, consumerId } = series;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
+import { EXIT, ExitError } from "../../lib/base/errors.ts";
 import type { ClientTable } from "../../lib/points/origins.ts";
 import { HEADER_BYTES } from "../../lib/journal/disk/format/segment.ts";
 import { lockHolder } from "../../lib/base/file_lock.ts";
@@ -320,6 +321,27 @@ function batchFrom(clients: ClientTable): Batch {
   batch.credit(clients.get("agent"), 0);
   return batch;
 }
+
+Deno.test("dump ends when nobody reads any more, and when its output cannot be written", () =>
+  withDirectory(async (directory) => {
+    {
+      await using journal = await open(directory, { segmentBytes: 2000 });
+      journal.reader("csv");
+      for (let n = 0; n < 10; n++) await fill(journal, 1, n, 100);
+    }
+    let pieces = 0;
+    const dump = (stdout: () => boolean) =>
+      main(["journal", "dump", "--path", directory], { stdout, stderr: (text) => void (err += text) });
+    let err = "";
+    assert.equal(await dump(() => ++pieces > 100), 0);
+    // One with lines, and the empty rest.
+    assert.deepEqual([pieces, err], [2, ""]);
+    const full = () => {
+      throw new ExitError(EXIT.unavailable, "Cannot write to standard output: no space");
+    };
+    assert.equal(await dump(full), EXIT.unavailable);
+    assert.match(err, /^Cannot write to standard output: no space\n$/);
+  }));
 
 Deno.test("dump prints each point exactly, with its client and numbers, and flags select points", () =>
   withDirectory(async (directory) => {

@@ -399,6 +399,13 @@ export interface StagedTransformPlugin<C> extends PluginDeclaration<C> {
   open(config: C, context: PluginContext): Promise<StagedTransform>;
 }
 
+/** What a point takes where it is stored. */
+export interface PointSize {
+  readonly bytes: number;
+  /** The file or folder where that was measured; `null`: it is what is usual. */
+  readonly measuredIn: string | null;
+}
+
 /** An output. Opening it does not fail if the target is down: `run` waits for the target. */
 export interface OutputPlugin<C> extends PluginDeclaration<C> {
   readonly kind: "output";
@@ -406,6 +413,12 @@ export interface OutputPlugin<C> extends PluginDeclaration<C> {
   readonly sends?: boolean;
   /** The SQLite database that it writes, for `alumet-relay query`. */
   database?(config: C): Database;
+  /**
+   * What a point takes where it is stored, for `config check`; `undefined`: nothing is kept.
+   *
+   * @param stateDirectory Of the role; `null` where there is none.
+   */
+  pointSize?(config: C, stateDirectory: string | null): Promise<PointSize | undefined>;
   open(config: C, context: PluginContext): Promise<Output>;
 }
 

@@ -7,6 +7,10 @@ export const csv = definePlugin({
   kind: "output",
   description: "Writes measurements to a CSV file",
   config,
+  async pointSize({ output_path }: CsvConfig) {
+    const { rowSize } = await import("./csv/point_size.ts");
+    return await rowSize(output_path);
+  },
   async open(options: CsvConfig, context: PluginContext): Promise<Output> {
     const { CsvOutput } = await import("./csv/output.ts");
     return await CsvOutput.open(options, context);

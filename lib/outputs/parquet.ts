@@ -9,6 +9,10 @@ export const parquet = definePlugin({
   config,
   resolve: (options: ParquetConfig, stateDirectory) =>
     options.path === "" ? { path: pathOf(options, stateDirectory) } : {},
+  async pointSize(options: ParquetConfig, stateDirectory) {
+    const { rowSize } = await import("./parquet/point_size.ts");
+    return await rowSize(pathOf(options, stateDirectory));
+  },
   async open(options: ParquetConfig, context: PluginContext) {
     // Only those who need it load it: it takes memory.
     const { ParquetOutput } = await import("./parquet/output.ts");

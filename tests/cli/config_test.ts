@@ -1,7 +1,11 @@
 /** The configuration on the command line: files, reloads, and the commands that check, show and write it. */
 import assert from "node:assert/strict";
+import { createLogger } from "../../lib/base/log.ts";
 import { main } from "../../lib/cli.ts";
+import { DiskJournal } from "../../lib/journal/disk/disk_journal.ts";
+import { ParquetFile } from "../../lib/outputs/files/parquet.ts";
 import { TempDir } from "../kit/temp_dir.ts";
+import { synced } from "../kit/journal.ts";
 import { batchOf, NUMBERS } from "../kit/points.ts";
 import { Database } from "../outputs/sqlite/database.ts";
 import { names, type Outcome, run } from "./running.ts";
@@ -279,14 +283,14 @@ Deno.test("a client name that no server accepts is refused", async () => {
   assert.match(err, /client_name: .*is too long: servers accept 255 bytes/);
 });
 
-Deno.test("config check says what the hosts that the database knows will need per day", async () => {
+Deno.test("config check says what the hosts that the state directory knows will need per day", async () => {
   await using dir = new TempDir();
-  const path = dir.file("m.sqlite");
-  const check = async () => {
+  const [database, csv, state] = ["m.sqlite", "%Y.csv", "state"].map((name) => dir.file(name));
+  const check = async (outputs: string) => {
     let err = "";
-    const config = `[plugins.relay-server]\naddress = "127.0.0.1:1"\n[plugins.sqlite]\npath = "${path}"\n`;
+    const config = `[plugins.relay-server]\naddress = "127.0.0.1:1"\n${outputs}`;
     await Deno.writeTextFile(dir.file("c.toml"), config);
-    const code = await main(["config", "check", "--config", dir.file("c.toml")], {
+    const code = await main(["config", "check", "--config", dir.file("c.toml"), "--state-dir", state], {
       stderr: (text) => void (err += text),
       env: () => undefined,
       services: () => [],
@@ -294,17 +298,60 @@ Deno.test("config check says what the hosts that the database knows will need pe
     assert.equal(code, 0, err);
     return err;
   };
-  assert.doesNotMatch(await check(), /points a second/);
-  {
-    using database = new Database(path);
-    const points = Array.from(
-      { length: 12_000 },
-      (_, i) => [NUMBERS, i, 1_700_000_000 + Math.floor(i / 10), i],
-    );
-    database.write([batchOf(points as Parameters<typeof batchOf>[0])]);
-  }
-  assert.match(
-    await check(),
-    /Note: 1 host made 10 points a second in .*m\.sqlite has, 0\.864 million a day: sqlite needs 0\.0\d+ GB for a day at the \d+(\.\d+)? bytes/,
+  const all = `[plugins.sqlite]\npath = "${database}"\n[plugins.csv]\noutput_path = "${csv}"\n` +
+    '[plugins.parquet]\n[plugins.postgresql]\nhost = "127.0.0.1"\n[plugins.influxdb]\nhost = "http://127.0.0.1:1"\napi = "v1"\ndatabase = "d"\n';
+  assert.doesNotMatch(await check(all), /points a second/);
+
+  const points = Array.from(
+    { length: 12_000 },
+    (_, i) => [NUMBERS, i, 1_700_000_000 + Math.floor(i / 10), i] as const,
   );
+  const batch = () => batchOf(points as unknown as Parameters<typeof batchOf>[0]);
+  // What waits in the journal says how fast the hosts are, and what points take there.
+  {
+    const log = createLogger("test", { level: "error" });
+    await using journal = await DiskJournal.open({ directory: `${state}/server/journal`, log, sync: 5 });
+    journal.reader("csv");
+    journal.append(batch());
+    await synced(journal);
+  }
+  const journal =
+    /the journal needs 0\.\d+ GB for a day, at the [\d.]+ bytes .* its max_size of 1 ?GiB is enough for \d+ days/;
+  const withJournal = await check("[plugins.csv]\n");
+  assert.match(
+    withJournal,
+    /Note: 1 host made 10 points a second in what the journal .*journal has, 0\.864 million a day\n/,
+  );
+  assert.match(withJournal, journal);
+
+  using stored = new Database(database);
+  stored.write([batch()]);
+  await Deno.writeTextFile(
+    dir.file("2026.csv"),
+    "header\n" + `${"x".repeat(49)}\n`.repeat(500) + "half a row",
+  );
+  await Deno.mkdir(`${state}/server/parquet`, { recursive: true });
+  {
+    using file = Deno.createSync(`${state}/server/parquet/10.parquet`);
+    const parquet = new ParquetFile((bytes) => void file.writeSync(bytes), {
+      createdBy: "test",
+      groupRows: 4096,
+    });
+    const texts = { metric: "a", unit: "", client: "", resourceKind: "", resourceId: "" };
+    const series = { ...texts, consumerKind: "", consumerId: "", attributes: "{}" };
+    for (let i = 0; i < 4096; i++) parquet.add(series, BigInt(i), i, null);
+    parquet.end();
+  }
+  const notes = await check(all);
+  for (
+    const expected of [
+      /Note: 1 host made 10 points a second in the last day that .*m\.sqlite has, 0\.864 million a day\n/,
+      /Note: sqlite needs 0\.0\d+ GB for a day, at the [\d.]+ bytes that a point takes in .*m\.sqlite\n/,
+      /Note: csv needs 0\.0432 GB for a day, at the 50 bytes that a point takes in .*2026\.csv\n/,
+      /Note: parquet needs 0\.0\d+ GB for a day, at the [\d.]+ bytes that a point takes in .*parquet\/\n/,
+      /Note: postgresql needs about 0\.0648 GB for a day, at 75 bytes a point, which is usual\n/,
+      journal,
+    ]
+  ) assert.match(notes, expected);
+  assert.doesNotMatch(notes, /influxdb needs/);
 });

@@ -9,6 +9,8 @@ import type { Batch, Series } from "../../lib/points/measurement.ts";
 import { postgresql } from "../../lib/outputs/postgresql.ts";
 import type { PostgresConfig } from "../../lib/outputs/postgresql/config.ts";
 import { PostgresOutput } from "../../lib/outputs/postgresql/output.ts";
+import { SUMMING_SETTINGS, sumUp } from "../../lib/outputs/postgresql/rollups/summing.ts";
+import { Session } from "../../lib/outputs/postgresql/session.ts";
 import { resolveSettings } from "../../lib/outputs/postgresql/settings.ts";
 import type { PluginContext } from "../../lib/plugin.ts";
 import { contextWith } from "./context.ts";
@@ -155,6 +157,23 @@ export class Writing implements AsyncDisposable {
     await this.output[Symbol.asyncDispose]();
     await this.directory[Symbol.asyncDispose]();
   }
+}
+
+/** Quoted. */
+export const SCHEMA = '"alumet"';
+/** Whose turn it is to make and delete sums, as a lock. */
+export const UPKEEP = `(hashtext('alumet-relay upkeep'), hashtext('${SCHEMA}'))`;
+
+/** A session as the upkeep has it, whose turn it is until its end: no output makes or deletes sums meanwhile. */
+export async function openSumming(server: Database): Promise<Session> {
+  const session = await Session.open(settingsOf(server), 60_000);
+  await session.query(`${SUMMING_SETTINGS}; SELECT pg_advisory_lock${UPKEEP}`);
+  return session;
+}
+
+/** Makes all sums that there are marks for: after each pass, those of longer intervals are due. */
+export async function sumAll(session: Session): Promise<void> {
+  while (await sumUp(session, SCHEMA, `now() + interval '10000 years'`) > 0);
 }
 
 /** Points that the database has. */

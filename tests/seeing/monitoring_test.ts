@@ -15,7 +15,7 @@ import { metricOf } from "../kit/decode.ts";
 import { influxd, InfluxDb } from "../kit/influx.ts";
 import { needs } from "../kit/needs.ts";
 import { batchOf } from "../kit/points.ts";
-import { onPostgres, Writing } from "../kit/postgres_output.ts";
+import { onPostgres, openSumming, sumAll, Writing } from "../kit/postgres_output.ts";
 import { promtool } from "../kit/prometheus.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { Database, DAY_MS } from "../outputs/sqlite/database.ts";
@@ -290,13 +290,24 @@ function expandMacros(text: string): string {
 }
 
 onPostgres("each query of the PostgreSQL dashboards finds rows, and powers are in watts", async (server) => {
+  await using summing = await openSumming(server);
   await using writing = new Writing(server);
   await writing.write(points());
+  await sumAll(summing);
   const found = await askAll("postgresql", async (query) => {
     const rows = await server.sql(`SELECT row_to_json(r) FROM (${query}) r`);
     return rows.map((row) => JSON.parse(row));
   });
   assertValues(found);
+  const means = found.get("host: $metric, mean")!.map((
+    { series, value },
+  ) => [/package/.test(String(series)), value]);
+  assert.deepEqual(new Set(means.map(String)), new Set(["true,100", "false,10"]));
+  // Whatever range is shown, only the panel with each point reads points.
+  const raw = dashboards("postgresql").flatMap(([, { panels }]) =>
+    panels.filter(({ targets }) => targets.some(({ rawSql }) => /measurements\b(?!_)/.test(rawSql ?? "")))
+  );
+  assert.deepEqual(raw.map(({ title }) => title), ["$metric, each point"]);
 });
 
 Deno.test({

@@ -5,8 +5,8 @@ import { rollupsOf } from "../../../lib/outputs/rollups/config.ts";
 import { postgresql } from "../../../lib/outputs/postgresql.ts";
 import { deleteOld } from "../../../lib/outputs/postgresql/retention.ts";
 import { coarser, merged, pieces } from "../../../lib/outputs/postgresql/rollups/ranges.ts";
-import { deleteOldSums, SUMMING_SETTINGS, sumUp } from "../../../lib/outputs/postgresql/rollups/summing.ts";
-import { Session } from "../../../lib/outputs/postgresql/session.ts";
+import { deleteOldSums, sumUp } from "../../../lib/outputs/postgresql/rollups/summing.ts";
+import type { Session } from "../../../lib/outputs/postgresql/session.ts";
 import { type Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { Chance } from "../../kit/bytes.ts";
 import { CrashingWriter } from "../../kit/csv_crashes.ts";
@@ -16,29 +16,24 @@ import { batchOf } from "../../kit/points.ts";
 import type { Database } from "../../kit/postgres.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { until } from "../../kit/waiting.ts";
-import { configOf, now, onOwnPostgres, onPostgres, settingsOf, Writing } from "../../kit/postgres_output.ts";
+import {
+  configOf,
+  now,
+  onOwnPostgres,
+  onPostgres,
+  openSumming,
+  SCHEMA,
+  sumAll,
+  UPKEEP,
+  Writing,
+} from "../../kit/postgres_output.ts";
 
 const DAY_S = 86_400;
-const SCHEMA = '"alumet"';
 const TABLES = { schema: SCHEMA, hypertable: false };
 const ROLLUPS = rollupsOf(postgresql.config.defaultValue().rollups);
 const DEFAULT: readonly RollupOptions[] = ROLLUPS;
 /** The start of a day, two days ago. */
 const dayBefore = () => floorTo(now(), DAY_S) - 2 * DAY_S;
-
-const UPKEEP = `(hashtext('alumet-relay upkeep'), hashtext('${SCHEMA}'))`;
-
-/** A session as the upkeep has it, whose turn it is until its end: no output makes or deletes sums meanwhile. */
-async function openSession(server: Database): Promise<Session> {
-  const session = await Session.open(settingsOf(server), 60_000);
-  await session.query(`${SUMMING_SETTINGS}; SELECT pg_advisory_lock${UPKEEP}`);
-  return session;
-}
-
-/** Makes all sums that there are marks for: after each pass, those of longer intervals are due. */
-async function sumAll(session: Session): Promise<void> {
-  while (await sumUp(session, SCHEMA, `now() + interval '10000 years'`) > 0);
-}
 
 /** What the sums should be, computed from the points. */
 const expected = (every: number) => `
@@ -96,7 +91,7 @@ onPostgres(
         await appended;
         if (chance.int(3) === 0) {
           let steps = chance.int(3);
-          session ??= await openSession(server);
+          session ??= await openSumming(server);
           await sumUp(session, SCHEMA, "now() + interval '1 hour'", () => steps-- === 0).catch(() =>
             session = null
           );
@@ -110,7 +105,7 @@ onPostgres(
       await writing[Symbol.asyncDispose]();
       await session?.[Symbol.asyncDispose]();
     }
-    await using summing = await openSession(server);
+    await using summing = await openSumming(server);
     await sumAll(summing);
     assert.equal(await server.value("SELECT count(*) FROM alumet.points"), String(points + 1));
     await assertSums(server);
@@ -132,7 +127,7 @@ class LeapingClock extends HastyClock {
 onPostgres("the output makes sums by itself, and deletes them, one server at a time", async (server) => {
   const one = seriesOf(metricOf("own"));
   const start = dayBefore();
-  await using busy = await openSession(server);
+  await using busy = await openSumming(server);
   await using writing = new Writing(server, {}, { clock: new LeapingClock() });
   await writing.write(batchOf([[one, 1, start], [one, 5, start + 30], [one, 7, start - 2000 * DAY_S]]));
   const quiet = () => server.sql("UPDATE alumet.rollup_marks SET made_at = made_at - interval '1 hour'");
@@ -170,7 +165,7 @@ onPostgres("tables of sums that somebody drops are made again, without a new con
 });
 
 onPostgres("energy is added up and power is averaged, and sums read like measurements", async (server) => {
-  await using session = await openSession(server);
+  await using session = await openSumming(server);
   await using writing = new Writing(server);
   const energy = seriesOf(metricOf("energy", "f64", { base: "J", prefix: "milli" }), {
     attributes: [["relay_client", "node"], ["domain", "dram"]],
@@ -204,7 +199,7 @@ onPostgres("energy is added up and power is averaged, and sums read like measure
 onPostgres(
   "points that come when others of their time were deleted are added to the sums",
   async (server) => {
-    await using session = await openSession(server);
+    await using session = await openSumming(server);
     await using writing = new Writing(server);
     const one = seriesOf(metricOf("gone"));
     const start = dayBefore() - 10 * DAY_S;
@@ -238,7 +233,7 @@ onPostgres(
 onPostgres(
   "sums are kept for their own time, and longer ones outlive those that they are made of",
   async (server) => {
-    await using session = await openSession(server);
+    await using session = await openSumming(server);
     await using writing = new Writing(server);
     const one = seriesOf(metricOf("old"));
     const today = floorTo(now(), DAY_S);
@@ -266,7 +261,7 @@ onPostgres(
 onPostgres(
   "values that add up to more than a double holds are infinite, and stop no other sums",
   async (server) => {
-    await using session = await openSession(server);
+    await using session = await openSumming(server);
     await using writing = new Writing(server);
     const of = (name: string) => seriesOf(metricOf(name, "f64"));
     const start = dayBefore();
@@ -337,7 +332,7 @@ onPostgres("a view of totals that refuses huge sums is replaced", async (server)
 onPostgres(
   "a database of the version before gets the tables of sums, and its points stay as they are",
   async (server) => {
-    await using session = await openSession(server);
+    await using session = await openSumming(server);
     const one = seriesOf(metricOf("old"));
     const start = dayBefore();
     {
@@ -361,7 +356,7 @@ onPostgres(
 );
 
 onPostgres("other intervals begin at the next start, and what was counted stays counted", async (server) => {
-  await using session = await openSession(server);
+  await using session = await openSumming(server);
   const one = seriesOf(metricOf("changing"));
   const start = dayBefore();
   const keep = 90 * DAY_S * 1000;
@@ -392,7 +387,7 @@ onPostgres("other intervals begin at the next start, and what was counted stays 
 onPostgres(
   "a process that is killed at any moment leaves no point out of the sums, and counts none twice",
   async (server) => {
-    await using session = await openSession(server);
+    await using session = await openSumming(server);
     await using dir = new TempDir();
     const { host, port, database, user } = configOf(server);
     const config = { host, port, database, user, flush_interval: 5, sslmode: "disable" };
@@ -415,7 +410,7 @@ onPostgres(
 );
 
 onOwnPostgres("a role that may not have sums is told what to do, and stores its points", async (server) => {
-  await using session = await openSession(server);
+  await using session = await openSumming(server);
   const time = dayBefore();
   {
     await using owner = new Writing(server, { rollups: [] });

@@ -85,6 +85,9 @@ CREATE TABLE IF NOT EXISTS ${schema}.host_times (
 ) WITH (fillfactor = 50);
 `;
 
+/** How long after its end a day of a hypertable is compressed: most of what comes late has come by then. */
+const COMPRESS_AFTER_DAYS = 2;
+
 /** Eight-byte columns first: a row of points takes 48 bytes. */
 const POINTS = `(
   time timestamptz NOT NULL,
@@ -199,6 +202,28 @@ export async function prepareTables(session: Session, options: TableOptions): Pr
   return { schema, hypertable: found.hypertable };
 }
 
+/**
+ * Lets TimescaleDB compress the days of points that are over: values of one series together, by time. Points that come
+ * later are taken as well.
+ *
+ * @returns whether it can: its edition under the Apache licence has no compression.
+ */
+async function compressPoints(session: Session, schema: string, extension: string): Promise<boolean> {
+  const { rows: [{ edition }] } = await session.query<{ edition: string | null }>(
+    "SELECT current_setting('timescaledb.license', true) AS edition",
+  );
+  if (edition !== "timescale") return false;
+  await session.query(
+    `ALTER TABLE ${schema}.points SET (timescaledb.compress, timescaledb.compress_segmentby = 'series_id',
+       timescaledb.compress_orderby = 'time, nanos');
+     SELECT ${quoteIdentifier(extension)}.add_compression_policy(${
+      quoteLiteral(`${schema}.points`)
+    }::regclass,
+       compress_after => interval '${COMPRESS_AFTER_DAYS} days')`,
+  );
+  return true;
+}
+
 async function create(session: Session, found: Found, options: TableOptions): Promise<void> {
   const { name, timescaledb, log } = options;
   const schema = quoteIdentifier(name);
@@ -229,7 +254,8 @@ async function create(session: Session, found: Found, options: TableOptions): Pr
         `SELECT ${quoteIdentifier(extension)}.create_hypertable(${quoteLiteral(`${schema}.points`)}::regclass,
            'time'::name, chunk_time_interval => interval '1 day', create_default_indexes => false)`,
       );
-      log.info("The table points is a hypertable of TimescaleDB", { schema: name });
+      const isCompressed = await compressPoints(session, schema, extension);
+      log.info("The table points is a hypertable of TimescaleDB", { schema: name, compressed: isCompressed });
     } else await session.query(partitionedPoints(schema));
   } else if (missing.includes("points_default")) await session.query(partitionedPoints(schema));
   await session.query(changeTriggers(schema));

@@ -2,9 +2,14 @@
 import assert from "node:assert/strict";
 import { seriesOf } from "../../../lib/points/measurement.ts";
 import { deleteOld } from "../../../lib/outputs/postgresql/retention.ts";
+import { sumUp } from "../../../lib/outputs/postgresql/rollups/summing.ts";
+import { prepareRollups } from "../../../lib/outputs/postgresql/rollups/tables.ts";
 import { Session } from "../../../lib/outputs/postgresql/session.ts";
+import { prepareTables } from "../../../lib/outputs/postgresql/tables.ts";
+import { createLogger } from "../../../lib/base/log.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { batchOf, numbered, NUMBERS } from "../../kit/points.ts";
+import { Pglite } from "../../kit/pglite.ts";
 import type { Postgres } from "../../kit/postgres.ts";
 import { hasTimescale } from "../../kit/postgres_programs.ts";
 import {
@@ -255,4 +260,57 @@ if (hasTimescale) {
     assert.equal(await server.value("SELECT count(*) FROM alumet.measurements"), "201");
     assert.equal((await writing.letters()).length, 1);
   }, { shared_preload_libraries: "timescaledb" });
+}
+
+/** The folder of a PGlite that has TimescaleDB; it takes half a minute, so not everybody runs it. */
+const PGLITE = Deno.env.get("TIMESCALE_PGLITE");
+if (PGLITE) {
+  Deno.test("TimescaleDB compresses days that are over, and sums, views and deletion go on", async () => {
+    await using database = new Pglite(PGLITE);
+    const session = database as unknown as Session;
+    const rows = async (sql: string) => (await session.query<Record<string, unknown>>(sql)).rows;
+    await session.query("CREATE EXTENSION timescaledb");
+    const log = createLogger("test", { level: "error" });
+    const tables = await prepareTables(session, { name: "alumet", timescaledb: true, log });
+    assert.equal(tables.hypertable, true);
+    const rollups = [{ every: 60, keepMs: 90 * DAY_MS }, { every: 3600, keepMs: 1825 * DAY_MS }];
+    assert.ok(await prepareRollups(session, "alumet", rollups, log));
+    const policies =
+      "SELECT config ->> 'compress_after' AS after FROM timescaledb_information.jobs WHERE proc_name = $1";
+    assert.deepEqual((await session.query(policies, ["policy_compression"])).rows, [{ after: "2 days" }]);
+
+    const start = (Math.floor(now() / 86_400) - 6) * 86_400;
+    await session.query(`
+      INSERT INTO alumet.metrics (key, name, type, unit, unit_name, description)
+        VALUES (gen_random_uuid(), 'energy', 'f64', 'J', 'joule', '');
+      INSERT INTO alumet.series (key, metric_id, resource_kind, resource_id, consumer_kind, consumer_id, relay_client,
+          attributes, used_on) SELECT gen_random_uuid(), 1, '', '', '', '', 'node', '{}', now() FROM generate_series(1, 3);
+      INSERT INTO alumet.points (time, value, series_id, nanos)
+        SELECT to_timestamp(${start} + i * 10), i, 1 + i % 3, 7 FROM generate_series(0, 5 * 8640 - 1) i`);
+    const compress = () =>
+      rows("SELECT compress_chunk(c, if_not_compressed => true) FROM show_chunks('alumet.points') c");
+    assert.equal((await compress()).length, 5);
+    const [{ before, after }] = await rows(
+      "SELECT before_compression_total_bytes AS before, after_compression_total_bytes AS after " +
+        "FROM hypertable_compression_stats('alumet.points')",
+    );
+    assert.ok(Number(after) < Number(before) / 3, `${before} bytes, then ${after}`);
+    // What comes late goes into a day that is compressed, and sums are made of all of it.
+    await session.query(`
+      INSERT INTO alumet.points VALUES (to_timestamp(${start + 5}), 1000, 1, 0);
+      INSERT INTO alumet.rollup_marks (every, start, series)
+        SELECT 60, to_timestamp(${start} + i * 60), '{1,3}' FROM generate_series(0, 5 * 1440 - 1) i`);
+    while (await sumUp(session, tables.schema, "now() + interval '10000 years'") > 0);
+    const count = 5 * 8640;
+    const [{ points, sum }] = await rows(
+      "SELECT sum(points)::int AS points, sum(sum) AS sum FROM alumet.measurements_1h",
+    );
+    assert.deepEqual([points, sum], [count + 1, count * (count - 1) / 2 + 1000]);
+    const [{ total }] = await rows("SELECT sum(sum) AS total FROM alumet.totals");
+    assert.equal(total, sum);
+    const deleted = await deleteOld(session, tables, 4 * DAY_MS, (start + 6 * 86_400) * 1000, true);
+    assert.deepEqual(deleted, { days: 2, points: 0, series: 0 });
+    assert.equal((await rows("SELECT count(*)::int AS n FROM alumet.measurements"))[0].n, 3 * 8640);
+    assert.equal((await rows("SELECT sum(points)::int AS n FROM alumet.measurements_1h"))[0].n, count + 1);
+  });
 }

@@ -10,13 +10,18 @@ import { parseArgs } from "@std/cli/parse-args";
 import { EQUIVALENT } from "./mutate/equivalent.ts";
 import { type Mutant, mutantsOf } from "./mutate/mutations.ts";
 import { type MutationTarget, TARGETS } from "./mutate/targets.ts";
+import { childrenCpuMs, processCpuMs } from "./test/cpu.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 /** What a copy of the project needs to run its tests. */
 const COPIED = ["deno.json", "lib", "main.ts", "offline", "tests", "tools", "config.example.toml"];
-/** Tests of a mutant that take this much longer than those of the code itself are taken to hang. */
+/**
+ * Tests of a mutant hang if they take this much more of the processors than those of the code itself; or, where they wait
+ * for something, that much time.
+ */
 const SLOWDOWN = 5;
 const LEAST_LIMIT_MS = 20_000;
+const WAITING = 10;
 const BASELINE_LIMIT_MS = 600_000;
 
 export type Result = "killed" | "survived" | "equivalent";
@@ -33,8 +38,9 @@ class Copy implements AsyncDisposable {
     Deno.symlinkSync(`${ROOT}vendor`, `${this.#path}/vendor`);
   }
 
-  /** Runs tests. @returns whether they pass within the limit */
+  /** Runs tests. @param limitMs Of processor time. @returns whether they pass within the limit */
   async passes(tests: readonly string[], limitMs: number): Promise<boolean> {
+    const latestMs = performance.now() + WAITING * limitMs;
     const child = new Deno.Command(Deno.execPath(), {
       args: ["test", "--quiet", "--allow-all", "--no-check", "--fail-fast", ...tests],
       cwd: this.#path,
@@ -44,8 +50,10 @@ class Copy implements AsyncDisposable {
       stdout: "null",
       stderr: "null",
     }).spawn();
-    const limit = setTimeout(() => child.kill("SIGKILL"), limitMs);
-    const { success } = await child.status.finally(() => clearTimeout(limit));
+    const watch = setInterval(() => {
+      if (processCpuMs(child.pid) > limitMs || performance.now() > latestMs) child.kill("SIGKILL");
+    }, 1000);
+    const { success } = await child.status.finally(() => clearInterval(watch));
     return success;
   }
 
@@ -119,13 +127,13 @@ async function main(args: string[]): Promise<number> {
   );
   const total: Record<Result, number> = { killed: 0, survived: 0, equivalent: 0 };
   for (const { target, isWanted } of wanted) {
-    const began = performance.now();
+    const began = childrenCpuMs();
     if (!await copies[0].passes(target.tests, BASELINE_LIMIT_MS)) {
       throw new Error(
         `The tests of ${target.file} fail before anything is changed: ${target.tests.join(" ")}`,
       );
     }
-    const limitMs = Math.max(LEAST_LIMIT_MS, SLOWDOWN * (performance.now() - began));
+    const limitMs = Math.max(LEAST_LIMIT_MS, SLOWDOWN * (childrenCpuMs() - began));
     const counts: Record<Result, number> = { killed: 0, survived: 0, equivalent: 0 };
     const all = mutantsOf(await Deno.readTextFile(ROOT + target.file)).filter(({ line }) => isWanted(line));
     const waiting = sampleOf(all, sample, seed).values();

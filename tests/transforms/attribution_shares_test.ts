@@ -183,6 +183,12 @@ Deno.test("a group that contains others has what is left for itself", () => {
   assert.deepEqual(results, ["/ 1: 5", "/a 1: 50", "/a-b 1: 20", "/a/b/c 1: 20", "/x/y 1: 5"]);
 });
 
+Deno.test("who used less than what is in it has used nothing itself", () => {
+  const at = (seconds: number, ...uses: number[]) =>
+    points(["energy", seconds, 100 * seconds], ["/a", seconds, uses[0]], ["/a/b", seconds, uses[1]]);
+  assert.deepEqual(outcome(shares({ nested: true }), at(0, 0, 0), at(1, 10, 20)).slice(-1), ["/a/b 1: 100"]);
+});
+
 Deno.test("the nearest path above a path", () => {
   const known = new Map(["/", "/a", "/a/b", "x"].map((path) => [path, path]));
   const above = (path: string) => ancestorOf(path, (path) => known.get(path));
@@ -240,8 +246,17 @@ Deno.test("the parts of a number add up to it to the last bit", () => {
       () => chance.int(4) === 0 ? 0 : chance.next() ** 8 * 10 ** chance.int(12),
     );
     const whole = (chance.next() - 0.2) * 10 ** (chance.int(20) - 10);
-    assertIs(exactSum(divide(whole, weights)), whole, `round ${round}`);
+    const parts = divide(whole, weights);
+    assertIs(exactSum(parts), whole, `round ${round}`);
+    // What rounding leaves comes to the largest part, the first of them.
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    if (total === 0) continue;
+    const largest = weights.indexOf(Math.max(...weights));
+    for (const [i, weight] of weights.entries()) {
+      if (i !== largest && weight > 0) assert.equal(parts[i], whole * (weight / total), `round ${round}`);
+    }
   }
+  assert.deepEqual([...divide(0.1, Float64Array.of(1, 1, 1))].slice(1), [0.1 * (1 / 3), 0.1 * (1 / 3)]);
 });
 
 Deno.test("with random arrivals, gaps, resets, late points and short processes, the shares add up to each energy", () => {

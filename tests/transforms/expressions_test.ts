@@ -188,3 +188,298 @@ Deno.test("an identifier is one word that is no number", () => {
 Deno.test("the expression knows which variables it reads", () => {
   assert.deepEqual([...expressionOf("e + u * e").variables], [0, 1]);
 });
+
+/** Each of these holds: it is 1 where its text is true. */
+function holds(text: string): void {
+  assert.equal(outcome(`if(${text}, 1, 2)`), 1, text);
+}
+
+const BIG = ["9223372036854775806", "9223372036854775807"] as const;
+
+Deno.test("comparisons hold for less, equal and more as they say, of ints, floats, texts and ints beyond 2^53", () => {
+  const order = {
+    "<": [1, 2, 2],
+    ">": [2, 2, 1],
+    "<=": [1, 1, 2],
+    ">=": [2, 1, 1],
+    "==": [2, 1, 2],
+    "!=": [1, 2, 1],
+  };
+  const pairs = [["1", "2"], ["1.5", "2.5"], ["1", "2.5"], ["1.5", "2"], ['"a"', '"b"'], ["-2", "-1"], BIG];
+  pairs.push(["2", BIG[0]], ["2.0", BIG[0]], [BIG[0], "1e300"]);
+  for (const [operator, [less, equal, more]] of Object.entries(order)) {
+    for (const [a, b] of pairs) {
+      assert.equal(outcome(`if(${a} ${operator} ${b}, 1, 2)`), less, `${a} ${operator} ${b}`);
+      assert.equal(outcome(`if(${a} ${operator} ${a}, 1, 2)`), equal, `${a} ${operator} ${a}`);
+      assert.equal(outcome(`if(${b} ${operator} ${a}, 1, 2)`), more, `${b} ${operator} ${a}`);
+    }
+    for (const [a, b] of [["nan", "1"], ["1", "nan"], ["nan", "nan"]]) {
+      assert.equal(
+        outcome(`if(${a} ${operator} ${b}, 1, 2)`),
+        operator === "!=" ? 1 : 2,
+        `${a} ${operator} ${b}`,
+      );
+    }
+  }
+});
+
+Deno.test("operators bind as their places in the grammar say, and from left to right where they are alike", () => {
+  const values: [string, number][] = [
+    ...[["2 ^ 3 * 2", 16], ["2 * 3 ^ 2", 18], ["-2 ^ 2 * 3", -12], ["8 / 4 * 2", 4], ["8 / 2 % 3", 1]] as [
+      string,
+      number,
+    ][],
+    ...[["2 * 8 / 3", 5], ["2 * 7 % 4", 2], ["7 % 4 * 2", 6], ["1 - 2 + 3", 2], ["1 + 6 / 2", 4]] as [
+      string,
+      number,
+    ][],
+    ...[["7 - 4 % 3", 6], ["2 - 2 * 3", -4]] as [string, number][],
+  ];
+  for (const [text, value] of values) assert.equal(outcome(text), value, text);
+  for (
+    const text of [
+      ...[
+        "1 + 1 == 2",
+        "2 == 1 + 1",
+        "3 - 1 > 1",
+        "1 < 3 - 1",
+        "1 <= 2 == true",
+        "1 < 2 == true",
+        "2 > 1 == true",
+      ],
+      ...[
+        "2 >= 1 == true",
+        "1 == 1 != 1",
+        "!(1 != 1 == 1)",
+        "true || true && false",
+        "!(true && false || false)",
+      ],
+      ...["!false && true", "!true || true", "1 == 1 && 2 == 2", "1 == 2 || 2 == 2"],
+    ]
+  ) holds(text);
+  for (const operator of ["<", ">", "<=", ">="]) {
+    assert.match(
+      String(outcome(`if(true == 1 ${operator} 2, 1, 2)`)),
+      /^mistake: this is true or false/,
+      operator,
+    );
+  }
+  assert.match(String(outcome(`${BIG[1]} + 1 - 1`)), /beyond 64 bits/);
+  for (const [a, b] of [[true, true], [true, false], [false, true], [false, false]]) {
+    assert.equal(outcome(`if(${a} && ${b}, 1, 2)`), a && b ? 1 : 2);
+    assert.equal(outcome(`if(${a} || ${b}, 1, 2)`), a || b ? 1 : 2);
+  }
+});
+
+Deno.test("ints are exact and stay within 64 bits, whichever operator made them", () => {
+  const [last, max] = BIG;
+  for (
+    const text of [
+      `-${max} - 1 + ${max} == -1`,
+      `${max} - ${last} == 1`,
+      `${last} + 1 == ${max}`,
+      `${max} / 1 == ${max} && ${max} % 10 == 7 && -${max} / -1 == ${max}`,
+      `3037000499 * 3037000499 == 9223372030926249001`,
+      `math::abs(-${max}) == ${max} && math::abs(${max}) == ${max} && math::abs(${last}) != ${max}`,
+      `-(-${max}) == ${max} && --${last} == ${last}`,
+      `9007199254740992 + 1 == 9007199254740993 && 9007199254740993 != 9007199254740992`,
+      `9007199254740993 - 9007199254740992 == 1`,
+      `max(${last}, ${max}) == ${max} && max(${max}, ${last}) == ${max}`,
+      `min(${last}, ${max}) == ${last} && min(${max}, ${last}) == ${last} && min(${last}, 5) == 5`,
+      `typeof ${max} == "int" && typeof max(${max}, 1) == "int" && typeof max(9.3e18, ${max}) == "float"`,
+      `typeof (${max} + 0.0) == "float" && typeof (1 + 1.0) == "float" && typeof (1.0 + 1) == "float"`,
+      `str::from(-${max}) == "-${max}" && bitand(${max}, 255) == 255 && bitnot(${max}) + ${max} == -1`,
+    ]
+  ) holds(text);
+  for (
+    const text of [`-${max} - 2`, `${max} * 2`, `-${max} * 2`, `-(-${max} - 1)`, `math::abs(-${max} - 1)`]
+  ) {
+    assert.match(String(outcome(text)), /beyond 64 bits/, text);
+  }
+  for (const text of [`${max} / 0`, `${max} % 0`, "0 / 0", "n % 0"]) {
+    assert.match(String(outcome(text)), /divided by 0/);
+  }
+  // Not -0, whose reciprocal is another infinity.
+  for (const text of ["1.0 / (0 * -1)", "1.0 / -0", "1.0 / (n - 7)"]) {
+    assert.equal(outcome(text), Infinity, text);
+  }
+  assert.equal(outcome("1 / -0.0"), -Infinity);
+});
+
+Deno.test("a value of the wrong type is refused where it comes up, by the name of its type", () => {
+  const bool = "if(e < 5, true, 1)";
+  for (
+    const text of [
+      ...[
+        `${bool} < 2`,
+        `2 < ${bool}`,
+        `${bool} ^ 2`,
+        `2 ^ ${bool}`,
+        `-${bool}`,
+        `${bool} * 2.0`,
+        `math::sqrt(${bool})`,
+      ],
+      ...[
+        `math::hypot(1, ${bool})`,
+        `math::abs(${bool})`,
+        `min(${bool}, 1)`,
+        `min(1, ${bool})`,
+        `${bool} == 1 + ${bool}`,
+      ],
+    ]
+  ) assert.match(String(outcome(text)), /^a number is wanted, not boolean|^mistake/, text);
+  const number = "if(e < 5, 1, true)";
+  for (
+    const text of [
+      `if(${number}, 1, 2)`,
+      `if(!${number}, 1, 2)`,
+      `if(true && ${number}, 1, 2)`,
+      `if(${number} || true, 1, 2)`,
+    ]
+  ) {
+    assert.equal(outcome(text), "true or false is wanted, not int", text);
+  }
+  for (const [value, name] of [['"a"', "string"], ["(1, 2)", "tuple"], ["()", "empty"], ["2.5", "float"]]) {
+    const wrong = `if(e < 5, ${value}, 1)`;
+    holds(`typeof(${wrong}) == "${name}"`);
+    assert.equal(outcome(`bitnot(${wrong})`), `an int is wanted, not ${name}`);
+    assert.equal(outcome(`bitand(1, ${wrong})`), `an int is wanted, not ${name}`);
+    if (name !== "float") assert.equal(outcome(wrong), `a number is wanted, not ${name}`);
+  }
+  assert.equal(outcome("len(if(e < 5, 1, (1, 2)))"), "another type is wanted, not int");
+  for (
+    const text of [
+      "bitnot(-1.0)",
+      "bitnot(1 + 0.5)",
+      "bitnot(2^2)",
+      "bitnot(math::abs(1.5))",
+      "bitnot(min(1.5, 2.5))",
+    ]
+  ) {
+    assert.match(String(outcome(text)), /^mistake: this is a float, expected an int/, text);
+  }
+  assert.equal(outcome("bitnot(min(5, 2.5))"), "an int is wanted, not float");
+});
+
+Deno.test("functions give what their names say", () => {
+  for (
+    const [text, value] of [
+      ...[["math::log(536870912, 2)", 29], ["math::log(1000, 10)", 3], [
+        "math::log2(8)",
+        3,
+      ]],
+      ...[
+        ["math::exp2(3)", 8],
+        ["ceil(1.2)", 2],
+        ["floor(-1.2)", -2],
+        ["round(1.4)", 1],
+        ["round(-1.4)", -1],
+        ["shr(8, 3)", 1],
+      ],
+      ...[["shl(1, 0)", 1], ["shr(-1, 63)", -1], ["bitor(8, 1)", 9], ["len(if(true, (1, 2, 3), 1))", 3], [
+        'len("a\\"b\\\\")',
+        4,
+      ], ['len("")', 0]],
+      ...[["min(3, 1, 2)", 1], ["max(1, 3, 2)", 3], ["max(-1, -2.5)", -1], ["min(1, nan)", 1], [
+        "math::cbrt 27",
+        3,
+      ], ["0x1F", 31]],
+    ] as [string, number][]
+  ) assert.equal(outcome(text), value, text);
+  for (
+    const text of [
+      ...[
+        "math::is_normal(2.2250738585072014e-308)",
+        "math::abs(math::log(9, 3) - 2) < 1e-9",
+        "!math::is_normal(2.2250738585072009e-308)",
+        "!math::is_normal(0.0)",
+      ],
+      ...[
+        "!math::is_normal(inf)",
+        "!math::is_normal(nan)",
+        "math::is_finite(1)",
+        "!math::is_finite(-inf)",
+        "math::is_infinite(-inf)",
+      ],
+      ...["!math::is_infinite(1)", "!math::is_nan(1)", "math::is_nan(nan)"],
+      ...[
+        "contains((1, 2), 1)",
+        "!contains((1, 2), 3)",
+        "!contains_any((1, 2), (3, 4))",
+        "contains_any((1, 2), (2, 4))",
+      ],
+      ...[
+        "(1, (2, 3)) == (1, (2, 3))",
+        "(1, 2) != (1, 3)",
+        "(1, 2) != (1, 2, 3)",
+        "() == ()",
+        "true == true",
+        "true != false",
+      ],
+      ...[
+        '"a" != "b"',
+        '"1" != 1',
+        '("a", 1.5) == ("a", 1.5)',
+        'str::from(if(true, (1, "a", true, false, (), 2.5), 1)) == "(1, a, true, false, (), 2.5)"',
+      ],
+      ...[
+        'str::to_lowercase("AbC") == "abc"',
+        'str::trim("\\"  ") == "\\""',
+        'str::substring("abc", 1, 2) == "b"',
+      ],
+      ...[
+        'str::substring("abc", 3) == ""',
+        'str::substring("abc", 0) == "abc"',
+        'str::substring("åb", 2) == "b"',
+      ],
+      ...['if(false, "a", "b") == "b"', 'if(true, "a", "b") == "a"', "if(true, (1, 2), 3) == (1, 2)"],
+    ]
+  ) holds(text);
+  for (const range of ["-1", "4", "2, 1", "0, 4"]) {
+    assert.match(String(outcome(`len(str::substring("abc", ${range}))`)), /beyond its ends/, range);
+  }
+  for (const by of ["-1", "64"]) assert.match(String(outcome(`shr(1, ${by})`)), /0 to 63 bits/);
+  assert.match(String(outcome("math::hypot(1)")), /^mistake: math::hypot takes 2 arguments, not 1/);
+  assert.match(
+    String(outcome('str::substring("a")')),
+    /^mistake: str::substring takes 2 or 3 arguments, not 1/,
+  );
+});
+
+Deno.test("expressions may be nested 200 deep", () => {
+  const nested = (depth: number) => `${"(".repeat(depth)}1${")".repeat(depth)}`;
+  assert.equal(outcome(nested(199)), 1);
+  assert.match(String(outcome(nested(200))), /^mistake: the expression is nested too deeply/);
+  assert.equal(outcome(`${"floor ".repeat(199)}1`), 1);
+  assert.match(String(outcome(`${"floor ".repeat(200)}1`)), /^mistake: calls are nested too deeply/);
+  // What was closed before does not count.
+  assert.equal(outcome(Array(300).fill("(floor 1)").join("+")), 300);
+});
+
+Deno.test("each mistake has its place", () => {
+  for (
+    const [text, at] of [
+      ...[["1 + unknown", 4], ["1 +", 3], ["(1", 0], ["1)", 1], ["1 + (2, 3", 4], ["+1", 0], ["5 5", 2], [
+        "a = 1",
+        2,
+      ]],
+      ...[["1 & 2", 2], ['1 + "a', 4], ['"a\\n"', 2], ["1 /* a", 2], ["1 < true", 4], ["min(1)", 0], [
+        "1 + mim(1, 2)",
+        4,
+      ]],
+      ...[["e (2)", 0], ["!1", 1], ["1, 2", 0], ["if(1, 2, 3)", 3], ["1 ^ ) ", 4], ["1 * -true", 5], [
+        "1 + 2 // a\n + x",
+        14,
+      ]],
+      ...[["1 + /* a */ x", 12], ["1+1 x", 4], ["(1 2)", 3], ["1 + 1e+ 2", 4]],
+    ] as [string, number][]
+  ) {
+    assert.throws(() => expressionOf(text), (error) => {
+      assert.ok(error instanceof ExpressionError);
+      assert.equal(error.at, at, `${text}: ${error.message}`);
+      return true;
+    });
+  }
+  assert.equal(outcome("1/* a */+1"), 2);
+  assert.equal(outcome("1// a"), 1);
+});

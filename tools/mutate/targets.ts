@@ -60,6 +60,17 @@ export const TARGETS: readonly MutationTarget[] = [
     ],
   },
   {
+    file: "lib/outputs/csv/cells.ts",
+    tests: ["tests/outputs/csv/format_test.ts", "tests/outputs/csv/header_test.ts"],
+  },
+  { file: "lib/outputs/csv/row_ends.ts", tests: ["tests/outputs/csv/format_test.ts"] },
+  { file: "lib/outputs/csv/header.ts", tests: ["tests/outputs/csv/header_test.ts"] },
+  { file: "lib/transforms/rates/transform.ts", tests: ["tests/transforms/rates_test.ts"] },
+  {
+    file: "lib/transforms/energy_attribution/divide.ts",
+    tests: ["tests/transforms/attribution_shares_test.ts"],
+  },
+  {
     file: "lib/outputs/rendering/numbers.ts",
     tests: [
       "tests/outputs/rendering/numbers_test.ts",
@@ -78,4 +89,10 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/config/overrides.ts", tests: ["tests/config/overrides_test.ts"] },
   { file: "lib/schema/scalars.ts", tests: ["tests/schema"] },
   { file: "lib/schema/tables.ts", tests: ["tests/schema"] },
+  { file: "lib/transforms/expressions/lexer.ts", tests: ["tests/transforms/expressions_test.ts"] },
+  { file: "lib/transforms/expressions/parser.ts", tests: ["tests/transforms/expressions_test.ts"] },
+  { file: "lib/transforms/expressions/expression.ts", tests: ["tests/transforms/expressions_test.ts"] },
+  { file: "lib/transforms/expressions/machine.ts", tests: ["tests/transforms/expressions_test.ts"] },
+  { file: "lib/transforms/expressions/operators.ts", tests: ["tests/transforms/expressions_test.ts"] },
+  { file: "lib/transforms/expressions/functions.ts", tests: ["tests/transforms/expressions_test.ts"] },
 ];

@@ -2,10 +2,20 @@
 
 /** The processor time of all processes that this one has started and that have ended, in ms; 0 where it is unknown. */
 export function childrenCpuMs(): number {
+  return statMs("self", 13);
+}
+
+/** The processor time of a process that runs, in ms; 0 where it is unknown. */
+export function processCpuMs(pid: number): number {
+  return statMs(pid, 11);
+}
+
+/** Two times of a process, in user mode and in the kernel, by the place of the first one behind the name in `stat`. */
+function statMs(pid: number | "self", place: number): number {
   try {
-    const stat = Deno.readTextFileSync("/proc/self/stat");
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[13]) + Number(fields[14])) * 10;
+    return (Number(fields[place]) + Number(fields[place + 1])) * 10;
   } catch {
     return 0;
   }

@@ -1,8 +1,10 @@
 /** What a row of CSV has for each time and each number. */
 import assert from "node:assert/strict";
-import { attributeColumns, CsvRenderer } from "../../../lib/outputs/csv/format.ts";
+import { attributeColumns, type CsvFormat, CsvRenderer } from "../../../lib/outputs/csv/format.ts";
 import { RowBuffer } from "../../../lib/outputs/rendering/numbers.ts";
 import { SeriesTexts } from "../../../lib/outputs/rendering/series_texts.ts";
+import { type AttributeValue, Batch, type Series, seriesOf } from "../../../lib/points/measurement.ts";
+import { SeriesStore } from "../../../lib/points/series_store.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { batchOf, series } from "../../kit/points.ts";
 
@@ -158,4 +160,78 @@ Deno.test("columns are those of the attributes of a batch, and each series is as
   assert.deepEqual(columns, ["a", "b", "é"]);
   assert.deepEqual(asked, [...batch.series.subarray(0, 4)]);
   assert.deepEqual(attributeColumns(batch), ["a", "b", "foreign", "é"]);
+});
+
+/** What stands behind the value in the row of a series. */
+function endOf(
+  columns: readonly string[],
+  attributes: Series["attributes"],
+  format: Partial<CsvFormat> = {},
+): string {
+  const out = new RowBuffer(10_000);
+  const renderer = new CsvRenderer(columns, { ...FORMAT, ...format });
+  const one = seriesOf(metricOf("m"), { resourceKind: "kind", consumerKind: "c", attributes });
+  renderer.render(batchOf([[one, 1n, 0]]), 0, out);
+  const text = new TextDecoder().decode(out.bytes.subarray(0, out.length));
+  const start = "m;1970-01-01T00:00:00Z;1;kind;;c;";
+  assert.ok(text.startsWith(start) && text.endsWith("\n"), text);
+  return text.slice(start.length, -1);
+}
+
+Deno.test("attributes stand in their columns, whichever order they come in, and the others behind them", () => {
+  const values: [name: string, value: AttributeValue, cell: string][] = [
+    ["s", 'a;"b"', '"a;""b"""'],
+    ["u", 2n ** 64n - 1n, "18446744073709551615"],
+    ["n", 7n, "7"],
+    ["f", -0.5, "-0.5"],
+    ["b", true, "true"],
+    ["long", "x".repeat(200), "x".repeat(200)],
+    ["relay_client", "node;1", '"node;1"'],
+  ];
+  const columns = values.map(([name]) => name);
+  const attributes = values.map(([name, value]) => [name, value] as const);
+  const cells = values.map(([, , cell]) => `;${cell}`).join("");
+  // Only the last attribute may be the name of a client.
+  for (const order of [attributes, [...attributes.slice(0, -1).toReversed(), attributes.at(-1)!]]) {
+    assert.equal(endOf(columns, order), `${cells};`);
+    // From the definition, where something has no column, or is a list.
+    assert.equal(endOf(columns, [["late", "1,2"], ["no", false], ...order]), `${cells};late=1\\,2,no=false`);
+    assert.equal(endOf([...columns, "list"], [["list", [1n, 2n]], ...order]), `${cells};[1, 2];`);
+  }
+  assert.equal(endOf(["a", "b"], [["b", "1"]]), ";;1;");
+  assert.equal(endOf(["a", "b"], [["a", "1"], ["a", "2"]]), ";2;;");
+  assert.equal(endOf(["a", "relay_client"], [["relay_client", "x"]]), ";;x;");
+  assert.equal(endOf(["a", "relay_client"], [["a", "1"]]), ";1;;");
+  assert.equal(endOf([], [["relay_client", "x"]]), ";relay_client=x");
+});
+
+Deno.test("one renderer tells clients apart, also those whose numbers are used again", () => {
+  const store = new SeriesStore();
+  const renderer = new CsvRenderer(["relay_client"], FORMAT, new SeriesTexts(store));
+  for (const client of ["a", "b", "a", "c;", "d"]) {
+    const batch = new Batch(1, null, store);
+    batch.push(seriesOf(metricOf("m"), { attributes: [["relay_client", client]] }), 0, 0, 1);
+    const out = new RowBuffer(1000);
+    renderer.render(batch, 0, out);
+    const text = new TextDecoder().decode(out.bytes.subarray(0, out.length));
+    assert.ok(text.endsWith(client === "c;" ? ';"c;";\n' : `;${client};\n`), text);
+    batch.release();
+    if (client === "b") { for (let n = 0; n < 400; n++) store.tick(); }
+  }
+});
+
+Deno.test("what a spreadsheet could run gets an apostrophe, wherever it stands; numbers do not", () => {
+  const escaping = { escapeFormulas: true };
+  for (const first of ["=", "+", "-", "@", "\t"]) {
+    const text = `${first}1`;
+    assert.equal(endOf(["a"], [["a", text]], escaping), `;'${text};`);
+    assert.equal(endOf(["a"], [["a", text]]), `;${text};`);
+    assert.equal(endOf(["relay_client"], [["relay_client", text]], escaping), `;'${text};`);
+    assert.equal(endOf([], [[text, "1"]], escaping), `;'${text}=1`);
+    assert.equal(endOf(["a", "l"], [["a", text], ["l", [1n]]], escaping), `;'${text};[1];`);
+  }
+  assert.equal(endOf(["a", "n"], [["a", "x=1"], ["n", -1.5]], escaping), ";x=1;-1.5;");
+  assert.equal(endOf(["a"], [["a", ""]], escaping), ";;");
+  const { header } = new CsvRenderer(["=a"], { ...FORMAT, ...escaping });
+  assert.match(new TextDecoder().decode(header), /;'=a;/);
 });

@@ -31,6 +31,8 @@ export interface BatchReader {
   readonly uncommitted: number;
   /** Points in the journal that are not committed. */
   readonly pendingPoints: number;
+  /** The journal has no room for more before something is committed: an output that waits for more would wait in vain. */
+  readonly isFull: boolean;
   /** Points that the journal dropped before this reader had read them. */
   readonly droppedPoints: number;
   /** Number of the batch that was read last, or -1. Each batch of a journal has its own number, and they ascend. */

@@ -62,6 +62,10 @@ class MemoryReader implements BatchReader {
     return this.#journal.pointsFrom(this.committed);
   }
 
+  get isFull(): boolean {
+    return this.#journal.usage.isFull;
+  }
+
   resumeAfter(): void {}
 
   keepFrom(): void {}

@@ -112,6 +112,10 @@ export class ModelJournal implements Journal, BatchReader {
     return true;
   }
 
+  get isFull(): boolean {
+    return false;
+  }
+
   reader(): BatchReader {
     return this;
   }

@@ -75,6 +75,10 @@ class FileReader implements BatchReader {
     return this.#reader.uncommitted;
   }
 
+  get isFull(): boolean {
+    return this.#reader.isFull;
+  }
+
   get pendingPoints(): number {
     return this.#reader.pendingPoints;
   }

@@ -105,6 +105,11 @@ export class DiskReader implements BatchReader {
     return this.#read.length;
   }
 
+  get isFull(): boolean {
+    const { segments, settings: { maxBytes } } = this.#core;
+    return segments.bytes > maxBytes;
+  }
+
   get pendingPoints(): number {
     return this.#keptAtStart + this.#core.stats.appendedPoints - this.#settledPoints;
   }

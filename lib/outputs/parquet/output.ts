@@ -14,6 +14,8 @@ import { Sorting } from "./sorting.ts";
 
 /** Of a journal in memory only this number of points is kept back: it has not much more room. */
 const MEMORY_POINTS = 32_768;
+/** How often to look whether the journal has become full, in ms. */
+const LOOK_MS = 1000;
 /** What a place for a point takes in a batch, and what all of a round may take for each point that may wait, in bytes. */
 const PLACE_BYTES = 20;
 const BYTES_PER_POINT = 64;
@@ -130,12 +132,14 @@ export class ParquetOutput implements Output {
     const position = journal === "" ? -1 : rounds.positionIn(journal);
     if (position >= 0) reader.resumeAfter(position);
     while (!signal.aborted) {
-      const state = await reader.wait(this.#dueMs - performance.now(), signal);
+      const waitMs = this.#batches.length > 0 ? Math.min(LOOK_MS, this.#dueMs - performance.now()) : Infinity;
+      const state = await reader.wait(waitMs, signal);
       if (state === "ready") {
         for (let batch; !this.#isFull(journal) && (batch = reader.next());) this.#add(batch, reader.position);
       }
       if (signal.aborted) return;
-      const isDue = state === "ended" || this.#isFull(journal) || performance.now() >= this.#dueMs;
+      const isAll = reader.isFull && reader.position === reader.lastPosition;
+      const isDue = state === "ended" || isAll || this.#isFull(journal) || performance.now() >= this.#dueMs;
       if (isDue && this.#batches.length > 0) await this.#write(journal, reader, signal);
       if (state === "ended") return;
     }

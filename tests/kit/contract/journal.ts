@@ -64,6 +64,7 @@ export class Killed extends Error {
 export class ReplayReader implements BatchReader {
   readonly clients: ClientTable = new ClientTable();
   readonly droppedPoints = 0;
+  readonly isFull = false;
   position = -1;
   /** Entries that are committed, or were stored by a process before. */
   committed: number;

@@ -337,6 +337,19 @@ Deno.test("a round counts from the moment at which its position is on disk, and 
   assert.equal(await points(), 40);
 });
 
+Deno.test("a journal that is full before files are due is written, in files with what it holds", async () => {
+  await using dir = new TempDir();
+  const journal = new MemoryJournal({ limitBytes: 1 << 16 });
+  const config = { ...parquet.config.defaultValue(), path: dir.file("%H.parquet"), interval: 1e9 };
+  await using output = await parquet.open(config, contextWith({ clients: journal.clients }));
+  const running = output.run(journal.reader("parquet"), new AbortController().signal);
+  for (let first = 0; first < 5000; first += 500) await journal.append(numbered(500, first, host("a")));
+  journal.end();
+  await running;
+  const counts = filesBelow(dir.path).map(async (file) => (await rowsOf(dir.file(file))).length);
+  assert.equal((await Promise.all(counts)).reduce((sum, count) => sum + count, 0), 5000);
+});
+
 Deno.test({
   name: "a disk that does not answer holds up the thread that encodes, and nobody else",
   ...needs(linux),

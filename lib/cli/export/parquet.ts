@@ -3,7 +3,8 @@ import { ParquetFile } from "../../outputs/files/parquet.ts";
 import type { PointBlock } from "./points.ts";
 import type { PointSink } from "./sink.ts";
 
-const GROUP_ROWS = 524_288;
+/** Rows of a group: they are in memory together, here and where the file is read. */
+const GROUP_ROWS = 65_536;
 
 export class ParquetSink implements PointSink {
   readonly #file: ParquetFile;

@@ -1,11 +1,14 @@
-/** Reads points from a Parquet file, a group of rows at a time. */
-import { parquetMetadataAsync, parquetRead } from "hyparquet";
+/** Reads points from a Parquet file, a small group of rows at a time, or a part of a large one. */
+import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead } from "hyparquet";
 import { messageOf } from "../../base/errors.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { RowError, type Rows, seriesTexts, TEXT_COLUMNS, type TextColumn } from "./rows.ts";
 
-/** Most rows of a group: all of them are in memory together. */
+/** Most rows of a group: the compressed bytes of a column are in memory together. */
 const MAX_GROUP_ROWS = 4 * 1024 * 1024;
+/** A group with more rows is read in parts of so many. */
+const MOST_ROWS = 131_072;
+const PART_ROWS = 65_536;
 const COLUMNS = ["timestamp", "value", "value_u64", ...TEXT_COLUMNS] as const;
 const NS_PER_SECOND = 1_000_000_000n;
 
@@ -35,25 +38,44 @@ export async function* readParquet(
         `its group has ${length} rows, and ${MAX_GROUP_ROWS} fit into memory: write the file with smaller row groups`,
       );
     }
-    const columns = new Map<string, unknown[]>(COLUMNS.map((name) => [name, new Array(length)]));
-    await unless(parquetRead({
-      file: buffer,
-      metadata,
-      rowStart,
-      rowEnd: rowStart + length,
-      columns: [...COLUMNS],
-      parsers: PARSERS,
-      onChunk: ({ columnName, columnData, rowStart: from }) => {
-        const column = columns.get(columnName)!;
-        for (let i = 0, row = from - rowStart; i < columnData.length; i++, row++) {
-          if (row >= 0 && row < length) column[row] = columnData[i];
-        }
-      },
-    }));
-    yield* points(columns, length, rows);
+    const partRows = length > MOST_ROWS ? PART_ROWS : length;
+    for (let from = 0; from < length; from += partRows) {
+      const part = { start: rowStart + from, length: Math.min(partRows, length - from) };
+      yield* points(await readColumns(buffer, metadata, part), part.length, rows);
+    }
     rowStart += length;
   }
   yield rows.rest();
+}
+
+interface RowRange {
+  readonly start: number;
+  readonly length: number;
+}
+
+async function readColumns(
+  file: AsyncBuffer,
+  metadata: FileMetaData,
+  { start, length }: RowRange,
+): Promise<Map<string, Column>> {
+  const columns = new Map<string, unknown[]>(COLUMNS.map((name) => [name, new Array(length)]));
+  await unless(parquetRead({
+    file,
+    metadata,
+    rowStart: start,
+    rowEnd: start + length,
+    columns: [...COLUMNS],
+    // Pages without any of these rows are not read.
+    useOffsetIndex: true,
+    parsers: PARSERS,
+    onChunk: ({ columnName, columnData, rowStart: from }) => {
+      const column = columns.get(columnName)!;
+      for (let i = 0, row = from - start; i < columnData.length; i++, row++) {
+        if (row >= 0 && row < length) column[row] = columnData[i];
+      }
+    },
+  }));
+  return columns;
 }
 
 function* points(columns: ReadonlyMap<string, Column>, length: number, rows: Rows): Generator<Batch> {

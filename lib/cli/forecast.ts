@@ -74,18 +74,20 @@ export async function forecastLines(
     const size = store?.size ?? { bytes: USUAL_JOURNAL_BYTES, measuredIn: null };
     const days = journal.max_size / (perDay * size.bytes);
     lines.push(
-      `the journal needs ${needOf(perDay, size)} on which an output takes no points: its max_size of ${
-        formatSize(journal.max_size)
-      } is enough for ${days >= 2 ? `${rounded(days)} days` : `${rounded(days * 24)} hours`}`,
+      `the journal needs ${
+        needOf(perDay, size, "each day on which an output takes no points")
+      }; its max_size of ${formatSize(journal.max_size)} is enough for ${
+        days >= 2 ? `${rounded(days)} days` : `${rounded(days * 24)} hours`
+      }`,
     );
   }
   return lines;
 }
 
-const needOf = (perDay: number, { bytes, measuredIn }: PointSize) =>
+const needOf = (perDay: number, { bytes, measuredIn }: PointSize, time = "a day") =>
   measuredIn === null
-    ? `about ${gigabytes(perDay * bytes)} for a day, at ${rounded(bytes)} bytes a point, which is usual`
-    : `${gigabytes(perDay * bytes)} for a day, at the ${
+    ? `about ${gigabytes(perDay * bytes)} for ${time}, at ${rounded(bytes)} bytes a point, which is usual`
+    : `${gigabytes(perDay * bytes)} for ${time}, at the ${
       rounded(bytes)
     } bytes that a point takes in ${measuredIn}`;
 

@@ -316,7 +316,7 @@ Deno.test("config check says what the hosts that the state directory knows will 
     await synced(journal);
   }
   const journal =
-    /the journal needs 0\.\d+ GB for a day, at the [\d.]+ bytes .* its max_size of 1 ?GiB is enough for \d+ days/;
+    /the journal needs 0\.\d+ GB for each day on which an output takes no points, at the [\d.]+ bytes .*; its max_size of 1 ?GiB is enough for \d+ days/;
   const withJournal = await check("[plugins.csv]\n");
   assert.match(
     withJournal,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { editDistance, nearest } from "../../lib/base/suggest.ts";
+import { didYouMean, editDistance, nearest } from "../../lib/base/suggest.ts";
 
 Deno.test("nearest finds typing errors and nothing else", () => {
   const names = ["relay-client", "relay-server", "csv", "procfs"];
@@ -12,4 +12,13 @@ Deno.test("nearest finds typing errors and nothing else", () => {
   assert.equal(editDistance("ca", "abc"), 3);
   assert.equal(editDistance("abcd", "abdc"), 1);
   assert.equal(editDistance("", "abc"), 3);
+});
+
+Deno.test("a third of a word may be wrong, at least one letter, and the nearest of several is meant", () => {
+  assert.equal(nearest("abcdef", ["abcxyf"]), "abcxyf");
+  assert.equal(nearest("abcdef", ["abxyzf"]), undefined);
+  assert.equal(nearest("ab", ["ax"]), "ax");
+  assert.equal(nearest("abc", ["axc", "abc"]), "abc");
+  assert.equal(didYouMean("cvs", ["csv"]), "; did you mean csv?");
+  assert.equal(didYouMean("cvs", ["rapl"]), "");
 });

@@ -1,6 +1,7 @@
 /** How points are gathered into batches, and whose they are. */
 import assert from "node:assert/strict";
 import { BatchBuilder } from "../../lib/points/batch_builder.ts";
+import { ClientNames } from "../../lib/points/client_names.ts";
 import { Batch, BatchPool } from "../../lib/points/measurement.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
@@ -53,6 +54,32 @@ Deno.test("points are whose they are said to be, over the batches that they came
   assert.ok(builder.isEmpty);
 });
 
+Deno.test("a batch that was full before anybody was credited is credited like the others", () => {
+  const { builder, push } = numbering();
+  push(5);
+  builder.credit(A);
+  assert.deepEqual(originsOf(builder.take()), ["a 0-4 0", "a 0-1 0"]);
+  push(9);
+  builder.credit(B);
+  assert.deepEqual(originsOf(builder.take()), ["b 0-4 0", "b 0-4 0", "b 0-1 0"]);
+});
+
+Deno.test("the name of a client has one number while somebody holds it, and then another one may have it", () => {
+  const names = new ClientNames();
+  const a = names.hold("a");
+  assert.deepEqual([a, names.hold("b"), names.hold("a"), names.size], [1, 2, 1, 2]);
+  assert.deepEqual([0, 1, 2].map((number) => names.nameOf(number)), ["", "a", "b"]);
+  names.holdAgain(a);
+  for (let n = 0; n < 2; n++) names.release(a);
+  assert.deepEqual([names.nameOf(a), names.size], ["a", 2]);
+  names.release(a);
+  assert.deepEqual([names.nameOf(a), names.size, names.hold("c"), names.hold("d")], ["", 1, a, 3]);
+  // This process has no name, which is never let go.
+  names.release(0);
+  names.holdAgain(0);
+  assert.deepEqual([names.nameOf(0), names.hold("e")], ["", 4]);
+});
+
 Deno.test("a batch that is more than half full is handed over, and a smaller one as a copy of its size", () => {
   const { builder, push } = numbering();
   for (const [count, isCopy] of [[1, true], [2, true], [3, false], [4, false]] as const) {
@@ -86,6 +113,8 @@ Deno.test("the number of a batch without points is handed over, too", () => {
 
 Deno.test("points that must not be parted come into one batch, behind those that came before", () => {
   const { builder, push } = numbering();
+  const first = builder.current;
+  assert.equal(builder.room(4), first, "there is room for as many as a batch has");
   const put = (rows: number) => {
     const batch = builder.room(rows);
     for (let n = 0; n < rows; n++) batch.push(NUMBERS, 1, 0, 100 + n);
@@ -98,12 +127,14 @@ Deno.test("points that must not be parted come into one batch, behind those that
   put(6);
   put(5);
   put(1);
+  put(4);
   assert.deepEqual(numbersOf(builder.take()), [
     "100 100 101 102",
     "0 100 101 102",
     "100 101 102 103 104 105",
     "100 101 102 103 104",
     "100",
+    "100 101 102 103",
   ]);
   // A number stands before what comes behind it, though it has no points.
   builder.current.credit(A, 7);

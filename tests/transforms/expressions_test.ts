@@ -339,6 +339,39 @@ Deno.test("a value of the wrong type is refused where it comes up, by the name o
   ) {
     assert.equal(outcome(text), "true or false is wanted, not int", text);
   }
+  const text = 'if(e < 5, "a", 1)';
+  for (const operator of ["+", "<", ">", "<=", ">="]) {
+    assert.equal(
+      outcome(`if(typeof(${text} ${operator} 1) == "int", 1, 2)`),
+      "a number is wanted, not string",
+      operator,
+    );
+    assert.equal(
+      outcome(`if(typeof(1 ${operator} ${text}) == "int", 1, 2)`),
+      "a number is wanted, not string",
+      operator,
+    );
+    assert.equal(
+      outcome(`if(typeof("a" ${operator} if(e < 5, 1, "a")) == "int", 1, 2)`).toString().slice(0, 18),
+      "a number is wanted",
+    );
+    assert.equal(outcome(`if("a" ${operator} 1 == "b", 1, 2)`).toString().slice(0, 8), "mistake:");
+  }
+  // Of two problems, the first one is told.
+  for (const operator of ["+", "-", "*", "/", "%", "^", "<", ">=", "==", "!="]) {
+    assert.match(
+      String(outcome(`if(typeof((1/0) ${operator} shl(1, 64)) == "int", 1, 2)`)),
+      /divided by 0/,
+      operator,
+    );
+    assert.match(
+      String(outcome(`if(typeof(1 ${operator} shl(1, 64)) == "int", 1, 2)`)),
+      /0 to 63 bits/,
+      operator,
+    );
+  }
+  assert.match(String(outcome("if((1/0, 2) == (1, 2), 1, 2)")), /divided by 0/);
+  assert.match(String(outcome('if("a" == str::from(1/0), 1, 2)')), /divided by 0/);
   for (const [value, name] of [['"a"', "string"], ["(1, 2)", "tuple"], ["()", "empty"], ["2.5", "float"]]) {
     const wrong = `if(e < 5, ${value}, 1)`;
     holds(`typeof(${wrong}) == "${name}"`);
@@ -482,4 +515,22 @@ Deno.test("each mistake has its place", () => {
   }
   assert.equal(outcome("1/* a */+1"), 2);
   assert.equal(outcome("1// a"), 1);
+  for (const text of ["1/**/", "/**/1", "1 /* */ ", " // a\n1", "1 ", "// a\n\n1"]) {
+    assert.equal(outcome(text), 1, text);
+  }
+  assert.match(String(outcome("1 /*/")), /^mistake: this comment has no end/);
+  assert.equal(outcome("9223372036854775808"), 2 ** 63);
+  assert.equal(outcome("9223372036854775807 - 9223372036854775800"), 7);
+  for (
+    const [text, picture] of [["1\nx", "    x\n    ^"], ["\n\tx", "    \tx\n    \t^"], [
+      "x\n+ e",
+      "    x\n    ^",
+    ]]
+  ) {
+    assert.throws(
+      () => expressionOf(text),
+      (error) => (error as ExpressionError).picture.endsWith(picture),
+      text,
+    );
+  }
 });

@@ -164,6 +164,52 @@ Deno.test("JSON lines have a metric or fields, tags, a unit, and a time in one o
   );
 });
 
+Deno.test("a time in JSON may be whole or not, in any unit, up to the last of the calendar", () => {
+  const LAST = 253_402_300_799;
+  const timeOf = (time: string, scale: Parameters<typeof pointsOf>[1] = {}) =>
+    pointsOf(`{"metric": "t", "value": 1, "time": ${time}}`, scale).map((text) => text.split("@")[1]).join(
+      "",
+    );
+  for (const [scale, whole, fraction] of [["h", 7200, 5400], ["m", 120, 90], [1, 2, 1.5]] as const) {
+    assert.equal(timeOf("2", { scale }), `${whole}`);
+    assert.equal(timeOf("1.5", { scale }), `${fraction}`);
+    assert.equal(timeOf('"2"', { scale }), `${whole}`);
+  }
+  assert.equal(timeOf("0"), "0");
+  assert.equal(timeOf(`${LAST}`, { scale: 1 }), `${LAST}`);
+  assert.deepEqual(problemsOf(`{"metric": "t", "value": 1, "time": ${LAST + 1}000000000}`), [
+    "1: its time is not a whole number after 1970 and before 10000",
+  ]);
+});
+
+Deno.test("what JSON lines may not have is named, and the others of them are taken", () => {
+  for (
+    const [line, problem] of [
+      ['"unit": 7', '"unit" is not a text'],
+      ['"unit": null', '"unit" is not a text'],
+      ['"tags": null', "tags is not an object"],
+      ['"tags": [1]', "tags is not an object"],
+      ['"tags": "a"', "tags is not an object"],
+      ['"attributes": {"a": {}}', 'the tag "a" is not a text'],
+      ['"attributes": {"a": null}', 'the tag "a" is not a text'],
+      ['"resource": 7', "resource is not a text KIND or KIND/ID"],
+      ['"time": "yesterday"', 'its time "yesterday" is not one of RFC 3339'],
+      ['"time": -1.5', "its time is not after 1970 and before 10000"],
+      ['"time": true', "its time is not a whole number after 1970 and before 10000"],
+    ]
+  ) {
+    assert.deepEqual(problemsOf(`{"metric": "t", "value": 1, ${line}}`).map((text) => text.slice(3)), [
+      problem,
+    ]);
+  }
+  assert.deepEqual(
+    pointsOf(
+      '{"metric": "t", "value": 1, "time": 0, "resource": "/x", "consumer": "a/b/c", "tags": {"e": "", "n": 1.5}}',
+    ),
+    ["t /x a/b/c {n=1.5} 1 @0"],
+  );
+});
+
 Deno.test("a bad line costs itself, and is named by its number", () => {
   const text =
     "a value=1 0\n\n# comment\nnothing\nb value=x 0\nb =1\nb value=1 -5\nb value=1 5 6\nb,c value=1 0\n" +

@@ -43,6 +43,34 @@ Deno.test("names mean the kernel's events: hardware, software, cache, raw, and t
   }
 });
 
+Deno.test("each event has the number that the kernel gives it in perf_event.h", () => {
+  const hardware = [
+    ...[
+      "CPU_CYCLES",
+      "INSTRUCTIONS",
+      "CACHE_REFERENCES",
+      "CACHE_MISSES",
+      "BRANCH_INSTRUCTIONS",
+      "BRANCH_MISSES",
+    ],
+    ...["BUS_CYCLES", "STALLED_CYCLES_FRONTEND", "STALLED_CYCLES_BACKEND", "REF_CPU_CYCLES"],
+  ];
+  const software = [
+    ...["CPU_CLOCK", "TASK_CLOCK", "PAGE_FAULTS", "CONTEXT_SWITCHES", "CPU_MIGRATIONS", "PAGE_FAULTS_MIN"],
+    ...["PAGE_FAULTS_MAJ", "ALIGNMENT_FAULTS", "EMULATION_FAULTS"],
+  ];
+  hardware.forEach((name, i) => assert.equal(of(name), `0 ${i} 5,6`));
+  software.forEach((name, i) => assert.equal(of(name), `1 ${i} 5,6`));
+  const caches = ["L1D", "L1I", "LL", "DTLB", "ITLB", "BPU", "NODE"];
+  caches.forEach((cache, c) =>
+    ["READ", "WRITE", "PREFETCH"].forEach((operation, o) =>
+      ["ACCESS", "MISS"].forEach((result, r) =>
+        assert.equal(of(`${cache}_${operation}_${result}`), `3 ${c | o << 8 | r << 16} 5,6`)
+      )
+    )
+  );
+});
+
 Deno.test("modes say what is counted: user mode alone unless others are named", () => {
   assert.equal(of("INSTRUCTIONS#u:k"), "0 1 6");
   assert.equal(of("INSTRUCTIONS#k"), "0 1 4,6");

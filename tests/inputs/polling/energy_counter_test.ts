@@ -44,3 +44,25 @@ Deno.test("the longer the time between two values, the more energy they may stan
   counter.advance(2e11, 0);
   assert.equal(Math.round(counter.advance(5, 1200_000)!), 62143);
 });
+
+Deno.test("10 kW are plausible, and ten times that of a counter that grows, for a second longer than it was", () => {
+  for (const [mostWatts, most] of [[undefined, 20_000], [50, 100]] as const) {
+    const advance = (max: number | undefined, values: number[]) =>
+      results(
+        new EnergyCounter({
+          max,
+          joules: (steps) => steps,
+          ...(mostWatts === undefined ? {} : { mostWatts }),
+        }),
+        values,
+      )
+        .at(-1);
+    assert.equal(advance(undefined, [0, 10 * most]), 10 * most);
+    assert.equal(advance(undefined, [0, 10 * most + 1]), undefined);
+    assert.equal(advance(999_999, [999_990, most - 10]), most);
+    assert.equal(advance(999_999, [999_990, most - 9]), undefined);
+  }
+  const counter = counterOf(undefined, 1);
+  counter.advance(5, 1000);
+  assert.deepEqual([counter.advance(5, 2000), counter.hasJumped], [0, false]);
+});

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { difference, product, Scanner, sum, textOf } from "../../../lib/inputs/polling/scan.ts";
+import {
+  bytesOf,
+  difference,
+  eachLabelled,
+  product,
+  Scanner,
+  sum,
+  textOf,
+} from "../../../lib/inputs/polling/scan.ts";
 
 function numbers(text: string): unknown[] {
   const scanner = new Scanner();
@@ -42,4 +50,60 @@ Deno.test("differences, products and sums are exact, and NaN where something is 
 Deno.test("bytes that are not UTF-8 are shown, so that two names do not become one", () => {
   assert.equal(textOf(new TextEncoder().encode("größe")), "größe");
   assert.equal(textOf(new Uint8Array([101, 0xff, 0xc3])), "e\\xff\\xc3");
+});
+
+Deno.test("fields of a line are found by what stands before them, and of no other line", () => {
+  const scanner = new Scanner();
+  const text = bytesOf("cpu 12 3\nin: 5 out: 6\nout: 7\nlast 8");
+  scanner.start(text, text.length);
+  assert.ok(scanner.startsWith(bytesOf("cpu")) && !scanner.startsWith(bytesOf("cpu12")));
+  assert.ok(!scanner.skipTo(bytesOf("out:")));
+  assert.equal(scanner.position, 0);
+  assert.ok(scanner.skipTo(bytesOf("cpu")));
+  assert.deepEqual([scanner.number(), scanner.number(), scanner.number()], [12, 3, undefined]);
+  assert.ok(scanner.nextLine());
+  assert.ok(scanner.skipTo(bytesOf("out:")));
+  assert.deepEqual([scanner.number(), scanner.nextLine(), scanner.position], [
+    6,
+    true,
+    text.indexOf(10, 12) + 1,
+  ]);
+  assert.ok(
+    scanner.startsWith(bytesOf("out: 7\nlast 8")) && !scanner.startsWith(bytesOf("out: 7\nlast 8\n")),
+  );
+  assert.deepEqual([scanner.nextLine(), scanner.startsWith(bytesOf("last")), scanner.nextLine()], [
+    true,
+    true,
+    false,
+  ]);
+  assert.equal(scanner.position, text.length);
+  // What is behind the end does not count.
+  scanner.start(bytesOf("a 12345\nb 1"), 4);
+  assert.ok(scanner.skipTo(bytesOf("a")));
+  assert.deepEqual([scanner.number(), scanner.nextLine(), scanner.position], [12, false, 4]);
+});
+
+Deno.test("labelled values are in bytes, whatever unit they are written in, in the order of the lines", () => {
+  const text = bytesOf(
+    "MemTotal:  2 kB\nOther: 9 kB\nB: 3 MB\nC: 5 gb\nD: 7\nE: 8 x\nF: x\nMemTotal: 18446744073709551615\n" +
+      "C:18014398509481984 kB\nB: 11k\nD: 4 ",
+  );
+  const labels = ["MemTotal:", "B:", "C:", "D:", "E:", "F:"].map(bytesOf);
+  const scanner = new Scanner();
+  const found: [number, unknown][] = [];
+  scanner.start(text, text.length);
+  eachLabelled(scanner, labels, (label, value) => found.push([label, value]));
+  assert.deepEqual(found, [
+    [0, 2048],
+    [1, 3 * 2 ** 20],
+    [2, 5 * 2 ** 30],
+    [3, 7],
+    [4, 8],
+    [0, 2n ** 64n - 1n],
+    [2, 2n ** 64n],
+    [1, 11],
+    [3, 4],
+  ]);
+  scanner.start(text, 0);
+  eachLabelled(scanner, labels, () => assert.fail("of nothing"));
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Clock } from "../../../lib/base/clock.ts";
 import { SystemClock } from "../../../lib/base/clock.ts";
 import { DEFAULT_BACKOFF } from "../../../lib/base/backoff.ts";
-import { judgeStatus, retryAfterMs } from "../../../lib/outputs/http/verdict.ts";
+import { CONTENT_TOO_LARGE, judgeStatus, retryAfterMs } from "../../../lib/outputs/http/verdict.ts";
 import { HttpSender, type HttpSenderOptions } from "../../../lib/outputs/http/sender.ts";
 import { ExitError } from "../../../lib/base/errors.ts";
 import { HttpPeer } from "../../kit/http.ts";
@@ -47,6 +47,22 @@ Deno.test("a status means that data are refused, that a target is busy, a wrong 
   assert.deepEqual(all(409, 500, 501, 505, 522, 529, 599), ["unclear"]);
   assert.deepEqual(all(301, 302, 304, 307, 308, 401, 403, 404, 405, 407), ["misconfigured"]);
   assert.deepEqual(all(400, 413, 422), ["refused"]);
+  const words: Record<string, number[]> = Object.fromEntries(
+    Array.from({ length: 300 }, (_, n) => 300 + n).reduce(
+      (map, code) => map.set(judgeStatus(code), [...map.get(judgeStatus(code)) ?? [], code]),
+      new Map<string, number[]>(),
+    ),
+  );
+  const range = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n);
+  assert.deepEqual(words.later, [408, 425, 429, 502, 503, 504, 507]);
+  assert.deepEqual(words.misconfigured, [
+    ...range(300, 400),
+    ...[401, 402, 403, 404, 405, 407, 410, 415, 421, 426, 451],
+  ]);
+  assert.deepEqual(words.unclear, [409, ...range(500, 600).filter((code) => !words.later.includes(code))]);
+  assert.deepEqual(all(...range(200, 300)), ["taken"]);
+  assert.deepEqual(all(199), ["misconfigured"]);
+  assert.equal(CONTENT_TOO_LARGE, 413);
 });
 
 Deno.test("Retry-After is seconds or a date, and an hour at most", () => {

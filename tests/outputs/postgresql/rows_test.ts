@@ -151,6 +151,29 @@ Deno.test("rows of a series come together, in the order in which they came, and 
   }
 });
 
+Deno.test("chunks are as long as they may be, whatever rows end them", () => {
+  const rows = new Rows();
+  const values = Array.from({ length: 30 }, (_, n) => n % 3 === 0 ? 5n : 2n ** 64n - 1n - BigInt(n));
+  const batch = batchOf(values.map((value) => [WHOLE, value]));
+  rows.add(batch, 0, batch.length, () => 1);
+  rows.sort();
+  const all = Array.from({ length: batch.length }, (_, row) => expected(batch, row, 1));
+  const least = COPY_HEADER_BYTES + 19 + LONGEST_ROW + 2;
+  for (let bytes = least; bytes < least + 150; bytes++) {
+    assert.deepEqual(copied(rows, 0, rows.length, bytes), all);
+  }
+});
+
+Deno.test("a day has 86,400 seconds, and a time is that of its own row", () => {
+  const rows = new Rows();
+  const seconds = [0, DAY - 1, DAY, 20_000 * DAY - 1, 20_000 * DAY, 5];
+  const batch = batchOf(seconds.map((second) => [FLOATS, 1, second, 7]));
+  rows.add(batch, 0, batch.length, () => 1);
+  rows.sort();
+  assert.deepEqual([...rows.days], [0, 1, 19_999, 20_000]);
+  assert.deepEqual(copied(rows, 0, rows.length, 1000), seconds.map((_, row) => expected(batch, row, 1)));
+});
+
 Deno.test("more rows than can be sorted are refused before any is taken", () => {
   const rows = new Rows();
   const batch = batchOf([[FLOATS, 1]]);
@@ -160,24 +183,26 @@ Deno.test("more rows than can be sorted are refused before any is taken", () => 
     /Cannot take 1048577 rows: the limit is 1048576/,
   );
   assert.equal(rows.length, 1);
+  rows.add(batch, 0, MAX_ROWS - 1, () => 0);
+  assert.equal(rows.length, 1);
 });
 
 Deno.test("what must be summed again is marked by interval, and what is too late is handed on", () => {
   const rows = new Rows();
   const batch = batchOf([
-    ...[60, 119, 120, 59, 179, 180].map((second) =>
+    ...[60, 119, 120, 59, 179, 180, 120].map((second) =>
       [FLOATS, second, second, 5] as [typeof FLOATS, number, number, number]
     ),
   ]);
-  const ids = [1, 9, 18, 3, 10, 2];
+  const ids = [1, 9, 18, 3, 10, 2, 1];
   rows.add(batch, 0, batch.length, (_, row) => ids[row]);
   rows.sort();
   const marks = new Map<number, Ranges>([[120, [100, 100]]]);
   const late: [number, LatePoint][] = [];
   rows.mark(60, 60, marks, (n, point) => late.push([n, point]));
   // Ids up to 8 apart are one range.
-  assert.deepEqual([...marks], [[120, [100, 100, 10, 18]], [60, [1, 9]], [180, [2, 2]]]);
-  assert.deepEqual(late, [[2, { id: 3, second: 59, nanos: 5, value: 59 }]]);
+  assert.deepEqual([...marks], [[120, [100, 100, 1, 1, 10, 18]], [60, [1, 9]], [180, [2, 2]]]);
+  assert.deepEqual(late, [[3, { id: 3, second: 59, nanos: 5, value: 59 }]]);
   const far = new Map<number, Ranges>();
   rows.mark(3600, 0, far, () => assert.fail("late"));
   assert.deepEqual([...far], [[0, [1, 18]]]);
@@ -196,5 +221,6 @@ Deno.test("ranges of series are joined, made coarser, and cut into pieces that h
   assert.deepEqual([...pieces([], 5)], []);
   assert.deepEqual([...pieces([1, 3, 10, 10, 20, 26], 4)], [[1, 3, 10, 10], [20, 23], [24, 26]]);
   assert.deepEqual([...pieces([1, 3], 3)], [[1, 3]]);
+  assert.deepEqual([...pieces([1, 1], 3)], [[1, 1]]);
   assert.deepEqual([...pieces([1, 4], 3)], [[1, 3], [4, 4]]);
 });

@@ -365,3 +365,14 @@ Deno.test("An error is judged by its code", () => {
   assert.equal(judge(Object.assign(new Error("socket"), { code: "EPIPE" })), "later");
   assert.equal(judge(Object.assign(new Error("made up"), { code: "23505" })), "later");
 });
+
+Deno.test("several hosts have one port, or one each; a time limit that is none is the usual one", () => {
+  const hosts = (host: string, PGPORT: string) =>
+    settings({ host }, { PGPORT }).hosts.map(({ host, port }) => `${host}:${port}`);
+  assert.deepEqual(hosts("a,b", "1,2"), ["a:1", "b:2"]);
+  assert.deepEqual(hosts("a,b", "7"), ["a:7", "b:7"]);
+  assert.deepEqual(hosts("a,b,c", "1,,3"), ["a:1", "b:5432", "c:3"]);
+  for (const [seconds, ms] of [["3", 3000], ["0", 10_000], ["-1", 10_000], ["", 10_000]] as const) {
+    assert.equal(settings({ host: "a" }, { PGCONNECT_TIMEOUT: seconds }).connectTimeoutMs, ms, seconds);
+  }
+});

@@ -180,7 +180,7 @@ Deno.test("ints of points above 2^53 are floats, because they are rounded", () =
 
 Deno.test("an identifier is one word that is no number", () => {
   for (const name of ["a", "a.b", "å", "1a", "a::b", "1_000", "a$b"]) assert.ok(isIdentifier(name), name);
-  for (const name of ["", "a b", "a-b", "1", "inf", "true", "a,", '"a"', " a"]) {
+  for (const name of ["", '"a', "a & b", "a b", "a-b", "1", "inf", "true", "a,", '"a"', " a"]) {
     assert.ok(!isIdentifier(name), name);
   }
 });
@@ -487,6 +487,27 @@ Deno.test("expressions may be nested 200 deep", () => {
   assert.match(String(outcome(`${"floor ".repeat(200)}1`)), /^mistake: calls are nested too deeply/);
   // What was closed before does not count.
   assert.equal(outcome(Array(300).fill("(floor 1)").join("+")), 300);
+});
+
+Deno.test("a formula has 4096 characters at most, and functions the arguments that they take", () => {
+  assert.equal(outcome("1".padEnd(4096)), 1);
+  assert.match(String(outcome("1".padEnd(4097))), /^mistake: the formula is longer than 4096/);
+  for (
+    const [call, least] of [["if(true, 1, 2, 3)", 3], ["math::abs(1, 2)", 1], ["if(true, 1)", 3], [
+      "bitand(1)",
+      2,
+    ]]
+  ) {
+    assert.match(String(outcome(String(call))), new RegExp(`takes ${least} arguments, not`));
+  }
+  // Floats that happen to be whole are floats, and a half is away from 0.
+  assert.equal(outcome("e / 8"), 0.5);
+  assert.deepEqual([outcome("round(0.4)"), outcome("round(0.5)"), outcome("round(-0.5)")], [0, 1, -1]);
+  assert.equal(outcome("1 / round(-0.0)"), -Infinity);
+  assert.match(String(outcome("if(true, 1/0, shl(1, 64))")), /divided by 0/);
+  assert.match(String(outcome("if(false, 1/0, shl(1, 64))")), /divided by 0/);
+  assert.match(String(outcome("1/0; shl(1, 64)")), /divided by 0/);
+  assert.match(String(outcome("len((1/0, shl(1, 64)))")), /divided by 0|^mistake/);
 });
 
 Deno.test("each mistake has its place", () => {

@@ -9,8 +9,8 @@ export const MAX_HEADER_BYTES = 1024 * 1024;
 // Bytes that are not text are found when the header is compared by bytes.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** The cells of the first row, and the bytes that it takes; `null` where it has no end. */
-function firstRow(text: string, delimiter: string): { cells: string[]; end: number } | null {
+/** The cells of the first row; `null` where it has no end. */
+function firstRow(text: string, delimiter: string): string[] | null {
   const cells: string[] = [];
   let at = 0;
   while (at < text.length) {
@@ -30,7 +30,7 @@ function firstRow(text: string, delimiter: string): { cells: string[]; end: numb
       cell = text.slice(start, at);
     }
     cells.push(cell);
-    if (text[at] === "\n") return { cells, end: at + 1 };
+    if (text[at] === "\n") return cells;
     if (!text.startsWith(delimiter, at)) return null;
     at += delimiter.length;
   }
@@ -46,11 +46,11 @@ export function columnsOf(bytes: Uint8Array, format: CsvFormat): string[] | null
   const row = firstRow(text, format.delimiter);
   if (!row) return null;
   const cells = new Cells(format.delimiter, format.escapeFormulas);
-  const columns = row.cells.slice(FIXED_COLUMNS.length, -1).map((name) => cells.unescaped(name));
+  const columns = row.slice(FIXED_COLUMNS.length, -1).map((name) => cells.unescaped(name));
   // Of two columns with one name readers take one: an older version has written that.
   if (!columns.every(mayHaveColumn)) return null;
   const sorted = columns.every((name, i) => i === 0 || compareBytes(columns[i - 1], name) < 0);
-  if (!sorted || row.cells.at(-1) !== LATE_COLUMN) return null;
+  if (!sorted || row.at(-1) !== LATE_COLUMN) return null;
   const header = headerOf(columns, format);
   const same = header.length <= bytes.length && header.every((byte, i) => byte === bytes[i]);
   return same ? columns : null;

@@ -235,3 +235,37 @@ Deno.test("what a spreadsheet could run gets an apostrophe, wherever it stands; 
   const { header } = new CsvRenderer(["=a"], { ...FORMAT, ...escaping });
   assert.match(new TextDecoder().decode(header), /;'=a;/);
 });
+
+Deno.test("whatever the texts of a series become, there is room for them", () => {
+  const quotes = '"'.repeat(20_000);
+  const doubled = `"${quotes}${quotes}"`;
+  assert.equal(endOf([], [["relay_client", quotes]]), `;"relay_client=${quotes}${quotes}"`);
+  assert.equal(endOf(["relay_client"], [["relay_client", quotes]]), `;${doubled};`);
+  assert.equal(endOf(["a"], [["a", quotes]]), `;${doubled};`);
+  const small = Array.from({ length: 200 }, (_, n) => [`f${1000 + n}`, 5e-324] as const);
+  const digits = `0.${"0".repeat(323)}5`;
+  assert.equal(endOf(small.map(([name]) => name), small), `${`;${digits}`.repeat(200)};`);
+  const columns = Array.from({ length: 150 }, (_, n) => `c${n}`);
+  const delimiter = "d".repeat(300);
+  const out = new RowBuffer(100_000);
+  new CsvRenderer(columns, { ...FORMAT, delimiter }).render(batchOf([[series(metricOf("w")), 1n]]), 0, out);
+  assert.ok(
+    new TextDecoder().decode(out.bytes.subarray(0, out.length)).endsWith(`${delimiter.repeat(151)}\n`),
+  );
+});
+
+Deno.test("texts of a series are whole at each length", () => {
+  for (const length of [0, 1, 126, 127, 128, 129, 255, 256, 16_383, 16_384]) {
+    const [kind, id, consumer, attribute] = ["k", "i", "c", "a"].map((letter) => letter.repeat(length));
+    const one = seriesOf(metricOf("m"), {
+      ...{ resourceKind: kind, resourceId: id, consumerKind: consumer, consumerId: id },
+      attributes: [["a", attribute]],
+    });
+    const out = new RowBuffer(100_000);
+    new CsvRenderer(["a"], FORMAT).render(batchOf([[one, 1n, 0]]), 0, out);
+    assert.equal(
+      new TextDecoder().decode(out.bytes.subarray(0, out.length)),
+      `m;1970-01-01T00:00:00Z;1;${kind};${id};${consumer};${id};${attribute};\n`,
+    );
+  }
+});

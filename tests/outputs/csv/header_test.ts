@@ -39,6 +39,7 @@ Deno.test("a header of another format is not taken", () => {
       ["another program's", "time,value\n1,2\n"],
       ["another delimiter", `${FIXED};a;__late_attributes\n`.replaceAll(";", ",")],
       ["columns in another order", `${FIXED};b;a;__late_attributes\n`],
+      ["a column with the name of a fixed one", `${FIXED};metric;__late_attributes\n`],
       ["a column twice", `${FIXED};a;a;__late_attributes\n`],
       ["without late attributes", `${FIXED};a\n`],
       ["fixed columns missing", "metric;timestamp;value;__late_attributes\n"],
@@ -51,4 +52,15 @@ Deno.test("a header of another format is not taken", () => {
   ) assert.equal(columns(text), null, what);
   assert.equal(columnsOf(new Uint8Array([0xff, 0xfe, 10]), FORMAT), null);
   assert.equal(columnsOf(new Uint8Array(MAX_HEADER_BYTES).fill(97), FORMAT), null);
+});
+
+Deno.test("a column whose name was written as no formula is that of the name, and a name with an apostrophe is itself", () => {
+  const format = { ...FORMAT, escapeFormulas: true };
+  for (const names of [["=a"], ["'b"], ["'"], ["''=c"], ["+", "-1", "@x", "a", "b=c"], ["=a;b", '="']]) {
+    const sorted = names.toSorted(compareBytes);
+    const { header } = new CsvRenderer(sorted, format);
+    assert.deepEqual(columnsOf(header, format), sorted, names.join());
+  }
+  assert.deepEqual(columns(`${FIXED};'=a;__late_attributes\n`), ["'=a"]);
+  assert.equal(columns(`${FIXED};=a;__late_attributes\n`, format), null);
 });

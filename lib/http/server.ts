@@ -24,6 +24,7 @@ import { PROCESS_CLOCK } from "../base/clock.ts";
 import { BoundedLog } from "../base/complaint.ts";
 import { Timer } from "../base/timers.ts";
 import { closeQuietly, within } from "../base/waiting.ts";
+import { connectionsWithin } from "../net/descriptors.ts";
 import { accepted } from "../net/listen.ts";
 import type { Transport } from "../net/transport.ts";
 import type { Logger } from "../base/log.ts";
@@ -127,7 +128,8 @@ export class HttpServer implements AsyncDisposable {
     this.#options = options;
     this.#handler = handler;
     this.#log = new BoundedLog(log, PROCESS_CLOCK);
-    this.#limits = { ...HTTP_LIMITS, ...limits };
+    const all = { ...HTTP_LIMITS, ...limits };
+    this.#limits = { ...all, connections: connectionsWithin(all.connections) };
     this.#accepting = this.#accept();
   }
 

@@ -29,6 +29,15 @@ export function parseLimit(text: string): number | null {
   return limit === "unlimited" ? Infinity : Number(limit);
 }
 
+/** The part of what others may take that one listener beside the relay's may have. */
+const LISTENER_SHARE = 1 / 4;
+
+/** How many connections a listener may have of those that are wanted, so that the process keeps enough for itself. */
+export function connectionsWithin(wanted: number, open: Descriptors | null = descriptors()): number {
+  if (open === null) return wanted;
+  return Math.max(1, Math.min(wanted, Math.floor(available(open) * LISTENER_SHARE)));
+}
+
 /** How many descriptors others may take, so that the process keeps enough for itself; at least 1. */
 export function available({ limit, used }: Descriptors): number {
   const reserve = Math.max(MIN_RESERVE, Math.ceil(limit * RESERVE_SHARE));

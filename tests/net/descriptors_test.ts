@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { available, descriptors, parseLimit } from "../../lib/net/descriptors.ts";
+import { available, connectionsWithin, descriptors, parseLimit } from "../../lib/net/descriptors.ts";
 import { linux, needs } from "../kit/needs.ts";
 
 const limits = (soft: string) =>
@@ -20,6 +20,13 @@ Deno.test("a part of the descriptors stays for the process itself", () => {
   assert.equal(available({ limit: 64, used: 60 }), 1, "one client is always possible");
   assert.equal(available({ limit: 10_000, used: 100 }), 8900);
   assert.equal(available({ limit: Infinity, used: 100 }), Infinity);
+});
+
+Deno.test("a listener beside the relay's takes a quarter of what is left, where it wants more", () => {
+  assert.equal(connectionsWithin(256, { limit: 64, used: 20 }), 3);
+  assert.equal(connectionsWithin(256, { limit: 64, used: 60 }), 1);
+  assert.equal(connectionsWithin(256, { limit: 524_288, used: 60 }), 256);
+  assert.equal(connectionsWithin(256, null), 256);
 });
 
 Deno.test({

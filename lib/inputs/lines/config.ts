@@ -64,7 +64,12 @@ export const config = table({
     check: tlsProblem,
   }),
   limits: table({
-    connections: integer({ doc: "Open connections, at most, for each way.", default: 256, min: 1 }),
+    connections: integer({
+      doc:
+        "Open connections, at most, for each way; fewer where the limit of open files (LimitNOFILE) is low.",
+      default: 256,
+      min: 1,
+    }),
     connections_per_address: integer({ doc: "Open connections of one address.", default: 64, min: 1 }),
     bytes_per_second: live(size({
       doc:

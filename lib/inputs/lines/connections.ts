@@ -28,7 +28,7 @@ export interface ConnectionOptions {
   /** Of one connection, while there is no room for them. */
   newSeriesPerSecond(): number;
   /** Open connections, at most. */
-  maxConnections(): number;
+  readonly maxConnections: number;
   /** @param sender Whose share of memory new series take; `undefined`: that of the input. */
   newStream(from: LogFields, sender?: string): LineStream;
   /** Counts open connections. */
@@ -87,7 +87,7 @@ export class LineConnections {
   ): Promise<void> {
     const { admission, log, terminator } = this.#options;
     if (!("hostname" in conn.remoteAddr)) {
-      if (this.#open.size < this.#options.maxConnections()) {
+      if (this.#open.size < this.#options.maxConnections) {
         return await this.#read(held, this.#options.newStream({}), stop);
       }
       admission.refuse({ reason: "there are too many connections (limits.connections)" });

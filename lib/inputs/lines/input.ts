@@ -14,6 +14,7 @@ import { Gatherer } from "../../intake/gatherer.ts";
 import { openTerminator, openTokens } from "../../intake/opening.ts";
 import type { TlsTerminator } from "../../intake/tls.ts";
 import { formatAddress, parseAddress } from "../../net/address.ts";
+import { connectionsWithin } from "../../net/descriptors.ts";
 import { listen } from "../../net/listen.ts";
 import { BatchBuilder } from "../../points/batch_builder.ts";
 import { BatchPool } from "../../points/measurement.ts";
@@ -85,6 +86,8 @@ export class LinesInput implements Input {
   readonly #tokens: Tokens | undefined;
   readonly #terminator: TlsTerminator | undefined;
   readonly #sources: Source[] = [];
+  /** Of each way. */
+  readonly #mostConnections: number;
   readonly #newSeriesPerSecond = () => this.#config.limits.new_series_per_second;
 
   /** @throws {ExitError} if an address cannot be listened on, or a file of the configuration cannot be used. */
@@ -117,6 +120,7 @@ export class LinesInput implements Input {
     this.#context = context;
     this.#tokens = tokens;
     this.#terminator = terminator;
+    this.#mostConnections = connectionsWithin(config.limits.connections);
     this.#log = new BoundedLog(context.log, context.clock);
     this.#naming = new Naming({
       input: "lines",
@@ -138,7 +142,7 @@ export class LinesInput implements Input {
       deny,
       tokens: this.#tokens,
       withoutToken: without_token,
-      maxConnections: limits.connections,
+      maxConnections: this.#mostConnections,
       maxConnectionsPerAddress: limits.connections_per_address,
       maxNameLength: limits.name_length,
     };
@@ -176,7 +180,7 @@ export class LinesInput implements Input {
       terminator: this.#terminator,
       bytesPerSecond: () => this.#config.limits.bytes_per_second || Infinity,
       newSeriesPerSecond: this.#newSeriesPerSecond,
-      maxConnections: () => this.#config.limits.connections,
+      maxConnections: this.#mostConnections,
       newStream: (from, sender) => this.#newStream({ ...where, ...from }, { sender }),
       onChange: (change) => this.stats.connections += change,
       onClose,
@@ -241,7 +245,7 @@ export class LinesInput implements Input {
       listener,
       (request, peer, body) => intake.answer(request, peer, body),
       log,
-      { connections: limits.connections, connectionsPerAddress: limits.connections_per_address },
+      { connections: this.#mostConnections, connectionsPerAddress: limits.connections_per_address },
       { takesPosts: true, secure: terminator && ((conn) => terminator.secure(conn, new Uint8Array(0))) },
     );
     const { port } = server.address;

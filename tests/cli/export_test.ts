@@ -235,6 +235,28 @@ Deno.test("a damaged block ends an export and a query with exit code 69, and the
   assert.match(queried.err, damaged);
 });
 
+Deno.test("an export of one host reads no block that has only points of others", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  {
+    const small = { rollups: [], stepPoints: 128, leastPoints: 1 };
+    using database = new Database(path, Infinity, seriesStore, undefined, small, DAY_MS);
+    const rows = ["node-1", "node-2", "node-3"].flatMap((host) =>
+      Array.from({ length: 200 }, (_, i): typeof POINTS[number] => [counter(host), i, START_S + i, 0])
+    );
+    database.write([batchOf(rows)], START_S * 1000);
+    database.tidy(START_S * 1000 + 10 * DAY_MS);
+  }
+  const others =
+    "SELECT s.id FROM series s WHERE s.id BETWEEN first_series AND last_series AND s.relay_client = 'node-2'";
+  using db = new DatabaseSync(path);
+  const { changes } = db.prepare(`UPDATE blocks SET data = x'02' WHERE NOT EXISTS (${others})`).run();
+  assert.equal(changes, 2);
+  const { code, out, err } = await run(["--database", path, "--host", "node-2", "--format", "csv", "-"]);
+  assert.equal(code, 0, err);
+  assert.equal(out.trimEnd().split("\n").length, 1 + 200);
+});
+
 Deno.test("many points are written in blocks and groups, each once", async () => {
   await using dir = new TempDir();
   const [database, file] = [dir.file("m.sqlite"), dir.file("points.csv")];

@@ -36,6 +36,12 @@ interface Part {
   readonly compacted: number;
 }
 
+interface BlockRow {
+  readonly id: number;
+  readonly firstSeries: number;
+  readonly lastSeries: number;
+}
+
 const NS_PER_SECOND = 1_000_000_000n;
 /** Most rows of a block. */
 const BLOCK_ROWS = 65_536;
@@ -51,6 +57,8 @@ export class PointReader {
   readonly #db: DatabaseSync;
   readonly #range: Range;
   readonly #series = new Map<number, ExportedSeries>();
+  /** Ids of these series, ascending. */
+  readonly #ids: Float64Array;
   readonly #isAll: boolean;
   /** How many points the parts have that are still to be read, those of other series included. */
   readonly totalPoints: number;
@@ -84,6 +92,7 @@ export class PointReader {
         attributes: row.attributes,
       });
     }
+    this.#ids = Float64Array.from(this.#series.keys()).sort();
     this.#parts = db.prepare(
       `SELECT id, start, points, ${
         this.#blocks ? "compacted" : "0 AS compacted"
@@ -141,9 +150,11 @@ export class PointReader {
     const base = BigInt(start) * NS_PER_SECOND;
     const { from = -Infinity, to = Infinity } = this.#range;
     const ids = this.#db.prepare(
-      "SELECT id FROM blocks WHERE part = ? AND last >= ? AND first <= ? ORDER BY last_series, id",
+      "SELECT id, first_series AS firstSeries, last_series AS lastSeries FROM blocks " +
+        "WHERE part = ? AND last >= ? AND first <= ? ORDER BY last_series, id",
     ).all(id, second(this.#range.from, -1), second(this.#range.to, Number.MAX_SAFE_INTEGER));
-    for (const { id: number } of ids as { id: number }[]) {
+    for (const { id: number, firstSeries, lastSeries } of ids as unknown as BlockRow[]) {
+      if (!this.#hasBetween(firstSeries, lastSeries)) continue;
       const stored = this.#blocks!.read(number);
       for (const seriesId of stored.series) {
         const series = this.#series.get(seriesId);
@@ -164,6 +175,17 @@ export class PointReader {
       }
     }
     this.readPoints += points;
+  }
+
+  /** Whether a series with such an id is to be read. */
+  #hasBetween(first: number, last: number): boolean {
+    let [low, high] = [0, this.#ids.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#ids[middle] < first) low = middle + 1;
+      else high = middle;
+    }
+    return this.#ids[low] <= last;
   }
 
   get #hasFew(): boolean {

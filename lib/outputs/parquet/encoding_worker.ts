@@ -1,4 +1,4 @@
-/** The thread that encodes files and writes them: a group of rows takes a tenth of a second of CPU. */
+/** The thread that encodes files and writes them: a group of rows takes 30 ms of CPU, and the disk may take longer. */
 import { messageOf } from "../../base/errors.ts";
 import type { FileSeries } from "../files/file_series.ts";
 import { ParquetFile } from "../files/parquet.ts";

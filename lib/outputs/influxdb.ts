@@ -1,6 +1,6 @@
 /** The `influxdb` output: its keys; what it does is in `influxdb/output.ts`, and is loaded where it is enabled. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
-import { isOpenUrl } from "../net/address.ts";
+import { adviceOnUrl } from "./http/keys.ts";
 import { config, type InfluxConfig } from "./influxdb/config.ts";
 
 export const influxdb = definePlugin({
@@ -9,9 +9,13 @@ export const influxdb = definePlugin({
   description: "Writes measurements to InfluxDB 1 or 2, or to VictoriaMetrics",
   config,
   advise: ({ host, token, token_file, password, password_file }: InfluxConfig) =>
-    isOpenUrl(host) && [token, token_file, password, password_file].some((secret) => secret !== "")
-      ? [{ path: ["host"], problem: "the token or password is sent in clear text: write https://" }]
-      : [],
+    adviceOnUrl(
+      "host",
+      host,
+      [token, token_file, password, password_file].some((secret) => secret !== "")
+        ? "the token or password is"
+        : undefined,
+    ),
   open: async (options: InfluxConfig, context: PluginContext) =>
     await (await import("./influxdb/output.ts")).InfluxOutput.open(options, context),
 });

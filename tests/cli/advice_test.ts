@@ -89,6 +89,21 @@ const CASES: [name: string, text: string, problem: RegExp | undefined][] = [
     /write https/,
   ],
   [
+    "a database in clear text on another host",
+    '[plugins.procfs]\n[plugins.influxdb]\nhost = "http://db.test:8086"\ndatabase = "d"\napi = "v1"\n',
+    /influxdb\.host: points are sent in clear text/,
+  ],
+  [
+    "a collector in clear text, whatever authority is trusted",
+    '[plugins.procfs]\n[plugins.opentelemetry]\ncollector_host = "http://c.test:4318"\nca_file = "/none"\n',
+    /collector_host: points are sent in clear text.*write https/,
+  ],
+  [
+    "a collector on this machine",
+    '[plugins.procfs]\n[plugins.opentelemetry]\ncollector_host = "http://localhost:4318"\n',
+    undefined,
+  ],
+  [
     "a password to a database in TLS",
     '[plugins.procfs]\n[plugins.influxdb]\nhost = "https://db.test:8086"\nbucket = "b"\ntoken = "${T}"\n',
     undefined,

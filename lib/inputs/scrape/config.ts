@@ -47,7 +47,14 @@ const target = table({
     doc: "PEM file of the CAs that may sign the exporter's certificate. Empty: those of the system.",
     default: "",
   }),
-}, { doc: "An exporter." });
+}, {
+  doc: "An exporter.",
+  check({ url, ca }) {
+    if (ca !== "" && !url.startsWith("https:")) {
+      return { key: "ca", problem: "only https:// has a certificate" };
+    }
+  },
+});
 
 export type ScrapeTarget = Infer<typeof target>;
 

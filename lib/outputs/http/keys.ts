@@ -1,4 +1,6 @@
 /** The configuration keys of outputs that post points over HTTP, and what is checked alike in each of them. */
+import { isOpenUrl } from "../../net/address.ts";
+import type { Advice } from "../../plugin.ts";
 import { readCertificates } from "../../net/pem.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
 import { duration, flag, integer, live, text } from "../../schema.ts";
@@ -48,6 +50,21 @@ export function urlProblem(value: string, { example, login, query }: UrlAdvice):
   if (url.search !== "" || url.hash !== "") {
     return `expected a URL without ? and #${query === undefined ? "" : `; ${query}`}`;
   }
+}
+
+/**
+ * What others could read of what is sent to a URL, although they should not.
+ *
+ * @param path Of the URL's key.
+ * @param secrets What is sent along that must stay secret: `the token or password is`; `undefined`: nothing.
+ */
+export function adviceOnUrl(path: string, url: string, secrets: string | undefined): Advice[] {
+  if (!isOpenUrl(url)) return [];
+  const what = secrets ?? "points are";
+  return [{
+    path: [path],
+    problem: `${what} sent in clear text, which others on the network can read: write https://`,
+  }];
 }
 
 /**

@@ -243,3 +243,10 @@ Deno.test("changed bytes never end the input", async () => {
   );
   assert.ok(points.includes("last {instance=x} 1"));
 });
+
+Deno.test("a CA for an address without TLS is a mistake: the page would come in clear text", () => {
+  const problems: string[] = [];
+  const targets = [{ url: "http://node.test/metrics", ca: "/ca.pem" }];
+  config.check({ targets }, [], ({ path, message }) => problems.push(`${path.join(".")}: ${message}`));
+  assert.deepEqual(problems, ["targets.0.ca: only https:// has a certificate"]);
+});

@@ -15,6 +15,7 @@ import { contextWith } from "../tests/kit/context.ts";
 import { TempDir } from "../tests/kit/temp_dir.ts";
 import { TestServer } from "../tests/kit/test_server.ts";
 import { until } from "../tests/kit/waiting.ts";
+import { threadMs } from "./thread_cpu.ts";
 
 const SENDER = `
 import socket, sys
@@ -65,10 +66,6 @@ const cpuSeconds = () => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
 };
-
-/** CPU time of the thread that runs JavaScript, in ms: what others wait for, however busy the machine is. */
-const threadMs = () =>
-  Number(Deno.readTextFileSync(`/proc/self/task/${Deno.pid}/schedstat`).split(" ")[0]) / 1e6;
 
 async function benchLines(directory: TempDir, series: number, points: number): Promise<void> {
   const unix = directory.file("lines.sock");

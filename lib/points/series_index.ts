@@ -5,81 +5,49 @@
 
 /** Slots of an index that has one part. */
 const MIN_SLOTS = 1024;
-/** With more numbers, the index has parts. */
-const SPLIT_SIZE = 16_384;
+/** An index with this many slots is not enlarged, but split into parts. */
+const SPLIT_SLOTS = 32_768;
 const PARTS = 256;
 /** The highest bits of a hash are the number of its part. */
 const PART_SHIFT = 24;
 
 export class SeriesIndex {
-  #parts: Part[] = [new Part(MIN_SLOTS)];
+  /** The slots of each part, a power of two of them, and how many numbers are in them. */
+  #slots = [new Uint32Array(MIN_SLOTS)];
+  #sizes = new Uint32Array(1);
   /** 0 where there is one part. */
   #partMask = 0;
-  #size = 0;
 
   /**
    * The numbers, 0 for none, among which those with this hash are: look at the slot `hash & (slots.length - 1)` and those
    * behind it, in a circle, up to an empty one.
    */
   slotsOf(hash: number): Uint32Array {
-    return this.#partOf(hash).slots;
+    return this.#slots[this.#partOf(hash)];
+  }
+
+  #partOf(hash: number): number {
+    return (hash >>> PART_SHIFT) & this.#partMask;
   }
 
   /** @param hashes Of each number that is in the index, as unsigned numbers of 32 bits. */
   add(number: number, hashes: Uint32Array): void {
-    if (++this.#size > SPLIT_SIZE && this.#partMask === 0) this.#split(hashes);
-    this.#partOf(hashes[number]).add(number, hashes);
-  }
-
-  remove(number: number, hashes: Uint32Array): void {
-    this.#size--;
-    this.#partOf(hashes[number]).remove(number, hashes);
-  }
-
-  clear(): void {
-    this.#parts = [new Part(MIN_SLOTS)];
-    this.#partMask = 0;
-    this.#size = 0;
-  }
-
-  #partOf(hash: number): Part {
-    return this.#parts[(hash >>> PART_SHIFT) & this.#partMask];
-  }
-
-  #split(hashes: Uint32Array): void {
-    const [{ slots }] = this.#parts;
-    this.#parts = Array.from({ length: PARTS }, () => new Part(4 * SPLIT_SIZE / PARTS));
-    this.#partMask = PARTS - 1;
-    for (const number of slots.filter((number) => number !== 0)) {
-      this.#partOf(hashes[number]).add(number, hashes);
+    const hash = hashes[number];
+    const part = this.#partOf(hash);
+    let slots = this.#slots[part];
+    if (++this.#sizes[part] * 2 > slots.length) {
+      if (this.#partMask === 0 && slots.length >= SPLIT_SLOTS) {
+        this.#split(hashes);
+        return this.add(number, hashes);
+      }
+      slots = this.#slots[part] = enlarged(slots, hashes);
     }
-  }
-}
-
-class Part {
-  slots: Uint32Array;
-  #size = 0;
-
-  /** @param length A power of two. */
-  constructor(length: number) {
-    this.slots = new Uint32Array(length);
-  }
-
-  add(number: number, hashes: Uint32Array): void {
-    if (++this.#size * 2 > this.slots.length) this.#grow(hashes);
-    this.#place(number, hashes[number]);
-  }
-
-  #place(number: number, hash: number): void {
-    const { slots } = this;
-    const mask = slots.length - 1;
-    let slot = hash & mask;
-    while (slots[slot] !== 0) slot = (slot + 1) & mask;
-    slots[slot] = number;
+    place(slots, number, hash);
   }
 
   remove(number: number, hashes: Uint32Array): void {
-    const { slots } = this;
+    const part = this.#partOf(hashes[number]);
+    const slots = this.#slots[part];
     const mask = slots.length - 1;
     let slot = hashes[number] & mask;
     while (slots[slot] !== number) slot = (slot + 1) & mask;
@@ -92,12 +60,34 @@ class Part {
       }
     }
     slots[slot] = 0;
-    this.#size--;
+    this.#sizes[part]--;
   }
 
-  #grow(hashes: Uint32Array): void {
-    const { slots } = this;
-    this.slots = new Uint32Array(slots.length * 2);
-    for (let i = 0; i < slots.length; i++) if (slots[i] !== 0) this.#place(slots[i], hashes[slots[i]]);
+  clear(): void {
+    this.#slots = [new Uint32Array(MIN_SLOTS)];
+    this.#sizes = new Uint32Array(1);
+    this.#partMask = 0;
   }
+
+  #split(hashes: Uint32Array): void {
+    const [slots] = this.#slots;
+    this.#slots = Array.from({ length: PARTS }, () => new Uint32Array(4 * slots.length / PARTS));
+    this.#sizes = new Uint32Array(PARTS);
+    this.#partMask = PARTS - 1;
+    for (const number of slots.filter((number) => number !== 0)) this.add(number, hashes);
+  }
+}
+
+function place(slots: Uint32Array, number: number, hash: number): void {
+  const mask = slots.length - 1;
+  let slot = hash & mask;
+  while (slots[slot] !== 0) slot = (slot + 1) & mask;
+  slots[slot] = number;
+}
+
+/** Twice the slots, with the same numbers. */
+function enlarged(slots: Uint32Array, hashes: Uint32Array): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(slots.length * 2);
+  for (let i = 0; i < slots.length; i++) if (slots[i] !== 0) place(larger, slots[i], hashes[slots[i]]);
+  return larger;
 }

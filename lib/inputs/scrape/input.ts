@@ -17,9 +17,9 @@ import { ExpositionDecoder } from "./exposition_decoder.ts";
 /** What is asked for, in the order of preference. */
 const ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 /** Lines are decoded for so long before others get their turn, in ms. */
-const TURN_MS = 3;
+const TURN_MS = 2;
 /** Bytes of a page that are decoded at a time. */
-const SLICE_BYTES = 16 * 1024;
+const SLICE_BYTES = 8 * 1024;
 const MINUTE_MS = 60_000;
 const LF = 10;
 

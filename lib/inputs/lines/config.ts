@@ -73,7 +73,7 @@ export const config = table({
     connections_per_address: integer({ doc: "Open connections of one address.", default: 64, min: 1 }),
     bytes_per_second: live(size({
       doc:
-        "What one connection may send per second, over HTTP one address: more waits, or gets 429. 0: no limit.",
+        "What one connection may send per second, over HTTP one address: more waits, or gets 429 (503 at /write). 0: no limit.",
       default: "0",
     })),
     new_series_per_second: live(integer({

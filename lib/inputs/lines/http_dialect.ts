@@ -95,6 +95,7 @@ export class Dialect {
     });
   }
 
+  /** Version 1 refuses with 503 what comes too fast: its clients give up what is answered with 429. */
   error(
     status: number,
     code: string,
@@ -102,7 +103,10 @@ export class Dialect {
     headers: Readonly<Record<string, string>> = {},
   ): HttpResponse {
     return this.version === 1
-      ? json(status, { error: message }, { "x-influxdb-error": headerText(message), ...headers })
+      ? json(status === 429 ? 503 : status, { error: message }, {
+        "x-influxdb-error": headerText(message),
+        ...headers,
+      })
       : json(status, { code, message }, headers);
   }
 }

@@ -120,12 +120,18 @@ Deno.test("what is too large, packed in another way or not at all, or in an unkn
   assert.equal(server.taking.input.stats.refusedRequests, 6);
 });
 
-Deno.test("an address that sends too much gets 429 and is told when to come again", async () => {
+Deno.test("an address that sends too much gets 429, or 503 as of version 1, and is told when to come again", async () => {
   await using server = await listening({ limits: { bytes_per_second: "20" } });
   assert.equal((await server.post("/write", "a value=1 0\n".repeat(20))).status, 204);
-  const second = await server.post("/write", "a value=2 0");
-  assert.equal(second.status, 429);
-  assert.ok(Number(second.field("retry-after")) >= 1);
+  for (const [path, status] of [["/api/v2/write", 429], ["/write", 503]] as const) {
+    const second = await server.post(path, "a value=2 0");
+    assert.equal(second.status, status);
+    assert.match(
+      second.body.message ?? second.body.error,
+      /this address sends more than limits\.bytes_per_second/,
+    );
+    assert.ok(Number(second.field("retry-after")) >= 1);
+  }
   assert.ok(!server.taking.points.includes("a 2 @0"));
 });
 

@@ -297,6 +297,7 @@ def main():
         "rows_after_s": round(t2 - t1, 2), "rows": n, "sent": sent,
     }
     if o.output == "sqlite":
+        result["cpu_s_by_thread"] = ends[-1].cpu_by_thread()
         result["compacted"] = ask("SELECT sum(points) FROM parts WHERE compacted")
         result["bytes_per_point"] = round(os.path.getsize(store) / n, 1)
     if o.latency:

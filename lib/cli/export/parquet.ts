@@ -4,7 +4,7 @@ import type { PointBlock } from "./points.ts";
 import type { PointSink } from "./sink.ts";
 
 /** Rows of a group: they are in memory together, here and where the file is read. */
-const GROUP_ROWS = 65_536;
+const GROUP_ROWS = 32_768;
 
 export class ParquetSink implements PointSink {
   readonly #file: ParquetFile;

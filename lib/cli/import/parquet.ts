@@ -1,14 +1,14 @@
 /** Reads points from a Parquet file, a small group of rows at a time, or a part of a large one. */
 import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead } from "hyparquet";
 import { messageOf } from "../../base/errors.ts";
-import type { Batch } from "../../points/measurement.ts";
+import type { Batch, Series } from "../../points/measurement.ts";
 import { RowError, type Rows, seriesTexts, TEXT_COLUMNS, type TextColumn } from "./rows.ts";
 
 /** Most rows of a group: the compressed bytes of a column are in memory together. */
 const MAX_GROUP_ROWS = 4 * 1024 * 1024;
 /** A group with more rows is read in parts of so many. */
-const MOST_ROWS = 131_072;
-const PART_ROWS = 65_536;
+const MOST_ROWS = 65_536;
+const PART_ROWS = 32_768;
 const COLUMNS = ["timestamp", "value", "value_u64", ...TEXT_COLUMNS] as const;
 const NS_PER_SECOND = 1_000_000_000n;
 
@@ -83,6 +83,8 @@ function* points(columns: ReadonlyMap<string, Column>, length: number, rows: Row
   const floats = columns.get("value")!;
   const integers = columns.get("value_u64")!;
   const texts = TEXT_COLUMNS.map((name) => [name, columns.get(name)!] as const);
+  let series: Series | undefined;
+  let wasInteger = false;
   for (let row = 0; row < length; row++) {
     const [time, float, integer] = [times[row], floats[row], integers[row]];
     const isInteger = typeof integer === "bigint";
@@ -91,18 +93,11 @@ function* points(columns: ReadonlyMap<string, Column>, length: number, rows: Row
       throw new RowError("its value_u64 is not an integer of 64 bits");
     }
     if (!isInteger && typeof float !== "number") throw new RowError("its value is not a float");
-    let key = isInteger ? "u" : "f";
-    for (const [name, column] of texts) {
-      if (typeof column[row] !== "string") throw new RowError(`its ${name} is not a text`);
-      key += `\0${column[row]}`;
+    // Rows of a series often follow each other.
+    if (!series || isInteger !== wasInteger || texts.some(([, column]) => column[row] !== column[row - 1])) {
+      series = seriesAt(texts, row, isInteger, rows);
+      wasInteger = isInteger;
     }
-    const series = rows.series(key) ?? rows.define(
-      key,
-      seriesTexts(
-        Object.fromEntries(texts.map(([name, column]) => [name, column[row]])) as Record<TextColumn, string>,
-        isInteger ? "u64" : "f64",
-      ),
-    );
     // Of a time before 1970 the division rounds up: it is refused all the same.
     const seconds = time < 0n ? -1 : Number(time / NS_PER_SECOND);
     const batch = rows.add(
@@ -113,6 +108,26 @@ function* points(columns: ReadonlyMap<string, Column>, length: number, rows: Row
     );
     if (batch) yield batch;
   }
+}
+
+function seriesAt(
+  texts: readonly (readonly [TextColumn, Column])[],
+  row: number,
+  isInteger: boolean,
+  rows: Rows,
+): Series {
+  let key = isInteger ? "u" : "f";
+  for (const [name, column] of texts) {
+    if (typeof column[row] !== "string") throw new RowError(`its ${name} is not a text`);
+    key += `\0${column[row]}`;
+  }
+  return rows.series(key) ?? rows.define(
+    key,
+    seriesTexts(
+      Object.fromEntries(texts.map(([name, column]) => [name, column[row]])) as Record<TextColumn, string>,
+      isInteger ? "u64" : "f64",
+    ),
+  );
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

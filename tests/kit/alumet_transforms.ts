@@ -8,6 +8,11 @@ import { plugins } from "../../lib/plugins.ts";
 import { testdataText } from "./bytes.ts";
 import { contextWith } from "./context.ts";
 
+/** Keys that make a transform compute what Alumet's computes, where that is not the default; by case and section. */
+export const COMPATIBLE: Readonly<Record<string, Record<string, Record<string, unknown>>>> = {
+  tdp: { "energy-estimation-tdp": { compatible: true } },
+};
+
 interface Input {
   readonly metrics: readonly { name: string; type: Metric["type"]; unit: string; prefix?: string }[];
   readonly polls: readonly (readonly {

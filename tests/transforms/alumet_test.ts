@@ -6,6 +6,7 @@ import { MetricRegistry } from "../../lib/points/registry.ts";
 import {
   batchesOf,
   compare,
+  COMPATIBLE,
   differences,
   expectedOf,
   pointsOf,
@@ -13,11 +14,6 @@ import {
 } from "../kit/alumet_transforms.ts";
 import { testdataText } from "../kit/bytes.ts";
 import { throughStage } from "../kit/stages.ts";
-
-/** Keys that make a transform compute what Alumet's computes, where that is not the default. */
-const COMPATIBLE: Record<string, Record<string, Record<string, unknown>>> = {
-  tdp: { "energy-estimation-tdp": { compatible: true } },
-};
 
 async function outcome(name: string, prepare: (batch: Batch) => void = () => {}): Promise<Batch[]> {
   const registry = new MetricRegistry();

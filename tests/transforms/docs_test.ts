@@ -10,6 +10,8 @@ import { MetricRegistry } from "../../lib/points/registry.ts";
 import { unitDisplayName } from "../../lib/points/units.ts";
 import { Expression } from "../../lib/transforms/expressions/expression.ts";
 import type { ExpressionError } from "../../lib/transforms/expressions/lexer.ts";
+import { config as carbonConfig } from "../../lib/transforms/energy_to_carbon/config.ts";
+import { EnergyToCarbon } from "../../lib/transforms/energy_to_carbon/transform.ts";
 import { config as bridgeConfig } from "../../lib/transforms/process_to_cgroup_bridge/config.ts";
 import { Bridge } from "../../lib/transforms/process_to_cgroup_bridge/transform.ts";
 import { transformsOf } from "../kit/alumet_transforms.ts";
@@ -148,6 +150,28 @@ Deno.test("energy-estimation-tdp: as the page shows", async () => {
 Deno.test("energy-to-carbon: as the page shows", async () => {
   const left = await outcome("energy-to-carbon", [["rapl_consumed_energy", J, [], 3_600_000]]);
   assert.deepEqual(left, ["rapl_consumed_energy 3600000", "carbon_emission 56.039"]);
+});
+
+Deno.test("energy-to-carbon: with the intensity of a metric, as the page shows", () => {
+  const registry = new MetricRegistry();
+  const values = carbonConfig.check(
+    { intensity_metric: "carbon_intensity" },
+    [],
+    ({ message }) => assert.fail(message),
+  );
+  const carbon = new EnergyToCarbon(values, contextWith({ registry }));
+  const of = (name: string, unit: Unit) => seriesOf(registry.register({ name, type: "f64", unit }));
+  const result = carbon.apply(batchOf([
+    [of("carbon_intensity", { base: "g_CO2", prefix: "" }), 30],
+    [of("rapl_consumed_energy", J), 3_600_000],
+  ]));
+  const left = Array.from(
+    { length: result.length },
+    (_, row) => `${result.metricAt(row).name} ${result.values[row].toLocaleString("en")}`,
+  );
+  const shown = rightSides("energy-to-carbon").slice(1).flatMap((line) => line.split(/, (?=[a-z])/))
+    .map((point) => point.replace(/ (J|g)$/, ""));
+  assert.deepEqual(left.sort(), shown.sort());
 });
 
 /** What a section's example, the `n`th one, makes of points through the stage of a transform with a memory, in words. */

@@ -43,6 +43,42 @@ Deno.test("lines come over TCP and a Unix socket in any pieces, the last one wit
   assert.equal(taking.logs.matching(/Cannot read a line, it is left out unix=\S+ line=2 /).length, 1);
 });
 
+/** Standard input: what `pieces` has, then its end. */
+function standardInput(pieces: Iterable<string>) {
+  const rest = Iterator.from(pieces);
+  return {
+    reads: 0,
+    read(into: Uint8Array): Promise<number | null> {
+      const { done, value } = rest.next();
+      if (done) return Promise.resolve(null);
+      this.reads++;
+      into.set(encode(value));
+      return Promise.resolve(value.length);
+    },
+  };
+}
+
+Deno.test("standard input is read up to its end, the last line without a line break", async () => {
+  const stdin = standardInput(["a value=1 0\na val", "ue=2 0\nbad\na value=3 0"]);
+  await using taking = await Taking.open({ stdin: true }, {}, stdin);
+  await until(() => taking.points.length === 3);
+  assert.deepEqual(taking.points, ["a 1 @0", "a 2 @0", "a 3 @0"]);
+  assert.equal(taking.logs.matching(/Cannot read a line, it is left out from=stdin line=3 /).length, 1);
+});
+
+Deno.test("while the pipe is full, standard input is not read, and nothing of it is lost", async () => {
+  const count = 40_000;
+  const piece = "a value=1 0\n".repeat(1000);
+  const stdin = standardInput(Array.from({ length: count / 1000 }, () => piece));
+  await using taking = await Taking.open({ stdin: true }, {}, stdin);
+  taking.fill();
+  await until(() => taking.points.length > 0);
+  await pause(20);
+  assert(stdin.reads < count / 1000, `${stdin.reads} pieces`);
+  taking.makeRoom();
+  await until(() => taking.points.length === count);
+});
+
 Deno.test("a line that a broken connection has cut is not taken", async () => {
   await using taking = await Taking.open({ tcp: "127.0.0.1:0" });
   const conn = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });

@@ -1,6 +1,6 @@
 /** The input `lines` in a test, and what it has handed over. */
 import { config, type LinesConfig } from "../../../lib/inputs/lines/config.ts";
-import { LinesInput } from "../../../lib/inputs/lines/input.ts";
+import { LinesInput, type StandardInput } from "../../../lib/inputs/lines/input.ts";
 import type { Batch } from "../../../lib/points/measurement.ts";
 import { unitUniqueName } from "../../../lib/points/units.ts";
 import type { PluginContext } from "../../../lib/plugin.ts";
@@ -48,12 +48,16 @@ export class Taking implements AsyncDisposable {
   static async open(
     given: { [K in keyof LinesConfig]?: LinesConfig[K] extends object ? unknown : LinesConfig[K] },
     context: Partial<PluginContext> = {},
+    stdin?: StandardInput,
   ): Promise<Taking> {
     const logs = new LogLines();
     const checked = config.check(given, [], ({ path, message }) => {
       throw new Error(`${path.join(".")}: ${message}`);
     });
-    return new Taking(await LinesInput.open(checked, contextWith({ log: logs.log, ...context })), logs);
+    return new Taking(
+      await LinesInput.open(checked, contextWith({ log: logs.log, ...context }), stdin),
+      logs,
+    );
   }
 
   /** The pipe takes nothing more until {@linkcode makeRoom}. */

@@ -35,7 +35,9 @@ export async function runService(
   { env, exit }: ServiceProcess,
 ): Promise<number> {
   await using stack = new AsyncDisposableStack();
-  const spare = stack.use(SpareMemory.open());
+  const receives = settings.plugins.some(({ plugin }) => plugin.kind === "input" && plugin.receives);
+  // Where clients send, they would wait for it, and the heap may be large.
+  const spare = stack.use(SpareMemory.open(receives ? undefined : collectGarbage));
   const manager = env("NOTIFY_SOCKET")
     ? (await import("./systemd/manager.ts")).ServiceManager.open(env, log)
     : null;
@@ -43,7 +45,6 @@ export async function runService(
 
   let seeing: Seeing;
   try {
-    const receives = settings.plugins.some(({ plugin }) => plugin.kind === "input" && plugin.receives);
     seeing = stack.use(await Seeing.open(settings.general.http, receives, facts, log.for("http")));
   } catch (error) {
     if (!(error instanceof ExitError)) throw error;
@@ -100,6 +101,12 @@ export async function runService(
       seeing.stopping();
     },
   });
+}
+
+/** Where the program has V8's function for it (tools/v8_flags.ts): with its pages, which a usual collection keeps. */
+function collectGarbage(): void {
+  const { gc } = globalThis as { gc?: (how: { type: "major"; flavor: "last-resort" }) => void };
+  gc?.({ type: "major", flavor: "last-resort" });
 }
 
 /** Reads the configuration again, and applies what can change; one with problems changes nothing. Never rejects. */

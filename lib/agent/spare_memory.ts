@@ -15,20 +15,35 @@ const AGAIN_MS = 300_000;
 
 export class SpareMemory implements Disposable {
   readonly #library: Deno.DynamicLibrary<typeof SYMBOLS>;
+  readonly #collectGarbage: () => void;
   readonly #pages: ProgramPages | null;
   #timer: Timer;
 
-  private constructor(library: Deno.DynamicLibrary<typeof SYMBOLS>) {
+  private constructor(library: Deno.DynamicLibrary<typeof SYMBOLS>, collectGarbage: () => void) {
     this.#library = library;
+    this.#collectGarbage = collectGarbage;
     this.#pages = ProgramPages.open(library.symbols.madvise);
     this.giveBack();
-    this.#timer = Timer.after(FIRST_MS, () => this.#giveBackAgain()).unref();
+    this.#timer = Timer.after(FIRST_MS, () => {
+      this.giveBack();
+      this.#giveBackAgain();
+    }).unref();
   }
 
-  /** `null` where the C library may not be called. */
-  static open(): SpareMemory | null {
+  /**
+   * `null` where the C library may not be called.
+   *
+   * @param collectGarbage Collects all garbage and gives its pages back: see {@linkcode SpareMemory.giveBackAll}.
+   */
+  static open(collectGarbage: () => void = () => {}): SpareMemory | null {
     const library = openLibc(SYMBOLS);
-    return library && new SpareMemory(library);
+    return library && new SpareMemory(library, collectGarbage);
+  }
+
+  /** Garbage, too: V8 waits until there is as much of it as memory in use, which takes a process with little to do long. */
+  giveBackAll(): void {
+    this.#collectGarbage();
+    this.giveBack();
   }
 
   giveBack(): void {
@@ -37,8 +52,10 @@ export class SpareMemory implements Disposable {
   }
 
   #giveBackAgain(): void {
-    this.giveBack();
-    this.#timer = Timer.after(AGAIN_MS, () => this.#giveBackAgain()).unref();
+    this.#timer = Timer.after(AGAIN_MS, () => {
+      this.giveBackAll();
+      this.#giveBackAgain();
+    }).unref();
   }
 
   [Symbol.dispose](): void {

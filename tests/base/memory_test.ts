@@ -149,8 +149,12 @@ Deno.test({
     const residentKb = () =>
       Number(/^RssFile:\s+(\d+) kB$/m.exec(Deno.readTextFileSync("/proc/self/status"))![1]);
     const beforeKb = residentKb();
-    using spare = SpareMemory.open();
+    let collected = 0;
+    using spare = SpareMemory.open(() => collected++);
     spare!.giveBack();
+    assert.equal(collected, 0);
+    spare!.giveBackAll();
+    assert.equal(collected, 1);
     assert.ok(residentKb() < beforeKb - 1024, `${beforeKb} kB, then ${residentKb()} kB`);
   },
 });

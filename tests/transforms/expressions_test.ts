@@ -357,6 +357,11 @@ Deno.test("a value of the wrong type is refused where it comes up, by the name o
     );
     assert.equal(outcome(`if("a" ${operator} 1 == "b", 1, 2)`).toString().slice(0, 8), "mistake:");
   }
+  for (const operator of ["<", ">", "<=", ">="]) {
+    for (const operands of [`${bool} ${operator} 2`, `2 ${operator} ${bool}`]) {
+      assert.equal(outcome(`if(${operands}, 1, 2)`), "a number is wanted, not boolean", operands);
+    }
+  }
   // Of two problems, the first one is told.
   for (const operator of ["+", "-", "*", "/", "%", "^", "<", ">=", "==", "!="]) {
     assert.match(

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { PROCESS_CLOCK } from "../../lib/base/clock.ts";
 import { createLogger } from "../../lib/base/log.ts";
 import { MemoryJournal } from "../../lib/journal.ts";
-import { BatchPool } from "../../lib/points/measurement.ts";
+import { Batch, BatchPool } from "../../lib/points/measurement.ts";
+import { ClientTable } from "../../lib/points/origins.ts";
 import { Pipeline } from "../../lib/transforms/pipeline.ts";
 import { Rewriter, type Rewriting } from "../../lib/transforms/rewriting.ts";
 import { instanceOf, numbered, NUMBERS } from "../kit/points.ts";
@@ -98,4 +99,25 @@ Deno.test("points of this process with a time before 1970 are dropped, counted a
   const errors = lines.filter((line) => line.includes("ERROR"));
   assert.equal(errors.length, 1);
   assert.match(errors[0], /time that no point can have, set it: points are dropped points=3/);
+});
+
+Deno.test("values above 2^53 stay those of their own rows, whatever stands between the rows of two clients", () => {
+  const clients = new ClientTable();
+  const batch = new Batch(4);
+  const big = 2n ** 60n + 1n;
+  for (const [n, name] of ["a", "b", "c"].entries()) {
+    batch.pushU64(NUMBERS, 1, n, big + BigInt(n));
+    batch.credit(clients.get(name, instanceOf(name)));
+  }
+  const five: Rewriting = { derive: (batch, row, out) => out.pushNumber(batch.series[row], 1, 0, 5) };
+  const out = new Rewriter().rewrite(batch, five);
+  assert.deepEqual(
+    Array.from({ length: out.length }, (_, row) => out.exactValue(row)),
+    [big, 5n, big + 1n, 5n, big + 2n, 5n],
+  );
+  assert.deepEqual(out.origins.map(({ client, start, end }) => [client.name, start, end]), [
+    ["a", 0, 2],
+    ["b", 2, 4],
+    ["c", 4, 6],
+  ]);
 });

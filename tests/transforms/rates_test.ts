@@ -1,5 +1,6 @@
 /** Rates of differences, and differences of counters. */
 import assert from "node:assert/strict";
+import { SeriesStore } from "../../lib/points/series_store.ts";
 import { Batch, seriesOf } from "../../lib/points/measurement.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import { config } from "../../lib/transforms/rates/config.ts";
@@ -202,4 +203,48 @@ Deno.test("who reads again from where it says comes to the same results from the
       }
     }
   }
+});
+
+Deno.test("times are told apart to the nanosecond", () => {
+  const at = (value: number, seconds: number, nanos: number) =>
+    batchOf([[seriesOf(energy), value, seconds, nanos]]);
+  const bench = new Bench([{ as: "rate" }]);
+  bench.take(at(10, 100, 750_000_000));
+  assert.deepEqual(bench.take(at(10, 101, 250_000_000)), ["energy_rate 101: 20 kiloW"]);
+  assert.deepEqual(bench.take(at(10, 101, 500_000_000)), ["energy_rate 101: 40 kiloW"]);
+  assert.equal(bench.transform.stats.latePoints, 0);
+  assert.deepEqual(bench.take(at(10, 101, 250_000_001)), []);
+  assert.equal(bench.transform.stats.latePoints, 1);
+});
+
+Deno.test("a counter that has grown at the same time has counted, and its point is counted as late", () => {
+  const bench = new Bench([{ as: "difference" }]);
+  const values = [[5, 1], [7, 1], [7, 1], [6, 1]].flatMap(([value, seconds]) =>
+    bench.take(at(bytes, value, seconds))
+  );
+  assert.deepEqual(values, ["bytes_difference 1: 2 By", "bytes_difference 1: 0 By"]);
+  assert.equal(bench.transform.stats.latePoints, 3);
+  const log = new LogLines();
+  new Bench([], {}, log);
+  assert.equal(log.matching(/rates changes nothing: it has no rules/).length, 1);
+  new Bench([{}], {}, log);
+  assert.equal(log.matching(/rates changes nothing/).length, 1);
+});
+
+Deno.test("a series whose last point was forgotten is no longer held", () => {
+  const store = new SeriesStore();
+  const bench = new Bench([{ as: "rate" }], { retention_time: "10s" });
+  const batch = new Batch(1, null, store);
+  batch.push(seriesOf(energy), 1, 0, 1);
+  const number = batch.series[0];
+  bench.take(batch);
+  batch.release();
+  const idle = () => {
+    for (let n = 0; n < 400; n++) store.tick();
+  };
+  idle();
+  assert.ok(store.isLive(number));
+  bench.tick(12);
+  idle();
+  assert.ok(!store.isLive(number));
 });

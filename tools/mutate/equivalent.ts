@@ -1,8 +1,21 @@
 /** Mutants that change nothing that anybody could see, each with the reason. */
 import { BYTES } from "./equivalent/bytes.ts";
+import { CSV } from "./equivalent/csv.ts";
 import type { EquivalentMutant } from "./equivalent/entry.ts";
+import { JOURNAL } from "./equivalent/journal.ts";
 import { OUTPUTS } from "./equivalent/outputs.ts";
 import { POINTS } from "./equivalent/points.ts";
 import { TEXTS } from "./equivalent/texts.ts";
+import { TRANSFORMS } from "./equivalent/transforms.ts";
+import { WIRE } from "./equivalent/wire.ts";
 
-export const EQUIVALENT: readonly EquivalentMutant[] = [...BYTES, ...POINTS, ...OUTPUTS, ...TEXTS];
+export const EQUIVALENT: readonly EquivalentMutant[] = [
+  ...BYTES,
+  ...CSV,
+  ...JOURNAL,
+  ...OUTPUTS,
+  ...POINTS,
+  ...TEXTS,
+  ...TRANSFORMS,
+  ...WIRE,
+];

@@ -384,6 +384,26 @@ Deno.test("the end of a file may be zeros that were never written, which no othe
   assert.equal(await readAll(Uint8Array.from([...all, ...zeros(40)])), "0 1 bad payload 3 4 5 torn");
 });
 
+Deno.test("a file that is shorter than it should be is torn, and what is behind the known bytes does not count", async () => {
+  const { bytes, starts } = recordsOf(PAYLOADS);
+  for (let length = starts[4]; length < starts[5]; length++) {
+    using reader = await RecordReader.open(memoryFile(bytes.slice(0, length), 9), "a", new Uint8Array(20));
+    for (let n = 0; n < 4; n++) assert.deepEqual(await reader.next(bytes.length), PAYLOADS[n]);
+    assert.equal(await reader.next(bytes.length), "torn", `${length} bytes`);
+  }
+  for (const size of [8, 16, 1024]) {
+    const zeros = Uint8Array.from([...recordsOf([]).bytes, ...new Uint8Array(50)]);
+    using short = await RecordReader.open(memoryFile(zeros, 7), "a", new Uint8Array(size));
+    assert.equal(await short.next(zeros.length + 30), "torn");
+    using known = await RecordReader.open(
+      memoryFile(Uint8Array.from([...zeros, 1, 1, 1]), 7),
+      "a",
+      new Uint8Array(size),
+    );
+    assert.equal(await known.next(zeros.length), "torn");
+  }
+});
+
 Deno.test("a record of up to 256 MiB may be one that was not written to its end, a longer one is damaged", async () => {
   for (const [size, stop] of [[2 ** 28, "torn"], [2 ** 28 + 1, "bad"]] as const) {
     const { bytes } = recordsOf(PAYLOADS);

@@ -3,13 +3,43 @@ import type { EquivalentMutant } from "./entry.ts";
 
 export const TEXTS: readonly EquivalentMutant[] = [
   {
-    file: "lib/net/address.ts",
-    before: 'if (end < 0) throw new AddressError("the bracket [ is not closed");',
+    file: "lib/base/complaint.ts",
+    before: "if (missingMs > (this.limit.burst - 1) * stepMs + ROUNDING_MS) return false;",
+    after: "if (missingMs >= (this.limit.burst - 1) * stepMs + ROUNDING_MS) return false;",
+    reason: "The rounding that is allowed for is never exact.",
+  },
+  {
+    file: "lib/base/size.ts",
+    before: "if (bytes > 0 && bytes % UNITS[unit] === 0) return `${bytes / UNITS[unit]}${unit}`;",
+    after: "if (bytes > 1 && bytes % UNITS[unit] === 0) return `${bytes / UNITS[unit]}${unit}`;",
+    reason: "A single byte is no multiple of a unit.",
+  },
+  {
+    file: "lib/config/overrides.ts",
+    before: "const names = namesOf(i > 0 ? part.slice(1) : part);",
+    after: "const names = namesOf(i > 1 ? part.slice(1) : part);",
+    reason: "Names have even places.",
+  },
+  {
+    file: "lib/config/overrides.ts",
+    before: "if (name === undefined || more.length > 0) return undefined;",
+    after: "if (name === undefined || more.length > 1) return undefined;",
+    reason: "A line of TOML has one key.",
+  },
+  {
+    file: "lib/config/overrides.ts",
+    before: 'if (i > 0 && !part.startsWith(".")) return undefined;',
+    after: 'if (i > 1 && !part.startsWith(".")) return undefined;',
+    reason: "Names have even places.",
+  },
+  {
+    file: "lib/config/overrides.ts",
+    before: "if (name === undefined || more.length > 0) return undefined;",
     after: [
-      'if (end < 1) throw new AddressError("the bracket [ is not closed");',
-      'if (end <= 0) throw new AddressError("the bracket [ is not closed");',
+      "if (!!0 && name === undefined || more.length > 0) return undefined;",
+      "if (name === undefined && more.length > 0) return undefined;",
     ],
-    reason: "The text begins with the bracket, so nothing is found at place 0.",
+    reason: "A line of TOML has one key.",
   },
   {
     file: "lib/config/toml_lines.ts",
@@ -44,42 +74,6 @@ export const TEXTS: readonly EquivalentMutant[] = [
     reason: "One place behind the end is behind the end, too.",
   },
   {
-    file: "lib/base/complaint.ts",
-    before: "if (missingMs > (this.limit.burst - 1) * stepMs + ROUNDING_MS) return false;",
-    after: "if (missingMs >= (this.limit.burst - 1) * stepMs + ROUNDING_MS) return false;",
-    reason: "The rounding that is allowed for is never exact.",
-  },
-  {
-    file: "lib/schema/scalars.ts",
-    before: "secret?: boolean | ((value: string) => boolean);",
-    after: "secret?: boolean & ((value: string) => boolean);",
-    reason: "It is a type.",
-  },
-  {
-    file: "lib/schema/scalars.ts",
-    before: "if (!(error instanceof DurationError)) throw error;",
-    after: "if (!!0 && !(error instanceof DurationError)) throw error;",
-    reason: "Nothing else is thrown there.",
-  },
-  {
-    file: "lib/config/overrides.ts",
-    before: "const names = namesOf(i > 0 ? part.slice(1) : part);",
-    after: "const names = namesOf(i > 1 ? part.slice(1) : part);",
-    reason: "Names have even places.",
-  },
-  {
-    file: "lib/config/overrides.ts",
-    before: "if (name === undefined || more.length > 0) return undefined;",
-    after: "if (name === undefined || more.length > 1) return undefined;",
-    reason: "A line of TOML has one key.",
-  },
-  {
-    file: "lib/base/size.ts",
-    before: "if (bytes > 0 && bytes % UNITS[unit] === 0) return `${bytes / UNITS[unit]}${unit}`;",
-    after: "if (bytes > 1 && bytes % UNITS[unit] === 0) return `${bytes / UNITS[unit]}${unit}`;",
-    reason: "A single byte is no multiple of a unit.",
-  },
-  {
     file: "lib/config/toml_lines.ts",
     before: "const rest = this.#text.slice(this.#at).split(/\\r?\\n/, 1)[0].trimEnd();",
     after: "const rest = this.#text.slice(this.#at).split(/\\r?\\n/, 2)[0].trimEnd();",
@@ -92,19 +86,25 @@ export const TEXTS: readonly EquivalentMutant[] = [
     reason: "One place behind the end is behind the end, too.",
   },
   {
-    file: "lib/config/overrides.ts",
-    before: 'if (i > 0 && !part.startsWith(".")) return undefined;',
-    after: 'if (i > 1 && !part.startsWith(".")) return undefined;',
-    reason: "Names have even places.",
+    file: "lib/net/address.ts",
+    before: 'if (end < 0) throw new AddressError("the bracket [ is not closed");',
+    after: [
+      'if (end < 1) throw new AddressError("the bracket [ is not closed");',
+      'if (end <= 0) throw new AddressError("the bracket [ is not closed");',
+    ],
+    reason: "The text begins with the bracket, so nothing is found at place 0.",
   },
   {
-    file: "lib/config/overrides.ts",
-    before: "if (name === undefined || more.length > 0) return undefined;",
-    after: [
-      "if (!!0 && name === undefined || more.length > 0) return undefined;",
-      "if (name === undefined && more.length > 0) return undefined;",
-    ],
-    reason: "A line of TOML has one key.",
+    file: "lib/schema/scalars.ts",
+    before: "secret?: boolean | ((value: string) => boolean);",
+    after: "secret?: boolean & ((value: string) => boolean);",
+    reason: "It is a type.",
+  },
+  {
+    file: "lib/schema/scalars.ts",
+    before: "if (!(error instanceof DurationError)) throw error;",
+    after: "if (!!0 && !(error instanceof DurationError)) throw error;",
+    reason: "Nothing else is thrown there.",
   },
   {
     file: "lib/schema/scalars.ts",

@@ -41,7 +41,7 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/points/series_index.ts", tests: ["tests/points/series_index_test.ts"] },
   { file: "lib/points/arena.ts", tests: ["tests/points/series_store_test.ts"] },
   { file: "lib/points/holds.ts", tests: ["tests/points/series_store_test.ts"] },
-  { file: "lib/points/client_names.ts", tests: ["tests/points/series_store_test.ts"] },
+  { file: "lib/points/client_names.ts", tests: ["tests/points/batch_builder_test.ts"] },
   { file: "lib/points/batch_builder.ts", tests: ["tests/points/batch_builder_test.ts"] },
   { file: "lib/points/origins.ts", tests: ["tests/points/origins_test.ts"] },
   { file: "lib/points/batch_check.ts", tests: ["tests/points/batch_check_test.ts"] },

@@ -375,6 +375,8 @@ Deno.test("the end of a file may be zeros that were never written, which no othe
   for (const count of [8, 30, 100]) {
     assert.equal(await readAll(behind(...zeros(count), 1), 5, new Uint8Array(16)), "0 1 bad");
   }
+  // What stands in the buffer before them does not count.
+  assert.equal(await readAll(behind(...zeros(60), 1), Infinity, new Uint8Array(64)), "0 1 bad");
   // Zeros are not a record, neither behind a damaged one nor after that.
   const damaged = bytes.slice();
   damaged[bytes.length - 1] ^= 1;

@@ -170,4 +170,10 @@ export const JOURNAL: readonly EquivalentMutant[] = [
     after: 'if (this.#bytes >= this.#limitBytes && this.#onFull === "drop_oldest") this.#dropOldest();',
     reason: "Nothing is dropped then.",
   },
+  {
+    file: "lib/journal/disk/format/record_reader.ts",
+    before: "if (seen >= left) return true;",
+    after: ["if (seen > left) return true;", "if (!!0 && seen >= left) return true;"],
+    reason: "The reading of no more bytes ends it, too.",
+  },
 ];

@@ -291,4 +291,28 @@ export const BYTES: readonly EquivalentMutant[] = [
     after: ["while (value >= 0x7fffffff) {", "while (value > 2147483648) {"],
     reason: "It only decides between the fast way and the slow one, which give the same.",
   },
+  {
+    file: "lib/postcard.ts",
+    before: "const MAX_SHORT = 64;",
+    after: "const MAX_SHORT = 65;",
+    reason: "It only decides between the fast way and the slow one, which give the same.",
+  },
+  {
+    file: "lib/postcard.ts",
+    before: "if (length > MAX_SHORT) return false;",
+    after: "if (length >= MAX_SHORT) return false;",
+    reason: "It only decides between the fast way and the slow one, which give the same.",
+  },
+  {
+    file: "lib/postcard.ts",
+    before: "if (code > 0x7f) {",
+    after: "if (code >= 0x7f) {",
+    reason: "It only decides between the fast way and the slow one, which give the same.",
+  },
+  {
+    file: "lib/postcard.ts",
+    before: "for (let i = 0; i < length; i++) {",
+    after: "for (let i = 0; i <= length; i++) {",
+    reason: "One byte behind the text becomes 0, and is written over.",
+  },
 ];

@@ -173,39 +173,6 @@ export const POINTS: readonly EquivalentMutant[] = [
   },
   {
     file: "lib/points/series_index.ts",
-    before: "const SPLIT_SIZE = 16_384;",
-    after: "const SPLIT_SIZE = 16385;",
-    reason: "It only decides when an index is split or grows.",
-  },
-  {
-    file: "lib/points/series_index.ts",
-    before: "#size = 0;",
-    after: ["#size = 1;", "#size = 1;"],
-    reason: "It only decides when an index is split or grows.",
-  },
-  {
-    file: "lib/points/series_index.ts",
-    before: "if (++this.#size > SPLIT_SIZE && this.#partMask === 0) this.#split(hashes);",
-    after: "if (++this.#size >= SPLIT_SIZE && this.#partMask === 0) this.#split(hashes);",
-    reason: "It only decides when an index is split or grows.",
-  },
-  {
-    file: "lib/points/series_index.ts",
-    before: "this.#size = 0;",
-    after: "this.#size = 1;",
-    reason: "It only decides when an index is split or grows.",
-  },
-  {
-    file: "lib/points/series_index.ts",
-    before: "if (++this.#size * 2 > this.slots.length) this.#grow(hashes);",
-    after: [
-      "if (++this.#size * 3 > this.slots.length) this.#grow(hashes);",
-      "if (++this.#size * 2 >= this.slots.length) this.#grow(hashes);",
-    ],
-    reason: "It only decides when an index is split or grows.",
-  },
-  {
-    file: "lib/points/series_index.ts",
     before: "let slot = hashes[number] & mask;",
     after: "let slot = hashes[number] | mask;",
     reason: "The search goes around the slots until it finds the number.",
@@ -215,14 +182,6 @@ export const POINTS: readonly EquivalentMutant[] = [
     before: "while (slots[slot] !== number) slot = (slot + 1) & mask;",
     after: "while (slots[slot] !== number) slot = (slot - 1) & mask;",
     reason: "The search goes around the slots until it finds the number.",
-  },
-  {
-    file: "lib/points/series_index.ts",
-    before:
-      "for (let i = 0; i < slots.length; i++) if (slots[i] !== 0) this.#place(slots[i], hashes[slots[i]]);",
-    after:
-      "for (let i = 0; i <= slots.length; i++) if (slots[i] !== 0) this.#place(slots[i], hashes[slots[i]]);",
-    reason: "What is not there is put in as 0, which is an empty slot.",
   },
   {
     file: "lib/points/series_store.ts",
@@ -453,5 +412,41 @@ export const POINTS: readonly EquivalentMutant[] = [
     before: "const isSmall = (factor: number) => factor < 1;",
     after: "const isSmall = (factor: number) => factor < 2;",
     reason: "Of 1 both ways make 1, and no prefix is between them.",
+  },
+  {
+    file: "lib/points/series_index.ts",
+    before: "const SPLIT_SLOTS = 32_768;",
+    after: "const SPLIT_SLOTS = 32769;",
+    reason: "It only decides when an index grows or is split, and into which parts.",
+  },
+  {
+    file: "lib/points/series_index.ts",
+    before: "const PART_SHIFT = 24;",
+    after: "const PART_SHIFT = 25;",
+    reason: "It only decides when an index grows or is split, and into which parts.",
+  },
+  {
+    file: "lib/points/series_index.ts",
+    before: "#sizes = new Uint32Array(1);",
+    after: "#sizes = new Uint32Array(2);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/points/series_index.ts",
+    before: "if (++this.#sizes[part] * 2 > slots.length) {",
+    after: [
+      "if (++this.#sizes[part] * 3 > slots.length) {",
+      "if (++this.#sizes[part] * 2 >= slots.length) {",
+    ],
+    reason: "It only decides when an index grows or is split, and into which parts.",
+  },
+  {
+    file: "lib/points/series_index.ts",
+    before: "if (this.#partMask === 0 && slots.length >= SPLIT_SLOTS) {",
+    after: [
+      "if (this.#partMask === 0 || slots.length >= SPLIT_SLOTS) {",
+      "if (this.#partMask === 0 && slots.length > SPLIT_SLOTS) {",
+    ],
+    reason: "It only decides when an index grows or is split, and into which parts.",
   },
 ];

@@ -21,6 +21,7 @@ import { ADDRESS_KEY, type RelayServerConfig } from "./server/config.ts";
 import { ClientConnection } from "./server/connection.ts";
 import { FrameBudget, largeFrameBytes, largestMessageBytes } from "./server/frame_budget.ts";
 import { Gatherer } from "./intake/gatherer.ts";
+import { LentBuffers } from "./wire/frames.ts";
 import { openTerminator, openTokens } from "./intake/opening.ts";
 import { admissionOf, limitsOf, warnOfFewDescriptors } from "./server/settings.ts";
 import { DEFAULT_LIMITS, type ServerLimits, type ServerShared, type ServerStats } from "./server/shared.ts";
@@ -140,6 +141,7 @@ export class RelayServer implements Input {
       frames: new FrameBudget(largeFrameBytes(memoryBytes)),
       maxMessageBytes: largestMessageBytes(memoryBytes),
       gatherer: new Gatherer(),
+      lentBuffers: new LentBuffers(),
       bufferBytes: () => Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / (this.#connections.size + 1)),
       names: new Map(),
       strangers: new Set(),

@@ -74,7 +74,7 @@ export class ClientConnection {
   constructor(conn: Deno.TcpConn, shared: ServerShared) {
     this.#conn = conn;
     this.#shared = shared;
-    this.#frames = new FrameReader(shared.maxMessageBytes);
+    this.#frames = new FrameReader(shared.maxMessageBytes, shared.lentBuffers);
     this.#log = shared.log;
     const { hostname: shown, port } = conn.remoteAddr as Deno.NetAddr;
     // A socket for both families shows IPv4 as IPv6.
@@ -224,6 +224,7 @@ export class ClientConnection {
         );
       }
       this.report();
+      this.#frames[Symbol.dispose]();
       this.#plain?.[Symbol.dispose]();
       this.#acknowledged?.[Symbol.dispose]();
       this.#giveBudget();
@@ -264,6 +265,7 @@ export class ClientConnection {
       if (this.#name === null && frames.partialFrameBytes > MAX_GREETING_BYTES) {
         throw new ProtocolViolation(`the greeting has ${frames.partialFrameBytes} bytes`);
       }
+      frames.giveBack();
       if (points > 0 || this.#acknowledged?.waiting) await this.#room(gatherer.gathered());
 
       const partial = frames.partialFrameBytes;

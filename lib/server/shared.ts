@@ -5,6 +5,7 @@ import type { ClientMetrics } from "./client_metrics.ts";
 import type { FrameBudget } from "./frame_budget.ts";
 import type { Gatherer } from "../intake/gatherer.ts";
 import type { Logger } from "../base/log.ts";
+import type { LentBuffers } from "../wire/frames.ts";
 import { DEFAULT_NAME_BYTES } from "../wire/names.ts";
 import type { ClientConnectionInfo, PluginContext } from "../plugin.ts";
 import type { Safety } from "./acknowledged.ts";
@@ -80,6 +81,8 @@ export interface ServerShared {
   readonly maxMessageBytes: number;
   /** Where connections put their points. */
   readonly gatherer: Gatherer;
+  /** For messages that are longer than a connection's own receive buffer. */
+  readonly lentBuffers: LentBuffers;
   /** How large a receive buffer may become now, in bytes. */
   bufferBytes(): number;
   /** Open connections, by the name of the client. */

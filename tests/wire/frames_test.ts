@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FrameError, FrameReader } from "../../lib/wire/frames.ts";
+import { FrameError, FrameReader, LentBuffers } from "../../lib/wire/frames.ts";
 import { Chance, framesOf, testdata, toHex } from "../kit/bytes.ts";
 
 /** Feeds a stream in pieces of the sizes that `cut` gives, and collects the bodies. */
@@ -44,6 +44,75 @@ Deno.test("FrameReader yields the same bodies of a long stream, however it is cu
     );
     assert.equal(reader.partialBytes, 0);
   }
+});
+
+Deno.test("readers that share lent buffers yield the same bodies, in turns, and give all buffers back", () => {
+  const chance = new Chance(7);
+  const frames = [10, 50_000, 65_531, 65_533, 16_381, 3, 70_000, 30_000, 20_000, 0]
+    .map((length, n) => frameOf(length, n));
+  const stream = new Uint8Array(frames.reduce((sum, frame) => sum + frame.length, 0));
+  frames.reduce((at, frame) => (stream.set(frame, at), at + frame.length), 0);
+  const expected = frames.map((frame) => toHex(frame.subarray(4)));
+  const lent = new LentBuffers();
+  const clients = Array.from(
+    { length: 5 },
+    () => ({ reader: new FrameReader(1 << 20, lent), at: 0, bodies: [] as string[] }),
+  );
+  for (let open = [...clients]; open.length > 0; open = open.filter(({ at }) => at < stream.length)) {
+    const client = open[chance.int(open.length)];
+    const { reader } = client;
+    const space = reader.space();
+    const count = Math.min(space.length, 1 + chance.int(1 << chance.int(17)), stream.length - client.at);
+    space.set(stream.subarray(client.at, client.at += count));
+    reader.received(count);
+    while (reader.next()) client.bodies.push(toHex(reader.bytes.subarray(reader.start, reader.end)));
+  }
+  for (const { reader, bodies } of clients) {
+    assert.deepEqual(bodies, expected);
+    reader.giveBack();
+  }
+  assert.equal(lent.lent, 0);
+});
+
+Deno.test("a reader borrows a buffer for a message that is longer than its own, and has its own again behind it", () => {
+  const lent = new LentBuffers();
+  const reader = new FrameReader(1 << 20, lent);
+  const own = reader.bytes;
+  const frame = frameOf(50 * KIB);
+  for (let round = 0; round < 3; round++) {
+    take(reader, frame.subarray(0, 16 * KIB));
+    assert.equal(reader.next(), false);
+    assert.equal(reader.space().length, 48 * KIB);
+    assert.equal(lent.lent, 1);
+    take(reader, frame.subarray(16 * KIB));
+    assert.equal(reader.next(), true);
+    assert.deepEqual(reader.bytes.subarray(reader.start, reader.end), frame.subarray(4));
+    assert.equal(reader.next(), false);
+    reader.giveBack();
+    assert.equal(lent.lent, 0);
+    assert.equal(reader.space().length, 16 * KIB);
+    assert.equal(reader.bytes, own);
+  }
+  // The next message has begun, and its length is known to be too long for the own buffer.
+  take(reader, frame.subarray(0, 16 * KIB));
+  reader.space();
+  take(reader, Uint8Array.from([...frame.subarray(16 * KIB), ...frame.subarray(0, 5)]));
+  assert.equal(reader.next(), true);
+  assert.equal(reader.next(), false);
+  assert.equal(reader.space().length, 64 * KIB - 5);
+  assert.equal(lent.lent, 1);
+  reader[Symbol.dispose]();
+  assert.equal(lent.lent, 0, "a reader that ends keeps none");
+});
+
+Deno.test("when all buffers are lent, the own buffer of the next reader grows", () => {
+  const lent = new LentBuffers();
+  while (lent.take());
+  assert.equal(lent.lent, 32);
+  const reader = new FrameReader(1 << 20, lent);
+  take(reader, frameOf(20 * KIB).subarray(0, 16 * KIB));
+  assert.equal(reader.space().length, 4 * KIB + 4);
+  assert.equal(lent.lent, 32);
 });
 
 Deno.test("empty bodies are bodies", () => {
@@ -99,8 +168,8 @@ function take(reader: FrameReader, bytes: Uint8Array, maxIdleCapacity?: number):
 }
 
 /** A frame with a body of that many bytes. */
-function frameOf(bodyBytes: number): Uint8Array {
-  const frame = new Uint8Array(4 + bodyBytes).fill(7, 4);
+function frameOf(bodyBytes: number, fill = 7): Uint8Array {
+  const frame = new Uint8Array(4 + bodyBytes).fill(fill, 4);
   new DataView(frame.buffer).setUint32(0, bodyBytes);
   return frame;
 }

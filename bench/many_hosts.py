@@ -89,6 +89,15 @@ class Process:
         f = open(f"/proc/{self.pid()}/stat").read().rsplit(")", 1)[1].split()
         return (int(f[11]) + int(f[12])) / os.sysconf("SC_CLK_TCK")
 
+    def cpu_by_thread(self):
+        """Seconds by the names of threads, of those that took any."""
+        found = {}
+        for task in os.listdir(f"/proc/{self.pid()}/task"):
+            name, f = open(f"/proc/{self.pid()}/task/{task}/stat").read().split("(", 1)[1].rsplit(")", 1)
+            ticks = int(f.split()[11]) + int(f.split()[12])
+            found[name] = found.get(name, 0) + ticks / os.sysconf("SC_CLK_TCK")
+        return {name: round(s, 2) for name, s in found.items() if s >= 0.01}
+
     def memory_mb(self, kind):
         """VmRSS, VmHWM (its peak) or RssAnon (without pages of files)."""
         return next(int(l.split()[1]) / 1024 for l in open(f"/proc/{self.pid()}/status") if l.startswith(kind))

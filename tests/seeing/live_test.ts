@@ -149,6 +149,30 @@ Deno.test("the series of a host that somebody looks at get samples, where there 
   assert.deepEqual([sampled(29) > 0, sampled(28)], [true, 0]);
 });
 
+Deno.test("a series that comes when hosts that are looked at have all the room gets no samples", () => {
+  const { ring, take, store } = ringOf(START * 1000, 256 * 1024);
+  const memory = metric("mem_free", "By");
+  const poll = (host: number, count: number) => {
+    for (let n = 0; n < count; n++) {
+      take([seriesOf(memory, { resourceId: `${n}`, attributes: [["relay_client", `${host}`]] }), START, n]);
+    }
+  };
+  const samples = (host: number) =>
+    [...ring.slots()].filter((slot) => ring.hostOf(slot) === host).map((slot) => ring.samplesOf(slot));
+  poll(0, 30);
+  poll(1, 200);
+  ring.look(1);
+  store.poison();
+  for (let n = 0; n < 1000 && samples(0).length > 0; n++) {
+    store.tick();
+    poll(1, 200);
+  }
+  assert.deepEqual(samples(0), []);
+  ring.look(1);
+  poll(2, 3);
+  assert.deepEqual(samples(2), [null, null, null]);
+});
+
 Deno.test("the default memory has room for the last values of 1,000 hosts with 50 series each", () => {
   // A hundredth of both.
   const { ring, take } = ringOf(START * 1000, http.defaultValue().memory / 100);

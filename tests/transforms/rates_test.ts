@@ -205,6 +205,15 @@ Deno.test("who reads again from where it says comes to the same results from the
   }
 });
 
+Deno.test("a late point is found again, also if it is the one for which room is made", () => {
+  const bench = new Bench([{ as: "rate" }]);
+  // As many as there is room for at first.
+  const series = Array.from({ length: 1024 }, (_, n) => seriesOf(energy, { consumerId: `${n}` }));
+  bench.take(batchOf(series.map((one) => [one, 1, 100])));
+  assert.deepEqual(bench.take(at(energy, 1, 50, "0")), []);
+  assert.deepEqual(bench.take(at(energy, 20, 60, "0")), ["energy_rate 0 60: 2 kiloW"]);
+});
+
 Deno.test("times are told apart to the nanosecond", () => {
   const at = (value: number, seconds: number, nanos: number) =>
     batchOf([[seriesOf(energy), value, seconds, nanos]]);

@@ -190,7 +190,8 @@ export class LiveRing {
     this.#factors[slot] = kind ? kind.factor : 1;
     this.#hosts[slot] = this.#user.hostOf(number);
     if (kind && kind.role !== "consumer" && kind.role !== "inside") this.#user.onMeter(slot);
-    if (this.#openRings < this.#maxOpenRings) {
+    // Hosts that are looked at may have them all.
+    if (this.#openRings < this.#maxOpenRings && this.#hasRing) {
       this.#openRings++;
       this.#giveRing(slot);
     }
@@ -219,6 +220,11 @@ export class LiveRing {
     for (let number = 0; number < values.length; number++) if (values[number] === REFUSED) values[number] = 0;
   }
 
+  /** There is a ring that nobody has. */
+  get #hasRing(): boolean {
+    return this.#freeRings.length > 0 || this.#endRing < this.#maxRings;
+  }
+
   #giveRing(slot: number): void {
     const ring = this.#freeRings.pop() ?? this.#endRing++;
     if ((ring + 1) * SAMPLES > this.#rings.length) {
@@ -241,12 +247,12 @@ export class LiveRing {
     this.#looked.set(host, slots);
     for (const slot of this.slots()) {
       if (this.#hosts[slot] !== host || this.#ringOf[slot] !== NO_RING) continue;
-      if (this.#freeRings.length === 0 && this.#endRing >= this.#maxRings) {
+      if (!this.#hasRing) {
         const [[other, others]] = this.#looked;
         if (other === host) return;
         for (const slot of others) this.#takeRing(slot);
         this.#looked.delete(other);
-        if (this.#freeRings.length === 0) return;
+        if (!this.#hasRing) return;
       }
       this.#giveRing(slot);
       slots.add(slot);

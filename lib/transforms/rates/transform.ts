@@ -141,7 +141,9 @@ export class Rates implements StagedTransform {
     let count = 1;
     let slot = first;
     for (; last.next[slot] !== 0; slot = last.next[slot] - 1) count++;
-    last.next[slot] = this.#add(batch, row, place) + 1;
+    // First, because it may replace the column that is written to.
+    const added = this.#add(batch, row, place);
+    last.next[slot] = added + 1;
     // The latest ones, so what is kept after a restart does not depend on where reading begins.
     if (count === MAX_POINTS_OF_SERIES) this.#forget(first);
   }

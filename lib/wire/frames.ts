@@ -173,7 +173,7 @@ export class FrameReader implements Disposable {
 
   /** Whether what has begun fits into that buffer, as far as its length is known. */
   #fits({ bytes }: Buffer): boolean {
-    return Math.max(this.partialBytes + 1, this.partialFrameBytes) <= bytes.length - READ_SLACK_BYTES;
+    return this.partialFrameBytes <= bytes.length - READ_SLACK_BYTES;
   }
 
   #borrow(): boolean {

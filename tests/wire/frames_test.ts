@@ -105,6 +105,30 @@ Deno.test("a reader borrows a buffer for a message that is longer than its own, 
   assert.equal(lent.lent, 0, "a reader that ends keeps none");
 });
 
+Deno.test("a message that just fits into a buffer is received in it", () => {
+  for (const [nextBytes, lentThen] of [[16 * KIB, 0], [16 * KIB + 1, 1]]) {
+    const lent = new LentBuffers();
+    const reader = new FrameReader(1 << 20, lent);
+    const longest = frameOf(64 * KIB - 4);
+    take(reader, longest.subarray(0, 16 * KIB));
+    assert.equal(reader.space().length, 48 * KIB);
+    assert.equal(lent.lent, 1);
+    take(reader, longest.subarray(16 * KIB));
+    assert.equal(reader.next(), true);
+    assert.equal(reader.next(), false);
+    reader.giveBack();
+
+    const frame = frameOf(20 * KIB);
+    take(reader, frame.subarray(0, 16 * KIB));
+    const next = frameOf(nextBytes - 4);
+    take(reader, Uint8Array.from([...frame.subarray(16 * KIB), ...next.subarray(0, 8)]));
+    assert.equal(reader.next(), true);
+    assert.equal(reader.next(), false);
+    reader.giveBack();
+    assert.equal(lent.lent, lentThen);
+  }
+});
+
 Deno.test("when all buffers are lent, the own buffer of the next reader grows", () => {
   const lent = new LentBuffers();
   while (lent.take());

@@ -17,9 +17,9 @@ export const WIRE: readonly EquivalentMutant[] = [
   {
     file: "lib/wire/frames.ts",
     before:
-      "} else if (this.#quiet >= QUIET_READS && capacity > MIN_CAPACITY && this.#filled <= capacity / 4) {",
+      "!this.#own && this.#quiet >= QUIET_READS && capacity > MIN_CAPACITY && this.#filled <= capacity / 4",
     after:
-      "} else if (this.#quiet >= QUIET_READS && capacity >= MIN_CAPACITY && this.#filled <= capacity / 4) {",
+      "!this.#own && this.#quiet >= QUIET_READS && capacity >= MIN_CAPACITY && this.#filled <= capacity / 4",
     reason: "The smallest buffer is replaced by one of the same size with the same bytes.",
   },
   {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Expression } from "../../lib/transforms/expressions/expression.ts";
 import { ExpressionError, isIdentifier } from "../../lib/transforms/expressions/lexer.ts";
+import { PATIENCE_MS, until } from "../kit/waiting.ts";
 
 const VARIABLES = ["e", "u", "n", "a.b", "å", "1a", "a::b"];
 
@@ -328,6 +329,9 @@ Deno.test("a value of the wrong type is refused where it comes up, by the name o
       ],
     ]
   ) assert.match(String(outcome(text)), /^a number is wanted, not boolean|^mistake/, text);
+  for (const text of [`-${bool}`, `math::hypot(${bool}, 1)`, `math::is_nan(${bool})`, `math::abs(${bool})`]) {
+    assert.equal(outcome(`if(typeof(${text}) == "int", 1, 2)`), "a number is wanted, not boolean", text);
+  }
   const number = "if(e < 5, 1, true)";
   for (
     const text of [
@@ -498,10 +502,10 @@ Deno.test("a formula has 4096 characters at most, and functions the arguments th
   assert.equal(outcome("1".padEnd(4096)), 1);
   assert.match(String(outcome("1".padEnd(4097))), /^mistake: the formula is longer than 4096/);
   for (
-    const [call, least] of [["if(true, 1, 2, 3)", 3], ["math::abs(1, 2)", 1], ["if(true, 1)", 3], [
-      "bitand(1)",
-      2,
-    ]]
+    const [call, least] of [
+      ...[["if(true, 1, 2, 3)", 3], ["math::abs(1, 2)", 1], ["if(true, 1)", 3], ["bitand(1)", 2]],
+      ...[["floor(1, 2)", 1], ["if(math::is_nan(1, 2), 1, 2)", 1]],
+    ]
   ) {
     assert.match(String(outcome(String(call))), new RegExp(`takes ${least} arguments, not`));
   }
@@ -558,5 +562,39 @@ Deno.test("each mistake has its place", () => {
       (error) => (error as ExpressionError).picture.endsWith(picture),
       text,
     );
+  }
+});
+
+const EVALUATIONS = 1000;
+/** How many bytes the heap grows by while a formula is evaluated; negative if garbage was collected meanwhile. */
+function growth(expression: Expression): number {
+  const before = Deno.memoryUsage().heapUsed;
+  for (let i = 0; i < EVALUATIONS; i++) {
+    expression.set(0, i * 1.37, false);
+    expression.set(1, 25.25 - i, false);
+    expression.set(2, i * 1e10, true);
+    expression.evaluate();
+  }
+  return Deno.memoryUsage().heapUsed - before;
+}
+
+Deno.test("as soon as V8 has optimized it, an evaluation allocates nothing", async () => {
+  const texts = [
+    "e * u / 100.0",
+    "n * 50 / 7 + n % 5 - 3 - e",
+    "min(e, u, n) + max(e, u) - 2 ^ e % 3",
+    "if(e < u && n >= 3 || !(e == n), -e, u / 3)",
+    "math::sqrt(math::abs(e)) + round(u) + floor(e) + math::log(n, 3) + math::atan2(e, u)",
+    "if(math::is_nan e == (u > e), 1.5, 2.5)",
+  ];
+  const expressions = texts.map(expressionOf);
+  for (const [i, expression] of expressions.entries()) {
+    let bytes = 0;
+    const isFree = () => {
+      for (const other of expressions) growth(other);
+      bytes = growth(expression) / EVALUATIONS;
+      return bytes >= 0 && bytes < 4;
+    };
+    await until(isFree, PATIENCE_MS, () => `${texts[i]} allocates ${bytes} bytes each time`);
   }
 });

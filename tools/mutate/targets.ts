@@ -95,4 +95,5 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/transforms/expressions/machine.ts", tests: ["tests/transforms/expressions_test.ts"] },
   { file: "lib/transforms/expressions/operators.ts", tests: ["tests/transforms/expressions_test.ts"] },
   { file: "lib/transforms/expressions/functions.ts", tests: ["tests/transforms/expressions_test.ts"] },
+  { file: "lib/transforms/expressions/floats.ts", tests: ["tests/transforms/expressions_test.ts"] },
 ];

@@ -52,9 +52,9 @@ export class Expression {
   evaluate(): number {
     const machine = this.#machine;
     machine.problem = "";
-    const value = this.#code(machine);
-    if ((machine.type & (NUMBER | TYPE.bigInt)) === 0) machine.refuse(machine.type, "a number");
-    return value;
+    this.#code(machine);
+    if ((machine.type & (NUMBER | TYPE.bigInt)) === 0) machine.refuse("a number");
+    return machine.number;
   }
 
   /** Why the last evaluation has no result; empty where it has one. */
@@ -86,12 +86,12 @@ class Compiler {
         const { value } = node;
         const number = Number(value);
         return Number.isSafeInteger(number)
-          ? { at, type: TYPE.int, code: (machine) => machine.int(number) }
+          ? { at, type: TYPE.int, code: constant(TYPE.int, number) }
           : { at, type: TYPE.int, code: (machine) => machine.bigInt(value) };
       }
       case "float": {
         const { value } = node;
-        return { at, type: TYPE.float, code: (machine) => machine.float(value) };
+        return { at, type: TYPE.float, code: constant(TYPE.float, value) };
       }
       case "bool": {
         const { value } = node;
@@ -149,7 +149,7 @@ class Compiler {
       type: NUMBER,
       code: (machine) => {
         machine.type = machine.types[place];
-        return machine.values[place];
+        machine.number = machine.values[place];
       },
     };
   }
@@ -188,31 +188,37 @@ function alike(type: number): number {
   return ((type & NUMBER) !== 0 ? NUMBER : 0) | (type & TYPE.string);
 }
 
-function setEmpty(machine: Machine): number {
+function constant(type: number, number: number): Code {
+  return (machine) => {
+    machine.type = type;
+    machine.number = number;
+  };
+}
+
+function setEmpty(machine: Machine): void {
   machine.type = TYPE.empty;
-  return 0;
+  machine.number = 0;
 }
 
 function tupleOf(items: readonly Code[]): Code {
   return (machine) => {
     const values = [];
     for (const item of items) {
-      values.push(machine.keep(item(machine)));
-      if (machine.type === TYPE.none) return NaN;
+      item(machine);
+      if (machine.type === TYPE.none) return;
+      values.push(machine.keep());
     }
     machine.type = TYPE.tuple;
+    machine.number = 0;
     machine.items = values;
-    return 0;
   };
 }
 
 function chainOf(items: readonly Code[]): Code {
   return (machine) => {
-    let value = 0;
     for (const item of items) {
-      value = item(machine);
-      if (machine.type === TYPE.none) return NaN;
+      item(machine);
+      if (machine.type === TYPE.none) return;
     }
-    return value;
   };
 }

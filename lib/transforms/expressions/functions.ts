@@ -1,4 +1,5 @@
 /** The functions of expressions. */
+import { OF_ONE_FLOAT, OF_TWO_FLOATS } from "./floats.ts";
 import { type Code, isSame, type Machine, NUMBER, TYPE, typeName, type Value } from "./machine.ts";
 import { bigOf } from "./operators.ts";
 
@@ -16,33 +17,55 @@ export interface FunctionDefinition {
 const ANY = ~0;
 const isNumber = (type: number) => (type & (NUMBER | TYPE.bigInt)) !== 0;
 
-/** Of floats, one or two; ints are converted. */
-function ofFloats(
-  count: 1 | 2,
-  compute: (a: number, b: number) => number,
-  finish: "float" | "bool" = "float",
-): FunctionDefinition {
-  const result = finish === "float" ? TYPE.float : TYPE.bool;
-  const done = (machine: Machine, value: number) =>
-    finish === "float" ? machine.float(value) : machine.bool(value === 1);
+/** Ints are converted. */
+function ofFloat(compute: (machine: Machine) => void): FunctionDefinition {
   return {
-    least: count,
-    most: count,
+    least: 1,
+    most: 1,
     args: [NUMBER],
-    result: () => result,
-    code: ([first, second]) => (machine) => {
-      const a = first(machine);
-      if (!isNumber(machine.type)) return machine.refuse(machine.type, "a number");
-      if (count === 1) return done(machine, compute(a, 0));
-      const b = second(machine);
-      if (!isNumber(machine.type)) return machine.refuse(machine.type, "a number");
-      return done(machine, compute(a, b));
+    result: () => TYPE.float,
+    code: ([argument]) => (machine) => {
+      argument(machine);
+      if (!isNumber(machine.type)) return machine.refuse("a number");
+      compute(machine);
+      machine.type = TYPE.float;
     },
   };
 }
 
-/** Whether a float is so. */
-const test = (is: (value: number) => boolean) => ofFloats(1, (value) => is(value) ? 1 : 0, "bool");
+function ofFloats(compute: (machine: Machine) => void): FunctionDefinition {
+  return {
+    least: 2,
+    most: 2,
+    args: [NUMBER],
+    result: () => TYPE.float,
+    code: ([first, second]) => (machine) => {
+      first(machine);
+      if (!isNumber(machine.type)) return machine.refuse("a number");
+      const { number } = machine;
+      second(machine);
+      if (!isNumber(machine.type)) return machine.refuse("a number");
+      machine.left = number;
+      compute(machine);
+      machine.type = TYPE.float;
+    },
+  };
+}
+
+/** Whether the number is so. */
+function test(is: (machine: Machine) => boolean): FunctionDefinition {
+  return {
+    least: 1,
+    most: 1,
+    args: [NUMBER],
+    result: () => TYPE.bool,
+    code: ([argument]) => (machine) => {
+      argument(machine);
+      if (!isNumber(machine.type)) return machine.refuse("a number");
+      machine.bool(is(machine));
+    },
+  };
+}
 
 function ofInts(count: 1 | 2, compute: (a: bigint, b: bigint) => bigint | string): FunctionDefinition {
   return {
@@ -51,14 +74,14 @@ function ofInts(count: 1 | 2, compute: (a: bigint, b: bigint) => bigint | string
     args: [TYPE.int],
     result: () => TYPE.int,
     code: ([first, second]) => (machine) => {
-      const a = first(machine);
-      if ((machine.type & (TYPE.int | TYPE.bigInt)) === 0) return machine.refuse(machine.type, "an int");
-      const left = bigOf(machine, a);
+      first(machine);
+      if ((machine.type & (TYPE.int | TYPE.bigInt)) === 0) return machine.refuse("an int");
+      const left = bigOf(machine);
       let right = 0n;
       if (count === 2) {
-        const b = second(machine);
-        if ((machine.type & (TYPE.int | TYPE.bigInt)) === 0) return machine.refuse(machine.type, "an int");
-        right = bigOf(machine, b);
+        second(machine);
+        if ((machine.type & (TYPE.int | TYPE.bigInt)) === 0) return machine.refuse("an int");
+        right = bigOf(machine);
       }
       const result = compute(left, right);
       return typeof result === "string" ? machine.fail(result) : machine.bigInt(BigInt.asIntN(64, result));
@@ -70,7 +93,7 @@ const shift = (compute: (a: bigint, b: bigint) => bigint) =>
   ofInts(2, (a, b) => b < 0n || b > 63n ? "a shift is by 0 to 63 bits" : compute(a, b));
 
 /** The least or the greatest; the winner keeps its type, of equal ones a float wins. */
-function extreme(isBetter: (a: number, b: number) => boolean): FunctionDefinition {
+function extreme(isLeast: boolean): FunctionDefinition {
   return {
     least: 2,
     most: Infinity,
@@ -81,25 +104,25 @@ function extreme(isBetter: (a: number, b: number) => boolean): FunctionDefinitio
       let type = TYPE.float;
       let big = 0n;
       for (let i = 0; i < args.length; i++) {
-        const value = args[i](machine);
-        if (!isNumber(machine.type)) return machine.refuse(machine.type, "a number");
-        const isTie = value === best && (machine.type === TYPE.float ||
-          machine.type === TYPE.bigInt && type === TYPE.bigInt && isBetterBig(isBetter, machine.big, big));
-        if (isTie || isBetter(value, best) || Number.isNaN(best) && !Number.isNaN(value)) {
-          best = value;
+        args[i](machine);
+        if (!isNumber(machine.type)) return machine.refuse("a number");
+        const { number } = machine;
+        const isTie = number === best && (machine.type === TYPE.float ||
+          machine.type === TYPE.bigInt && type === TYPE.bigInt &&
+            (isLeast ? machine.big < big : machine.big > big));
+        const isBetter = isLeast ? number < best : number > best;
+        if (isTie || isBetter || Number.isNaN(best) && !Number.isNaN(number)) {
+          best = number;
           type = machine.type;
           big = machine.big;
         }
       }
       machine.type = type;
+      machine.number = best;
       machine.big = big;
-      return best;
     },
   };
 }
-
-const isBetterBig = (isBetter: (a: number, b: number) => boolean, a: bigint, b: bigint) =>
-  a !== b && isBetter(a < b ? 0 : 1, a < b ? 1 : 0);
 
 /** The value is kept as it is. */
 const choose: FunctionDefinition = {
@@ -108,23 +131,24 @@ const choose: FunctionDefinition = {
   args: [TYPE.bool, ANY],
   result: ([, yes, no]) => yes | no,
   code: ([condition, yes, no]) => (machine) => {
-    const holds = condition(machine);
-    if (machine.type !== TYPE.bool) return machine.refuse(machine.type, "true or false");
+    condition(machine);
+    if (machine.type !== TYPE.bool) return machine.refuse("true or false");
     // Both are evaluated, and a problem in either one counts.
-    if (holds === 1) {
-      const number = yes(machine);
-      if (machine.type === TYPE.none) return NaN;
-      const { type, big, text, items } = machine;
-      no(machine);
-      if (machine.type === TYPE.none) return NaN;
-      machine.type = type;
-      machine.big = big;
-      machine.text = text;
-      machine.items = items;
-      return number;
+    if (machine.number === 0) {
+      yes(machine);
+      if (machine.type !== TYPE.none) no(machine);
+      return;
     }
     yes(machine);
-    return machine.type === TYPE.none ? NaN : no(machine);
+    const { type, number, big, text, items } = machine;
+    if (type === TYPE.none) return;
+    no(machine);
+    if (machine.type === TYPE.none) return;
+    machine.type = type;
+    machine.number = number;
+    machine.big = big;
+    machine.text = text;
+    machine.items = items;
   },
 };
 
@@ -134,9 +158,10 @@ const abs: FunctionDefinition = {
   args: [NUMBER],
   result: ([type]) => type & NUMBER,
   code: ([argument]) => (machine) => {
-    const value = argument(machine);
+    argument(machine);
     if (machine.type === TYPE.bigInt) return machine.bigInt(machine.big < 0n ? -machine.big : machine.big);
-    return isNumber(machine.type) ? Math.abs(value) : machine.refuse(machine.type, "a number");
+    if (!isNumber(machine.type)) return machine.refuse("a number");
+    machine.number = Math.abs(machine.number);
   },
 };
 
@@ -144,7 +169,7 @@ const abs: FunctionDefinition = {
 function ofValues(
   args: readonly number[],
   result: number,
-  compute: (machine: Machine, values: readonly Value[]) => number,
+  compute: (machine: Machine, values: readonly Value[]) => void,
   least = args.length,
 ): FunctionDefinition {
   return {
@@ -155,9 +180,10 @@ function ofValues(
     code: (codes) => (machine) => {
       const values: Value[] = [];
       for (const [i, code] of codes.entries()) {
-        values.push(machine.keep(code(machine)));
+        code(machine);
+        values.push(machine.keep());
         const type = machine.type === TYPE.bigInt ? TYPE.int : machine.type;
-        if ((args[i] & type) === 0 || type === TYPE.none) return machine.refuse(machine.type, "another type");
+        if ((args[i] & type) === 0 || type === TYPE.none) return machine.refuse("another type");
       }
       return compute(machine, values);
     },
@@ -180,7 +206,7 @@ function textOf({ type, number, big, text, items }: Value): string {
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
-function substring(machine: Machine, [{ text }, from, to]: readonly Value[]): number {
+function substring(machine: Machine, [{ text }, from, to]: readonly Value[]): void {
   const bytes = bytesOf(text);
   const end = to?.number ?? bytes.length;
   if (!(from.number >= 0 && from.number <= end && end <= bytes.length)) {
@@ -189,23 +215,20 @@ function substring(machine: Machine, [{ text }, from, to]: readonly Value[]): nu
   return machine.string(new TextDecoder().decode(bytes.subarray(from.number, end)));
 }
 
-/** Half away from 0. */
-const round = (value: number) => value < 0 ? -Math.round(-value) : Math.round(value);
-const isNormal = (value: number) => Number.isFinite(value) && Math.abs(value) >= 2 ** -1022;
+const countOf = ({ type, text, items }: Value) => type === TYPE.string ? bytesOf(text).length : items.length;
+
+function mapped<T, U>(values: Readonly<Record<string, T>>, change: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]));
+}
 
 export const FUNCTIONS: ReadonlyMap<string, FunctionDefinition> = new Map(Object.entries({
-  min: extreme((a, b) => a < b),
-  max: extreme((a, b) => a > b),
+  min: extreme(true),
+  max: extreme(false),
   if: choose,
-  floor: ofFloats(1, Math.floor),
-  round: ofFloats(1, round),
-  ceil: ofFloats(1, Math.ceil),
-  len: ofValues(
-    [TYPE.string | TYPE.tuple],
-    TYPE.int,
-    (machine, [{ type, text, items }]) =>
-      machine.int(type === TYPE.string ? bytesOf(text).length : items.length),
-  ),
+  len: ofValues([TYPE.string | TYPE.tuple], TYPE.int, (machine, [value]) => {
+    machine.number = countOf(value);
+    machine.int();
+  }),
   contains: ofValues(
     [TYPE.tuple, ANY],
     TYPE.bool,
@@ -219,40 +242,12 @@ export const FUNCTIONS: ReadonlyMap<string, FunctionDefinition> = new Map(Object
   ),
   typeof: ofValues([ANY], TYPE.string, (machine, [{ type }]) => machine.string(typeName(type))),
   "math::abs": abs,
-  "math::is_nan": test(Number.isNaN),
-  "math::is_finite": test(Number.isFinite),
-  "math::is_infinite": test((value) => Math.abs(value) === Infinity),
-  "math::is_normal": test(isNormal),
-  "math::log": ofFloats(2, (value, base) => {
-    // Exact for the usual bases.
-    if (base === 2) return Math.log2(value);
-    return base === 10 ? Math.log10(value) : Math.log(value) / Math.log(base);
-  }),
-  "math::exp2": ofFloats(1, (value) => 2 ** value),
-  "math::pow": ofFloats(2, (base, exponent) => base ** exponent),
-  "math::ln": ofFloats(1, Math.log),
-  ...Object.fromEntries(
-    ([
-      ...[
-        "log2",
-        "log10",
-        "exp",
-        "cos",
-        "acos",
-        "cosh",
-        "acosh",
-        "sin",
-        "asin",
-        "sinh",
-        "asinh",
-        "tan",
-        "atan",
-      ],
-      ...["tanh", "atanh", "sqrt", "cbrt"],
-    ] as const).map((name) => [`math::${name}`, ofFloats(1, Math[name as "exp"])]),
-  ),
-  "math::atan2": ofFloats(2, Math.atan2),
-  "math::hypot": ofFloats(2, Math.hypot),
+  "math::is_nan": test(({ number }) => Number.isNaN(number)),
+  "math::is_finite": test(({ number }) => Number.isFinite(number)),
+  "math::is_infinite": test(({ number }) => Math.abs(number) === Infinity),
+  "math::is_normal": test(({ number }) => Number.isFinite(number) && Math.abs(number) >= 2 ** -1022),
+  ...mapped(OF_ONE_FLOAT, ofFloat),
+  ...mapped(OF_TWO_FLOATS, ofFloats),
   "str::to_lowercase": ofText((text) => text.toLowerCase()),
   "str::to_uppercase": ofText((text) => text.toUpperCase()),
   "str::trim": ofText((text) => text.trim()),

@@ -1,4 +1,10 @@
-/** Where expressions are evaluated. A value is a number and what else the machine says of it: nothing is allocated. */
+/**
+ * Where expressions are evaluated. A value is a number and what else the machine says of it.
+ *
+ * Nothing is allocated for ints up to 2^53, floats and booleans: V8 makes an object of each number that a function
+ * takes or returns, unless it inlines the call, but it writes a number into a field of an object in place. Therefore
+ * numbers go from function to function in fields of the machine.
+ */
 
 type TypeName = "int" | "float" | "bool" | "string" | "tuple" | "empty" | "bigInt" | "none";
 
@@ -30,12 +36,16 @@ export interface Value {
 const MIN_INT = -(2n ** 63n);
 const MAX_INT = 2n ** 63n - 1n;
 
-/** Evaluates something: returns the number, and sets {@linkcode Machine.type}. */
-export type Code = (machine: Machine) => number;
+/** Evaluates something: sets {@linkcode Machine.type} and {@linkcode Machine.number}. */
+export type Code = (machine: Machine) => void;
 
 export class Machine {
   /** The type of the value that was computed last. */
   type = TYPE.empty;
+  /** Its number: NaN where there is no value. As the first number is not an int, V8 keeps all of them as floats. */
+  number = NaN;
+  /** The number of the left operand, for what computes with two. */
+  left = NaN;
   big = 0n;
   text = "";
   items: readonly Value[] = [];
@@ -49,63 +59,48 @@ export class Machine {
     this.types = new Uint8Array(variables).fill(TYPE.float);
   }
 
-  float(value: number): number {
-    this.type = TYPE.float;
-    return value;
-  }
-
-  bool(value: boolean): number {
+  bool(value: boolean): void {
     this.type = TYPE.bool;
-    return value ? 1 : 0;
+    this.number = value ? 1 : 0;
   }
 
-  string(text: string): number {
+  string(text: string): void {
     this.type = TYPE.string;
+    this.number = 0;
     this.text = text;
-    return 0;
   }
 
-  /** An int that is known to be at most 2^53. */
-  int(value: number): number {
+  /** The number is an int that is known to be at most 2^53. */
+  int(): void {
     this.type = TYPE.int;
     // Not -0.
-    return value + 0;
+    this.number += 0;
   }
 
   /** Any int; one that does not fit into 64 bits is a problem. */
-  bigInt(value: bigint): number {
+  bigInt(value: bigint): void {
     if (value < MIN_INT || value > MAX_INT) return this.fail("the result is beyond 64 bits");
-    const number = Number(value);
-    if (Number.isSafeInteger(number)) return this.int(number);
+    this.number = Number(value);
+    if (Number.isSafeInteger(this.number)) return this.int();
     this.type = TYPE.bigInt;
     this.big = value;
-    return number;
   }
 
-  fail(problem: string): number {
+  fail(problem: string): void {
     this.type = TYPE.none;
+    this.number = NaN;
     this.problem = problem;
-    return NaN;
   }
 
-  /** Fails because a value has the wrong type, unless there is no value. */
-  refuse(type: number, wanted: string): number {
-    return type === TYPE.none ? NaN : this.fail(`${wanted} is wanted, not ${typeName(type)}`);
+  /** Fails because the value that was computed last has the wrong type, unless there is no value. */
+  refuse(wanted: string, type = this.type): void {
+    if (this.type !== TYPE.none) this.fail(`${wanted} is wanted, not ${typeName(type)}`);
   }
 
   /** The value that was computed last. */
-  keep(number: number): Value {
-    const { type, big, text, items } = this;
+  keep(): Value {
+    const { type, number, big, text, items } = this;
     return { type, number, big, text, items };
-  }
-
-  /** The inverse of {@linkcode keep}. */
-  restore({ type, number, big, text, items }: Value): number {
-    this.type = type;
-    this.big = big;
-    this.text = text;
-    this.items = items;
-    return number;
   }
 }
 

@@ -11,82 +11,84 @@ interface Operator {
   code(left: Code, right: Code): Code;
 }
 
+/** Computes with {@linkcode Machine.left} and {@linkcode Machine.number}, and sets the latter. */
+type Compute = (machine: Machine) => void;
+
 interface Arithmetic {
-  float(a: number, b: number): number;
+  readonly float: Compute;
   /** Of ints up to 2^53, as a number that is exact if it is at most 2^53. */
-  int(a: number, b: number): number;
+  readonly int: Compute;
   big(a: bigint, b: bigint): bigint;
-  /** A problem with ints. */
-  problem?(b: number): string | undefined;
+  /** Whether a right operand of 0 is a problem with ints. */
+  readonly divides?: boolean;
 }
 
-const byZero = (b: number) => b === 0 ? "an int is divided by 0" : undefined;
+const add: Compute = (machine) => {
+  machine.number = machine.left + machine.number;
+};
+const subtract: Compute = (machine) => {
+  machine.number = machine.left - machine.number;
+};
+const multiply: Compute = (machine) => {
+  machine.number = machine.left * machine.number;
+};
+const divide: Compute = (machine) => {
+  machine.number = machine.left / machine.number;
+};
+const divideInts: Compute = (machine) => {
+  machine.number = Math.trunc(machine.left / machine.number);
+};
+const remainder: Compute = (machine) => {
+  machine.number = machine.left % machine.number;
+};
 
-const ADD: Arithmetic = { float: (a, b) => a + b, int: (a, b) => a + b, big: (a, b) => a + b };
-const SUBTRACT: Arithmetic = { float: (a, b) => a - b, int: (a, b) => a - b, big: (a, b) => a - b };
-const MULTIPLY: Arithmetic = { float: (a, b) => a * b, int: (a, b) => a * b, big: (a, b) => a * b };
-const DIVIDE: Arithmetic = {
-  float: (a, b) => a / b,
-  int: (a, b) => Math.trunc(a / b),
-  big: (a, b) => a / b,
-  problem: byZero,
-};
-const REMAINDER: Arithmetic = {
-  float: (a, b) => a % b,
-  int: (a, b) => a % b,
-  big: (a, b) => a % b,
-  problem: byZero,
-};
+const ADD: Arithmetic = { float: add, int: add, big: (a, b) => a + b };
+const SUBTRACT: Arithmetic = { float: subtract, int: subtract, big: (a, b) => a - b };
+const MULTIPLY: Arithmetic = { float: multiply, int: multiply, big: (a, b) => a * b };
+const DIVIDE: Arithmetic = { float: divide, int: divideInts, big: (a, b) => a / b, divides: true };
+const REMAINDER: Arithmetic = { float: remainder, int: remainder, big: (a, b) => a % b, divides: true };
 
 function arithmetic(by: Arithmetic): Operator {
   return {
     operands: NUMBER,
     result: numeric,
     code: (left, right) => (machine) => {
-      const a = left(machine);
-      const leftType = machine.type;
-      const leftBig = machine.big;
-      if (leftType === TYPE.none) return NaN;
-      const b = right(machine);
-      return compute(machine, by, a, leftType, leftBig, b);
+      left(machine);
+      const { type, number, big } = machine;
+      if (type === TYPE.none) return;
+      right(machine);
+      machine.left = number;
+      compute(machine, by, type, big);
     },
   };
 }
 
 /** The right operand is what the machine computed last. */
-function compute(
-  machine: Machine,
-  by: Arithmetic,
-  a: number,
-  leftType: number,
-  leftBig: bigint,
-  b: number,
-): number {
+function compute(machine: Machine, by: Arithmetic, leftType: number, leftBig: bigint): void {
   const types = leftType | machine.type;
-  if (types === TYPE.int) {
-    const problem = by.problem?.(b);
-    if (problem !== undefined) return machine.fail(problem);
-    const result = by.int(a, b);
-    return Number.isSafeInteger(result) ? machine.int(result) : machine.bigInt(by.big(BigInt(a), BigInt(b)));
-  }
   if ((types & ~(NUMBER | TYPE.bigInt)) !== 0) {
-    return isNumber(leftType) ? machine.refuse(machine.type, "a number") : refuseLeft(machine, leftType);
+    return machine.refuse("a number", isNumber(leftType) ? machine.type : leftType);
   }
-  if ((types & TYPE.float) !== 0) return machine.float(by.float(a, b));
-  const problem = by.problem?.(b);
-  if (problem !== undefined) return machine.fail(problem);
-  return machine.bigInt(by.big(leftType === TYPE.bigInt ? leftBig : BigInt(a), bigOf(machine, b)));
-}
-
-function refuseLeft(machine: Machine, leftType: number): number {
-  return machine.type === TYPE.none ? NaN : machine.refuse(leftType, "a number");
+  if ((types & TYPE.float) !== 0) {
+    by.float(machine);
+    machine.type = TYPE.float;
+    return;
+  }
+  const { left, number } = machine;
+  if (by.divides && number === 0) return machine.fail("an int is divided by 0");
+  if (types === TYPE.int) {
+    by.int(machine);
+    if (Number.isSafeInteger(machine.number)) return machine.int();
+  }
+  const right = machine.type === TYPE.bigInt ? machine.big : BigInt(number);
+  machine.bigInt(by.big(leftType === TYPE.bigInt ? leftBig : BigInt(left), right));
 }
 
 const isNumber = (type: number) => (type & (NUMBER | TYPE.bigInt)) !== 0;
 
 /** The int that the machine computed last. */
-export function bigOf(machine: Machine, number: number): bigint {
-  return machine.type === TYPE.bigInt ? machine.big : BigInt(number);
+export function bigOf({ type, number, big }: Machine): bigint {
+  return type === TYPE.bigInt ? big : BigInt(number);
 }
 
 /** The type of arithmetic: int where both are, float where one is. */
@@ -101,16 +103,13 @@ const PLUS: Operator = {
   sameType: true,
   result: (left, right) => numeric(left, right) | (left & right & TYPE.string),
   code: (left, right) => (machine) => {
-    const a = left(machine);
-    const leftType = machine.type;
-    if (leftType === TYPE.none) return NaN;
-    const leftBig = machine.big;
-    const leftText = machine.text;
-    const b = right(machine);
-    if (leftType === TYPE.string && machine.type === TYPE.string) {
-      return machine.string(leftText + machine.text);
-    }
-    return compute(machine, ADD, a, leftType, leftBig, b);
+    left(machine);
+    const { type, number, big, text } = machine;
+    if (type === TYPE.none) return;
+    right(machine);
+    if (type === TYPE.string && machine.type === TYPE.string) return machine.string(text + machine.text);
+    machine.left = number;
+    compute(machine, ADD, type, big);
   },
 };
 
@@ -119,41 +118,49 @@ const POWER: Operator = {
   operands: NUMBER,
   result: () => TYPE.float,
   code: (left, right) => (machine) => {
-    const a = left(machine);
-    if (!isNumber(machine.type)) return machine.refuse(machine.type, "a number");
-    const b = right(machine);
-    if (!isNumber(machine.type)) return machine.refuse(machine.type, "a number");
-    return machine.float(a ** b);
+    left(machine);
+    if (!isNumber(machine.type)) return machine.refuse("a number");
+    const { number } = machine;
+    right(machine);
+    if (!isNumber(machine.type)) return machine.refuse("a number");
+    machine.number = number ** machine.number;
+    machine.type = TYPE.float;
   },
 };
 
-/** @param holds Whether it is true where the left operand is less (-1), equal (0) or more (1); never for NaN. */
-function comparison(holds: (order: number) => boolean): Operator {
+/** How the left operand is to the right one; 0 with NaN. */
+const [LESS, EQUAL, MORE] = [1, 2, 4];
+
+/** @param orders Those in which it is true. */
+function comparison(orders: number): Operator {
   return {
     operands: NUMBER | TYPE.string,
     sameType: true,
     result: () => TYPE.bool,
     code: (left, right) => (machine) => {
-      const a = left(machine);
-      const leftType = machine.type;
-      if (leftType === TYPE.none) return NaN;
-      const [leftBig, leftText] = [machine.big, machine.text];
-      const b = right(machine);
-      if (leftType === TYPE.string && machine.type === TYPE.string) {
-        return machine.bool(holds(orderOf(leftText, machine.text)));
+      left(machine);
+      const { type, number, big, text } = machine;
+      if (type === TYPE.none) return;
+      right(machine);
+      if (type === TYPE.string && machine.type === TYPE.string) {
+        return machine.bool((orders & orderOf(text, machine.text)) !== 0);
       }
-      if (!isNumber(machine.type)) return machine.refuse(machine.type, "a number");
-      if (!isNumber(leftType)) return machine.refuse(leftType, "a number");
-      const isBig = ((leftType | machine.type) & (TYPE.bigInt | TYPE.float)) === TYPE.bigInt;
-      if (!isBig) return machine.bool(holds(orderOf(a, b)));
-      return machine.bool(holds(orderOf(leftType === TYPE.bigInt ? leftBig : BigInt(a), bigOf(machine, b))));
+      if (!isNumber(machine.type)) return machine.refuse("a number");
+      if (!isNumber(type)) return machine.refuse("a number", type);
+      const isBig = ((type | machine.type) & (TYPE.bigInt | TYPE.float)) === TYPE.bigInt;
+      if (isBig) {
+        const order = orderOf(type === TYPE.bigInt ? big : BigInt(number), bigOf(machine));
+        return machine.bool((orders & order) !== 0);
+      }
+      const other = machine.number;
+      const order = number < other ? LESS : number > other ? MORE : number === other ? EQUAL : 0;
+      machine.bool((orders & order) !== 0);
     },
   };
 }
 
-/** NaN where neither is less and they are not equal. */
-function orderOf<T extends number | bigint | string>(a: T, b: T): number {
-  return a < b ? -1 : a > b ? 1 : a === b ? 0 : NaN;
+function orderOf<T extends bigint | string>(a: T, b: T): number {
+  return a < b ? LESS : a > b ? MORE : EQUAL;
 }
 
 function equality(wanted: boolean): Operator {
@@ -161,18 +168,17 @@ function equality(wanted: boolean): Operator {
     operands: ~0,
     result: () => TYPE.bool,
     code: (left, right) => (machine) => {
-      const a = left(machine);
-      const leftType = machine.type;
-      if (leftType === TYPE.none) return NaN;
-      if ((leftType & NUMBER) !== 0) {
-        const b = right(machine);
-        if (machine.type === TYPE.none) return NaN;
-        return machine.bool((machine.type === leftType && a === b) === wanted);
-      }
-      const kept = machine.keep(a);
-      const b = right(machine);
-      if (machine.type === TYPE.none) return NaN;
-      return machine.bool(isSame(kept, machine.keep(b)) === wanted);
+      left(machine);
+      const { type, number } = machine;
+      if (type === TYPE.none) return;
+      const isPlain = (type & (NUMBER | TYPE.bool)) !== 0;
+      const kept = isPlain ? null : machine.keep();
+      right(machine);
+      if (machine.type === TYPE.none) return;
+      const isEqual = kept === null
+        ? machine.type === type && machine.number === number
+        : isSame(kept, machine.keep());
+      machine.bool(isEqual === wanted);
     },
   };
 }
@@ -183,11 +189,12 @@ function logic(of: (a: boolean, b: boolean) => boolean): Operator {
     operands: TYPE.bool,
     result: () => TYPE.bool,
     code: (left, right) => (machine) => {
-      const a = left(machine);
-      if (machine.type !== TYPE.bool) return machine.refuse(machine.type, "true or false");
-      const b = right(machine);
-      if (machine.type !== TYPE.bool) return machine.refuse(machine.type, "true or false");
-      return machine.bool(of(a === 1, b === 1));
+      left(machine);
+      if (machine.type !== TYPE.bool) return machine.refuse("true or false");
+      const first = machine.number === 1;
+      right(machine);
+      if (machine.type !== TYPE.bool) return machine.refuse("true or false");
+      machine.bool(of(first, machine.number === 1));
     },
   };
 }
@@ -199,10 +206,10 @@ export const BINARY: Readonly<Record<BinaryOperator, Operator>> = {
   "/": arithmetic(DIVIDE),
   "%": arithmetic(REMAINDER),
   "^": POWER,
-  "<": comparison((order) => order < 0),
-  ">": comparison((order) => order > 0),
-  "<=": comparison((order) => order <= 0),
-  ">=": comparison((order) => order >= 0),
+  "<": comparison(LESS),
+  ">": comparison(MORE),
+  "<=": comparison(LESS | EQUAL),
+  ">=": comparison(MORE | EQUAL),
   "==": equality(true),
   "!=": equality(false),
   "&&": logic((a, b) => a && b),
@@ -213,19 +220,19 @@ export const UNARY: Readonly<Record<UnaryOperator, { operands: number; code(oper
   "-": {
     operands: NUMBER,
     code: (operand) => (machine) => {
-      const value = operand(machine);
-      if (machine.type === TYPE.float) return -value;
-      if (machine.type === TYPE.int) return machine.int(-value);
+      operand(machine);
       if (machine.type === TYPE.bigInt) return machine.bigInt(-machine.big);
-      return machine.refuse(machine.type, "a number");
+      if (!isNumber(machine.type)) return machine.refuse("a number");
+      machine.number = -machine.number;
+      if (machine.type === TYPE.int) machine.int();
     },
   },
   "!": {
     operands: TYPE.bool,
     code: (operand) => (machine) => {
-      const value = operand(machine);
-      if (machine.type !== TYPE.bool) return machine.refuse(machine.type, "true or false");
-      return machine.bool(value === 0);
+      operand(machine);
+      if (machine.type !== TYPE.bool) return machine.refuse("true or false");
+      machine.bool(machine.number === 0);
     },
   },
 };

@@ -2,14 +2,8 @@
 import { messageOf } from "../../base/errors.ts";
 import type { FileSeries } from "../files/file_series.ts";
 import { ParquetFile } from "../files/parquet.ts";
-import {
-  type Answer,
-  type Chunk,
-  type Request,
-  type RowColumns,
-  SERIES_NUMBERS,
-  SERIES_TEXTS,
-} from "./messages.ts";
+import { buffersOf } from "../threads/point_columns.ts";
+import { type Answer, type Chunk, type Request, SERIES_NUMBERS, SERIES_TEXTS } from "./messages.ts";
 
 /** Rows of a group. */
 const GROUP_ROWS = 65_536;
@@ -107,7 +101,3 @@ port.onmessage = ({ data }) => {
   }
   port.postMessage({ ...answer, columns }, transfer);
 };
-
-function buffersOf({ series, seconds, nanos, values }: RowColumns): ArrayBuffer[] {
-  return [series.buffer, seconds.buffer, nanos.buffer, values.buffer];
-}

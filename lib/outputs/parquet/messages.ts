@@ -1,5 +1,6 @@
 /** What passes between the output and the thread that encodes its files: one file after the other, a chunk at a time. */
 import type { FileSeries } from "../files/file_series.ts";
+import type { PointColumns } from "../threads/point_columns.ts";
 
 /** The texts of a series, in the order in which {@linkcode Chunk.series} has their numbers. */
 export const SERIES_TEXTS = [
@@ -15,25 +16,13 @@ export const SERIES_TEXTS = [
 /** Numbers of a series in {@linkcode Chunk.series}: those of its texts, and 1 if its values are integers. */
 export const SERIES_NUMBERS = SERIES_TEXTS.length + 1;
 
-/** Rows, as columns; the arrays may be longer than `length`. */
-export interface RowColumns {
-  length: number;
-  /** The number of each row's series, in the order in which the thread was told of them. */
-  readonly series: Uint32Array<ArrayBuffer>;
-  /** Whole seconds since the Unix epoch. */
-  readonly seconds: Float64Array<ArrayBuffer>;
-  /** Nanoseconds within the second. */
-  readonly nanos: Uint32Array<ArrayBuffer>;
-  /** A u64 above 2^53 is rounded here, and stands exactly in {@linkcode Chunk.exact}. */
-  readonly values: Float64Array<ArrayBuffer>;
-}
-
 export interface Chunk {
   /** Those that no chunk of the file had before: they have the next numbers. */
   readonly texts: readonly string[];
   /** Series that no chunk of the file had before, {@linkcode SERIES_NUMBERS} numbers each. */
   readonly series: readonly number[];
-  readonly columns: RowColumns;
+  /** Their series have the numbers in whose order the thread was told of them. */
+  readonly columns: PointColumns;
   /** Exact values of the u64 above 2^53, by row. */
   readonly exact: ReadonlyMap<number, bigint>;
 }
@@ -53,5 +42,5 @@ export interface Answer {
   /** Of the file that was ended, in bytes. */
   readonly size?: number;
   /** The columns of a chunk, to be filled again. */
-  readonly columns?: RowColumns;
+  readonly columns?: PointColumns;
 }

@@ -6,21 +6,12 @@ import { type SeriesStore, seriesStore } from "../../points/series_store.ts";
 import { unitDisplayName } from "../../points/units.ts";
 import { renderAttributes } from "../rendering/attributes.ts";
 import { valueProblems } from "../rendering/u64.ts";
-import type { ClientRows, MetricRow, PointColumns, PointGroup, RefusedRow, SeriesRow } from "./messages.ts";
+import { newColumns, type PointColumns } from "../threads/point_columns.ts";
+import type { ClientRows, MetricRow, PointGroup, RefusedRow, SeriesRow } from "./messages.ts";
 
 /** A group with this many new series is full: sending their texts takes time. */
 const MAX_NEW_SERIES = 4096;
 const MS_PER_DAY = 86_400_000;
-
-export function newColumns(capacity: number): PointColumns {
-  return {
-    length: 0,
-    series: new Uint32Array(capacity),
-    seconds: new Float64Array(capacity),
-    nanos: new Uint32Array(capacity),
-    values: new Float64Array(capacity),
-  };
-}
 
 /** What the thread knows of series and metrics, by their numbers in the store. */
 export class Known {

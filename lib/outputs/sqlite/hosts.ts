@@ -1,7 +1,7 @@
 /** When each host had its first and last point: kept up with each transaction, because looking for it takes long. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Identities } from "./identities.ts";
-import type { PointColumns } from "./messages.ts";
+import type { PointColumns } from "../threads/point_columns.ts";
 import { Block } from "./blocks/block.ts";
 import { BlockError } from "./blocks/bytes.ts";
 import { type PartPlan, SECONDS_PER_DAY } from "./row_order.ts";

@@ -1,5 +1,6 @@
 /** What passes between the output and the thread that writes its database. */
 import type { RollupOptions } from "../rollups/levels.ts";
+import type { PointColumns } from "../threads/point_columns.ts";
 
 /** A metric, as the database knows it. */
 export interface MetricRow {
@@ -36,19 +37,6 @@ export interface ClientRows {
   readonly sequence: number;
   readonly start: number;
   readonly end: number;
-}
-
-/** Points, as columns; the arrays may be longer than `length`. */
-export interface PointColumns {
-  length: number;
-  /** The number of each point's series. */
-  readonly series: Uint32Array<ArrayBuffer>;
-  /** Whole seconds since the Unix epoch. */
-  readonly seconds: Float64Array<ArrayBuffer>;
-  /** Nanoseconds within the second. */
-  readonly nanos: Uint32Array<ArrayBuffer>;
-  /** A u64 above 2^53 is rounded here, and stands exactly in {@linkcode PointGroup.exact}. */
-  readonly values: Float64Array<ArrayBuffer>;
 }
 
 /** What one transaction stores. */
@@ -154,7 +142,6 @@ export interface Failure {
 }
 
 export interface Answer {
-  readonly id: number;
   readonly result?: unknown;
   readonly failure?: Failure;
   /** The columns of a write, to be filled again. */

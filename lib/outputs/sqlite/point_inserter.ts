@@ -1,6 +1,6 @@
 /** Writes the points of a part: many rows in each statement, in an order that fills pages. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { PointColumns } from "./messages.ts";
+import type { PointColumns } from "../threads/point_columns.ts";
 import type { PartPlan } from "./row_order.ts";
 
 /** Rows of one statement; what is left goes into smaller ones. Parameters cost the same in any number. */

@@ -11,7 +11,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { usableMemoryBytes } from "../../base/memory.ts";
 import { floorTo, type RollupOptions } from "../rollups/levels.ts";
 import { IntervalSums, type Sums } from "../rollups/sums.ts";
-import type { PointColumns } from "./messages.ts";
+import type { PointColumns } from "../threads/point_columns.ts";
 import { PartDeletion } from "./part_deletion.ts";
 import type { Transaction } from "./parts.ts";
 import { RollupTables } from "./rollup_tables.ts";

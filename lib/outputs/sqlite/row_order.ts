@@ -2,7 +2,7 @@
  * The order in which points are stored: one part for each day, within it by series and time. Points that have the same
  * series and time go to parts of their own, so that both are kept.
  */
-import type { PointColumns } from "./messages.ts";
+import type { PointColumns } from "../threads/point_columns.ts";
 
 /** Rows `from … to-1` of the order are one part. */
 export interface PartPlan {

@@ -3,6 +3,7 @@
  * wait for that. Answers requests in order; in between it keeps house.
  */
 import { Timer } from "../../base/timers.ts";
+import { buffersOf } from "../threads/point_columns.ts";
 import type { Answer, PointGroup, Request, StoreOptions } from "./messages.ts";
 import { Store } from "./store.ts";
 import { StoreError, storeError } from "./store_error.ts";
@@ -13,7 +14,7 @@ const IDLE_INTERVAL_MS = 1000;
 
 /** The thread's side of the conversation; a reference to the types of workers would replace those of all other modules. */
 interface Port {
-  onmessage: ((event: MessageEvent<Request & { readonly id: number }>) => void) | null;
+  onmessage: ((event: MessageEvent<Request>) => void) | null;
   postMessage(message: Answer, transfer: Transferable[]): void;
 }
 const port = self as unknown as Port;
@@ -101,13 +102,8 @@ function whenIdle(ms: number): void {
 
 port.onmessage = ({ data }) => {
   const columns = data.type === "write" ? data.group.columns : undefined;
-  const transfer = columns ? [columns.series, columns.seconds, columns.nanos, columns.values] : [];
-  const answer = (rest: Omit<Answer, "id">) => {
-    port.postMessage(
-      { id: data.id, columns, ...rest } satisfies Answer,
-      transfer.map(({ buffer }) => buffer),
-    );
-  };
+  const transfer = columns ? buffersOf(columns) : [];
+  const answer = (rest: Answer) => port.postMessage({ columns, ...rest }, transfer);
   try {
     answer({ result: answerTo(data) });
   } catch (error) {

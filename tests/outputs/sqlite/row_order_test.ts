@@ -1,7 +1,6 @@
 /** The order of rows within a part. */
 import assert from "node:assert/strict";
-import { newColumns } from "../../../lib/outputs/sqlite/gather.ts";
-import type { PointColumns } from "../../../lib/outputs/sqlite/messages.ts";
+import { newColumns, type PointColumns } from "../../../lib/outputs/threads/point_columns.ts";
 import { RowOrder } from "../../../lib/outputs/sqlite/row_order.ts";
 import { Chance } from "../../kit/bytes.ts";
 

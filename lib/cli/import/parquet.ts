@@ -1,6 +1,7 @@
 /** Reads points from a Parquet file, a small group of rows at a time, or a part of a large one. */
 import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead } from "hyparquet";
 import { messageOf } from "../../base/errors.ts";
+import { fileBytes } from "../../outputs/files/parquet_bytes.ts";
 import type { Batch, Series } from "../../points/measurement.ts";
 import { RowError, type Rows, seriesTexts, TEXT_COLUMNS, type TextColumn } from "./rows.ts";
 
@@ -21,10 +22,7 @@ export async function* readParquet(
   onRows: (total: number) => void,
 ): AsyncGenerator<Batch> {
   const { size: byteLength } = await file.stat();
-  const buffer = {
-    byteLength,
-    slice: (start: number, end = byteLength) => Promise.resolve(readRange(file, start, end)),
-  };
+  const buffer = fileBytes(file, byteLength);
   const metadata = await unless(parquetMetadataAsync(buffer));
   const names = new Set(metadata.schema.slice(1).map(({ name }) => name));
   const missing = COLUMNS.filter((name) => !names.has(name));
@@ -138,17 +136,6 @@ const PARSERS = {
   timestampFromMilliseconds: (millis: bigint) => BigInt(millis) * 1_000_000n as unknown as Date,
   stringFromBytes: (bytes: Uint8Array) => bytes && decoder.decode(bytes),
 };
-
-function readRange(file: Deno.FsFile, start: number, end: number): ArrayBuffer {
-  const bytes = new Uint8Array(end - start);
-  file.seekSync(start, Deno.SeekMode.Start);
-  for (let done = 0; done < bytes.length;) {
-    const count = file.readSync(bytes.subarray(done));
-    if (count === null) throw new RangeError("the file is shorter than it says");
-    done += count;
-  }
-  return bytes.buffer;
-}
 
 /** What the library finds wrong, as a problem of the file. */
 async function unless<T>(reading: Promise<T>): Promise<T> {

@@ -10,6 +10,7 @@ import {
   seriesOf,
   type ValueType,
 } from "../../points/measurement.ts";
+import type { FileSeries } from "../../outputs/files/file_series.ts";
 import { unitOf } from "../../points/units.ts";
 
 /** Rows of a batch. Databases and servers remember the numbers of batches, so another value makes each file a new one. */
@@ -19,15 +20,8 @@ const MAX_SERIES = 65_536;
 const MAX_U64 = 2n ** 64n - 1n;
 
 /** What all rows of a series have in common, as it stands in the file. */
-export interface SeriesTexts {
-  readonly metric: string;
+export interface SeriesTexts extends Omit<FileSeries, "attributes"> {
   readonly type: ValueType;
-  readonly unit: string;
-  readonly resourceKind: string;
-  readonly resourceId: string;
-  readonly consumerKind: string;
-  readonly consumerId: string;
-  readonly client: string;
   readonly attributes: readonly Attribute[];
 }
 

@@ -245,7 +245,7 @@ export class LinesInput implements Input {
       listener,
       (request, peer, body) => intake.answer(request, peer, body),
       log,
-      { connections: this.#mostConnections, connectionsPerAddress: limits.connections_per_address },
+      { connections: limits.connections, connectionsPerAddress: limits.connections_per_address },
       { takesPosts: true, secure: terminator && ((conn) => terminator.secure(conn, new Uint8Array(0))) },
     );
     const { port } = server.address;

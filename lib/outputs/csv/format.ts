@@ -6,7 +6,7 @@
 import type { Batch } from "../../points/measurement.ts";
 import { unitDisplayName, unitUniqueName } from "../../points/units.ts";
 import {
-  compareBytes,
+  compareTexts,
   formatF64,
   isPlainInteger,
   putInteger,
@@ -61,7 +61,7 @@ export function attributeColumns(batch: Batch, isOurs: (series: number) => boole
     seen.add(series);
     if (isOurs(series)) { for (const [name] of batch.seriesAt(row).attributes) names.add(name); }
   }
-  return [...names].filter(mayHaveColumn).sort(compareBytes);
+  return [...names].filter(mayHaveColumn).sort(compareTexts);
 }
 
 /** The first line of a file, with these columns of attributes. */

@@ -1,7 +1,7 @@
 /** The first line of a CSV file: whether this output can have written it, and with which columns. */
 import { Cells } from "./cells.ts";
 import { type CsvFormat, FIXED_COLUMNS, headerOf, LATE_COLUMN, mayHaveColumn } from "./format.ts";
-import { compareBytes } from "../rendering/numbers.ts";
+import { compareTexts } from "../rendering/numbers.ts";
 
 /** A first line that is longer is not one of ours, in bytes. */
 export const MAX_HEADER_BYTES = 1024 * 1024;
@@ -49,7 +49,7 @@ export function columnsOf(bytes: Uint8Array, format: CsvFormat): string[] | null
   const columns = row.slice(FIXED_COLUMNS.length, -1).map((name) => cells.unescaped(name));
   // Of two columns with one name readers take one: an older version has written that.
   if (!columns.every(mayHaveColumn)) return null;
-  const sorted = columns.every((name, i) => i === 0 || compareBytes(columns[i - 1], name) < 0);
+  const sorted = columns.every((name, i) => i === 0 || compareTexts(columns[i - 1], name) < 0);
   if (!sorted || row.at(-1) !== LATE_COLUMN) return null;
   const header = headerOf(columns, format);
   const same = header.length <= bytes.length && header.every((byte, i) => byte === bytes[i]);

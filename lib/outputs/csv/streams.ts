@@ -5,7 +5,7 @@
 import { dirname } from "node:path";
 import { NO_CLIENT } from "../../points/client_names.ts";
 import type { Archive } from "./archive.ts";
-import { compareBytes } from "../rendering/numbers.ts";
+import { compareTexts } from "../rendering/numbers.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import { CsvFile, type FileContext } from "./file.ts";
@@ -293,7 +293,7 @@ export class Streams {
 /** Those of a file and what came late to it, so that nothing is late for ever. */
 function columnsAfter({ renderer: { columns, late } }: CsvFile): string[] {
   return [...columns, ...late].filter(mayHaveColumn).slice(0, Math.max(columns.length, MOST_COLUMNS)).sort(
-    compareBytes,
+    compareTexts,
   );
 }
 

@@ -7,6 +7,7 @@ import { writePageHeader } from "hyparquet-writer/src/datapage.js";
 import { writeRleBitPackedHybrid } from "hyparquet-writer/src/encoding.js";
 import { snappyCompress } from "hyparquet-writer/src/snappy.js";
 import type { ParquetWriter } from "hyparquet-writer";
+import { compareBytes } from "../rendering/numbers.ts";
 
 type RowGroup = ParquetWriter["row_groups"][number];
 type ColumnChunk = RowGroup["columns"][number];
@@ -181,9 +182,3 @@ export class ColumnsWriter {
 /** Parquet's numbers are little-endian, as those of all machines that this program runs on. */
 const bytesOf = ({ buffer, byteOffset, byteLength }: BigInt64Array | BigUint64Array | Float64Array) =>
   new Uint8Array(buffer, byteOffset, byteLength);
-
-function compareBytes(one: Uint8Array, other: Uint8Array): number {
-  const length = Math.min(one.length, other.length);
-  for (let i = 0; i < length; i++) if (one[i] !== other[i]) return one[i] - other[i];
-  return one.length - other.length;
-}

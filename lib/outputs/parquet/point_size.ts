@@ -2,6 +2,7 @@
 import { parquetMetadataAsync } from "hyparquet";
 import type { PointSize } from "../../plugin.ts";
 import { newestFiles } from "../files/newest.ts";
+import { fileBytes } from "../files/parquet_bytes.ts";
 import { PathPattern } from "../files/path.ts";
 
 /** Files that are looked at, and rows of which something follows for others. */
@@ -26,15 +27,6 @@ export async function rowSize(path: string): Promise<PointSize> {
 
 async function rowsOf(path: string, byteLength: number): Promise<number> {
   using file = await Deno.open(path);
-  const slice = async (start: number, end = byteLength) => {
-    await file.seek(start, Deno.SeekMode.Start);
-    const bytes = new Uint8Array(end - start);
-    for (let done = 0, count; done < bytes.length; done += count) {
-      count = await file.read(bytes.subarray(done));
-      if (count === null) throw new Error("the file has become shorter");
-    }
-    return bytes.buffer;
-  };
-  const { num_rows: rows } = await parquetMetadataAsync({ byteLength, slice });
+  const { num_rows: rows } = await parquetMetadataAsync(fileBytes(file, byteLength));
   return Number(rows);
 }

@@ -1,4 +1,5 @@
 /** The series of a round, with each of their texts once: as columns, because there may be a million. */
+import { grown } from "../../base/growing.ts";
 import type { Batch, SeriesDefinition } from "../../points/measurement.ts";
 import { SERIES_FLAGS } from "../../points/series_store.ts";
 import { unitDisplayName } from "../../points/units.ts";
@@ -21,11 +22,7 @@ export class SeriesTable {
     const number = this.#places.size;
     this.#places.set(series, number);
     let at = number * SERIES_NUMBERS;
-    if (at === this.#numbers.length) {
-      const larger = new Uint32Array(2 * at);
-      larger.set(this.#numbers);
-      this.#numbers = larger;
-    }
+    if (at === this.#numbers.length) this.#numbers = grown(this.#numbers, 2 * at);
     const texts = textsOf(store.definitionOf(series));
     for (const name of SERIES_TEXTS) this.#numbers[at++] = this.#numberOfText(texts[name]);
     this.#numbers[at] = (store.flags[series] & SERIES_FLAGS.u64) !== 0 ? 1 : 0;

@@ -41,8 +41,9 @@ export function formatAttribute(value: AttributeValue): string {
 }
 
 /** UTF-16 sorts astral characters before U+E000: compares as bytes do. */
-export function compareBytes(a: string, b: string): number {
-  const x = encoder.encode(a), y = encoder.encode(b);
+export const compareTexts = (a: string, b: string) => compareBytes(encoder.encode(a), encoder.encode(b));
+
+export function compareBytes(x: Uint8Array, y: Uint8Array): number {
   for (let i = 0; i < x.length && i < y.length; i++) if (x[i] !== y[i]) return x[i] - y[i];
   return x.length - y.length;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CsvRenderer } from "../../../lib/outputs/csv/format.ts";
-import { compareBytes } from "../../../lib/outputs/rendering/numbers.ts";
+import { compareTexts } from "../../../lib/outputs/rendering/numbers.ts";
 import { columnsOf, MAX_HEADER_BYTES } from "../../../lib/outputs/csv/header.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
 
@@ -20,7 +20,7 @@ Deno.test("the columns of a header are those that it was made of, whatever they 
     const names = new Set(
       Array.from({ length: chance.int(20) }, () => chance.text() + chance.pick(["", delimiter])),
     );
-    const sorted = [...names].sort(compareBytes);
+    const sorted = [...names].sort(compareTexts);
     const { header } = new CsvRenderer(sorted, format);
     assert.deepEqual(columnsOf(header, format), sorted);
     const more = new Uint8Array([...header, ...encoder.encode("power;1;"), ...chance.bytes()]);
@@ -57,7 +57,7 @@ Deno.test("a header of another format is not taken", () => {
 Deno.test("a column whose name was written as no formula is that of the name, and a name with an apostrophe is itself", () => {
   const format = { ...FORMAT, escapeFormulas: true };
   for (const names of [["=a"], ["'b"], ["'"], ["''=c"], ["+", "-1", "@x", "a", "b=c"], ["=a;b", '="']]) {
-    const sorted = names.toSorted(compareBytes);
+    const sorted = names.toSorted(compareTexts);
     const { header } = new CsvRenderer(sorted, format);
     assert.deepEqual(columnsOf(header, format), sorted, names.join());
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {
-  compareBytes,
+  compareTexts,
   formatAttribute,
   formatF64,
   isPlainInteger,
@@ -15,7 +15,7 @@ Deno.test("texts are compared as their bytes are, and one that ends sooner comes
   const ordered = ["", "a", "ab", "b", "\u0080", "é", "\ue000", "🔋"];
   for (const [i, one] of ordered.entries()) {
     for (const [j, other] of ordered.entries()) {
-      assert.equal(Math.sign(compareBytes(one, other)), Math.sign(i - j), `${one} ${other}`);
+      assert.equal(Math.sign(compareTexts(one, other)), Math.sign(i - j), `${one} ${other}`);
     }
   }
 });

@@ -87,6 +87,11 @@ export interface PluginContext {
   readonly deadLetters: DeadLetters;
   /** What the plugins of this process share. */
   readonly shared: Shared;
+  /**
+   * For how long an input goes on at a stop with what has arrived, in ms; a little later its connections are closed. A
+   * share of `shutdown_timeout`.
+   */
+  readonly drainMs: () => number;
 }
 
 /** Takes the batches of inputs. */

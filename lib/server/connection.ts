@@ -97,7 +97,7 @@ export class ClientConnection {
   drain(): void {
     const now = performance.now();
     this.#draining = true;
-    this.#drainEnd = now + this.#shared.limits.drainMs;
+    this.#drainEnd = now + this.#shared.drainMs();
     this.#deadline = this.#waiting
       ? this.#drainEnd
       : Math.min(this.#deadline, now + this.#shared.limits.drainIdleMs);

@@ -12,9 +12,8 @@ import { accepted } from "../../net/listen.ts";
 import type { Transport } from "../../net/transport.ts";
 import type { LineStream } from "./line_stream.ts";
 
-/** At a stop, silence after which no more lines are expected, and the longest time to read, in ms. */
+/** At a stop, silence after which no more lines are expected, in ms. */
 const DRAIN_IDLE_MS = 100;
-const DRAIN_MS = 2000;
 /** How long the handshake of TLS may take, in ms. */
 const HANDSHAKE_MS = 10_000;
 
@@ -29,6 +28,8 @@ export interface ConnectionOptions {
   newSeriesPerSecond(): number;
   /** Open connections, at most. */
   readonly maxConnections: number;
+  /** At a stop, the longest time to read, in ms. */
+  drainMs(): number;
   /** @param sender Whose share of memory new series take; `undefined`: that of the input. */
   newStream(from: LogFields, sender?: string): LineStream;
   /** Counts open connections. */
@@ -115,7 +116,7 @@ export class LineConnections {
   }
 
   async #read(held: { conn: Transport }, stream: LineStream, stop: AbortSignal): Promise<void> {
-    const { gatherer, bytesPerSecond, newSeriesPerSecond } = this.#options;
+    const { gatherer, bytesPerSecond, newSeriesPerSecond, drainMs } = this.#options;
     const { store } = gatherer.builder;
     const seriesPacer = new Pacer(newSeriesPerSecond());
     const rate = bytesPerSecond();
@@ -123,7 +124,7 @@ export class LineConnections {
     let drainEnd = Infinity;
     try {
       while (true) {
-        if (stop.aborted) drainEnd = Math.min(drainEnd, performance.now() + DRAIN_MS);
+        if (stop.aborted) drainEnd = Math.min(drainEnd, performance.now() + drainMs());
         const count = await this.#readSome(held.conn, stream.space, stop);
         if (count === null) break;
         const { excess } = store;

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { KnownTexts, NONE } from "../../../lib/inputs/decoding/known_texts.ts";
-import { Naming, NamingError } from "../../../lib/inputs/decoding/naming.ts";
-import { NumberReader } from "../../../lib/inputs/decoding/numbers.ts";
+import { Naming } from "../../../lib/inputs/decoding/naming.ts";
 import { type MetricRule, MetricRules } from "../../../lib/inputs/decoding/rules.ts";
 import { LineDecoder } from "../../../lib/inputs/lines/line_decoder.ts";
 import { LineStream } from "../../../lib/inputs/lines/line_stream.ts";
@@ -267,35 +265,6 @@ Deno.test("a metric whose type changes, a name that is too long and one metric t
   ]);
 });
 
-Deno.test("an address that brings many metrics leaves room for those of others, and may use theirs", () => {
-  const store = new SeriesStore();
-  using naming = new Naming({
-    input: "lines",
-    registry: new MetricRegistry(),
-    store,
-    rules: new MetricRules([]),
-    maxMetrics: 6,
-    maxMetricsOfSender: 2,
-    maxNameBytes: 25,
-  });
-  const bring = (sender: string | undefined, ...names: string[]) => {
-    naming.sender = sender;
-    return names.map((name) => {
-      try {
-        return typeof naming.find(name, []);
-      } catch (error) {
-        return error instanceof NamingError ? error.message : error;
-      }
-    });
-  };
-  const full = "this address has brought 2 metrics already (limits.metrics_per_address)";
-  assert.deepEqual(bring("10.0.0.1", "a", "b", "c", "a"), ["number", "number", full, "number"]);
-  assert.deepEqual(bring("10.0.0.2", "a", "c", "d", "e"), ["number", "number", "number", full]);
-  assert.deepEqual(bring("10.0.0.1", "c", "e"), ["number", full]);
-  const none = "there are 6 metrics already (limits.metrics)";
-  assert.deepEqual(bring(undefined, "e", "f", "g"), ["number", "number", none], "files have no share");
-});
-
 Deno.test("a metric that another input has with another unit gets the name of this input behind its own", () => {
   const registry = new MetricRegistry();
   registry.register({ name: "mem", type: "u64", unit: { base: "By", prefix: "" } });
@@ -358,50 +327,15 @@ Deno.test("series that were given back are found again, under their new numbers"
   assert.deepEqual(decoding.give(line).take(), ["a {b=c} 1 @0"]);
 });
 
-Deno.test("texts are learned again when there are too many of them", () => {
-  const known = new KnownTexts(4, 1000);
-  const add = (text: string, parent = NONE) => {
-    const bytes = encode(text);
-    const view = new DataView(bytes.buffer);
-    const found = known.find(bytes, view, 0, bytes.length, parent);
-    return found === NONE ? known.add(bytes, view, 0, bytes.length, parent) : found;
-  };
-  const [a, b] = [add("a "), add("long enough ")];
-  const field = add("x=", a);
-  assert.notEqual(add("x=", b), field);
-  assert.equal(add("a "), a);
-  assert.equal(add("x=", a), field);
-  assert.equal(known.size, 4);
-  assert.equal(add("y=", a), NONE);
-  assert.equal(known.size, 0);
-  add("z ");
-  assert.equal(known.size, 1);
-});
-
-Deno.test("numbers are read as JavaScript reads them", () => {
-  const reader = new NumberReader();
-  const chance = new Chance(3);
-  const texts = [
-    "0",
-    "-0",
-    "1",
-    "0.1",
-    "123456789012345",
-    "1234567890123456789",
-    "1e22",
-    "1.7976931348623157e308",
-    "5e-324",
-  ];
-  for (let i = 0; i < 2000; i++) {
-    const value = (chance.next() - 0.5) * 10 ** Math.floor(chance.next() * 30 - 15);
-    texts.push(String(value), value.toFixed(3), value.toExponential(5));
-  }
-  for (const text of texts) {
-    const bytes = encode(`${text},`);
-    assert.ok(Object.is(reader.float(bytes, 0, bytes.length), Number(text)), text);
-    assert.equal(reader.offset, text.length);
-  }
-  for (const text of ["", "-", ".", "e5", "+", "-.", "1e", "1e+"]) {
-    assert.ok(Number.isNaN(reader.float(encode(text), 0, text.length)), text);
+Deno.test("a number may be cut anywhere, also in its exponent", () => {
+  const line = "m a=-1.5e+3,b=+2E-2,c=7e1,d=12345678901234567890u,e=-3i,f=true,g=F 1000000000\n";
+  const bytes = encode(`a value=1 0\n${line}`);
+  const expected = new Decoding().give(bytes).take();
+  assert.equal(expected.length, 8);
+  for (let cut = 13; cut < bytes.length; cut++) {
+    const decoding = new Decoding();
+    decoding.give(bytes.subarray(0, cut)).give(bytes.subarray(cut));
+    assert.deepEqual(decoding.problems, [], new TextDecoder().decode(bytes.subarray(12, cut)));
+    assert.deepEqual(decoding.take(), expected);
   }
 });

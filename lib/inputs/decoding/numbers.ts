@@ -69,14 +69,14 @@ export class NumberReader {
   }
 
   /**
-   * Reads an integer of digits and perhaps a minus, as text that {@linkcode float} has read from `at` to `end`.
+   * Reads an integer of digits and perhaps a sign, as text that {@linkcode float} has read from `at` to `end`.
    *
    * @returns it; {@linkcode exact} is set where it is above 2^53. NaN if it is not an integer, or not within 64 bits.
    */
   integer(bytes: Uint8Array, at: number, end: number): number {
     this.exact = undefined;
     const text = latin1.decode(bytes.subarray(at, end));
-    if (!/^-?[0-9]{1,25}$/.test(text)) return NaN;
+    if (!/^[-+]?[0-9]{1,25}$/.test(text)) return NaN;
     const value = BigInt(text);
     if (value > MAX_U64 || value < -(2n ** 63n)) return NaN;
     if (value > MAX_EXACT) this.exact = value;

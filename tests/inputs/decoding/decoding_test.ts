@@ -213,24 +213,26 @@ Deno.test("thousands of texts of any length are kept as they are", () => {
 Deno.test("everything is forgotten for one text too many, or one byte too many, and learned again", () => {
   const texts = new Texts(3, 12);
   assert.deepEqual(["a", "bb", "ccccccccc"].map((text) => texts.add(text)), [1, 2, 3], "12 bytes fit");
-  texts.known.following[1] = texts.known.firsts[1] = texts.known.series[1] = 2;
-  assert.deepEqual([texts.known.size, texts.known.version], [3, 0]);
+  const { following, firsts, series } = texts.known;
+  series[1] = 9;
+  for (const guesses of [following, firsts]) guesses.set([1, 2, 3, 1]);
+  assert.equal(texts.known.size, 3);
   assert.equal(texts.add("d"), 1);
-  assert.deepEqual([texts.known.size, texts.known.version], [1, 1]);
+  assert.equal(texts.known.size, 1);
   assert.deepEqual(["a", "bb", "ccccccccc", "d"].map((text) => texts.find(text)), [
     NONE,
     NONE,
     NONE,
     1,
   ]);
-  const { following, firsts, series } = texts.known;
-  assert.deepEqual([following[1], firsts[1], series[1]], [NONE, NONE, NONE]);
+  assert.equal(series[1], NONE);
+  for (const guesses of [following, firsts]) assert.ok(guesses.every((text) => text === NONE));
   assert.equal(texts.add("eeeeeeeeeee"), 2, "12 bytes fit");
   assert.equal(texts.add("f"), 1);
-  assert.equal(texts.known.version, 2);
+  assert.equal(texts.known.size, 1);
   texts.add("ggggggggggg", 1);
   assert.equal(texts.add("h", 1), NONE, "its parent is forgotten, too");
-  assert.deepEqual([texts.known.size, texts.known.version], [0, 3]);
+  assert.equal(texts.known.size, 0);
 });
 
 /** What a name and its tags become. */
@@ -271,6 +273,7 @@ Deno.test("a tag is an attribute once; those of resource and consumer, and those
   );
   assert.equal(find("r", ["gpu", "0"], ["a", "1"]), "r gpu/0/ job/ a=1");
   assert.equal(find("r", ["gpu", "0"], ["consumer_kind", "process"]), "r gpu/0/ process/");
+  assert.equal(naming([{ resource: "{kind}/{id}" }]).find("m", ["id", "1"]), "m /1 local_machine/");
   assert.equal(find("m", ["relay_client", "x"]), "m local_machine/ local_machine/");
 });
 
@@ -335,4 +338,11 @@ Deno.test("an address that brings many metrics leaves room for those of others, 
   assert.deepEqual(bring("10.0.0.1", "c", "e"), ["number", full]);
   const none = "there are 6 metrics already (limits.metrics)";
   assert.deepEqual(bring(undefined, "e", "f", "g"), ["number", "number", none], "files have no share");
+});
+
+Deno.test("an address that may bring one metric brings one", () => {
+  const { naming: names, find } = naming([], { maxMetricsOfSender: 1 });
+  names.sender = "10.0.0.1";
+  assert.equal(find("a"), "a local_machine/ local_machine/");
+  assert.throws(() => find("b"), /this address has brought 1 metrics already/);
 });

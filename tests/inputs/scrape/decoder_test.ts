@@ -18,6 +18,7 @@ interface Options {
   maxMetrics?: number;
   rules?: Partial<MetricRule>[];
   capacity?: number;
+  maxTexts?: number;
 }
 
 /** The decoder of one exporter, `x`, and what it has made of its pages. */
@@ -29,7 +30,7 @@ class Pages {
   readonly decoder: ExpositionDecoder;
   readonly out: BatchBuilder;
 
-  constructor({ differences = false, maxMetrics = 4096, rules = [], capacity = 16 }: Options = {}) {
+  constructor({ differences = false, maxMetrics = 4096, rules = [], capacity = 16, maxTexts }: Options = {}) {
     this.out = new BatchBuilder(new BatchPool(capacity, 4, this.store));
     const naming = new Naming({
       input: "scrape",
@@ -45,6 +46,7 @@ class Pages {
       differences,
       instance: "x",
       stats: this.stats,
+      ...maxTexts === undefined ? {} : { maxTexts },
       problems: {
         badLine: (line, reason) => void this.problems.push(`${line}: ${reason}`),
         refusedPoint: (line, reason) => void this.problems.push(`${line} (point): ${reason}`),
@@ -246,6 +248,9 @@ Deno.test("points go on in further batches, and memory of new series is said wit
   assert.ok(pages.store.newBytes > 0);
   pages.give(text);
   assert.deepEqual(pages.out.take().map(({ newSeriesBytes }) => newSeriesBytes), [0, 0, 0]);
+  const { newBytes } = pages.store;
+  pages.give("b 1\n");
+  assert.equal(pages.out.take()[0].newSeriesBytes, pages.store.newBytes - newBytes);
 });
 
 Deno.test("series that were given back are found again, under their new numbers", () => {
@@ -308,6 +313,7 @@ Deno.test("labels are read with their escapes, an empty one is none, and a name 
   for (const text of ["a{b}", 'a{b="c" d="e"}', 'a{"b"}', "a{b=c}", "a{,}"]) {
     assert.throws(() => read(text), /a label is not NAME="VALUE"/, text);
   }
+  assert.deepEqual(read("\ufeffa"), ["\ufeffa"], "no character is left out");
   assert.throws(() => read('a{b="c"'), /its labels have no end/);
   assert.throws(() => read('{b="c"}'), /it has no name/);
   assert.throws(() => readSeries(Uint8Array.of(97, 0xff)), /it is not UTF-8/);
@@ -372,4 +378,41 @@ Deno.test("what a sample is, its family says: a counter, when it was created, it
   );
   assert.equal(facts("a_joules", { a_joules: { unit: "" } }), "gauge");
   assert.equal(facts("a_constructor"), "gauge", "no unit is called like a member of all objects");
+});
+
+Deno.test("what stands behind the time of a sample is an exemplar, and no sample of its own", () => {
+  assert.deepEqual(pointsOf('a 1 5 b 7\nc 2 # {d="e"} 5 6\nf 3 4\t\n'), [
+    "a {instance=x} 1 @0.005",
+    "c {instance=x} 2 @1",
+    "f {instance=x} 3 @0.004",
+  ]);
+});
+
+Deno.test("an internal error is not taken for a bad line", () => {
+  const pages = new Pages().begin();
+  const internal = new TypeError("internal");
+  pages.registry.register = () => {
+    throw internal;
+  };
+  assert.throws(() => pages.give("a 1\n"), internal);
+});
+
+Deno.test("a page of more texts than are remembered has its points, and a counter never another one's difference", () => {
+  for (let maxTexts = 1; maxTexts < 8; maxTexts++) {
+    const pages = new Pages({ differences: true, maxTexts });
+    for (let scrape = 1; scrape <= 4; scrape++) {
+      const text = "# TYPE c counter\n" +
+        Array.from({ length: 6 }, (_, i) => `c{n="${i}"} ${scrape * 10 ** i}\ng{n="${i}"} ${i}\n`).join("");
+      const points = pages.begin().give(text).take();
+      assert.deepEqual(
+        points.filter((text) => text.startsWith("g")),
+        Array.from({ length: 6 }, (_, i) => `g {n=${i},instance=x} ${i} @1`),
+      );
+      for (const text of points.filter((text) => text.startsWith("c"))) {
+        const [, n, value] = /n=(\d).*\} (\d+) @/.exec(text)!;
+        assert.equal(Number(value), 10 ** Number(n));
+      }
+    }
+    assert.deepEqual(pages.problems, []);
+  }
 });

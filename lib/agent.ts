@@ -81,8 +81,9 @@ const LAST_TRY_MS = 300;
 const LOOK_MS = 50;
 /** The share of the time for a stop that inputs may take; the outputs have the rest. */
 const INPUT_SHARE = 0.5;
-/** The part within which they go on with what has arrived. */
+/** The part within which they go on with what has arrived, and the longest time, in ms: some never stop sending. */
 const DRAIN_SHARE = 0.4;
+const MAX_DRAIN_MS = 10_000;
 
 /**
  * Runs until SIGTERM, SIGINT or a failure.
@@ -265,7 +266,7 @@ class Agent {
       identity: last,
       shared: this.#shared,
       untilDurable: () => first.untilDurable(),
-      drainMs: () => this.#settings.general.shutdown_timeout * DRAIN_SHARE,
+      drainMs: () => Math.min(this.#settings.general.shutdown_timeout * DRAIN_SHARE, MAX_DRAIN_MS),
       stateDirectory: directory,
       deadLetters,
     };

@@ -102,6 +102,18 @@ Deno.test("what arrives while a process that stops is held up is taken", async (
   assert.deepEqual(taking.points, ["a 1 @0", "a 2 @0"]);
 });
 
+Deno.test("a stop reads no more of a sender than can have arrived before", async () => {
+  await using taking = await Taking.open({ tcp: "127.0.0.1:0" }, { drainMs: () => 3_600_000 });
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
+  const lines = `a value=1 0\n#${"x".repeat(20_000)}\n`.repeat(20);
+  const sending = (async () => {
+    while (true) await writeAll(conn, lines);
+  })().catch(() => "closed by the process");
+  await until(() => taking.points.length > 0);
+  await taking.stop();
+  assert.equal(await sending, "closed by the process");
+});
+
 Deno.test("a sender that is faster than the pipe waits, and loses nothing", async () => {
   await using directory = new TempDir();
   const path = directory.file("lines.sock");

@@ -33,7 +33,7 @@ export class StreamState {
   following = new Int32Array(257).fill(-1);
   isF64 = new Uint8Array(256);
   lastValues = new Float64Array(256);
-  lastBits = new Uint32Array(this.lastValues.buffer);
+  lastBits = bitsOf(this.lastValues);
   /** Last values of u64 above 2^53. */
   readonly lastExact = new Map<number, bigint>();
   /** Number of the row before, or -1. */
@@ -72,7 +72,7 @@ export class StreamState {
     this.following = grown(this.following, capacity + 1).fill(-1, length);
     this.isF64 = grown(this.isF64, capacity);
     this.lastValues = grown(this.lastValues, capacity);
-    this.lastBits = new Uint32Array(this.lastValues.buffer);
+    this.lastBits = bitsOf(this.lastValues);
   }
 }
 

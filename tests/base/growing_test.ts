@@ -24,10 +24,27 @@ for (const type of [Uint8Array, Int32Array, Uint32Array, Float32Array, Float64Ar
       assert.equal(array.length, length);
       assert(array.every((n, i) => n === (i < before ? i % 100 : 0)));
     }
-    assert.equal(array.byteOffset, 0);
     assert(growsInPlace(array));
   });
 }
+
+Deno.test("arrays that have grown begin at different places of their memories, and stay there", () => {
+  const columns = [Float64Array, Uint32Array, Float64Array, Uint32Array, Int32Array, Float32Array].map((
+    type,
+  ) => grown(new type(8) as Float64Array<ArrayBuffer>, 100_000));
+  const places = columns.map(({ byteOffset }) => byteOffset);
+  // What belongs to one row is neither in one line of a processor's cache, nor in lines that it takes for each other.
+  for (const  of of[64, 4096]) {
+    const lines = places.map((place) => Math.floor(place % of / 64) + Math.floor(place / of));
+    assert.equal(new Set(lines).size, places.length, `${places}`);
+  }
+  const further = columns.map((column) => grown(column, 200_000));
+  assert.deepEqual(further.map(({ byteOffset }) => byteOffset), places);
+});
+
+Deno.test("bytes begin with their buffer, for those who read them by a view", () => {
+  for (let n = 0; n < 3; n++) assert.equal(grown(new Uint8Array(8), 300 * KIB).byteOffset, 0);
+});
 
 Deno.test("a short array is copied, a large one grows where it is", () => {
   const short = grown(new Uint32Array(10), 1000);

@@ -86,8 +86,8 @@ class Process:
             pid = int(kids[-1])
 
     def cpu(self):
-        f = open(f"/proc/{self.pid()}/stat").read().rsplit(")", 1)[1].split()
-        return (int(f[11]) + int(f[12])) / os.sysconf("SC_CLK_TCK")
+        """Seconds of all threads, by the clock of the process (man 3 clock_getcpuclockid): /proc counts in hundredths."""
+        return time.clock_gettime_ns(~self.pid() << 3 | 2) / 1e9
 
     def cpu_by_thread(self):
         """Seconds by the names of threads, of those that took any."""
@@ -298,8 +298,8 @@ def main():
     t2, end_cpu = time.time(), [p.cpu() for p in ends]
     result = {
         "hosts": o.hosts, "series": o.hosts * o.series, "points_per_s": round(sent / (t1 - t0)), "output": o.output,
-        "us_per_point": [round((e - s) / sent * 1e6, 2) for s, e in zip(start_cpu, end_cpu)],
-        "us_per_point_second_half": [round((e - s) / max(1, sent - half[1]) * 1e6, 2) for s, e in zip(half[0], last_cpu)],
+        "us_per_point": [round((e - s) / sent * 1e6, 4) for s, e in zip(start_cpu, end_cpu)],
+        "us_per_point_second_half": [round((e - s) / max(1, sent - half[1]) * 1e6, 4) for s, e in zip(half[0], last_cpu)],
         "core_percent": [round((e - s) / (t2 - t0) * 100) for s, e in zip(start_cpu, end_cpu)],
         "peak_mb": [round(p.memory_mb("VmHWM")) for p in ends],
         "anon_mb": [round(p.memory_mb("RssAnon")) for p in ends], "sender_behind_s": round(behind, 2),

@@ -9,6 +9,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { BlockWriter } from "../lib/outputs/sqlite/blocks/block.ts";
+import { RollupRows } from "../lib/outputs/sqlite/rollup_rows.ts";
 import { ensureSchema, writeStatistics } from "../lib/outputs/sqlite/schema.ts";
 import { unitDisplayName } from "../lib/points/units.ts";
 import { Chance } from "../tests/kit/bytes.ts";
@@ -355,20 +356,31 @@ class Builder {
   storeFirstSums(): void {
     for (let hour = 0; hour < DAY_S / HOUR_S; hour++) {
       this.#rollupPart(60, this.#firstDayS + hour * HOUR_S, HOUR_S);
-      this.#sums("rollup_1m", this.#minutes, DAY_S / 60, hour * 60, 60);
+      this.#sums(60, this.#minutes, hour * 60, 60);
     }
     this.#rollupPart(HOUR_S, this.#firstDayS, DAY_S);
-    this.#sums("rollup_1h", this.#hours, DAY_S / HOUR_S, 0, DAY_S / HOUR_S);
+    this.#sums(HOUR_S, this.#hours, 0, DAY_S / HOUR_S);
   }
 
-  #sums(table: string, sums: Float64Array, perDay: number, from: number, count: number): void {
-    const insert = this.#db.prepare(`INSERT INTO ${table} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  #sums(every: number, sums: Float64Array, from: number, count: number): void {
+    const rows = new RollupRows(this.#db, every === 60 ? "rollup_1m" : "rollup_1h", every);
+    const perDay = DAY_S / every;
     const firstJob = this.#firstJob;
     const store = (slot: number, id: number, begin: number, end: number) => {
       for (let interval = begin; interval < end; interval++) {
         const at = (slot * perDay + interval) * COLUMNS;
         if (sums[at] > 0) {
-          insert.run(this.#rollupParts, id, interval - from, ...sums.subarray(at, at + COLUMNS));
+          const [points, sum, min, max, first, last, firstTime, lastTime] = sums.subarray(at, at + COLUMNS);
+          rows.add(this.#rollupParts, id, interval - from, {
+            points,
+            sum,
+            min,
+            max,
+            first,
+            last,
+            firstTime,
+            lastTime,
+          });
         }
       }
     };
@@ -381,6 +393,7 @@ class Builder {
         store(firstJob - 1 + host, firstJob + wave * this.#size.hosts + host, begin, end);
       }
     }
+    rows.flush();
   }
 
   /** Stores the sums of a later day: those of the first one, with the series of other jobs. */

@@ -40,9 +40,7 @@ export class BatchCodecError extends Error {
 }
 
 function unzigzag(value: number): number {
-  if (value <= 0x7fffffff) return (value >>> 1) ^ -(value & 1);
-  const half = Math.floor(value * 0.5);
-  return value % 2 === 0 ? half : -half - 1;
+  return value % 2 === 0 ? value / 2 : (value + 1) / -2;
 }
 
 export interface BatchDecoderOptions extends BatchCodecLimits {

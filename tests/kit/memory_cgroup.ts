@@ -1,5 +1,4 @@
 /** A group of processes whose memory the kernel limits, of either version of cgroups. */
-import { removeCgroup } from "./cgroups.ts";
 
 const ROOT = "/sys/fs/cgroup";
 
@@ -60,8 +59,9 @@ export class MemoryCgroup implements AsyncDisposable {
     return Number(new RegExp(`^${word} (\\d+)$`, "m").exec(text)![1]);
   }
 
+  // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
-    await removeCgroup(this.path);
+    Deno.removeSync(this.path);
   }
 }
 

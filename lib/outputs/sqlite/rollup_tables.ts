@@ -7,7 +7,9 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { ADDED_UNITS, floorTo, type RollupOptions } from "../rollups/levels.ts";
 import type { Sums } from "../rollups/sums.ts";
 import type { Transaction } from "./parts.ts";
+import { HELD_BACK } from "./point_inserter.ts";
 import { type Level, levelsOf } from "./rollup_levels.ts";
+import { COLUMNS, RollupRows, sumsOf } from "./rollup_rows.ts";
 
 /** Series of each interval that are moved in one transaction. */
 const MOVE_SERIES = 256;
@@ -23,12 +25,12 @@ interface RollupPart {
 
 interface LevelTable extends Level {
   readonly table: string;
-  readonly statements: Readonly<Record<"add" | "cut" | "move" | "remove" | "spanSums", StatementSync>>;
+  readonly rows: RollupRows;
+  readonly statements: Readonly<Record<"cut" | "move" | "remove" | "spanSums", StatementSync>>;
+  /** Parts of the present transaction by their start: of one interval, and of a whole span. */
+  readonly parts: Map<number, RollupPart | null>;
+  readonly wholes: Map<number, RollupPart | null>;
 }
-
-/** What a sum is that is not a number, as that of both infinities: SQLite has NULL for NaN, and no row is without a sum. */
-const INFINITE = "9e999";
-const COLUMNS = "points, sum, min, max, first, last, first_time, last_time";
 
 /** Tables of the levels, in the order in which they are created. */
 export function rollupTables(rollups: readonly RollupOptions[]): string[] {
@@ -53,18 +55,42 @@ export function rollupTables(rollups: readonly RollupOptions[]): string[] {
 const ADDED = ADDED_UNITS.map((unit) => `'${unit}'`).join(", ");
 
 export function rollupViews(rollups: readonly RollupOptions[]): string[] {
-  return levelsOf(rollups).map(({ name, every }) =>
-    `CREATE VIEW measurements_${name} AS
+  return levelsOf(rollups).map((level) => viewOf(level, sumsOf("r", level.every)));
+}
+
+/** The same views as earlier versions made them, when each row had all values. */
+export function formerRollupViews(rollups: readonly RollupOptions[]): string[] {
+  return levelsOf(rollups).flatMap((level) => {
+    const view = viewOf(level, {
+      points: "r.points",
+      sum: "r.sum",
+      min: "r.min",
+      max: "r.max",
+      first: "r.first",
+      last: "r.last",
+    })
+      .replaceAll(/ AS (sum|min|max|last)\b/g, "");
+    return [view, view.replace(/\nWHERE .*$/, "")];
+  });
+}
+
+function viewOf(
+  { name, every }: Level,
+  { points, sum, min, max, first, last }: Readonly<
+    Record<Exclude<keyof Sums, "firstTime" | "lastTime">, string>
+  >,
+): string {
+  return `CREATE VIEW measurements_${name} AS
 SELECT
   m.name AS metric,
   strftime('%Y-%m-%dT%H:%M:%SZ', d.start + r.interval * ${every}, 'unixepoch') AS timestamp,
-  CASE WHEN m.unit_base IN (${ADDED}) THEN r.sum ELSE r.sum / r.points END AS value,
-  r.points,
-  r.sum,
-  r.min,
-  r.max,
-  r.first,
-  r.last,
+  CASE WHEN m.unit_base IN (${ADDED}) THEN ${sum} ELSE ${sum} / ${points} END AS value,
+  ${points},
+  ${sum} AS sum,
+  ${min} AS min,
+  ${max} AS max,
+  ${first},
+  ${last} AS last,
   s.resource_kind,
   s.resource_id,
   s.consumer_kind,
@@ -79,8 +105,7 @@ FROM rollup_${name} r
 JOIN rollup_parts d ON d.id = r.part
 JOIN series s ON s.id = r.series
 JOIN metrics m ON m.id = s.metric
-WHERE d.every = ${every}`
-  );
+WHERE d.every = ${every}`;
 }
 
 export class RollupTables {
@@ -94,15 +119,20 @@ export class RollupTables {
   readonly #oldest: StatementSync;
   readonly #forget: StatementSync;
   readonly #outdated: StatementSync;
-  /** Of the present transaction, by level, start and length. */
-  readonly #parts = new Map<string, RollupPart | null>();
 
   constructor(db: DatabaseSync, rollups: readonly RollupOptions[], moveSeries = MOVE_SERIES) {
     this.#moveSeries = moveSeries;
     const prepare = (sql: string) => db.prepare(sql);
     this.levels = levelsOf(rollups).map((level) => {
       const table = `rollup_${level.name}`;
-      return { ...level, table, statements: statementsOf(table, prepare) };
+      return {
+        ...level,
+        table,
+        rows: new RollupRows(db, table, level.every),
+        statements: statementsOf(table, level.every, prepare),
+        parts: new Map(),
+        wholes: new Map(),
+      };
     });
     this.#find = prepare(
       "SELECT id, start, below FROM rollup_parts WHERE (every, start, seconds) = (?, ?, ?)",
@@ -134,34 +164,35 @@ export class RollupTables {
 
   /** To be called at the start of each transaction. */
   begin(): void {
-    this.#parts.clear();
+    for (const level of this.levels) {
+      level.rows.begin();
+      this.#forgetParts(level);
+    }
   }
 
-  /** Adds sums of an interval to the level, and to those above that have already had the interval. */
+  #forgetParts({ parts, wholes }: LevelTable): void {
+    parts.clear();
+    wholes.clear();
+  }
+
+  /**
+   * Adds sums of an interval to the level, and to those above that have already had the interval. They are written by
+   * {@linkcode flush}.
+   */
   add(number: number, start: number, series: number, sums: Readonly<Sums>): void {
     const level = this.levels[number];
     const { every, span } = level;
-    const spanStart = floorTo(start, span);
-    const whole = span === every ? null : this.#part(level, spanStart, span);
+    const whole = span === every ? null : this.#part(level, floorTo(start, span), span);
     const isWhole = whole !== null && (whole.below === null || series < whole.below);
     const part = isWhole ? whole : this.#part(level, start, every, true)!;
-    const { points, sum, min, max, first, last, firstTime, lastTime } = sums;
-    const interval = (start - part.start) / every;
-    level.statements.add.run(
-      part.id,
-      series,
-      interval,
-      points,
-      sum,
-      min,
-      max,
-      first,
-      last,
-      firstTime,
-      lastTime,
-    );
+    level.rows.add(part.id, series, (start - part.start) / every, sums);
     // Where spans are never merged, each interval goes on at once.
     if (isWhole || span === every) this.#addAbove(number, start, series, sums);
+  }
+
+  /** To be called at the end of each transaction. */
+  flush(): void {
+    for (const { rows } of this.levels) rows.flush();
   }
 
   #addAbove(number: number, start: number, series: number, sums: Readonly<Sums>): void {
@@ -176,18 +207,19 @@ export class RollupTables {
     });
   }
 
-  #part(level: Level, start: number, seconds: number, create = false): RollupPart | null {
+  #part(level: LevelTable, start: number, seconds: number, create = false): RollupPart | null {
     const { every } = level;
-    const key = `${every} ${start} ${seconds}`;
-    let part = this.#parts.get(key);
+    const known = seconds === every ? level.parts : level.wholes;
+    let part = known.get(start);
     if (part === undefined) {
       part = (this.#find.get(every, start, seconds) as unknown as RollupPart | undefined) ?? null;
+      known.set(start, part);
     }
     if (part === null && create) {
       const { lastInsertRowid } = this.#create.run(every, start, start, seconds, null);
       part = { id: Number(lastInsertRowid), start, below: null };
+      known.set(start, part);
     }
-    this.#parts.set(key, part);
     return part;
   }
 
@@ -214,7 +246,7 @@ export class RollupTables {
     let whole = this.#part(level, start, span);
     if (!whole) {
       this.#create.run(every, start, start, span, 0);
-      this.begin();
+      level.wholes.clear();
       whole = this.#part(level, start, span)!;
     }
     const fresh = this.#fresh.all(every, every, start, start + span) as unknown as RollupPart[];
@@ -231,12 +263,10 @@ export class RollupTables {
       if (end === null) this.#forget.run(id);
     }
     this.#setBelow.run(end, whole.id);
-    this.begin();
     if (number + 1 === this.levels.length) return;
     const nanos = every * 1e9;
     for (
       const row of spanSums.all(
-        nanos,
         nanos,
         whole.id,
         from,
@@ -245,21 +275,17 @@ export class RollupTables {
     ) {
       this.#addAbove(number, start, row.series, row);
     }
+    this.flush();
   }
 }
 
-function statementsOf(table: string, prepare: (sql: string) => StatementSync): LevelTable["statements"] {
+function statementsOf(
+  table: string,
+  every: number,
+  prepare: (sql: string) => StatementSync,
+): LevelTable["statements"] {
+  const sums = sumsOf("r", every);
   return {
-    add: prepare(
-      `INSERT INTO ${table} (part, series, interval, ${COLUMNS}) ` +
-        `VALUES (?, ?, ?, ?, coalesce(?, ${INFINITE}), ?, ?, ?, ?, ?, ?) ` +
-        "ON CONFLICT DO UPDATE SET points = points + excluded.points, " +
-        `sum = coalesce(sum + excluded.sum, ${INFINITE}), ` +
-        "min = min(min, excluded.min), max = max(max, excluded.max), " +
-        "first = iif(excluded.first_time < first_time, excluded.first, first), " +
-        "last = iif(excluded.last_time >= last_time, excluded.last, last), " +
-        "first_time = min(first_time, excluded.first_time), last_time = max(last_time, excluded.last_time)",
-    ),
     cut: prepare(
       `SELECT series FROM ${table} WHERE part = ? AND series >= ? ORDER BY series LIMIT 1 OFFSET ?`,
     ),
@@ -267,15 +293,19 @@ function statementsOf(table: string, prepare: (sql: string) => StatementSync): L
       `INSERT INTO ${table} (part, series, interval, ${COLUMNS}) ` +
         `SELECT ?, r.series, (d.start - CAST(? AS INTEGER)) / CAST(? AS INTEGER) AS i, ${COLUMNS} ` +
         `FROM json_each(?) j CROSS JOIN rollup_parts d ON d.id = j.value CROSS JOIN ${table} r ` +
-        "ON r.part = d.id AND r.series BETWEEN ? AND ? ORDER BY r.series, i",
+        "ON r.part = d.id AND r.series BETWEEN ? AND ? " +
+        // Rows that are held back fill the pages.
+        `ORDER BY (r.series + i) % ${HELD_BACK} = 0, r.series, i`,
     ),
     remove: prepare(`DELETE FROM ${table} WHERE part = ? AND series BETWEEN ? AND ?`),
     // In the order of time within each series: the first interval has the first value.
     spanSums: prepare(
-      "SELECT g.series, g.points, g.sum, g.min, g.max, f.first, l.last, " +
-        "f.first_time + f.interval * ? AS firstTime, l.last_time + l.interval * ? AS lastTime " +
-        `FROM (SELECT part, series, sum(points) AS points, sum(sum) AS sum, min(min) AS min, max(max) AS max, ` +
-        `min(interval) AS f, max(interval) AS l FROM ${table} WHERE part = ? AND series BETWEEN ? AND ? ` +
+      "SELECT g.series, g.points, g.sum, g.min, g.max, f.first, " +
+        `${sumsOf("l", every).last} AS last, f.first_time + f.interval * ?1 AS firstTime, ` +
+        `${sumsOf("l", every).lastTime} + l.interval * ?1 AS lastTime ` +
+        `FROM (SELECT part, series, sum(points) AS points, sum(${sums.sum}) AS sum, min(${sums.min}) AS min, ` +
+        `max(${sums.max}) AS max, min(interval) AS f, max(interval) AS l ` +
+        `FROM ${table} r WHERE part = ?2 AND series BETWEEN ?3 AND ?4 ` +
         `GROUP BY part, series) g CROSS JOIN ${table} f ON (f.part, f.series, f.interval) = (g.part, g.series, g.f) ` +
         `CROSS JOIN ${table} l ON (l.part, l.series, l.interval) = (g.part, g.series, g.l)`,
     ),

@@ -281,6 +281,7 @@ export class Rollups {
         sums.read(sums.placeOf(ids[k]), this.#sums);
         this.#tables.add(0, sums.start, ids[k], this.#sums);
       }
+      this.#tables.flush();
       this.#statements.setRolled.run(every, sums.start, part, to < ids.length ? ids[to] : null);
     });
     storing.done = to;

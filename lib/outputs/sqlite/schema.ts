@@ -9,11 +9,13 @@
 import type { DatabaseSync } from "node:sqlite";
 import { fillHosts } from "./hosts.ts";
 import type { RollupOptions } from "../rollups/levels.ts";
-import { rollupTables, rollupViews } from "./rollup_tables.ts";
+import { formerRollupViews, rollupTables, rollupViews } from "./rollup_tables.ts";
 import { StoreError } from "./store_error.ts";
 
 /** `PRAGMA user_version` of files that this program writes. */
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
+/** The first version whose `measurements` is the present one. */
+const COMPACTED_VERSION = 4;
 /** `PRAGMA application_id`: "ALMR". */
 const APPLICATION_ID = 0x414c4d52;
 
@@ -251,8 +253,7 @@ ${dailyTotalsOf(DAILY_TOTALS)}`,
 ];
 
 /** What a view was before, so that it is replaced, and one that somebody else has put in its place is not. */
-const formerView = (view: string) =>
-  view.replace(SUM, "total(sum) AS sum").replace(/\nWHERE d\.every = \d+$/, "");
+const formerView = (view: string) => view.replace(SUM, "total(sum) AS sum");
 
 /** Whether it is a database of this program that may have compacted points. */
 export function hasBlocks(db: DatabaseSync): boolean {
@@ -286,9 +287,12 @@ export function ensureSchema(db: DatabaseSync, rollups: readonly RollupOptions[]
   const run = (sql: string) => db.prepare(sql).run();
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   // Whoever has read the view before gets the same columns in the same places, and new ones at the end.
-  if (version < SCHEMA_VERSION) run("DROP VIEW IF EXISTS measurements");
+  if (version < COMPACTED_VERSION) run("DROP VIEW IF EXISTS measurements");
   const views = [...VIEWS, ...rollupViews(rollups)];
-  const former = new Set(views.map(formerView).filter((sql) => !views.includes(sql)));
+  const former = new Set([
+    ...VIEWS.map(formerView).filter((sql) => !VIEWS.includes(sql)),
+    ...formerRollupViews(rollups),
+  ]);
   const rows = db.prepare("SELECT name, sql FROM sqlite_schema").all() as { name: string; sql: string }[];
   const outdated = rows.filter(({ sql }) => former.has(sql));
   for (const { name } of outdated) run(`DROP VIEW "${name}"`);

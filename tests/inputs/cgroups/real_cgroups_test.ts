@@ -13,7 +13,6 @@ import type { Measuring, Sources } from "../../../lib/inputs/polling/source.ts";
 import { seriesOf } from "../../../lib/points/measurement.ts";
 import { MetricRegistry } from "../../../lib/points/registry.ts";
 import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
-import { removeCgroup } from "../../kit/cgroups.ts";
 import { closing, collect, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
 import { kernelAllows, linux, type Need } from "../../kit/needs.ts";
 
@@ -66,7 +65,7 @@ Deno.test({
         `${measured} s, the shell says ${seconds} s`,
       );
     } finally {
-      await removeCgroup(folder);
+      Deno.removeSync(folder);
     }
     assert.ok(!rows(pollOnce(source)).some((row) => row.includes(NAME)));
   },
@@ -140,7 +139,7 @@ for (const { input, path, attributes } of CASES) {
       } finally {
         await child.stdin.close();
         await child.status;
-        for (const folder of folders.reverse()) await removeCgroup(folder);
+        for (const folder of folders.reverse()) Deno.removeSync(folder);
         await sources.close?.();
       }
       assert.deepEqual(rows(pollOnce(source)), []);

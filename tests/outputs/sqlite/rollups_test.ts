@@ -6,6 +6,7 @@ import { seriesStore } from "../../../lib/points/series_store.ts";
 import { IntervalSums } from "../../../lib/outputs/rollups/sums.ts";
 import type { RollupsOptions } from "../../../lib/outputs/sqlite/rollups.ts";
 import { levelsOf } from "../../../lib/outputs/sqlite/rollup_levels.ts";
+import { sumsOf } from "../../../lib/outputs/sqlite/rollup_rows.ts";
 import { Chance } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { batchOf } from "../../kit/points.ts";
@@ -35,6 +36,18 @@ const STORED = (name: string) =>
   `FROM measurements_${name} ORDER BY 1, 2`;
 const numbersOf = (path: string, sql: string) =>
   rowsOf(path, sql).map((row) => Object.values(row).map(Number));
+
+/** Makes rows as earlier versions wrote them, with all values. */
+function makeFormerRows(path: string): void {
+  const db = new DatabaseSync(path);
+  for (const { every, name } of levelsOf(ROLLUPS)) {
+    const { sum, min, max, last, lastTime } = sumsOf(`rollup_${name}`, every);
+    db.exec(
+      `UPDATE rollup_${name} SET sum = ${sum}, min = ${min}, max = ${max}, last = ${last}, last_time = ${lastTime}`,
+    );
+  }
+  db.close();
+}
 
 Deno.test("sums are those of all points, each counted once, wherever the process was ended", async () => {
   for (let seed = 1; seed <= 2; seed++) {
@@ -69,6 +82,7 @@ Deno.test("sums are those of all points, each counted once, wherever the process
         // What a killed process leaves is what its transactions have stored.
         if (chance.int(8) === 0) {
           database[Symbol.dispose]();
+          if (chance.int(4) === 0) makeFormerRows(path);
           database = open(path);
         }
       }
@@ -254,8 +268,35 @@ Deno.test("a database of the version before gets the tables of sums, and its poi
   database.tidy((HOUR_S + 7200) * 1000);
   assert.equal(valueOf(path, "SELECT count(*) FROM measurements"), 2n);
   assert.deepEqual(numbersOf(path, STORED("1m")).map((row) => row.slice(1, 4)), [[HOUR_S, 1, 2]]);
-  assert.equal(valueOf(path, "PRAGMA user_version"), 4n);
+  assert.equal(valueOf(path, "PRAGMA user_version"), 5n);
 });
+
+/** The view of earlier versions, in whose tables each row has all values. */
+const FORMER_MINUTES = `CREATE VIEW measurements_1m AS
+SELECT
+  m.name AS metric,
+  strftime('%Y-%m-%dT%H:%M:%SZ', d.start + r.interval * 60, 'unixepoch') AS timestamp,
+  CASE WHEN m.unit_base IN ('J', 'W.h', 'g_CO2') THEN r.sum ELSE r.sum / r.points END AS value,
+  r.points,
+  r.sum,
+  r.min,
+  r.max,
+  r.first,
+  r.last,
+  s.resource_kind,
+  s.resource_id,
+  s.consumer_kind,
+  s.consumer_id,
+  s.relay_client,
+  s.attributes,
+  m.unit,
+  d.day,
+  (d.start + r.interval * 60) * 1000000000 AS time,
+  r.series AS series_id
+FROM rollup_1m r
+JOIN rollup_parts d ON d.id = r.part
+JOIN series s ON s.id = r.series
+JOIN metrics m ON m.id = s.metric`;
 
 Deno.test("views that earlier versions made are replaced, others stay", async () => {
   await using dir = new TempDir();
@@ -263,23 +304,57 @@ Deno.test("views that earlier versions made are replaced, others stay", async ()
   const views = "SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY name";
   open(path)[Symbol.dispose]();
   const before = rowsOf(path, views);
-  const db = new DatabaseSync(path);
-  for (const { name, sql } of before) {
-    db.exec(`DROP VIEW ${name}`);
-    const former = String(sql).replace(/\nWHERE d\.every = \d+$/, "").replace(
-      /CASE.*total\(sum\) END/,
-      "total(sum)",
-    );
-    db.exec(name === "measurements_1h" ? "CREATE VIEW measurements_1h AS SELECT 'mine' AS metric" : former);
-  }
-  db.close();
-  assert.notDeepEqual(rowsOf(path, views), before);
-  open(path)[Symbol.dispose]();
   const isMine = ({ name }: { name?: unknown }) => name === "measurements_1h";
   const others = (rows: typeof before) => rows.filter((row) => !isMine(row));
-  const after = rowsOf(path, views);
-  assert.deepEqual(others(after), others(before));
-  assert.match(String(after.find(isMine)?.sql), /'mine'/);
+  for (const minutes of [FORMER_MINUTES, `${FORMER_MINUTES}\nWHERE d.every = 60`]) {
+    const db = new DatabaseSync(path);
+    for (const { name, sql } of before) {
+      db.exec(`DROP VIEW ${name}`);
+      const former = String(sql).replace(/CASE.*total\(sum\) END/, "total(sum)");
+      if (name === "measurements_1h") db.exec("CREATE VIEW measurements_1h AS SELECT 'mine' AS metric");
+      else db.exec(name === "measurements_1m" ? minutes : former);
+    }
+    db.close();
+    assert.notDeepEqual(rowsOf(path, views), before);
+    open(path)[Symbol.dispose]();
+    const after = rowsOf(path, views);
+    assert.deepEqual(others(after), others(before));
+    assert.match(String(after.find(isMine)?.sql), /'mine'/);
+  }
+});
+
+Deno.test("values that follow from others take no room in a row, and late points are added to them", async () => {
+  await using dir = new TempDir();
+  using database = open(dir.file("m.sqlite"), { rollups: ROLLUPS });
+  const kinds: ((n: number) => number)[] = [() => 7.5, (n) => n, (n) => 50 - n, (n) => n * n % 7 - 3];
+  const many = Array.from({ length: 160 }, (_, i) => seriesOf(metricOf("kinds"), { consumerId: String(i) }));
+  /** Polls each 20 s; how often there was a point at that time says what its nanoseconds are. */
+  const write = (from: number, to: number, times: number, nowS: number) => {
+    const rows = many.flatMap((one, i) =>
+      Array.from({ length: to - from }, (_, n): [Series, number, number, number] => [
+        one,
+        kinds[i % kinds.length](from + n),
+        HOUR_S + 20 * (from + n),
+        times,
+      ])
+    );
+    database.write([batchOf(rows)], START_MS, nowS * 1000);
+    database.tidy((nowS + 3600) * 1000);
+    assert.deepEqual(numbersOf(database.path, STORED("1m")), numbersOf(database.path, EXPECTED(MINUTE)));
+    assert.deepEqual(numbersOf(database.path, STORED("1h")), numbersOf(database.path, EXPECTED(3600)));
+  };
+  write(3, 9, 5, HOUR_S + 3600);
+  const count = (kind: number, what: string) =>
+    valueOf(database.path, `SELECT count(*) FROM rollup_1m WHERE (series - 1) % 4 = ${kind} AND ${what}`);
+  const follow = "min = '' AND max = ''";
+  assert.equal(count(0, `${follow} AND last = '' AND sum = ''`), 80n, "those that stay");
+  for (const kind of [1, 2]) {
+    assert.equal(count(kind, `${follow} AND sum <> '' AND last <> ''`), 80n, "those that move");
+  }
+  for (const [i, [from, to, times]] of [[0, 5, 6], [3, 4, 4], [5, 9, 7], [8, 12, 3]].entries()) {
+    write(from, to, times, HOUR_S + 7200 * (i + 1));
+  }
+  assert.equal(valueOf(database.path, "PRAGMA integrity_check"), "ok");
 });
 
 Deno.test("sums of an interval are looked for in its own parts", async () => {

@@ -59,7 +59,7 @@ Deno.test("a file that cannot be used ends the start with a message that says wh
     ["other", /it is the database of another program; name another file$/],
     [
       "newer",
-      /a newer version of this program wrote it \(schema 99; this one knows 4\); update this one, or name/,
+      /a newer version of this program wrote it \(schema 99; this one knows 5\); update this one, or name/,
     ],
     [
       "damaged",

@@ -7,6 +7,7 @@ import type { SeriesDefinition } from "../../../points/measurement.ts";
 import type { Block } from "../blocks/block.ts";
 import { BlockReader } from "../blocks/reader.ts";
 import { levelsOf } from "../rollup_levels.ts";
+import { sumsOf } from "../rollup_rows.ts";
 import { type Axis, Buckets } from "./buckets.ts";
 
 /** Samples of a plot, at most, and as many as it should have at least. */
@@ -209,8 +210,9 @@ export class HistoryReader {
     const parts = this.#db.prepare(
       "SELECT id, start FROM rollup_parts WHERE every = ? AND start < ? AND start + seconds > ? ORDER BY start",
     ).all(every, to, axis.from) as unknown as Part[];
+    const { sum, lastTime } = sumsOf("r", every);
     const find = this.#db.prepare(
-      `SELECT interval, points, sum, first_time AS first, last_time AS last FROM rollup_${name} ` +
+      `SELECT interval, points, ${sum} AS sum, first_time AS first, ${lastTime} AS last FROM rollup_${name} r ` +
         "WHERE part = ? AND series = ? AND interval BETWEEN ? AND ?",
     );
     return {

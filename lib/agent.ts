@@ -315,8 +315,8 @@ class Agent {
 
   async #openStage(
     stack: AsyncDisposableStack,
-    { name, open }: StagedTransformPlugin<unknown>,
-    config: unknown,
+    { name, open, resolve }: StagedTransformPlugin<unknown>,
+    given: unknown,
     context: PluginContext,
   ): Promise<void> {
     const { Stage } = await import("./transforms/stage.ts");
@@ -324,13 +324,15 @@ class Agent {
     const place = this.#stages.length;
     const followers: NamedTransform[] = [];
     this.#followers.push(followers);
+    // What is kept after a restart must not depend on the memory of the machine then.
+    const config = { ...given as object, ...resolve?.(given, context.stateDirectory) };
     const { log, clock } = context;
     const stage = stack.use(
       await Stage.open({
         ...{ name, config, followers, log, clock },
         // A configuration of an earlier version may lack keys.
         open: (earlier) =>
-          open({ ...config as object, ...earlier as object }, { ...context, clients: all[place].clients }),
+          open({ ...config, ...earlier as object }, { ...context, clients: all[place].clients }),
         before: all[place],
         directory: disks[place]?.directory ?? null,
         after: all[place + 1],

@@ -202,8 +202,8 @@ export interface StageOutput {
  * - A result that the last of its points (or a tick) completes is completed by the same one if earlier points of it are
  *   missing. "60 ticks after the last point" is such a rule; "60 ticks after the first point" is not, because the first
  *   one may be missing.
- * - When it has to give something up to stay within its memory, it completes everything that it has, at the end of a
- *   batch.
+ * - When it has to give something up to stay within its memory, it does so at the end of a batch: it completes
+ *   everything that it has, or it forgets what came first if nothing else depends on that.
  *
  * It pins the series (`SeriesStore.pin`) whose numbers it keeps beyond a call, because numbers are given back. It
  * keeps no batch.

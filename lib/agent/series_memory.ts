@@ -1,8 +1,6 @@
 /** How much memory the process may use to remember series. */
-import { usableMemoryBytes } from "../base/memory.ts";
+import { OWN_BYTES, usableMemoryBytes } from "../base/memory.ts";
 
-/** What the process takes without any series: its program, its heap, its buffers. */
-const OWN_BYTES = 150 * 1024 ** 2;
 const SHARE = 4;
 const MIN_BYTES = 4 * 1024 ** 2;
 const MAX_BYTES = 1024 ** 3;

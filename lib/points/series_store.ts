@@ -431,6 +431,11 @@ export class SeriesStore {
     return this.#owners[number];
   }
 
+  /** What a series takes, in bytes. */
+  bytesOf(number: number): number {
+    return SERIES_BYTES + pieceBytes(this.tailLength[number]);
+  }
+
   /** All of a series, decoded. */
   definitionOf(number: number): SeriesDefinition {
     const start = this.tailStart[number];

@@ -1,6 +1,7 @@
 /** One point for each series and window, with the name and the keys of Alumet's plugin. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
 import { type AggregationConfig, config } from "./aggregation/config.ts";
+import { resolveMemory } from "./memory.ts";
 
 export const aggregation = definePlugin({
   name: "aggregation",
@@ -15,6 +16,7 @@ export const aggregation = definePlugin({
     withFlush: false,
     problem: "most windows have one point of it, or none",
   }],
+  resolve: resolveMemory,
   async open(options: AggregationConfig, context: PluginContext) {
     const { Aggregation } = await import("./aggregation/transform.ts");
     return new Aggregation(options, context);

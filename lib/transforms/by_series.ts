@@ -42,6 +42,11 @@ export class BySeries {
     return values;
   }
 
+  /** The number of a series is found out again when it occurs. */
+  forget(series: number): void {
+    this.#column.values[series] = 0;
+  }
+
   /** The number of a series that {@linkcode of} was asked for. */
   at(series: number): number {
     return this.#column.values[series];

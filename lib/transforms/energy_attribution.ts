@@ -1,6 +1,7 @@
 /** Divides energy among those who have used it, with the name and the keys of Alumet's plugin. */
 import { definePlugin, type PluginContext } from "../plugin.ts";
 import { type AttributionConfig, config, metrics, wants } from "./energy_attribution/config.ts";
+import { resolveMemory } from "./memory.ts";
 
 export const energyAttribution = definePlugin({
   name: "energy-attribution",
@@ -25,6 +26,7 @@ export const energyAttribution = definePlugin({
       ),
     ];
   },
+  resolve: resolveMemory,
   async open(options: AttributionConfig, context: PluginContext) {
     const { EnergyAttribution } = await import("./energy_attribution/transform.ts");
     return new EnergyAttribution(options, context);

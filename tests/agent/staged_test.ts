@@ -119,6 +119,10 @@ Deno.test("a window outlives a stop on disk, and is completed after the next sta
     polls: [["watts", [1, 1], [2, 2]], ["other", [3, 9]]],
   });
   assert.deepEqual([first.code, first.lines], [0, ["3: other 9"]], first.log);
+  // It must not depend on the memory of the machine at the next start.
+  const [role] = [...Deno.readDirSync(dir.path)].map(({ name }) => name);
+  const eras = await Deno.readTextFile(dir.file(`${role}/journal/before-aggregation/transform.json`));
+  assert.match(eras, /"memory":\d{7}/);
   const second = await live({ state: dir.path, polls: [["watts", [3, 4], [12, 8]]] });
   assert.deepEqual([second.code, second.lines], [0, ["0: watts_sum 7"]], second.log);
   // Nothing comes again.

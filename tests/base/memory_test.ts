@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ProgramPages, unchangedRanges } from "../../lib/agent/program_pages.ts";
 import { seriesBytes } from "../../lib/agent/series_memory.ts";
+import { transformBytes } from "../../lib/transforms/memory.ts";
 import { SpareMemory } from "../../lib/agent/spare_memory.ts";
 import { openLibc } from "../../lib/base/libc.ts";
 import { CGROUP_VARIABLE, hideCgroupVariable, usableMemoryBytes } from "../../lib/base/memory.ts";
@@ -63,6 +64,16 @@ Deno.test("series get a quarter of the memory that the process does not need its
   assert.equal(seriesBytes(64 * GIB), GIB);
   assert.equal(seriesBytes(100 * MIB), 4 * MIB);
   assert.equal(seriesBytes(155 * MIB), 4 * MIB);
+});
+
+Deno.test("what a transform keeps gets an eighth of it, in steps that are the same for a little more memory", () => {
+  const MIB = 1024 ** 2;
+  assert.equal(transformBytes(250 * MIB), 12 * MIB);
+  assert.equal(transformBytes(2 * GIB), 224 * MIB);
+  assert.equal(transformBytes(8 * GIB), 960 * MIB);
+  assert.equal(transformBytes(8 * GIB - 16 * MIB), 960 * MIB);
+  assert.equal(transformBytes(64 * GIB), GIB);
+  assert.equal(transformBytes(100 * MIB), 4 * MIB);
 });
 
 Deno.test("programs do not get the variable that this program is compiled with, but one that the user has set", () => {

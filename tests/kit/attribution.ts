@@ -15,9 +15,9 @@ export class AttributionBench {
   #place = 0;
   #passed = 0;
 
-  constructor(values: unknown, context: Context = {}, { maxPoints }: { maxPoints?: number } = {}) {
+  constructor(values: unknown, context: Context = {}) {
     const checked = config.check(values, [], ({ path, message }) => assert.fail(`${path}: ${message}`));
-    this.transform = new EnergyAttribution(checked, contextWith(context), maxPoints);
+    this.transform = new EnergyAttribution(checked, contextWith(context));
   }
 
   /** The number of the next batch. */

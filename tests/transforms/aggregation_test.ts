@@ -170,7 +170,8 @@ Deno.test("windows take the memory of what their functions need alone", () => {
     return most;
   };
   const ofSums = windows(["Sum", "Count", "Mean"]);
-  assert.ok(ofSums > 15_000, `${ofSums}`);
+  // With the series of each, which takes 80 bytes and its texts.
+  assert.ok(ofSums > 5000 && ofSums < 7000, `${ofSums}`);
   assert.ok(windows(["Sum", "Last"]) < ofSums);
   assert.ok(windows(["Sum", "Min"]) < windows(["Sum", "Last"]));
   // A value takes memory, too.
@@ -280,7 +281,7 @@ Deno.test("windows that take too much memory are completed early, counted and re
       bench.take(points.map(([, value], i) => [3, value, { consumerId: String(part * 4096 + i) }]));
     }
   }
-  assert.ok(bench.aggregation.stats.completedEarly > 8000, JSON.stringify(bench.aggregation.stats));
+  assert.ok(bench.aggregation.stats.completedEarly > 24_000, JSON.stringify(bench.aggregation.stats));
   const total = bench.everything.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
   assert.equal(total, 2 * 4 * 4096);
   assert.match(bench.lines.join(), /completed early/);

@@ -202,12 +202,22 @@ Deno.test("points are forgotten after the retention, whatever comes, and nothing
   assert.deepEqual(inWords(bench.take(points(["energy", 49, 100]))), []);
 });
 
-Deno.test("with too many points for the memory, everything is forgotten, and the log says so", () => {
+Deno.test("what takes more than the memory is forgotten, and the log says so; then all goes on", () => {
   const logs = new LogLines();
-  const bench = new AttributionBench(formula(), { log: logs.log }, { maxPoints: 10 });
-  bench.take(points(...Array.from({ length: 11 }, (_, i): Row => ["1", i, 1])));
+  const bench = new AttributionBench({ ...formula(), memory: "1MiB" }, { log: logs.log });
+  const strangers = (count: number) =>
+    points(...Array.from({ length: count }, (_, i): Row => [`${i}`, 1, 1]));
+  bench.take(strangers(400));
+  assert.equal(bench.transform.neededFrom, 0);
+  bench.take(strangers(500));
   assert.equal(bench.transform.neededFrom, Infinity);
-  assert.equal(logs.matching(/WARN.*attributed early.*points=11/).length, 1);
+  assert.equal(
+    logs.matching(/WARN.*attributed early.*energy-attribution.memory.*bytes=12\d\d\d\d\d/).length,
+    1,
+  );
+  bench.take(points(...Array.from({ length: 20_000 }, (_, i): Row => ["1", i, 1])));
+  assert.equal(bench.transform.neededFrom, Infinity, "points of one series take memory, too");
+  assert.deepEqual(inWords(bench.take(points(["energy", 1, 100], ["1", 1, 50]))), ["1 1: 50"]);
 });
 
 Deno.test("a point without a result is skipped, counted, and said once", () => {

@@ -25,10 +25,10 @@ class Bench {
     rules: readonly unknown[],
     rest: Record<string, unknown> = {},
     log = new LogLines(),
-    max?: number,
+    memory?: number,
   ) {
     const values = config.check({ rules, ...rest }, [], ({ message }) => assert.fail(message));
-    this.transform = new Rates(values, contextWith({ log: log.log }), max);
+    this.transform = new Rates({ ...values, memory }, contextWith({ log: log.log }));
   }
 
   /** What passes and what is made, in words. */
@@ -42,7 +42,7 @@ class Bench {
           : out.pushNumber(series, seconds, nanos, value),
     };
     this.transform.take(batch, 0, batch.length, this.#clients.local, place, sink);
-    this.transform.settle(sink);
+    this.transform.settle();
     return Array.from({ length: out.length }, (_, row) => {
       const { metric, consumerId } = out.seriesAt(row);
       const { prefix, base } = metric.unit;
@@ -157,12 +157,32 @@ Deno.test("after a silence a series begins again, and what is silent is not need
   assert.equal(bench.transform.neededFrom, Infinity);
 });
 
-Deno.test("with too many series all last points are forgotten, and the log says so", () => {
+/** Memory for so many last points of a series with a short name. */
+const memoryOf = (points: number) => points * 200;
+
+Deno.test("of more series than the memory has room for, those that came first are forgotten, and the log says so", () => {
   const log = new LogLines();
-  const bench = new Bench([{}], {}, log, 3);
-  for (const id of ["a", "b", "c", "d"]) bench.take(at(energy, 1, 1, id));
-  assert.equal(bench.transform.neededFrom, Infinity);
-  assert.equal(log.matching(/WARN.*last points.*series=4/).length, 1);
+  const bench = new Bench([{}], {}, log, memoryOf(3));
+  for (const [place, id] of ["a", "b", "c", "a", "d"].entries()) bench.take(at(energy, 1, place, id), place);
+  assert.equal(bench.transform.neededFrom, 2);
+  assert.equal(log.matching(/WARN.*more than plugins.rates.memory.*points=1/).length, 1);
+  assert.deepEqual(bench.take(at(energy, 8, 7, "a")), ["energy_rate a 7: 2 kiloW"]);
+  assert.deepEqual(bench.take(at(energy, 8, 7, "b")), []);
+});
+
+Deno.test("a stranger with a new series in each point takes nothing from a series that goes on", () => {
+  const bench = new Bench([{}], {}, new LogLines(), memoryOf(500));
+  const results = Array.from({ length: 40 }, (_, n) => [
+    ...bench.take(at(energy, 5, n, "own"), 2 * n),
+    ...bench.take(batchOf(Array.from(
+      { length: 300 },
+      (_, i) => [seriesOf(energy, { consumerId: `${n} ${i}` }), 1, n],
+    ))),
+  ]);
+  assert.deepEqual(
+    results.slice(1).flat(),
+    Array.from({ length: 39 }, (_, n) => `energy_rate own ${n + 1}: 5 kiloW`),
+  );
 });
 
 Deno.test("who reads again from where it says comes to the same results from then on", () => {
@@ -186,7 +206,10 @@ Deno.test("who reads again from where it says comes to the same results from the
       if (event === null) return void bench.tick();
       return bench.take(at(...event), place);
     };
-    const whole = new Bench(rules, { retention_time: "9s" });
+    // With half of the seeds there is not even room for all series.
+    const memory = seed % 2 ? undefined : memoryOf(5);
+    const benchOf = () => new Bench(rules, { retention_time: "9s" }, new LogLines(), memory);
+    const whole = benchOf();
     const needed: number[] = [];
     const results = events.map((_, place) => {
       const made = step(whole, place);
@@ -194,7 +217,7 @@ Deno.test("who reads again from where it says comes to the same results from the
       return made;
     });
     for (let stop = 10; stop < events.length; stop += 11) {
-      const again = new Bench(rules, { retention_time: "9s" });
+      const again = benchOf();
       for (let place = needed[stop]; place < events.length; place++) {
         const made = step(again, place);
         if (place > stop) {

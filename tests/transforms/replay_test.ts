@@ -6,12 +6,14 @@ import { MetricRegistry } from "../../lib/points/registry.ts";
 import { seriesStore } from "../../lib/points/series_store.ts";
 import type { AggregationConfig } from "../../lib/transforms/aggregation/config.ts";
 import { Stage } from "../../lib/transforms/stage.ts";
+import { Eras } from "../../lib/transforms/stage/eras.ts";
 import { Chance } from "../kit/bytes.ts";
 import { FakeClock, settle } from "../kit/fake_clock.ts";
 import { ModelFiles } from "../kit/model_files.ts";
 import { ModelDisk, ModelJournal } from "../kit/model_journal.ts";
 import { instanceOf } from "../kit/points.ts";
 import { stagedOf } from "../kit/stages.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 const CLIENTS = ["one", "two", "three"];
 const SERIES = 3;
@@ -281,6 +283,25 @@ Deno.test("no batch is read with a new configuration before the next life can kn
   }
   assert.match(new TextDecoder().decode(disks.files.get("before/transform.json")), /"interval":3000/);
   assert.match(lines.at(-1)!, /is saved/);
+});
+
+Deno.test("what came before a key was set is read without it, and a key that is new in this version is no change", async () => {
+  await using dir = new TempDir();
+  const erasOf = (config: unknown, next: number) =>
+    new Eras({
+      ...{ directory: dir.path, config, next, needed: 0, name: "aggregation", clock: new FakeClock() },
+      log: createLogger("test", { write: () => {} }),
+    });
+  const before = { interval: 1, grace: undefined, rules: [{ metric: undefined }] };
+  const after = { interval: 1, grace: 3, rules: [] };
+  await erasOf(before, 0).save(new AbortController().signal, () => false);
+  assert.ok(!erasOf(before, 7).isChanging);
+  const eras = erasOf(after, 7);
+  assert.ok(eras.isChanging);
+  assert.deepEqual([eras.of(6).config, eras.of(7).config], [before, after]);
+  await Deno.writeTextFile(dir.file("transform.json"), '[{"from":0,"config":{"interval":1}}]');
+  assert.ok(!erasOf({ ...before, memory: 5 }, 7).isChanging);
+  assert.ok(erasOf({ ...before, interval: 2 }, 7).isChanging);
 });
 
 Deno.test("a stop does not wait for a disk that is full", async () => {

@@ -67,6 +67,38 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/outputs/csv/header.ts", tests: ["tests/outputs/csv/header_test.ts"] },
   { file: "lib/transforms/rates/transform.ts", tests: ["tests/transforms/rates_test.ts"] },
   {
+    file: "lib/transforms/energy_attribution/attribution.ts",
+    tests: [
+      "tests/transforms/attribution_formula_test.ts",
+      "tests/transforms/attribution_shares_test.ts",
+    ],
+  },
+  {
+    file: "lib/transforms/energy_attribution/interpolation.ts",
+    tests: [
+      "tests/transforms/attribution_formula_test.ts",
+      "tests/transforms/attribution_shares_test.ts",
+    ],
+  },
+  {
+    file: "lib/transforms/energy_attribution/point_list.ts",
+    tests: [
+      "tests/transforms/attribution_formula_test.ts",
+      "tests/transforms/attribution_shares_test.ts",
+    ],
+  },
+  {
+    file: "lib/transforms/energy_attribution/groups.ts",
+    tests: [
+      "tests/transforms/attribution_formula_test.ts",
+      "tests/transforms/attribution_shares_test.ts",
+    ],
+  },
+  {
+    file: "lib/transforms/energy_attribution/shares.ts",
+    tests: ["tests/transforms/attribution_shares_test.ts"],
+  },
+  {
     file: "lib/transforms/energy_attribution/divide.ts",
     tests: ["tests/transforms/attribution_shares_test.ts"],
   },

@@ -1,5 +1,6 @@
 /** The keys of `[plugins.aggregation]`: Alumet's, more functions, and how long windows wait. */
-import { duration, flag, type Infer, list, oneOrMore, optional, size, table, text } from "../../schema.ts";
+import { duration, flag, type Infer, list, oneOrMore, optional, table, text } from "../../schema.ts";
+import { memoryKey } from "../memory.ts";
 import { functionOf } from "./functions.ts";
 
 /** Most windows of one series that the grace keeps open. */
@@ -51,11 +52,9 @@ export const config = table({
       "Complete open windows at a stop. Otherwise they stay in a journal on disk, and the next start continues with them.",
     default: false,
   }),
-  memory: size({
-    doc: "Most memory for open windows. If they take more, all of them are completed early.",
-    default: "256MiB",
-    min: "1MiB",
-  }),
+  memory: memoryKey(
+    "Most memory for open windows and their series. If they take more, all of them are completed early.",
+  ),
 }, {
   doc:
     "Replaces the points of some metrics by one for each series and window: fewer points, and no point is lost or counted " +

@@ -15,6 +15,7 @@ import { SERIES_FLAGS, type SeriesStore } from "../../points/series_store.ts";
 import type { PluginContext, StagedTransform, StageOutput } from "../../plugin.ts";
 import { BySeries } from "../by_series.ts";
 import { DerivedSeries } from "../derived_series.ts";
+import { memoryOf } from "../memory.ts";
 import { MetricNames } from "../metric_names.ts";
 import { type AggregationConfig, graceOf } from "./config.ts";
 import { functionOf, type WindowContent, type WindowFunction, type WindowNeeds } from "./functions.ts";
@@ -72,7 +73,7 @@ export class Aggregation implements StagedTransform {
     config: AggregationConfig,
     { registry, log, clock, clients }: Pick<PluginContext, "registry" | "log" | "clock" | "clients">,
   ) {
-    const { interval, metrics, group_by, memory, function: functions } = config;
+    const { interval, metrics, group_by, function: functions } = config;
     this.#intervalMs = interval;
     this.#graceMs = graceOf(config);
     const silenceMs = interval + this.#graceMs;
@@ -80,7 +81,7 @@ export class Aggregation implements StagedTransform {
     // The last point may have come right before a tick.
     this.#silentTicks = Math.ceil(silenceMs / this.tickMs) + 1;
     this.completesAtStop = config.complete_at_stop;
-    this.#maxBytes = memory;
+    this.#maxBytes = memoryOf(config);
     this.#log = log;
     this.#complaint = new Complaint(clock);
     this.#names = new MetricNames(metrics, log, clock);
@@ -233,6 +234,7 @@ export class Aggregation implements StagedTransform {
     const completed = this.#completed.values[base];
     const isLate = completed !== 0 && ((completed - (number + 1)) | 0) >= 0;
     store.pin(base);
+    windows.seriesBytes += store.bytesOf(base);
     windows.base[window] = base;
     windows.start[window] = number * this.#intervalMs;
     windows.place[window] = place;
@@ -314,6 +316,7 @@ export class Aggregation implements StagedTransform {
     const completed = this.#completed.values[base];
     if (completed === 0 || ((number - completed) | 0) > 0) this.#completed.values[base] = number >>> 0;
     store.unpin(base);
+    windows.seriesBytes -= store.bytesOf(base);
     windows.close(window);
   }
 }

@@ -9,9 +9,10 @@ import type { ExactContent, WindowNeeds } from "./functions.ts";
 /** No window. */
 export const NONE = -1;
 const INITIAL_CAPACITY = 1024;
-/** Memory of a window in the columns that each window has, in one of the others, and of a value, in bytes. */
+/** Memory of a window in the columns that each window has, in one of the others, of a list of values, and of a value, in bytes. */
 const WINDOW_BYTES = 69;
 const COLUMN_BYTES = 8;
+const VALUES_BYTES = 200;
 const VALUE_BYTES = 8;
 
 export class Windows {
@@ -45,6 +46,8 @@ export class Windows {
   /** How many there are. */
   size = 0;
   valueCount = 0;
+  /** What the series of the windows take, in bytes: they are kept for them. */
+  seriesBytes = 0;
   oldest = NONE;
   #youngest = NONE;
   /** Numbers that are not in use, linked by {@linkcode Windows.sibling}. */
@@ -59,13 +62,13 @@ export class Windows {
     this.min = new Float64Array(extremes ? INITIAL_CAPACITY : 0);
     this.max = new Float64Array(extremes ? INITIAL_CAPACITY : 0);
     this.last = new Float64Array(last ? INITIAL_CAPACITY : 0);
-    const columns = (extremes ? 2 : 0) + (last ? 1 : 0) + (values ? 1 : 0);
-    this.#windowBytes = WINDOW_BYTES + columns * COLUMN_BYTES;
+    const columns = (extremes ? 2 : 0) + (last ? 1 : 0);
+    this.#windowBytes = WINDOW_BYTES + columns * COLUMN_BYTES + (values ? VALUES_BYTES : 0);
   }
 
   /** What the open windows take. */
   get bytes(): number {
-    return this.size * this.#windowBytes + this.valueCount * VALUE_BYTES;
+    return this.size * this.#windowBytes + this.valueCount * VALUE_BYTES + this.seriesBytes;
   }
 
   /** Opens one, whose fields the caller sets. */

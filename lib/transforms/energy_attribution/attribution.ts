@@ -30,6 +30,11 @@ export interface Feed<G extends Group> {
 
 /** What is known of a series that no declaration accepts; for others, the place of its feed behind it. */
 const IGNORED = 1;
+/** Memory of a point, and of a series with what is known of its consumer, in bytes: estimates. */
+const POINT_BYTES = 64;
+const SERIES_BYTES = 2400;
+/** Feeds of series without points that may be there, beside as many as there are with some. */
+const SPARE_FEEDS = 4096;
 
 export abstract class Attribution<G extends Group, F extends Feed<G>> {
   /** Points that came too late for their results. */
@@ -48,19 +53,24 @@ export abstract class Attribution<G extends Group, F extends Feed<G>> {
     (place) => this.#forgetFeed(place),
   );
   #points = 0;
+  /** Series with points that are kept. */
+  #series = 0;
 
   constructor({ retentionTicks }: AttributionOptions) {
     this.retentionTicks = retentionTicks;
   }
 
-  /** Points that are kept. */
-  get points(): number {
-    return this.#points;
+  /** What is kept takes that much memory. */
+  get bytes(): number {
+    return this.#points * POINT_BYTES + this.#series * SERIES_BYTES;
   }
 
   /** Takes rows. @returns whether one of them matters. */
   take(batch: Batch, start: number, end: number, client: ClientRecord): boolean {
     this.store = batch.store;
+    if (this.#feeds.length - this.#freeFeeds.length > 2 * this.#series + SPARE_FEEDS) {
+      this.#forgetSpareFeeds();
+    }
     const { series } = batch;
     const places = this.#places.of(batch, start, end);
     let matters = false;
@@ -135,6 +145,7 @@ export abstract class Attribution<G extends Group, F extends Feed<G>> {
   /** Counts a point that is kept from now on. */
   protected hold(source: Source): Source {
     this.#points++;
+    if (!source.isHeld) this.#series++;
     source.hold();
     return source;
   }
@@ -142,6 +153,7 @@ export abstract class Attribution<G extends Group, F extends Feed<G>> {
   protected readonly release = (source: Source): void => {
     this.#points--;
     source.release();
+    if (!source.isHeld) this.#series--;
   };
 
   #find(store: SeriesStore, series: number): number {
@@ -151,6 +163,16 @@ export abstract class Attribution<G extends Group, F extends Feed<G>> {
     const at = this.#freeFeeds.pop() ?? this.#feeds.length;
     this.#feeds[at] = feed;
     return IGNORED + 1 + at;
+  }
+
+  /** Series come, and have no points any more long before their numbers are given back. */
+  #forgetSpareFeeds(): void {
+    for (const [at, feed] of this.#feeds.entries()) {
+      if (feed === null || feed.source.isHeld) continue;
+      this.#places.forget(feed.source.series);
+      this.#feeds[at] = null;
+      this.#freeFeeds.push(at);
+    }
   }
 
   #forgetFeed(place: number): void {

@@ -4,6 +4,7 @@ import { choice, duration, flag, type Infer, list, named, optional, table, text 
 import { parseUnit } from "../../points/units.ts";
 import { ExpressionError, isIdentifier } from "../expressions/lexer.ts";
 import { Expression } from "../expressions/expression.ts";
+import { memoryKey } from "../memory.ts";
 import { CAPACITY, READY, READY_SHARES } from "./ready.ts";
 import { seriesKey } from "./series_key.ts";
 import type { SeriesRule } from "./series_rules.ts";
@@ -130,6 +131,9 @@ export const config = table({
     min: "2s",
     max: "1h",
   }),
+  memory: memoryKey(
+    "Most memory for points that are kept and their series. If they take more, everything that waits is attributed early.",
+  ),
   formulas: named(formula, {
     doc: "Formulas, by the names of their results.",
     exampleName: "attributed_energy",

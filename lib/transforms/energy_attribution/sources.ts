@@ -3,7 +3,7 @@ import type { SeriesDefinition } from "../../points/measurement.ts";
 import type { SeriesStore } from "../../points/series_store.ts";
 
 export class Source {
-  /** Points that are kept. */
+  /** Points that are kept, and others that refer to it. */
   #uses = 0;
 
   constructor(
@@ -11,6 +11,10 @@ export class Source {
     readonly series: number,
     readonly definition: SeriesDefinition,
   ) {}
+
+  get isHeld(): boolean {
+    return this.#uses > 0;
+  }
 
   hold(): void {
     if (this.#uses++ === 0) this.store.pin(this.series);

@@ -4,6 +4,7 @@ import type { Batch, Metric } from "../../points/measurement.ts";
 import type { ClientRecord } from "../../points/origins.ts";
 import { parseUnit } from "../../points/units.ts";
 import type { PluginContext, StagedTransform, StageOutput } from "../../plugin.ts";
+import { memoryOf } from "../memory.ts";
 import { MetricNames } from "../metric_names.ts";
 import { Expression } from "../expressions/expression.ts";
 import type { ResultSink } from "./attribution.ts";
@@ -14,8 +15,6 @@ import { accepts, type SeriesRule } from "./series_rules.ts";
 import { ShareAttribution } from "./shares.ts";
 
 const TICK_MS = 1000;
-/** Points that are kept for all formulas: with more of them, everything is completed early. */
-const MAX_POINTS = 2_000_000;
 const GRACE_NS = 2e9;
 
 type Context = Pick<PluginContext, "registry" | "log" | "clock">;
@@ -27,7 +26,7 @@ export class EnergyAttribution implements StagedTransform {
   readonly #formulas: (FormulaAttribution | ShareAttribution)[];
   readonly #problems: Complaint;
   readonly #fullComplaint: Complaint;
-  readonly #maxPoints: number;
+  readonly #maxBytes: number;
   /** Ticks since the start, and in which of them points came from which batch on. */
   #now = 0;
   readonly #arrivals: { readonly tick: number; readonly place: number }[] = [];
@@ -36,9 +35,9 @@ export class EnergyAttribution implements StagedTransform {
   #failedPoints = 0;
   #attributedPoints = 0;
 
-  constructor(config: AttributionConfig, context: Context, maxPoints = MAX_POINTS) {
+  constructor(config: AttributionConfig, context: Context) {
     this.#context = context;
-    this.#maxPoints = maxPoints;
+    this.#maxBytes = memoryOf(config);
     this.#problems = new Complaint(context.clock);
     this.#fullComplaint = new Complaint(context.clock);
     this.#names = new MetricNames(metricsOf(config), context.log, context.clock);
@@ -85,11 +84,14 @@ export class EnergyAttribution implements StagedTransform {
     this.#names.check();
     const counting = this.#counting(out);
     for (const formula of this.#formulas) formula.settle(counting);
-    let points = 0;
-    for (const formula of this.#formulas) points += formula.points;
-    if (points <= this.#maxPoints) return;
+    let bytes = 0;
+    for (const formula of this.#formulas) bytes += formula.bytes;
+    if (bytes <= this.#maxBytes) return;
     this.#fullComplaint.add((times) => {
-      this.#context.log.warn("Energy is attributed early, because too many points wait", { times, points });
+      this.#context.log.warn(
+        "Energy is attributed early, because points take more than plugins.energy-attribution.memory",
+        { times, bytes },
+      );
     });
     this.flush(out);
   }

@@ -1,6 +1,7 @@
 /** The keys of `[plugins.rates]`. */
 import type { Patience, WantedMetric } from "../../plugin.ts";
 import { choice, duration, flag, type Infer, table, tables } from "../../schema.ts";
+import { memoryKey } from "../memory.ts";
 import { renameKey, renamingProblem, rulesWant, selectorKeys } from "../selector.ts";
 
 const rule = table({
@@ -30,6 +31,9 @@ export const config = table({
     min: "2s",
     max: "1h",
   }),
+  memory: memoryKey(
+    "Most memory for the last points and their series. If they take more, those that came first are forgotten: the next point of their series is a first one.",
+  ),
 }, { doc: "Makes rates of differences, and differences of counters." });
 
 export type RatesConfig = Infer<typeof config>;

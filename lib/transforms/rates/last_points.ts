@@ -5,6 +5,8 @@
 import { grown, nextLength } from "../../base/growing.ts";
 
 const NONE = -1;
+/** Memory of a point in all columns, in bytes. */
+const POINT_BYTES = 56;
 const INITIAL_CAPACITY = 1024;
 
 export class LastPoints {
@@ -20,6 +22,8 @@ export class LastPoints {
   /** Values above 2^53, by slot. */
   readonly exact: Map<number, bigint> = new Map();
   size = 0;
+  /** What the series of the points take, in bytes: they are kept for them. */
+  seriesBytes = 0;
   #older = new Int32Array(INITIAL_CAPACITY);
   #younger = new Int32Array(INITIAL_CAPACITY);
   #oldest = NONE;
@@ -27,6 +31,11 @@ export class LastPoints {
   /** Slots that are not in use, linked by {@linkcode LastPoints.#older}. */
   #free = NONE;
   #end = 0;
+
+  /** What all points take. */
+  get bytes(): number {
+    return this.size * POINT_BYTES + this.seriesBytes;
+  }
 
   /** The slot of the oldest one; -1 if there is none. */
   get oldest(): number {

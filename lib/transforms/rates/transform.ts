@@ -9,14 +9,13 @@ import { SERIES_FLAGS, type SeriesStore } from "../../points/series_store.ts";
 import { rateUnit, unitFactor } from "../../points/units.ts";
 import type { PluginContext, StagedTransform, StageOutput } from "../../plugin.ts";
 import { DerivedSeries } from "../derived_series.ts";
+import { memoryOf } from "../memory.ts";
 import { MetricNames, Pattern } from "../metric_names.ts";
 import { RulesBySeries } from "../rules_by_series.ts";
 import type { RateRule, RatesConfig } from "./config.ts";
 import { LastPoints } from "./last_points.ts";
 
 const TICK_MS = 1000;
-/** Series of which the last point is kept. */
-const MAX_SERIES = 2_000_000;
 /** Points of a series that are remembered: the last one, and those that came late after it. */
 const MAX_POINTS_OF_SERIES = 8;
 
@@ -35,7 +34,7 @@ export class Rates implements StagedTransform {
   /** Points that are not younger than the one before in their series, and counters that went back. */
   readonly stats = { latePoints: 0, resets: 0 };
   readonly #retentionTicks: number;
-  readonly #maxSeries: number;
+  readonly #maxBytes: number;
   readonly #names: MetricNames;
   readonly #rules: RulesBySeries<RateRule, Making>;
   readonly #derived: DerivedSeries;
@@ -48,12 +47,12 @@ export class Rates implements StagedTransform {
   #slots!: SeriesColumn;
 
   constructor(
-    { rules, retention_time }: RatesConfig,
+    config: RatesConfig,
     { registry, log, clock }: Pick<PluginContext, "registry" | "log" | "clock">,
-    maxSeries = MAX_SERIES,
   ) {
+    const { rules, retention_time } = config;
     this.#retentionTicks = Math.ceil(retention_time / TICK_MS);
-    this.#maxSeries = maxSeries;
+    this.#maxBytes = memoryOf(config);
     this.#log = log;
     this.#complaint = new Complaint(clock);
     this.#names = new MetricNames(rules.flatMap(({ metric = [] }) => metric), log, clock);
@@ -104,6 +103,7 @@ export class Rates implements StagedTransform {
     if (first < 0) {
       this.#slots.values[series] = this.#add(batch, row, place) + 1;
       batch.store.pin(series);
+      this.#last.seriesBytes += batch.store.bytesOf(series);
       return;
     }
     let before = first;
@@ -179,16 +179,20 @@ export class Rates implements StagedTransform {
     return value;
   }
 
-  settle(out: StageOutput): void {
-    const { size } = this.#last;
-    if (size <= this.#maxSeries) return;
-    this.#complaint.add((times) => {
-      this.#log.warn("The last points of all series are forgotten, because there are too many", {
-        times,
-        series: size,
-      });
-    });
-    this.flush(out);
+  /** Forgets what came first: what is kept then does not depend on where reading begins after a restart. */
+  settle(): void {
+    const last = this.#last;
+    const before = last.size;
+    while (last.bytes > this.#maxBytes) this.#forget(last.oldest);
+    if (last.size === before) return;
+    this.#complaint.add((points) => {
+      this.#log.warn(
+        "Last points of series are forgotten, because they take more than plugins.rates.memory",
+        {
+          points,
+        },
+      );
+    }, before - last.size);
   }
 
   tick(_out: StageOutput): void {
@@ -208,7 +212,10 @@ export class Rates implements StagedTransform {
     const series = this.#last.series[slot];
     const next = this.#last.next[slot];
     this.#slots.values[series] = next;
-    if (next === 0) this.#store!.unpin(series);
+    if (next === 0) {
+      this.#store!.unpin(series);
+      this.#last.seriesBytes -= this.#store!.bytesOf(series);
+    }
     this.#last.remove(slot);
   }
 }

@@ -52,8 +52,7 @@ export class Eras {
     this.#files = files;
     const before = directory === null ? [] : read(pathOf(directory), files, log);
     const last = before.at(-1);
-    this.#isSaved = directory === null ||
-      last !== undefined && JSON.stringify(last.config) === JSON.stringify(config);
+    this.#isSaved = directory === null || last !== undefined && isSame(last.config, config);
     const list = this.#isSaved && last ? before : [...before, { from: last ? next : 0, config }];
     this.#list = list.slice(Math.max(0, list.findLastIndex(({ from }) => from <= needed)));
   }
@@ -103,14 +102,36 @@ export class Eras {
   }
 
   async #write(directory: string): Promise<void> {
-    await replaceFile(pathOf(directory), JSON.stringify(this.#list) + "\n", this.#files);
+    await replaceFile(pathOf(directory), textOf(this.#list) + "\n", this.#files);
     await syncDirectory(directory, this.#files);
   }
 }
 
+/**
+ * A key without a value is written as `null`: what came before it was set is read without it. A key that is not there is
+ * one that the version that wrote the file did not have.
+ */
+function textOf(value: unknown): string {
+  return JSON.stringify(value, (_key, value) => value === undefined ? null : value);
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (value === null) return undefined;
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutNulls(inner)]));
+}
+
+/** Whether an earlier configuration, which may lack keys of this version, is the same. */
+function isSame(earlier: unknown, config: unknown): boolean {
+  return textOf({ ...config as object, ...earlier as object }) === textOf(config);
+}
+
 function read(path: string, files: Files, log: Logger): Era[] {
   try {
-    const list: Era[] = JSON.parse(new TextDecoder().decode(files.readStart(path, MAX_BYTES)));
+    const list = withoutNulls(
+      JSON.parse(new TextDecoder().decode(files.readStart(path, MAX_BYTES))),
+    ) as Era[];
     if (!list.every(({ from }) => Number.isSafeInteger(from))) throw new RangeError("it has no numbers");
     return list;
   } catch (error) {

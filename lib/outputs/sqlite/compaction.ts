@@ -6,7 +6,7 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { BlockWriter, MAX_BLOCK_POINTS } from "./blocks/block.ts";
-import { RowTaker } from "./blocks/rows.ts";
+import { MAX_OFFSET, RowTaker } from "./blocks/rows.ts";
 import { LAST_PART, type Part, type Transaction } from "./parts.ts";
 
 /** Most parts that become one, and most of their points. */
@@ -24,16 +24,14 @@ const STEP_POINTS = 32_768;
 const LOOK_INTERVAL_MS = 30_000;
 /** Parts to look at. */
 const LOOK_PARTS = 2048;
-const DAY_NS = 86_400_000_000_000;
 /** Above all ids of series. */
 const NO_SERIES = Number.MAX_SAFE_INTEGER;
 
-/** What a number cannot hold exactly comes as its digits. */
+/** What a number cannot hold exactly comes as its digits. Without that, such a value is an error, and taking a row costs less. */
 const EXACT_VALUE = "CASE WHEN value BETWEEN -9007199254740991 AND 9007199254740991 THEN value " +
   "WHEN typeof(value) = 'integer' THEN CAST(value AS TEXT) ELSE value END";
-const TAKEN = `count(take_point(series, offset, ${EXACT_VALUE})) AS points`;
-/** A part is of one day; what somebody else has stored beside it is not touched. */
-const IN_DAY = `offset BETWEEN -${DAY_NS} AND ${DAY_NS}`;
+/** What somebody else has stored outside of the day of a part is not touched. */
+const IN_DAY = `offset BETWEEN -${MAX_OFFSET} AND ${MAX_OFFSET}`;
 
 /** Parts that become one, and how far that has come. */
 interface Unit {
@@ -44,6 +42,8 @@ interface Unit {
   target: number | null;
   /** Series below this are done. */
   from: number;
+  /** Integers of more than 53 bits were found. */
+  hasLarge: boolean;
   points: number;
   bytesBefore: number;
   bytesAfter: number;
@@ -79,7 +79,17 @@ export class Compaction {
   #nextLookMs = 0;
   readonly #statements: Readonly<
     Record<
-      | ("old" | "cut" | "lowest" | "take" | "takeSome" | "deleteRange" | "deleteSome" | "addBlock")
+      | (
+        | "old"
+        | "cut"
+        | "lowest"
+        | "take"
+        | "takeExactly"
+        | "takeSome"
+        | "deleteRange"
+        | "deleteSome"
+        | "addBlock"
+      )
       | ("nextPart" | "addPart" | "growPart" | "shrinkPart" | "deleteEmpty" | "pages" | "freePages"),
       StatementSync
     >
@@ -92,6 +102,9 @@ export class Compaction {
     this.#leastPoints = options.leastPoints ?? LEAST_POINTS;
     db.function("take_point", { deterministic: false }, this.#taker.take as never);
     const prepare = (sql: string) => db.prepare(sql);
+    // The function returns nothing, so there is no row to hand over.
+    const take = (value: string) =>
+      `SELECT 1 FROM points WHERE part = ? AND series >= ? AND series < ? AND take_point(series, offset, ${value})`;
     this.#pageBytes = Number(Object.values(prepare("PRAGMA page_size").get()!)[0]);
     this.#statements = {
       old: prepare(
@@ -104,16 +117,15 @@ export class Compaction {
       lowest: prepare(
         "SELECT min((SELECT min(series) FROM points WHERE part = j.value AND series >= ?)) AS series FROM json_each(?) j",
       ),
-      take: prepare(
-        `SELECT ${TAKEN} FROM points WHERE part = ? AND series >= ? AND series < ? AND ${IN_DAY}`,
-      ),
+      take: prepare(take("value")),
+      takeExactly: prepare(take(EXACT_VALUE)),
       takeSome: prepare(
-        `SELECT ${TAKEN} FROM (SELECT series, offset, value FROM points WHERE part = ? AND series = ? AND ${IN_DAY} ` +
+        `SELECT count(take_point(series, offset, ${EXACT_VALUE})) FROM (SELECT series, offset, value FROM points WHERE part = ? AND series = ? AND ${IN_DAY} ` +
           "ORDER BY offset LIMIT ?)",
       ),
       deleteRange: prepare(`DELETE FROM points WHERE part = ? AND series >= ? AND series < ? AND ${IN_DAY}`),
       deleteSome: prepare(
-        `DELETE FROM points WHERE part = ? AND series = ? AND offset BETWEEN -${DAY_NS} AND ?`,
+        `DELETE FROM points WHERE part = ? AND series = ? AND offset BETWEEN -${MAX_OFFSET} AND ?`,
       ),
       addBlock: prepare(
         "INSERT INTO blocks (part, first_series, last_series, first, last, points, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -241,11 +253,24 @@ export class Compaction {
 
   /** @returns whether the rows fit into a block. */
   #take(unit: Unit, to: number): boolean {
+    const { take, takeExactly } = this.#statements;
+    if (!unit.hasLarge) {
+      try {
+        return this.#takeWith(take, unit, to);
+      } catch {
+        // A large integer; any other error comes again.
+        unit.hasLarge = true;
+      }
+    }
+    return this.#takeWith(takeExactly, unit, to);
+  }
+
+  #takeWith(statement: StatementSync, unit: Unit, to: number): boolean {
     const taker = this.#taker;
     taker.clear();
     for (const { id, start } of unit.parts) {
       taker.shift = (start - unit.parts[0].start) * 1e9;
-      this.#statements.take.get(id, unit.from, to);
+      statement.get(id, unit.from, to);
       if (taker.isFull) return false;
     }
     return true;
@@ -327,5 +352,5 @@ function largestOf(left: ReadonlyMap<number, number>): { part: number; share: nu
 
 function unitOf(parts: readonly Part[]): Unit {
   const left = new Map(parts.map(({ id, points }) => [id, points]));
-  return { parts, left, target: null, from: 0, points: 0, bytesBefore: 0, bytesAfter: 0 };
+  return { parts, left, target: null, from: 0, hasLarge: false, points: 0, bytesBefore: 0, bytesAfter: 0 };
 }

@@ -288,6 +288,18 @@ Deno.test("rows that this program never stores stay where they are, and so do th
     assert.deepEqual(rowsOf(path, "SELECT * FROM points"), before);
     assert.equal(database.store.stats.compactedPoints, 0);
   }
+  for (const column of ["offset", "series"]) {
+    const owner = new DatabaseSync(path);
+    owner.exec("UPDATE points SET value = 1");
+    owner.exec(
+      `UPDATE points SET ${column} = ${column} + 0.5 WHERE offset = (SELECT min(offset) FROM points)`,
+    );
+    owner.close();
+    const before = rowsOf(path, "SELECT * FROM points");
+    tidy(database, (DAY_S + 6 * 3600) * 1000, 1);
+    assert.deepEqual(rowsOf(path, "SELECT * FROM points"), before, column);
+    assert.equal(database.store.stats.compactedPoints, 0);
+  }
 });
 
 Deno.test("a table of blocks that somebody drops is made again, and new points are compacted", async () => {

@@ -48,13 +48,16 @@ export class BlockWriter {
   /** Times by their number, and the other way round. */
   readonly #table: number[] = [];
   readonly #numbers = new Map<number, number>();
+  /** A time is not a whole number of nanoseconds. */
+  #isOdd = false;
 
-  /** @returns `null` if a series has values that a block cannot hold. */
+  /** @returns `null` if a series has times or values that a block cannot hold. */
   write(rows: BlockRows): Uint8Array | null {
     const sinks = [this.#all, this.#times, this.#directory, this.#lists, this.#values];
     for (const sink of sinks) sink.clear();
     this.#table.length = 0;
     this.#numbers.clear();
+    this.#isOdd = false;
     const { series, values, exact, length } = rows;
     let count = 0;
     let id = 0;
@@ -70,6 +73,7 @@ export class BlockWriter {
       if (!this.#valueWriter.write(this.#values, values, from, to, exact)) return null;
       this.#directory.unsigned(this.#values.length - before);
     }
+    if (this.#isOdd) return null;
     const all = this.#all;
     for (const n of [count, this.#table.length, this.#directory.length, this.#lists.length]) all.unsigned(n);
     for (const sink of sinks.slice(1)) all.append(sink.bytes);
@@ -108,6 +112,7 @@ export class BlockWriter {
   }
 
   #addTime(offset: number): number {
+    if (!Number.isInteger(offset)) this.#isOdd = true;
     const table = this.#table;
     const number = table.length;
     const before = number > 0 ? table[number - 1] : 0;

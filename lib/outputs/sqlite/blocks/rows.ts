@@ -2,6 +2,8 @@
 import { type BlockRows, MAX_BLOCK_POINTS } from "./block.ts";
 
 const LEAST_EXACT = 2n ** 53n;
+/** A part is of one day: offsets are within a day of its start, in nanoseconds. */
+export const MAX_OFFSET = 86_400_000_000_000;
 
 interface Columns {
   readonly series: Float64Array;
@@ -15,6 +17,7 @@ const newColumns = (): Columns => ({
   values: new Float64Array(MAX_BLOCK_POINTS),
 });
 
+/** Its arrays are used again. */
 export class RowTaker {
   length = 0;
   /** There were more rows than a block can hold. */
@@ -25,37 +28,45 @@ export class RowTaker {
   shift = 0;
   /** The offset of the last row, without the shift. */
   lastOffset = 0;
+  /** Takes a row; what somebody else has stored outside of the day is left. SQLite calls it for each row. */
+  readonly take: (series: unknown, offset: unknown, value: unknown) => void;
   readonly #taken = newColumns();
   readonly #sorted = newColumns();
-  #exact = new Map<number, bigint>();
+  /** By row: the number of its series, in the order in which they first come; and the rows, sorted. */
+  readonly #numbers = new Uint32Array(MAX_BLOCK_POINTS);
+  readonly #order = new Uint32Array(MAX_BLOCK_POINTS);
+  /** By number of a series: its id, its rows, and where its next row goes. */
+  readonly #ids = new Float64Array(MAX_BLOCK_POINTS);
+  readonly #counts = new Uint32Array(MAX_BLOCK_POINTS);
+  readonly #ends = new Uint32Array(MAX_BLOCK_POINTS);
+  readonly #exact = new Map<number, bigint>();
+
+  constructor() {
+    const { series, offsets, values } = this.#taken;
+    // It must not throw: Deno would not return.
+    this.take = (id, offset, value) => {
+      const row = this.length;
+      if (row === MAX_BLOCK_POINTS) {
+        this.isFull = true;
+        return;
+      }
+      if (typeof id !== "number" || typeof offset !== "number") return;
+      if (!(offset >= -MAX_OFFSET && offset <= MAX_OFFSET)) return;
+      series[row] = id;
+      offsets[row] = offset + this.shift;
+      this.lastOffset = offset;
+      if (typeof value === "number") values[row] = value;
+      else if (value === null) values[row] = NaN;
+      else values[row] = this.#large(row, value);
+      this.length = row + 1;
+    };
+  }
 
   clear(): void {
     this.length = 0;
     this.isFull = this.isOdd = false;
     this.#exact.clear();
   }
-
-  /** Takes a row. SQLite calls it, so it must not throw: Deno would not return. */
-  readonly take = (series: unknown, offset: unknown, value: unknown): number => {
-    const row = this.length;
-    if (row === MAX_BLOCK_POINTS) {
-      this.isFull = true;
-      return 0;
-    }
-    if (typeof series !== "number" || typeof offset !== "number") {
-      this.isOdd = true;
-      return 0;
-    }
-    const { series: ids, offsets, values } = this.#taken;
-    ids[row] = series;
-    offsets[row] = offset + this.shift;
-    this.lastOffset = offset;
-    if (typeof value === "number") values[row] = value;
-    else if (value === null) values[row] = NaN;
-    else values[row] = this.#large(row, value);
-    this.length = row + 1;
-    return 1;
-  };
 
   /** An integer of more than 53 bits comes as its digits. */
   #large(row: number, value: unknown): number {
@@ -72,35 +83,8 @@ export class RowTaker {
   /** What was taken, sorted; of points with one time the first one is the first. Valid until the next rows are taken. */
   sort(): BlockRows {
     const { length } = this;
+    const order = this.#arrange(this.#number());
     const { series, offsets, values } = this.#taken;
-    const slots = new Map<number, number>();
-    const ids: number[] = [];
-    const counts: number[] = [];
-    const slotOf = new Uint32Array(length);
-    for (let row = 0, id = NaN, slot = 0; row < length; row++) {
-      if (series[row] !== id) {
-        id = series[row];
-        slot = slots.get(id) ?? ids.length;
-        if (slot === ids.length) {
-          slots.set(id, slot);
-          ids.push(id);
-          counts.push(0);
-        }
-      }
-      slotOf[row] = slot;
-      counts[slot]++;
-    }
-    const starts = new Uint32Array(ids.length);
-    let at = 0;
-    for (const id of Float64Array.from(ids).sort()) {
-      const slot = slots.get(id)!;
-      starts[slot] = at;
-      at += counts[slot];
-    }
-    const order = new Uint32Array(length);
-    for (let row = 0; row < length; row++) order[starts[slotOf[row]]++] = row;
-    for (const [slot, end] of starts.entries()) sortByTime(order.subarray(end - counts[slot], end), offsets);
-
     const sorted = this.#sorted;
     for (let k = 0; k < length; k++) {
       const row = order[k];
@@ -117,6 +101,61 @@ export class RowTaker {
       }
     }
     return { length, ...sorted, exact };
+  }
+
+  /** Numbers the series, and counts their rows. @returns how many there are. */
+  #number(): number {
+    const { length } = this;
+    const { series } = this.#taken;
+    const [numbers, ids, counts] = [this.#numbers, this.#ids, this.#counts];
+    const known = new Map<number, number>();
+    let found = 0;
+    for (let row = 0, number = -1; row < length; row++) {
+      const id = series[row];
+      // Most parts have the same series, one after the other.
+      if (number < 0 || ids[number] !== id) {
+        if (number + 1 < found && ids[number + 1] === id) number++;
+        else {
+          number = known.get(id) ?? found;
+          if (number === found) {
+            if (!Number.isInteger(id)) this.isOdd = true;
+            known.set(id, number);
+            ids[found] = id;
+            counts[found++] = 0;
+          }
+        }
+      }
+      numbers[row] = number;
+      counts[number]++;
+    }
+    return found;
+  }
+
+  /** @returns the rows, sorted. */
+  #arrange(found: number): Uint32Array {
+    const { length } = this;
+    const [numbers, ids, counts, ends, order] = [
+      this.#numbers,
+      this.#ids,
+      this.#counts,
+      this.#ends,
+      this.#order,
+    ];
+    const byId = Uint32Array.from({ length: found }, (_, number) => number);
+    let isSorted = true;
+    for (let number = 1; number < found && isSorted; number++) isSorted = ids[number - 1] < ids[number];
+    if (!isSorted) byId.sort((a, b) => ids[a] - ids[b]);
+    let at = 0;
+    for (const number of byId) {
+      ends[number] = at;
+      at += counts[number];
+    }
+    for (let row = 0; row < length; row++) order[ends[numbers[row]]++] = row;
+    for (const number of byId) {
+      const end = ends[number];
+      sortByTime(order.subarray(end - counts[number], end), this.#taken.offsets);
+    }
+    return order;
   }
 }
 

@@ -12,7 +12,7 @@ export function startHost(
   index: number,
   address: string,
   { log, stop }: { log: Logger; stop: AbortSignal },
-): { journal: MemoryJournal; running: Promise<void> } {
+): { journal: MemoryJournal; client: RelayClient; running: Promise<void> } {
   const journal = new MemoryJournal({ limitBytes: JOURNAL_BYTES });
   const client = new RelayClient(
     { ...config.defaultValue(), relay_server: [address], buffer_max_length: 0, client_name: `node-${index}` },
@@ -22,5 +22,5 @@ export function startHost(
       identity: { ...contextWith({}).identity, id: newJournalId() },
     }),
   );
-  return { journal, running: client.run(journal.reader("relay-client"), stop) };
+  return { journal, client, running: client.run(journal.reader("relay-client"), stop) };
 }

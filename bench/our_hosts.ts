@@ -23,7 +23,7 @@ const metrics = Array.from({ length: 10 }, (_, i): Metric => ({
 
 /** A host: what it measures, and its way to the server. */
 function host(index: number, address: string, stop: AbortSignal) {
-  const { journal, running } = startHost(index, address, { log, stop });
+  const { journal, client, running } = startHost(index, address, { log, stop });
   const measured = Array.from({ length: series }, (_, i) =>
     seriesOf(metrics[i % 10], {
       consumerKind: "process",
@@ -32,6 +32,7 @@ function host(index: number, address: string, stop: AbortSignal) {
     }));
   return {
     journal,
+    client,
     running,
     poll(seconds: number): void {
       const batch = new Batch(series);
@@ -61,6 +62,8 @@ const server = await start([
 const stopping = new AbortController();
 try {
   const all = Array.from({ length: hosts }, (_, index) => host(index, address, stopping.signal));
+  // A server lets those in slowly that come at once.
+  while (all.some(({ client }) => client.connectedTo === undefined)) await pause(100);
   const beganMs = performance.now();
   const seconds = Math.floor(Date.now() / 1000);
   let half = usageOf(server.pid).cpuSeconds;

@@ -69,7 +69,7 @@ const LOCAL_BUFFER_BYTES = 64 * 1024 * 1024;
 /** How long an input may take to hand over its points after its connections are closed, in ms. */
 const LAST_WORDS_MS = 500;
 /** How long it may take to end its last poll after a second signal, in ms. */
-const LAST_POLL_MS = 100;
+const LAST_POLL_MS = 1000;
 /**
  * How long the journal may take to write what is in memory, in ms: at a stop, however long outputs took, because a busy
  * disk takes seconds, and the process cannot end before; and after a second signal.
@@ -81,6 +81,9 @@ const LAST_TRY_MS = 300;
 const LOOK_MS = 50;
 /** The share of the time for a stop that inputs may take; the outputs have the rest. */
 const INPUT_SHARE = 0.5;
+/** The part within which they go on with what has arrived, and the longest time, in ms: some never stop sending. */
+const DRAIN_SHARE = 0.4;
+const MAX_DRAIN_MS = 10_000;
 
 /**
  * Runs until SIGTERM, SIGINT or a failure.
@@ -263,6 +266,7 @@ class Agent {
       identity: last,
       shared: this.#shared,
       untilDurable: () => first.untilDurable(),
+      drainMs: () => Math.min(this.#settings.general.shutdown_timeout * DRAIN_SHARE, MAX_DRAIN_MS),
       stateDirectory: directory,
       deadLetters,
     };

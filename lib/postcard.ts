@@ -185,6 +185,15 @@ export class PostcardReader {
   /** A u64 as a number where that is exact (up to 2^53), as a bigint above. */
   u64Number(): number | bigint {
     const start = this.offset;
+    const bytes = this.#bytes;
+    let word = 0;
+    for (let at = start, shift = 0; shift < 28 && at < this.end; shift += 7) {
+      const byte = bytes[at++];
+      word |= (byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      this.offset = at;
+      return word;
+    }
     let value = 0;
     let scale = 1;
     for (let i = 0; i < 7; i++) {

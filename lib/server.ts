@@ -42,7 +42,10 @@ const MINUTE_MS = 60_000;
 /** How often the checks of clients are saved, in ms. */
 const SAVE_MS = 10_000;
 
-type ServerContext = Pick<PluginContext, "log" | "registry" | "clients" | "identity" | "stateDirectory">;
+type ServerContext = Pick<
+  PluginContext,
+  "log" | "registry" | "clients" | "identity" | "stateDirectory" | "drainMs"
+>;
 
 /** How the server treats its clients. By default it accepts all of them. */
 export interface ServerOptions {
@@ -145,6 +148,7 @@ export class RelayServer implements Input {
       bufferBytes: () => Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / (this.#connections.size + 1)),
       names: new Map(),
       strangers: new Set(),
+      drainMs: context.drainMs,
       tls,
       admission: new Admission(admission, this.#log, () => this.stats.refusedClients++),
       scope,

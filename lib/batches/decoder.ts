@@ -40,7 +40,9 @@ export class BatchCodecError extends Error {
 }
 
 function unzigzag(value: number): number {
-  return value % 2 === 0 ? value / 2 : (value + 1) / -2;
+  if (value <= 0x7fffffff) return (value >>> 1) ^ -(value & 1);
+  const half = Math.floor(value * 0.5);
+  return value % 2 === 0 ? half : -half - 1;
 }
 
 export interface BatchDecoderOptions extends BatchCodecLimits {

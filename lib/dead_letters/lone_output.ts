@@ -40,6 +40,7 @@ export async function runLoneOutput(options: LoneOptions): Promise<void> {
     identity: journal,
     shared: new Shared(),
     untilDurable: () => journal.untilDurable(),
+    drainMs: () => 0,
   });
   using _ending = onAbort(signal, () => ending.abort(signal.reason));
   const running = output.run(reader, ending.signal).catch((error) => {

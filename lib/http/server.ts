@@ -81,6 +81,8 @@ export interface HttpOptions {
   secure?: (conn: Transport) => Promise<Transport>;
   /** Whether it takes POST. @default {false} */
   takesPosts?: boolean;
+  /** How long unfinished answers may take at the end, in ms. @default {500} */
+  lastAnswersMs?: () => number;
 }
 
 /** Bytes of one write: what a peer that does not read keeps in memory. */
@@ -90,7 +92,7 @@ const WRITE_BYTES = 64 * 1024;
  * the peer reads or leaves. With this number of them, new connections are closed without an answer.
  */
 const MAX_STUCK_WRITES = 256;
-/** Time limit for unfinished answers at the end, in ms. */
+/** How long unfinished answers may take at the end, in ms, where nothing depends on them. */
 const LAST_ANSWERS_MS = 500;
 /** How much of an unused body is read, so that the answer arrives before the connection is reset. */
 const DISCARD_BYTES = 256 * 1024;
@@ -209,7 +211,8 @@ export class HttpServer implements AsyncDisposable {
       connection.finish();
       if (connection.answering) answering.push(connection.ended);
     }
-    await within(Promise.all(answering), LAST_ANSWERS_MS);
+    const { lastAnswersMs = () => LAST_ANSWERS_MS } = this.#options;
+    await within(Promise.all(answering), lastAnswersMs());
     for (const connection of this.#connections) connection.close();
     await Promise.all([...this.#connections].map(({ ended }) => ended));
     await this.#accepting;

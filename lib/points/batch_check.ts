@@ -38,16 +38,23 @@ export function checkOf({ seconds, nanos, values, length }: Columns, start = 0, 
   return check;
 }
 
-/** A copy of some values, without the differences that mean nothing. */
+/** Copies of values are made here, one batch after the other. */
+let copies = new Float64Array(1024);
+/** A longer array is not kept, in values. */
+const MAX_KEPT = 8192;
+
+/** A copy of some values, without the differences that mean nothing; it is valid until the next one. */
 function plain(values: Float64Array, start: number, end: number): Float64Array<ArrayBuffer> {
-  const copy = new Float64Array(end - start);
+  const count = end - start;
+  const copy = count <= copies.length ? copies : new Float64Array(count);
+  if (count <= MAX_KEPT) copies = copy;
   let words: Uint32Array | undefined;
   for (let row = start, at = 0; row < end; row++, at++) {
     const value = values[row];
     if (value === value) copy[at] = value + 0;
     else (words ??= new Uint32Array(copy.buffer)).set(NAN_BITS, 2 * at);
   }
-  return copy;
+  return copy.subarray(0, count);
 }
 
 /** How many checks are kept of batches that a client may send again on another connection. */

@@ -6,6 +6,7 @@
 import { formatAddress } from "../net/address.ts";
 import type { Peer } from "../net/networks.ts";
 import { Pacer } from "../intake/admission/pacer.ts";
+import { mostArrivedBytes } from "../intake/arrived.ts";
 import { BatchCodecError } from "../batches/codec.ts";
 import { messageOf } from "../base/errors.ts";
 import { FrameError, FrameReader } from "../wire/frames.ts";
@@ -66,6 +67,10 @@ export class ClientConnection {
   /** Reading is paused: the pipe is full, or others use the memory. */
   #waiting = false;
   #drainEnd = Infinity;
+  /** At a stop, by when it reads what the peer sends. */
+  #readEnd = Infinity;
+  /** Bytes that were read since the stop. */
+  #drained = 0;
   #closed = false;
   #budgeted = 0;
   #refusedMetrics = 0;
@@ -97,7 +102,7 @@ export class ClientConnection {
   drain(): void {
     const now = performance.now();
     this.#draining = true;
-    this.#drainEnd = now + this.#shared.limits.drainMs;
+    this.#drainEnd = this.#readEnd = now + this.#shared.drainMs();
     this.#deadline = this.#waiting
       ? this.#drainEnd
       : Math.min(this.#deadline, now + this.#shared.limits.drainIdleMs);
@@ -243,6 +248,9 @@ export class ClientConnection {
         if (count === null) return;
         if (this.#deaf) continue;
         stats.bytes += count;
+        if (this.#draining && (this.#drained += count) > mostArrivedBytes()) {
+          this.#readEnd = Math.min(this.#readEnd, performance.now());
+        }
         frames.received(count, this.#shared.bufferBytes());
         pause = this.#pacer?.after(count, this.#closingSignal);
       }
@@ -273,7 +281,7 @@ export class ClientConnection {
         await this.#budget(partial);
       }
       if (pause) await this.#room(pause);
-      if (this.#draining) this.#deadline = Math.min(performance.now() + limits.drainIdleMs, this.#drainEnd);
+      if (this.#draining) this.#deadline = Math.min(performance.now() + limits.drainIdleMs, this.#readEnd);
       else if (this.#name !== null && (this.#acknowledged || !this.#isOurs)) {
         const partial = frames.partialBytes > 0;
         const patienceMs = partial ? limits.frameMs : limits.idleMs;

@@ -19,8 +19,6 @@ export interface ServerLimits {
   frameMs: number;
   /** At a stop, silence after which no more data is expected. @default {100} */
   drainIdleMs: number;
-  /** At a stop, the longest time to read from a client that keeps sending. @default {2000} */
-  drainMs: number;
   /** How often a client that waits for an acknowledgement gets a sign of life. @default {5000} */
   signOfLifeMs: number;
   /** Silence between messages. @default {Infinity} */
@@ -41,7 +39,6 @@ export const DEFAULT_LIMITS: ServerLimits = {
   handshakeMs: 10_000,
   frameMs: 60_000,
   drainIdleMs: 100,
-  drainMs: 2000,
   signOfLifeMs: 5000,
   idleMs: Infinity,
   bytesPerSecond: Infinity,
@@ -94,4 +91,6 @@ export interface ServerShared {
   readonly tls: { readonly terminator: TlsTerminator; readonly mode: "required" | "optional" } | undefined;
   /** Connections that have not introduced themselves. */
   readonly strangers: Set<object>;
+  /** See {@linkcode PluginContext.drainMs}. */
+  readonly drainMs: PluginContext["drainMs"];
 }

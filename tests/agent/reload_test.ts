@@ -4,7 +4,7 @@ import { runAgent } from "../../lib/agent.ts";
 import type { RunningAgent } from "../../lib/agent/settings.ts";
 import { general } from "../../lib/config/general.ts";
 import { plugins } from "../../lib/plugins.ts";
-import type { Input, InputPlugin, Output, OutputPlugin, Plugin } from "../../lib/plugin.ts";
+import type { Input, InputPlugin, Output, OutputPlugin, Plugin, PluginContext } from "../../lib/plugin.ts";
 import { changeOf } from "../../lib/agent/reconfigure.ts";
 import { type AnyKey, duration, integer, live, optional, table, tables, text } from "../../lib/schema.ts";
 import { formatPath } from "../../lib/schema/path.ts";
@@ -27,20 +27,23 @@ type Keys = ReturnType<typeof keys.defaultValue>;
 
 const declaration = { description: "for tests", config: keys };
 
-/** An input that does nothing, and keeps what it is told to take over. */
-function input(name: string): InputPlugin<Keys> & { taken: unknown[] } {
+/** An input that does nothing, and keeps what it is given, and told to take over. */
+function input(name: string): InputPlugin<Keys> & { taken: unknown[]; context?: PluginContext } {
   const plugin = {
     ...declaration,
     name,
     kind: "input" as const,
     taken: [] as unknown[],
-    open: (): Promise<Input> =>
-      Promise.resolve({
+    context: undefined as PluginContext | undefined,
+    open(_: Keys, context: PluginContext): Promise<Input> {
+      plugin.context = context;
+      return Promise.resolve({
         run: (_, stop) =>
           new Promise((resolve) => stop.addEventListener("abort", () => resolve(), { once: true })),
         reconfigure: (config) => void plugin.taken.push(config),
         [Symbol.asyncDispose]: () => Promise.resolve(),
-      }),
+      });
+    },
   };
   return plugin;
 }
@@ -140,6 +143,7 @@ Deno.test("an agent gives a plugin a configuration in which only live keys have 
     onRunning: (running) => void (agent = running),
   });
   await until(() => agent !== undefined);
+  assert.equal(plugin.context!.drainMs(), 2000);
   const changed = { pace: 7, name: "other" };
   const change = await agent!.reconfigure(
     settings({ journal: undefined, shutdown_timeout: 77 }, [plugin, changed], [output("out"), changed]),
@@ -148,6 +152,7 @@ Deno.test("an agent gives a plugin a configuration in which only live keys have 
   assert.deepEqual(change.taken, ["shutdown_timeout", "plugins.in.pace"]);
   assert.deepEqual(change.restart, ["plugins.in.name", "plugins.out.name", "plugins.out.pace"]);
   assert.equal(agent!.settings.general.shutdown_timeout, 77);
+  assert.equal(plugin.context!.drainMs(), 0.4 * 77, "inputs drain for a share of what is in effect");
   assert.deepEqual(agent!.stalls(), []);
   stop.abort();
   assert.equal(await done, 0);

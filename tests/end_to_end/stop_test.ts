@@ -23,7 +23,7 @@ function countsOf(csv: string): Map<string, number> {
   return counts;
 }
 
-/** Points of one message: a server that stops reads for two seconds, in which a busy machine does little. */
+/** Points of one message: a server that stops reads for some seconds, in which a busy machine does little. */
 const LARGE = 4_000;
 
 Deno.test("a server stopped under load writes all that had arrived, in whole rows", async () => {

@@ -8,6 +8,9 @@ import { createLogger } from "../../lib/base/log.ts";
 import type { PluginContext } from "../../lib/plugin.ts";
 import { MetricRegistry } from "../../lib/points/registry.ts";
 
+/** That of the default `shutdown_timeout`. */
+export const DRAIN_MS = 2000;
+
 /** A context that logs nowhere and throws what a plugin fails with, but for what is given. */
 export function contextWith<T extends Partial<PluginContext>>(given: T): PluginContext & T {
   const log = given.log ?? createLogger("test", { write: () => {} });
@@ -25,6 +28,7 @@ export function contextWith<T extends Partial<PluginContext>>(given: T): PluginC
     acknowledges: "durable",
     identity: { id: newJournalId(), renewId: () => Promise.resolve() },
     untilDurable: () => Promise.resolve(),
+    drainMs: () => DRAIN_MS,
     stateDirectory: null,
     shared: new Shared(),
     deadLetters: new DeadLetterBox({

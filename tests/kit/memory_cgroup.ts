@@ -1,4 +1,5 @@
 /** A group of processes whose memory the kernel limits, of either version of cgroups. */
+import { removeCgroup } from "./cgroups.ts";
 
 const ROOT = "/sys/fs/cgroup";
 
@@ -59,9 +60,8 @@ export class MemoryCgroup implements AsyncDisposable {
     return Number(new RegExp(`^${word} (\\d+)$`, "m").exec(text)![1]);
   }
 
-  // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
-    Deno.removeSync(this.path);
+    await removeCgroup(this.path);
   }
 }
 

@@ -7,6 +7,7 @@ import type { Safety } from "../../lib/server/acknowledged.ts";
 import { MetricRegistry } from "../../lib/points/registry.ts";
 import { DEFAULT_LIMITS, RelayServer, type ServerLimits, type ServerShared } from "../../lib/server.ts";
 import { Collector, type Point } from "./collector.ts";
+import { DRAIN_MS } from "./context.ts";
 import { LogLines } from "./log_lines.ts";
 import { freePort } from "./ports.ts";
 
@@ -23,6 +24,7 @@ export interface TestServerOptions {
   scope?: string;
   tls?: ServerShared["tls"];
   clock?: MonotonicClock;
+  drainMs?: number;
 }
 
 /** A relay server on a port of 127.0.0.1, into a collector. */
@@ -49,6 +51,7 @@ export class TestServer implements AsyncDisposable {
       admission,
       scope,
       clock,
+      drainMs = DRAIN_MS,
       ...limits
     } = options;
     this.registry = registry ?? new MetricRegistry();
@@ -60,6 +63,7 @@ export class TestServer implements AsyncDisposable {
       registry: this.registry,
       clients,
       stateDirectory,
+      drainMs: () => drainMs,
       identity: {
         get id() {
           return identity.id;

@@ -342,6 +342,19 @@ Deno.test("a stop does not wait forever for a client that keeps sending", async 
   assert.deepEqual(values, values.map((_, i) => i));
 });
 
+Deno.test("a stop reads no more of a client than can have arrived before", async () => {
+  const server = new TestServer({ drainMs: 3_600_000 });
+  await using peer = await Peer.client(server.port, "endless", [COUNTER]);
+  // Of a metric that there is not: such points cost the test nothing.
+  const frame = countingFrame("endless", 0, 20_000, 7);
+  const sending = (async () => {
+    while (true) await peer.send(frame);
+  })().catch(() => "closed by the server");
+  await until(() => server.server.stats.rejectedPoints > 0);
+  await atMost(PATIENCE_MS, server.stop(), () => "the end of the server");
+  assert.equal(await sending, "closed by the server");
+});
+
 Deno.test("frames of many megabytes of several clients are all taken", async () => {
   await using server = new TestServer();
   const count = 400_000;

@@ -31,8 +31,6 @@ export class KnownTexts {
   generations = new Uint32Array(INITIAL_TEXTS);
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(INITIAL_BYTES);
   view: DataView<ArrayBuffer> = new DataView(this.bytes.buffer);
-  /** How often everything was forgotten. Numbers from before mean nothing. */
-  version = 0;
   #hashes = new Uint32Array(INITIAL_TEXTS);
   readonly #index = new SeriesIndex();
   #count = 1;
@@ -72,7 +70,7 @@ export class KnownTexts {
     return true;
   }
 
-  /** Remembers a text that is not known. Everything else may be forgotten for it: see {@linkcode version}. */
+  /** Remembers a text that is not known. Everything else may be forgotten for it: its number is then 1. */
   add(bytes: Uint8Array, view: DataView, start: number, length: number, parent: number): number {
     if (this.#count > this.maxTexts || this.#end + length > this.maxBytes) {
       if (parent !== NONE) {
@@ -102,10 +100,11 @@ export class KnownTexts {
     this.generations[text] = store.generations[series];
   }
 
-  /** Forgets everything. */
+  /** Forgets everything. Numbers from before mean nothing, so no guess may lead to one. */
   clear(): void {
-    this.version++;
     this.#index.clear();
+    this.following.fill(NONE);
+    this.firsts.fill(NONE);
     this.#count = 1;
     this.#end = 0;
   }

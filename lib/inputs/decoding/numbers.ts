@@ -16,7 +16,7 @@ const latin1 = new TextDecoder("latin1");
 
 /** Where {@linkcode NumberReader} has read a number, and what it was. One object is used again and again. */
 export class NumberReader {
-  /** Behind the last number. */
+  /** Behind the last number, or behind what could have begun one. */
   offset = 0;
   /** Of an integer above 2^53: its exact value. */
   exact: bigint | undefined = undefined;
@@ -24,7 +24,7 @@ export class NumberReader {
   /**
    * Reads a decimal number (`-1.5e3`, `.5`, `7`) from `at` on; the offset behind it is in {@linkcode offset}.
    *
-   * @returns the number, correctly rounded; NaN if there is none.
+   * @returns the number, correctly rounded; NaN if there is none. If the offset is then `end`, more bytes may make one.
    */
   float(bytes: Uint8Array, at: number, end: number): number {
     const start = at;
@@ -62,33 +62,21 @@ export class NumberReader {
       if (next < end && (bytes[next] === MINUS || bytes[next] === PLUS)) next++;
       const first = next;
       while (next < end && (byte = bytes[next] - ZERO) >= 0 && byte <= 9) next++;
-      if (next === first) return NaN;
       this.offset = next;
+      if (next === first) return NaN;
     }
     return Number(latin1.decode(bytes.subarray(start, this.offset)));
   }
 
   /**
-   * Reads an integer of digits and perhaps a minus, as text that {@linkcode float} has read from `at` to `end`.
+   * Reads an integer of digits and perhaps a sign, as text that {@linkcode float} has read from `at` to `end`.
    *
    * @returns it; {@linkcode exact} is set where it is above 2^53. NaN if it is not an integer, or not within 64 bits.
    */
   integer(bytes: Uint8Array, at: number, end: number): number {
     this.exact = undefined;
-    if (end - at <= EXACT_DIGITS) {
-      const isNegative = bytes[at] === MINUS;
-      if (isNegative) at++;
-      let value = 0;
-      if (at === end) return NaN;
-      for (; at < end; at++) {
-        const digit = bytes[at] - ZERO;
-        if (digit < 0 || digit > 9) return NaN;
-        value = value * 10 + digit;
-      }
-      return isNegative ? -value : value;
-    }
     const text = latin1.decode(bytes.subarray(at, end));
-    if (!/^-?[0-9]{1,25}$/.test(text)) return NaN;
+    if (!/^[-+]?[0-9]{1,25}$/.test(text)) return NaN;
     const value = BigInt(text);
     if (value > MAX_U64 || value < -(2n ** 63n)) return NaN;
     if (value > MAX_EXACT) this.exact = value;

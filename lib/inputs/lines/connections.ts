@@ -1,6 +1,7 @@
 /** Lines over TCP and Unix sockets: who sends faster than the pipe takes has to wait. */
 import type { Admission } from "../../intake/admission/admission.ts";
 import { Pacer } from "../../intake/admission/pacer.ts";
+import { mostArrivedBytes } from "../../intake/arrived.ts";
 import type { Gatherer } from "../../intake/gatherer.ts";
 import type { TlsTerminator } from "../../intake/tls.ts";
 import { messageOf } from "../../base/errors.ts";
@@ -12,9 +13,8 @@ import { accepted } from "../../net/listen.ts";
 import type { Transport } from "../../net/transport.ts";
 import type { LineStream } from "./line_stream.ts";
 
-/** At a stop, silence after which no more lines are expected, and the longest time to read, in ms. */
+/** At a stop, silence after which no more lines are expected, in ms. */
 const DRAIN_IDLE_MS = 100;
-const DRAIN_MS = 2000;
 /** How long the handshake of TLS may take, in ms. */
 const HANDSHAKE_MS = 10_000;
 
@@ -29,6 +29,8 @@ export interface ConnectionOptions {
   newSeriesPerSecond(): number;
   /** Open connections, at most. */
   readonly maxConnections: number;
+  /** At a stop, the longest time to read, in ms. */
+  drainMs(): number;
   /** @param sender Whose share of memory new series take; `undefined`: that of the input. */
   newStream(from: LogFields, sender?: string): LineStream;
   /** Counts open connections. */
@@ -115,15 +117,16 @@ export class LineConnections {
   }
 
   async #read(held: { conn: Transport }, stream: LineStream, stop: AbortSignal): Promise<void> {
-    const { gatherer, bytesPerSecond, newSeriesPerSecond } = this.#options;
+    const { gatherer, bytesPerSecond, newSeriesPerSecond, drainMs } = this.#options;
     const { store } = gatherer.builder;
     const seriesPacer = new Pacer(newSeriesPerSecond());
     const rate = bytesPerSecond();
     const pacer = rate === Infinity ? null : new Pacer(rate);
     let drainEnd = Infinity;
+    let drained = 0;
     try {
       while (true) {
-        if (stop.aborted) drainEnd = Math.min(drainEnd, performance.now() + DRAIN_MS);
+        if (stop.aborted) drainEnd = Math.min(drainEnd, performance.now() + drainMs());
         const count = await this.#readSome(held.conn, stream.space, stop);
         if (count === null) break;
         const { excess } = store;
@@ -132,7 +135,8 @@ export class LineConnections {
         await gatherer.gathered();
         await pacer?.after(count, stop);
         if (newSeries > 0) await seriesPacer.after(newSeries, stop);
-        if (performance.now() > drainEnd) break;
+        if (stop.aborted) drained += count;
+        if (drained > mostArrivedBytes() || performance.now() > drainEnd) break;
       }
       stream.end();
       await gatherer.gathered();

@@ -25,8 +25,6 @@ const LINGER_MS = 60_000;
 const MOST_LEFT = 4;
 /** How often the place is saved, in ms. */
 const SAVE_MS = 1000;
-/** How long the last place may take to be safe, in ms. */
-const LAST_SAVE_MS = 1000;
 /** Bytes by which a file is recognised: its first line, or as much of it. */
 const FIRST_BYTES = 1024;
 const LF = 10;
@@ -37,6 +35,8 @@ export interface FollowOptions {
   readonly clients: ClientTable;
   readonly positions: Positions;
   untilDurable(): Promise<void>;
+  /** How long the last place may take to be safe, in ms. */
+  drainMs(): number;
   /** Where the decoder of the streams puts points, which are taken out at once: all files share it. */
   readonly builder: BatchBuilder;
   newStream(): LineStream;
@@ -97,7 +97,7 @@ export class FollowedFile {
     }
     // After a restart only the current file is known.
     while (this.#left.length > 0) await this.#leave(this.#left[0], sink);
-    if (this.#open) await within(this.#save(this.#open), LAST_SAVE_MS);
+    if (this.#open) await within(this.#save(this.#open), this.#options.drainMs());
     this.close();
   }
 

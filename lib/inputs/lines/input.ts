@@ -181,6 +181,7 @@ export class LinesInput implements Input {
       bytesPerSecond: () => this.#config.limits.bytes_per_second || Infinity,
       newSeriesPerSecond: this.#newSeriesPerSecond,
       maxConnections: this.#mostConnections,
+      drainMs: this.#context.drainMs,
       newStream: (from, sender) => this.#newStream({ ...where, ...from }, { sender }),
       onChange: (change) => this.stats.connections += change,
       onClose,
@@ -221,7 +222,7 @@ export class LinesInput implements Input {
     // Most of the code of this input, which the command `send` does without.
     const { HttpServer } = await import("../../http/server.ts");
     const { HttpIntake } = await import("./http_intake.ts");
-    const { log, clock, untilDurable } = this.#context;
+    const { log, clock, untilDurable, drainMs } = this.#context;
     const address = parseAddress(http, { listen: true });
     const listener = listen(address, { key: `${KEY}.http`, open: Deno.listen, log });
     const { limits } = this.#config;
@@ -246,7 +247,11 @@ export class LinesInput implements Input {
       (request, peer, body) => intake.answer(request, peer, body),
       log,
       { connections: limits.connections, connectionsPerAddress: limits.connections_per_address },
-      { takesPosts: true, secure: terminator && ((conn) => terminator.secure(conn, new Uint8Array(0))) },
+      {
+        takesPosts: true,
+        secure: terminator && ((conn) => terminator.secure(conn, new Uint8Array(0))),
+        lastAnswersMs: drainMs,
+      },
     );
     const { port } = server.address;
     const scheme = terminator ? "https" : "http";
@@ -272,7 +277,7 @@ export class LinesInput implements Input {
   async #follow(files: readonly string[]): Promise<void> {
     const { FollowedFile } = await import("./followed_file.ts");
     const { Positions } = await import("./positions.ts");
-    const { log, clock, clients, stateDirectory, untilDurable } = this.#context;
+    const { log, clock, clients, stateDirectory, untilDurable, drainMs } = this.#context;
     const path = stateDirectory === null ? null : `${stateDirectory}/${POSITIONS_FILE}`;
     const positions = new Positions(path, log, clock);
     // Lines that are decoded together are one batch, which is written as a whole or not at all.
@@ -286,6 +291,7 @@ export class LinesInput implements Input {
         clients,
         positions,
         untilDurable,
+        drainMs,
         builder,
         newStream: () => this.#newStream({ file }, { decoder }),
       });

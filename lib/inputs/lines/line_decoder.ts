@@ -19,7 +19,6 @@ import { JsonLines } from "./json_line.ts";
 
 /** Fields of one line, at most. */
 const MAX_FIELDS = 1024;
-/** Texts that are remembered: more cost time, because they are learned again. */
 const MAX_TEXTS = 1_048_576;
 const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 const MAX_EXACT = 2 ** 53;
@@ -59,7 +58,7 @@ export class LineDecoder {
   readonly #store: SeriesStore;
   readonly #out: BatchBuilder;
   readonly #stats: LineStats;
-  readonly #known = new KnownTexts(MAX_TEXTS, MAX_TEXT_BYTES);
+  readonly #known: KnownTexts;
   readonly #numbers = new NumberReader();
   readonly #time = new TimeReader();
   readonly #json: JsonLines;
@@ -69,10 +68,15 @@ export class LineDecoder {
   readonly #values = new Float64Array(MAX_FIELDS);
   readonly #exact: (bigint | undefined)[] = [];
   #hasExact = false;
+  /** Why points of the current line are refused, and how many of its values are texts: said once it is complete. */
+  readonly #refusals: string[] = [];
+  #texts = 0;
   /** Lines without a time in these bytes: each is a nanosecond later, so that no point replaces another one. */
   #untimed = 0;
 
-  constructor(naming: Naming, out: BatchBuilder, stats: LineStats) {
+  /** @param maxTexts Texts that are remembered: more cost time, because all are learned again. */
+  constructor(naming: Naming, out: BatchBuilder, stats: LineStats, maxTexts = MAX_TEXTS) {
+    this.#known = new KnownTexts(maxTexts, MAX_TEXT_BYTES);
     this.#naming = naming;
     this.#store = naming.store;
     this.#out = out;
@@ -144,6 +148,16 @@ export class LineDecoder {
     problems.badLine(position.line, reason);
   }
 
+  /** Nothing is known of the current line: the one before it may not have been complete, or may have been bad. */
+  #beginLine(): void {
+    this.#count = 0;
+    this.#refusals.length = 0;
+    this.#texts = 0;
+    if (!this.#hasExact) return;
+    this.#exact.length = 0;
+    this.#hasExact = false;
+  }
+
   /** @returns the offset behind the line, or -1 if it is not complete. */
   #decodeLine(
     bytes: Uint8Array,
@@ -153,7 +167,7 @@ export class LineDecoder {
     position: LinePosition,
     options: DecodeOptions,
   ): number {
-    this.#count = 0;
+    this.#beginLine();
     try {
       const next = this.#read(bytes, view, start, end, position, options);
       if (next < 0) return next;
@@ -214,7 +228,7 @@ export class LineDecoder {
         // Everything was forgotten: the line is read again.
         if (field === NONE) {
           position.last = NONE;
-          this.#count = 0;
+          this.#beginLine();
           return this.#read(bytes, view, start, end, position, { isFinal, scale, now, problems });
         }
         if (before === NONE) known.firsts[head] = field;
@@ -232,7 +246,7 @@ export class LineDecoder {
       if (byte === QUOTE) {
         at = skipString(bytes, at, end);
         if (at < 0) return incomplete(isFinal, "a text has no end");
-        this.#stats.skippedTexts++;
+        this.#texts++;
         value = NaN;
       } else if (byte <= 57) {
         value = numbers.float(bytes, at, end);
@@ -270,13 +284,12 @@ export class LineDecoder {
           if (typeof found === "number") series = found;
           else refusal = found;
         }
-        if (refusal !== "") problems.refusedPoint(position.line + 1, refusal);
+        if (refusal !== "") this.#refusals.push(refusal);
         else if (
           (store.flags[series] & SERIES_FLAGS.u64) !== 0 && exact === undefined &&
           !(value >= 0 && value <= MAX_EXACT && Number.isInteger(value))
         ) {
-          problems.refusedPoint(
-            position.line + 1,
+          this.#refusals.push(
             `${value} is not a whole number from 0 on, as values of ${store.metricOf(series).name} are (u64)`,
           );
         } else {
@@ -316,6 +329,8 @@ export class LineDecoder {
     if (at < end && bytes[at] !== LF) throw new LineError("there is more behind its time");
     if (at >= end && !isFinal) return -1;
     position.last = head;
+    for (const refusal of this.#refusals) problems.refusedPoint(position.line + 1, refusal);
+    this.#stats.skippedTexts += this.#texts;
     this.#emit(time, now);
     return at < end ? at + 1 : end;
   }
@@ -369,10 +384,6 @@ export class LineDecoder {
         (batch.exact ??= new Map()).set(row, this.#exact[i]!);
       }
     }
-    if (this.#hasExact) {
-      this.#exact.length = 0;
-      this.#hasExact = false;
-    }
     this.#stats.points += count;
   }
 
@@ -383,11 +394,11 @@ export class LineDecoder {
     position: LinePosition,
     { problems, now, scale = 1 }: DecodeOptions,
   ): void {
-    this.#count = 0;
+    this.#beginLine();
     try {
       const { time, values } = this.#json.read(bytes.subarray(start, end), scale);
       for (const { series, value, reason } of values) {
-        if (reason !== undefined) problems.refusedPoint(position.line, reason);
+        if (reason !== undefined) this.#refusals.push(reason);
         else {
           const row = this.#count++;
           if (row >= MAX_FIELDS) throw new LineError(`it has more than ${MAX_FIELDS} fields`);
@@ -395,6 +406,7 @@ export class LineDecoder {
           this.#values[row] = value;
         }
       }
+      for (const refusal of this.#refusals) problems.refusedPoint(position.line, refusal);
       this.#emit(time, now);
     } catch (error) {
       if (!(error instanceof LineError)) throw error;

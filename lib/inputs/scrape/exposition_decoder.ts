@@ -20,7 +20,6 @@ import {
   scanSeries,
 } from "./exposition_text.ts";
 
-/** Texts of one page that are remembered: of more, all are learned again at each scrape. */
 const MAX_TEXTS = 1_048_576;
 const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 
@@ -41,12 +40,14 @@ export interface ExpositionOptions {
   readonly instance: string;
   readonly problems: LineProblems;
   readonly stats: { points: number };
+  /** Texts of one page that are remembered: of more, all are learned again at each scrape. @default a million */
+  readonly maxTexts?: number;
 }
 
 /** The pages of one exporter, one after the other. */
 export class ExpositionDecoder {
   readonly #options: ExpositionOptions;
-  readonly #known = new KnownTexts(MAX_TEXTS, MAX_TEXT_BYTES);
+  readonly #known: KnownTexts;
   readonly #numbers = new NumberReader();
   readonly #families = new Map<string, Family>();
   /** By the name of a sample, until the next comment. */
@@ -56,7 +57,6 @@ export class ExpositionDecoder {
   /** By the number of a text: what it is, and the last value of a counter, NaN where there is none. */
   #kinds = new Uint8Array(1024);
   #before = new Float64Array(1024).fill(NaN);
-  #version = 0;
   #last = NONE;
   #line = 0;
   #time: Timestamp = { seconds: 0, nanos: 0 };
@@ -68,6 +68,7 @@ export class ExpositionDecoder {
 
   constructor(options: ExpositionOptions) {
     this.#options = options;
+    this.#known = new KnownTexts(options.maxTexts ?? MAX_TEXTS, MAX_TEXT_BYTES);
   }
 
   /** A page begins. @param time Of samples without one. */
@@ -171,11 +172,6 @@ export class ExpositionDecoder {
     const parsed = readSeries(bytes.subarray(at, next));
     const text = known.add(bytes, view, at, next - at, NONE);
     this.#parsed = { text, parsed };
-    if (known.version !== this.#version) {
-      this.#version = known.version;
-      this.#before.fill(NaN);
-      this.#kinds.fill(KIND.unknown);
-    }
     if (text >= this.#kinds.length) {
       const length = nextLength(text);
       this.#kinds = grown(this.#kinds, length);

@@ -31,14 +31,14 @@ const BACKSLASH = 92;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Behind the name and labels of a sample that begins at `at`, and the space behind them; -1 if the bytes end before.
+ * Behind the name and labels of a sample that begins at `start`, and the space behind them; -1 if the bytes end before.
  *
  * @throws {ExpositionError} at a line break.
  */
-export function scanSeries(bytes: Uint8Array, at: number, end: number): number {
+export function scanSeries(bytes: Uint8Array, start: number, end: number): number {
   let isInBraces = false;
   let isQuoted = false;
-  for (; at < end; at++) {
+  for (let at = start; at < end; at++) {
     const byte = bytes[at];
     if (isQuoted) {
       if (byte === BACKSLASH) at++;
@@ -49,7 +49,7 @@ export function scanSeries(bytes: Uint8Array, at: number, end: number): number {
     else if (byte === LF) throw new ExpositionError("it has no value");
     else if (!isInBraces && (byte === SPACE || byte === TAB)) return at + 1;
     // A value may follow the brace at once.
-    else if (!isInBraces && at > 0 && bytes[at - 1] === CLOSE) return at;
+    else if (!isInBraces && at > start && bytes[at - 1] === CLOSE) return at;
   }
   return -1;
 }

@@ -13,6 +13,7 @@ import type { Measuring, Sources } from "../../../lib/inputs/polling/source.ts";
 import { seriesOf } from "../../../lib/points/measurement.ts";
 import { MetricRegistry } from "../../../lib/points/registry.ts";
 import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
+import { removeCgroup } from "../../kit/cgroups.ts";
 import { closing, collect, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
 import { kernelAllows, linux, type Need } from "../../kit/needs.ts";
 
@@ -65,7 +66,7 @@ Deno.test({
         `${measured} s, the shell says ${seconds} s`,
       );
     } finally {
-      Deno.removeSync(folder);
+      await removeCgroup(folder);
     }
     assert.ok(!rows(pollOnce(source)).some((row) => row.includes(NAME)));
   },
@@ -139,7 +140,7 @@ for (const { input, path, attributes } of CASES) {
       } finally {
         await child.stdin.close();
         await child.status;
-        for (const folder of folders.reverse()) Deno.removeSync(folder);
+        for (const folder of folders.reverse()) await removeCgroup(folder);
         await sources.close?.();
       }
       assert.deepEqual(rows(pollOnce(source)), []);

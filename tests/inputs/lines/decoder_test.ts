@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
-import { KnownTexts, NONE } from "../../../lib/inputs/decoding/known_texts.ts";
-import { Naming, NamingError } from "../../../lib/inputs/decoding/naming.ts";
-import { NumberReader } from "../../../lib/inputs/decoding/numbers.ts";
+import { Naming } from "../../../lib/inputs/decoding/naming.ts";
 import { type MetricRule, MetricRules } from "../../../lib/inputs/decoding/rules.ts";
 import { LineDecoder } from "../../../lib/inputs/lines/line_decoder.ts";
 import { LineStream } from "../../../lib/inputs/lines/line_stream.ts";
 import { BatchBuilder } from "../../../lib/points/batch_builder.ts";
-import { BatchPool } from "../../../lib/points/measurement.ts";
+import { type Batch, BatchPool } from "../../../lib/points/measurement.ts";
 import { MetricRegistry } from "../../../lib/points/registry.ts";
 import { SeriesStore } from "../../../lib/points/series_store.ts";
 import type { TimeUnit } from "../../../lib/inputs/decoding/numbers.ts";
@@ -22,6 +20,7 @@ interface Options {
   maxMetrics?: number;
   maxLineBytes?: number;
   registry?: MetricRegistry;
+  maxTexts?: number;
 }
 
 /** A decoder, and what it has made of what it was given. */
@@ -31,9 +30,13 @@ class Decoding {
   readonly clock = new FakeClock();
   readonly stream: LineStream;
   readonly store = new SeriesStore();
+  /** How often a series was looked up by its name. */
+  lookups = 0;
   readonly #out: BatchBuilder;
 
-  constructor({ rules = [], scale, maxMetrics = 4096, maxLineBytes = 65_536, registry }: Options = {}) {
+  constructor(
+    { rules = [], scale, maxMetrics = 4096, maxLineBytes = 65_536, registry, maxTexts }: Options = {},
+  ) {
     this.clock.spend(1000);
     this.#out = new BatchBuilder(new BatchPool(16, 4, this.store));
     const naming = new Naming({
@@ -44,8 +47,10 @@ class Decoding {
       maxMetrics,
       maxNameBytes: 25,
     });
+    const find = naming.find.bind(naming);
+    naming.find = (...names) => (this.lookups++, find(...names));
     this.stream = new LineStream({
-      decoder: new LineDecoder(naming, this.#out, this.stats),
+      decoder: new LineDecoder(naming, this.#out, this.stats, maxTexts),
       clock: this.clock,
       maxLineBytes,
       scale,
@@ -70,9 +75,13 @@ class Decoding {
     return this;
   }
 
+  takeBatches(): Batch[] {
+    return this.#out.take();
+  }
+
   /** What has come out since the last time, as texts. */
   take(): string[] {
-    return this.#out.take().flatMap((batch) => {
+    return this.takeBatches().flatMap((batch) => {
       const texts = textsOf(batch);
       batch.release();
       return texts;
@@ -267,35 +276,6 @@ Deno.test("a metric whose type changes, a name that is too long and one metric t
   ]);
 });
 
-Deno.test("an address that brings many metrics leaves room for those of others, and may use theirs", () => {
-  const store = new SeriesStore();
-  using naming = new Naming({
-    input: "lines",
-    registry: new MetricRegistry(),
-    store,
-    rules: new MetricRules([]),
-    maxMetrics: 6,
-    maxMetricsOfSender: 2,
-    maxNameBytes: 25,
-  });
-  const bring = (sender: string | undefined, ...names: string[]) => {
-    naming.sender = sender;
-    return names.map((name) => {
-      try {
-        return typeof naming.find(name, []);
-      } catch (error) {
-        return error instanceof NamingError ? error.message : error;
-      }
-    });
-  };
-  const full = "this address has brought 2 metrics already (limits.metrics_per_address)";
-  assert.deepEqual(bring("10.0.0.1", "a", "b", "c", "a"), ["number", "number", full, "number"]);
-  assert.deepEqual(bring("10.0.0.2", "a", "c", "d", "e"), ["number", "number", "number", full]);
-  assert.deepEqual(bring("10.0.0.1", "c", "e"), ["number", full]);
-  const none = "there are 6 metrics already (limits.metrics)";
-  assert.deepEqual(bring(undefined, "e", "f", "g"), ["number", "number", none], "files have no share");
-});
-
 Deno.test("a metric that another input has with another unit gets the name of this input behind its own", () => {
   const registry = new MetricRegistry();
   registry.register({ name: "mem", type: "u64", unit: { base: "By", prefix: "" } });
@@ -358,50 +338,244 @@ Deno.test("series that were given back are found again, under their new numbers"
   assert.deepEqual(decoding.give(line).take(), ["a {b=c} 1 @0"]);
 });
 
-Deno.test("texts are learned again when there are too many of them", () => {
-  const known = new KnownTexts(4, 1000);
-  const add = (text: string, parent = NONE) => {
-    const bytes = encode(text);
-    const view = new DataView(bytes.buffer);
-    const found = known.find(bytes, view, 0, bytes.length, parent);
-    return found === NONE ? known.add(bytes, view, 0, bytes.length, parent) : found;
-  };
-  const [a, b] = [add("a "), add("long enough ")];
-  const field = add("x=", a);
-  assert.notEqual(add("x=", b), field);
-  assert.equal(add("a "), a);
-  assert.equal(add("x=", a), field);
-  assert.equal(known.size, 4);
-  assert.equal(add("y=", a), NONE);
-  assert.equal(known.size, 0);
-  add("z ");
-  assert.equal(known.size, 1);
+Deno.test("a number may be cut anywhere, also in its exponent", () => {
+  const line = "m a=-1.5e+3,b=+2E-2,c=7e1,d=12345678901234567890u,e=-3i,f=true,g=F 1000000000\n";
+  const bytes = encode(`a value=1 0\n${line}`);
+  const expected = new Decoding().give(bytes).take();
+  assert.equal(expected.length, 8);
+  for (let cut = 13; cut < bytes.length; cut++) {
+    const decoding = new Decoding();
+    decoding.give(bytes.subarray(0, cut)).give(bytes.subarray(cut));
+    assert.deepEqual(decoding.problems, [], new TextDecoder().decode(bytes.subarray(12, cut)));
+    assert.deepEqual(decoding.take(), expected);
+  }
 });
 
-Deno.test("numbers are read as JavaScript reads them", () => {
-  const reader = new NumberReader();
-  const chance = new Chance(3);
-  const texts = [
-    "0",
-    "-0",
-    "1",
-    "0.1",
-    "123456789012345",
-    "1234567890123456789",
-    "1e22",
-    "1.7976931348623157e308",
-    "5e-324",
-  ];
-  for (let i = 0; i < 2000; i++) {
-    const value = (chance.next() - 0.5) * 10 ** Math.floor(chance.next() * 30 - 15);
-    texts.push(String(value), value.toFixed(3), value.toExponential(5));
+Deno.test("lines may end as on Windows, and begin with blanks", () => {
+  assert.deepEqual(
+    pointsOf(
+      "a value=1 5\r\n\r\n  b value=2\r\n\t c value=3 \r\n \t\r\nd  value=4   6 \r\n# e\r\nf value=5 7",
+    ),
+    ["a 1 @0.000000005", "b 2 @1", "c 3 @1.000000001", "d 4 @0.000000006", "f 5 @0.000000007"],
+  );
+});
+
+Deno.test("a u64 takes whole numbers of a float up to 2^53, where they are no longer exact", () => {
+  const decoding = new Decoding({ rules: [{ type: "u64" }] });
+  decoding.give(
+    encode("a value=9007199254740992 0\na value=9007199254740994 0\na value=1e16 0\na value=-0.0 0\n"),
+  );
+  assert.deepEqual(decoding.take(), ["a 9007199254740992u @0", "a 0u @0"]);
+  assert.deepEqual(decoding.problems.map((text) => text.slice(0, 40)), [
+    "2 (point): 9007199254740994 is not a who",
+    "3 (point): 10000000000000000 is not a wh",
+  ]);
+});
+
+Deno.test("a line that is too long is left out at the end of a stream, too", () => {
+  for (const rest of ["", " value=2 0", " value=2 0\nc value=3 0", "\nc value=3 0"]) {
+    const decoding = new Decoding({ maxLineBytes: 70 });
+    decoding.give(encode(`a value=1 0\n${"b".repeat(100)}`), 80).give(encode(rest));
+    decoding.stream.end();
+    assert.deepEqual(decoding.problems, ["2: it is longer than 70 bytes (limits.line_length)"]);
+    assert.deepEqual(decoding.take(), rest.includes("c") ? ["a 1 @0", "c 3 @0"] : ["a 1 @0"]);
   }
-  for (const text of texts) {
-    const bytes = encode(`${text},`);
-    assert.ok(Object.is(reader.float(bytes, 0, bytes.length), Number(text)), text);
-    assert.equal(reader.offset, text.length);
+});
+
+Deno.test("truth has five spellings, and may end a line", () => {
+  for (const [texts, value] of [["t T true True TRUE", 1], ["f F false False FALSE", 0]] as const) {
+    for (const text of texts.split(" ")) {
+      for (const behind of ["", " 0", "\n", ",b=2 0", "\r\n"]) {
+        assert.equal(
+          pointsOf(`a value=${text}${behind}`)[0].replace(/ @.*/, ""),
+          `a ${value}`,
+          text + behind,
+        );
+      }
+      assert.equal(problemsOf(`a value=${text}x 0\n`).length, 1);
+    }
   }
-  for (const text of ["", "-", ".", "e5", "+", "-.", "1e", "1e+"]) {
-    assert.ok(Number.isNaN(reader.float(encode(text), 0, text.length)), text);
+  assert.equal(problemsOf("a value=tRUE 0\na value=truefalse 0\na value=falsey 0\n").length, 3);
+});
+
+Deno.test("a line has 1,024 fields at most, and a time before the year 10000", () => {
+  const fields = (count: number) => Array.from({ length: count }, (_, i) => i);
+  for (
+    const line of [
+      (count: number) => `m ${fields(count).map((i) => `f${i}=${i}`).join()} 0\n`,
+      (count: number) =>
+        `{"metric": "m", "time": 0, "fields": {${fields(count).map((i) => `"f${i}": ${i}`).join()}}}\n`,
+    ]
+  ) {
+    assert.deepEqual(pointsOf(line(1024)), fields(1024).map((i) => `m_f${i} ${i} @0`));
+    assert.deepEqual(problemsOf(line(1025)), ["1: it has more than 1024 fields"]);
   }
+  assert.deepEqual(pointsOf("a value=1 253402300799999999999"), ["a 1 @253402300799.999999999"]);
+  assert.match(problemsOf("a value=1 253402300800000000000").join(), /its time is not/);
+});
+
+Deno.test("lines without a time go on in the next second", () => {
+  const decoding = new Decoding();
+  decoding.clock.spend(0.999998 + 999);
+  decoding.give(encode("a value=1\na value=2\na value=3\n"));
+  assert.deepEqual(decoding.take(), ["a 1 @1.999999998", "a 2 @1.999999999", "a 3 @2"]);
+});
+
+Deno.test("points go on in further batches, and a batch holds its series and exact values", () => {
+  const decoding = new Decoding();
+  decoding.store.poison();
+  decoding.give(encode("a value=1 0\n".repeat(40)));
+  const batches = decoding.takeBatches();
+  assert.deepEqual(batches.map(({ length }) => length), [16, 16, 8]);
+  for (const isReleased of [false, true]) {
+    for (let i = 0; i < 80; i++) decoding.store.tick();
+    assert.equal(decoding.store.size, isReleased ? 0 : 1);
+    for (const batch of batches.splice(0)) batch.release();
+  }
+  decoding.give(encode("b x=9007199254740993u,y=1u,z=9007199254740993i 0\nb x=5u 0\n"));
+  const [batch] = decoding.takeBatches();
+  assert.deepEqual([...batch.exact!], [[0, 2n ** 53n + 1n]]);
+  batch.release();
+});
+
+Deno.test("the memory of new series is said with the points that brought them", () => {
+  const decoding = new Decoding();
+  for (
+    const [line, isNew] of [["a value=1 0\n", true], ["a value=2 0\n", false], [
+      "b value=1 0\n",
+      true,
+    ]] as const
+  ) {
+    const { newBytes } = decoding.store;
+    decoding.give(encode(line));
+    const batches = decoding.takeBatches();
+    assert.equal(
+      batches.reduce((sum, batch) => sum + batch.newSeriesBytes, 0),
+      decoding.store.newBytes - newBytes,
+    );
+    assert.equal(decoding.store.newBytes > newBytes, isNew);
+    for (const batch of batches) batch.release();
+  }
+});
+
+Deno.test("each series is looked up by its name once, in whatever order lines and fields come", () => {
+  const decoding = new Decoding();
+  for (const order of ["abc", "abc", "cba", "bac", "aab", "abc"]) {
+    for (const head of order) {
+      decoding.give(encode(`m,t=${head} ${[...order].map((field) => `${field}=1`).join()} 0\n`));
+    }
+  }
+  assert.equal(decoding.take().length, 6 * 9);
+  assert.equal(decoding.lookups, 9);
+});
+
+Deno.test("when there are too many texts they are learned again, and the points are the same", () => {
+  const lines = Array.from({ length: 40 }, (_, i) => `m,t=${i % 7} a=${i},b=${i}i,c${i % 3}="x",d=t ${i}\n`)
+    .join("");
+  const expected = new Decoding().give(encode(lines)).take();
+  assert.equal(expected.length, 120);
+  for (let maxTexts = 5; maxTexts < 12; maxTexts++) {
+    const decoding = new Decoding({ maxTexts }).give(encode(lines));
+    assert.deepEqual(decoding.problems, []);
+    assert.deepEqual(decoding.take(), expected, `${maxTexts} texts`);
+    assert.equal(decoding.stats.points, 120);
+  }
+});
+
+Deno.test("the last line of a stream is bad where it is not complete, and says what it lacks", () => {
+  for (
+    const [line, problem] of [
+      ["a", "it has no fields"],
+      ["a ", "a field has no value"],
+      ["a b", "a field has no value"],
+      ["a value=", "a field has no value"],
+      ["a b=1,", "a field has no value"],
+      ['a value="x', "a text has no end"],
+      ["a value=-", "the value of a field is not a number"],
+      ["a value=1e", "the value of a field is not a number"],
+      ["a value=tru", "the value of a field is not a number, true, false or a text in quotes"],
+      ["a value=:", "the value of a field is not a number, true, false or a text in quotes"],
+      ["{", "it is not JSON"],
+    ]
+  ) {
+    assert.deepEqual(problemsOf(line), [`1: ${problem}`], line);
+  }
+  assert.deepEqual(pointsOf("a value=1,b=2"), ["a 1 @1", "a_b 2 @1"]);
+  for (const text of ["", " ", "\n", "#", "# comment"]) assert.deepEqual(pointsOf(text), []);
+});
+
+Deno.test("an integer has a sign or none, and as many digits as its 64 bits need", () => {
+  assert.deepEqual(
+    pointsOf("m a=0u,b=+5i,c=+0000000000000005i,d=-9223372036854775808i,e=9007199254740993u,f=-0i 0"),
+    [
+      "m_a 0u @0",
+      "m_b 5 @0",
+      "m_c 5 @0",
+      "m_d -9223372036854776000 @0",
+      "m_e 9007199254740993u @0",
+      "m_f 0 @0",
+    ],
+  );
+  for (const value of ["18446744073709551616u", "1.0000000000000001i", "1e400i"]) {
+    assert.match(problemsOf(`m a=${value} 0`).join(), /is not a valid integer/, value);
+  }
+  assert.match(problemsOf("m a=-1u 0").join(), /an unsigned value is negative/);
+});
+
+Deno.test("fields whose value is a text are counted, and bytes of lines before are not read again", () => {
+  const decoding = new Decoding().give(encode('a b="x",value=1,c="y" 0\n'));
+  assert.deepEqual(decoding.take(), ["a 1 @0"]);
+  assert.deepEqual({ ...decoding.stats }, { points: 1, badLines: 0, refusedPoints: 0, skippedTexts: 2 });
+  for (const stale of ["a value=105i 0\n", "a value=1.5,b=2\n", "a value=1.5 7\n", "a value=1.53\n"]) {
+    const decoding = new Decoding().give(encode(stale));
+    decoding.take();
+    decoding.give(encode("a value=1.5"));
+    decoding.stream.end();
+    assert.deepEqual(decoding.take(), ["a 1.5 @1"], stale);
+    assert.deepEqual(decoding.problems, []);
+  }
+});
+
+Deno.test("an internal error is not taken for a bad line", () => {
+  const registry = new MetricRegistry();
+  const internal = new TypeError("internal");
+  registry.register = () => {
+    throw internal;
+  };
+  for (const line of ["a value=1 0\n", '{"metric": "a", "value": 1}\n']) {
+    assert.throws(() => new Decoding({ registry }).give(encode(line)), internal);
+  }
+});
+
+Deno.test("nothing of a bad line, or of one that is not complete, is in the next one", () => {
+  const large = "9007199254740993u";
+  const next = '{"metric": "j", "value": 1, "time": 0}\nm a=5u,b=6u 0\nm a=7u 0\n';
+  const expected = ["j 1 @0", "m_a 5u @0", "m_b 6u @0", "m_a 7u @0"];
+  for (const bad of [`m b=1u,a=${large} x`, `m a=${large},b=${large} 1 x`, `m a=${large},="`]) {
+    const decoding = new Decoding().give(encode(`m a=1u,b=1u 0\n${bad}\n`));
+    decoding.take();
+    assert.deepEqual(decoding.give(encode(next)).take(), expected, bad);
+  }
+  // Streams of one input have one decoder.
+  const decoding = new Decoding().give(encode(`m a=1u,b=1u 0\nm a=${large},b=${large}`));
+  decoding.take();
+  decoding.stream.drop();
+  assert.deepEqual(decoding.give(encode(next)).take(), expected);
+});
+
+Deno.test("what a line lacks is counted once, however often the line is cut, and not at all where the line is bad", () => {
+  const line = `m ${"x".repeat(30)}=1,a="t",b=1.5,${"y".repeat(30)}=t 0`;
+  const bytes = encode(`c value=1 0\n${line}\n`);
+  for (let cut = 12; cut < bytes.length; cut++) {
+    const decoding = new Decoding().give(bytes.subarray(0, cut)).give(bytes.subarray(cut));
+    assert.deepEqual(decoding.problems, [
+      "2 (point): the name of a metric has more than 25 bytes",
+      "2 (point): the name of a metric has more than 25 bytes",
+    ]);
+    assert.equal(decoding.stats.skippedTexts, 1);
+    assert.equal(decoding.stats.points, 2);
+  }
+  const decoding = new Decoding().give(encode(`${line} x\n`));
+  assert.deepEqual(decoding.problems, ["1: there is more behind its time"]);
+  assert.equal(decoding.stats.skippedTexts, 0);
 });

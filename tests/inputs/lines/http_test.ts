@@ -4,7 +4,7 @@ import { makeToken } from "../../../lib/intake/admission/tokens.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
 import { onAuthority } from "../../kit/certificates.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
-import { until } from "../../kit/waiting.ts";
+import { PATIENCE_MS, until } from "../../kit/waiting.ts";
 import { Taking } from "./taking.ts";
 
 type Given = Parameters<typeof Taking.open>[0];
@@ -59,6 +59,23 @@ Deno.test("a request is answered with success when its points are safe, and not 
   assert.equal(status, 0);
   safe.resolve();
   assert.equal(await answered, 204);
+});
+
+Deno.test("a request whose points are not safe yet at a stop is answered, within the time for inputs", async () => {
+  const safe = Promise.withResolvers<void>();
+  const drained = Promise.withResolvers<void>();
+  const drainMs = () => {
+    drained.resolve();
+    return PATIENCE_MS;
+  };
+  await using server = await listening({}, { untilDurable: () => safe.promise, drainMs });
+  const answered = server.post("/write", "a value=1 0");
+  await until(() => server.taking.points.length === 1);
+  const stopped = server.taking.stop();
+  await drained.promise;
+  safe.resolve();
+  assert.equal((await answered).status, 204);
+  await stopped;
 });
 
 Deno.test("a bad line is answered with 400 and its number, and all others are kept", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { seriesStore } from "../../../lib/points/series_store.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
-import { pause, until } from "../../kit/waiting.ts";
+import { PATIENCE_MS, pause, until } from "../../kit/waiting.ts";
 import { Taking } from "./taking.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -90,7 +90,7 @@ Deno.test("a line that a broken connection has cut is not taken", async () => {
 });
 
 Deno.test("what arrives while a process that stops is held up is taken", async () => {
-  await using taking = await Taking.open({ tcp: "127.0.0.1:0" });
+  await using taking = await Taking.open({ tcp: "127.0.0.1:0" }, { drainMs: () => PATIENCE_MS });
   using conn = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
   await writeAll(conn, "a value=1 0\n");
   await until(() => taking.points.length === 1);
@@ -100,6 +100,18 @@ Deno.test("what arrives while a process that stops is held up is taken", async (
   for (const began = performance.now(); performance.now() - began < 150;);
   await Promise.all([stopped, written]);
   assert.deepEqual(taking.points, ["a 1 @0", "a 2 @0"]);
+});
+
+Deno.test("a stop reads no more of a sender than can have arrived before", async () => {
+  await using taking = await Taking.open({ tcp: "127.0.0.1:0" }, { drainMs: () => 3_600_000 });
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port: taking.port("tcp") });
+  const lines = `a value=1 0\n#${"x".repeat(20_000)}\n`.repeat(20);
+  const sending = (async () => {
+    while (true) await writeAll(conn, lines);
+  })().catch(() => "closed by the process");
+  await until(() => taking.points.length > 0);
+  await taking.stop();
+  assert.equal(await sending, "closed by the process");
 });
 
 Deno.test("a sender that is faster than the pipe waits, and loses nothing", async () => {

@@ -1,0 +1,270 @@
+/** What is made of what devices, services and users say: from bytes or a text to values, and nothing else. */
+import assert from "node:assert/strict";
+import { parseFdInfo } from "../../lib/inputs/drm/fdinfo.ts";
+import { isBusy, wattsOf, wattsOfAnswer } from "../../lib/inputs/ipmi/power_reading.ts";
+import { compare, timeOf, unitOf, valuesOf } from "../../lib/inputs/kwollect_input/values.ts";
+import { at, linkOf, membersOf, readingsOf } from "../../lib/inputs/redfish/readings.ts";
+import { isMeant, parseCommand } from "../../lib/inputs/socket_control/command.ts";
+
+/** An answer of a management controller to "Get Power Reading" (DCMI 1.5, 6.6.1). */
+const dcmi = (watts: number, changes: Record<number, number> = {}) => {
+  const bytes = Uint8Array.of(
+    0,
+    0xdc,
+    watts & 0xff,
+    watts >> 8,
+    1,
+    0,
+    2,
+    0,
+    3,
+    0,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    0x40,
+  );
+  for (const [place, value] of Object.entries(changes)) bytes[Number(place)] = value;
+  return bytes;
+};
+
+Deno.test("the power of a controller's answer is the present one, of two bytes, where it measures", () => {
+  for (const watts of [0, 220, 65_534]) assert.equal(wattsOfAnswer(dcmi(watts)), watts);
+  assert.equal(wattsOfAnswer(dcmi(220, { 18: 0xff })), 220, "other bits of the state are reserved");
+  assert.equal(wattsOfAnswer(Uint8Array.from([1, ...dcmi(220), 7]).subarray(1)), 220, "it may be longer");
+  for (
+    const [answer, problem] of [
+      [Uint8Array.of(), /the answer of the controller is empty/],
+      [Uint8Array.of(0xc1), /gives no power: it has no power reading \(DCMI\) \(completion code 0xc1\)/],
+      [Uint8Array.of(0xd6), /its power reading is switched off/],
+      [Uint8Array.of(0x01), /it refuses the request \(completion code 0x1\)/],
+      [
+        dcmi(220).subarray(0, 18),
+        /is no power reading: 00 dc dc 00 01 00 02 00 03 00 04 05 06 07 08 09 0a 0b$/,
+      ],
+      [dcmi(220, { 1: 0xdd }), /is no power reading: 00 dd .* 40$/],
+      [dcmi(220, { 18: 0xbf }), /does not measure \(its state is deactivated\)/],
+      [dcmi(65_535), /does not know the power: it says 65535 W/],
+    ] as const
+  ) {
+    assert.throws(() => wattsOfAnswer(answer), problem);
+  }
+  assert.ok(isBusy(Uint8Array.of(0xc0)) && !isBusy(dcmi(0xc0)));
+});
+
+Deno.test("every completion code that the standard names has a meaning of its own", () => {
+  const meanings = Array.from({ length: 255 }, (_, i) => {
+    try {
+      return String(wattsOfAnswer(Uint8Array.of(i + 1)));
+    } catch (error) {
+      return /power: (.*) \(completion/.exec((error as Error).message)![1];
+    }
+  });
+  const named = meanings.flatMap((meaning, i) => meaning === "it refuses the request" ? [] : [i + 1]);
+  assert.deepEqual(
+    named,
+    [0xc0, 0xc1, 0xc2, 0xc3, 0xc7, 0xcb, 0xcc, 0xce, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xff],
+  );
+  assert.equal(new Set(meanings).size, named.length + 1);
+});
+
+Deno.test("ipmitool's power is the instantaneous one, up to the largest that a controller knows", () => {
+  const output = (watts: string, state = "activated") =>
+    `\n  Instantaneous power reading:   ${watts}\n  Average power reading: 7 Watts\n` +
+    `  Power reading state is:  ${state}\n`;
+  assert.equal(wattsOf(output("65534 Watts")), 65_534);
+  assert.equal(wattsOf("INSTANTANEOUS POWER READING : 5 watts"), 5);
+  assert.throws(() => wattsOf(output("65535 Watts")), /it says 65535 W/);
+  assert.throws(() => wattsOf(output("5 Watts", "deactivated")), /its state is deactivated/);
+  assert.throws(() => wattsOf("power reading: 5 Watts"), /has no power reading/);
+});
+
+Deno.test("a page of Redfish has the power of a chassis, or one for each of its entries", () => {
+  assert.deepEqual(readingsOf({ PowerWatts: { Reading: 0 }, PowerControl: [{ PowerConsumedWatts: 1 }] }), [
+    { name: "", watts: 0 },
+  ]);
+  for (const watts of [-1, NaN, Infinity, "5", null]) {
+    assert.deepEqual(readingsOf({ PowerWatts: { Reading: watts } }), []);
+  }
+  const many = {
+    PowerControl: Array.from({ length: 65 }, (_, i) => ({ PowerConsumedWatts: i, Name: `n${i}` })),
+  };
+  assert.deepEqual(readingsOf(many).map(({ watts }) => watts), Array.from({ length: 64 }, (_, i) => i));
+  const named = (Name: unknown) => readingsOf({ PowerControl: [{ PowerConsumedWatts: 1, Name }] })[0].name;
+  assert.equal(named("x".repeat(101)), "x".repeat(100));
+  for (const name of ["", "\ud800", 5, undefined]) assert.equal(named(name), "#0");
+  assert.deepEqual(
+    readingsOf({ PowerControl: ["a", "a", ""].map((Name, i) => ({ PowerConsumedWatts: i, Name })) }),
+    [{ name: "a", watts: 0 }, { name: "a#1", watts: 1 }, { name: "#2", watts: 2 }],
+  );
+});
+
+Deno.test("a link of Redfish leads to a path of the same controller, and members are links", () => {
+  const link = (path: unknown) => linkOf({ "@odata.id": path });
+  assert.equal(link("/redfish/v1/Chassis/1"), "/redfish/v1/Chassis/1");
+  assert.equal(link(`/${"x".repeat(500)}`)?.length, 501);
+  for (const path of ["//host/x", "http://host/", "", "x", "/a b", `/${"x".repeat(501)}`, 5]) {
+    assert.equal(link(path), undefined, String(path));
+  }
+  const members = (count: number) => ({
+    Members: Array.from({ length: count }, (_, i) => ({ "@odata.id": `/${i}` })),
+  });
+  assert.deepEqual(membersOf({ Members: [{ "@odata.id": "/a" }, {}, null, { "@odata.id": "/b" }] }), [
+    "/a",
+    "/b",
+  ]);
+  assert.equal(membersOf(members(65)).length, 64);
+  assert.deepEqual(membersOf({ Members: "x" }), []);
+  assert.equal(at({ a: { b: 5 } }, "a", "b"), 5);
+  for (const value of [{ a: 5 }, { a: null }, {}, null, 5]) assert.equal(at(value, "a", "b"), undefined);
+});
+
+Deno.test("an answer of Kwollect has values by time, and what is not one is left out", () => {
+  const value = { timestamp: "2026-11-25T12:00:00.5+01:00", device_id: "a-1", metric_id: "m", value: 5 };
+  const read = (...entries: unknown[]) =>
+    valuesOf(entries).map(({ metric, device, origin, time, value }) =>
+      [metric, device, origin, time.seconds, time.nanos, value].join(" ")
+    );
+  const AT = Date.parse("2026-11-25T11:00:00Z") / 1000;
+  assert.deepEqual(read(value), [`m a-1  ${AT} 500000000 5`]);
+  assert.deepEqual(read({ ...value, labels: { _device_orig: "b-2" } }), [`m a-1 b-2 ${AT} 500000000 5`]);
+  assert.deepEqual(read({ ...value, labels: { _device_orig: "b 2" } }), [`m a-1  ${AT} 500000000 5`]);
+  assert.deepEqual(
+    read(
+      { ...value, value: 3, timestamp: "2026-11-25T12:00:01+0100" },
+      { ...value, value: 2, timestamp: "2026-11-25T11:00:00.6Z" },
+      { ...value, value: 1 },
+    ).map((text) => text.at(-1)),
+    ["1", "2", "3"],
+  );
+  for (
+    const bad of [
+      null,
+      "x",
+      { ...value, value: "5" },
+      { ...value, metric_id: 5 },
+      { ...value, device_id: "" },
+      { ...value, device_id: "x".repeat(201) },
+      { ...value, timestamp: "2026-11-25 12:00:00Z" },
+    ]
+  ) {
+    assert.deepEqual(read(bad), []);
+  }
+  assert.throws(() => valuesOf({}), /the answer is not a list/);
+  assert.deepEqual(
+    [1, 2].map((nanos) => Math.sign(compare({ seconds: 1, nanos }, { seconds: 1, nanos: 2 }))),
+    [-1, 0],
+  );
+  assert.ok(compare({ seconds: 2, nanos: 0 }, { seconds: 1, nanos: 5 }) > 0);
+});
+
+Deno.test("times of Kwollect have an offset, and up to nine digits of a fraction", () => {
+  assert.deepEqual(timeOf("1970-01-01T00:00:01.123456789123Z"), { seconds: 1, nanos: 123456789 });
+  assert.deepEqual(timeOf("1970-01-01T01:00:01.5+01:00"), { seconds: 1, nanos: 5e8 });
+  assert.deepEqual(timeOf("1970-01-01T01:00:01+0100"), { seconds: 1, nanos: 0 });
+  for (const text of ["1970-01-01T00:00:01", "1970-13-01T00:00:01Z", "", 5, undefined]) {
+    assert.equal(timeOf(text), undefined, String(text));
+  }
+});
+
+Deno.test("the unit of a metric of Kwollect is the end of its name", () => {
+  assert.deepEqual(unitOf("wattmetre_power_watt"), { base: "W", prefix: "" });
+  assert.deepEqual(unitOf("pdu_power_KILOWATT"), { base: "W", prefix: "kilo" });
+  assert.deepEqual(unitOf("network_in_bytes_total"), { base: "By", prefix: "" });
+  assert.deepEqual(unitOf("bmc_other_toString"), { base: "tostring", prefix: "" });
+  assert.deepEqual(unitOf("bmc_"), { base: "1", prefix: "" });
+});
+
+Deno.test("the kernel's file of a GPU has engines in ns or cycles, and memory by kind", () => {
+  const parse = (...lines: string[]) =>
+    parseFdInfo(["drm-driver: xe", "drm-pdev:\t0000:03:00.0", "drm-client-id: 7 ", ...lines].join("\n"));
+  const engines = (...lines: string[]) => [...parse(...lines)!.engines];
+  const cycles = (...lines: string[]) => [...parse(...lines)!.cycles];
+  assert.deepEqual({ ...parse(), engines: 0, cycles: 0, memory: 0 }, {
+    driver: "xe",
+    device: "0000:03:00.0",
+    client: "7",
+    engines: 0,
+    cycles: 0,
+    memory: 0,
+  });
+  assert.deepEqual(engines("drm-engine-gfx: 5 ns", "drm-engine-capacity-gfx: 2", "drm-engine-enc_1:\t6 ns"), [
+    ["gfx", 5],
+    ["enc_1", 6],
+  ]);
+  assert.deepEqual(engines("drm-engine-gfx: 18446744073709551615 ns"), [["gfx", 2n ** 64n - 1n]]);
+  assert.deepEqual(engines("drm-engine-gfx: 999999999999999 ns"), [["gfx", 999_999_999_999_999]]);
+  for (const text of ["18446744073709551616 ns", "5", "5 us", "-5 ns", "100000000000000000000 ns"]) {
+    assert.deepEqual(engines(`drm-engine-gfx: ${text}`), [], text);
+  }
+  assert.deepEqual(cycles("drm-cycles-rcs: 5", "drm-total-cycles-rcs: 9", "drm-cycles-vcs: 6"), [
+    ["rcs", { used: 5, total: 9 }],
+  ]);
+  assert.deepEqual(cycles("drm-cycles-rcs: x", "drm-total-cycles-rcs: 9"), []);
+  const memory = parse(
+    "drm-resident-vram0: 1 KiB",
+    "drm-resident-vram1: 2 MiB",
+    "drm-total-system: 3 GiB",
+    "drm-memory-gtt: 4",
+  )!
+    .memory;
+  assert.deepEqual(memory, { vram: 1024 + 2 * 2 ** 20, gtt: 4, cpu: 3 * 2 ** 30 });
+  assert.equal(parse("drm-memory-vram: 5 TiB", "drm-memory-gtt: 1234567890123456")!.memory.vram, 0);
+  for (const missing of ["driver", "pdev", "client-id"]) {
+    const lines = ["drm-driver: xe", "drm-pdev: 0000:03:00.0", "drm-client-id: 7"];
+    assert.equal(parseFdInfo(lines.filter((line) => !line.includes(missing)).join("\n")), undefined, missing);
+  }
+});
+
+Deno.test("a command is for sources, and says what is wrong with it", () => {
+  const all = { plugin: "*", source: "*" };
+  assert.deepEqual(parseCommand(" status "), { do: "status" });
+  for (const word of ["shutdown", "stop"]) assert.deepEqual(parseCommand(word), { do: "shutdown" });
+  for (
+    const [word, action] of [["pause", "pause"], ["disable", "pause"], ["resume", "resume"], [
+      "enable",
+      "resume",
+    ]]
+  ) {
+    assert.deepEqual(parseCommand(`control sources ${word}`), { do: action, pattern: all });
+  }
+  assert.deepEqual(parseCommand("control src/rapl trigger-now"), {
+    do: "poll",
+    pattern: { ...all, plugin: "rapl" },
+  });
+  for (const [text, ms] of [["1ms", 1], ["24d", 24 * 86_400_000], ["1m 30s", 90_000]] as const) {
+    assert.deepEqual(parseCommand(`control any/a/b set-period ${text}`), {
+      do: "interval",
+      pattern: { plugin: "a", source: "b" },
+      ms,
+    });
+  }
+  for (
+    const [line, problem] of [
+      ["status now", /not a command/],
+      ["control", /not a command/],
+      ["control sources", /not a command/],
+      ["control sources stop", /a single source cannot be stopped/],
+      ["control sources jump", /"jump" is not an action/],
+      ["control sources pause now", /there is too much at the end: "now"/],
+      ["control sources/a/b/c pause", /is not a pattern/],
+      ["control sources//b pause", /is not a pattern/],
+      ["control sources/a/ pause", /is not a pattern/],
+      ["control toString pause", /is not a pattern/],
+      ["control out/csv pause", /transforms and outputs cannot be controlled/],
+      ["control sources set-period 999us", /a period is between/],
+      ["control sources set-period 25d", /a period is between/],
+      ["control sources set-period", /not a duration/],
+    ] as const
+  ) {
+    assert.throws(() => parseCommand(line), problem, line);
+  }
+  assert.ok(isMeant({ plugin: "ra*", source: "*" }, "rapl", "x"));
+  assert.ok(!isMeant({ plugin: "ra*", source: "y" }, "rapl", "x"));
+  assert.ok(!isMeant({ plugin: "pr*", source: "x" }, "rapl", "x"));
+});

@@ -37,7 +37,12 @@ const MAX_BUFFER_BYTES = 256 * 1024;
  */
 const RAMP_CLIENTS = 64;
 const RAMP_MS = 5;
-const SWEEP_MS = 50;
+/** How often deadlines of connections are looked at: this often while the process stops, and at most, */
+const MIN_SWEEP_MS = 50;
+/** and this often at least. */
+const MAX_SWEEP_MS = 250;
+/** Otherwise, this often before the shortest limit has passed. */
+const SWEEPS_PER_LIMIT = 20;
 const MINUTE_MS = 60_000;
 /** How often the checks of clients are saved, in ms. */
 const SAVE_MS = 10_000;
@@ -149,6 +154,7 @@ export class RelayServer implements Input {
       names: new Map(),
       strangers: new Set(),
       drainMs: context.drainMs,
+      unacknowledged: new Set(),
       tls,
       admission: new Admission(admission, this.#log, () => this.stats.refusedClients++),
       scope,
@@ -183,24 +189,27 @@ export class RelayServer implements Input {
   async run(sink: BatchSink, stop: AbortSignal): Promise<void> {
     const { gatherer } = this.#shared;
     gatherer.start(sink);
+    let admitted = this.#shared.admission.version;
+    const sweep = () => {
+      const now = performance.now();
+      for (const connection of this.#connections) connection.sweep(now);
+      const { version } = this.#shared.admission;
+      if (version === admitted) return;
+      admitted = version;
+      for (const connection of this.#connections) connection.recheck();
+    };
+    let sweeping = Timer.every(sweepMs(this.#shared.limits), sweep);
+    using _sweeping = { [Symbol.dispose]: () => sweeping[Symbol.dispose]() };
     using _stopping = onAbort(stop, () => {
       this.#stopListening();
       for (const connection of this.#connections) connection.drain();
+      sweeping[Symbol.dispose]();
+      sweeping = Timer.every(MIN_SWEEP_MS, sweep);
     });
-
-    let admitted = this.#shared.admission.version;
     using _progress = this.#shared.clients.onProgress(() => {
-      for (const connection of this.#connections) connection.acknowledge();
+      for (const receiver of this.#shared.unacknowledged) receiver.acknowledge();
     });
     try {
-      using _sweep = Timer.every(SWEEP_MS, () => {
-        const now = performance.now();
-        for (const connection of this.#connections) connection.sweep(now);
-        const { version } = this.#shared.admission;
-        if (version === admitted) return;
-        admitted = version;
-        for (const connection of this.#connections) connection.recheck();
-      });
       using _report = Timer.every(MINUTE_MS, () => {
         for (const connection of this.#connections) connection.report();
         this.#log.catchUp();
@@ -251,4 +260,10 @@ export class RelayServer implements Input {
     for (const connection of this.#connections) connection.close();
     this.#shared.tls?.terminator[Symbol.dispose]();
   }
+}
+
+/** How often deadlines are looked at with these limits, in ms. */
+function sweepMs({ handshakeMs, frameMs, idleMs, signOfLifeMs }: ServerLimits): number {
+  const shortest = Math.min(handshakeMs, frameMs, idleMs, signOfLifeMs);
+  return Math.max(MIN_SWEEP_MS, Math.min(MAX_SWEEP_MS, shortest / SWEEPS_PER_LIMIT));
 }

@@ -34,6 +34,8 @@ export interface AcknowledgedReceiverOptions {
   /** Counters to update. */
   stats: { points: number; duplicatePoints: number; rejectedPoints: number };
   onRefusedMetric: (problem: string) => void;
+  /** Where it is while some batches are not acknowledged. */
+  unacknowledged: Set<AcknowledgedReceiver>;
 }
 
 /** Instead of numbers of series: what becomes of their points. */
@@ -111,6 +113,7 @@ export class AcknowledgedReceiver implements Disposable {
   /** Lets the series of the stream go. */
   [Symbol.dispose](): void {
     this.#decoder.close();
+    this.#options.unacknowledged.delete(this);
   }
 
   /** Some batches are not acknowledged yet. */
@@ -150,6 +153,7 @@ export class AcknowledgedReceiver implements Disposable {
       stats.duplicatePoints += discarded.length;
       discarded.clear();
       this.#sequence = sequence;
+      this.#options.unacknowledged.add(this);
       // It may be safe already.
       this.acknowledge();
       return 0;
@@ -169,6 +173,7 @@ export class AcknowledgedReceiver implements Disposable {
     batch.credit(client, sequence);
     builder.add(batch);
     this.#sequence = client.numbers.accepted = sequence;
+    this.#options.unacknowledged.add(this);
     client.numbers.checks.add(sequence, check);
     client.receivedPoints += received;
     client.rejectedPoints += received - points;
@@ -219,6 +224,7 @@ export class AcknowledgedReceiver implements Disposable {
         await writeAll(this.#options.conn, encodeFrame("", { type: "acknowledge", sequence }));
         this.#acknowledged = Math.max(this.#acknowledged, sequence);
       } while (this.#safe() > this.#acknowledged);
+      if (!this.waiting) this.#options.unacknowledged.delete(this);
     } catch {
       // The connection is gone; the next read fails as well.
     }

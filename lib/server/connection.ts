@@ -150,11 +150,6 @@ export class ClientConnection {
     this.close();
   }
 
-  /** Acknowledges what has become safe to a client of ours. */
-  acknowledge(): void {
-    if (!this.#closed) this.#acknowledged?.acknowledge();
-  }
-
   /** Everything is acknowledged: gives the client some time to read that and to close. */
   #leave(now: number): void {
     if (this.#drainEnd === 0) return;

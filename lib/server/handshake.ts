@@ -151,7 +151,7 @@ export class ServerHandshake {
       await writeAll(conn, encodeFrame("", { type: "refuse", reason: grant }));
       return null;
     }
-    const { clients, safety, metrics, gatherer, stats, limits } = this.#shared;
+    const { clients, safety, metrics, gatherer, stats, limits, unacknowledged } = this.#shared;
     const maxSeries = Math.min(limits.maxSeries, gatherer.builder.store.maxSeriesOfStream);
     if (upstream) clients.upstream.add([instance, ...upstream]);
     const client = clients.get(name, instance);
@@ -169,6 +169,7 @@ export class ServerHandshake {
       maxNameBytes: limits.maxNameBytes,
       stats,
       onRefusedMetric,
+      unacknowledged,
     }, sequence);
     if (previous !== undefined) {
       const fields = { client: name, address: this.#address, instance, previous };

@@ -8,7 +8,7 @@ import type { Logger } from "../base/log.ts";
 import type { LentBuffers } from "../wire/frames.ts";
 import { DEFAULT_NAME_BYTES } from "../wire/names.ts";
 import type { ClientConnectionInfo, PluginContext } from "../plugin.ts";
-import type { Safety } from "./acknowledged.ts";
+import type { AcknowledgedReceiver, Safety } from "./acknowledged.ts";
 import type { TlsTerminator } from "../intake/tls.ts";
 
 /** Timeouts of a conversation, in milliseconds. */
@@ -93,4 +93,6 @@ export interface ServerShared {
   readonly strangers: Set<object>;
   /** See {@linkcode PluginContext.drainMs}. */
   readonly drainMs: PluginContext["drainMs"];
+  /** Those that have taken batches and not acknowledged them. */
+  readonly unacknowledged: Set<AcknowledgedReceiver>;
 }

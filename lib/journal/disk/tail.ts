@@ -24,6 +24,8 @@ export class Tail {
   /** Estimated memory in bytes: of all batches, and of those that are not written. */
   bytes = 0;
   unwrittenBytes = 0;
+  /** When the last batch came, in `performance.now()` ms. */
+  appendedMs = -Infinity;
   /** Ordered by number; removed batches leave gaps. */
   readonly #entries: Entry[] = [];
 
@@ -49,6 +51,7 @@ export class Tail {
   append(batch: Batch): void {
     const entry = { number: this.next++, batch };
     this.#entries.push(entry);
+    this.appendedMs = performance.now();
     this.bytes += costOf(entry);
     this.unwrittenBytes += costOf(entry);
   }

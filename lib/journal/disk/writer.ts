@@ -122,11 +122,9 @@ export class Writer {
     const pauseMs = this.#groupedMs + sync - began;
     if (pauseMs > 0) await this.#sleep(pauseMs, () => isOver() || tail.unwrittenBytes > BULK_BYTES);
     while (!isOver()) {
-      const { next } = tail;
-      const left = end - performance.now();
+      const left = Math.min(end, tail.appendedMs + QUIET_MS) - performance.now();
       if (left <= 0) return;
-      await this.#sleep(Math.min(QUIET_MS, left), isOver);
-      if (tail.next === next) return;
+      await this.#sleep(left, isOver);
     }
   }
 

@@ -9,7 +9,7 @@ import type { CsvFile } from "./file.ts";
 import type { FilePosition, PositionFile } from "../files/position.ts";
 
 /** Positions are saved so long after one another, in ms, */
-const INTERVAL_MS = 100;
+const INTERVAL_MS = 250;
 /** or as soon as this many points wait for one. */
 const MANY_POINTS = 49_152;
 /** Wait before saving is tried again, in ms. */

@@ -43,6 +43,8 @@ export class PositionInUse extends Error {
 
 export class PositionFile {
   #file: Deno.FsFile;
+  /** What tells the file from others; it stays the same while the file is open. */
+  #identity: { readonly dev: number; readonly ino: number | null } | null = null;
   /** Files that this one has replaced, still locked. */
   readonly #replaced: Deno.FsFile[] = [];
   #slotBytes = SLOT_BYTES;
@@ -110,7 +112,8 @@ export class PositionFile {
 
   /** Whether it is still under its name: nobody has moved, removed or replaced it, or a folder that it is in. */
   async isThere(): Promise<boolean> {
-    const [ours, there] = await Promise.all([this.#file.stat(), Deno.stat(this.path).catch(() => null)]);
+    const ours = this.#identity ??= await this.#file.stat();
+    const there = await Deno.stat(this.path).catch(() => null);
     return there !== null && there.ino === ours.ino && there.dev === ours.dev;
   }
 
@@ -128,10 +131,15 @@ export class PositionFile {
     });
     if (file === null) return;
     this.#file.close();
-    this.#file = file;
+    this.#replaceBy(file);
     this.#generation = 0;
     this.#slotBytes = SLOT_BYTES;
     this.latest = null;
+  }
+
+  #replaceBy(file: Deno.FsFile): void {
+    this.#file = file;
+    this.#identity = null;
   }
 
   /** Replaces what the file says; afterwards a crash cannot take it away. @throws what the file system throws. */
@@ -172,7 +180,7 @@ export class PositionFile {
       }
       // Another process may just be waiting for the lock of the old one, and must not get it.
       this.#replaced.push(this.#file);
-      this.#file = file;
+      this.#replaceBy(file);
     }
     this.#slotBytes = slotBytes;
     await syncFolder(this.path);

@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import { parseFdInfo } from "../../lib/inputs/drm/fdinfo.ts";
 import { isBusy, wattsOf, wattsOfAnswer } from "../../lib/inputs/ipmi/power_reading.ts";
 import { compare, timeOf, unitOf, valuesOf } from "../../lib/inputs/kwollect_input/values.ts";
+import { codeOf, Dialect } from "../../lib/inputs/lines/http_dialect.ts";
+import { RateLimits } from "../../lib/inputs/lines/rate_limits.ts";
 import { at, linkOf, membersOf, readingsOf } from "../../lib/inputs/redfish/readings.ts";
 import { isMeant, parseCommand } from "../../lib/inputs/socket_control/command.ts";
+import { FakeClock } from "../kit/fake_clock.ts";
 
 /** An answer of a management controller to "Get Power Reading" (DCMI 1.5, 6.6.1). */
 const dcmi = (watts: number, changes: Record<number, number> = {}) => {
@@ -267,4 +270,102 @@ Deno.test("a command is for sources, and says what is wrong with it", () => {
   assert.ok(isMeant({ plugin: "ra*", source: "*" }, "rapl", "x"));
   assert.ok(!isMeant({ plugin: "ra*", source: "y" }, "rapl", "x"));
   assert.ok(!isMeant({ plugin: "pr*", source: "x" }, "rapl", "x"));
+});
+
+Deno.test("an address sends so much a second, which may come at once, and waits for what is above", () => {
+  const clock = new FakeClock();
+  const limits = new RateLimits(clock);
+  const waits = () => ["a", "b"].map((address) => limits.waitMs(address, 1000));
+  assert.deepEqual(waits(), [0, 0]);
+  limits.took("a", 1000, 1000);
+  assert.deepEqual(waits(), [0, 0], "a second's worth");
+  limits.took("a", 500, 1000);
+  assert.deepEqual(waits(), [500, 0]);
+  clock.spend(250);
+  assert.deepEqual(waits(), [250, 0]);
+  clock.spend(60_000);
+  limits.took("a", 1500, 1000);
+  assert.deepEqual(waits(), [500, 0], "what was not sent in a minute is not saved up");
+  limits.took("b", 1e9, Infinity);
+  assert.deepEqual([limits.waitMs("a", Infinity), limits.waitMs("b", 1000)], [0, 0]);
+  for (let i = 0; i < 10_000; i++) limits.waitMs(`${i}`, 1000);
+  assert.deepEqual(waits(), [0, 0], "of more addresses than are remembered all are forgotten");
+});
+
+Deno.test("both versions of InfluxDB have their paths, and their ways to say no", () => {
+  const of = (path: string, query = "", headers: Record<string, string> = {}) =>
+    Dialect.of({ method: "POST", path, query, headers: new Headers(headers) } as never);
+  const answer = ({ status, headers, body }: ReturnType<Dialect["success"]>) => ({
+    status,
+    error: headers?.["x-influxdb-error"],
+    body: body.length > 0 ? JSON.parse(new TextDecoder().decode(body as Uint8Array)) : undefined,
+  });
+  const [one, two] = [of("/write")!, of("/api/v2/write", "precision=ms")!];
+  assert.deepEqual(
+    [one, two, of("/query")!, of("/ping")!, of("/health")!].map(({ kind, version }) => [kind, version]),
+    [
+      ["write", 1],
+      ["write", 2],
+      ["query", 1],
+      ["ping", 1],
+      ["health", 2],
+    ],
+  );
+  assert.equal(of("/other"), null);
+  assert.equal(of("toString"), null);
+  assert.deepEqual([one.precision, two.precision], [undefined, "ms"]);
+  const failure = { line: 3, reason: "ä", count: 2 };
+  const error = "partial write: unable to parse line 3: ä, and 1 more";
+  assert.deepEqual(answer(one.badLines(failure)), {
+    status: 400,
+    error: `${error.replace("ä", "?")} dropped=2`,
+    body: { error: `${error} dropped=2` },
+  });
+  assert.deepEqual(answer(two.badLines({ ...failure, count: 1 })), {
+    status: 400,
+    error: undefined,
+    body: {
+      code: "invalid",
+      message: "partial write: unable to parse line 3: ä; all other lines are written",
+      line: 3,
+    },
+  });
+  assert.deepEqual([429, 413].map((status) => answer(one.error(status, "x", "no")).status), [503, 413]);
+  assert.deepEqual(answer(two.error(429, "x", "no")), {
+    status: 429,
+    error: undefined,
+    body: { code: "x", message: "no" },
+  });
+  assert.deepEqual([413, 429, 503, 400].map(codeOf), [
+    "request too large",
+    "too many requests",
+    "unavailable",
+    "invalid",
+  ]);
+  assert.equal(answer(one.success()).status, 204);
+  assert.equal(answer(of("/ping")!.hello()).status, 204);
+  assert.deepEqual(answer(of("/health")!.hello()).body.status, "pass");
+  const query = of("/query", "q=CREATE DATABASE x")!;
+  assert.deepEqual(answer(query.answerQuery("")), {
+    status: 200,
+    error: undefined,
+    body: { results: [{ statement_id: 0 }] },
+  });
+  assert.equal(answer(of("/query")!.answerQuery("q= create database x")).status, 200);
+  for (const text of ["", "q=select", "q=drop create database x"]) {
+    assert.equal(answer(of("/query")!.answerQuery(text)).status, 400);
+  }
+});
+
+Deno.test("a token for InfluxDB comes in any of its ways", () => {
+  const tokens = (authorization: string, query = "") =>
+    Dialect.of({ path: "/write", query, headers: new Headers({ authorization }) } as never)!.tokens;
+  for (const scheme of ["Token", "bearer", "BEARER"]) {
+    assert.deepEqual(tokens(`${scheme}  abc`), ["abc", "abc"]);
+  }
+  assert.deepEqual(tokens("Token user:abc"), ["user:abc", "abc"]);
+  assert.deepEqual(tokens(`Basic ${btoa("user:abc")}`), ["user:abc", "abc"]);
+  assert.deepEqual(tokens("Basic !"), []);
+  assert.deepEqual(tokens("Other abc"), []);
+  assert.deepEqual(tokens("", "u=user&p=abc"), ["abc", "abc"]);
 });

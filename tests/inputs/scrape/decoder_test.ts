@@ -369,6 +369,8 @@ Deno.test("what a sample is, its family says: a counter, when it was created, it
     "gauge By",
     "it is not the count of another one",
   );
+  assert.equal(facts("a_bytes_count"), "gauge By");
+  assert.equal(facts("h_seconds_count", { ...histogram, h_seconds_count: { type: "gauge" } }), "gauge s");
   assert.equal(facts("a_joules"), "gauge J");
   assert.equal(facts("a", { a: { unit: "watts" } }), "gauge W");
   assert.equal(

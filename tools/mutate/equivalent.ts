@@ -2,9 +2,11 @@
 import { BYTES } from "./equivalent/bytes.ts";
 import { CSV } from "./equivalent/csv.ts";
 import type { EquivalentMutant } from "./equivalent/entry.ts";
+import { INPUTS } from "./equivalent/inputs.ts";
 import { JOURNAL } from "./equivalent/journal.ts";
 import { OUTPUTS } from "./equivalent/outputs.ts";
 import { POINTS } from "./equivalent/points.ts";
+import { TEXT_INPUTS } from "./equivalent/text_inputs.ts";
 import { TEXTS } from "./equivalent/texts.ts";
 import { TRANSFORMS } from "./equivalent/transforms.ts";
 import { WIRE } from "./equivalent/wire.ts";
@@ -12,9 +14,11 @@ import { WIRE } from "./equivalent/wire.ts";
 export const EQUIVALENT: readonly EquivalentMutant[] = [
   ...BYTES,
   ...CSV,
+  ...INPUTS,
   ...JOURNAL,
   ...OUTPUTS,
   ...POINTS,
+  ...TEXT_INPUTS,
   ...TEXTS,
   ...TRANSFORMS,
   ...WIRE,

@@ -30,9 +30,11 @@ export class Devices<D extends { close(): void }> implements Iterable<D> {
     const before = this.#open;
     this.#open = new Map();
     for (const { key, open } of this.#find()) {
+      // Of two that cannot be told apart the first is one.
+      if (this.#open.has(key)) continue;
       const device = before.get(key) ?? open();
       before.delete(key);
-      if (device && !this.#open.has(key)) this.#open.set(key, device);
+      if (device) this.#open.set(key, device);
     }
     for (const device of before.values()) device.close();
     return true;

@@ -424,15 +424,18 @@ Deno.test("lines without a time go on in the next second", () => {
 Deno.test("points go on in further batches, and a batch holds its series and exact values", () => {
   const decoding = new Decoding();
   decoding.store.poison();
-  decoding.give(encode("a value=1 0\n".repeat(40)));
-  const batches = decoding.takeBatches();
-  assert.deepEqual(batches.map(({ length }) => length), [16, 16, 8]);
-  for (const isReleased of [false, true]) {
-    for (let i = 0; i < 80; i++) decoding.store.tick();
-    assert.equal(decoding.store.size, isReleased ? 0 : 1);
-    for (const batch of batches.splice(0)) batch.release();
+  for (const [lines, lengths] of [[1, [1]], [40, [16, 16, 8]]] as const) {
+    decoding.give(encode("a value=1 0\n".repeat(lines)));
+    const batches = decoding.takeBatches();
+    assert.deepEqual(batches.map(({ length }) => length), lengths);
+    for (const isReleased of [false, true]) {
+      for (let i = 0; i < 80; i++) decoding.store.tick();
+      assert.equal(decoding.store.size, isReleased ? 0 : 1);
+      for (const batch of batches.splice(0)) batch.release();
+    }
   }
-  decoding.give(encode("b x=9007199254740993u,y=1u,z=9007199254740993i 0\nb x=5u 0\n"));
+  const more = Array.from({ length: 14 }, (_, i) => `f${i}=1u`).join();
+  decoding.give(encode(`b x=9007199254740993u,${more},z=9007199254740993i 0\n`));
   const [batch] = decoding.takeBatches();
   assert.deepEqual([...batch.exact!], [[0, 2n ** 53n + 1n]]);
   batch.release();
@@ -516,7 +519,8 @@ Deno.test("an integer has a sign or none, and as many digits as its 64 bits need
       "m_f 0 @0",
     ],
   );
-  for (const value of ["18446744073709551616u", "1.0000000000000001i", "1e400i"]) {
+  assert.deepEqual(pointsOf("m a=1e3i,b=1.0000000000000i 0"), ["m_a 1000 @0", "m_b 1 @0"], "15 characters");
+  for (const value of ["18446744073709551616u", "1.00000000000000i", "1.5i", "1e400i"]) {
     assert.match(problemsOf(`m a=${value} 0`).join(), /is not a valid integer/, value);
   }
   assert.match(problemsOf("m a=-1u 0").join(), /an unsigned value is negative/);

@@ -43,6 +43,7 @@ Deno.test("devices are looked for at once and then every minute; those that stay
 Deno.test("a device that cannot be opened is tried again, and one that is listed twice is open once", () => {
   const k = kit();
   assert.deepEqual(k.after(["bad", "a", "a"]), ["a"]);
+  assert.deepEqual(k.opened, ["bad", "a"], "nobody would close the other one");
   k.after(["bad", "a"]);
   assert.deepEqual(k.opened.filter((key) => key === "bad"), ["bad", "bad"]);
   k.devices.close();

@@ -69,8 +69,11 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/inputs/k8s/pod_path.ts", tests: ["tests/inputs/k8s/pod_test.ts"] },
   { file: "lib/inputs/kwollect_input/values.ts", tests: ["tests/inputs/readers_test.ts"] },
   { file: "lib/inputs/lines/http_dialect.ts", tests: ["tests/inputs/readers_test.ts"] },
-  { file: "lib/inputs/lines/json_line.ts", tests: ["tests/inputs/lines/decoder_test.ts"] },
-  { file: "lib/inputs/lines/line_decoder.ts", tests: ["tests/inputs/lines/decoder_test.ts"] },
+  { file: "lib/inputs/lines/json_line.ts", tests: ["tests/inputs/lines/json_test.ts"] },
+  {
+    file: "lib/inputs/lines/line_decoder.ts",
+    tests: ["tests/inputs/lines/decoder_test.ts", "tests/inputs/lines/json_test.ts"],
+  },
   { file: "lib/inputs/lines/line_stream.ts", tests: ["tests/inputs/lines/decoder_test.ts"] },
   { file: "lib/inputs/lines/line_text.ts", tests: ["tests/inputs/lines/decoder_test.ts"] },
   { file: "lib/inputs/lines/rate_limits.ts", tests: ["tests/inputs/readers_test.ts"] },

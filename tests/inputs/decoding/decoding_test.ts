@@ -53,9 +53,12 @@ Deno.test("numbers are read as JavaScript reads them", () => {
 Deno.test("a text that only could begin a number is read up to its end, and others are not", () => {
   const reader = new NumberReader();
   const endOf = (text: string) => {
-    const bytes = encode(`${text}5`);
-    assert.ok(Number.isNaN(reader.float(bytes, 0, text.length)), text);
-    return reader.offset;
+    const [offset, ...others] = ["5", "+", "-"].map((beyond) => {
+      assert.ok(Number.isNaN(reader.float(encode(text + beyond), 0, text.length)), text);
+      return reader.offset;
+    });
+    assert.deepEqual(others, [offset, offset], "whatever is behind the end");
+    return offset;
   };
   for (const text of ["-", ".", "+", "-.", "1e", "1E+", "1.5e-"]) {
     assert.equal(endOf(text), text.length, text);
@@ -111,6 +114,7 @@ Deno.test("a time is so many of a unit since 1970, exact to the nanosecond", () 
   assert.deepEqual(read("1795608000", 1), [1795608000, 0]);
   for (const [names, digits] of [["n ns", 9], ["u us µ", 6], ["ms", 3], ["s", 0]] as const) {
     for (const name of names.split(" ")) {
+      assert.equal(TIME_UNITS[name], 10 ** digits);
       assert.deepEqual(read("1795608000" + "0".repeat(digits), TIME_UNITS[name]), [1795608000, 0], name);
     }
   }
@@ -211,28 +215,27 @@ Deno.test("thousands of texts of any length are kept as they are", () => {
 });
 
 Deno.test("everything is forgotten for one text too many, or one byte too many, and learned again", () => {
-  const texts = new Texts(3, 12);
-  assert.deepEqual(["a", "bb", "ccccccccc"].map((text) => texts.add(text)), [1, 2, 3], "12 bytes fit");
-  const { following, firsts, series } = texts.known;
-  series[1] = 9;
-  for (const guesses of [following, firsts]) guesses.set([1, 2, 3, 1]);
-  assert.equal(texts.known.size, 3);
-  assert.equal(texts.add("d"), 1);
-  assert.equal(texts.known.size, 1);
-  assert.deepEqual(["a", "bb", "ccccccccc", "d"].map((text) => texts.find(text)), [
-    NONE,
-    NONE,
-    NONE,
-    1,
-  ]);
-  assert.equal(series[1], NONE);
-  for (const guesses of [following, firsts]) assert.ok(guesses.every((text) => text === NONE));
-  assert.equal(texts.add("eeeeeeeeeee"), 2, "12 bytes fit");
-  assert.equal(texts.add("f"), 1);
-  assert.equal(texts.known.size, 1);
-  texts.add("ggggggggggg", 1);
-  assert.equal(texts.add("h", 1), NONE, "its parent is forgotten, too");
-  assert.equal(texts.known.size, 0);
+  const list = ["a", "bb", "ccccccccc"];
+  for (const [maxTexts, maxBytes] of [[3, 1000], [1000, 12]] as const) {
+    const texts = new Texts(maxTexts, maxBytes);
+    const { following, firsts, series } = texts.known;
+    for (let round = 0; round < 3; round++) {
+      assert.deepEqual(list.map((text) => texts.find(text)), [NONE, NONE, NONE]);
+      assert.deepEqual(list.map((text) => texts.add(text)), [1, 2, 3], "3 texts and 12 bytes fit");
+      series[1] = 9;
+      for (const guesses of [following, firsts]) guesses.set([1, 2, 3, 1]);
+      assert.equal(texts.known.size, 3);
+      assert.equal(texts.add("d"), 1);
+      assert.equal(texts.known.size, 1);
+      assert.deepEqual([...list, "d"].map((text) => texts.find(text)), [NONE, NONE, NONE, 1]);
+      assert.equal(series[1], NONE);
+      for (const guesses of [following, firsts]) assert.ok(guesses.every((text) => text === NONE));
+      for (const text of ["eeeeeeeeee", "f"]) assert.notEqual(texts.add(text, 1), NONE);
+      assert.equal(texts.known.size, 3);
+      assert.equal(texts.add("h", 1), NONE, "its parent is forgotten, too");
+      assert.equal(texts.known.size, 0);
+    }
+  }
 });
 
 /** What a name and its tags become. */

@@ -1,107 +1,7 @@
 import assert from "node:assert/strict";
-import { Naming } from "../../../lib/inputs/decoding/naming.ts";
-import { type MetricRule, MetricRules } from "../../../lib/inputs/decoding/rules.ts";
-import { LineDecoder } from "../../../lib/inputs/lines/line_decoder.ts";
-import { LineStream } from "../../../lib/inputs/lines/line_stream.ts";
-import { BatchBuilder } from "../../../lib/points/batch_builder.ts";
-import { type Batch, BatchPool } from "../../../lib/points/measurement.ts";
 import { MetricRegistry } from "../../../lib/points/registry.ts";
-import { SeriesStore } from "../../../lib/points/series_store.ts";
-import type { TimeUnit } from "../../../lib/inputs/decoding/numbers.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
-import { FakeClock } from "../../kit/fake_clock.ts";
-import { textsOf } from "./taking.ts";
-
-const encode = (text: string) => new TextEncoder().encode(text);
-
-interface Options {
-  rules?: { metric?: string; unit?: string; type?: string; resource?: string; consumer?: string }[];
-  scale?: TimeUnit;
-  maxMetrics?: number;
-  maxLineBytes?: number;
-  registry?: MetricRegistry;
-  maxTexts?: number;
-}
-
-/** A decoder, and what it has made of what it was given. */
-class Decoding {
-  readonly problems: string[] = [];
-  readonly stats = { points: 0, badLines: 0, refusedPoints: 0, skippedTexts: 0 };
-  readonly clock = new FakeClock();
-  readonly stream: LineStream;
-  readonly store = new SeriesStore();
-  /** How often a series was looked up by its name. */
-  lookups = 0;
-  readonly #out: BatchBuilder;
-
-  constructor(
-    { rules = [], scale, maxMetrics = 4096, maxLineBytes = 65_536, registry, maxTexts }: Options = {},
-  ) {
-    this.clock.spend(1000);
-    this.#out = new BatchBuilder(new BatchPool(16, 4, this.store));
-    const naming = new Naming({
-      input: "lines",
-      registry: registry ?? new MetricRegistry(),
-      store: this.store,
-      rules: new MetricRules(rules.map((rule) => ({ metric: "*", ...rule }) as MetricRule)),
-      maxMetrics,
-      maxNameBytes: 25,
-    });
-    const find = naming.find.bind(naming);
-    naming.find = (...names) => (this.lookups++, find(...names));
-    this.stream = new LineStream({
-      decoder: new LineDecoder(naming, this.#out, this.stats, maxTexts),
-      clock: this.clock,
-      maxLineBytes,
-      scale,
-      problems: {
-        badLine: (line, reason) => void this.problems.push(`${line}: ${reason}`),
-        refusedPoint: (line, reason) => void this.problems.push(`${line} (point): ${reason}`),
-      },
-    });
-  }
-
-  /** Gives it bytes, in pieces of that length. */
-  give(bytes: Uint8Array, piece = bytes.length): this {
-    for (let at = 0; at < bytes.length; at += piece) {
-      for (let part = bytes.subarray(at, at + piece); part.length > 0;) {
-        const { space } = this.stream;
-        const count = Math.min(space.length, part.length);
-        space.set(part.subarray(0, count));
-        this.stream.received(count);
-        part = part.subarray(count);
-      }
-    }
-    return this;
-  }
-
-  takeBatches(): Batch[] {
-    return this.#out.take();
-  }
-
-  /** What has come out since the last time, as texts. */
-  take(): string[] {
-    return this.takeBatches().flatMap((batch) => {
-      const texts = textsOf(batch);
-      batch.release();
-      return texts;
-    });
-  }
-}
-
-/** The points of a text whose last line may have no line break. */
-function pointsOf(text: string, options?: Options): string[] {
-  const decoding = new Decoding(options).give(encode(text));
-  decoding.stream.end();
-  assert.deepEqual(decoding.problems, []);
-  return decoding.take();
-}
-
-function problemsOf(text: string, options?: Options): string[] {
-  const decoding = new Decoding(options).give(encode(text));
-  decoding.stream.end();
-  return decoding.problems;
-}
+import { Decoding, encode, pointsOf, problemsOf } from "./decoding.ts";
 
 Deno.test("the measurement and the field are the metric, and the field value is the measurement alone", () => {
   assert.deepEqual(pointsOf("power value=1.5 3000000001\ncpu,host=a user=2,idle=98 3000000000\n"), [
@@ -160,63 +60,6 @@ Deno.test("times are in the given unit, and lines without one come one nanosecon
   assert.deepEqual(pointsOf("a value=1 2\n", { scale: "h" }), ["a 1 @7200"]);
   assert.deepEqual(pointsOf("a value=1 5\n", { scale: 1_000_000 }), ["a 1 @0.000005"]);
   assert.deepEqual(pointsOf("a value=1\na value=2\n"), ["a 1 @1", "a 2 @1.000000001"]);
-});
-
-Deno.test("JSON lines have a metric or fields, tags, a unit, and a time in one of three forms", () => {
-  assert.deepEqual(
-    pointsOf(
-      '{"metric": "t", "value": 21.5, "unit": "°C", "time": "1970-01-01T01:00:00.5+01:00", "tags": {"room": "lab"}}\n' +
-        '{"name": "cpu", "fields": {"user": 1, "state": "ok"}, "tags": {"host": "a"}, "timestamp": 12}\n' +
-        '{"metric": "p", "value": true, "time": 1.25, "resource": "gpu/0", "consumer": "process/1"}',
-    ),
-    ["t[Cel] {room=lab} 21.5 @0.5", "cpu_user {host=a} 1 @12", "p gpu/0 process/1 1 @1.25"],
-  );
-});
-
-Deno.test("a time in JSON may be whole or not, in any unit, up to the last of the calendar", () => {
-  const LAST = 253_402_300_799;
-  const timeOf = (time: string, scale: Parameters<typeof pointsOf>[1] = {}) =>
-    pointsOf(`{"metric": "t", "value": 1, "time": ${time}}`, scale).map((text) => text.split("@")[1]).join(
-      "",
-    );
-  for (const [scale, whole, fraction] of [["h", 7200, 5400], ["m", 120, 90], [1, 2, 1.5]] as const) {
-    assert.equal(timeOf("2", { scale }), `${whole}`);
-    assert.equal(timeOf("1.5", { scale }), `${fraction}`);
-    assert.equal(timeOf('"2"', { scale }), `${whole}`);
-  }
-  assert.equal(timeOf("0"), "0");
-  assert.equal(timeOf(`${LAST}`, { scale: 1 }), `${LAST}`);
-  assert.deepEqual(problemsOf(`{"metric": "t", "value": 1, "time": ${LAST + 1}000000000}`), [
-    "1: its time is not a whole number after 1970 and before 10000",
-  ]);
-});
-
-Deno.test("what JSON lines may not have is named, and the others of them are taken", () => {
-  for (
-    const [line, problem] of [
-      ['"unit": 7', '"unit" is not a text'],
-      ['"unit": null', '"unit" is not a text'],
-      ['"tags": null', "tags is not an object"],
-      ['"tags": [1]', "tags is not an object"],
-      ['"tags": "a"', "tags is not an object"],
-      ['"attributes": {"a": {}}', 'the tag "a" is not a text'],
-      ['"attributes": {"a": null}', 'the tag "a" is not a text'],
-      ['"resource": 7', "resource is not a text KIND or KIND/ID"],
-      ['"time": "yesterday"', 'its time "yesterday" is not one of RFC 3339'],
-      ['"time": -1.5', "its time is not after 1970 and before 10000"],
-      ['"time": true', "its time is not a whole number after 1970 and before 10000"],
-    ]
-  ) {
-    assert.deepEqual(problemsOf(`{"metric": "t", "value": 1, ${line}}`).map((text) => text.slice(3)), [
-      problem,
-    ]);
-  }
-  assert.deepEqual(
-    pointsOf(
-      '{"metric": "t", "value": 1, "time": 0, "resource": "/x", "consumer": "a/b/c", "tags": {"e": "", "n": 1.5}}',
-    ),
-    ["t /x a/b/c {n=1.5} 1 @0"],
-  );
 });
 
 Deno.test("a bad line costs itself, and is named by its number", () => {
@@ -372,6 +215,21 @@ Deno.test("a u64 takes whole numbers of a float up to 2^53, where they are no lo
   ]);
 });
 
+Deno.test("a line may have as many bytes as the limit says, with its line break", () => {
+  for (const [length, isTaken] of [[69, true], [70, false]] as const) {
+    const decoding = new Decoding({ maxLineBytes: 70 });
+    const bytes = encode(`a ${"f".repeat(length - 6)}=1 0\n`);
+    decoding.give(bytes.subarray(0, length));
+    assert.equal(decoding.stream.pendingBytes, isTaken ? length : 0);
+    decoding.give(bytes.subarray(length));
+    assert.equal(decoding.stream.pendingBytes, 0);
+    assert.equal(
+      decoding.problems.filter((text) => text.includes("longer than 70 bytes")).length,
+      isTaken ? 0 : 1,
+    );
+  }
+});
+
 Deno.test("a line that is too long is left out at the end of a stream, too", () => {
   for (const rest of ["", " value=2 0", " value=2 0\nc value=3 0", "\nc value=3 0"]) {
     const decoding = new Decoding({ maxLineBytes: 70 });
@@ -424,15 +282,16 @@ Deno.test("lines without a time go on in the next second", () => {
 Deno.test("points go on in further batches, and a batch holds its series and exact values", () => {
   const decoding = new Decoding();
   decoding.store.poison();
-  for (const [lines, lengths] of [[1, [1]], [40, [16, 16, 8]]] as const) {
-    decoding.give(encode("a value=1 0\n".repeat(lines)));
-    const batches = decoding.takeBatches();
-    assert.deepEqual(batches.map(({ length }) => length), lengths);
-    for (const isReleased of [false, true]) {
-      for (let i = 0; i < 80; i++) decoding.store.tick();
-      assert.equal(decoding.store.size, isReleased ? 0 : 1);
-      for (const batch of batches.splice(0)) batch.release();
-    }
+  decoding.give(encode("a value=1 0\n"));
+  for (let i = 0; i < 80; i++) decoding.store.tick();
+  assert.deepEqual(decoding.take(), ["a 1 @0"], "nobody has taken it yet");
+  decoding.give(encode("a value=1 0\n".repeat(40)));
+  const batches = decoding.takeBatches();
+  assert.deepEqual(batches.map(({ length }) => length), [16, 16, 8]);
+  for (const isReleased of [false, true]) {
+    for (let i = 0; i < 80; i++) decoding.store.tick();
+    assert.equal(decoding.store.size, isReleased ? 0 : 1);
+    for (const batch of batches.splice(0)) batch.release();
   }
   const more = Array.from({ length: 14 }, (_, i) => `f${i}=1u`).join();
   decoding.give(encode(`b x=9007199254740993u,${more},z=9007199254740993i 0\n`));
@@ -464,9 +323,8 @@ Deno.test("the memory of new series is said with the points that brought them", 
 Deno.test("each series is looked up by its name once, in whatever order lines and fields come", () => {
   const decoding = new Decoding();
   for (const order of ["abc", "abc", "cba", "bac", "aab", "abc"]) {
-    for (const head of order) {
-      decoding.give(encode(`m,t=${head} ${[...order].map((field) => `${field}=1`).join()} 0\n`));
-    }
+    const fields = [...order].map((field) => `${field}=1`).join();
+    decoding.give(encode([...order].map((head) => `m,t=${head} ${fields} 0\n`).join("")));
   }
   assert.equal(decoding.take().length, 6 * 9);
   assert.equal(decoding.lookups, 9);
@@ -538,6 +396,12 @@ Deno.test("fields whose value is a text are counted, and bytes of lines before a
     assert.deepEqual(decoding.take(), ["a 1.5 @1"], stale);
     assert.deepEqual(decoding.problems, []);
   }
+  const cut = new Decoding().give(encode('a b="xy"\n')).give(encode('a b="xy'));
+  cut.stream.end();
+  assert.deepEqual(cut.problems, ["2: a text has no end"]);
+  const other = new Decoding().give(encode("a value=true\n")).give(encode("a value=t"));
+  other.stream.end();
+  assert.deepEqual(other.take().map((text) => text.replace(/ @.*/, "")), ["a 1", "a 1"]);
 });
 
 Deno.test("an internal error is not taken for a bad line", () => {
@@ -546,9 +410,7 @@ Deno.test("an internal error is not taken for a bad line", () => {
   registry.register = () => {
     throw internal;
   };
-  for (const line of ["a value=1 0\n", '{"metric": "a", "value": 1}\n']) {
-    assert.throws(() => new Decoding({ registry }).give(encode(line)), internal);
-  }
+  assert.throws(() => new Decoding({ registry }).give(encode("a value=1 0\n")), internal);
 });
 
 Deno.test("nothing of a bad line, or of one that is not complete, is in the next one", () => {
@@ -560,6 +422,8 @@ Deno.test("nothing of a bad line, or of one that is not complete, is in the next
     decoding.take();
     assert.deepEqual(decoding.give(encode(next)).take(), expected, bad);
   }
+  const whole = `m b=${large},a=1u 0\nm a=5u,b=${large} 0\n`;
+  assert.deepEqual(pointsOf(whole).slice(2), ["m_a 5u @0", `m_b ${large} @0`]);
   // Streams of one input have one decoder.
   const decoding = new Decoding().give(encode(`m a=1u,b=1u 0\nm a=${large},b=${large}`));
   decoding.take();
@@ -582,4 +446,27 @@ Deno.test("what a line lacks is counted once, however often the line is cut, and
   const decoding = new Decoding().give(encode(`${line} x\n`));
   assert.deepEqual(decoding.problems, ["1: there is more behind its time"]);
   assert.equal(decoding.stats.skippedTexts, 0);
+});
+
+Deno.test("a head is a measurement and tags, and a field has a name and a value, in one line", () => {
+  assert.deepEqual(pointsOf('\ufeffa-b,c-d=e-f g-h=1,i="",j="\\\\",k=2 0'), [
+    "\ufeffa-b_g-h {c-d=e-f} 1 @0",
+    "\ufeffa-b_k {c-d=e-f} 2 @0",
+  ]);
+  for (
+    const [line, problem] of [
+      ["m,=b value=1 0", "a tag is not NAME=VALUE"],
+      ["m,a= value=1 0", "a tag is not NAME=VALUE"],
+      ["m,a=b=c value=1 0", "a tag is not NAME=VALUE"],
+      ["m, value=1 0", "a tag is not NAME=VALUE"],
+      ["m b c=1 0", "a field has no value"],
+      ["m b,c=1 0", "a field has no value"],
+      ["m b", "a field has no value"],
+      ["m a=1,=2 0", "a field has no name"],
+    ]
+  ) {
+    const decoding = new Decoding().give(encode(`${line}\nlast=a value=1 0\n`));
+    assert.deepEqual(decoding.problems, [`1: ${problem}`], line);
+    assert.deepEqual(decoding.take(), ["last=a 1 @0"]);
+  }
 });

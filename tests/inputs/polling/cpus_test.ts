@@ -10,10 +10,15 @@ Deno.test("lists of CPUs are counted and read", () => {
     assert.equal(countCpus(list), cpus.length);
     assert.deepEqual(cpusOf(list), cpus);
   }
-  for (const list of ["", "\n", "1-2-3", "a", "3-1", "0-99999999999"]) {
+  for (const list of ["", "\n", "1-2-3", "a", "3-1", "0-99999999999", "65536"]) {
     assert.equal(countCpus(list), undefined);
     assert.equal(cpusOf(list), undefined);
   }
+});
+
+Deno.test("a machine has 65,536 CPUs at most", () => {
+  assert.equal(countCpus("0-65535"), 65_536);
+  assert.equal(countCpus("0-65536"), undefined);
 });
 
 Deno.test("a CPU is in a package and on a die, where /sys says so", () => {

@@ -66,3 +66,13 @@ Deno.test("10 kW are plausible, and ten times that of a counter that grows, for 
   counter.advance(5, 1000);
   assert.deepEqual([counter.advance(5, 2000), counter.hasJumped], [0, false]);
 });
+
+Deno.test("what is plausible is of the time between two values, whatever the clock says, and only a jump is one", () => {
+  const counter = counterOf(undefined, 1);
+  const advance = (value: number, ms: number) => [counter.advance(value, ms), counter.hasJumped];
+  assert.equal(counter.hasJumped, false);
+  assert.deepEqual(advance(0, 1e9), [undefined, false], "the first value");
+  assert.deepEqual(advance(200_001, 1e9 + 1000), [undefined, true]);
+  assert.deepEqual(advance(5, 1e9 + 2000), [undefined, false], "it went back");
+  assert.deepEqual(advance(200_005, 1e9 + 3000), [200_000, false]);
+});

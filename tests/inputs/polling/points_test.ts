@@ -25,11 +25,12 @@ Deno.test("a value that its type cannot hold has no point, and the others have t
     points.u64(U64, 7);
   }
   for (const value of [NaN, Infinity, -Infinity]) points.f64(F64, value);
-  for (const value of [0, 2 ** 53, 2n ** 53n, 2n ** 64n - 1n]) points.u64(U64, value);
+  for (const value of [0, 0n, 2 ** 53, 2n ** 53n, 2n ** 64n - 1n]) points.u64(U64, value);
   for (const value of [-1.5, 1e308]) points.f64(F64, value);
   assert.equal(points.refused, bad.length + 3);
   assert.deepEqual(rows(batch).map((row) => row.split(" ").at(-1)), [
     ...bad.map(() => "7"),
+    "0",
     "0",
     "9007199254740992",
     "9007199254740992",

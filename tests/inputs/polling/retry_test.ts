@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
 import { NumberFile } from "../../../lib/inputs/polling/number_file.ts";
+import { Retry } from "../../../lib/inputs/polling/retry.ts";
 import { FakeClock } from "../../kit/fake_clock.ts";
 import { Tree } from "../../kit/tree.ts";
 
@@ -30,4 +31,18 @@ Deno.test("a file that cannot be read is tried less and less often, ten seconds 
   tree.write("sys/power1_input", "13\n");
   assert.equal(file.count(), 13, "it is read at each poll again");
   file.close();
+});
+
+Deno.test("after a failure it is due in half a second, whatever failed before the last success", () => {
+  const clock = new FakeClock();
+  const retry = new Retry(clock);
+  for (const failures of [1, 1, 2]) {
+    assert.ok(retry.isDue);
+    for (let n = 0; n < failures; n++) retry.failed();
+    clock.spend(500 * failures - 1);
+    assert.ok(!retry.isDue);
+    clock.spend(1);
+    assert.ok(retry.isDue);
+    retry.succeeded();
+  }
 });

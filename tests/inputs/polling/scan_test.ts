@@ -25,12 +25,19 @@ Deno.test("numbers are exact up to 2^64 - 1; what is negative or larger is NaN, 
     ),
     [0, 12, 9007199254740993n, 18446744073709551615n, NaN, NaN, NaN, 3],
   );
+  assert.deepEqual(numbers("9007199254740992 0000000000000000000000"), [9007199254740992, 0]);
   assert.deepEqual(numbers("-"), []);
   assert.deepEqual(numbers("0".repeat(50) + "7"), [7]);
 });
 
 Deno.test("differences, products and sums are exact, and NaN where something is not a whole number", () => {
   const large = 2n ** 63n;
+  assert.equal(difference(7, 5), 2);
+  for (const value of [0, 5, large]) assert.equal(difference(value, value), 0);
+  assert.equal(product(3, 3002399751580331), 2n ** 53n + 1n);
+  assert.equal(sum(large, 1), large + 1n);
+  assert.equal(sum(2, large), large + 2n);
+  assert.equal(sum(2, 3), 5);
   assert.equal(difference(large + 1n, large), 1);
   assert.equal(difference(large, 5), large - 5n);
   assert.equal(difference(5, large), undefined);

@@ -116,6 +116,8 @@ Deno.test("a register is measured on one CPU of each die, and the platform once"
   ]);
   assert.deepEqual(placesOf(of({ ...INTEL, vendor: "amd" })), ["package 0 0", "package 0 1", "package 1 0"]);
   assert.deepEqual(of({ ...INTEL, vendor: "other" }), []);
+  tree.write("sys/devices/system/cpu/online", "9\n");
+  assert.deepEqual(placesOf(of({ ...INTEL, vendor: "amd" })), ["package 0 0"], "nothing says where it is");
   tree.write("sys/devices/system/cpu/online", "none\n");
   assert.deepEqual(of(INTEL), []);
 });
@@ -151,9 +153,24 @@ Deno.test("a register counts in 32 bits, in steps that another register says", (
   assert.equal(registers.closed, 2, "one that is 0 for ever, and one that cannot be read");
   const register = open("package");
   assert.ok(typeof register === "object");
+  assert.equal(register.isGone, false);
   register.close();
   register.close();
   assert.deepEqual([register.read(), registers.closed], [undefined, 3]);
+});
+
+Deno.test("each domain of Intel has its register", () => {
+  using tree = new Tree(null);
+  const registers = { package: 0x611, pp0: 0x639, pp1: 0x641, dram: 0x619, platform: 0x64d };
+  const { files } = machine(tree, {
+    0x606: 0n,
+    ...Object.fromEntries(Object.values(registers).map((number) => [number, BigInt(number)])),
+  });
+  const values = Array.from(msrCandidates(files, INTEL), (candidate) => {
+    const register = opened(candidate);
+    return [candidate.domain, Number(register.read())];
+  });
+  assert.deepEqual(Object.fromEntries(values), registers);
 });
 
 Deno.test("registers without a unit, or without a device, are not measured", () => {
@@ -192,12 +209,14 @@ Deno.test("zones of powercap are those of packages and dies, and what is nested 
   zone("intel-rapl:1/intel-rapl:1:0", "dram");
   zone("intel-rapl:2", "psys");
   zone("intel-rapl:3", "toString");
+  zone("intel-rapl:5", "dram");
   zone("intel-rapl:4/intel-rapl:4:0", "core");
   zone("intel-rapl-mmio:0", "package-0");
   tree.write("sys/class/powercap/intel-rapl/enabled", "1\n");
   const skipped: string[] = [];
   const find = () => [...powercapCandidates(new ProcFiles(tree), (name) => void skipped.push(name))];
   assert.deepEqual(placesOf(find()).sort(), [
+    "dram 0 0",
     "dram 1 2",
     "package 0 0",
     "package 1 2",
@@ -222,6 +241,12 @@ Deno.test("zones of powercap are those of packages and dies, and what is nested 
     assert.equal(register.max, max);
     register.close();
   }
+  const last = opened(first);
+  assert.deepEqual([last.read(), last.isGone], [5_000_000, false]);
+  tree.remove("sys/class/powercap/intel-rapl:0");
+  assert.deepEqual([last.read(), last.isGone], [undefined, true]);
+  last.close();
+  assert.equal(first.open(), "gone");
   // The folder of the control type itself goes first.
   tree.write("sys/devices/virtual/powercap/intel-rapl/intel-rapl:7/name", "package-7\n");
   assert.deepEqual(placesOf(find()), ["package 7 0"]);
@@ -265,6 +290,7 @@ Deno.test("events of energy are those of the PMU power, on each CPU that it name
   assert.deepEqual(placesOf(find()), ["package 0 0", "pp0 0 0", "package 1 3", "pp0 1 3"]);
   const register = opened(find()[3]);
   assert.deepEqual(asked, ["4294967295 255 8"]);
+  assert.equal(register.isGone, false, "nobody has read it");
   assert.deepEqual([register.read(), register.joules(2000), register.isGone], [7n, 2, false]);
   values.clear();
   assert.deepEqual([register.read(), register.isGone], [undefined, true]);

@@ -4,6 +4,7 @@
  */
 import { Timer } from "../base/timers.ts";
 import type { BatchReader } from "../journal.ts";
+import { isMark, LOCAL_ORIGIN } from "../points/origins.ts";
 import type { ClientConnectionInfo, DeadLetters, Input, Output } from "../plugin.ts";
 import type { NamedTransform } from "../transforms/pipeline.ts";
 import type { Stage } from "../transforms/stage.ts";
@@ -131,6 +132,26 @@ export class Figures implements Disposable {
   clients(): Iterable<ClientBooks> {
     const { all, last } = this.#sources.journals();
     return booksOfAll(all.slice(0, -1).map(({ clients }) => clients), last.clients);
+  }
+
+  /**
+   * Who was heard, one instance after another, and the inputs of this process if they have points. It makes no objects:
+   * somebody asks each second.
+   *
+   * @param see Is told the name, `""` for this process, the time in ms since the epoch, and points since the start.
+   */
+  eachContact(see: (client: string, lastContactMs: number, receivedPoints: number) => void): void {
+    const { first: { clients: first }, last: { clients: last } } = this.#sources.journals();
+    const { local } = first;
+    if (local.receivedPoints > 0) see("", local.lastContactMs, local.receivedPoints);
+    for (const clients of first === last ? [first] : [first, last]) {
+      for (const record of clients) {
+        if (isMark(record)) continue;
+        // What comes to a later journal has been received by the first one.
+        const receivedPoints = clients === first ? record.receivedPoints : 0;
+        see(record.name === LOCAL_ORIGIN ? "" : record.name, record.lastContactMs, receivedPoints);
+      }
+    }
   }
 
   /** Clients that are connected now; `undefined` where no input receives. */

@@ -141,7 +141,7 @@ export function apiPages(view: View, live: () => Live | null): Record<string, Pa
     [`${API}/power`]: pastOr(
       jsonPage(() => {
         const now = live();
-        return now && { ...now.axis, hosts: now.hosts.power(now.ring, MOST_HOSTS) };
+        return now && { ...now.axis, hosts: now.power(MOST_HOSTS) };
       }),
       jsonPage((query) => pastPower(view, live, query)),
     ),

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { Figures } from "../../lib/agent/figures.ts";
-import type { ClientBooks } from "../../lib/agent/stats.ts";
 import { http } from "../../lib/http/config.ts";
 import { Batch, type Metric, seriesOf } from "../../lib/points/measurement.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
@@ -208,19 +207,17 @@ Deno.test("of more points than there is time for, power alone is taken until the
   assert.deepEqual(lasts(), [4, 4]);
 });
 
-/** Figures with these clients. */
-function figuresOf(clients: Record<string, { at: number; connected?: boolean; received?: number }>): Figures {
-  const books = Object.entries(clients).map(([client, { at, received = 0 }]): ClientBooks => ({
-    client,
-    instance: "",
-    lastContactMs: at,
-    received,
-    rejected: 0,
-    duplicates: 0,
-    outputs: {},
-  }));
+/** Figures with these clients; a client may have several instances. */
+function figuresOf(
+  clients: Record<string, { at: number; connected?: boolean; received?: number }>,
+  more: typeof clients = {},
+): Figures {
   return {
-    clients: () => books,
+    eachContact(see) {
+      for (const instances of [clients, more]) {
+        for (const [name, { at, received = 0 }] of Object.entries(instances)) see(name, at, received);
+      }
+    },
     connectionOf: (name: string) => clients[name]?.connected ? { address: "a", version: "v" } : undefined,
   } as Partial<Figures> as Figures;
 }
@@ -259,6 +256,43 @@ Deno.test("the rate of a host is what came since the last look", () => {
   assert.equal(hosts.rows(3000)[0].points_per_second, 200);
 });
 
+Deno.test("what instances of one host have sent is added", () => {
+  const hosts = new Hosts("server", 1e6);
+  hosts.look(figuresOf({ a: { at: 1000, received: 100 } }, { a: { at: 900, received: 7 } }), 1000);
+  hosts.look(figuresOf({ a: { at: 1000, received: 100 } }, { a: { at: 2500, received: 27 } }), 3000);
+  const [{ last_contact, points, points_per_second }] = hosts.rows(3000);
+  assert.deepEqual([last_contact, points, points_per_second], [2.5, 127, 10]);
+});
+
+Deno.test("the power of a host in a step is the last one of that step, or of its end where nothing came", () => {
+  const [store, hosts] = [new SeriesStore(), new Hosts("server", 1e6)];
+  const ring: LiveRing = new LiveRing(
+    1024 * 1024,
+    {
+      hostOf: () => hosts.numberOf("a"),
+      onMeter: (slot) => hosts.addMeter(ring.hostOf(slot), slot),
+      onForget: () => {},
+    },
+    START * 1000,
+    store,
+  );
+  const take = (seconds: number, watts: number) => {
+    const batch = new Batch(1, null, store);
+    batch.push(seriesOf(WATTS), seconds, 0, watts);
+    ring.take(batch);
+    batch.release();
+  };
+  const step = (steps: number) =>
+    hosts.sample(ring, ring.advance((ring.newestStep + steps) * STEP_SECONDS * 1000));
+  take(START, 10);
+  step(1);
+  take(START + STEP_SECONDS, 30);
+  step(3);
+  take(START + 4 * STEP_SECONDS, 50);
+  hosts.sample(ring, 0);
+  assert.deepEqual(hosts.power(ring, 1)[0].watts.slice(-5), [10, 30, 30, 30, 50]);
+});
+
 Deno.test("the API shows hosts, their power and their series as they were sent", async () => {
   await using site = await Site.start();
   assert.deepEqual(await site.json("/api/v1/hosts"), []);
@@ -289,6 +323,9 @@ Deno.test("the API shows hosts, their power and their series as they were sent",
     hosts.map(({ name, watts }: { name: string; watts: number[] }) => [name, watts.at(-1)]),
     [["node-1", 123.5], [hostile, 50]],
   );
+  // What is asked for is as it is now, not as it was at the last look; an answer is kept for the next who ask the same.
+  const rows: { isLocal: boolean; points: number }[] = await site.json("/api/v1/hosts?again");
+  assert.equal(rows.find(({ isLocal }) => isLocal)?.points, 3);
   const { series, step_seconds } = await site.json(`/api/v1/host?name=${encodeURIComponent(hostile)}`);
   assert.equal(step_seconds, STEP_SECONDS);
   assert.deepEqual([series.length, series[0].metric, series[0].unit, series[0].last], [

@@ -39,6 +39,14 @@ export interface HostRow {
   readonly address: string | null;
 }
 
+/** The power of a host, or of several together, in watts: one sample each step of the ring, oldest first. */
+export interface HostPower {
+  readonly name: string;
+  readonly watts: readonly (number | null)[];
+  /** It is that of all hosts that have no line of their own. */
+  readonly rest: boolean;
+}
+
 class Host {
   /** Slots of the ring that say something about its power. */
   meters: number[] = [];
@@ -46,8 +54,10 @@ class Host {
   watts = NaN;
   lastContactMs = 0;
   received = 0;
-  rejected = 0;
   pending = 0;
+  /** The same of all of its instances, while they are looked at. */
+  newestContactMs = 0;
+  receivedByAll = 0;
   /** Points of late, and in how many seconds they came; both fade away. */
   lately = 0;
   latelySeconds = 0;
@@ -130,28 +140,29 @@ export class Hosts {
   }
 
   /** Looks who has sent what since the last time. */
-  look(figures: Figures, nowMs: number): void {
+  look(figures: Pick<Figures, "eachContact" | "connectionOf">, nowMs: number): void {
+    if (nowMs === this.#lookedMs) return;
+    figures.eachContact(this.#hear);
     const seconds = (nowMs - this.#lookedMs) / 1000;
+    const decay = Math.exp(-seconds / RATE_SECONDS);
     this.#lookedMs = nowMs;
-    for (const [name, totals] of clientTotals(figures.clients())) {
-      const host = this.#hosts[this.numberOf(name)];
+    for (const host of this.#hosts) {
       if (seconds > 0) {
-        const decay = Math.exp(-seconds / RATE_SECONDS);
-        host.lately = host.lately * decay + Math.max(0, totals.received - host.received);
+        host.lately = host.lately * decay + Math.max(0, host.receivedByAll - host.received);
         host.latelySeconds = host.latelySeconds * decay + seconds;
       }
-      host.received = totals.received;
-      host.rejected = totals.rejected;
-      host.pending = totals.kept;
-      const { lastContactMs } = totals;
-      if (lastContactMs > host.lastContactMs) {
+      // A client that is forgotten leaves what it has sent.
+      host.received = Math.max(host.received, host.receivedByAll);
+      const contactMs = host.newestContactMs;
+      host.receivedByAll = host.newestContactMs = 0;
+      if (contactMs > host.lastContactMs) {
         if (host.lastContactMs > 0) {
-          const gap = lastContactMs - host.lastContactMs;
+          const gap = contactMs - host.lastContactMs;
           host.gapMs = Number.isNaN(host.gapMs) ? gap : Math.max(gap, host.gapMs * FORGET);
         }
-        host.lastContactMs = lastContactMs;
+        host.lastContactMs = contactMs;
       }
-      host.connection = figures.connectionOf(name);
+      host.connection = figures.connectionOf(host.name);
       if (host.connection) {
         host.wasConnected = true;
         host.connectedMs = nowMs;
@@ -159,7 +170,23 @@ export class Hosts {
     }
   }
 
-  /** Takes samples of the power of each host, for the newest step of the ring and the `steps` that have begun since the last. */
+  readonly #hear = (name: string, contactMs: number, receivedPoints: number): void => {
+    const host = this.#hosts[this.numberOf(name)];
+    host.newestContactMs = Math.max(host.newestContactMs, contactMs);
+    host.receivedByAll += receivedPoints;
+  };
+
+  /** Looks how much of each host waits in the journal. */
+  lookAtJournal(figures: Pick<Figures, "clients">): void {
+    for (const [name, { kept }] of clientTotals(figures.clients())) {
+      this.#hosts[this.numberOf(name)].pending = kept;
+    }
+  }
+
+  /**
+   * Takes samples of the power of each host, for the newest step of the ring, and for those that have ended since the last
+   * ones: that many `steps` have begun.
+   */
   sample(ring: LiveRing, steps: number): void {
     for (const host of this.#hosts) {
       host.watts = powerOf(host, ring);
@@ -168,11 +195,7 @@ export class Hosts {
         this.#rings++;
         host.power = new Float32Array(SAMPLES).fill(NaN);
       }
-      for (
-        let step = ring.newestStep - Math.min(Math.max(steps, 1), SAMPLES) + 1;
-        step <= ring.newestStep;
-        step++
-      ) {
+      for (let step = ring.newestStep - Math.min(steps, SAMPLES - 1); step <= ring.newestStep; step++) {
         host.power[step % SAMPLES] = host.watts;
       }
     }
@@ -205,7 +228,7 @@ export class Hosts {
   }
 
   /** The power of the hosts with the most, and of all others together, oldest sample first. */
-  power(ring: LiveRing, most: number): { name: string; watts: (number | null)[]; rest: boolean }[] {
+  power(ring: LiveRing, most: number): HostPower[] {
     const known = this.#hosts.filter(({ power }) => power !== null);
     const mean = (power: Float32Array) => power.reduce((sum, watts) => sum + (watts || 0), 0);
     const means = new Map(known.map((host) => [host, mean(host.power!)]));

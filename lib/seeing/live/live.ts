@@ -6,7 +6,7 @@ import type { PastSeries } from "../../plugin.ts";
 import { seriesStore } from "../../points/series_store.ts";
 import { unitDisplayName } from "../../points/units.ts";
 import { formatAttribute } from "../../outputs/rendering/numbers.ts";
-import { type HostRow, Hosts, orNull } from "./hosts.ts";
+import { type HostPower, type HostRow, Hosts, orNull } from "./hosts.ts";
 import { LiveRing, SAMPLES, STEP_SECONDS } from "./ring.ts";
 
 /** The part of the memory that is for the power of hosts. */
@@ -64,7 +64,7 @@ export class Live implements Disposable {
     const nowMs = Date.now();
     this.hosts.look(this.#agent.figures, nowMs);
     const steps = this.ring.advance(nowMs);
-    this.hosts.sample(this.ring, steps);
+    if (steps > 0) this.hosts.sample(this.ring, steps);
     for (const tell of this.#told) tell();
   }
 
@@ -90,7 +90,17 @@ export class Live implements Disposable {
   }
 
   rows(): HostRow[] {
-    return this.hosts.rows(Date.now());
+    const [{ hosts }, { figures }, nowMs] = [this, this.#agent, Date.now()];
+    hosts.look(figures, nowMs);
+    hosts.sample(this.ring, 0);
+    hosts.lookAtJournal(figures);
+    return hosts.rows(nowMs);
+  }
+
+  /** The power of the hosts with the most, and of all others together, oldest sample first. */
+  power(most: number): HostPower[] {
+    this.hosts.sample(this.ring, 0);
+    return this.hosts.power(this.ring, most);
   }
 
   /** When the newest sample begins, in seconds since the epoch, and how samples lie. */

@@ -26,7 +26,12 @@ const INITIAL_RINGS = 64;
 const NO_RING = -1;
 /** The place of a series for which there was no room, until room is made. */
 const REFUSED = 1;
-const FIRST_PLACE = 2;
+/** Other places are a slot and what must be known of it for each point, in the lowest bits. */
+const FIRST_PLACE = 8;
+const FLAG_BITS = 3;
+const IS_POWER = 1;
+const IS_ENERGY = 2;
+const HAS_RING = 4;
 const INITIAL_SLOTS = 256;
 /** Two points of an energy that are further apart say nothing about its power now, in seconds. */
 const MAX_SPAN_SECONDS = 3600;
@@ -34,9 +39,8 @@ const MAX_SPAN_SECONDS = 3600;
 const SHORT_SECONDS = 0.5;
 /** Points of all kinds that are taken between two calls of {@linkcode LiveRing.advance}: with more, looking would cost too much. */
 const FULL_POINTS = 100_000;
-/** {@linkcode LiveRing.powers} of a series that is not power. */
-const NO_POWER = 127;
-const IS_ENERGY = 128;
+/** The role of a series that is not power. */
+const NO_ROLE = 255;
 
 /** What the ring asks, and whom it tells. */
 export interface RingUser {
@@ -53,7 +57,7 @@ export class LiveRing {
   /** The number of samples that have been begun since the epoch. */
   newestStep: number;
   readonly #store: SeriesStore;
-  /** By the number of a series: twice its slot + 2, and 1 more if it is power. */
+  /** By the number of a series: see {@linkcode FIRST_PLACE}. */
   readonly #places: SeriesColumn;
   readonly #maxSlots: number;
   /** Slots and rings that any series may have. */
@@ -76,11 +80,11 @@ export class LiveRing {
   #last = new Float64Array(INITIAL_SLOTS);
   /** The time of the last point, in seconds since the epoch. */
   #times = new Float64Array(INITIAL_SLOTS);
-  /** The step in which the last point came. */
-  #heard = new Float64Array(INITIAL_SLOTS);
+  /** Of power: the step in which the last point came. */
+  #heard = new Uint32Array(INITIAL_SLOTS);
   #hosts = new Uint32Array(INITIAL_SLOTS);
-  /** The role, or {@linkcode NO_POWER}. */
-  #powers = new Uint8Array(INITIAL_SLOTS);
+  /** The role, or {@linkcode NO_ROLE}. */
+  #roles = new Uint8Array(INITIAL_SLOTS);
   #factors = new Float64Array(INITIAL_SLOTS);
   #ringOf = new Int32Array(INITIAL_SLOTS).fill(NO_RING);
   /** By the ring. */
@@ -110,63 +114,48 @@ export class LiveRing {
     this.#left -= length;
     const isHurried = this.#left < 0;
     const newest = this.newestStep;
-    const newestSample = newest % SAMPLES;
-    const stepBegin = newest * STEP_SECONDS;
-    const stepEnd = stepBegin + STEP_SECONDS;
     const oldest = (newest - SAMPLES + 2) * STEP_SECONDS;
-    let places = this.#places.values;
-    let [times, last, heard] = [this.#times, this.#last, this.#heard];
-    let [powers, ringOf, rings] = [this.#powers, this.#ringOf, this.#rings];
+    const end = (newest + 2) * STEP_SECONDS;
+    let [places, times, last] = [this.#places.values, this.#times, this.#last];
     for (let row = 0; row < length; row++) {
       let place = places[series[row]];
       if (place < FIRST_PLACE) {
         if (place === REFUSED) continue;
         this.#admit(series[row]);
         // Columns may have grown.
-        places = this.#places.values;
-        [times, last, heard] = [this.#times, this.#last, this.#heard];
-        [powers, ringOf, rings] = [this.#powers, this.#ringOf, this.#rings];
+        [places, times, last] = [this.#places.values, this.#times, this.#last];
         place = places[series[row]];
         if (place === REFUSED) continue;
       }
       // There is no time for all of them: power is what is looked at first.
-      if (isHurried && (place & 1) === 0) continue;
-      const slot = (place - FIRST_PLACE) >>> 1;
+      if (isHurried && (place & IS_POWER) === 0) continue;
+      const slot = slotOf(place);
       const whole = seconds[row];
       const time = whole + nanos[row] * 1e-9;
       const since = time - times[slot];
-      // Too late to be seen, or too soon after the last one.
-      if (since < 0 && whole < oldest) continue;
-      const power = powers[slot];
-      if ((power & IS_ENERGY) === 0 && since >= 0 && since < SHORT_SECONDS) continue;
       let value = values[row];
-      if (power !== NO_POWER) {
-        value = this.#wattsOf(slot, time, value);
-        if (Number.isNaN(value)) continue;
+      if ((place & IS_ENERGY) !== 0) {
+        // A first or late point of an energy says nothing about its power.
+        if (since <= 0) continue;
+        if (since > MAX_SPAN_SECONDS) {
+          times[slot] = time;
+          continue;
+        }
+        value = value * this.#factors[slot] / since;
+      } else {
+        // Too late to be seen, or too soon after the last one.
+        if (since < SHORT_SECONDS && (since >= 0 || whole < oldest)) continue;
+        if ((place & IS_POWER) !== 0) value *= this.#factors[slot];
       }
+      if ((place & IS_POWER) !== 0 && Number.isNaN(value)) continue;
       if (since >= 0) {
         times[slot] = time;
         last[slot] = value;
-        heard[slot] = newest;
+        if ((place & IS_POWER) !== 0) this.#heard[slot] = newest;
       }
-      const ring = ringOf[slot];
-      if (ring === NO_RING) continue;
-      if (whole >= stepBegin && whole < stepEnd) rings[ring * SAMPLES + newestSample] = value;
-      else if (whole >= oldest && whole < stepEnd + STEP_SECONDS) {
-        rings[ring * SAMPLES + stepOf(whole) % SAMPLES] = value;
-      }
+      if ((place & HAS_RING) === 0 || whole < oldest || whole >= end) continue;
+      this.#rings[this.#ringOf[slot] * SAMPLES + stepOf(whole) % SAMPLES] = value;
     }
-  }
-
-  /** NaN where a first or late point of an energy says nothing about its power. */
-  #wattsOf(slot: number, time: number, value: number): number {
-    value *= this.#factors[slot];
-    if ((this.#powers[slot] & IS_ENERGY) === 0) return value;
-    const span = time - this.#times[slot];
-    if (span <= 0) return NaN;
-    if (span <= MAX_SPAN_SECONDS) return value / span;
-    this.#times[slot] = time;
-    return NaN;
   }
 
   #admit(number: number): void {
@@ -186,16 +175,17 @@ export class LiveRing {
     // Of the first energy, the time since the one before is not known.
     this.#times[slot] = -Infinity;
     this.#heard[slot] = this.newestStep;
-    this.#powers[slot] = kind ? ROLES.indexOf(kind.role) | (kind.isEnergy ? IS_ENERGY : 0) : NO_POWER;
+    this.#roles[slot] = kind ? ROLES.indexOf(kind.role) : NO_ROLE;
     this.#factors[slot] = kind ? kind.factor : 1;
     this.#hosts[slot] = this.#user.hostOf(number);
+    this.#places.values[number] = FIRST_PLACE + (slot << FLAG_BITS) + (kind ? IS_POWER : 0) +
+      (kind?.isEnergy ? IS_ENERGY : 0);
     if (kind && kind.role !== "consumer" && kind.role !== "inside") this.#user.onMeter(slot);
     // Hosts that are looked at may have them all.
     if (this.#openRings < this.#maxOpenRings && this.#hasRing) {
       this.#openRings++;
       this.#giveRing(slot);
     }
-    this.#places.values[number] = FIRST_PLACE + 2 * slot + (kind ? 1 : 0);
   }
 
   #refuse(number: number): void {
@@ -205,14 +195,14 @@ export class LiveRing {
 
   #forget(place: number): void {
     if (place < FIRST_PLACE) return;
-    const slot = (place - FIRST_PLACE) >>> 1;
-    if (this.#powers[slot] !== NO_POWER) this.#user.onForget(slot);
-    this.#series[slot] = 0;
-    this.#free.push(slot);
-    if (this.#ringOf[slot] !== NO_RING) {
+    const slot = slotOf(place);
+    if ((place & IS_POWER) !== 0) this.#user.onForget(slot);
+    if ((place & HAS_RING) !== 0) {
       if (!this.#looked.get(this.#hosts[slot])?.delete(slot)) this.#openRings--;
       this.#takeRing(slot);
     }
+    this.#series[slot] = 0;
+    this.#free.push(slot);
     if (this.refused === 0) return;
     // Those that were refused are tried again.
     this.refused = 0;
@@ -233,11 +223,13 @@ export class LiveRing {
     }
     this.#rings.fill(NaN, ring * SAMPLES, (ring + 1) * SAMPLES);
     this.#ringOf[slot] = ring;
+    this.#places.values[this.#series[slot]] |= HAS_RING;
   }
 
   #takeRing(slot: number): void {
     this.#freeRings.push(this.#ringOf[slot]);
     this.#ringOf[slot] = NO_RING;
+    this.#places.values[this.#series[slot]] &= ~HAS_RING;
   }
 
   /** Somebody looks at a host: its series get rings, if need be those of the host that was looked at longest ago. */
@@ -266,7 +258,7 @@ export class LiveRing {
     this.#times = grown(this.#times, slots);
     this.#heard = grown(this.#heard, slots);
     this.#hosts = grown(this.#hosts, slots);
-    this.#powers = grown(this.#powers, slots);
+    this.#roles = grown(this.#roles, slots);
     this.#factors = grown(this.#factors, slots);
     const before = this.#ringOf.length;
     this.#ringOf = grown(this.#ringOf, slots).fill(NO_RING, before);
@@ -320,14 +312,14 @@ export class LiveRing {
     return this.#times[slot];
   }
 
-  /** Seconds since a point came, to the step. */
+  /** Of power: seconds since a point came, to the step. */
   silenceOf(slot: number): number {
     return (this.newestStep - this.#heard[slot]) * STEP_SECONDS;
   }
 
   roleOf(slot: number): PowerRole | null {
-    const power = this.#powers[slot];
-    return power === NO_POWER ? null : ROLES[power & ~IS_ENERGY];
+    const role = this.#roles[slot];
+    return role === NO_ROLE ? null : ROLES[role];
   }
 
   /** The samples, oldest first, the last one of the newest step; `null` where there is no room for them. */
@@ -342,4 +334,5 @@ export class LiveRing {
   }
 }
 
+const slotOf = (place: number) => (place - FIRST_PLACE) >>> FLAG_BITS;
 const stepOf = (seconds: number) => Math.floor(seconds / STEP_SECONDS);

@@ -5,7 +5,7 @@
  * has come; what is still in rows is found again.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { BlockWriter, MAX_BLOCK_POINTS } from "./blocks/block.ts";
+import { BlockWriter } from "./blocks/block.ts";
 import { MAX_OFFSET, RowTaker } from "./blocks/rows.ts";
 import { LAST_PART, type Part, type Transaction } from "./parts.ts";
 
@@ -18,8 +18,10 @@ const UNIT_SECONDS = 900;
 /** With fewer points, parts wait for others, for so long at most, in seconds. */
 const LEAST_POINTS = 16_384;
 const LEFTOVER_SECONDS = 86_400;
-/** Points of one step. */
-const STEP_POINTS = 32_768;
+/** Points of one step, about. */
+const STEP_POINTS = 40_960;
+/** By how much the range of series grows at most from one step to the next. */
+const MOST_GROWTH = 4;
 /** How often to look for parts that are old enough, in ms. */
 const LOOK_INTERVAL_MS = 30_000;
 /** Parts to look at. */
@@ -36,12 +38,15 @@ const IN_DAY = `offset BETWEEN -${MAX_OFFSET} AND ${MAX_OFFSET}`;
 /** Parts that become one, and how far that has come. */
 interface Unit {
   readonly parts: readonly Part[];
-  /** By the id of a part: points that are still to be moved. */
-  readonly left: Map<number, number>;
+  /** A JSON array of their ids. */
+  readonly ids: string;
   /** The part with blocks, from the first block on. */
   target: number | null;
-  /** Series below this are done. */
+  /** Series below this are done, and all are below `end`. */
   from: number;
+  readonly end: number;
+  /** How many ids of series the next step tries. */
+  width: number;
   /** Integers of more than 53 bits were found. */
   hasLarge: boolean;
   points: number;
@@ -59,6 +64,8 @@ export interface CompactionOptions {
   /** For tests: how much is done in one step, and how few points are enough. */
   readonly stepPoints?: number;
   readonly leastPoints?: number;
+  /** Most points of a block. */
+  readonly blockPoints?: number;
 }
 
 export class Compaction {
@@ -71,7 +78,7 @@ export class Compaction {
   readonly #stepPoints: number;
   readonly #leastPoints: number;
   readonly #writer = new BlockWriter();
-  readonly #taker = new RowTaker();
+  readonly #taker: RowTaker;
   readonly #pageBytes: number;
   #unit: Unit | null = null;
   /** Parts with something that no block can hold. */
@@ -81,8 +88,8 @@ export class Compaction {
     Record<
       | (
         | "old"
-        | "cut"
         | "lowest"
+        | "highest"
         | "take"
         | "takeExactly"
         | "takeSome"
@@ -100,6 +107,7 @@ export class Compaction {
     this.#transaction = transaction;
     this.#stepPoints = options.stepPoints ?? STEP_POINTS;
     this.#leastPoints = options.leastPoints ?? LEAST_POINTS;
+    this.#taker = new RowTaker(options.blockPoints);
     db.function("take_point", { deterministic: false }, this.#taker.take as never);
     const prepare = (sql: string) => db.prepare(sql);
     // The function returns nothing, so there is no row to hand over.
@@ -111,11 +119,12 @@ export class Compaction {
         "SELECT id, day, start, first, last, points, written, stored FROM parts " +
           `WHERE compacted = 0 AND rolled AND last < ?1 AND stored < ?1 ORDER BY day, first LIMIT ${LOOK_PARTS}`,
       ),
-      cut: prepare(
-        "SELECT series FROM points WHERE part = ? AND series >= ? ORDER BY series LIMIT 1 OFFSET ?",
-      ),
       lowest: prepare(
         "SELECT min((SELECT min(series) FROM points WHERE part = j.value AND series >= ?)) AS series FROM json_each(?) j",
+      ),
+      highest: prepare(
+        `SELECT max((SELECT max(series) FROM points WHERE part = j.value AND series < ${NO_SERIES})) AS series ` +
+          "FROM json_each(?) j",
       ),
       take: prepare(take("value")),
       takeExactly: prepare(take(EXACT_VALUE)),
@@ -196,25 +205,36 @@ export class Compaction {
       }
       const last = Math.max(...parts.map((part) => Math.max(part.last, part.stored)));
       const isComplete = k < all.length || last < before - UNIT_SECONDS;
-      if (points >= this.#leastPoints && isComplete || last < before - LEFTOVER_SECONDS) return unitOf(parts);
+      if (points >= this.#leastPoints && isComplete || last < before - LEFTOVER_SECONDS) {
+        return this.#unitOf(parts, points);
+      }
     }
     return null;
   }
 
+  #unitOf(parts: readonly Part[], points: number): Unit {
+    const { lowest, highest } = this.#statements;
+    const ids = JSON.stringify(parts.map(({ id }) => id));
+    const from = seriesOf(lowest.get(0, ids)) ?? 0;
+    const end = (seriesOf(highest.get(ids)) ?? 0) + 1;
+    const width = Math.ceil((end - from) * this.#stepPoints / Math.max(1, points));
+    const nothing = { target: null, hasLarge: false, points: 0, bytesBefore: 0, bytesAfter: 0 };
+    return { parts, ids, from, end, width, ...nothing };
+  }
+
   #move(unit: Unit): void {
     const { deleteEmpty } = this.#statements;
-    const ids = unit.parts.map(({ id }) => id);
     let range!: Range;
-    let moved = { target: unit.target, left: unit.left, points: 0, saved: 0, bytes: 0 };
+    let moved = { target: unit.target, points: 0, saved: 0, bytes: 0 };
     this.#transaction(() => {
       const pages = this.#usedPages();
-      range = this.#read(unit, ids);
+      range = this.#read(unit);
       moved = { ...this.#store(unit, range), saved: 0 };
-      if (range.to === NO_SERIES) deleteEmpty.run(JSON.stringify(ids));
+      if (range.to === NO_SERIES) deleteEmpty.run(unit.ids);
       moved.saved = (pages - this.#usedPages()) * this.#pageBytes;
     });
     if (this.#taker.isOdd) {
-      for (const id of ids) this.#left.add(id);
+      for (const { id } of unit.parts) this.#left.add(id);
       this.#unit = null;
       return;
     }
@@ -222,7 +242,6 @@ export class Compaction {
     unit.points += moved.points;
     unit.bytesAfter += moved.bytes;
     unit.bytesBefore += moved.bytes + moved.saved;
-    for (const [id, points] of moved.left) unit.left.set(id, points);
     unit.from = range.to;
     if (range.to < NO_SERIES) return;
     this.points += unit.points;
@@ -231,28 +250,28 @@ export class Compaction {
     this.#unit = null;
   }
 
-  /** Takes the rows of the next block. */
-  #read(unit: Unit, ids: readonly number[]): Range {
-    const { cut, lowest } = this.#statements;
-    // Series may be spread over the parts in any way: where too many rows are found, fewer series are tried.
-    for (let points = this.#stepPoints; points >= 64;) {
-      const { part, share } = largestOf(unit.left);
-      const found = cut.get(part, unit.from, Math.max(1, Math.floor(points * share))) as
-        | { series: number }
-        | undefined;
-      const to = found ? Math.max(unit.from + 1, found.series) : NO_SERIES;
-      if (this.#take(unit, to)) return { to };
-      if (found || unit.left.get(part) === 0) points = Math.floor(points / 8);
-      // Somebody else has deleted its points.
-      else unit.left.set(part, 0);
+  /** Takes the rows of the next block: of as many series as should have enough, by how many the step before found. */
+  #read(unit: Unit): Range {
+    const taker = this.#taker;
+    while (true) {
+      const { from, end, width } = unit;
+      const to = from + width >= end ? NO_SERIES : from + width;
+      const share = this.#take(unit, to);
+      if (share < 1) {
+        if (width === 1) return this.#takeSome(unit, from);
+        // So many rows are in this share of the parts alone.
+        const fitting = width * share * this.#stepPoints / taker.limit;
+        unit.width = Math.max(1, Math.floor(Math.min(fitting, width / 2)));
+        continue;
+      }
+      unit.width = Math.ceil(width * Math.min(MOST_GROWTH, this.#stepPoints / Math.max(1, taker.length)));
+      if (taker.length > 0 || to === NO_SERIES) return { to };
+      return { to: seriesOf(this.#statements.lowest.get(to, unit.ids)) ?? NO_SERIES };
     }
-    const { series } = lowest.get(unit.from, JSON.stringify(ids)) as { series: number };
-    if (this.#take(unit, series + 1)) return { to: series + 1 };
-    return this.#takeSome(unit, series);
   }
 
-  /** @returns whether the rows fit into a block. */
-  #take(unit: Unit, to: number): boolean {
+  /** @returns 1, or the share of the parts that were looked at until there were too many rows. */
+  #take(unit: Unit, to: number): number {
     const { take, takeExactly } = this.#statements;
     if (!unit.hasLarge) {
       try {
@@ -265,15 +284,15 @@ export class Compaction {
     return this.#takeWith(takeExactly, unit, to);
   }
 
-  #takeWith(statement: StatementSync, unit: Unit, to: number): boolean {
+  #takeWith(statement: StatementSync, { parts, from }: Unit, to: number): number {
     const taker = this.#taker;
     taker.clear();
-    for (const { id, start } of unit.parts) {
-      taker.shift = (start - unit.parts[0].start) * 1e9;
-      statement.get(id, unit.from, to);
-      if (taker.isFull) return false;
+    for (const [k, { id, start }] of parts.entries()) {
+      taker.shift = (start - parts[0].start) * 1e9;
+      statement.get(id, from, to);
+      if (taker.isFull) return (k + 1) / (parts.length + 1);
     }
-    return true;
+    return 1;
   }
 
   /** Where a single series has too many points, some of one part. */
@@ -282,7 +301,7 @@ export class Compaction {
     taker.clear();
     for (const { id, start } of unit.parts) {
       taker.shift = (start - unit.parts[0].start) * 1e9;
-      this.#statements.takeSome.get(id, series, MAX_BLOCK_POINTS);
+      this.#statements.takeSome.get(id, series, taker.limit);
       if (taker.length > 0) return { to: series, only: { part: id, offset: taker.lastOffset } };
     }
     return { to: series + 1 };
@@ -292,8 +311,7 @@ export class Compaction {
   #store(unit: Unit, { to, only }: Range) {
     const { addBlock, nextPart, addPart, growPart, shrinkPart } = this.#statements;
     const rows = this.#taker.sort();
-    const left = new Map<number, number>();
-    const nothing = { target: unit.target, left, points: 0, bytes: 0 };
+    const nothing = { target: unit.target, points: 0, bytes: 0 };
     const { length } = rows;
     if (length === 0 || this.#taker.isOdd) return nothing;
     const data = this.#writer.write(rows);
@@ -326,12 +344,11 @@ export class Compaction {
       if (count === 0) continue;
       deleted += count;
       shrinkPart.run(count, id);
-      left.set(id, Math.max(0, unit.left.get(id)! - count));
     }
     if (deleted !== length) {
       throw new Error(`${length} points are in a block, and ${deleted} rows were deleted`);
     }
-    return { target, left, points: length, bytes: data.length };
+    return { target, points: length, bytes: data.length };
   }
 
   #usedPages(): number {
@@ -340,17 +357,4 @@ export class Compaction {
   }
 }
 
-/** The part that has the most points, and its share of all. */
-function largestOf(left: ReadonlyMap<number, number>): { part: number; share: number } {
-  let [part, most, total] = [0, -1, 0];
-  for (const [id, points] of left) {
-    total += points;
-    if (points > most) [part, most] = [id, points];
-  }
-  return { part, share: most / Math.max(1, total) };
-}
-
-function unitOf(parts: readonly Part[]): Unit {
-  const left = new Map(parts.map(({ id, points }) => [id, points]));
-  return { parts, left, target: null, from: 0, hasLarge: false, points: 0, bytesBefore: 0, bytesAfter: 0 };
-}
+const seriesOf = (row: unknown) => (row as { series: number | null }).series;

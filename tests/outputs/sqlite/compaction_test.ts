@@ -273,6 +273,53 @@ Deno.test("compacted points are deleted when they are too old, with their series
   assert.equal(database.store.stats.evictedPoints, more.length);
 });
 
+Deno.test("blocks have many points, however series are spread over the parts", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  using database = open(path, { leastPoints: 1, stepPoints: 64, blockPoints: 128 });
+  const all = Array.from({ length: 100 }, (_, i) => seriesOf(metricOf("spread"), { consumerId: String(i) }));
+  const some = (series: readonly Series[], second: number) =>
+    Array.from(
+      { length: 4 * series.length },
+      (_, i): Point => [series[Math.floor(i / 4)], i, DAY_S + second, i % 4],
+    );
+  let stored = 0;
+  // The part with the most points has none of the first series.
+  for (let second = 0; second < 8; second++) {
+    const points = second % 2 ? some(all.slice(45), second) : some(all.slice(0, 45), second);
+    stored += points.length;
+    database.write([batchOf(points)]);
+  }
+  // Some that are far away, and one that has more points than a block.
+  const far = some(all, 9);
+  const crowd = Array.from({ length: 300 }, (_, i): Point => [all[70], i, DAY_S + 10, i]);
+  database.write([batchOf([...far, ...crowd])]);
+  stored += far.length + crowd.length;
+  const owner = new DatabaseSync(path);
+  owner.exec("UPDATE points SET series = series + 1000000 WHERE series > 90");
+  owner.close();
+  const rows = "SELECT series, count(*) AS n FROM points GROUP BY 1";
+  const before = rowsOf(path, rows);
+  tidy(database, (DAY_S + 6 * 3600) * 1000, 0);
+  assert.deepEqual(counts(path), [0, stored]);
+  const blocks = Number(valueOf(path, "SELECT count(*) FROM blocks"));
+  assert.ok(blocks < 2 * stored / 64, `${stored} points are in ${blocks} blocks`);
+  const db = new DatabaseSync(path, { readOnly: true });
+  const reader = BlockReader.of(db)!;
+  const found = new Map<number, number>();
+  for (const { id } of db.prepare("SELECT id FROM blocks").all() as { id: number }[]) {
+    const block = reader.read(id);
+    for (const series of block.series) {
+      found.set(series, (found.get(series) ?? 0) + block.points(series)!.length);
+    }
+  }
+  db.close();
+  assert.deepEqual(
+    [...found].sort(([a], [b]) => a - b),
+    before.map(({ series, n }) => [Number(series), Number(n)]),
+  );
+});
+
 Deno.test("rows that this program never stores stay where they are, and so do their neighbours", async () => {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");

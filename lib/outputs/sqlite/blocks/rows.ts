@@ -20,7 +20,7 @@ const newColumns = (): Columns => ({
 /** Its arrays are used again. */
 export class RowTaker {
   length = 0;
-  /** There were more rows than a block can hold. */
+  /** There were more rows than the limit. */
   isFull = false;
   /** A row has something that this program never stores. */
   isOdd = false;
@@ -41,12 +41,13 @@ export class RowTaker {
   readonly #ends = new Uint32Array(MAX_BLOCK_POINTS);
   readonly #exact = new Map<number, bigint>();
 
-  constructor() {
+  /** @param limit Most rows that are taken. */
+  constructor(readonly limit = MAX_BLOCK_POINTS) {
     const { series, offsets, values } = this.#taken;
     // It must not throw: Deno would not return.
     this.take = (id, offset, value) => {
       const row = this.length;
-      if (row === MAX_BLOCK_POINTS) {
+      if (row === limit) {
         this.isFull = true;
         return;
       }

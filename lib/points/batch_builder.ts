@@ -85,11 +85,7 @@ export class BatchBuilder {
       batches.push(current);
       this.current = this.#pool.take();
     } else if (current.length > 0 || current.origins.length > 0) {
-      const copy = new Batch(current.length, null, this.store);
-      for (let row = 0; row < current.length; row++) copy.pushFrom(current, row);
-      copy.origins.push(...current.origins);
-      copy.newSeriesBytes = current.newSeriesBytes;
-      batches.push(copy);
+      batches.push(current.copy());
       current.clear();
     }
     return batches;

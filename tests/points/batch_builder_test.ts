@@ -189,6 +189,29 @@ Deno.test("rows that fail a test are taken out, with their exact values and nobo
   assert.deepEqual([batch.length, batch.values[0], batch.exact], [1, 1, null]);
 });
 
+Deno.test("a copy has all of a batch, and keeps its series when the batch has let them go", () => {
+  const store = new SeriesStore();
+  const batch = new Batch(64, null, store);
+  batch.push(NUMBERS, 5, 6, 1);
+  batch.credit(A, 7);
+  batch.pushU64(NUMBERS, 8, 9, 2n ** 60n + 1n);
+  batch.credit(B, 3);
+  batch.newSeriesBytes = 10;
+  store.poison();
+  store.tick();
+  const copy = batch.copy();
+  batch.clear();
+  for (let n = 0; n < 10; n++) store.tick();
+  store.assertLive(copy.series, 2);
+  assert.deepEqual([copy.length, copy.series.length, copy.newSeriesBytes], [2, 2, 10]);
+  assert.deepEqual([[...copy.seconds], [...copy.nanos]], [[5, 8], [6, 9]]);
+  assert.deepEqual([copy.exactValue(0), copy.exactValue(1)], [1n, 2n ** 60n + 1n]);
+  assert.deepEqual(originsOf([copy]), ["a 0-1 7, b 1-2 3"]);
+  copy.release();
+  for (let n = 0; n < 10; n++) store.tick();
+  assert.equal(store.size, 0);
+});
+
 Deno.test("a pool gives batches that are empty again, and keeps no more than it may", () => {
   const pool = new BatchPool(4, 2, new SeriesStore());
   const batches = [1, 2, 3].map((n) => {

@@ -1,7 +1,7 @@
 /** What is made of what devices, services and users say: from bytes or a text to values, and nothing else. */
 import assert from "node:assert/strict";
 import { parseFdInfo } from "../../lib/inputs/drm/fdinfo.ts";
-import { isBusy, wattsOf, wattsOfAnswer } from "../../lib/inputs/ipmi/power_reading.ts";
+import { GET_POWER_READING, isBusy, wattsOf, wattsOfAnswer } from "../../lib/inputs/ipmi/power_reading.ts";
 import { compare, timeOf, unitOf, valuesOf } from "../../lib/inputs/kwollect_input/values.ts";
 import { codeOf, Dialect } from "../../lib/inputs/lines/http_dialect.ts";
 import { RateLimits } from "../../lib/inputs/lines/rate_limits.ts";
@@ -37,6 +37,7 @@ const dcmi = (watts: number, changes: Record<number, number> = {}) => {
 };
 
 Deno.test("the power of a controller's answer is the present one, of two bytes, where it measures", () => {
+  assert.deepEqual(GET_POWER_READING, { netFunction: 0x2c, command: 0x02, data: [0xdc, 0x01, 0x00, 0x00] });
   for (const watts of [0, 220, 65_534]) assert.equal(wattsOfAnswer(dcmi(watts)), watts);
   assert.equal(wattsOfAnswer(dcmi(220, { 18: 0xff })), 220, "other bits of the state are reserved");
   assert.equal(wattsOfAnswer(Uint8Array.from([1, ...dcmi(220), 7]).subarray(1)), 220, "it may be longer");
@@ -98,6 +99,8 @@ Deno.test("a page of Redfish has the power of a chassis, or one for each of its 
     PowerControl: Array.from({ length: 65 }, (_, i) => ({ PowerConsumedWatts: i, Name: `n${i}` })),
   };
   assert.deepEqual(readingsOf(many).map(({ watts }) => watts), Array.from({ length: 64 }, (_, i) => i));
+  const powers = [1, -1, "2", null, 3].map((PowerConsumedWatts) => ({ PowerConsumedWatts }));
+  assert.deepEqual(readingsOf({ PowerControl: [...powers, null] }).map(({ watts }) => watts), [1, 3]);
   const named = (Name: unknown) => readingsOf({ PowerControl: [{ PowerConsumedWatts: 1, Name }] })[0].name;
   assert.equal(named("x".repeat(101)), "x".repeat(100));
   for (const name of ["", "\ud800", 5, undefined]) assert.equal(named(name), "#0");
@@ -124,6 +127,7 @@ Deno.test("a link of Redfish leads to a path of the same controller, and members
   assert.equal(membersOf(members(65)).length, 64);
   assert.deepEqual(membersOf({ Members: "x" }), []);
   assert.equal(at({ a: { b: 5 } }, "a", "b"), 5);
+  assert.equal(at("text", "length"), undefined);
   for (const value of [{ a: 5 }, { a: null }, {}, null, 5]) assert.equal(at(value, "a", "b"), undefined);
 });
 
@@ -217,6 +221,10 @@ Deno.test("the kernel's file of a GPU has engines in ns or cycles, and memory by
   )!
     .memory;
   assert.deepEqual(memory, { vram: 1024 + 2 * 2 ** 20, gtt: 4, cpu: 3 * 2 ** 30 });
+  const others = ["drm-total-vram0: 4 KiB", "drm-shared-vram0: 8 KiB", "drm-active-vram0: 8 KiB"];
+  assert.equal(parse(...others)!.memory.vram, 4096, "what is shared or active is a part of it");
+  assert.deepEqual(engines("drm-engine-gfx: 9007199254740993 ns"), [["gfx", 2n ** 53n + 1n]]);
+  assert.equal(parseFdInfo("drm-driver: xe\ndrm-pdev: ../../etc\ndrm-client-id: 7"), undefined);
   assert.equal(parse("drm-memory-vram: 5 TiB", "drm-memory-gtt: 1234567890123456")!.memory.vram, 0);
   for (const missing of ["driver", "pdev", "client-id"]) {
     const lines = ["drm-driver: xe", "drm-pdev: 0000:03:00.0", "drm-client-id: 7"];
@@ -240,7 +248,12 @@ Deno.test("a command is for sources, and says what is wrong with it", () => {
     do: "poll",
     pattern: { ...all, plugin: "rapl" },
   });
-  for (const [text, ms] of [["1ms", 1], ["24d", 24 * 86_400_000], ["1m 30s", 90_000]] as const) {
+  for (
+    const [text, ms] of [["1ms", 1], ["24d", 24 * 86_400_000], ["2147483647ms", 2 ** 31 - 1], [
+      "1m 30s",
+      90_000,
+    ]] as const
+  ) {
     assert.deepEqual(parseCommand(`control any/a/b set-period ${text}`), {
       do: "interval",
       pattern: { plugin: "a", source: "b" },
@@ -251,6 +264,8 @@ Deno.test("a command is for sources, and says what is wrong with it", () => {
     const [line, problem] of [
       ["status now", /not a command/],
       ["control", /not a command/],
+      ["command sources pause", /not a command/],
+      ["control sources set-period 2147483648ms", /a period is between/],
       ["control sources", /not a command/],
       ["control sources stop", /a single source cannot be stopped/],
       ["control sources jump", /"jump" is not an action/],
@@ -344,7 +359,8 @@ Deno.test("both versions of InfluxDB have their paths, and their ways to say no"
   ]);
   assert.equal(answer(one.success()).status, 204);
   assert.equal(answer(of("/ping")!.hello()).status, 204);
-  assert.deepEqual(answer(of("/health")!.hello()).body.status, "pass");
+  const health = answer(of("/health")!.hello());
+  assert.deepEqual([health.status, health.body.status], [200, "pass"]);
   const query = of("/query", "q=CREATE DATABASE x")!;
   assert.deepEqual(answer(query.answerQuery("")), {
     status: 200,

@@ -16,13 +16,15 @@ import type { Measuring } from "../../lib/inputs/polling/source.ts";
 import { PowerSupplySource } from "../../lib/inputs/power_supply/source.ts";
 import { MetricRegistry } from "../../lib/points/registry.ts";
 import { FakeClock } from "../kit/fake_clock.ts";
-import { closing, collect, measuringOf, pollOnce, rows } from "../kit/measuring.ts";
+import { closing, collect, measuringOf, rows } from "../kit/measuring.ts";
 import { Tree } from "../kit/tree.ts";
 
 /** A source on a machine with these files, and what it measures a second later each time. */
 function measured(
   files: Record<string, string | number>,
-  make: (measuring: Measuring) => { poll(points: Points, last: boolean): void; close?(): void },
+  make: (
+    measuring: Measuring,
+  ) => { poll(points: Points, last: boolean): void; readonly isIdle?: boolean; close?(): void },
 ) {
   const tree = new Tree(null);
   const write = (files: Record<string, string | number>) => {
@@ -31,14 +33,33 @@ function measured(
   write(files);
   const clock = new FakeClock();
   const lines: string[] = [];
-  const source = closing(make(measuringOf(tree, lines, clock)));
+  clock.spend(1e6);
+  const denied = new Set<string>();
+  const open = (path: string) => {
+    if (denied.has(path.slice(tree.sys.length + 1))) throw new Deno.errors.PermissionDenied("EACCES");
+    return Deno.openSync(path);
+  };
+  const roots = { proc: tree.proc, sys: tree.sys, dev: tree.dev, open };
+  const source = closing(make(measuringOf(roots, lines, clock)));
   return {
+    /** Files that may not be read, below sys/. */
+    denied,
+    get isIdle() {
+      return source.isIdle;
+    },
+    /** What was found, by the log. */
+    get found() {
+      return lines.flatMap((line) => /Found (.*?) file=/.exec(line)?.[1] ?? []);
+    },
     tree,
     write,
     lines,
     clock,
     poll(ms = 1000): string[] {
-      const points = rows(pollOnce(source)).map((row) => row.replaceAll(" local_machine", ""));
+      const points = rows(collect((points) => source.poll(points, false), lines)).map((row) =>
+        row.replaceAll(" local_machine", "")
+      );
+      assert.deepEqual(lines.filter((line) => line.includes("Cannot use a value")), []);
       clock.spend(ms);
       return points;
     },
@@ -196,7 +217,7 @@ Deno.test("a Grace module has power in microwatts, and the millijoules of a stra
         Number(value),
       ]),
     );
-  const first = watts(m.poll());
+  const first = watts(m.poll(2000));
   assert.deepEqual(first, {
     "i module 0": 9_000_000,
     "i grace 0": 6_000_000,
@@ -212,14 +233,14 @@ Deno.test("a Grace module has power in microwatts, and the millijoules of a stra
   assert.deepEqual(
     Object.fromEntries(Object.entries(second).filter(([key]) => key.startsWith("e "))),
     {
-      "e module 0": 9000,
-      "e grace 0": 7000,
-      "e cpu 0": 3000,
-      "e sysio 0": 1000,
-      "e dram 0": 3000,
-      "e grace 1": 2000,
-      "e grace_total": 9000,
-      "e total": 9000,
+      "e module 0": 18000,
+      "e grace 0": 14000,
+      "e cpu 0": 6000,
+      "e sysio 0": 2000,
+      "e dram 0": 6000,
+      "e grace 1": 4000,
+      "e grace_total": 18000,
+      "e total": 18000,
     },
   );
   m.write(meter(1, "Grace Power Socket 0", 3_999_999));
@@ -246,7 +267,11 @@ Deno.test("a process occupies a share of a GPU's compute units", () => {
   const occupy = (pid: string, id: number, units: string) =>
     tree.write(`${root}/proc/${pid}/stats_${id}/cu_occupancy`, `${units}\n`);
   occupy("5", 77, "26");
-  occupy("5", 78, "2");
+  occupy("5", 78, "1");
+  node(4, 80, "simd_count 0\nsimd_per_cu 4\nlocation_id 0\n");
+  node(5, 81, "simd_count 5000000000\nsimd_per_cu 4\nlocation_id 0\n");
+  occupy("5", 80, "1");
+  occupy("5", 81, "1");
   occupy("5", 79, "2");
   occupy("6", 77, "1000000");
   occupy("7", 77, "1000001");
@@ -257,6 +282,7 @@ Deno.test("a process occupies a share of a GPU's compute units", () => {
     [...occupancies.now()].map(({ pid, device, percent }) => `${pid} ${device} ${percent}`).sort();
   assert.deepEqual(now(), ["5 0000:00:00.0 100", "5 000a:c2:14.3 25", "6 000a:c2:14.3 100"]);
   node(1, 77, "simd_count 208\nsimd_per_cu 4\nlocation_id 49827\n");
+  for (const pid of ["6", "7", "08"]) tree.remove(`${root}/proc/${pid}`);
   clock.spend(59_999);
   assert.equal(now()[1], "5 000a:c2:14.3 25", "GPUs are looked for once a minute");
   clock.spend(1);
@@ -302,7 +328,10 @@ Deno.test("what a process uses of a GPU is added up by kinds of engines", () => 
 Deno.test("what is read of a GPU of NVIDIA becomes points of the GPU, its parts and its processes", () => {
   const emitter = new Emitter(registerMetrics(new MetricRegistry(), false), "B");
   const push = (sample: Sample, energyMj?: number) =>
-    rows(collect((points) => emitter.push(points, sample, energyMj))).map((row) => row.replace("nvml_", ""));
+    rows(collect((points) => emitter.push(points, sample, energyMj), lines)).map((row) =>
+      row.replace("nvml_", "")
+    );
+  const lines: string[] = [];
   assert.deepEqual(push({}), []);
   assert.deepEqual(
     push({
@@ -352,4 +381,155 @@ Deno.test("what is read of a GPU of NVIDIA becomes points of the GPU, its parts 
       "sm_utilization{} gpu_partition:B/0 local_machine 1",
     ],
   );
+  assert.deepEqual(push({}), [], "its parts could not be read");
+  assert.deepEqual(lines, [], "no value is refused");
+});
+
+Deno.test("sockets come by their numbers, memory is a resource of its own, and a total needs every socket", () => {
+  const meter = (n: number, info: string, microwatts: number | string) => ({
+    [`class/hwmon/hwmon${n}/power1_oem_info`]: info,
+    [`class/hwmon/hwmon${n}/power1_average`]: microwatts,
+  });
+  using m = measured({
+    ...meter(0, "Module Power Socket 1", 8),
+    ...meter(1, "Module Power Socket 0", 9),
+    ...meter(2, "Grace Power Socket 0", 5),
+    ...meter(3, "CPU Power Socket 0", 3),
+    ...meter(4, "SysIO Power Socket 0", 1),
+  }, (measuring) => new GraceSource(graceConfig.defaultValue(), measuring));
+  const point = (sensor: string, place: string, value: number) =>
+    `grace_instant_power{sensor=${sensor}}${place} ${value}`;
+  assert.ok(m.isIdle);
+  assert.deepEqual(m.poll(), [
+    point("module", " cpu_package:0", 9),
+    point("grace", " cpu_package:0", 5),
+    point("cpu", " cpu_package:0", 3),
+    point("sysio", " cpu_package:0", 1),
+    point("dram", " dram:0", 1),
+    point("module", " cpu_package:1", 8),
+    point("module_total", "", 17),
+    point("total", "", 17),
+  ]);
+  assert.ok(!m.isIdle);
+  m.write(meter(0, "Module Power Socket 1", "x"));
+  assert.deepEqual(m.poll().filter((row) => row.includes("instant") && row.includes("module")), [
+    point("module", " cpu_package:0", 9),
+  ]);
+  assert.equal(m.lines.filter((line) => line.includes("Cannot read a power meter")).length, 1);
+});
+
+Deno.test("a sensor that may not be read is said with the command that allows it, and one that is broken is not", () => {
+  const chip = "class/hwmon/hwmon0";
+  const sensors: [
+    string,
+    (measuring: Measuring) => Parameters<typeof closing>[0] & { poll(points: Points): void },
+    Record<string, string>,
+  ][] = [
+    [`${chip}/power1_input`, (measuring) => new HwmonSource(measuring), {}],
+    [`${chip}/power1_average`, (measuring) => new GraceSource(graceConfig.defaultValue(), measuring), {
+      [`${chip}/power1_oem_info`]: "Grace Power Socket 0",
+    }],
+    ["bus/i2c/drivers/ina3221/1-0041/hwmon/hwmon3/in1_input", (measuring) => new JetsonSource(measuring), {}],
+  ];
+  for (const [file, make, more] of sensors) {
+    for (const isDenied of [true, false]) {
+      using m = measured({ [file]: isDenied ? "5" : "x", ...more }, make);
+      if (isDenied) m.denied.add(file);
+      assert.deepEqual(m.poll(), []);
+      assert.equal(
+        m.lines.filter((line) => /permission denied .*allow="sudo chmod o\+r/.test(line)).length,
+        isDenied ? 1 : 0,
+        file,
+      );
+      assert.equal(m.isIdle, isDenied);
+      m.denied.clear();
+      m.write({ [file]: "5" });
+      assert.ok(m.poll(60_000).length === 0 || !isDenied);
+      assert.ok(m.poll().length > 0, file);
+    }
+  }
+});
+
+Deno.test("a chip is a GPU by its driver and its address, and a power of two files needs both", () => {
+  const device = (n: number, name: string, target: string) => {
+    const chip = `class/hwmon/hwmon${n}`;
+    return { [`${chip}/name`]: name, [`${chip}/power1_input`]: 1_000_000, target };
+  };
+  const chips = [["amdgpu", "0000:03:00.0"], ["nvme", "0000:04:00.0"], ["amdgpu", "1-0040"]] as const;
+  const files = chips.map(([name], n) => device(n, name, ""));
+  using m = measured(
+    Object.assign({
+      "class/hwmon/hwmon3/in1_input": 12_000,
+      "class/hwmon/hwmon3/curr1_input": "x",
+    }, ...files.map(({ target: _, ...files }) => files)),
+    (measuring) => new HwmonSource(measuring),
+  );
+  chips.forEach(([, address], n) =>
+    m.tree.link(`sys/class/hwmon/hwmon${n}/device`, `${m.tree.root}/devices/${address}`)
+  );
+  assert.ok(m.isIdle);
+  assert.deepEqual(m.poll(), [
+    "hwmon_power{chip=amdgpu device=0000:03:00.0 sensor=power1} gpu:0000:03:00.0 1",
+    "hwmon_power{chip=nvme device=0000:04:00.0 sensor=power1} 1",
+    "hwmon_power{chip=amdgpu device=1-0040 sensor=power1} 1",
+  ]);
+  assert.ok(!m.isIdle);
+  assert.equal(m.lines.filter((line) => line.includes("Cannot read a sensor")).length, 1);
+  m.tree.write("devices/0000:03:00.0/power/runtime_status", "suspended\n");
+  m.tree.write("devices/0000:04:00.0/power/runtime_status", "suspended\n");
+  assert.equal(m.poll().length, 2, "a GPU that sleeps is not read");
+});
+
+Deno.test("rails are in the order of addresses and channels, and what is none is left out", () => {
+  const root = "bus/i2c/drivers/ina3221";
+  using m = measured({
+    [`${root}/7-0041/hwmon/hwmon4/in1_input`]: 1,
+    [`${root}/7-0041/hwmon/hwmon4/in2_input`]: 2,
+    [`${root}/1-0041/hwmon/hwmon3/in2_input`]: 3,
+    [`${root}/1-0041/hwmon/hwmon3/in1_input`]: 4,
+    [`${root}/1-0041/hwmon/other/in1_input`]: 5,
+    [`${root}/module/hwmon/hwmon5/in1_input`]: 6,
+    [`${root}x/1-0040/other/in_voltage0_input`]: 7,
+    [`${root}x/module/iio:device1/in_voltage0_input`]: 8,
+    [`${root}x/1-0040/iio:device2/in_current3_input`]: 9,
+  }, (measuring) => new JetsonSource(measuring));
+  assert.deepEqual(
+    m.poll().map((row) => row.replace(/.*device_number=(\d).*channel_id=(\d).* (\d)$/, "$1 $2 $3")),
+    [
+      "2 3 9",
+      "3 1 4",
+      "4 1 1",
+      "3 2 3",
+      "4 2 2",
+    ],
+  );
+  assert.equal(m.found.length, 5);
+  assert.equal(m.lines.filter((line) => line.includes("Cannot read a sensor")).length, 1);
+  using whole = measured({
+    [`${root}/1-0041/hwmon/hwmon3/in1_input`]: 1,
+    [`${root}/1-0041/hwmon/hwmon3/curr1_input`]: 1,
+  }, (measuring) => new JetsonSource(measuring));
+  assert.equal(whole.poll().length, 3);
+  assert.deepEqual(whole.lines.filter((line) => line.includes("WARN")), []);
+});
+
+Deno.test("a supply that has nothing to say is none, and one that cannot be read is said", () => {
+  const mouse = "class/power_supply/mouse";
+  using m = measured(
+    { [`${mouse}/type`]: "Battery", [`${mouse}/voltage_now`]: 3_000_000 },
+    (measuring) => new PowerSupplySource(measuring),
+  );
+  m.write({ "class/power_supply/empty/type": "Battery" });
+  assert.deepEqual(m.poll(), []);
+  assert.ok(m.isIdle);
+  assert.deepEqual(m.found, []);
+  const file = "class/power_supply/BAT0/power_now";
+  m.write({ [file]: 1_000_000, "class/power_supply/BAT0/voltage_now": 2 });
+  m.poll(60_000);
+  assert.deepEqual(m.poll(), ["power_supply_power{supply=BAT0 type= status=Unknown} 1"]);
+  assert.ok(!m.isIdle);
+  assert.deepEqual(m.lines.filter((line) => line.includes("WARN")), []);
+  m.write({ [file]: "x" });
+  m.poll();
+  assert.equal(m.lines.filter((line) => /Cannot read a file of a supply .*power_now/.test(line)).length, 1);
 });

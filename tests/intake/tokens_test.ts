@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { Admission, OPEN } from "../../lib/intake/admission/admission.ts";
 import { makeToken, nameProblem, parseTokens, Tokens } from "../../lib/intake/admission/tokens.ts";
 import { networkProblem, Networks } from "../../lib/net/networks.ts";
+import { FakeClock } from "../kit/fake_clock.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
@@ -305,6 +306,11 @@ Deno.test("a client has a name of some bytes, and a token where one is needed", 
   assert.deepEqual(grant(open, "ääää".slice(0, 2), undefined), { name: "ää", forward: true });
   assert.equal(grant(open, "ääa", undefined), "its name has 5 bytes, at most 4 are allowed");
   assert.equal(grant(open, "", undefined), "it has no name");
+  const usual = new Admission(OPEN, log);
+  assert.deepEqual([255, 256].map((length) => typeof grant(usual, "x".repeat(length), undefined)), [
+    "object",
+    "string",
+  ]);
   const closed = new Admission({ ...OPEN, tokens: new Tokens(path, log), withoutToken: ["10.0.0.0/8"] }, log);
   assert.deepEqual(grant(closed, "n", token), { name: "n", forward: true });
   assert.deepEqual(grant(closed, "m", undefined, near), { name: "m", forward: false });
@@ -349,6 +355,7 @@ Deno.test("connected clients are asked again when rules or tokens have changed, 
   const shown = open.check({ ...far, name: "n", token });
   assert.ok(typeof shown === "object");
   assert.equal(open.recheck(far, shown), undefined);
+  assert.equal(open.recheck(far, null), undefined, "its protocol has no tokens");
   const versions = [open.version, open.version];
   await Deno.writeTextFile(path, `${line}\n# changed`);
   versions.push(open.version);
@@ -366,4 +373,24 @@ Deno.test("each refusal is told and said", () => {
   new Admission(OPEN, logs.log, () => told++).refuse({ reason: "no" });
   assert.equal(told, 1);
   assert.equal(logs.matching(/WARN.*Refusing a client reason=no/).length, 1);
+});
+
+Deno.test("the file is looked at once a second, and again a tenth of a second after it was found empty", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("tokens");
+  const [old, young] = [makeToken("n", false), makeToken("n", false)];
+  await Deno.writeTextFile(path, old.line);
+  const clock = new FakeClock();
+  clock.spend(1e6);
+  const tokens = new Tokens(path, log, undefined, clock);
+  const versionAfter = (ms: number) => {
+    clock.spend(ms);
+    tokens.refresh();
+    return tokens.version;
+  };
+  await Deno.writeTextFile(path, young.line);
+  assert.deepEqual([versionAfter(999), versionAfter(1)], [0, 1]);
+  await Deno.writeTextFile(path, "");
+  assert.deepEqual([versionAfter(1000), versionAfter(99), versionAfter(1)], [1, 1, 2]);
+  assert.equal(tokens.size, 0);
 });

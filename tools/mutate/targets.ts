@@ -52,7 +52,7 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/net/address.ts", tests: ["tests/net/address_test.ts"] },
   // Inputs.
   { file: "lib/inputs/cgroups/annotation.ts", tests: ["tests/inputs/cgroups/annotation_test.ts"] },
-  { file: "lib/inputs/cgroups/group.ts", tests: ["tests/inputs/cgroups/source_test.ts"] },
+  { file: "lib/inputs/cgroups/group.ts", tests: ["tests/inputs/cgroups/group_test.ts"] },
   { file: "lib/inputs/cgroups/path_facts.ts", tests: ["tests/inputs/cgroups/path_facts_test.ts"] },
   { file: "lib/inputs/decoding/known_texts.ts", tests: ["tests/inputs/decoding/decoding_test.ts"] },
   { file: "lib/inputs/decoding/naming.ts", tests: ["tests/inputs/decoding/decoding_test.ts"] },
@@ -61,7 +61,10 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/inputs/drm/occupancy.ts", tests: ["tests/inputs/scaling_test.ts"] },
   { file: "lib/inputs/drm/process_points.ts", tests: ["tests/inputs/scaling_test.ts"] },
   { file: "lib/inputs/grace_hopper/source.ts", tests: ["tests/inputs/scaling_test.ts"] },
-  { file: "lib/inputs/hwmon/source.ts", tests: ["tests/inputs/scaling_test.ts"] },
+  {
+    file: "lib/inputs/hwmon/source.ts",
+    tests: ["tests/inputs/hwmon/source_test.ts", "tests/inputs/scaling_test.ts"],
+  },
   { file: "lib/inputs/ipmi/power_reading.ts", tests: ["tests/inputs/readers_test.ts"] },
   { file: "lib/inputs/jetson/rails.ts", tests: ["tests/inputs/scaling_test.ts"] },
   { file: "lib/inputs/jetson/source.ts", tests: ["tests/inputs/scaling_test.ts"] },

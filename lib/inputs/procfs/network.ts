@@ -88,10 +88,11 @@ export class NetworkSource implements PolledSource {
     const { bytes, end, position } = scanner;
     let newline = bytes.indexOf(NEWLINE, position);
     if (newline < 0 || newline > end) newline = end;
-    const colon = bytes.lastIndexOf(COLON, newline - 1);
-    if (colon < position) return undefined;
-    scanner.position = colon + 1;
-    return textOf(bytes.subarray(position, colon)).trim();
+    const line = bytes.subarray(position, newline);
+    const colon = line.lastIndexOf(COLON);
+    if (colon < 0) return undefined;
+    scanner.position = position + colon + 1;
+    return textOf(line.subarray(0, colon)).trim();
   }
 
   #counters(points: Points, name: string, now: U64[], first: boolean): void {

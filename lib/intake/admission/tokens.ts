@@ -4,7 +4,7 @@
  * other clients, under their names.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { PROCESS_CLOCK } from "../../base/clock.ts";
+import { type MonotonicClock, PROCESS_CLOCK } from "../../base/clock.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { messageOf } from "../../base/errors.ts";
 import { decodeUtf8 } from "../../base/utf8.ts";
@@ -71,20 +71,24 @@ export class Tokens {
   readonly #path: string;
   readonly #log: Logger;
   readonly #checkMs: number;
+  readonly #clock: MonotonicClock;
   #entries: Map<string, Entry[]>;
   #stamp: string;
-  #checkedMs = performance.now();
+  #checkedMs: number;
   /** The stamp of a file that was empty at the last check. */
   #emptyStamp = "";
-  readonly #complaint = new Complaint(PROCESS_CLOCK);
+  readonly #complaint: Complaint;
   /** How often the file was read. */
   version = 0;
 
   /** @throws if the file cannot be read, or has a malformed line. */
-  constructor(path: string, log: Logger, checkMs = CHECK_MS) {
+  constructor(path: string, log: Logger, checkMs = CHECK_MS, clock: MonotonicClock = PROCESS_CLOCK) {
     this.#path = path;
     this.#log = log;
     this.#checkMs = checkMs;
+    this.#clock = clock;
+    this.#checkedMs = clock.monotonicMs();
+    this.#complaint = new Complaint(clock);
     this.#stamp = stampOf(path);
     this.#entries = parseTokens(read(path));
   }
@@ -127,7 +131,7 @@ export class Tokens {
 
   /** Reads the file again if it has changed; checks that at most once per interval. */
   refresh(): void {
-    const now = performance.now();
+    const now = this.#clock.monotonicMs();
     if (now - this.#checkedMs < this.#checkMs) return;
     this.#checkedMs = now;
     try {

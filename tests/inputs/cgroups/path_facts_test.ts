@@ -11,6 +11,7 @@ Deno.test("a path names its innermost container, whatever runtime and driver mad
   };
   assert.deepEqual(of(`/system.slice/docker-${ID}.scope`), [ID, "docker"]);
   assert.deepEqual(of(`/docker/${ID}`), [ID, "docker"]);
+  assert.deepEqual(of(`/${ID}`), [ID, undefined]);
   assert.deepEqual(of(`/docker/${OTHER}/docker/${ID}/init.scope`), [ID, "docker"]);
   assert.deepEqual(
     of(`/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-${ID}.scope/container`),

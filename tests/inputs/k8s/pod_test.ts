@@ -21,6 +21,7 @@ Deno.test("a path says which pod and container it is, with both drivers of the k
   assert.equal(of(`${systemd}/init.scope`), `${UID} below`);
   assert.equal(of(`/kubepods.slice/kubepods-pod${HASH}.slice`), HASH);
   assert.equal(of(`/kubepods/besteffort/pod${UID}`), UID);
+  assert.equal(of(`/pod${UID}`), UID);
   assert.equal(of(`/kubepods/pod${UID}/${ID}`), `${UID} ${ID}`);
   assert.equal(of(`/docker/${ID}/kubelet.slice/kubelet-kubepods.slice/kubelet-${SLICE}`), UID);
   assert.equal(of(`/kubepods/pod${HASH}/${ID}/kubepods/pod${UID}`), UID);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CounterSet, type Event } from "../../../lib/inputs/perf/counters.ts";
-import { EINVAL } from "../../../lib/inputs/polling/perf_events.ts";
+import { EINVAL, type PerfCounter, type PerfTarget } from "../../../lib/inputs/polling/perf_events.ts";
 import { FakePerf } from "../../kit/fake_perf.ts";
 
 const event = (config: number): Event => ({
@@ -76,4 +76,102 @@ Deno.test("an event that cannot be read, and a count that goes back, have no poi
   assert.deepEqual(read(set), [10, 20, 30]);
   perf.count(1000, 1000, [-5, 5, 5]);
   assert.deepEqual(read(set), [, 5, 5]);
+});
+
+/** A kernel that notes what it is asked, and gives what a test says. */
+class NotingPerf {
+  readonly asked: string[] = [];
+  answer: readonly (number | bigint)[] = [];
+  /** What it gives first. */
+  readonly descriptors: number[] = [];
+  #next = 0;
+
+  openCounter({ config, flags, readFormat }: PerfCounter, { leader, cpu }: PerfTarget): number {
+    this.asked.push(`open ${config} flags ${flags} format ${readFormat} with ${leader} on ${cpu}`);
+    return this.descriptors.shift() ?? this.#next++;
+  }
+
+  openFolder(): number {
+    return -2;
+  }
+
+  enable(leader: number): void {
+    this.asked.push(`enable ${leader}`);
+  }
+
+  readWords(descriptor: number, words: BigUint64Array<ArrayBuffer>): number {
+    this.asked.push(`read ${descriptor}`);
+    words.set(this.answer.slice(0, words.length).map(BigInt));
+    return this.answer.length;
+  }
+
+  close(descriptor: number): void {
+    this.asked.push(`close ${descriptor}`);
+  }
+}
+
+Deno.test("a leader begins when all are open, or with the program that is executed; members begin with it", () => {
+  const events = [event(7), { ...event(8), flags: 1n << 5n }];
+  for (
+    const [onExec, begin] of [[false, 1n], [true, 1n | 1n << 12n]] as const
+  ) {
+    const perf = new NotingPerf();
+    const set = new CounterSet(perf, events, { id: 5, isGroup: false, cpu: 3, onExec });
+    assert.deepEqual(perf.asked.splice(0), [
+      `open 7 flags ${begin} format 11 with -1 on 3`,
+      "open 8 flags 32 format 11 with 0 on 3",
+      ...onExec ? [] : ["enable 0"],
+    ]);
+    assert.equal(set.descriptors, 2);
+    perf.answer = [2, 10, 10, 3, 4];
+    assert.deepEqual(read(set), [3, 4]);
+    set.close();
+    assert.deepEqual(perf.asked, ["read 0", "close 0", "close 1"]);
+    assert.equal(set.descriptors, 0);
+  }
+});
+
+Deno.test("a descriptor may be 0, as that of the standard input may be closed", () => {
+  const perf = new NotingPerf();
+  perf.descriptors.push(3, 0);
+  const set = new CounterSet(perf, [event(0), event(1)], TARGET);
+  assert.deepEqual(set.failures, [undefined, undefined]);
+  assert.deepEqual(perf.asked.map((text) => text.split(" ").slice(-3)[0]), ["-1", "3", "enable"]);
+});
+
+Deno.test("a read that is short, or of another number of events, gives nothing, and the next one is complete", () => {
+  const perf = new NotingPerf();
+  const set = new CounterSet(perf, [event(0), event(1)], TARGET);
+  for (const answer of [[], [2, 10, 10, 3], [1, 10, 10, 3, 4], [3, 10, 10, 3, 4]]) {
+    perf.answer = answer;
+    assert.deepEqual(read(set), []);
+  }
+  perf.answer = [2, 10, 10, 3, 4];
+  assert.deepEqual(read(set), [3, 4]);
+});
+
+Deno.test("a nanosecond is time enough, and only events that could have counted are parted", () => {
+  const opened = (perf: NotingPerf) => perf.asked.filter((text) => text.startsWith("open")).length;
+  for (
+    const [events, answer, counts, isParted] of [
+      [2, [2, 1, 1, 3, 4], [3, 4], false],
+      [2, [2, 2, 1, 3, 4], [6, 8], false],
+      [2, [2, 0, 0, 0, 0], [0, 0], false],
+      [2, [2, 1, 0, 5, 5], [], true],
+      [1, [1, 5, 0, 5], [], false],
+    ] as const
+  ) {
+    const perf = new NotingPerf();
+    const set = new CounterSet(perf, [event(0), event(1)].slice(0, events), TARGET);
+    perf.answer = answer;
+    assert.deepEqual(read(set), counts, answer.join());
+    assert.equal(opened(perf), isParted ? 2 * events : events, answer.join());
+    const apart = perf.asked.filter((text) => text.includes("with -1")).length;
+    assert.equal(apart, isParted ? 1 + events : 1);
+  }
+  const perf = new NotingPerf();
+  const set = new CounterSet(perf, [event(0), event(1)], { ...TARGET, onExec: true });
+  perf.answer = [2, 1, 0, 0, 0];
+  read(set);
+  assert.equal(opened(perf), 2, "those that began with a program cannot begin again");
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { config } from "../../../lib/inputs/perf/config.ts";
-import { eventNameOf, metricNameOf } from "../../../lib/inputs/perf/event_names.ts";
+import { eventNameOf, eventNote, metricNameOf } from "../../../lib/inputs/perf/event_names.ts";
 import { pmuCodeOf } from "../../../lib/inputs/perf/pmu.ts";
 import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
 import { Tree } from "../../kit/tree.ts";
@@ -33,6 +33,9 @@ Deno.test("names mean the kernel's events: hardware, software, cache, raw, and t
       "L1D",
       "LL_READ_MISS_X",
       "LL_MISS_READ",
+      "XX_READ_MISS",
+      "L1D_XX_MISS",
+      "L1D_READ_XX",
       "r",
       "rXYZ",
       "r11112222333344445",
@@ -99,6 +102,7 @@ Deno.test("a name of libpfm is valid, with a note that it is not counted; wrong 
     check({ event: "INSTRUCTIONS#x" }).join(),
     /^problem events\.0\.event: cannot use .*: modes are/,
   );
+  assert.equal(eventNote("INSTRUCTIONS#x"), undefined, "it is a problem, and no note");
   assert.match(check({ rename: "x" }, 5).join(), /^problem events\.1: expected a text, found 5/);
 });
 
@@ -134,6 +138,21 @@ Deno.test("terms of a PMU are put into the bits that its files name", () => {
   assert.equal(code("unknown"), "the PMU cpu has neither an event nor a term unknown");
   assert.equal(code("event=x"), "event=x is not a term with a number");
   assert.equal(code("event=1", "gpu"), "there is no PMU gpu on this machine");
+  for (
+    const [type, found] of [["4294967296", "there is no PMU cpu on this machine"], [
+      "4294967295",
+      "4294967295 1,0,0",
+    ]]
+  ) {
+    tree.write(`${folder}/type`, `${type}\n`);
+    assert.equal(code("event=1"), found);
+  }
+  for (const format of ["config:9-3", "config:60-64", "config:64", "config:0-7,9-8"]) {
+    tree.write(`${folder}/format/event`, format);
+    assert.equal(code("event=1"), `event=1 does not fit into ${format}`);
+  }
+  tree.write(`${folder}/format/event`, "config:60-63");
+  assert.equal(code("event=15"), "4294967295 f000000000000000,0,0");
   // Whatever is in the files, a code is one of 64 bits.
   for (
     const format of ["config:0-63", "config:60-70", "config:9-3", "config:0-7,", "", "config3:0", "config:63"]

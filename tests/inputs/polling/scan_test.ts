@@ -27,6 +27,7 @@ Deno.test("numbers are exact up to 2^64 - 1; what is negative or larger is NaN, 
   );
   assert.deepEqual(numbers("9007199254740992 0000000000000000000000"), [9007199254740992, 0]);
   assert.deepEqual(numbers("-"), []);
+  assert.deepEqual(numbers("12:3"), [12]);
   assert.deepEqual(numbers("0".repeat(50) + "7"), [7]);
 });
 
@@ -56,7 +57,7 @@ Deno.test("differences, products and sums are exact, and NaN where something is 
 
 Deno.test("bytes that are not UTF-8 are shown, so that two names do not become one", () => {
   assert.equal(textOf(new TextEncoder().encode("größe")), "größe");
-  assert.equal(textOf(new Uint8Array([101, 0xff, 0xc3])), "e\\xff\\xc3");
+  assert.equal(textOf(new Uint8Array([101, 0xff, 0xc3, 0x80, 127])), "e\\xff\\xc3\\x80\x7f");
 });
 
 Deno.test("fields of a line are found by what stands before them, and of no other line", () => {
@@ -88,6 +89,12 @@ Deno.test("fields of a line are found by what stands before them, and of no othe
   scanner.start(bytesOf("a 12345\nb 1"), 4);
   assert.ok(scanner.skipTo(bytesOf("a")));
   assert.deepEqual([scanner.number(), scanner.nextLine(), scanner.position], [12, false, 4]);
+  scanner.start(bytesOf("a 12345\nb 1"), 4);
+  assert.ok(scanner.startsWith(bytesOf("a 12")) && !scanner.startsWith(bytesOf("a 123")));
+  scanner.start(bytesOf("ab\ncd"), 2);
+  assert.deepEqual([scanner.nextLine(), scanner.position], [false, 2]);
+  scanner.start(bytesOf("\nb 1"), 4);
+  assert.deepEqual([scanner.nextLine(), scanner.position], [true, 1]);
 });
 
 Deno.test("labelled values are in bytes, whatever unit they are written in, in the order of the lines", () => {
@@ -113,4 +120,17 @@ Deno.test("labelled values are in bytes, whatever unit they are written in, in t
   ]);
   scanner.start(text, 0);
   eachLabelled(scanner, labels, () => assert.fail("of nothing"));
+});
+
+Deno.test("the unit of a value stands in its own line, before the end of the text", () => {
+  const scanner = new Scanner();
+  const values = (text: string, length = text.length) => {
+    const found: unknown[] = [];
+    scanner.start(bytesOf(text), length);
+    eachLabelled(scanner, [bytesOf("A:"), bytesOf("B:")], (_, value) => found.push(value));
+    return found;
+  };
+  assert.deepEqual(values("A: 7\nkey: 1\nB: 8 jiffies\nA: 9 l\nB: 3 k"), [7, 8, 9, 3072]);
+  assert.deepEqual(values("A: 4 kB", 5), [4], "what stands behind the end does not count");
+  assert.deepEqual(values("A: 4 kB", 6), [4096]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { KernelSource } from "../../../lib/inputs/procfs/kernel.ts";
 import type { Batch } from "../../../lib/points/measurement.ts";
-import { closing, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
+import { closing, collect, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
 import { Tree } from "../../kit/tree.ts";
 
 function kernelOf(tree: Tree) {
@@ -77,4 +77,35 @@ Deno.test("a /proc/stat of many interrupts is read whole", () => {
   tree.edit("proc/stat", /intr .*/, "intr 1" + " 0".repeat(200_000));
   pollOnce(kernel);
   assert.equal(rows(pollOnce(kernel)).at(-1), "kernel_n_procs_blocked{} local_machine local_machine 1");
+});
+
+Deno.test("what a kernel says no more, or in another form, has no point, and no value that is refused", () => {
+  using tree = new Tree();
+  using kernel = kernelOf(tree);
+  const lines: string[] = [];
+  const poll = (text: string) => {
+    tree.write("proc/stat", text);
+    return rows(collect((points) => kernel.poll(points), lines)).map((row) =>
+      row.replace(/ local_machine/g, "")
+    );
+  };
+  const all =
+    "cpu 1 2 3 4 5 6 7 8 9 10 11 12\ncpux 5 5 5 5 5 5 5 5 5 5\ncpu-1 5 5 5 5\nctxt 5\nprocesses 6\nprocs_running 1\n";
+  assert.deepEqual(poll(all), []);
+  assert.equal(poll(all).length, 9 + 2 + 1, "the columns that are known");
+  assert.deepEqual(poll("cpu 2 2 3 4\ncpux 9 9 9 9\nctxt x\nprocesses\nprocs_running x\n"), [
+    "kernel_cpu_time{cpu_state=user} 10",
+    "kernel_cpu_time{cpu_state=nice} 0",
+    "kernel_cpu_time{cpu_state=system} 0",
+    "kernel_cpu_time{cpu_state=idle} 0",
+  ]);
+  assert.deepEqual(lines, []);
+});
+
+Deno.test("a system without /proc/stat is said once", () => {
+  using tree = new Tree(null);
+  const lines: string[] = [];
+  using kernel = closing(new KernelSource(measuringOf(tree, lines), 100));
+  for (let n = 0; n < 3; n++) assert.equal(pollOnce(kernel).length, 0);
+  assert.equal(lines.filter((line) => line.includes("No data")).length, 1);
 });

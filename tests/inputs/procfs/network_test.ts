@@ -71,3 +71,36 @@ Deno.test("network counters above 2^53 are exact", () => {
   tree.write("proc/net/dev", tree.read("proc/net/dev") + huge);
   assert.match(rows(pollOnce(network))[16], / 18446744073709551615$/);
 });
+
+Deno.test("an interface is a line with a name and twelve numbers, the last line as well", () => {
+  using tree = new Tree(null);
+  const numbers = "1 2 3 4 0 0 0 0 5 6 7 8";
+  const poll = (text: string) => {
+    using network = networkOf(tree);
+    tree.write("proc/net/dev", text);
+    pollOnce(network);
+    return [...new Set(rows(pollOnce(network)).map((row) => /interface=(\S+)/.exec(row)![1]))];
+  };
+  assert.deepEqual(poll(`\na: ${numbers}\nb:${numbers}\n\n ${numbers}\nc: 1 2 3\nd: ${numbers}`), [
+    "a",
+    "b",
+    "d",
+  ]);
+  assert.deepEqual(poll(`a: ${numbers}`), ["a"], "there is no line break at all");
+  using network = networkOf(tree);
+  for (const [text, points] of [[`a: ${numbers} b:`, 0], [`a: ${numbers}`, 8]] as const) {
+    tree.write("proc/net/dev", text);
+    pollOnce(network);
+    assert.equal(pollOnce(network).length, points, "what stands behind the end does not count");
+  }
+  const many = Array.from({ length: 2000 }, (_, i) => `veth${i}: ${numbers} 0 0 0 0`);
+  assert.equal(poll(many.join("\n")).length, 2000);
+});
+
+Deno.test("a system without /proc/net/dev is said once", () => {
+  using tree = new Tree(null);
+  const lines: string[] = [];
+  using network = closing(new NetworkSource(measuringOf(tree, lines)));
+  for (let n = 0; n < 3; n++) assert.equal(pollOnce(network).length, 0);
+  assert.equal(lines.filter((line) => line.includes("No data")).length, 1);
+});

@@ -53,3 +53,18 @@ Deno.test("expressions that are wrong, or have no counterpart, are refused with 
     );
   }
 });
+
+Deno.test("what JavaScript has and Rust does not, or the other way round, is refused", () => {
+  assert.match(rustRegexProblem("(?g)a")!, /the flag g is not supported/);
+  assert.match(rustRegexProblem("[[:^alpha:]]")!, /the class \[:\^alpha:\] is not supported/);
+  assert.match(rustRegexProblem("[[:nothing:]]")!, /is not supported/);
+});
+
+Deno.test("a class ends at its bracket, whatever stands before it", () => {
+  assert.deepEqual(["a-b", "a-b\n", "a b"].map((text) => rustRegex("^[\\w\\-]+\\z").test(text)), [
+    true,
+    false,
+    false,
+  ]);
+  assert.ok(rustRegex("[\\-]\\bx").test("-x"));
+});

@@ -3,6 +3,112 @@ import type { EquivalentMutant } from "./entry.ts";
 
 export const INPUTS: readonly EquivalentMutant[] = [
   {
+    file: "lib/inputs/cgroups/group.ts",
+    before: "return false;",
+    after: "return true;",
+    reason: "Of a file that cannot be read there is nothing to read.",
+  },
+  {
+    file: "lib/inputs/cgroups/group.ts",
+    before: "name === this.#attributes[i][0] && value === this.#attributes[i][1]",
+    after: "name === this.#attributes[i][0] && value === this.#attributes[i][2]",
+    reason: "It only decides whether series are made again, which are the same.",
+  },
+  {
+    file: "lib/inputs/cgroups/group.ts",
+    before: "if (isSame) return;",
+    after: "if (!!0 && isSame) return;",
+    reason: "It only decides whether series are made again, which are the same.",
+  },
+  {
+    file: "lib/inputs/cgroups/group.ts",
+    before: "#of(metric: Metric, index = 0): Series {",
+    after: "#of(metric: Metric, index = 1): Series {",
+    reason: "Any place in the list will do.",
+  },
+  {
+    file: "lib/inputs/cgroups/group.ts",
+    before:
+      "for (let kind = 0; kind < CPU_STAT.length; kind++) this.#cpu(points, nowMs, kind, values[kind]);",
+    after:
+      "for (let kind = 0; kind <= CPU_STAT.length; kind++) this.#cpu(points, nowMs, kind, values[kind]);",
+    reason: "There is no such value.",
+  },
+  {
+    file: "lib/inputs/cgroups/group.ts",
+    before: "if (!isFirst && elapsedNs > 0) {",
+    after: "if (!isFirst && elapsedNs > 1) {",
+    reason: "No two polls are a nanosecond apart.",
+  },
+  {
+    file: "lib/inputs/cgroups/path_facts.ts",
+    before: "for (let i = parts.length - 1; i > 0; i--) {",
+    after: [
+      "for (let i = parts.length + 1; i > 0; i--) {",
+      "for (let i = parts.length - 1; i >= 0; i--) {",
+    ],
+    reason: "Behind the last part, and before the first slash, there is nothing.",
+  },
+  {
+    file: "lib/inputs/drm/fdinfo.ts",
+    before: "if (cycled === undefined) continue;",
+    after: "if (!!0 && cycled === undefined) continue;",
+    reason: "What is not a counter of cycles has no total.",
+  },
+  {
+    file: "lib/inputs/drm/occupancy.ts",
+    before: "const MOST_PROCESSES = 4096;",
+    after: "const MOST_PROCESSES = 4097;",
+    reason: "A limit that was chosen.",
+  },
+  {
+    file: "lib/inputs/drm/occupancy.ts",
+    before: "if (pids.length === 0) return;",
+    after: "if (!!0 && pids.length === 0) return;",
+    reason: "It only saves looking for GPUs.",
+  },
+  {
+    file: "lib/inputs/grace_hopper/source.ts",
+    before: "if (grace === undefined || cpu === undefined || sysio === undefined) continue;",
+    after: [
+      "if (!!0 && grace === undefined || cpu === undefined || sysio === undefined) continue;",
+      "if (grace === undefined && cpu === undefined || sysio === undefined) continue;",
+      "if (grace === undefined || cpu === undefined && sysio === undefined) continue;",
+    ],
+    reason: "Nothing is more than a sum of which a part is missing.",
+  },
+  {
+    file: "lib/inputs/k8s/pod_path.ts",
+    before: "for (let i = parts.length - 1; i > 0; i--) {",
+    after: [
+      "for (let i = parts.length + 1; i > 0; i--) {",
+      "for (let i = parts.length - 1; i >= 0; i--) {",
+    ],
+    reason: "Behind the last part, and before the first slash, there is nothing.",
+  },
+  {
+    file: "lib/inputs/kwollect_input/values.ts",
+    before: 'if (typeof entry !== "object" || entry === null) return [];',
+    after: 'if (!!0 && typeof entry !== "object" || entry === null) return [];',
+    reason: "What is not an object has no part that is a text.",
+  },
+  {
+    file: "lib/inputs/nvml/emit.ts",
+    before: "if (this.#partitions.size === 0 || !partitions) return;",
+    after: [
+      "if (this.#partitions.size !== 0 || !partitions) return;",
+      "if (!!0 && this.#partitions.size === 0 || !partitions) return;",
+      "if (this.#partitions.size === 1 || !partitions) return;",
+    ],
+    reason: "It only decides when series are forgotten, which are then made again.",
+  },
+  {
+    file: "lib/inputs/perf/counters.ts",
+    before: "units.push({ descriptors: [leader], places: [place], before: new BigUint64Array(0) });",
+    after: "units.push({ descriptors: [leader], places: [place], before: new BigUint64Array(1) });",
+    reason: "One of the valid length takes its place before it is used.",
+  },
+  {
     file: "lib/inputs/polling/energy_counter.ts",
     before: "#beforeMs = 0;",
     after: "#beforeMs = 1;",
@@ -106,9 +212,235 @@ export const INPUTS: readonly EquivalentMutant[] = [
     reason: "Behind the end there is nothing in either case.",
   },
   {
+    file: "lib/inputs/polling/scan.ts",
+    before: "if (at - first <= 15) return value;",
+    after: [
+      "if (!!0 && at - first <= 15) return value;",
+      "if (at + first <= 15) return value;",
+      "if (at - first < 15) return value;",
+    ],
+    reason: "Of so few digits the other way gives the same number.",
+  },
+  {
+    file: "lib/inputs/polling/scan.ts",
+    before: "for (; this.position < this.end && this.bytes[this.position] !== NEWLINE; this.position++) {",
+    after: "for (; this.position <= this.end && this.bytes[this.position] !== NEWLINE; this.position++) {",
+    reason: "No text begins at the end.",
+  },
+  {
+    file: "lib/inputs/polling/scan.ts",
+    before: "if (scanner.end === 0) return;",
+    after: [
+      "if (!!0 && scanner.end === 0) return;",
+      "if (scanner.end === 1) return;",
+    ],
+    reason: "In so few bytes there is no label with a value.",
+  },
+  {
+    file: "lib/inputs/procfs/kernel.ts",
+    before: "const ALL_CPUS = -1;",
+    after: "const ALL_CPUS = -2;",
+    reason: "Any number that no CPU has will do.",
+  },
+  {
+    file: "lib/inputs/procfs/kernel.ts",
+    before: "if (this.#file.read(true) <= 0) {",
+    after: "if (this.#file.read(true) <= 1) {",
+    reason: "In one byte there is no line.",
+  },
+  {
+    file: "lib/inputs/procfs/kernel.ts",
+    before: "const first = this.#polls++ === 0;",
+    after: "const first = this.#polls-- === 0;",
+    reason: "It only has to be another number at each poll.",
+  },
+  {
+    file: "lib/inputs/procfs/kernel.ts",
+    before: "return { series, before: [], seen: 0 };",
+    after: "return { series, before: [], seen: 1 };",
+    reason: "It is set at once.",
+  },
+  {
+    file: "lib/inputs/procfs/network.ts",
+    before: "if (length <= 0) {",
+    after: "if (length <= 1) {",
+    reason: "In one byte there is no line.",
+  },
+  {
+    file: "lib/inputs/procfs/network.ts",
+    before: "const first = this.#polls++ === 0;",
+    after: "const first = this.#polls-- === 0;",
+    reason: "It only has to be another number at each poll.",
+  },
+  {
+    file: "lib/inputs/procfs/network.ts",
+    before: "if (newline < 0 || newline > end) newline = end;",
+    after: "if (newline < 0 || newline >= end) newline = end;",
+    reason: "At the end it is the same.",
+  },
+  {
+    file: "lib/inputs/procfs/network.ts",
+    before:
+      "this.#interfaces.set(name, known = { series: this.#series(name), before: now.map(() => 0), seen: 0 });",
+    after:
+      "this.#interfaces.set(name, known = { series: this.#series(name), before: now.map(() => 0), seen: 1 });",
+    reason: "It is set at once.",
+  },
+  {
+    file: "lib/inputs/procfs/network.ts",
+    before: "if (colon < 0) return undefined;",
+    after: [
+      "if (colon <= 0) return undefined;",
+      "if (colon < 1) return undefined;",
+    ],
+    reason: "No interface has an empty name.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "ppid = 0;",
+    after: "ppid = 1;",
+    reason: "It is asked for after a file was parsed.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "minflt = 0;",
+    after: "minflt = 1;",
+    reason: "It is asked for after a file was parsed.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "majflt = 0;",
+    after: "majflt = 1;",
+    reason: "It is asked for after a file was parsed.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "utime = 0;",
+    after: "utime = 1;",
+    reason: "It is asked for after a file was parsed.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "stime = 0;",
+    after: "stime = 1;",
+    reason: "It is asked for after a file was parsed.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "starttime = 0;",
+    after: "starttime = 1;",
+    reason: "It is asked for after a file was parsed.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "rss = 0;",
+    after: "rss = 1;",
+    reason: "It is asked for after a file was parsed.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "vsize: U64 = 0;",
+    after: "vsize: U64 = 1;",
+    reason: "It is asked for after a file was parsed.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "guestTime = -1;",
+    after: "guestTime = -2;",
+    reason: "It is asked for after a file was parsed.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "let at = length - 1;",
+    after: "let at = length - 2;",
+    reason: "A name at the very end has no fields behind it.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "if (at < 0) return false;",
+    after: [
+      "if (at <= 0) return false;",
+      "if (at < 1) return false;",
+    ],
+    reason: "The number of the process stands before its name.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "if (field < PPID) continue;",
+    after: "if (!!0 && field < PPID) continue;",
+    reason: "The state is not a number.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "while (digit >= 0 && digit <= 9) {",
+    after: "while (digit >= 0 && digit <= 10) {",
+    reason: "No field has a colon.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "digit = at + 1 < length ? bytes[at + 1] - ZERO : -1;",
+    after: "digit = at + 1 < length ? bytes[at + 1] - ZERO : -2;",
+    reason: "Any number below 0 is no digit.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "this.vsize = value < 1e15 ? value : exactNumber(bytes, first, at + 1);",
+    after: "this.vsize = value <= 1e15 ? value : exactNumber(bytes, first, at + 1);",
+    reason: "Both ways give 1e15.",
+  },
+  {
+    file: "lib/inputs/procfs/process_stat.ts",
+    before: "this.vsize = value < 1e15 ? value : exactNumber(bytes, first, at + 1);",
+    after: "this.vsize = value < 1e15 ? value : exactNumber(bytes, first, at + 2);",
+    reason: "A blank follows, which is no part of the number either way.",
+  },
+  {
+    file: "lib/inputs/procfs/regex.ts",
+    before: "if (!(error instanceof SyntaxError)) throw error;",
+    after: "if (!!0 && !(error instanceof SyntaxError)) throw error;",
+    reason: "There is no other error.",
+  },
+  {
     file: "lib/inputs/rapl/perf.ts",
     before: "this.#descriptor = -1;",
     after: "this.#descriptor = -2;",
     reason: "Any number below 0 is no descriptor.",
+  },
+  {
+    file: "lib/intake/admission/admission.ts",
+    before: "#changes = 0;",
+    after: "#changes = 1;",
+    reason: "It only has to be another number after each change.",
+  },
+  {
+    file: "lib/intake/admission/admission.ts",
+    before: "this.#changes += 1 + (this.#options?.tokens?.version ?? 0);",
+    after: [
+      "this.#changes -= 1 + (this.#options?.tokens?.version ?? 0);",
+      "this.#changes += 2 + (this.#options?.tokens?.version ?? 0);",
+      "this.#changes += 1 + (this.#options?.tokens?.version ?? 1);",
+    ],
+    reason: "It only has to be another number after each change.",
+  },
+  {
+    file: "lib/intake/admission/admission.ts",
+    before: "return this.#changes + (tokens?.version ?? 0);",
+    after: [
+      "return this.#changes - (tokens?.version ?? 0);",
+      "return this.#changes + (tokens?.version ?? 1);",
+    ],
+    reason: "It only has to be another number after each change.",
+  },
+  {
+    file: "lib/intake/admission/admission.ts",
+    before: "if (rest > 0) this.#perAddress.set(hostname, rest);",
+    after: "if (rest >= 0) this.#perAddress.set(hostname, rest);",
+    reason: "An address that is not there has no connection, either.",
+  },
+  {
+    file: "lib/intake/admission/tokens.ts",
+    before: "this.#checkedMs -= Math.max(0, this.#checkMs - EMPTY_MS);",
+    after: "this.#checkedMs -= Math.max(1, this.#checkMs - EMPTY_MS);",
+    reason: "Where the file is looked at each time, it is so in any case.",
   },
 ];

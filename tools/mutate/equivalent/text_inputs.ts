@@ -106,6 +106,27 @@ export const TEXT_INPUTS: readonly EquivalentMutant[] = [
     reason: "Such a text is not a number for JavaScript either.",
   },
   {
+    file: "lib/inputs/lines/http_dialect.ts",
+    before: "const PATHS: Readonly<Record<string, readonly [Kind, 1 | 2]>> = {",
+    after: [
+      "const PATHS: Readonly<Record<string, readonly [Kind, 1 & 2]>> = {",
+      "const PATHS: Readonly<Record<string, readonly [Kind, 2 | 2]>> = {",
+      "const PATHS: Readonly<Record<string, readonly [Kind, 1 | 3]>> = {",
+    ],
+    reason: "It is a type.",
+  },
+  {
+    file: "lib/inputs/lines/http_dialect.ts",
+    before:
+      "private constructor(readonly kind: Kind, readonly version: 1 | 2, readonly request: HttpRequest) {",
+    after: [
+      "private constructor(readonly kind: Kind, readonly version: 2 | 2, readonly request: HttpRequest) {",
+      "private constructor(readonly kind: Kind, readonly version: 1 & 2, readonly request: HttpRequest) {",
+      "private constructor(readonly kind: Kind, readonly version: 1 | 3, readonly request: HttpRequest) {",
+    ],
+    reason: "It is a type.",
+  },
+  {
     file: "lib/inputs/lines/json_line.ts",
     before: "const MAX_SERIES = 65_536;",
     after: "const MAX_SERIES = 65537;",
@@ -413,6 +434,18 @@ export const TEXT_INPUTS: readonly EquivalentMutant[] = [
     before: "for (let i = 0; i < text.length; i++) {",
     after: "for (let i = 0; i <= text.length; i++) {",
     reason: "Behind the end there is nothing in either case.",
+  },
+  {
+    file: "lib/inputs/lines/rate_limits.ts",
+    before: "const MAX_ADDRESSES = 10_000;",
+    after: "const MAX_ADDRESSES = 10001;",
+    reason: "It only decides when all are forgotten.",
+  },
+  {
+    file: "lib/inputs/lines/rate_limits.ts",
+    before: "if (this.#credits.size >= MAX_ADDRESSES) this.#credits.clear();",
+    after: "if (this.#credits.size > MAX_ADDRESSES) this.#credits.clear();",
+    reason: "It only decides when all are forgotten.",
   },
   {
     file: "lib/inputs/scrape/exposition_decoder.ts",

@@ -272,7 +272,7 @@ def main():
                 s.sendall(message(h, begin) if o.churn else moved(h, r) if o.moving else ready[h])
             sent += o.series * o.repeat
         if o.churn:
-            memory.append((time.time() / 60, ends[0].memory_mb("VmRSS")))
+            memory.append((time.time() / 60, ends[0].memory_mb("RssAnon")))
     t1, last_cpu = time.time(), [p.cpu() for p in ends]
 
     def ask(sql):
@@ -313,8 +313,8 @@ def main():
         result["ms_from_write_to_row"] = latency.result()
     if o.churn:
         late = memory[len(memory) // 2:]
-        result["rss_mb"] = [round(memory[i * (len(memory) - 1) // 8][1]) for i in range(9)]
-        result["rss_slope_mb_per_minute"] = round(slope(late), 3)
+        result["anon_mb_by_time"] = [round(memory[i * (len(memory) - 1) // 8][1]) for i in range(9)]
+        result["anon_slope_mb_per_minute"] = round(slope(late), 3)
     for s in sockets:
         s.close()
     result["exit"] = [p.stop() for p in ends]

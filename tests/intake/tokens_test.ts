@@ -218,7 +218,8 @@ Deno.test("the file is read again when it has changed, and looked at no more oft
   const [tokens, patient] = [0, 600_000].map((checkMs) => new Tokens(path, logs.log, checkMs));
   tokens.refresh();
   assert.equal(tokens.version, 0);
-  await Deno.writeTextFile(path, young.line);
+  // Another length: the time of a file may stand still for some milliseconds.
+  await Deno.writeTextFile(path, `${young.line}\n`);
   for (const each of [tokens, patient]) each.refresh();
   assert.deepEqual([tokens.version, patient.version], [1, 0]);
   assert.deepEqual([typeof tokens.find(young.token), typeof patient.find(young.token)], [
@@ -388,7 +389,7 @@ Deno.test("the file is looked at once a second, and again a tenth of a second af
     tokens.refresh();
     return tokens.version;
   };
-  await Deno.writeTextFile(path, young.line);
+  await Deno.writeTextFile(path, `${young.line}\n`);
   assert.deepEqual([versionAfter(999), versionAfter(1)], [0, 1]);
   await Deno.writeTextFile(path, "");
   assert.deepEqual([versionAfter(1000), versionAfter(99), versionAfter(1)], [1, 1, 2]);

@@ -10,7 +10,10 @@ import { onAbort } from "./base/waiting.ts";
 import { formatAddress, parseAddress } from "./net/address.ts";
 import { usableMemoryBytes } from "./base/memory.ts";
 import { type Descriptors, descriptors } from "./net/descriptors.ts";
+import { isAdopted } from "./net/activation.ts";
 import { accepted, listenOrAdopt } from "./net/listen.ts";
+import { PolledListener } from "./net/polled_socket.ts";
+import type { AcceptedTransport } from "./net/transport.ts";
 import type { BatchSink, ClientConnectionInfo, Input, PluginContext } from "./plugin.ts";
 import type { Safety } from "./server/acknowledged.ts";
 import { Admission, type AdmissionOptions, OPEN } from "./intake/admission/admission.ts";
@@ -77,6 +80,8 @@ export class RelayServer implements Input {
     refusedClients: 0,
   };
   readonly #listener: Deno.TcpListener;
+  /** Accepts in its place, where that is possible: messages then wait for each other in the kernel. */
+  readonly #polled: PolledListener | null;
   /** Everybody can cause lines in it. */
   readonly #log: BoundedLog;
   readonly #shared: ServerShared;
@@ -138,6 +143,12 @@ export class RelayServer implements Input {
     limits = { ...limits };
     context.clients.upstream.receives = true;
     const memoryBytes = usableMemoryBytes();
+    const gatherer = new Gatherer();
+    this.#polled = isAdopted(listener) ? null : PolledListener.open(listener, {
+      pauseMs: () => this.#listening ? gatherer.waitMs : 0,
+      begin: () => gatherer.hold(),
+      end: (isPausing) => gatherer.letGo(isPausing),
+    });
     this.#shared = {
       log: this.#log,
       metrics: new ClientMetrics(context.registry, limits),
@@ -148,7 +159,7 @@ export class RelayServer implements Input {
       stats: this.stats,
       frames: new FrameBudget(largeFrameBytes(memoryBytes)),
       maxMessageBytes: largestMessageBytes(memoryBytes),
-      gatherer: new Gatherer(),
+      gatherer,
       lentBuffers: new LentBuffers(),
       bufferBytes: () => Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / (this.#connections.size + 1)),
       names: new Map(),
@@ -203,6 +214,7 @@ export class RelayServer implements Input {
     using _stopping = onAbort(stop, () => {
       this.#stopListening();
       for (const connection of this.#connections) connection.drain();
+      this.#polled?.hurry();
       sweeping[Symbol.dispose]();
       sweeping = Timer.every(MIN_SWEEP_MS, sweep);
     });
@@ -225,7 +237,8 @@ export class RelayServer implements Input {
   }
 
   async #accept(stop: AbortSignal): Promise<void> {
-    for await (const conn of accepted(this.#listener, () => this.#listening, this.#log)) {
+    const listener: { accept(): Promise<AcceptedTransport> } = this.#polled ?? this.#listener;
+    for await (const conn of accepted(listener, () => this.#listening, this.#log)) {
       const connection = new ClientConnection(conn, this.#shared);
       this.#connections.add(connection);
       this.stats.connections++;
@@ -250,15 +263,16 @@ export class RelayServer implements Input {
   #stopListening(): void {
     if (!this.#listening) return;
     this.#listening = false;
+    this.#polled?.close();
     this.#listener.close();
   }
 
-  // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopListening();
     this.#shared.gatherer[Symbol.dispose]();
     for (const connection of this.#connections) connection.close();
     this.#shared.tls?.terminator[Symbol.dispose]();
+    await this.#polled?.[Symbol.asyncDispose]();
   }
 }
 

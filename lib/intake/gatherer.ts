@@ -31,6 +31,9 @@ export class Gatherer implements Disposable {
   /** Resolves when the points in the builder have been passed on. */
   #passing: PromiseWithResolvers<void> | null = null;
   #isFirst = true;
+  #isHeld = false;
+  /** What comes between two {@linkcode hold}s has waited for others as well, before TLS was taken off it. */
+  #haveWaited = false;
   #isClosed = false;
   /** How much longer points wait for the load of late, in ms, and when that was, in ms of `#nowMs`. */
   #longerMs = 0;
@@ -78,13 +81,24 @@ export class Gatherer implements Disposable {
       this.#isFirst = false;
       return this.#pushAll();
     }
-    if (builder.current.length > 0 || builder.current.origins.length > 0) {
-      this.#timer ??= Timer.after(this.waitMs, () => {
-        this.#timer = undefined;
-        void (this.#blocked ?? this.#pushAll());
-      });
-    }
+    if (!this.#isHeld && hasPart(builder)) this.#startTimer();
     if (builder.full.length > 0) return this.#push(builder.takeFull());
+  }
+
+  /** Points come that have waited for each other: only full batches are passed on until {@linkcode letGo}. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** @param passOn Whether to pass on what has come, rather than to wait for more. */
+  letGo(passOn: boolean): void {
+    this.#isHeld = false;
+    this.#haveWaited = passOn;
+    if (this.#isFirst || this.#blocked || !hasPart(this.builder)) return;
+    if (!passOn) return void this.#startTimer();
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    void this.#pushAll();
   }
 
   /** How long points wait for others now, in ms. */
@@ -123,6 +137,13 @@ export class Gatherer implements Disposable {
     this.#timer?.[Symbol.dispose]();
   }
 
+  #startTimer(): void {
+    this.#timer ??= Timer.after(this.#haveWaited ? GATHER_MS : this.waitMs, () => {
+      this.#timer = undefined;
+      void (this.#blocked ?? this.#pushAll());
+    });
+  }
+
   #pushAll(): Promise<void> | void {
     const room = this.#push(this.builder.take());
     this.#passing?.resolve();
@@ -145,4 +166,9 @@ export class Gatherer implements Disposable {
       this.gathered();
     });
   }
+}
+
+/** Whether there is a batch that is not full. */
+function hasPart({ current }: BatchBuilder): boolean {
+  return current.length > 0 || current.origins.length > 0;
 }

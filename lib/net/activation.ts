@@ -31,6 +31,11 @@ export async function adoptListener(fd: number): Promise<Deno.TcpListener> {
   return new AdoptedListener(server) as unknown as Deno.TcpListener;
 }
 
+/** Whether a listener is one of {@linkcode adoptListener}. */
+export function isAdopted(listener: Deno.TcpListener): boolean {
+  return (listener as unknown) instanceof AdoptedListener;
+}
+
 /** Whether this version of Deno can take a socket: tries it with a duplicate of its own socket. */
 export async function canAdopt(): Promise<boolean> {
   const sockets = () =>

@@ -19,7 +19,7 @@ import { ProtocolViolation } from "../wire/protocol.ts";
 import { PlainReceiver } from "./plain.ts";
 import type { ServerShared } from "./shared.ts";
 import { type Greeted, ServerHandshake } from "./handshake.ts";
-import type { Transport } from "../net/transport.ts";
+import type { AcceptedTransport, Transport } from "../net/transport.ts";
 
 /** The largest frame before the handshake, in bytes. */
 const MAX_GREETING_BYTES = 64 * 1024;
@@ -33,6 +33,8 @@ export class ClientConnection {
   /** Resolves when the conversation is over and everything that was received has been passed on. */
   readonly finished: Promise<void>;
   #conn: Transport;
+  /** The socket, of which `#conn` may be the other side of TLS. */
+  readonly #socket: AcceptedTransport;
   readonly #shared: ServerShared;
   readonly #frames: FrameReader;
   readonly #address: string;
@@ -76,8 +78,8 @@ export class ClientConnection {
   #refusedMetrics = 0;
   #reported = { unknownMetric: 0, wrongKind: 0, badTime: 0, longName: 0 };
 
-  constructor(conn: Deno.TcpConn, shared: ServerShared) {
-    this.#conn = conn;
+  constructor(conn: AcceptedTransport, shared: ServerShared) {
+    this.#conn = this.#socket = conn;
     this.#shared = shared;
     this.#frames = new FrameReader(shared.maxMessageBytes, shared.lentBuffers);
     this.#log = shared.log;
@@ -182,13 +184,12 @@ export class ClientConnection {
   }
 
   async #serve(): Promise<void> {
-    const conn = this.#conn as Deno.TcpConn;
     const { gatherer } = this.#shared;
     /** This end closed it because of an error: the rest of the data is ignored. */
     let broken = false;
     try {
-      conn.setNoDelay();
-      conn.setKeepAlive();
+      this.#socket.setNoDelay();
+      this.#socket.setKeepAlive();
     } catch { /* already gone; the first read fails */ }
     try {
       if (!this.#shared.admission.isFlooded) {

@@ -128,3 +128,40 @@ Deno.test("the number of a batch without points is handed over, too, and nothing
   await until(() => batches.length === 2);
   assert.deepEqual([batches[1].length, batches[1].origins[0].sequence], [0, 7]);
 });
+
+Deno.test("what comes together is passed on together, at once and behind the full batches; before it is over nothing else is", () => {
+  using gathering = new Gathering();
+  const lengths = () => gathering.batches.map(({ length }) => length);
+  gathering.read(1);
+  gathering.gatherer.hold();
+  gathering.read(2);
+  gathering.read(4094);
+  gathering.read(5);
+  assert.deepEqual(lengths(), [1, 4096]);
+  gathering.gatherer.letGo(true);
+  assert.deepEqual(lengths(), [1, 4096, 5]);
+});
+
+Deno.test("the first message goes alone out of those that come together", () => {
+  using gathering = new Gathering();
+  gathering.gatherer.hold();
+  gathering.gatherer.builder.current.push(NUMBERS, 1_700_000_000, 0, 0);
+  // It is half a message.
+  gathering.gatherer.letGo(true);
+  assert.equal(gathering.batches.length, 0);
+  gathering.gatherer.hold();
+  gathering.read(1);
+  gathering.read(3);
+  gathering.gatherer.letGo(true);
+  assert.deepEqual(gathering.batches.map(({ length }) => length), [2, 3]);
+});
+
+Deno.test("what comes together and is not all waits for the rest", async () => {
+  using gathering = new Gathering();
+  gathering.read(1);
+  gathering.gatherer.hold();
+  gathering.read(2);
+  gathering.gatherer.letGo(false);
+  assert.equal(gathering.batches.length, 1);
+  await until(() => gathering.batches.length === 2);
+});

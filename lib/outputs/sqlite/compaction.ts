@@ -1,8 +1,9 @@
 /**
  * Compaction: points that are old enough are moved from rows to blocks (blocks/block.ts), some series of some parts at a
- * time. Each step is one transaction that writes a block, deletes its rows, and counts the points in the parts anew: so
- * whoever reads sees each point once, and whatever is killed, each point is stored once. Nothing says how far compaction
- * has come; what is still in rows is found again.
+ * time. Some steps read rows and make blocks of them; another one is a transaction that writes these blocks, deletes their
+ * rows, and counts the points in the parts anew: so whoever reads sees each point once, and whatever is killed, each point
+ * is stored once. Where somebody else has changed the file meanwhile, the transaction reads the rows again. Nothing says
+ * how far compaction has come; what is still in rows is found again.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { BlockWriter } from "./blocks/block.ts";
@@ -18,8 +19,9 @@ const UNIT_SECONDS = 900;
 /** With fewer points, parts wait for others, for so long at most, in seconds. */
 const LEAST_POINTS = 16_384;
 const LEFTOVER_SECONDS = 86_400;
-/** Points of one step, about. */
+/** Points that one step reads, about, and how many times that are stored at once: that costs less, but takes longer. */
 const STEP_POINTS = 40_960;
+const STORED_STEPS = 2;
 /** By how much the range of series grows at most from one step to the next. */
 const MOST_GROWTH = 4;
 /** How often to look for parts that are old enough, in ms. */
@@ -42,9 +44,14 @@ interface Unit {
   readonly ids: string;
   /** The part with blocks, from the first block on. */
   target: number | null;
-  /** Series below this are done, and all are below `end`. */
+  /** Series below this are stored, are read, and are all there are. */
   from: number;
+  readTo: number;
   readonly end: number;
+  /** What is read and not stored yet, whether it is to be stored now, and the version of the file that was read. */
+  read: ReadBlock[];
+  isFull: boolean;
+  version: number;
   /** How many ids of series the next step tries. */
   width: number;
   /** Integers of more than 53 bits were found. */
@@ -52,6 +59,18 @@ interface Unit {
   points: number;
   bytesBefore: number;
   bytesAfter: number;
+}
+
+/** A block, the points of which are still rows. */
+interface ReadBlock {
+  readonly data: Uint8Array;
+  readonly points: number;
+  readonly firstSeries: number;
+  readonly lastSeries: number;
+  /** Its first and its last second. */
+  readonly first: number;
+  readonly last: number;
+  readonly only: Range["only"];
 }
 
 /** Rows that become a block: of all parts, or of one series of one part up to an offset. */
@@ -97,7 +116,16 @@ export class Compaction {
         | "deleteSome"
         | "addBlock"
       )
-      | ("nextPart" | "addPart" | "growPart" | "shrinkPart" | "deleteEmpty" | "pages" | "freePages"),
+      | (
+        | "nextPart"
+        | "addPart"
+        | "growPart"
+        | "shrinkPart"
+        | "deleteEmpty"
+        | "pages"
+        | "freePages"
+        | "version"
+      ),
       StatementSync
     >
   >;
@@ -154,6 +182,8 @@ export class Compaction {
       ),
       pages: prepare("PRAGMA page_count"),
       freePages: prepare("PRAGMA freelist_count"),
+      // Changes with what others store, not with what this connection does.
+      version: prepare("PRAGMA data_version"),
     };
   }
 
@@ -218,43 +248,55 @@ export class Compaction {
     const from = seriesOf(lowest.get(0, ids)) ?? 0;
     const end = (seriesOf(highest.get(ids)) ?? 0) + 1;
     const width = Math.ceil((end - from) * this.#stepPoints / Math.max(1, points));
-    const nothing = { target: null, hasLarge: false, points: 0, bytesBefore: 0, bytesAfter: 0 };
-    return { parts, ids, from, end, width, ...nothing };
+    const nothing = { read: [], isFull: false, version: 0, target: null, hasLarge: false };
+    return {
+      parts,
+      ids,
+      from,
+      readTo: from,
+      end,
+      width,
+      ...nothing,
+      points: 0,
+      bytesBefore: 0,
+      bytesAfter: 0,
+    };
   }
 
   #move(unit: Unit): void {
-    const { deleteEmpty } = this.#statements;
-    let range!: Range;
-    let moved = { target: unit.target, points: 0, saved: 0, bytes: 0 };
-    this.#transaction(() => {
-      const pages = this.#usedPages();
-      range = this.#read(unit);
-      moved = { ...this.#store(unit, range), saved: 0 };
-      if (range.to === NO_SERIES) deleteEmpty.run(unit.ids);
-      moved.saved = (pages - this.#usedPages()) * this.#pageBytes;
-    });
+    const points = pointsOf(unit.read);
+    if (unit.isFull || unit.readTo === NO_SERIES || points >= STORED_STEPS * this.#stepPoints) {
+      this.#store(unit);
+    } else {
+      if (points === 0) unit.version = valueOf(this.#statements.version);
+      this.#readBlock(unit);
+    }
     if (this.#taker.isOdd) {
       for (const { id } of unit.parts) this.#left.add(id);
       this.#unit = null;
-      return;
+    } else if (unit.from === NO_SERIES) {
+      this.points += unit.points;
+      this.bytesAfter += unit.bytesAfter;
+      this.bytesBefore += Math.max(unit.bytesAfter, unit.bytesBefore);
+      this.#unit = null;
     }
-    unit.target = moved.target;
-    unit.points += moved.points;
-    unit.bytesAfter += moved.bytes;
-    unit.bytesBefore += moved.bytes + moved.saved;
-    unit.from = range.to;
-    if (range.to < NO_SERIES) return;
-    this.points += unit.points;
-    this.bytesAfter += unit.bytesAfter;
-    this.bytesBefore += Math.max(unit.bytesAfter, unit.bytesBefore);
-    this.#unit = null;
+  }
+
+  #readBlock(unit: Unit): void {
+    const range = this.#read(unit);
+    // Its rows are deleted in a way of their own.
+    unit.isFull = range.only !== undefined;
+    if (unit.isFull && unit.read.length > 0) return;
+    const block = this.#encode(unit, range);
+    if (block) unit.read.push(block);
+    unit.readTo = range.to;
   }
 
   /** Takes the rows of the next block: of as many series as should have enough, by how many the step before found. */
   #read(unit: Unit): Range {
     const taker = this.#taker;
     while (true) {
-      const { from, end, width } = unit;
+      const { readTo: from, end, width } = unit;
       const to = from + width >= end ? NO_SERIES : from + width;
       const share = this.#take(unit, to);
       if (share < 1) {
@@ -284,12 +326,12 @@ export class Compaction {
     return this.#takeWith(takeExactly, unit, to);
   }
 
-  #takeWith(statement: StatementSync, { parts, from }: Unit, to: number): number {
+  #takeWith(statement: StatementSync, { parts, readTo }: Unit, to: number): number {
     const taker = this.#taker;
     taker.clear();
     for (const [k, { id, start }] of parts.entries()) {
       taker.shift = (start - parts[0].start) * 1e9;
-      statement.get(id, from, to);
+      statement.get(id, readTo, to);
       if (taker.isFull) return (k + 1) / (parts.length + 1);
     }
     return 1;
@@ -307,54 +349,94 @@ export class Compaction {
     return { to: series + 1 };
   }
 
-  /** Writes a block of what was taken, and deletes the rows. */
-  #store(unit: Unit, { to, only }: Range) {
-    const { addBlock, nextPart, addPart, growPart, shrinkPart } = this.#statements;
+  /** Makes a block of what was taken. */
+  #encode(unit: Unit, { only }: Range): ReadBlock | null {
     const rows = this.#taker.sort();
-    const nothing = { target: unit.target, points: 0, bytes: 0 };
-    const { length } = rows;
-    if (length === 0 || this.#taker.isOdd) return nothing;
+    const { length: points, series, offsets } = rows;
+    if (points === 0 || this.#taker.isOdd) return null;
     const data = this.#writer.write(rows);
     if (!data) {
       this.#taker.isOdd = true;
-      return nothing;
+      return null;
     }
-    const { start, day } = unit.parts[0];
-    let [first, last] = [Infinity, -Infinity];
-    for (let row = 0; row < length; row++) {
-      first = Math.min(first, rows.offsets[row]);
-      last = Math.max(last, rows.offsets[row]);
+    let [earliest, latest] = [Infinity, -Infinity];
+    for (let row = 0; row < points; row++) {
+      const offset = offsets[row];
+      if (offset < earliest) earliest = offset;
+      if (offset > latest) latest = offset;
     }
-    first = start + Math.floor(first / 1e9);
-    last = start + Math.floor(last / 1e9);
+    const second = (offset: number) => unit.parts[0].start + Math.floor(offset / 1e9);
+    const [firstSeries, lastSeries] = [series[0], series[points - 1]];
+    return { data, points, firstSeries, lastSeries, first: second(earliest), last: second(latest), only };
+  }
+
+  /** Stores what was read, and deletes the rows. */
+  #store(unit: Unit): void {
+    const { version, deleteEmpty } = this.#statements;
     let { target } = unit;
-    if (target === null || growPart.run(length, first, last, target).changes === 0) {
+    let saved = 0;
+    this.#transaction(() => {
+      const pages = this.#usedPages();
+      if (valueOf(version) !== unit.version) {
+        Object.assign(unit, { read: [], readTo: unit.from });
+        this.#readBlock(unit);
+        if (this.#taker.isOdd) return;
+      }
+      if (unit.read.length > 0) target = this.#insert(unit);
+      this.#delete(unit);
+      if (unit.readTo === NO_SERIES) deleteEmpty.run(unit.ids);
+      saved = (pages - this.#usedPages()) * this.#pageBytes;
+    });
+    const bytes = unit.read.reduce((sum, { data }) => sum + data.length, 0);
+    unit.points += pointsOf(unit.read);
+    unit.bytesAfter += bytes;
+    unit.bytesBefore += bytes + saved;
+    Object.assign(unit, { target, from: unit.readTo, read: [], isFull: false });
+  }
+
+  /** @returns the part with the blocks. */
+  #insert({ parts, read, target }: Unit): number {
+    const { nextPart, addPart, growPart, addBlock } = this.#statements;
+    const points = pointsOf(read);
+    const first = Math.min(...read.map((block) => block.first));
+    const last = Math.max(...read.map((block) => block.last));
+    if (target === null || growPart.run(points, first, last, target).changes === 0) {
       target = (nextPart.get() as { id: number }).id;
-      const written = Math.min(...unit.parts.map((part) => part.written));
-      const stored = Math.max(...unit.parts.map((part) => part.stored));
-      addPart.run(target, day, start, first, last, length, written, stored);
+      const written = Math.min(...parts.map((part) => part.written));
+      const stored = Math.max(...parts.map((part) => part.stored));
+      addPart.run(target, parts[0].day, parts[0].start, first, last, points, written, stored);
     }
-    addBlock.run(target, rows.series[0], rows.series[length - 1], first, last, length, data);
+    for (const block of read) {
+      const { firstSeries, lastSeries, data } = block;
+      addBlock.run(target, firstSeries, lastSeries, block.first, block.last, block.points, data);
+    }
+    return target;
+  }
+
+  /** Deletes the rows of what was read. */
+  #delete({ parts, from, readTo, read }: Unit): void {
+    const { deleteRange, deleteSome, shrinkPart } = this.#statements;
+    const only = read[0]?.only;
     let deleted = 0;
-    for (const { id } of unit.parts) {
+    for (const { id } of parts) {
       if (only && only.part !== id) continue;
-      const count = only
-        ? Number(this.#statements.deleteSome.run(id, to, only.offset).changes)
-        : Number(this.#statements.deleteRange.run(id, unit.from, to).changes);
+      const result = only ? deleteSome.run(id, readTo, only.offset) : deleteRange.run(id, from, readTo);
+      const count = Number(result.changes);
       if (count === 0) continue;
       deleted += count;
       shrinkPart.run(count, id);
     }
-    if (deleted !== length) {
-      throw new Error(`${length} points are in a block, and ${deleted} rows were deleted`);
+    const points = pointsOf(read);
+    if (deleted !== points) {
+      throw new Error(`${points} points are in blocks, and ${deleted} rows were deleted`);
     }
-    return { target, points: length, bytes: data.length };
   }
 
   #usedPages(): number {
-    const value = (statement: StatementSync) => Number(Object.values(statement.get()!)[0]);
-    return value(this.#statements.pages) - value(this.#statements.freePages);
+    return valueOf(this.#statements.pages) - valueOf(this.#statements.freePages);
   }
 }
 
+const pointsOf = (blocks: readonly ReadBlock[]) => blocks.reduce((sum, { points }) => sum + points, 0);
+const valueOf = (statement: StatementSync) => Number(Object.values(statement.get()!)[0]);
 const seriesOf = (row: unknown) => (row as { series: number | null }).series;

@@ -154,7 +154,7 @@ Deno.test("each point is read once and exactly, wherever the process was ended, 
 Deno.test("a process that is killed at any statement of a compaction leaves each point once", async () => {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");
-  using database = open(path);
+  using database = open(path, { leastPoints: 1, stepPoints: 32 });
   const points = someOf("killed", 40);
   for (let from = 0; from < points.length; from += 70) {
     database.write([batchOf(points.slice(from, from + 70))]);
@@ -318,6 +318,36 @@ Deno.test("blocks have many points, however series are spread over the parts", a
     [...found].sort(([a], [b]) => a - b),
     before.map(({ series, n }) => [Number(series), Number(n)]),
   );
+});
+
+Deno.test("what somebody changes, adds or deletes between two steps of a compaction is so afterwards", async () => {
+  const changes = [
+    "UPDATE points SET value = 77 WHERE offset % 5 = 0",
+    "DELETE FROM points WHERE series = 2",
+    "INSERT INTO points SELECT part, series, offset + 1000 + (SELECT count(*) FROM points), 5 FROM points WHERE series = 3",
+  ];
+  for (const change of changes) {
+    await using dir = new TempDir();
+    const path = dir.file("m.sqlite");
+    using database = open(path);
+    database.write([batchOf(someOf("changed", 40))]);
+    const owner = new DatabaseSync(path);
+    try {
+      // Before anything is stored, then when some of it is.
+      for (const steps of [1, 3]) {
+        for (let k = 0; k < steps; k++) {
+          assert.ok(database.store.keepHouse((DAY_S + 6 * 3600) * 1000, false), change);
+        }
+        owner.exec(change);
+      }
+    } finally {
+      owner.close();
+    }
+    const before = textsOf(read(path, ALL));
+    tidy(database, (DAY_S + 6 * 3600) * 1000, 2);
+    assert.deepEqual(textsOf(read(path, ALL)), before, change);
+    assert.equal(counts(path)[0], 0, change);
+  }
 });
 
 Deno.test("rows that this program never stores stay where they are, and so do their neighbours", async () => {

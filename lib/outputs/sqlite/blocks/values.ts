@@ -91,6 +91,10 @@ export class ValueWriter {
     for (let i = 0; i < length; i++) {
       const value = values[i];
       if (Object.is(value, -0)) return -1;
+      if (i > 0 && value === values[i - 1]) {
+        scaled[i] = scaled[i - 1];
+        continue;
+      }
       let whole = Math.round(value * power);
       let isExact = true;
       while (whole / power !== value) {

@@ -38,11 +38,15 @@ class Copy implements AsyncDisposable {
     Deno.symlinkSync(`${ROOT}vendor`, `${this.#path}/vendor`);
   }
 
-  /** Runs tests. @param limitMs Of processor time. @returns whether they pass within the limit */
-  async passes(tests: readonly string[], limitMs: number): Promise<boolean> {
+  /** Runs the tests of a target. @param limitMs Of processor time. @returns whether they pass within the limit */
+  async passes({ tests, filter }: MutationTarget, limitMs: number): Promise<boolean> {
     const latestMs = performance.now() + WAITING * limitMs;
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["test", "--quiet", "--allow-all", "--no-check", "--fail-fast", ...tests],
+      args: [
+        ...["test", "--quiet", "--allow-all", "--no-check", "--fail-fast"],
+        ...filter === undefined ? [] : ["--filter", filter],
+        ...tests,
+      ],
       cwd: this.#path,
       // A few random cases of each kind: there are many mutants.
       env: { FUZZ_MAX_CASES: "200" },
@@ -63,7 +67,7 @@ class Copy implements AsyncDisposable {
     const before = await Deno.readTextFile(path);
     await Deno.writeTextFile(path, text);
     try {
-      return await this.passes(target.tests, limitMs);
+      return await this.passes(target, limitMs);
     } finally {
       await Deno.writeTextFile(path, before);
     }
@@ -128,7 +132,7 @@ async function main(args: string[]): Promise<number> {
   const total: Record<Result, number> = { killed: 0, survived: 0, equivalent: 0 };
   for (const { target, isWanted } of wanted) {
     const began = childrenCpuMs();
-    if (!await copies[0].passes(target.tests, BASELINE_LIMIT_MS)) {
+    if (!await copies[0].passes(target, BASELINE_LIMIT_MS)) {
       throw new Error(
         `The tests of ${target.file} fail before anything is changed: ${target.tests.join(" ")}`,
       );

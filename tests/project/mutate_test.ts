@@ -63,7 +63,7 @@ Deno.test("a file may be named with one of its lines, or with several, and must 
 
 Deno.test("each target is there with its tests, and each equivalent mutant still is one of the code", async () => {
   for (const { file, tests } of TARGETS) {
-    assert.ok(mutantsOf(await Deno.readTextFile(ROOT + file)).length > 5, file);
+    assert.ok(mutantsOf(await Deno.readTextFile(ROOT + file)).length > 0, file);
     assert.ok((await testFiles(tests.map((path) => ROOT + path))).length > 0);
   }
   for (const { file, before, after, reason } of EQUIVALENT) {

@@ -128,6 +128,11 @@ export class ExposedStore {
     const { stats } = this;
     const places = this.#places.values;
     for (let row = 0; row < batch.length; row++) {
+      // Before a line is made, which would show a value that nobody has measured.
+      if (valueProblem(batch, row) !== undefined) {
+        stats.invalid++;
+        continue;
+      }
       const number = batch.series[row];
       const place = places[number];
       let exposed = place !== 0 && place !== REFUSED ? this.#list[place - 1] : undefined;
@@ -140,10 +145,6 @@ export class ExposedStore {
       }
       const seconds = batch.seconds[row];
       const nanos = batch.nanos[row];
-      if (valueProblem(batch, row) !== undefined) {
-        stats.invalid++;
-        continue;
-      }
       if (seconds < exposed.seconds || seconds === exposed.seconds && nanos < exposed.nanos) {
         stats.outdated++;
         continue;

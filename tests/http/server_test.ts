@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { STATUS_CODES } from "node:http";
 import {
   type BodyWriter,
   endOfHead,
+  formatChunk,
+  formatResponseHead,
   HttpError,
   type HttpRequest,
   type HttpResponse,
+  LAST_CHUNK,
   parseRequestHead,
   textResponse,
 } from "../../lib/http/head.ts";
@@ -118,7 +122,8 @@ Deno.test("a head of random bytes is read or refused", () => {
   const chance = new Chance(11);
   const whole = encode("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain;q=0.5, */*\r\n\r\n");
   let read = 0;
-  for (let n = 0; n < cases(5000); n++) {
+  const tries = cases(5000);
+  for (let n = 0; n < tries; n++) {
     const bytes = chance.mutate(whole);
     const end = endOfHead(bytes);
     assert.ok(end >= -1 && end <= bytes.length);
@@ -131,7 +136,161 @@ Deno.test("a head of random bytes is read or refused", () => {
       assert.ok(error instanceof HttpError, String(error));
     }
   }
-  assert.ok(read > 100);
+  assert.ok(read > tries / 50, `${read}`);
+});
+
+const HOST = "Host: x\r\n";
+
+/** What is read of a head, or the status of the error. */
+function headOf(text: string, takesPosts?: boolean) {
+  try {
+    return parseRequestHead(encode(text + "\r\n"), takesPosts);
+  } catch (error) {
+    if (error instanceof HttpError) return error.status;
+    throw error;
+  }
+}
+
+Deno.test("a head ends behind its empty line, whichever way its lines end", () => {
+  const ends = (text: string) => endOfHead(encode(text));
+  assert.deepEqual([ends("A\r\nB\r\n\r\nC"), ends("A\nB\n\nC"), ends("A\n\r\nC"), ends("\n\n")], [
+    8,
+    5,
+    4,
+    2,
+  ]);
+  assert.deepEqual([ends(""), ends("A\r\nB\r\n"), ends("A\n\rB\n"), ends("A\n\r"), ends("AB")], [
+    -1,
+    -1,
+    -1,
+    -1,
+    -1,
+  ]);
+});
+
+Deno.test("the head of a request has its method, path, query and fields", () => {
+  const { request, ...rest } = parseRequestHead(
+    encode(`GET /a/%20b?c=d?e#f HTTP/1.1\r\n${HOST}A-b:  1 \r\na-B:2\r\nC:\r\n\r\n`),
+  );
+  const { headers, ...others } = request;
+  assert.deepEqual(others, { method: "GET", path: "/a/%20b", query: "c=d?e" });
+  assert.deepEqual([...headers], [["host", "x"], ["a-b", "1, 2"], ["c", ""]]);
+  assert.deepEqual(rest, { keepAlive: true, takesChunks: true, body: 0 });
+  const targets = { "http://x:1/b?c": ["/b", "c"], "https://x": ["/", ""], "*": ["*", ""], "?q": ["/", "q"] };
+  for (const [target, expected] of Object.entries(targets)) {
+    const { request: { path, query } } = parseRequestHead(encode(`GET ${target} HTTP/1.1\r\n${HOST}\r\n`));
+    assert.deepEqual([path, query], expected, target);
+  }
+});
+
+Deno.test("the head of a request says whether others may follow, and chunks may be sent", () => {
+  const cases: [version: string, connection: string, keepAlive: boolean, takesChunks: boolean][] = [
+    ["1.1", "", true, true],
+    ["1.1", "Connection: Close", false, true],
+    ["1.1", "Connection: upgrade , close", false, true],
+    ["1.1", "Connection: upgrade", true, true],
+    ["1.2", "", true, true],
+    ["1.0", "", false, false],
+    ["1.0", "Connection: Keep-Alive", true, false],
+    ["1.0", "Connection: keep-alive, close", false, false],
+  ];
+  for (const [version, connection, keepAlive, takesChunks] of cases) {
+    const head = headOf(`GET / HTTP/${version}\r\n${HOST}${connection}`);
+    assert.ok(typeof head === "object", version);
+    assert.deepEqual(
+      [head.keepAlive, head.takesChunks],
+      [keepAlive, takesChunks],
+      `${version} ${connection}`,
+    );
+  }
+});
+
+Deno.test("a head that asks for what the server does not have is refused with its status", () => {
+  const statuses = [
+    headOf("GET / HTTP/1.0"),
+    headOf("GET / HTTP/1.1"),
+    headOf(`GET / HTTP/0.9\r\n${HOST}`),
+    headOf(`GET / HTTP/2.1\r\n${HOST}`),
+    headOf(`PUT / HTTP/1.1\r\n${HOST}`, true),
+    headOf(`POST / HTTP/1.1\r\n${HOST}`),
+    headOf(`GET /\u00e9 HTTP/1.1\r\n${HOST}`),
+    headOf(`GET / HTTP/1.1\r\n${HOST}a b: c`),
+  ].map((head) => typeof head === "object" ? 200 : head);
+  assert.deepEqual(statuses, [200, 400, 505, 505, 405, 405, 400, 400]);
+  const refusal = (takesPosts: boolean) => {
+    try {
+      parseRequestHead(encode(`PUT / HTTP/1.1\r\n${HOST}\r\n`), takesPosts);
+    } catch (error) {
+      if (error instanceof HttpError) return [error.message, error.headers.allow];
+    }
+  };
+  assert.deepEqual(refusal(false), ["This server only supports GET and HEAD.", "GET, HEAD"]);
+  assert.deepEqual(refusal(true), ["This server only supports GET, HEAD and POST.", "GET, HEAD, POST"]);
+  const methods = ["GET", "HEAD", "POST"].map((method) => {
+    const head = headOf(`${method} / HTTP/1.1\r\n${HOST}`, true);
+    return typeof head === "object" && head.request.method;
+  });
+  assert.deepEqual(methods, ["GET", "HEAD", "POST"]);
+});
+
+Deno.test("the head of a request says where its body ends, once", () => {
+  const bodyOf = (...fields: string[]) => {
+    const head = headOf(`POST / HTTP/1.1\r\n${HOST}${fields.map((field) => `${field}\r\n`).join("")}`, true);
+    return typeof head === "object" ? head.body : head;
+  };
+  const [length, chunked] = ["Content-Length: 31", "Transfer-Encoding: Chunked"];
+  assert.deepEqual([bodyOf(), bodyOf(length), bodyOf(chunked)], [0, 31, "chunked"]);
+  assert.deepEqual([bodyOf(length, chunked), bodyOf(length, length)], [400, 400]);
+  assert.deepEqual(
+    ["gzip", "chunked, chunked", ""].map((coding) => bodyOf(`Transfer-Encoding: ${coding}`)),
+    [400, 400, 400],
+  );
+  assert.deepEqual(
+    ["-1", "1.5", "0x1", "", "9".repeat(16), "9".repeat(15)].map((length) =>
+      bodyOf(`Content-Length: ${length}`)
+    ),
+    [400, 400, 400, 400, 400, 999_999_999_999_999],
+  );
+});
+
+Deno.test("the head of an answer says how long its body is, and whether another one may follow", () => {
+  const at = new Date("2026-11-26T12:00:00Z");
+  const format = (response: Partial<HttpResponse>, keepAlive = true, takesChunks?: boolean) =>
+    new TextDecoder().decode(formatResponseHead(
+      { status: 200, headers: {}, body: new Uint8Array(31), ...response },
+      keepAlive,
+      takesChunks,
+      at,
+    ));
+  const end = "date: Thu, 26 Nov 2026 12:00:00 GMT\r\nconnection: keep-alive\r\n\r\n";
+  assert.equal(format({ headers: { a: "b" } }), `HTTP/1.1 200 OK\r\na: b\r\ncontent-length: 31\r\n${end}`);
+  assert.equal(
+    format({ status: 404 }, false),
+    `HTTP/1.1 404 Not Found\r\ncontent-length: 31\r\n${end.replace("keep-alive", "close")}`,
+  );
+  for (const status of [200, 204, 400, 401, 403, 404, 405, 413, 415, 421, 429, 431, 500, 503, 505]) {
+    // Node's table has the name of an older RFC.
+    const reason = status === 413 ? "Content Too Large" : STATUS_CODES[status];
+    assert.ok(format({ status }).startsWith(`HTTP/1.1 ${status} ${reason}\r\n`), `${status}`);
+  }
+  assert.equal(format({ status: 299 }), `HTTP/1.1 299 Unknown\r\ncontent-length: 31\r\n${end}`);
+  assert.equal(format({ status: 204 }), `HTTP/1.1 204 No Content\r\n${end}`);
+  const stream = () => Promise.resolve();
+  assert.equal(format({ stream }), `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n${end}`);
+  assert.equal(format({ stream }, true, false), `HTTP/1.1 200 OK\r\n${end}`);
+});
+
+Deno.test("a chunk behind a head has its length in hexadecimal before it, and the last one has none", () => {
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  assert.equal(text(formatChunk(encode("0123456789abcdefg"))), "11\r\n0123456789abcdefg\r\n");
+  assert.equal(text(LAST_CHUNK), "0\r\n\r\n");
+  const { status, headers, body } = textResponse(503, "no", { a: "b" });
+  assert.deepEqual([status, headers, text(body)], [
+    503,
+    { "content-type": "text/plain; charset=utf-8", a: "b" },
+    "no\n",
+  ]);
+  assert.equal(text(textResponse(200, "yes\n").body), "yes\n");
 });
 
 Deno.test("a peer that sends nothing or half a request, or does not read, is disconnected", async () => {

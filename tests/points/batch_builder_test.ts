@@ -212,6 +212,51 @@ Deno.test("a copy has all of a batch, and keeps its series when the batch has le
   assert.equal(store.size, 0);
 });
 
+Deno.test("a batch takes memory for its points and for the series that came with them, and room is made before it is needed", () => {
+  const batch = new Batch(4, null, new SeriesStore());
+  for (let n = 0; n < 3; n++) batch.push(NUMBERS, 1, 0, n);
+  batch.newSeriesBytes = 7;
+  assert.equal(batch.byteLength, 3 * 32 + 7);
+  batch.reserve(10);
+  assert.ok(batch.series.length >= 13);
+  assert.deepEqual([...batch.values.subarray(0, 3)], [0, 1, 2]);
+});
+
+Deno.test("a whole number that a double holds stands in the column alone", () => {
+  const batch = new Batch(1, null, new SeriesStore());
+  batch.pushU64(NUMBERS, 1, 0, 2n ** 53n);
+  assert.equal(batch.exact, null);
+  batch.pushU64(NUMBERS, 1, 0, 2n ** 53n + 1n);
+  assert.deepEqual([...batch.exact!], [[1, 2n ** 53n + 1n]]);
+  assert.deepEqual([batch.exactValue(0), batch.exactValue(1)], [2n ** 53n, 2n ** 53n + 1n]);
+});
+
+Deno.test("nothing is credited without points, unless it has a number", () => {
+  const batch = new Batch(4, null, new SeriesStore());
+  const origins = () => originsOf([batch])[0];
+  batch.credit(A);
+  assert.equal(origins(), "");
+  batch.push(NUMBERS, 1, 0, 0);
+  batch.credit(A);
+  batch.credit(B);
+  assert.equal(origins(), "a 0-1 0");
+  batch.credit(A, 1);
+  assert.equal(origins(), "a 0-1 0, a 1-1 1");
+});
+
+Deno.test("what is cut off takes its origins and its exact values with it, and leaves the others", () => {
+  const batch = new Batch(4, null, new SeriesStore());
+  const big = 2n ** 60n;
+  for (const client of [A, B, A]) {
+    batch.pushU64(NUMBERS, 1, 0, big);
+    batch.credit(client, 5);
+  }
+  batch.truncate(2);
+  assert.deepEqual([originsOf([batch])[0], [...batch.exact!.keys()]], ["a 0-1 5, b 1-2 5", [0, 1]]);
+  batch.truncate(0);
+  assert.deepEqual([originsOf([batch])[0], batch.exact, batch.length], ["", null, 0]);
+});
+
 Deno.test("a pool gives batches that are empty again, and keeps no more than it may", () => {
   const pool = new BatchPool(4, 2, new SeriesStore());
   const batches = [1, 2, 3].map((n) => {

@@ -134,6 +134,9 @@ Deno.test("a column forgets what a number was when it is given back, and says so
   idle(store);
   assert.deepEqual(told.sort(), [[numbers[7], 70], [numbers[4999], 71]].sort());
   assert.ok(column.values.every((value) => value === 0));
+  column.values.fill(5);
+  column.clear();
+  assert.ok(column.values.every((value) => value === 0));
 });
 
 Deno.test("the shares of a limit: a sixteenth for a client and for the texts of a dictionary, half for a stream", () => {

@@ -34,6 +34,31 @@ Deno.test("power and energy are known by their units, and meters that contain ea
     powerKindOf(rapl(domain))!.role
   );
   assert.deepEqual(roles, ["part", "part", "inside", "inside", "whole"]);
+  assert.equal(powerKindOf(seriesOf(metric("odd_power", "W", "dozen"))), null);
+  // Of joules, only what counters of energy say is added: the others are sums of what powers say.
+  const kinds: [attributes: [string, string][], watts: string, joules: string][] = [
+    [[["sensor", "total"]], "whole", "inside"],
+    [[["sensor", "cpu"]], "other", "other"],
+    [[["chip", "power_meter"]], "whole", "inside"],
+    [[["chip", "nvme"]], "inside", "inside"],
+    [[["ina_channel_label", "VDD_IN"]], "whole", "whole"],
+    [[["ina_channel_label", "VDD_GPU"]], "inside", "inside"],
+    [[["status", "Discharging"]], "whole", "whole"],
+    [[["status", "Charging"]], "inside", "inside"],
+    [[["domain", "dram"], ["domain", "platform_total"]], "whole", "whole"],
+  ];
+  const roleOf = (base: string, rest: Parameters<typeof seriesOf>[1], name = "x") =>
+    powerKindOf(seriesOf(metric(name, base), rest))!.role;
+  for (const [attributes, watts, joules] of kinds) {
+    assert.deepEqual(
+      [roleOf("W", { attributes }), roleOf("J", { attributes })],
+      [watts, joules],
+      `${attributes}`,
+    );
+  }
+  assert.deepEqual([roleOf("W", {}), roleOf("W", {}, "grace_instant_power")], ["other", "inside"]);
+  const gpu = { resourceKind: "gpu", resourceId: "0" };
+  assert.deepEqual([roleOf("W", gpu), roleOf("J", gpu)], ["part", "inside"]);
   const process = seriesOf(WATTS, { consumerKind: "process", consumerId: "7" });
   assert.equal(powerKindOf(process)!.role, "consumer");
   const meter = (role: "whole" | "part" | "other", name: string, watts: number) => ({
@@ -50,6 +75,7 @@ Deno.test("power and energy are known by their units, and meters that contain ea
     200,
   );
   assert.equal(hostPower([meter("other", "a", 5), meter("other", "a", 6), meter("other", "b", 7)]), 11);
+  assert.equal(hostPower([meter("part", "rapl", 50), meter("other", "x", 999)]), 50);
   assert.ok(Number.isNaN(hostPower([])));
 });
 

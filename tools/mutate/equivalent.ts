@@ -6,6 +6,9 @@ import { INPUTS } from "./equivalent/inputs.ts";
 import { JOURNAL } from "./equivalent/journal.ts";
 import { OUTPUTS } from "./equivalent/outputs.ts";
 import { POINTS } from "./equivalent/points.ts";
+import { SQLITE } from "./equivalent/sqlite.ts";
+import { STORED } from "./equivalent/stored.ts";
+import { TAILS } from "./equivalent/tails.ts";
 import { TEXT_INPUTS } from "./equivalent/text_inputs.ts";
 import { TEXTS } from "./equivalent/texts.ts";
 import { TRANSFORMS } from "./equivalent/transforms.ts";
@@ -18,8 +21,11 @@ export const EQUIVALENT: readonly EquivalentMutant[] = [
   ...JOURNAL,
   ...OUTPUTS,
   ...POINTS,
-  ...TEXT_INPUTS,
+  ...SQLITE,
+  ...STORED,
+  ...TAILS,
   ...TEXTS,
+  ...TEXT_INPUTS,
   ...TRANSFORMS,
   ...WIRE,
 ];

@@ -3,6 +3,8 @@
 export interface MutationTarget {
   readonly file: string;
   readonly tests: readonly string[];
+  /** Which of these tests, as `deno test --filter` takes it: a file may also have tests that take long. @default all */
+  readonly filter?: string;
 }
 
 export const TARGETS: readonly MutationTarget[] = [
@@ -27,6 +29,10 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/batches/definition_reader.ts", tests: ["tests/batches"] },
   { file: "lib/batches/definition_writer.ts", tests: ["tests/batches"] },
   { file: "lib/batches/decoder.ts", tests: ["tests/batches"] },
+  { file: "lib/batches/stream.ts", tests: ["tests/batches"] },
+  { file: "lib/batches/text_table.ts", tests: ["tests/batches"] },
+  { file: "lib/batches/dictionary.ts", tests: ["tests/batches"] },
+  { file: "lib/wire/names.ts", tests: ["tests/wire/protocol_test.ts", "tests/wire/introduction_test.ts"] },
   {
     file: "lib/journal/disk/format/record.ts",
     tests: ["tests/journal/disk/clients_test.ts", "tests/journal/disk/salvage_test.ts"],
@@ -34,17 +40,116 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/journal/disk/format/segment.ts", tests: ["tests/journal/disk/format_test.ts"] },
   { file: "lib/journal/disk/format/snapshot.ts", tests: ["tests/journal/disk/format_test.ts"] },
   { file: "lib/journal/disk/format/record_reader.ts", tests: ["tests/journal/disk/format_test.ts"] },
+  { file: "lib/journal/disk/tail.ts", tests: ["tests/journal/disk/tail_test.ts"] },
+  { file: "lib/journal/disk/ledger.ts", tests: ["tests/journal/disk/tail_test.ts"] },
+  { file: "lib/journal/disk/format/census.ts", tests: ["tests/journal/disk/format_test.ts"] },
+  { file: "lib/outputs/sqlite/blocks/bytes.ts", tests: ["tests/outputs/sqlite/blocks_test.ts"] },
+  { file: "lib/outputs/sqlite/blocks/values.ts", tests: ["tests/outputs/sqlite/blocks_test.ts"] },
+  { file: "lib/outputs/sqlite/blocks/block.ts", tests: ["tests/outputs/sqlite/blocks_test.ts"] },
+  { file: "lib/outputs/sqlite/blocks/rows.ts", tests: ["tests/outputs/sqlite/blocks_test.ts"] },
+  {
+    file: "lib/outputs/sqlite/row_order.ts",
+    tests: ["tests/outputs/sqlite/row_order_test.ts"],
+    filter: "/^(rows of a part|a part |points of one|points within|no more than two)/",
+  },
+  {
+    file: "lib/outputs/sqlite/gather.ts",
+    tests: ["tests/outputs/sqlite/row_order_test.ts"],
+    filter: "/the thread is told|^(the rows of batches|a batch that is larger)/",
+  },
+  {
+    file: "lib/outputs/sqlite/rollup_levels.ts",
+    tests: ["tests/outputs/sqlite/rollups_test.ts"],
+    filter: "intervals are named",
+  },
+  {
+    file: "lib/outputs/sqlite/room.ts",
+    tests: ["tests/outputs/sqlite/housekeeping_test.ts"],
+    filter: "a file may take what was set",
+  },
+  {
+    file: "lib/outputs/rollups/levels.ts",
+    tests: ["tests/outputs/sqlite/rollups_test.ts"],
+    filter: "intervals are named",
+  },
+  {
+    file: "lib/outputs/rollups/sums.ts",
+    tests: ["tests/outputs/sqlite/rollups_test.ts"],
+    filter: "/^(series are found|the sums of a series)/",
+  },
+  {
+    file: "lib/dead_letters/codec.ts",
+    tests: ["tests/dead_letters/dead_letters_test.ts"],
+    filter: "/^(a letter keeps|an invalid line|lines with changed)/",
+  },
+  {
+    file: "lib/outputs/opentelemetry/messages.ts",
+    tests: ["tests/outputs/opentelemetry/opentelemetry_test.ts"],
+    filter: "/^(times are nanoseconds|a request is one buffer|an answer counts)/",
+  },
+  {
+    file: "lib/outputs/opentelemetry/request.ts",
+    tests: ["tests/outputs/opentelemetry/opentelemetry_test.ts"],
+    filter: "/^(times are nanoseconds|a request is one buffer|an answer counts)/",
+  },
+  { file: "lib/http/head.ts", tests: ["tests/http/server_test.ts"], filter: "head" },
   // Series, limits, accounts.
   { file: "lib/points/registry.ts", tests: ["tests/points/registry_test.ts"] },
   { file: "lib/points/units.ts", tests: ["tests/points/units_test.ts"] },
   { file: "lib/points/series_store.ts", tests: ["tests/points/series_store_test.ts"] },
-  { file: "lib/points/series_index.ts", tests: ["tests/points/series_index_test.ts"] },
+  { file: "lib/points/series_index.ts", tests: ["tests/points/series_index_test.ts"], filter: "index" },
   { file: "lib/points/arena.ts", tests: ["tests/points/series_store_test.ts"] },
   { file: "lib/points/holds.ts", tests: ["tests/points/series_store_test.ts"] },
   { file: "lib/points/client_names.ts", tests: ["tests/points/batch_builder_test.ts"] },
   { file: "lib/points/batch_builder.ts", tests: ["tests/points/batch_builder_test.ts"] },
   { file: "lib/points/origins.ts", tests: ["tests/points/origins_test.ts"] },
   { file: "lib/points/batch_check.ts", tests: ["tests/points/batch_check_test.ts"] },
+  {
+    file: "lib/points/hash.ts",
+    tests: ["tests/points/series_index_test.ts"],
+    filter: "/^(series are hashed|bytes are the same)/",
+  },
+  {
+    file: "lib/points/measurement.ts",
+    tests: ["tests/points/batch_builder_test.ts", "tests/points/series_store_test.ts"],
+    filter: "/^(?!with a limit|a client with 200|memory of texts|whatever is done|thousands of)/",
+  },
+  { file: "lib/points/power.ts", tests: ["tests/seeing/live_test.ts"], filter: "power and energy are known" },
+  { file: "lib/points/series.ts", tests: ["tests/points/series_index_test.ts"], filter: "/tail|second/" },
+  { file: "lib/points/series_column.ts", tests: ["tests/points/series_store_test.ts"], filter: "column" },
+  { file: "lib/points/tail.ts", tests: ["tests/points/series_index_test.ts"], filter: "/tail/" },
+  { file: "lib/points/upstream.ts", tests: ["tests/wire/introduction_test.ts"] },
+  {
+    file: "lib/outputs/parquet/series_table.ts",
+    tests: ["tests/outputs/parquet/parquet_test.ts"],
+    filter: "/^(each group of rows|points are sorted)/",
+  },
+  {
+    file: "lib/outputs/parquet/sorting.ts",
+    tests: ["tests/outputs/parquet/parquet_test.ts"],
+    filter: "/^(each group of rows|points are sorted)/",
+  },
+  {
+    file: "lib/outputs/files/columns.ts",
+    tests: ["tests/outputs/parquet/parquet_test.ts"],
+    filter: "/^(each group of rows|points are sorted)/",
+  },
+  {
+    file: "lib/outputs/prometheus/exposed_store.ts",
+    tests: ["tests/outputs/prometheus/rendering_test.ts"],
+    filter: "/^(names are|labels are|numbers are|a page|of a series|series |the lines|a line|a name)/",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    tests: ["tests/seeing/live_test.ts"],
+    filter:
+      "/^(the samples|an energy|a full ring|the series of a host that|a series that comes|the default memory|where there is no|of more points)/",
+  },
+  {
+    file: "lib/seeing/live/hosts.ts",
+    tests: ["tests/seeing/live_test.ts"],
+    filter: "/^(a host that|the rate of)/",
+  },
   { file: "lib/journal/memory.ts", tests: ["tests/journal/memory_test.ts"] },
   { file: "lib/intake/gatherer.ts", tests: ["tests/intake/gatherer_test.ts"] },
   { file: "lib/server/frame_budget.ts", tests: ["tests/server/settings_test.ts"] },
@@ -171,6 +276,57 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/outputs/postgresql/rows.ts", tests: ["tests/outputs/postgresql/rows_test.ts"] },
   { file: "lib/outputs/postgresql/rollups/ranges.ts", tests: ["tests/outputs/postgresql/rows_test.ts"] },
   { file: "lib/outputs/influxdb/lines.ts", tests: ["tests/outputs/influxdb/lines_test.ts"] },
+  { file: "lib/outputs/influxdb/text.ts", tests: ["tests/outputs/influxdb/lines_test.ts"] },
+  { file: "lib/outputs/influxdb/refusals.ts", tests: ["tests/outputs/influxdb/lines_test.ts"] },
+  {
+    file: "lib/outputs/http/verdict.ts",
+    tests: ["tests/outputs/http/sender_test.ts"],
+    filter: "/^(a status means|Retry-After is)/",
+  },
+  { file: "lib/outputs/http/sifting.ts", tests: ["tests/outputs/http/control_test.ts"] },
+  { file: "lib/outputs/rendering/u64.ts", tests: ["tests/outputs/rendering"] },
+  { file: "lib/outputs/rendering/attributes.ts", tests: ["tests/outputs/rendering"] },
+  { file: "lib/outputs/rendering/series_texts.ts", tests: ["tests/outputs/rendering/series_texts_test.ts"] },
+  { file: "lib/outputs/files/path.ts", tests: ["tests/outputs/csv/path_test.ts"] },
+  {
+    file: "lib/outputs/prometheus/naming.ts",
+    tests: ["tests/outputs/prometheus/rendering_test.ts"],
+    filter: "/^(names are|labels are|numbers are|a page|of a series|series |the lines|a line|a name)/",
+  },
+  {
+    file: "lib/outputs/prometheus/exposition.ts",
+    tests: ["tests/outputs/prometheus/rendering_test.ts"],
+    filter: "/^(names are|labels are|numbers are|a page|of a series|series |the lines|a line|a name)/",
+  },
+  {
+    file: "lib/outputs/postgresql/url.ts",
+    tests: ["tests/outputs/postgresql/settings_test.ts"],
+    filter:
+      "/^(A URL|An error about|Keys go|Several hosts|A password file|Whoever|An error is|several hosts)/",
+  },
+  {
+    file: "lib/outputs/postgresql/passfile.ts",
+    tests: ["tests/outputs/postgresql/settings_test.ts"],
+    filter:
+      "/^(A URL|An error about|Keys go|Several hosts|A password file|Whoever|An error is|several hosts)/",
+  },
+  {
+    file: "lib/outputs/postgresql/settings.ts",
+    tests: ["tests/outputs/postgresql/settings_test.ts"],
+    filter:
+      "/^(A URL|An error about|Keys go|Several hosts|A password file|Whoever|An error is|several hosts)/",
+  },
+  {
+    file: "lib/outputs/postgresql/sqlstate.ts",
+    tests: ["tests/outputs/postgresql/settings_test.ts"],
+    filter: "An error is judged",
+  },
+  { file: "lib/outputs/postgresql/pending.ts", tests: ["tests/outputs/postgresql/rows_test.ts"] },
+  { file: "lib/outputs/postgresql/rollups/marks.ts", tests: ["tests/outputs/postgresql/rows_test.ts"] },
+  { file: "lib/seeing/families.ts", tests: ["tests/seeing/tap_test.ts"] },
+  { file: "lib/seeing/api.ts", tests: ["tests/seeing/tap_test.ts"] },
+  { file: "lib/seeing/exposition.ts", tests: ["tests/seeing/tap_test.ts"] },
+  { file: "lib/seeing/tap.ts", tests: ["tests/seeing/tap_test.ts"] },
   { file: "lib/base/complaint.ts", tests: ["tests/base/complaint_test.ts"] },
   { file: "lib/base/size.ts", tests: ["tests/base/size_test.ts"] },
   { file: "lib/base/duration.ts", tests: ["tests/base/duration_test.ts"] },

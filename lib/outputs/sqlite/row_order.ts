@@ -177,10 +177,10 @@ export class RowOrder {
     let sorted = !isMixed;
     for (let k = from + 1; k < to && sorted; k++) sorted = times[order[k - 1]] <= times[order[k]];
     if (!sorted && !isMixed && to - from <= INSERTION_LIMIT) {
-      for (let k = from + 1; k < to; k++) {
-        const row = order[k];
+      for (let next = from + 1; next < to; next++) {
+        const row = order[next];
         const time = times[row];
-        let at = k;
+        let at = next;
         for (; at > from && times[order[at - 1]] > time; at--) order[at] = order[at - 1];
         order[at] = row;
       }

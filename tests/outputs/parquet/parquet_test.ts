@@ -7,9 +7,11 @@ import { Encoder } from "../../../lib/outputs/parquet/encoder.ts";
 import type { FileSeries } from "../../../lib/outputs/files/file_series.ts";
 import { ParquetFile } from "../../../lib/outputs/files/parquet.ts";
 import { Rounds } from "../../../lib/outputs/parquet/rounds.ts";
-import { Sorting } from "../../../lib/outputs/parquet/sorting.ts";
 import { PathPattern } from "../../../lib/outputs/files/path.ts";
 import { PositionFile } from "../../../lib/outputs/files/position.ts";
+import { type FilePoints, Sorting } from "../../../lib/outputs/parquet/sorting.ts";
+import { SERIES_NUMBERS, SERIES_TEXTS } from "../../../lib/outputs/parquet/messages.ts";
+import { newColumns } from "../../../lib/outputs/threads/point_columns.ts";
 import { renderAttributes } from "../../../lib/outputs/rendering/attributes.ts";
 import { unitDisplayName } from "../../../lib/points/units.ts";
 import { MemoryJournal } from "../../../lib/journal.ts";
@@ -167,6 +169,95 @@ Deno.test("files are named by the client, the metric, the hour of the points and
   ]);
   const values = (await rowsOf(dir.file(files[2]))).map(({ value }) => value);
   assert.deepEqual(values, [1, 5]);
+});
+
+/** What the thread makes of the chunks of a file, each with room for so many rows. */
+function rowsToldOf(sorting: Sorting, file: FilePoints, room: number) {
+  const fill = sorting.fill(file);
+  const [texts, series]: [string[], { texts: Record<string, string>; isInteger: boolean }[]] = [[], []];
+  const [rows, lengths]: [unknown[][], number[]] = [[], []];
+  for (let chunk; (chunk = fill(newColumns(room)));) {
+    texts.push(...chunk.texts);
+    for (let at = 0; at < chunk.series.length; at += SERIES_NUMBERS) {
+      const numbers = chunk.series.slice(at, at + SERIES_NUMBERS);
+      series.push({
+        texts: Object.fromEntries(SERIES_TEXTS.map((name, i) => [name, texts[numbers[i]]])),
+        isInteger: numbers.at(-1) === 1,
+      });
+    }
+    const { columns: { series: numbers, seconds, nanos, values, length }, exact } = chunk;
+    for (let row = 0; row < length; row++) {
+      const { texts: { metric, client, unit, resourceId, attributes }, isInteger } = series[numbers[row]];
+      rows.push([
+        ...[metric, client, unit, resourceId, attributes, isInteger],
+        ...[seconds[row], nanos[row], exact.get(row) ?? values[row]],
+      ]);
+    }
+    lengths.push(length);
+  }
+  return { rows, lengths, texts, series: series.length };
+}
+
+Deno.test("points are sorted into their files, and what no file can hold is refused", async () => {
+  const count = seriesOf(metricOf("count", "u64"), { resourceId: "7" });
+  const watts = metricOf("power", "f64", { base: "W", prefix: "" });
+  const [hostA, hostB] = [host("a", watts), host("b", watts)];
+  const first = batchOf([
+    [hostB, 1, START_S, 1],
+    [hostA, 2, START_S + 3600, 2],
+    [hostB, 3, START_S + 1, 3],
+    [count, 2n ** 64n - 1n, START_S, 4],
+    [hostB, 4, START_S + 2, 5],
+  ]);
+  const second = batchOf([
+    [count, 0.5],
+    [hostA, 5, LAST_SECOND, 0],
+    [hostA, 6, LAST_SECOND - 1, 6],
+    [count, 8, START_S, 7],
+    [hostB, 7, START_S + 3600, 8],
+    [hostB, 8, START_S, 9],
+  ]);
+  const sorting = await Sorting.of(new PathPattern("/x/{client}/%H/{metric}.parquet"), [first, second]);
+  const names = ["b/22/power", "a/23/power", "_local/22/count", "b/23/power"];
+  assert.deepEqual(sorting.files.map(({ path }) => path), names.map((name) => `/x/${name}.parquet`));
+  const [b, a, local, late] = sorting.files.map((file) => rowsToldOf(sorting, file, 3));
+  const power = (client: string) => ["power", client, "W", "", "{}", false];
+  assert.deepEqual(b.rows, [
+    [...power("b"), START_S, 1, 1],
+    [...power("b"), START_S + 1, 3, 3],
+    [...power("b"), START_S + 2, 5, 4],
+    [...power("b"), START_S, 9, 8],
+  ]);
+  assert.deepEqual([b.lengths, b.series, b.texts.length], [[3, 1], 1, new Set(b.texts).size]);
+  assert.deepEqual(a.rows, [
+    [...power("a"), START_S + 3600, 2, 2],
+    [...power("a"), LAST_SECOND - 1, 6, 6],
+  ]);
+  const integers = ["count", "", "", "7", "{}", true];
+  assert.deepEqual(local.rows, [[...integers, START_S, 4, 2n ** 64n - 1n], [...integers, START_S, 7, 8]]);
+  assert.deepEqual(late.rows, [[...power("b"), START_S + 3600, 8, 7]]);
+  assert.deepEqual(sorting.refused.map(({ batch, row }) => [batch === second, row]), [[true, 0], [true, 1]]);
+  assert.match(sorting.refused[0].reason, /u64/);
+  assert.match(sorting.refused[1].reason, /year 2262/);
+  assert.deepEqual(rowsToldOf(sorting, sorting.files[1], 3), a, "a file that failed is written again");
+});
+
+Deno.test("points are sorted also where there are many series, of which the thread is told in pieces", async () => {
+  const metric = metricOf("power");
+  const rows = Array.from({ length: 4400 }, (_, i): [ReturnType<typeof seriesOf>, number] => [
+    seriesOf(metric, { resourceId: `${i % 4200}`, attributes: [["a", `${i % 5}`]] }),
+    i,
+  ]);
+  const sorting = await Sorting.of(new PathPattern("/x.parquet"), [
+    batchOf(rows.slice(0, 600)),
+    batchOf(rows.slice(600)),
+  ]);
+  const [file] = sorting.files;
+  const told = rowsToldOf(sorting, file, 20_000);
+  assert.deepEqual([told.lengths, told.series], [[4096, 304], 4200]);
+  told.rows.forEach((row, i) => {
+    assert.deepEqual([row[3], row[4], row[8]], [`${i % 4200}`, `{"a":"${i % 5}"}`, i]);
+  });
 });
 
 Deno.test({

@@ -1,8 +1,17 @@
 /** Blocks of compacted points: what is read is what was written, bit by bit, and damage is an error. */
 import assert from "node:assert/strict";
-import { Block, BlockWriter } from "../../../lib/outputs/sqlite/blocks/block.ts";
-import { BlockError } from "../../../lib/outputs/sqlite/blocks/bytes.ts";
-import { Chance } from "../../kit/bytes.ts";
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { Block, BlockWriter, MAX_BLOCK_POINTS } from "../../../lib/outputs/sqlite/blocks/block.ts";
+import {
+  BlockError,
+  ByteSink,
+  ByteSource,
+  MAX_SIGNED,
+  sizeOfSigned,
+} from "../../../lib/outputs/sqlite/blocks/bytes.ts";
+import { ValueWriter } from "../../../lib/outputs/sqlite/blocks/values.ts";
+import { RowTaker } from "../../../lib/outputs/sqlite/blocks/rows.ts";
+import { Chance, fromHex, toHex } from "../../kit/bytes.ts";
 
 type Value = number | bigint | null;
 type Point = readonly [series: number, offset: number, value: Value];
@@ -61,6 +70,261 @@ const INTEGERS = [
   ...[2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n],
 ];
 
+/** The parts of a block, in hexadecimal, as a block. */
+function blockOf(...parts: readonly string[]): Uint8Array {
+  const packed = zstdCompressSync(fromHex(parts.join("").replaceAll(/[ ,]/g, "")));
+  return Uint8Array.from([1, ...packed]);
+}
+
+Deno.test("a block is written as the format says, to the byte", () => {
+  const large = 2n ** 53n + 1n;
+  const points: Point[] = [
+    ...[[5, 1000, 1n], [5, 2000, 2n], [5, 3000, 3n]] as const,
+    ...[[7, 1000, 0.5], [7, 2000, 0.25], [7, 3000, 0.75]] as const,
+    ...[[9, 2000, null], [9, 4000, 4n]] as const,
+    ...[[1000, -1000, large], [1000, 2000, large - 1n]] as const,
+    ...[[1001, 1000, 1 / 3], [1001, 2000, 1 / 3], [1001, 4000, -1 / 3]] as const,
+    ...[[1002, 1000, 1000n], [1002, 2000, 2000n], [1002, 3000, 3001n]] as const,
+  ];
+  const block = writer.write(rowsOf(points))!;
+  assert.equal(block[0], 1);
+  const parts = [
+    // Series, times, bytes of the directory and of the lists of times.
+    "06 05 19 0d",
+    // Times: differences of differences.
+    "d00f d00f 00 00 df5d",
+    // The difference to the id before, points, bytes of the list of times and of the values.
+    "05030105 02030106 02020405 df0702040a 01030219 01030106",
+    // How many times follow each other, how far away the next one is, and so on.
+    "03 03 00020002 00080007 0202 03",
+    // Integers; decimals as differences; one that is missing; above 2^53; bits that differ, by their places; and
+    // differences of differences.
+    "00 00 020406, 01 02 01 643164, 80 01 00 00 08, 03 8280808080808020 01",
+    "02 550000 550000 550000 550000 550000 550000 d50000 3f0080, 00 02 d00f 00 02",
+  ].map((part) => part.replaceAll(/[ ,]/g, ""));
+  const plain = zstdDecompressSync(block.subarray(1));
+  assert.equal(toHex(plain), parts.join(""));
+  const withChecksum = { params: { [constants.ZSTD_c_checksumFlag]: 1 } };
+  assert.equal(toHex(block.subarray(1)), toHex(zstdCompressSync(plain, withChecksum)));
+});
+
+/** One series with id 1, with the value 4 at the time 7: counts, times, directory, list of times, values. */
+const PARTS = ["01 01 04 01", "0e", "01 01 01 03", "01", "00 00 08"];
+
+Deno.test("what is wrong with a block is said, and what is just within its limits is read", () => {
+  const problem = (block: Uint8Array) => {
+    try {
+      const [id] = new Block(block).series;
+      return JSON.stringify(Object.values(new Block(block).points(id) ?? {}));
+    } catch (error) {
+      return error instanceof BlockError ? error.message : String(error);
+    }
+  };
+  const withParts = (parts: Record<number, string>) => problem(blockOf(...Object.assign([...PARTS], parts)));
+  assert.equal(withParts({}), '[1,{"0":4},true,null,{"0":7}]');
+  assert.equal(problem(new Uint8Array()), "it has an unknown version");
+  assert.equal(problem(blockOf(...PARTS).with(0, 2)), "it has an unknown version");
+  assert.equal(problem(Uint8Array.of(1, 2, 3)), "it cannot be decompressed");
+  const zeros = (count: number) => problem(Uint8Array.from([1, ...zstdCompressSync(new Uint8Array(count))]));
+  assert.deepEqual([zeros(4 * 1024 ** 2), zeros(4 * 1024 ** 2 + 1)], ["[]", "it cannot be decompressed"]);
+
+  const times = "00".repeat(65_536);
+  assert.equal(withParts({ 0: "00 808004 00 00", 1: times, 2: "", 3: "", 4: "" }), "[]");
+  assert.equal(withParts({ 0: "00 818004 00 00", 1: times + "00" }), "it has too many times");
+  assert.equal(withParts({ 0: "01 01 06 01", 2: "01 808004 01 03" }), "a time is missing");
+  assert.equal(withParts({ 0: "01 01 06 01", 2: "01 818004 01 03" }), "it has too many points");
+  assert.equal(withParts({ 0: "02 01 0a 01", 2: "01 808004 01 03 01 01 01 03" }), "it has too many points");
+  assert.equal(withParts({ 1: "feffffffffffff7f" }), '[1,{"0":4},true,null,{"0":36028797018963970}]');
+  assert.equal(withParts({ 1: "feffffffffffffff01" }), "a number is too long");
+
+  assert.equal(withParts({ 3: "02" }), "a list of times is too long");
+  assert.equal(withParts({ 0: "01 01 04 02", 2: "01 01 02 03", 3: "00 02" }), "a time is missing");
+  assert.equal(withParts({ 0: "01 01 04 02", 2: "01 01 02 03", 3: "00 01" }), "a time is missing");
+
+  assert.equal(withParts({ 4: "04 00 08" }), "values are written in an unknown way");
+  assert.equal(withParts({ 4: "01 0d 00 08" }), "a value has too many decimals");
+  assert.equal(withParts({ 4: "01 0c 00 08" }), '[1,{"0":4e-12},false,null,{"0":7}]');
+  assert.equal(withParts({ 4: "80 02 00 00 00" }), "too many values are missing");
+  assert.equal(withParts({ 4: "80 01 00 00" }), '[1,{"0":null},true,null,{"0":7}]');
+  assert.equal(withParts({ 4: "02 00000000000010" }), "it ends early");
+  assert.equal(withParts({ 4: "02 0000000000001040" }), '[1,{"0":4},false,null,{"0":7}]');
+  assert.equal(withParts({ 4: "00 00" }), "it ends early");
+  assert.equal(withParts({ 4: `03 ${"80".repeat(11)} 00` }), "a number is too long");
+  const big = new Block(blockOf(...PARTS.with(4, `03 ${"80".repeat(10)} 02`))).points(1)!;
+  assert.deepEqual([big.exact, big.numbers[0], big.isInteger], [[2n ** 70n], 2 ** 70, true]);
+});
+
+Deno.test("a block says which series it has, and what it takes in memory", () => {
+  const block = new Block(blockOf(...PARTS));
+  assert.deepEqual([...block.series], [1]);
+  assert.deepEqual([block.points(0), block.points(2)], [undefined, undefined]);
+  // Its bytes, its one time, its one series.
+  assert.equal(block.bytes, 13 + 8 + 100);
+});
+
+/** The values of a series as bytes: how they are written, and so on. */
+function bytesOfValues(...values: number[]): Uint8Array {
+  const sink = new ByteSink();
+  assert.ok(new ValueWriter().write(sink, Float64Array.from(values), 0, values.length, null));
+  return sink.bytes;
+}
+
+Deno.test("integers of up to 50 bits are written as such, larger ones as integers of any length", () => {
+  const kindOf = (value: number) => bytesOfValues(value)[0];
+  const [INTEGERS, DECIMALS, FLOATS, BIG] = [0, 1, 2, 3];
+  assert.deepEqual([2 ** 50 - 1, 1 - 2 ** 50, 0].map(kindOf), [INTEGERS, INTEGERS, INTEGERS]);
+  assert.deepEqual([2 ** 50, -(2 ** 50), 2 ** 53 - 1].map(kindOf), [BIG, BIG, BIG]);
+  assert.deepEqual([2 ** 53, -0, 0.1 + 0.2, 1e300].map(kindOf), [FLOATS, FLOATS, FLOATS, FLOATS]);
+  assert.deepEqual([0.5, -1e-12, (2 ** 50 - 1) / 10].map(kindOf), [DECIMALS, DECIMALS, DECIMALS]);
+});
+
+Deno.test("integers are written in the form that takes the fewest bytes, the simplest of those", () => {
+  const chance = new Chance(17);
+  const bytesOf = (values: number[]) => values.reduce((sum, value) => sum + sizeOfSigned(value), 0);
+  const differences = (values: number[]) => values.map((value, i) => value - (values[i - 1] ?? 0));
+  const random = Array.from({ length: 400 }, () => {
+    const largest = chance.pick([3, 70, 130, 20_000]);
+    const step = chance.int(largest);
+    return Array.from(
+      { length: 1 + chance.int(4) },
+      (_, i) => Math.floor(i * step + chance.int(largest) - largest / 2),
+    );
+  });
+  const forms = new Set<number>();
+  for (const values of [[64], [-65], [8192], [-8193], ...random]) {
+    const sizes = [values, differences(values), differences(differences(values))].map(bytesOf);
+    const bytes = bytesOfValues(...values);
+    assert.equal(bytes.length, 2 + Math.min(...sizes), `${values}`);
+    assert.equal(bytes[1], sizes.indexOf(Math.min(...sizes)), `${values}`);
+    forms.add(bytes[1]);
+  }
+  assert.equal(forms.size, 3);
+});
+
+Deno.test("an integer takes as few bytes as it has, and is read as it was", () => {
+  const sink = new ByteSink();
+  assert.equal(sink.bytes.length, 0);
+  assert.deepEqual([0, -1, 1, -64, 64].map(sizeOfSigned), [1, 1, 1, 1, 2]);
+  for (let bit = 0; bit <= 52; bit++) {
+    for (const magnitude of [2 ** bit - 2, 2 ** bit - 1, 2 ** bit, 2 ** bit + 1]) {
+      if (magnitude < 0 || magnitude > MAX_SIGNED) continue;
+      for (const n of [magnitude, 0 - magnitude]) {
+        const zigzag = n < 0 ? 2n * BigInt(-n) - 1n : 2n * BigInt(n);
+        const size = Math.max(1, Math.ceil(zigzag.toString(2).length / 7));
+        const written = (write: () => void) => (sink.clear(), write(), new ByteSource(sink.bytes.slice()));
+        assert.equal(written(() => sink.signed(n)).signed(), n);
+        assert.deepEqual([sink.length, sizeOfSigned(n)], [size, size], `${n}`);
+        assert.equal(written(() => sink.signedBig(BigInt(n))).signedBig(), BigInt(n));
+        assert.equal(sink.length, size);
+      }
+    }
+  }
+  assert.equal(MAX_SIGNED, 2 ** 52 - 1);
+});
+
+Deno.test("what is written has room, also at the end of what there was", () => {
+  for (const length of [65_528, 65_529, 65_535, 65_536]) {
+    const sink = new ByteSink();
+    sink.append(new Uint8Array(length).fill(7));
+    sink.unsigned(2 ** 53 - 1);
+    sink.append(new Uint8Array(200_000).fill(9));
+    const source = new ByteSource(sink.bytes);
+    assert.deepEqual([...new Set(source.take(length))], [7]);
+    assert.equal(source.unsigned(), 2 ** 53 - 1);
+    assert.deepEqual([...new Set(source.take(100_000)), ...new Set(source.take(100_000))], [9, 9]);
+    assert.throws(() => source.take(1), BlockError);
+  }
+});
+
+Deno.test("rows taken in any order come sorted by series and time, and those of one time as they came", () => {
+  const chance = new Chance(11);
+  const taker = new RowTaker();
+  for (let round = 0; round < 40; round++) {
+    taker.clear();
+    taker.shift = chance.int(3) * 1e9 - 1e9;
+    const rows: { id: number; offset: number; value: number | string | null }[] = [];
+    for (let count = chance.int(80); count > 0; count--) {
+      const value = chance.pick([
+        ...[null, -1.5, 0, rows.length],
+        ...["9007199254740993", "-9007199254740993", "18446744073709551615"],
+      ]);
+      const row = { id: 1 + chance.int(1 + chance.int(7)), offset: chance.int(round < 20 ? 9 : 1e6), value };
+      rows.push(row);
+      taker.take(row.id, row.offset, value);
+      assert.equal(taker.lastOffset, row.offset);
+    }
+    const sorted = rows.map((row, came) => ({ ...row, came }))
+      .sort((a, b) => a.id - b.id || a.offset - b.offset || a.came - b.came);
+    const { length, series, offsets, values, exact } = taker.sort();
+    assert.deepEqual([taker.isOdd, taker.isFull, length], [false, false, rows.length]);
+    assert.deepEqual([...series.subarray(0, length)], sorted.map(({ id }) => id));
+    assert.deepEqual([...offsets.subarray(0, length)], sorted.map(({ offset }) => offset + taker.shift));
+    assert.deepEqual([...values.subarray(0, length)], sorted.map(({ value }) => Number(value ?? NaN)));
+    const large = sorted.flatMap(({ value }, k) => typeof value === "string" ? [[k, BigInt(value)]] : []);
+    assert.deepEqual(exact && [...exact], large.length > 0 ? large : null);
+  }
+});
+
+Deno.test("two series come in the order of their ids, whichever came first", () => {
+  for (const ids of [[1, 2], [2, 1]]) {
+    const taker = new RowTaker();
+    for (const id of ids) taker.take(id, 0, 0);
+    assert.deepEqual([...taker.sort().series.subarray(0, 2)], [1, 2]);
+  }
+});
+
+Deno.test("a value is odd if this program never stores it, and so is a series without a whole number", () => {
+  const isOdd = (id: number, value: unknown) => {
+    const taker = new RowTaker();
+    taker.take(1, 0, 5);
+    taker.take(id, 0, value);
+    assert.equal(taker.sort().length, 2);
+    const { isOdd } = taker;
+    taker.clear();
+    assert.deepEqual([taker.isOdd, taker.length, taker.sort().exact], [false, 0, null]);
+    return isOdd;
+  };
+  for (const value of [0, null, 0.5, "9007199254740992", "-9007199254740992"]) {
+    assert.ok(!isOdd(2, value), String(value));
+  }
+  const others = [
+    "1",
+    "-1",
+    "abc",
+    "09007199254740993",
+    "9007199254740991",
+    "-9007199254740991",
+    "1".repeat(21),
+  ];
+  for (const value of [...others, new Uint8Array(1), 2n ** 60n]) assert.ok(isOdd(2, value), String(value));
+  assert.ok(isOdd(1.5, 0));
+});
+
+Deno.test("a row that is not of a series, or not of a day around the start, is left", () => {
+  const day = 86_400e9;
+  const taken = [[1, -day], [1, day]];
+  const left = [[1, -day - 1], [1, day + 1], [1, NaN], ["1", 0], [null, 0], [1, "0"], [1, null]];
+  for (const [id, offset] of [...taken, ...left]) {
+    const taker = new RowTaker();
+    taker.take(id, offset, 0);
+    const count = taken.some((row) => row[0] === id && row[1] === offset) ? 1 : 0;
+    assert.deepEqual([taker.length, taker.isOdd], [count, false], `${id}, ${offset}`);
+  }
+});
+
+Deno.test("no more rows are taken than a block holds", () => {
+  const taker = new RowTaker();
+  for (let row = 0; row < MAX_BLOCK_POINTS; row++) taker.take(1 + row, row, -row);
+  const { series, offsets, values } = taker.sort();
+  assert.deepEqual([series[65_535], offsets[65_535], values[65_535]], [65_536, 65_535, -65_535]);
+  assert.deepEqual([taker.length, taker.isFull], [65_536, false]);
+  taker.take(1, 0, 0);
+  assert.deepEqual([taker.length, taker.isFull], [65_536, true]);
+  taker.clear();
+  taker.take(1, 0, 0);
+  assert.deepEqual([taker.length, taker.isFull], [1, false]);
+});
+
 Deno.test("a block gives back each value bit by bit, of all kinds beside each other", () => {
   for (let seed = 0; seed < 25; seed++) {
     const chance = new Chance(seed);
@@ -113,6 +377,20 @@ Deno.test("a block gives back any float, and the edges of what fits", () => {
   check([[5, 0, 18446744073709551615n], [5, 0, 0n], [5, 1, null], [6, 1, 3n]], () => true, "ends of u64");
   check([[5, 0, 2n ** 53n], [5, 1, 0.5]], () => false, "2^53 in a series of floats");
   for (const value of FLOATS) check([[1, 0, value]], () => false, `${value}`);
+  check(
+    [[5, 0, 2n ** 53n], [5, 1, 0.5], [6, 0, 2n ** 53n + 1n]],
+    (id) => id === 6,
+    "the next series has integers",
+  );
+  const many = Array.from({ length: 3000 }, (_, i): Point => [1, i, i % 3 === 0 ? null : BigInt(i * i)]);
+  check(many, () => true, "thousands of values, some missing");
+  check(many.filter(([, , value]) => value !== null), () => true, "thousands of values");
+  // Columns may be longer than what is in them.
+  const longer = rowsOf([[5, 0, 1], [5, 1, 2], [5, 2, 3]]);
+  assert.deepEqual(pointsOf(writer.write({ ...longer, length: 2 })!), [[5, 0, 1n], [5, 1, 2n]]);
+  // Nor are there times between two nanoseconds.
+  assert.equal(writer.write(rowsOf([[5, 0.5, 1]])), null);
+  assert.ok(writer.write(rowsOf([[5, 1, 1]])));
   // Only the database's owner can have stored that: it stays as it is.
   assert.equal(writer.write(rowsOf([[5, 0, 2n ** 53n + 1n], [5, 1, 0.5]])), null);
 });

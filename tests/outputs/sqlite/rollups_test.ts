@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { type Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
+import { floorTo } from "../../../lib/outputs/rollups/levels.ts";
 import { IntervalSums } from "../../../lib/outputs/rollups/sums.ts";
 import type { RollupsOptions } from "../../../lib/outputs/sqlite/rollups.ts";
 import { levelsOf } from "../../../lib/outputs/sqlite/rollup_levels.ts";
@@ -384,6 +385,68 @@ Deno.test("series are found by their ids, however these are spread, and columns 
   }
 });
 
+Deno.test("series are found, and those that are not there are not, however many ids are neighbours", () => {
+  for (const step of [1, 2]) {
+    const sums = new IntervalSums();
+    for (let n = 1; n <= 1024; n++) sums.add(n * step, 0, 1);
+    for (let n = 1; n <= 1024; n++) assert.equal(sums.placeOf(n * step), n - 1);
+    const into = { points: 0, sum: 0, min: 0, max: 0, first: 0, last: 0, firstTime: 0, lastTime: 0 };
+    for (let n = 1024; n >= 1; n--) sums.add(n * step, 0, n);
+    for (let n = 1; n <= 1024; n++) {
+      sums.read(n - 1, into);
+      assert.deepEqual([into.points, into.sum], [2, n + 1]);
+    }
+    for (let id = 4096; id < 8192; id++) assert.equal(sums.placeOf(id), -1);
+  }
+});
+
+Deno.test("the sums of a series are those of its points, in whatever order they come, and NaN is no point", () => {
+  const sums = new IntervalSums();
+  assert.equal(sums.length, 0);
+  sums.begin(HOUR_S, 7);
+  assert.deepEqual([sums.start, sums.firstPart, sums.beganMs, sums.changedMs, sums.length], [
+    HOUR_S,
+    Infinity,
+    7,
+    7,
+    0,
+  ]);
+  sums.add(5, 1, NaN);
+  assert.deepEqual([sums.length, sums.placeOf(5)], [0, -1]);
+  for (const [time, value] of [[30, 4], [20, -2], [40, 9], [40, 3], [20, 1], [25, NaN], [35, 6]]) {
+    sums.add(5, time, value);
+  }
+  sums.add(6, 10, -1);
+  const read = (id: number) => {
+    const into = { points: 0, sum: 0, min: 0, max: 0, first: 0, last: 0, firstTime: 0, lastTime: 0 };
+    sums.read(sums.placeOf(id), into);
+    return into;
+  };
+  // Of points with one time, the first one is the first of an interval, and the last one is the last.
+  assert.deepEqual(read(5), {
+    points: 6,
+    sum: 21,
+    min: -2,
+    max: 9,
+    first: -2,
+    last: 3,
+    firstTime: 20,
+    lastTime: 40,
+  });
+  assert.deepEqual(read(6), {
+    points: 1,
+    sum: -1,
+    min: -1,
+    max: -1,
+    first: -1,
+    last: -1,
+    firstTime: 10,
+    lastTime: 10,
+  });
+  sums.begin(HOUR_S, 8);
+  assert.deepEqual([sums.length, sums.placeOf(5), [...sums.ids()]], [0, -1, []]);
+});
+
 Deno.test("intervals are named by the shortest text, and a part of them ends with a day and with an interval of the next level", () => {
   const of = (...every: number[]) => levelsOf(every.map((every) => ({ every, keepMs: DAY_MS })));
   assert.deepEqual(of(60, 3600, 7 * 86_400).map(({ name, span }) => [name, span]), [
@@ -391,6 +454,8 @@ Deno.test("intervals are named by the shortest text, and a part of them ends wit
     ["1h", 86_400],
     ["7d", 7 * 86_400],
   ]);
+  assert.deepEqual(of(60, 1800).map(({ span }) => span), [1800, 86_400]);
+  assert.deepEqual([floorTo(125, 60), floorTo(120, 60), floorTo(-1, 60)], [120, 120, -60]);
   assert.deepEqual(of(90).map(({ name, span }) => [name, span]), [["90s", 5400]]);
   for (const { every, span } of [1, 27, 60, 100, 1600, 3600, 14_400].flatMap((every) => of(every))) {
     assert.equal(span % every, 0);

@@ -315,4 +315,10 @@ export const BYTES: readonly EquivalentMutant[] = [
     after: "for (let i = 0; i <= length; i++) {",
     reason: "One byte behind the text becomes 0, and is written over.",
   },
+  {
+    file: "lib/http/head.ts",
+    before: "for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) {",
+    after: "for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 2)) {",
+    reason: "The next byte is not the end of a line, or the search has ended.",
+  },
 ];

@@ -176,4 +176,43 @@ export const JOURNAL: readonly EquivalentMutant[] = [
     after: ["if (seen > left) return true;", "if (!!0 && seen >= left) return true;"],
     reason: "The reading of no more bytes ends it, too.",
   },
+  {
+    file: "lib/journal/disk/ledger.ts",
+    before: "const retention = new RetentionClock(now, monotonicMs(), Math.max(0, ...contacts) || now);",
+    after: "const retention = new RetentionClock(now, monotonicMs(), Math.max(1, ...contacts) || now);",
+    reason: "It is 1970 either way, or the time of a contact.",
+  },
+  {
+    file: "lib/journal/disk/ledger.ts",
+    before: "if (state.sequence > account.sequence) account.sequence = state.sequence;",
+    after: "if (state.sequence >= account.sequence) account.sequence = state.sequence;",
+    reason: "It becomes what it is.",
+  },
+  {
+    file: "lib/journal/disk/tail.ts",
+    before: "if (number <= this.written) return;",
+    after: "if (number < this.written) return;",
+    reason: "There is nothing between a number and itself.",
+  },
+  {
+    file: "lib/journal/disk/tail.ts",
+    before: "if (entries.length === 0 || number <= entries[0].number) return 0;",
+    after: "if (entries.length === 0 || number < entries[0].number) return 0;",
+    reason: "The distance to the first entry is 0 then.",
+  },
+  {
+    file: "lib/journal/disk/tail.ts",
+    before: "let at = Math.min(number - entries[0].number, entries.length);",
+    after: "let at = Math.min(number + entries[0].number, entries.length);",
+    reason: "The search goes back from there, and begins further behind.",
+  },
+  {
+    file: "lib/journal/disk/tail.ts",
+    before: "while (at > 0 && entries[at - 1].number >= number) at--;",
+    after: [
+      "while (at >= 0 && entries[at - 1].number >= number) at--;",
+      "while (at > 1 && entries[at - 1].number >= number) at--;",
+    ],
+    reason: "The first entry has a smaller number, and ends the search.",
+  },
 ];

@@ -277,7 +277,7 @@ function readFloats(source: ByteSource, count: number): Float64Array {
   const words = new Uint32Array(values.buffer);
   let low = 0;
   let high = 0;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < values.length; i++) {
     for (let k = 0; k < 4; k++) {
       low ^= planes[k * count + i] << (8 * k);
       high ^= planes[(k + 4) * count + i] << (8 * k);

@@ -9,6 +9,7 @@ import { POINTS } from "./equivalent/points.ts";
 import { SQLITE } from "./equivalent/sqlite.ts";
 import { STORED } from "./equivalent/stored.ts";
 import { TAILS } from "./equivalent/tails.ts";
+import { OUTPUT_TARGETS } from "./equivalent/targets.ts";
 import { TEXT_INPUTS } from "./equivalent/text_inputs.ts";
 import { TEXTS } from "./equivalent/texts.ts";
 import { TRANSFORMS } from "./equivalent/transforms.ts";
@@ -20,6 +21,7 @@ export const EQUIVALENT: readonly EquivalentMutant[] = [
   ...INPUTS,
   ...JOURNAL,
   ...OUTPUTS,
+  ...OUTPUT_TARGETS,
   ...POINTS,
   ...SQLITE,
   ...STORED,

@@ -302,19 +302,19 @@ export const TARGETS: readonly MutationTarget[] = [
     file: "lib/outputs/postgresql/url.ts",
     tests: ["tests/outputs/postgresql/settings_test.ts"],
     filter:
-      "/^(A URL|An error about|Keys go|Several hosts|A password file|Whoever|An error is|several hosts)/",
+      "/^(A URL|An error about|Keys |Several hosts|A password file|Whoever|An error is|several hosts|The file of a password)/",
   },
   {
     file: "lib/outputs/postgresql/passfile.ts",
     tests: ["tests/outputs/postgresql/settings_test.ts"],
     filter:
-      "/^(A URL|An error about|Keys go|Several hosts|A password file|Whoever|An error is|several hosts)/",
+      "/^(A URL|An error about|Keys |Several hosts|A password file|Whoever|An error is|several hosts|The file of a password)/",
   },
   {
     file: "lib/outputs/postgresql/settings.ts",
     tests: ["tests/outputs/postgresql/settings_test.ts"],
     filter:
-      "/^(A URL|An error about|Keys go|Several hosts|A password file|Whoever|An error is|several hosts)/",
+      "/^(A URL|An error about|Keys |Several hosts|A password file|Whoever|An error is|several hosts|The file of a password)/",
   },
   {
     file: "lib/outputs/postgresql/sqlstate.ts",

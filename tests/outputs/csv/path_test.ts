@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { clientFileName, PathPattern, rotatedPath, splitExtension } from "../../../lib/outputs/files/path.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
 
@@ -27,10 +28,26 @@ Deno.test("an unknown placeholder is an error that names the known ones", () => 
 
 Deno.test("a path changes no more often than its steps", () => {
   for (
-    const [pattern, stepMs] of [["a", Infinity], ["%Y%m", 864e5], ["%F %H", 36e5], ["%H%S", 1000]] as const
+    const [pattern, stepMs] of [["a", Infinity], ["%Y%m", 864e5], ["%F %H", 36e5], ["%H%M", 6e4], [
+      "%H%S",
+      1000,
+    ]] as const
   ) {
     assert.equal(new PathPattern(pattern).stepMs, stepMs);
   }
+  assert.deepEqual(["a", "%%", "%F", "{client}"].map((text) => new PathPattern(text).isFixed), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
+Deno.test("a long name of a client ends in its hash, and has no more than 120 characters", () => {
+  assert.equal(clientFileName("a".repeat(120)), "a".repeat(120));
+  const long = "a".repeat(121);
+  const hash = createHash("sha256").update(long).digest("hex");
+  assert.equal(clientFileName(long), `${"a".repeat(103)}~${hash.slice(0, 16)}`);
 });
 
 Deno.test("the position is beside the file, or in the folder that all files are in", () => {

@@ -92,6 +92,11 @@ Deno.test("special characters are escaped, and what servers read differently is 
   assert.equal(stringField('a "b" \\ c, d=e\nf'), '"a \\"b\\" \\\\ c, d=e\\x0af"');
 });
 
+Deno.test("a backslash that no server takes for an escape stays, also before the last character", () => {
+  const texts = ["a\\b", "\\b", "a\\", "a\\\\b", "a\\,"].map(measurementText);
+  assert.deepEqual(texts, ["a\\b", "\\b", "a\\x5c", "a\\x5c\\b", "a\\x5c\\,"]);
+});
+
 Deno.test("attributes are tags or fields as the configuration says", () => {
   const series = seriesOf(metricOf("m"), {
     resourceKind: "gpu",

@@ -6,7 +6,7 @@ import type { PostgresConfig } from "../../../lib/outputs/postgresql/config.ts";
 import { attributesJson, clientKey, seriesKey, storable } from "../../../lib/outputs/postgresql/identity.ts";
 import { dayOf, partitionName } from "../../../lib/outputs/postgresql/partitions.ts";
 import { resolveSettings } from "../../../lib/outputs/postgresql/settings.ts";
-import { judge } from "../../../lib/outputs/postgresql/sqlstate.ts";
+import { describe, judge } from "../../../lib/outputs/postgresql/sqlstate.ts";
 import { parseUrl, UrlError } from "../../../lib/outputs/postgresql/url.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { needs, program } from "../../kit/needs.ts";
@@ -64,7 +64,8 @@ Deno.test("An error about a URL does not repeat the URL", () => {
     "postgresql://user:secret%zz@host",
     "postgresql://user:sec/ret@host:port/db",
     "postgresql://user:secret@host:0/db",
-    "postgresql://user:secret@host:66000/db",
+    "postgresql://user:secret@host:65536/db",
+    "postgresql://user:secret@host:1:2/db",
     "postgresql://user:secret@host/db?sslmode=secret",
     "postgresql://user:secret@host/db?unheard=of",
     "postgresql://user:secret@host/db?sslmode",
@@ -78,6 +79,37 @@ Deno.test("An error about a URL does not repeat the URL", () => {
       return true;
     });
   }
+  assert.equal(parseUrl("postgresql://host:65535").port, "65535");
+  assert.throws(() => parseUrl("postgresql://host/db?sslmode"), /the parameter sslmode has no value/);
+  assert.throws(() => parseUrl("postgresql://host/db?=x"), /unknown parameter $/);
+});
+
+Deno.test("Keys that do not fit together are errors that name them", () => {
+  const wrong = (config: Partial<PostgresConfig>, files: Record<string, { text: string }> = {}) => {
+    try {
+      settings({ host: "a", ...config }, {}, files);
+    } catch (error) {
+      return error instanceof ExitError ? error.message : String(error);
+    }
+  };
+  const pem = { text: "-----BEGIN CERTIFICATE-----" };
+  assert.match(wrong({ ca_file: "/ca" })!, /Cannot read \/ca \(ca_file/);
+  assert.match(
+    wrong({ ca_file: "/ca" }, { "/ca": { text: "no" } })!,
+    /Cannot use \/ca \(ca_file.*no PEM block/,
+  );
+  assert.match(wrong({ cert_file: "/c" }, { "/c": pem })!, /belong together \(cert_file, key_file\)/);
+  assert.match(wrong({ key_file: "/k" }, { "/k": pem })!, /belong together \(cert_file, key_file\)/);
+  assert.match(
+    wrong({ cert_file: "/c", key_file: "/k" }, { "/c": pem, "/k": pem })!,
+    /Cannot log in with a certificate \(cert_file, key_file\): /,
+  );
+  const nobody = { env: () => undefined, readFile: () => "", mode: () => null, userName: () => "" };
+  assert.throws(
+    () => resolveSettings({ ...DEFAULTS, host: "a" }, nobody),
+    /Cannot tell who to be in the database/,
+  );
+  assert.equal(settings({ host: "a" }).password({ host: "a", port: 5432 }), undefined);
 });
 
 Deno.test("Keys go before the URL, the URL before the environment, that before the defaults", () => {
@@ -166,6 +198,7 @@ Deno.test("A password file is read as libpq reads it", () => {
     "db:5432:mine:me:second",
     "*:*:*:me:any:colons:are:in:it",
     "localhost:5432:*:*:local",
+    "db:5432:mine:you:ends\\",
   ].join("\r\n");
   const home = { HOME: "/home/me" };
   const password = (
@@ -180,6 +213,7 @@ Deno.test("A password file is read as libpq reads it", () => {
   const files = { "/home/me/.pgpass": { text } };
   assert.equal(password("db", {}, home, files), "first:one\\");
   assert.equal(password("other", {}, home, files), "any:colons:are:in:it");
+  assert.equal(password("db", { user: "you" }, home, files), "ends\\");
   assert.equal(password("/var/run/postgresql", { user: "you" }, home, files), "local");
   assert.equal(password("other", { user: "you" }, home, files), undefined);
   assert.equal(password("db", {}, home, { "/home/me/.pgpass": { text, mode: 0o640 } }), undefined);
@@ -362,6 +396,12 @@ Deno.test("An error is judged by its code", () => {
   ) {
     assert.equal(judge(error(code)), "later", code);
   }
+  const detailed = Object.assign(error("23505"), { detail: "Key (id)=(1) is there." });
+  const texts = [error("22003"), detailed, new Error("no server"), { message: "" }].map(describe);
+  assert.deepEqual(texts, [
+    ...["text (SQLSTATE 22003)", "text: Key (id)=(1) is there. (SQLSTATE 23505)"],
+    ...["no server", "[object Object]"],
+  ]);
   assert.equal(judge(Object.assign(new Error("socket"), { code: "EPIPE" })), "later");
   assert.equal(judge(Object.assign(new Error("made up"), { code: "23505" })), "later");
 });

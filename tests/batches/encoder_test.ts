@@ -1,6 +1,8 @@
 /** What the encoder of batches writes to the byte, how much room it takes, and when it forgets its dictionary. */
 import assert from "node:assert/strict";
 import { BatchDecoder, BatchEncoder } from "../../lib/batches/codec.ts";
+import { TextTable } from "../../lib/batches/text_table.ts";
+import { hashTail } from "../../lib/points/hash.ts";
 import { Batch, type Metric, type Series, seriesOf } from "../../lib/points/measurement.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
 import { Chance, toHex } from "../kit/bytes.ts";
@@ -218,4 +220,63 @@ Deno.test("a dictionary is forgotten when its definitions have taken more bytes 
     assert.equal(encoder.dictionaryBytes, first.dictionaryBytes);
     assert.equal(!forgets(encoder.encode(ones(store, all))), fits);
   }
+});
+
+Deno.test("a stream that forgets its dictionary goes on like a new one, to the byte", () => {
+  const store = new SeriesStore();
+  const limits = { maxSeries: 2 };
+  const encoder = new BatchEncoder(limits, store);
+  const batches = numbers(4).map((n) => {
+    const batch = new Batch(8, null, store);
+    for (const row of numbers(4)) {
+      if (row % 2 === 0) batch.push(gauge(n), 100 + row + n, n, 1.5 + row);
+      else batch.pushU64(counter(n), 100 + row, 7, 2n ** 60n + BigInt(row));
+    }
+    return batch;
+  });
+  encoder.encode(batches[0]);
+  for (const batch of batches.slice(1)) {
+    const record = encoder.encode(batch).slice();
+    assert.ok(forgets(record));
+    // A new stream has nothing to forget, and says all the same in the same bytes.
+    const first = new BatchEncoder(limits, store).encode(batch).slice();
+    assert.equal(toHex(record.with(1, first[1])), toHex(first));
+  }
+});
+
+Deno.test("a text is found by its bytes, also where another one has its hash, and no other is found", () => {
+  const table = new TextTable();
+  const encode = (text: string) => new TextEncoder().encode(text.padEnd(text.length + 8, "!"));
+  const find = (text: string) => table.find(new DataView(encode(text).buffer), 0, text.length);
+  assert.equal(find("any"), -1);
+  const texts = numbers(2000).map((n) => "abcdefghijkl".slice(0, n % 13) + n);
+  for (const [n, text] of texts.entries()) assert.equal(table.add(encode(text), 0, text.length), n);
+  for (const [n, text] of texts.entries()) assert.equal(find(text), n, text);
+  for (const text of ["", "0x", "a", "abc", "abcdefghijkl"]) assert.equal(find(text), -1, text);
+  // Two texts of three bytes, and two of six, with one hash each.
+  for (const length of [3, 6]) {
+    const seen = new Map<number, number>();
+    const bytes = new Uint8Array(16);
+    const view = new DataView(bytes.buffer);
+    const put = (n: number) => view.setUint32(0, n);
+    for (let n = 0;; n += 256) {
+      put(n);
+      const hash = hashTail(view, 0, length, 0, 0);
+      const other = seen.get(hash);
+      seen.set(hash, n);
+      if (other === undefined) continue;
+      const number = table.add(bytes, 0, length);
+      put(other);
+      assert.equal(table.find(view, 0, length), -1);
+      assert.equal(table.add(bytes, 0, length), number + 1);
+      assert.equal(table.find(view, 0, length), number + 1);
+      put(n);
+      assert.equal(table.find(view, 0, length), number);
+      break;
+    }
+  }
+  table.clear();
+  assert.deepEqual([table.size, find(texts[0])], [0, -1]);
+  assert.equal(table.add(encode("new"), 0, 3), 0);
+  assert.equal(find("new"), 0);
 });

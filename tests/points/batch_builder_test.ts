@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { BatchBuilder } from "../../lib/points/batch_builder.ts";
 import { ClientNames } from "../../lib/points/client_names.ts";
-import { Batch, BatchPool } from "../../lib/points/measurement.ts";
+import { Batch, BatchPool, seriesOf } from "../../lib/points/measurement.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
 import { instanceOf, NUMBERS } from "../kit/points.ts";
@@ -219,7 +219,8 @@ Deno.test("a batch takes memory for its points and for the series that came with
   assert.equal(batch.byteLength, 3 * 32 + 7);
   batch.reserve(10);
   assert.ok(batch.series.length >= 13);
-  assert.deepEqual([...batch.values.subarray(0, 3)], [0, 1, 2]);
+  for (let n = 3; n < 100; n++) batch.push(NUMBERS, 1, 0, n);
+  assert.deepEqual([...batch.values.subarray(0, 100)], [...Array(100).keys()]);
 });
 
 Deno.test("a whole number that a double holds stands in the column alone", () => {
@@ -229,6 +230,35 @@ Deno.test("a whole number that a double holds stands in the column alone", () =>
   batch.pushU64(NUMBERS, 1, 0, 2n ** 53n + 1n);
   assert.deepEqual([...batch.exact!], [[1, 2n ** 53n + 1n]]);
   assert.deepEqual([batch.exactValue(0), batch.exactValue(1)], [2n ** 53n, 2n ** 53n + 1n]);
+});
+
+Deno.test("a row of another batch comes with its exact value, also as a point of another series", () => {
+  const store = new SeriesStore();
+  const [from, to] = [new Batch(2, null, store), new Batch(2, null, store)];
+  from.push(NUMBERS, 5, 6, 7);
+  from.pushU64(NUMBERS, 8, 9, 2n ** 60n + 1n);
+  to.pushFrom(from, 1, 3);
+  to.pushFrom(from, 0);
+  assert.deepEqual([to.exactValue(0), to.exactValue(1), [...to.series]], [2n ** 60n + 1n, 7n, [
+    3,
+    from.series[0],
+  ]]);
+  assert.deepEqual([[...to.seconds], [...to.nanos]], [[8, 5], [9, 6]]);
+});
+
+Deno.test("a copy keeps each of its series, also the only one", () => {
+  for (const count of [1, 2]) {
+    const store = new SeriesStore();
+    const batch = new Batch(64, null, store);
+    for (let n = 0; n < count; n++) batch.push(seriesOf(NUMBERS.metric, { resourceId: `${n}` }), 1, 0, n);
+    store.poison();
+    store.tick();
+    const copy = batch.copy();
+    batch.release();
+    for (let n = 0; n < 10; n++) store.tick();
+    assert.equal(store.size, count);
+    copy.release();
+  }
 });
 
 Deno.test("nothing is credited without points, unless it has a number", () => {

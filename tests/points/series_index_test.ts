@@ -78,12 +78,12 @@ Deno.test("series are hashed with HalfSipHash-1-3 under a random key", async () 
   const hash = await hashWithKey(0x03020100, 0xf7f6f5f4 | 0);
   // As its authors' code says, for the metric and the client as eight bytes before the others, which alone are counted.
   const expected = new Map([
-    ...[[0, 0xa333acf3], [1, 0x697cf16e], [2, 0x5dd7b16a], [3, 0x8a473b29], [4, 0xbe5d1fe6]] as const,
-    ...[[5, 0x6ced5ea8], [7, 0xa34a2a0a], [8, 0x15ad345d], [13, 0x611896ca]] as const,
+    ...[[0, 0xe58952], [1, 0x82441bdf], [2, 0x14e05610], [3, 0xa16f9d6a], [4, 0x394b0586]] as const,
+    ...[[5, 0x4ec85773], [7, 0xde0dd025], [8, 0xf22951c7], [13, 0x9121a160]] as const,
   ]);
   const bytes = Uint8Array.from({ length: 16 }, (_, i) => i < 3 ? 0xff : 37 * (i - 3) + 200);
   for (const [length, value] of expected) {
-    assert.equal(hash(new DataView(bytes.buffer), 3, length, 7, 0xfffffffe), value, `${length} bytes`);
+    assert.equal(hash(new DataView(bytes.buffer), 3, length, 6, 0xfffffffe), value, `${length} bytes`);
   }
   const [one, other] = [await hashWithKey(1, 2), hashTail].map((hash) =>
     hash(new DataView(bytes.buffer), 0, 8, 1, 1)

@@ -13,6 +13,8 @@ import {
   readControlMessage,
   readSequence,
 } from "../../lib/wire/protocol.ts";
+import { DEFAULT_NAME_BYTES, isLonger, longMetricProblem } from "../../lib/wire/names.ts";
+import { Upstream } from "../../lib/points/upstream.ts";
 import { fromHex, toHex } from "../kit/bytes.ts";
 import { instanceOf } from "../kit/points.ts";
 
@@ -109,4 +111,42 @@ Deno.test("numbers of batches are exact, or refused", () => {
     readSequence(new PostcardReader(new PostcardWriter().u64(sequence).written));
   assert.equal(at(2n ** 53n - 1n), 2 ** 53 - 1);
   assert.throws(() => at(2n ** 53n + 1n), PostcardError);
+});
+
+Deno.test("a name may have as many bytes as its limit, whatever its characters take", () => {
+  const lengths: [text: string, bytes: number][] = [["", 0], ["abc", 3], ["é", 2], ["日本", 6], ["🔋", 4], [
+    "aé日",
+    6,
+  ]];
+  for (const [text, bytes] of lengths) {
+    assert.deepEqual([isLonger(text, bytes - 1), isLonger(text, bytes), isLonger(text, bytes + 1)], [
+      true,
+      false,
+      false,
+    ], text);
+  }
+  const problem = (name: string, base: string, prefix: string) =>
+    longMetricProblem({ name, unit: { base, prefix } }, DEFAULT_NAME_BYTES);
+  const [most, more] = ["a".repeat(255), "a".repeat(256)];
+  assert.equal(problem(most, most, most), undefined);
+  assert.equal(
+    problem(more, "W", ""),
+    `Cannot register metric ${"a".repeat(60)}: a name of it has 256 bytes, at most 255 are taken`,
+  );
+  assert.match(problem("m", more, "")!, /^Cannot register metric m: a name of it has 256 bytes/);
+  assert.match(problem("m", "W", more)!, /256 bytes/);
+});
+
+Deno.test("a process knows the hops before it, up to 256, and says when there is another one", () => {
+  const upstream = new Upstream();
+  let told = 0;
+  const listening = upstream.onChange(() => told++);
+  upstream.add(["a", "b"]);
+  upstream.add(["b", "a"]);
+  assert.deepEqual([upstream.ids, told, upstream.receives], [["a", "b"], 1, false]);
+  upstream.add(Array.from({ length: 300 }, (_, i) => `${i}`));
+  assert.deepEqual([upstream.ids.length, told], [256, 2]);
+  listening[Symbol.dispose]();
+  upstream.add(["c"]);
+  assert.equal(told, 2);
 });

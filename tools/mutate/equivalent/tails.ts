@@ -186,4 +186,10 @@ export const TAILS: readonly EquivalentMutant[] = [
     ],
     reason: "It only saves to count the bytes.",
   },
+  {
+    file: "lib/points/hash.ts",
+    before: "for (let i = 0; i < lastWord; i += 4) {",
+    after: "for (let i = 0; i <= lastWord; i += 4) {",
+    reason: "The last word is compared twice.",
+  },
 ];

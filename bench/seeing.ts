@@ -1,7 +1,13 @@
 /**
- * What it costs to be seen: CPU time per point with and without `[http]` while nobody looks, and the time of a page
- * /metrics with 1,000 clients: `deno run -A bench/seeing.ts [PAIRS] [HOSTS]`. Both of a pair run at the same time, with 740
- * series a host and a poll every 2 seconds, and the median of their ratios counts.
+ * What it costs to be seen while nobody looks, on the load of a cluster (740 series a host, a poll every 2 seconds), and the
+ * time of a page /metrics with 1,000 clients: `deno run -A bench/seeing.ts [PAIRS] [HOSTS] [SPANS]`.
+ *
+ * - PAIRS of servers, one of them with `[http]`: the CPU time of a point, and memory. Both of a pair run at the same time.
+ * - Two servers at the same time for SPANS of 44 seconds, which remember what a page shows in turns. So neither what else
+ *   the machine does counts nor what one process has better than the other: of the CPU time of a point, the differences
+ *   between two processes of one program are larger than what is measured.
+ *
+ * Each median is given with the range in which it lies with 95 % certainty.
  */
 import { Figures } from "../lib/agent/figures.ts";
 import { Journals } from "../lib/agent/journals.ts";
@@ -12,7 +18,9 @@ import { renderFamilies } from "../lib/seeing/exposition.ts";
 import { familiesOf } from "../lib/seeing/families.ts";
 import { View } from "../lib/seeing/view.ts";
 
-const [pairs = 9, hosts = 300] = Deno.args.map(Number);
+const [pairs = 9, hosts = 300, spans = 20] = Deno.args.map(Number);
+/** Rounds of a span, as `many_hosts.py` has it. */
+const SPAN_ROUNDS = 22;
 const CLIENTS = 1000;
 /** Each renders the page once; the first ones are for the compiler. */
 const PAGES = 50;
@@ -24,28 +32,73 @@ interface Cost {
   readonly anonMB: number;
 }
 
+interface Run {
+  readonly us_per_point_second_half: readonly number[];
+  readonly us_per_point_by_span: readonly number[];
+  readonly anon_mb: readonly number[];
+}
+
+async function load(flags: readonly string[], rounds: number, args: readonly string[] = []): Promise<Run> {
+  const relay = Deno.env.get("ALUMET_RELAY_BIN") ?? "./denow run -A main.ts";
+  const command = new Deno.Command("python3", {
+    args: [
+      ["bench/many_hosts.py", "--relay", [relay, ...flags].join(" --config-override "), "--moving", ...args],
+      ["--hosts", hosts, "--series", 740, "--every", 2, "--rounds", rounds].map(String),
+    ].flat(),
+    stderr: "inherit",
+  });
+  const { success, stdout } = await command.output();
+  if (!success) throw new Error(`points are missing: ${new TextDecoder().decode(stdout)}`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
 /** Two servers at the same time, so that what else the machine does slows both down alike. */
 async function costOfPair(): Promise<{ off: Cost; on: Cost }> {
-  const relay = Deno.env.get("ALUMET_RELAY_BIN") ?? "./denow run -A main.ts";
   const [off, on] = await Promise.all(["http.enable=false", "http.address=127.0.0.1:0"].map(async (flag) => {
-    const load = new Deno.Command("python3", {
-      args: [
-        ["bench/many_hosts.py", "--relay", `${relay} --config-override ${flag}`],
-        ["--hosts", hosts, "--series", 740, "--every", 2, "--rounds", 15].map(String),
-      ].flat(),
-      stderr: "inherit",
-    });
-    const { success, stdout } = await load.output();
-    if (!success) throw new Error(`points are missing: ${new TextDecoder().decode(stdout)}`);
-    const run = JSON.parse(new TextDecoder().decode(stdout));
+    const run = await load([flag], 30);
     return { cpu: run.us_per_point_second_half[0], anonMB: run.anon_mb[0] };
   }));
   return { off, on };
 }
 
-function quartiles(values: readonly number[]): [number, number, number] {
-  const sorted = values.toSorted((a, b) => a - b);
-  return [1, 2, 3].map((n) => sorted[Math.floor(n * (sorted.length - 1) / 4)]) as [number, number, number];
+/** What a point costs more while it is remembered, in percent: one figure for each two spans. */
+async function costOfTurns(): Promise<number[]> {
+  const flags = ["http.enable=false", "http.memory=8MiB"];
+  const [even, odd] = (await Promise.all(
+    ["even", "odd"].map((seen) => load(flags, spans * SPAN_ROUNDS, ["--seen", seen])),
+  )).map(({ us_per_point_by_span }) => us_per_point_by_span);
+  const found: number[] = [];
+  for (let i = 0; i + 1 < spans; i += 2) {
+    // The even one remembers in the first of both, the odd one in the second.
+    found.push((Math.sqrt(even[i] / odd[i] * odd[i + 1] / even[i + 1]) - 1) * 100);
+  }
+  return found;
+}
+
+const sorted = (values: readonly number[]) => values.toSorted((a, b) => a - b);
+
+function medianOf(values: readonly number[]): number {
+  const half = (values.length - 1) / 2;
+  return (sorted(values)[Math.floor(half)] + sorted(values)[Math.ceil(half)]) / 2;
+}
+
+/** Between which of the values the median of all that could be found lies, with 95 % certainty; with fewer than 6, less. */
+function rangeOf(values: readonly number[]): [number, number] {
+  const { length } = values;
+  // That just `place` of them are below the median, and that fewer are.
+  let [place, just, fewer] = [0, 0.5 ** length, 0];
+  while (fewer + just <= 0.025) {
+    fewer += just;
+    place++;
+    just *= (length - place + 1) / place;
+  }
+  place = Math.max(1, place);
+  return [sorted(values)[place - 1], sorted(values)[length - place]];
+}
+
+function stated(values: readonly number[], unit: string): string {
+  const [low, high] = rangeOf(values).map((n) => n.toFixed(1));
+  return `${medianOf(values).toFixed(1)} ${unit} more (${low} to ${high})`;
 }
 
 /** The shortest time of a page with many clients, in ms. */
@@ -81,12 +134,15 @@ function metricsMs(): number {
 }
 
 console.log(`/metrics with ${CLIENTS} clients: ${metricsMs().toFixed(1)} ms`);
-const found = [];
-for (let n = 0; n < pairs; n++) found.push(await costOfPair());
-const [low, middle, high] = quartiles(found.map(({ off, on }) => (on.cpu / off.cpu - 1) * 100));
-const [, off] = quartiles(found.map(({ off }) => off.cpu));
-const [, more] = quartiles(found.map(({ off, on }) => on.anonMB - off.anonMB));
-console.log(
-  `${hosts} hosts: ${off.toFixed(2)} µs per point, with [http] ${middle.toFixed(1)} % more in the ` +
-    `median of ${pairs} pairs (${low.toFixed(1)} to ${high.toFixed(1)} in the middle half), ${more} MB more`,
-);
+if (pairs > 0) {
+  const found = [];
+  for (let n = 0; n < pairs; n++) found.push(await costOfPair());
+  const point = medianOf(found.map(({ off }) => off.cpu)).toFixed(2);
+  const cpu = stated(found.map(({ off, on }) => (on.cpu / off.cpu - 1) * 100), "%");
+  const memory = stated(found.map(({ off, on }) => on.anonMB - off.anonMB), "MB");
+  console.log(`${hosts} hosts, ${point} µs per point; with [http] in ${pairs} pairs: ${cpu}, ${memory}`);
+}
+if (spans > 1) {
+  const found = await costOfTurns();
+  console.log(`${hosts} hosts; while points are remembered, in ${found.length} turns: ${stated(found, "%")}`);
+}

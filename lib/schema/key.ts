@@ -75,7 +75,7 @@ export interface Described {
 }
 
 /** What was found, for a message. */
-function found(value: unknown, secret = false): string {
+function found(value: unknown, secret: boolean): string {
   if (value instanceof LooseText) value = value.text;
   if (Array.isArray(value)) return "a list";
   if (value instanceof Date) return "a date";

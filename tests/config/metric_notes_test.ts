@@ -1,6 +1,8 @@
 /** What `config check` says of metrics that transforms name. */
 import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
+import { metricNotes } from "../../lib/config/metric_notes.ts";
+import type { Plugin } from "../../lib/plugin.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
 /** The notes on a file with procfs, rapl and csv, and their number. */
@@ -84,6 +86,23 @@ const CASES: [name: string, text: string, note: RegExp | undefined][] = [
     /energy: the unit of cpu_percent is %, expected J or W\.h/,
   ],
 ];
+
+Deno.test("what an input says of one metric counts more than what it says of many", () => {
+  const plugin = (rest: Partial<Plugin>) => ({ plugin: rest as Plugin, config: {} });
+  const notes = metricNotes({
+    plugins: [
+      plugin({ name: "in", kind: "input", metrics: ["m J", "m* W"] }),
+      plugin({
+        ...{ name: "t", kind: "transform", metrics: [] },
+        wants:
+          () => [{ path: ["x"], metric: "m", bases: ["W"] }, { path: ["y"], metric: "m2", bases: ["W"] }],
+      }),
+    ],
+    source: () => ({ kind: "default" }),
+  });
+  assert.equal(notes.length, 1);
+  assert.match(notes[0], /plugins\.t\.x: the unit of m is J, expected W$/);
+});
 
 for (const [name, text, note] of CASES) {
   Deno.test(`${name} ${note ? "is noted" : "needs no note"}`, async () => {

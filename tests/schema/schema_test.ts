@@ -195,6 +195,26 @@ Deno.test("a table checks its values together after each of them is valid", () =
   refuses(key, { include: ["a"], exclude: [1] }, 'k.exclude[0]: expected a text, found 1; write "1"');
 });
 
+Deno.test("a key that a table ignores is a note, and what the values say together is checked all the same", () => {
+  const keys = { speed: integer({ doc, default: 1 }) };
+  const found = (ignoresUnknown: boolean) => {
+    const notes: string[] = [];
+    const key = table(keys, { doc, ignoresUnknown, check: () => ({ key: "speed", problem: "is too high" }) });
+    key.check(
+      { spede: 3 },
+      ["k"],
+      ({ path, message, isNote = false }) =>
+        notes.push(`${formatPath(path)}: ${message}${isNote ? ", a note" : ""}`),
+    );
+    return notes;
+  };
+  assert.deepEqual(found(true), [
+    "k.spede: ignored: unknown key; did you mean speed?, a note",
+    "k.speed: is too high",
+  ]);
+  assert.deepEqual(found(false), ["k.spede: unknown key; did you mean speed?"]);
+});
+
 Deno.test("an array of tables checks each of them", () => {
   const key = tables(retry, { doc, default: [{ max_times: 1, max_delay: 0 }] });
   accepts(key, undefined, [{ max_times: 1, max_delay: 0 }]);

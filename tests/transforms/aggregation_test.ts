@@ -7,7 +7,8 @@ import { MetricRegistry } from "../../lib/points/registry.ts";
 import { seriesStore } from "../../lib/points/series_store.ts";
 import { unitUniqueName } from "../../lib/points/units.ts";
 import type { StageOutput } from "../../lib/plugin.ts";
-import { config } from "../../lib/transforms/aggregation/config.ts";
+import { config, graceOf } from "../../lib/transforms/aggregation/config.ts";
+import { Windows } from "../../lib/transforms/aggregation/windows.ts";
 import { Aggregation } from "../../lib/transforms/aggregation/transform.ts";
 import { contextWith } from "../kit/context.ts";
 import { createLogger } from "../../lib/base/log.ts";
@@ -178,6 +179,43 @@ Deno.test("windows take the memory of what their functions need alone", () => {
   assert.ok(windows(["P50"]) < windows(["Last"]));
 });
 
+Deno.test("no window takes no memory, also after there were some", () => {
+  const windows = new Windows({ extremes: true, last: true, values: true });
+  assert.equal(windows.bytes, 0);
+  const window = windows.open();
+  const before = windows.bytes;
+  windows.values[window] = [1, 2];
+  windows.valueCount += 2;
+  assert.ok(windows.bytes >= before + 2 * 8);
+  windows.close(window);
+  assert.equal(windows.bytes, 0);
+  assert.equal(windows.open(), window, "it is used again");
+  const bytesOf = (extremes: boolean, last: boolean) => {
+    const windows = new Windows({ extremes, last, values: false });
+    windows.open();
+    return windows.bytes;
+  };
+  assert.equal(
+    bytesOf(true, false) - bytesOf(false, false),
+    2 * (bytesOf(false, true) - bytesOf(false, false)),
+  );
+});
+
+Deno.test("each of more windows than there is room for at first has its least, largest and last value", () => {
+  const bench = new Bench({ function: ["Min", "Max", "Last"] });
+  bench.show = ({ consumerId }) => ` ${consumerId}`;
+  const ids = Array.from({ length: 1500 }, (_, i) => i);
+  for (const [n, offset] of [2, 1, 3].entries()) {
+    bench.take(ids.map((i) => [n, 10 * i + offset, { consumerId: `${i}` }]));
+  }
+  const expected = ids.flatMap((i) =>
+    [["min", 1], ["max", 3], ["last", 3]].map(([name, offset]) =>
+      `0: watts_${name} ${i} ${10 * i + Number(offset)}`
+    )
+  );
+  assert.deepEqual(bench.everything, expected);
+});
+
 Deno.test("a window is complete when a point of its series is younger than its end and the grace", () => {
   const bench = new Bench({});
   bench.take([[8, 1], [10.5, 2], [9, 4], [10.999, 8]]);
@@ -304,6 +342,35 @@ Deno.test("the journal is needed from the oldest open window on, and not at all 
   assert.equal(aggregation.neededFrom, Infinity);
 });
 
+Deno.test("a percentile is one of the values, and P100 is the largest of them", () => {
+  const bench = new Bench({ function: ["P1", "P50", "P100"] });
+  bench.take(Array.from({ length: 200 }, (_, i) => [i / 100, i + 1]));
+  assert.deepEqual(bench.everything, ["0: watts_p1 2", "0: watts_p50 100", "0: watts_p100 200"]);
+});
+
+Deno.test("a rate of seconds whose prefix is not known is that of the numbers", () => {
+  const bench = new Bench({ function: "Rate", metrics: ["odd"] });
+  const odd = bench.registry.register({ name: "odd", type: "f64", unit: { base: "s", prefix: "odd" } });
+  bench.take([[0, 20]], odd);
+  assert.deepEqual(bench.everything, ["0: odd_rate 2"]);
+});
+
+Deno.test("without keys windows are sums of a minute, wait for 5 s, and stay open at a stop", () => {
+  const { interval, function: functions, grace, complete_at_stop, metrics } = config.defaultValue();
+  assert.deepEqual([interval, functions, grace, complete_at_stop, metrics], [
+    60_000,
+    ["Sum"],
+    undefined,
+    false,
+    [],
+  ]);
+  assert.equal(graceOf(config.defaultValue()), 5000);
+  assert.equal(graceOf({ ...config.defaultValue(), interval: 2000 }), 2000);
+  assert.equal(graceOf({ ...config.defaultValue(), grace: 7000 }), 7000);
+  for (const { doc } of Object.values(config.keys!)) assert.match(doc, /^[A-Z].*\.$/);
+  assert.match(config.doc, /^Replaces .*\.$/);
+});
+
 Deno.test("what the keys say wrong is said", () => {
   const problems = (keys: Record<string, unknown>) => {
     const found: string[] = [];
@@ -319,4 +386,7 @@ Deno.test("what the keys say wrong is said", () => {
   assert.match(problems({ function: ["Sum", "P101"] }), /P101|percentile/);
   assert.match(problems({ interval: "1500us" }), /interval: .*whole number of ms/);
   assert.match(problems({ interval: "1s", grace: "2m" }), /grace: .*more than 64 intervals/);
+  assert.equal(problems({ interval: "1s", grace: "64s" }), "");
+  assert.match(problems({ function: [] }), /function: must not be an empty list/);
+  assert.match(problems({ metrics: [""] }), /metrics: has an empty name/);
 });

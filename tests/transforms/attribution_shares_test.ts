@@ -1,8 +1,16 @@
 /** Shares of energy: they add up to it, whatever comes and whatever is missing. */
 import assert from "node:assert/strict";
-import { type Attribute, type Batch, seriesOf } from "../../lib/points/measurement.ts";
+import {
+  type Attribute,
+  type Batch,
+  CLIENT_ATTRIBUTE,
+  type SeriesDefinition,
+  seriesOf,
+} from "../../lib/points/measurement.ts";
+import { ClientTable } from "../../lib/points/origins.ts";
 import { divide } from "../../lib/transforms/energy_attribution/divide.ts";
 import { ancestorOf } from "../../lib/transforms/energy_attribution/nesting.ts";
+import { ShareAttribution } from "../../lib/transforms/energy_attribution/shares.ts";
 import { AttributionBench, joined } from "../kit/attribution.ts";
 import { Chance } from "../kit/bytes.ts";
 import { metricOf } from "../kit/decode.ts";
@@ -90,6 +98,17 @@ Deno.test("a process that is seen once has used its time since the poll before",
     points(["energy", 3, 10], ["1", 3, 100]),
   );
   assert.deepEqual(results, ["1 1: 10", "1 2: 2.5", "short 2: 7.5", "1 3: 10"]);
+});
+
+Deno.test("the poll before counts, not the energy before, unless there was none", () => {
+  const results = outcome(
+    shares(),
+    points(["energy", 0, 0], ["1", 0, 0], ["energy", 1, 30], ["energy", 2, 40]),
+    points(["1", 0.5, 10], ["1", 1.5, 10], ["short", 1.5, 30]),
+  );
+  assert.deepEqual(results, ["1 1: 15", "short 1: 15", "1 2: 10", "short 2: 30"]);
+  const first = outcome(shares(), points(["energy", 0, 0], ["energy", 1, 5], ["energy", 2, 10], ["1", 2, 1]));
+  assert.deepEqual(first, ["idle 1: 5", "1 2: 10"]);
 });
 
 Deno.test("what nobody used is idle, or for all in proportion", () => {
@@ -209,6 +228,174 @@ Deno.test("a late energy is divided by what is still known, and counted", () => 
   assert.equal(bench.transform.stats.latePoints, 1);
   bench.take(points(["1", 2.5, 1]));
   assert.equal(bench.transform.stats.latePoints, 2);
+});
+
+/** Far enough for times to be counted from another base. */
+const FAR = 6_000_000;
+
+Deno.test("energies that wait, and points that are late, stay what they are when times are counted from another base", () => {
+  const bench = new AttributionBench(shares());
+  bench.take(points(["energy", 0, 0], ["1", 0, 0]));
+  bench.take(points(["energy", 1, 10], ["1", 1, 5], ["1", 3, 0]));
+  bench.take(points(["energy", 4, 7], ["1", 4, 5]));
+  assert.deepEqual(inWords(bench.take(points(["2", FAR, 1]))), ["1 4: 7"]);
+  bench.take(points(["2", FAR + 1, 1]));
+  assert.equal(bench.transform.stats.latePoints, 0);
+  // What is complete in a batch is complete, though its last point is one of a clock that is far behind.
+  const results = bench.take(
+    points(["energy", FAR + 1, 0], ["energy", FAR + 2, 20], ["2", FAR + 2, 1], ["2", FAR + 4, 1], [
+      "3",
+      5,
+      1,
+    ]),
+  );
+  assert.deepEqual(inWords(results), [`2 ${FAR + 2}: 20`]);
+});
+
+Deno.test("a point at the time up to which energies are divided is late, an energy that comes again or out of order is not", () => {
+  const late = (...batches: Batch[]) => {
+    const bench = new AttributionBench(shares({ grace: "0s" }));
+    for (const batch of batches) bench.take(batch);
+    return bench.transform.stats.latePoints;
+  };
+  const of = (domain: string): Attribute[] => [["domain", domain]];
+  const first = () => points(["energy", 3, 5, of("a")], ["1", 2, 1], ["1", 3, 1]);
+  assert.equal(late(first(), points(["2", 3, 1])), 1);
+  assert.equal(late(first(), points(["energy", 3, 5, of("a")])), 0);
+  assert.equal(late(points(["energy", 5, 5, of("b")], ["energy", 4, 5, of("b")])), 0);
+  const waiting = new AttributionBench(shares({ grace: "2s" }));
+  waiting.take(points(["energy", 3, 5, of("a")], ["1", 5, 1]));
+  waiting.take(points(["energy", 5, 5, of("b")]));
+  waiting.take(points(["energy", 3, 5, of("b")]));
+  assert.equal(waiting.transform.stats.latePoints, 1);
+});
+
+Deno.test("points that no declaration names are not kept, and a capacity counts only where there is idle", () => {
+  const bench = new AttributionBench(shares());
+  bench.take(points(["capacity", 1, 1]));
+  assert.equal(bench.transform.neededFrom, Infinity);
+  const both = outcome(
+    shares({ ...IDLE, unused: "shared" }),
+    points(["energy", 0, 0], ["1", 0, 0], ["capacity", 0, 0]),
+    points(["energy", 1, 100], ["1", 1, 500], ["capacity", 1, 4]),
+  );
+  assert.deepEqual(both, ["1 1: 100"]);
+});
+
+Deno.test("a power and a number hold over their intervals, as a percentage does; a time does not", () => {
+  for (const [base, expected] of [["W", 5], ["1", 5], ["%", 5], ["s", 7.5]] as const) {
+    const metric = metricOf("use", "f64", { base, prefix: "" });
+    const of = (id: string, at: number, value: number) =>
+      batchOf([[seriesOf(metric, { consumerKind: "process", consumerId: id }), value, at]]);
+    const results = outcome(
+      shares({ per_consumer: { cpu: { metric: "use" } } }),
+      points(["energy", 0, 0]),
+      ...[of("1", 0, 0), of("2", 0, 0), of("1", 1, 30), of("1", 4, 0), of("2", 1, 0), of("2", 4, 10)],
+      points(["energy", 4, 10]),
+    );
+    assert.deepEqual(results, [`1 4: ${expected}`, `2 4: ${10 - expected}`], base);
+  }
+});
+
+Deno.test("a use in a unit whose prefix is not known counts as it is", () => {
+  const odd = metricOf("odd", "f64", { base: "s", prefix: "odd" });
+  const plain = metricOf("plain", "f64", { base: "s", prefix: "" });
+  const at = (seconds: number) =>
+    [odd, plain].map((metric) =>
+      batchOf([[seriesOf(metric, { consumerKind: "process", consumerId: metric.name }), 5, seconds]])
+    );
+  const results = outcome(
+    shares({ per_consumer: { odd: { metric: "odd" }, plain: { metric: "plain" } } }),
+    ...[points(["energy", 0, 0]), ...at(0), ...at(1), points(["energy", 1, 10])],
+  );
+  assert.deepEqual(results, ["odd 1: 5", "plain 1: 5"]);
+});
+
+Deno.test("a use that is not finite counts for nothing", () => {
+  const percent = metricOf("percent", "f64", { base: "%", prefix: "" });
+  const of = (id: string, at: number, value: number) =>
+    batchOf([[seriesOf(percent, { consumerKind: "process", consumerId: id }), value, at]]);
+  const results = outcome(
+    shares({ per_consumer: { cpu: { metric: "percent" } } }),
+    ...[points(["energy", 0, 0]), of("1", 0, 0), of("2", 0, 0), of("1", 1, Infinity), of("2", 1, 3)],
+    points(["energy", 1, 10]),
+  );
+  assert.deepEqual(results, ["2 1: 10"]);
+});
+
+Deno.test("a result has the attributes of the energy, then those of the uses with other names, and the client's at the end", () => {
+  const client: Attribute = [CLIENT_ATTRIBUTE, "a"];
+  const bench = new AttributionBench(shares());
+  const at = (seconds: number, value: number) =>
+    bench.take(points(
+      ["energy", seconds, value, [["domain", "package"], client]],
+      ["1", seconds, value, [["kind", "x"], ["domain", "mine"], client]],
+    ));
+  at(0, 0);
+  at(1, 5);
+  assert.deepEqual(bench.flush().seriesAt(0).attributes, [["domain", "package"], ["kind", "x"], client]);
+});
+
+Deno.test("a series of a consumer that is silent is forgotten, the others go on", () => {
+  const bench = new AttributionBench(shares({ retention_time: "4s" }));
+  const of = (kind: string): Attribute[] => [["kind", kind]];
+  bench.take(
+    points(["energy", 0, 0], ["1", 0, 0, of("a")], ["1", 0, 0, of("b")], ["1", 0, 0, of("c")], ["2", 0, 0]),
+  );
+  bench.tick(3);
+  bench.take(points(["energy", 0.5, 0], ["1", 1, 10, of("b")], ["1", 1, 10, of("c")], ["2", 1, 10]));
+  bench.tick(3);
+  const results = bench.take(
+    points(["energy", 2, 45], ["1", 2, 10, of("b")], ["1", 2, 10, of("c")], ["2", 2, 10], ["2", 9, 0]),
+  );
+  assert.deepEqual(inWords(results), ["1 2: 30", "2 2: 15"]);
+});
+
+Deno.test("an energy is idle whose interval begins with one that is forgotten", () => {
+  const bench = new AttributionBench(shares({ retention_time: "4s", grace: "0s" }));
+  bench.take(points(["energy", 0, 1], ["1", 0, 1]));
+  bench.tick(3);
+  bench.take(points(["energy", 1, 5], ["1", 1, 1]));
+  bench.tick(2);
+  assert.deepEqual(inWords(bench.take(points(["energy", 1, 8]))), ["idle 1: 8"]);
+});
+
+Deno.test("what a group used is part of the group above that is left, when the one between is gone", () => {
+  const bench = new AttributionBench(shares({ nested: true, retention_time: "4s" }));
+  bench.take(points(["energy", 0, 0], ["/", 0, 0], ["/a", 0, 0], ["/a/b", 0, 0]));
+  bench.take(points(["energy", 1, 60], ["/", 1, 30], ["/a", 1, 20], ["/a/b", 1, 10], ["/", 9, 0]));
+  bench.tick(3);
+  bench.take(points(["energy", 10, 0], ["/", 10, 0], ["/a/b", 10, 0]));
+  bench.tick(3);
+  const results = bench.take(points(["energy", 11, 30], ["/", 11, 30], ["/a/b", 11, 10], ["/", 20, 0]));
+  assert.deepEqual(inWords(results), ["/ 11: 20", "/a/b 11: 10"]);
+});
+
+/** Shows how many groups there are. */
+class CountedShares extends ShareAttribution {
+  get groupCount(): number {
+    return this.groups.list.length;
+  }
+}
+
+Deno.test("nothing is left of a client when its energies, uses and capacities are forgotten", () => {
+  const is = (name: string) => ({ metric }: SeriesDefinition) => metric.name === name;
+  for (const subject of ["energy", "capacity", "1"]) {
+    const attribution = new CountedShares({
+      ...{ retentionTicks: 3, graceNs: 0, hasIdle: true, isNested: false, by: null },
+      metricFor: (metric) => metric,
+      ...{ isEnergy: is("energy"), isUse: is("cpu"), isCapacity: is("capacity") },
+      ...{ keepsEnergyAttributes: true, keepsUseAttributes: true },
+    });
+    const { local } = new ClientTable();
+    const sink = { add: () => {} };
+    attribution.take(points([subject, 1, 1], [subject, 2, 1]), 0, 2, local);
+    for (let n = 0; n < 3; n++) attribution.tick(sink);
+    assert.equal(attribution.groupCount, 1, subject);
+    attribution.tick(sink);
+    assert.equal(attribution.groupCount, 0, subject);
+    assert.equal(attribution.bytes, 0, subject);
+  }
 });
 
 /** The exact sum of floats, as an integer in units of 2^-1074. */

@@ -113,6 +113,35 @@ Deno.test("idle states count with idle_watts, and guests once", () => {
   assert.deepEqual(applied(tdp({ tdp: 10, idle_watts: 2 }), states), [10, 4, 1]);
 });
 
+Deno.test("an intensity of nothing counts, a new one of the same time takes its place, an odd unit counts as it is", () => {
+  const live = carbon({ intensity_metric: "intensity", metrics: ["e"] });
+  const intensity = metricOf("intensity", "f64", { base: "g_CO2", prefix: "odd" });
+  const grams = (value: number, seconds = 1000) => {
+    live.apply(batchOf([[seriesOf(intensity), value, seconds]]));
+    return applied(
+      live,
+      batchOf([[seriesOf(metricOf("e", "f64", { base: "J", prefix: "" })), 3.6e6, 1000]]),
+    )[0];
+  };
+  assert.deepEqual([grams(30), grams(20), grams(0), grams(40, 999)], [30, 20, 0, 0]);
+  // Two hours, before and after.
+  assert.deepEqual([grams(50, 8200), grams(60, 8201)], [50, 475]);
+});
+
+Deno.test("what is not CPU time gives no energy, nor does a processor that takes nothing", () => {
+  const other = batchOf([[seriesOf(metricOf("kernel_cpu_time", "u64", { base: "1", prefix: "" })), 5]]);
+  const named = batchOf([[seriesOf(metricOf("cpu_time", "u64", { base: "s", prefix: "" })), 5]]);
+  const odd = batchOf([[seriesOf(metricOf("kernel_cpu_time", "u64", { base: "s", prefix: "odd" })), 5]]);
+  for (const batch of [other, named, odd]) assert.equal(tdp({}).apply(batch), batch);
+  assert.deepEqual(applied(tdp({ tdp: 0 }), cpuTime({ user: 1000 })), []);
+  assert.deepEqual(applied(tdp({}), cpuTime({ user: 1000 })), [100]);
+});
+
+Deno.test("as Alumet computes it, all states count, by whole seconds of the poll", () => {
+  const keys = { compatible: true, tdp: 100, nb_cpu: 4, nb_vcpu: 2, poll_interval: "2500ms" };
+  assert.deepEqual(applied(tdp(keys), cpuTime({ user: 1000, idle: 2000, guest: 4000 })), [25, 50, 100]);
+});
+
 Deno.test("a derived series that was given back is made again", () => {
   const store = new SeriesStore();
   store.debug = true;

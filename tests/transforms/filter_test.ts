@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { type Attribute, type Batch, seriesOf } from "../../lib/points/measurement.ts";
+import { type Attribute, Batch, seriesOf } from "../../lib/points/measurement.ts";
+import { SeriesStore } from "../../lib/points/series_store.ts";
+import { ClientTable } from "../../lib/points/origins.ts";
+import { Rewriter } from "../../lib/transforms/rewriting.ts";
+import { ByMetric } from "../../lib/transforms/metric_names.ts";
 import { config } from "../../lib/transforms/filter/config.ts";
 import { Filter } from "../../lib/transforms/filter/transform.ts";
 import { contextWith } from "../kit/context.ts";
@@ -79,6 +83,44 @@ Deno.test("exact values above 2^53 pass unchanged", () => {
   assert.deepEqual([result.exactValue(0), result.exactValue(1)], [large, 3n]);
 });
 
+Deno.test("each client keeps its own rows, exact values included, whether rows are taken out or added", () => {
+  const [a, b] = ["a", "b"].map((name) => new ClientTable().get(name, name.repeat(32)));
+  const large = 2n ** 60n + 1n;
+  const batch = new Batch(8);
+  batch.pushU64(of(energy), 1, 0, large);
+  batch.pushU64(of(usage), 2, 0, 5n);
+  batch.credit(a, 1);
+  batch.pushU64(of(energy), 3, 0, large + 2n);
+  batch.pushU64(of(usage), 4, 0, large + 4n);
+  batch.pushU64(of(energy), 5, 0, 7n);
+  batch.pushU64(of(energy), 6, 0, large + 6n);
+  batch.credit(b, 2);
+  const rows = (batch: Batch) =>
+    Array.from(
+      { length: batch.length },
+      (_, row) => `${batch.seconds[row]}: ${batch.exactValue(row) - 2n ** 60n}`,
+    );
+  const small = (value: bigint) => value - 2n ** 60n;
+  const left = filterOf({ exclude: ["cpu_percent"] }).apply(batch);
+  assert.deepEqual(rows(left), ["1: 1", "3: 3", `5: ${small(7n)}`, "6: 7"]);
+  assert.deepEqual(left.origins, [
+    { client: a, start: 0, end: 1, sequence: 1 },
+    { client: b, start: 1, end: 4, sequence: 2 },
+  ]);
+  const more = new Rewriter().rewrite(batch, {
+    derive: (batch, row, out) => out.pushNumber(batch.series[row], 10 + batch.seconds[row], 0, 0),
+  });
+  const added = (second: number) => `${10 + second}: ${small(0n)}`;
+  assert.deepEqual(rows(more), [
+    ...["1: 1", `2: ${small(5n)}`, added(1), added(2)],
+    ...["3: 3", "4: 5", `5: ${small(7n)}`, "6: 7", added(3), added(4), added(5), added(6)],
+  ]);
+  assert.deepEqual(more.origins, [
+    { client: a, start: 0, end: 4, sequence: 1 },
+    { client: b, start: 4, end: 12, sequence: 2 },
+  ]);
+});
+
 Deno.test("include with exclude, and a value without its attribute, are mistakes", () => {
   assert.match(problemsOf({ include: ["a"], exclude: ["b"] })[0], /cannot be set together with include/);
   assert.match(problemsOf({ rules: [{ attribute_value: "x" }] })[0], /name the attribute/);
@@ -100,8 +142,43 @@ Deno.test("names that have not occurred after a minute are said once", () => {
   assert.equal(logs.matching(/WARN.*have not occurred so far.*cpu_precent,k\*/).length, 1);
 });
 
+Deno.test("a single name that has not occurred is said a minute after the start, and none if all have", () => {
+  const logs = new LogLines();
+  const clock = new FakeClock();
+  clock.spend(100_000);
+  const filters = [["cpu_percent"], ["cpu_precent"]].map((include) =>
+    filterOf({ include }, contextWith({ log: logs.log, clock }))
+  );
+  for (const ms of [0, 59_999, 1]) {
+    assert.equal(logs.matching(/have not occurred/).length, 0);
+    clock.spend(ms);
+    for (const filter of filters) filter.apply(POINTS());
+  }
+  assert.equal(logs.matching(/have not occurred/).length, 1);
+  assert.equal(logs.matching(/have not occurred.*cpu_precent/).length, 1);
+});
+
+Deno.test("what is known of a metric is found out once, and again in another store", () => {
+  const found: string[] = [];
+  const byMetric = new ByMetric(({ name }) => (found.push(name), name));
+  const batchIn = (store: SeriesStore, metric: typeof energy) => {
+    const batch = new Batch(1, null, store);
+    batch.push(of(metric), 1, 0, 1);
+    return batch;
+  };
+  const [one, other] = [new SeriesStore(), new SeriesStore()];
+  const names = [batchIn(one, energy), batchIn(one, energy), batchIn(other, usage), batchIn(other, usage)]
+    .map((batch) => byMetric.of(batch, 0));
+  assert.deepEqual(names, [energy.name, energy.name, usage.name, usage.name]);
+  assert.deepEqual(found, [energy.name, usage.name]);
+});
+
 Deno.test("a filter without keys says that it lets everything pass", () => {
   const logs = new LogLines();
   assert.deepEqual(passing(filterOf({}, contextWith({ log: logs.log }))), [0, 1, 2, 3, 4]);
   assert.equal(logs.matching(/WARN.*lets everything pass/).length, 1);
+  for (const keys of [{ include: ["*"] }, { exclude: [] }, { rules: [{ metric: "x" }] }]) {
+    filterOf(keys, contextWith({ log: logs.log }));
+    assert.equal(logs.matching(/WARN.*lets everything pass/).length, 1, JSON.stringify(keys));
+  }
 });

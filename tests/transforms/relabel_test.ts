@@ -6,7 +6,8 @@ import { MetricRegistry } from "../../lib/points/registry.ts";
 import { conversionOf, parseUnit, unitDisplayName, unitUniqueName } from "../../lib/points/units.ts";
 import { config as convertConfig } from "../../lib/transforms/convert/config.ts";
 import { Convert } from "../../lib/transforms/convert/transform.ts";
-import { config as relabelConfig } from "../../lib/transforms/relabel/config.ts";
+import { countStars } from "../../lib/transforms/metric_names.ts";
+import { config as relabelConfig, wants } from "../../lib/transforms/relabel/config.ts";
 import { Relabel } from "../../lib/transforms/relabel/transform.ts";
 import { contextWith } from "../kit/context.ts";
 import { metricOf } from "../kit/decode.ts";
@@ -36,6 +37,7 @@ const ruled = (rule: unknown, ...attributes: Attribute[]) =>
 
 Deno.test("attributes are added, dropped and renamed, and keep their order", () => {
   assert.equal(ruled({ add: { b: "new", c: "x" } }, ["a", 1n], ["b", "old"]), "m a=1 b=new c=x");
+  assert.equal(ruled({ add: { a: "new" } }, ["a", 1n], ["b", 2n]), "m a=new b=2");
   assert.equal(ruled({ drop: ["a*"] }, ["a", 1n], ["ab", true], ["b", 2n]), "m b=2");
   assert.equal(ruled({ rename_attributes: { a: "b" } }, ["a", 1n], ["b", 2n], ["c", 3n]), "m b=1 c=3");
   assert.equal(ruled({ rename_attributes: { a: "a", x: "c" } }, ["a", 1n], ["c", 3n]), "m a=1 c=3");
@@ -68,6 +70,15 @@ Deno.test("each rule that fits is applied to what the ones before it have made",
 Deno.test("the client's attribute stays, and stays the last one", () => {
   const rule = { add: { site: "lyon" }, drop: ["*"], rename_attributes: { a: "b" } };
   assert.equal(ruled(rule, ["a", 1n], [CLIENT_ATTRIBUTE, "n1"]), `m site=lyon ${CLIENT_ATTRIBUTE}=n1`);
+  assert.equal(
+    ruled({ add: { site: "x" } }, ["a", 1n], ["b", 2n], [CLIENT_ATTRIBUTE, "n1"]),
+    `m a=1 b=2 site=x ${CLIENT_ATTRIBUTE}=n1`,
+  );
+  // Only the last one is the client's.
+  assert.equal(
+    ruled({ add: { site: "x" } }, [CLIENT_ATTRIBUTE, "n1"], ["a", 1n]),
+    `m ${CLIENT_ATTRIBUTE}=n1 a=1 site=x`,
+  );
   for (
     const rule of [
       { drop: [CLIENT_ATTRIBUTE] },
@@ -103,6 +114,15 @@ Deno.test("a new name that has another unit already gets a suffix", () => {
   registry.register({ name: "b", type: "f64", unit: { base: "J", prefix: "" } });
   const transform = relabel({ rules: [{ metric: "a", rename: "b" }] }, contextWith({ registry }));
   assert.deepEqual(inWords(transform.apply(pointWith([], metricOf("a")))), ["b_relabel"]);
+});
+
+Deno.test("what rules name are the metrics that config check looks for", () => {
+  const config = relabelConfig.check({ rules: [{ metric: "a" }, {}, { metric: "b" }] }, [], fail);
+  assert.deepEqual(wants(config), [
+    { path: ["rules", 0, "metric"], metric: "a" },
+    { path: ["rules", 2, "metric"], metric: "b" },
+  ]);
+  assert.deepEqual(["", "a*b", "**"].map(countStars), [0, 1, 2]);
 });
 
 Deno.test("more * than metric has, and an empty name, are mistakes", () => {
@@ -150,6 +170,27 @@ Deno.test("a converted metric has a name and a unit of its own, and the original
   assert.equal(moved.metricAt(1).type, "f64");
   const kept = convert({ rules: [{ metric: "e*", unit: "kJ", rename: "k*", keep: true }] }).apply(batch);
   assert.deepEqual(inWords(kept), ["energy", "other", "knergy"]);
+});
+
+Deno.test("a converted point has the value in the new unit, of larger and smaller units and of temperatures", () => {
+  const converted = (value: number, from: string, unit: string) => {
+    const metric = metricOf("m", "f64", parseUnit(from)!);
+    return convert({ rules: [{ unit }] }).apply(batchOf([[seriesOf(metric), value]])).values[0];
+  };
+  assert.deepEqual([converted(2, "kWh", "J"), converted(3, "kJ", "mJ")], [7.2e6, 3e6]);
+  assert.deepEqual([converted(1500, "J", "kJ"), converted(100, "°C", "°F")], [1.5, 212]);
+});
+
+Deno.test("transforms without rules say that they change nothing, those with one do not", () => {
+  const said = (
+    make: (values: unknown, context: ReturnType<typeof contextWith>) => unknown,
+    rules: unknown[],
+  ) => {
+    const logs = new LogLines();
+    make({ rules }, contextWith({ log: logs.log }));
+    return logs.matching(/WARN.*changes nothing: it has no rules/).length;
+  };
+  for (const make of [convert, relabel]) assert.deepEqual([said(make, []), said(make, [{}])], [1, 0]);
 });
 
 Deno.test("a metric that does not measure the same passes, and the log says so once", () => {

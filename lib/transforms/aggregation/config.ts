@@ -59,12 +59,11 @@ export const config = table({
   doc:
     "Replaces the points of some metrics by one for each series and window: fewer points, and no point is lost or counted " +
     "twice, whatever is killed, if the journal is on disk.",
-  check({ interval, grace = 0, metrics, function: functions }) {
+  check({ interval, grace = 0, metrics }) {
     if (!Number.isInteger(interval)) return { key: "interval", problem: "is not a whole number of ms" };
     if (grace > MAX_GRACE_WINDOWS * interval) {
       return { key: "grace", problem: `is more than ${MAX_GRACE_WINDOWS} intervals` };
     }
-    if (functions.length === 0) return { key: "function", problem: "is empty" };
     if (metrics.includes("")) return { key: "metrics", problem: "has an empty name" };
   },
 });

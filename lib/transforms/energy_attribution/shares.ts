@@ -374,7 +374,8 @@ function findParents(consumers: Sorted<Consumer>): void {
 function subtractInner(consumers: readonly Consumer[], uses: Float64Array): void {
   const places = new Map(consumers.map((consumer, i) => [consumer, i]));
   const all = uses.slice();
-  for (let i = 0; i < consumers.length; i++) {
+  // The first one in their order is below none.
+  for (let i = 1; i < consumers.length; i++) {
     const parent = consumers[i].parent && places.get(consumers[i].parent!);
     if (parent !== null && parent !== undefined) uses[parent] -= all[i];
   }

@@ -124,4 +124,46 @@ export const TEXTS: readonly EquivalentMutant[] = [
     after: "if (!problem.isNote) problems--;",
     reason: "It only matters whether there are any.",
   },
+  {
+    file: "lib/base/glob.ts",
+    before: "let star = -1;",
+    after: "let star = -2;",
+    reason: "Any number below 0 will do.",
+  },
+  {
+    file: "lib/base/glob.ts",
+    before: "let taken = 0;",
+    after: "let taken = 1;",
+    reason: "It is set with the first star, and not used before.",
+  },
+  {
+    file: "lib/base/glob.ts",
+    before: '} else if (place < pattern.length && (pattern[place] === "?" || pattern[place] === text[at])) {',
+    after: '} else if (place <= pattern.length && (pattern[place] === "?" || pattern[place] === text[at])) {',
+    reason: "Nothing stands at the end of a pattern, and no text has that.",
+  },
+  {
+    file: "lib/base/glob.ts",
+    before: "} else if (star >= 0) {",
+    after: ["} else if (star > 0) {", "} else if (star >= 1) {"],
+    reason: "The place behind a star is never the first one.",
+  },
+  {
+    file: "lib/config/env.ts",
+    before: 'if (!value.includes("${")) return value;',
+    after: 'if (!!0 && !value.includes("${")) return value;',
+    reason: "It only decides between the fast way and the slow one, which give the same.",
+  },
+  {
+    file: "lib/config/layers.ts",
+    before: "for (let length = path.length; length > 0; length--) {",
+    after: "for (let length = path.length; length >= 0; length--) {",
+    reason: "The whole tree is a table, of which an override replaces parts.",
+  },
+  {
+    file: "lib/config/select.ts",
+    before: 'const by = source.kind === "flag" ? source.flag : describeSource(source);',
+    after: 'const by = source.kind !== "flag" ? source.flag : describeSource(source);',
+    reason: "A plugin that its section disables is enabled by a flag alone, whose description it is.",
+  },
 ];

@@ -1,8 +1,8 @@
 /**
- * Compaction of the sqlite output: `deno run -A bench/compaction.ts [HOSTS SECONDS]`. Prints what a point takes as a row and
+ * Compaction of the sqlite output: `deno run -A bench/compaction.ts [HOSTS SECONDS EVERY]`. Prints what a point takes as a row and
  * in a block, and the CPU that moving it takes.
  *
- * Each host polls once a second, as `many_hosts.py`'s do, 670 series: 60 processes with 9 each, of which 48 are idle as in
+ * Each host polls once in EVERY seconds (1), as `many_hosts.py`'s do, 670 series: 60 processes with 9 each, of which 48 are idle as in
  * the recorded session (memory as it was, no CPU time) and 12 work (memory wanders by pages, CPU time comes in ticks of
  * 10 ms, and is a percentage of what has passed); 80 counters that grow by chance; 20 gauges that wander with three decimals;
  * 10 energies in whole microjoules, as joules; 20 gauges with noise in each bit. A process has a time of its own in each
@@ -17,7 +17,7 @@ import { Database, rowsOf, valueOf } from "../tests/outputs/sqlite/database.ts";
 import { Chance } from "../tests/kit/bytes.ts";
 import { usageOf } from "./process.ts";
 
-const [hosts = 20, seconds = 300] = Deno.args.map(Number);
+const [hosts = 20, seconds = 300, every = 1] = Deno.args.map(Number);
 const HOUR_MS = 3_600_000;
 const START_S = 1_795_453_200;
 const ROLLUPS = [{ every: 60, keepMs: 90 * 24 * HOUR_MS }, { every: 3600, keepMs: 1825 * 24 * HOUR_MS }];
@@ -97,7 +97,7 @@ using database = new Database(
 );
 const all = Array.from({ length: hosts }, (_, index) => host(index));
 let points = 0;
-for (let second = 0; second < seconds; second++) {
+for (let second = 0; second < seconds; second += every) {
   const rows = all.flatMap((groups) => {
     const base = 5e8 + chance.int(1e6);
     return groups.flatMap((group, i) => {

@@ -1,7 +1,7 @@
 /**
  * Rows of sums. What follows from other columns is an empty text in a row, which takes no room: the last value where it is the
- * first, the least and the greatest where they are one of these, and the sum of equal values. The last time is negative, and
- * counts from the end of the interval. Rows that earlier versions wrote have all values, and a last time from the start.
+ * first, and the least and the greatest where they are one of these. The last time is negative, and counts from the end of the
+ * interval. Rows that earlier versions wrote have all values, and a last time from the start.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Sums } from "../rollups/sums.ts";
@@ -24,7 +24,7 @@ export function sumsOf(row: string, every: number): Readonly<Record<keyof Sums, 
   const last = either("last", first);
   return {
     points: `${row}.points`,
-    sum: either("sum", `${first} * ${row}.points`),
+    sum: `${row}.sum`,
     min: either("min", `min(${first}, ${last})`),
     max: either("max", `max(${first}, ${last})`),
     first,
@@ -76,7 +76,7 @@ export class RollupRows {
     values[at++] = series;
     values[at++] = interval;
     values[at++] = points;
-    values[at++] = sum === first * points ? FOLLOWS : Number.isNaN(sum) ? Infinity : sum;
+    values[at++] = Number.isNaN(sum) ? Infinity : sum;
     values[at++] = min === Math.min(first, last) ? FOLLOWS : min;
     values[at++] = max === Math.max(first, last) ? FOLLOWS : max;
     values[at++] = first;

@@ -69,7 +69,7 @@ export function formerRollupViews(rollups: readonly RollupOptions[]): string[] {
       first: "r.first",
       last: "r.last",
     })
-      .replaceAll(/ AS (sum|min|max|last)\b/g, "");
+      .replaceAll(/ AS (min|max|last)\b/g, "");
     return [view, view.replace(/\nWHERE .*$/, "")];
   });
 }
@@ -86,7 +86,7 @@ SELECT
   strftime('%Y-%m-%dT%H:%M:%SZ', d.start + r.interval * ${every}, 'unixepoch') AS timestamp,
   CASE WHEN m.unit_base IN (${ADDED}) THEN ${sum} ELSE ${sum} / ${points} END AS value,
   ${points},
-  ${sum} AS sum,
+  ${sum},
   ${min} AS min,
   ${max} AS max,
   ${first},

@@ -9,6 +9,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { BlockWriter } from "../lib/outputs/sqlite/blocks/block.ts";
+import { HELD_BACK } from "../lib/outputs/sqlite/point_inserter.ts";
 import { RollupRows } from "../lib/outputs/sqlite/rollup_rows.ts";
 import { ensureSchema, writeStatistics } from "../lib/outputs/sqlite/schema.ts";
 import { unitDisplayName } from "../lib/points/units.ts";
@@ -403,7 +404,8 @@ class Builder {
     const copy = (table: string, from: number, interval = "interval", where = "") =>
       this.#db.prepare(
         `INSERT INTO ${table} SELECT ${this.#rollupParts}, iif(series < ${this.#firstJob}, series, series + ${shift}), ` +
-          `${interval}, ${SUMS} FROM ${table} WHERE part = ${from} ${where} ORDER BY series, interval`,
+          `${interval}, ${SUMS} FROM ${table} WHERE part = ${from} ${where} ` +
+          `ORDER BY (series + interval) % ${HELD_BACK} = 0, series, interval`,
       ).run();
     const dayS = this.#firstDayS + day * DAY_S;
     const hours = DAY_S / HOUR_S;

@@ -197,7 +197,10 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/inputs/power_supply/source.ts", tests: ["tests/inputs/scaling_test.ts"] },
   { file: "lib/inputs/procfs/kernel.ts", tests: ["tests/inputs/procfs/kernel_test.ts"] },
   { file: "lib/inputs/procfs/network.ts", tests: ["tests/inputs/procfs/network_test.ts"] },
-  { file: "lib/inputs/procfs/process.ts", tests: ["tests/inputs/procfs/process_test.ts"] },
+  {
+    file: "lib/inputs/procfs/process.ts",
+    tests: ["tests/inputs/procfs/measured_process_test.ts", "tests/inputs/procfs/process_test.ts"],
+  },
   { file: "lib/inputs/procfs/process_stat.ts", tests: ["tests/inputs/procfs/process_stat_test.ts"] },
   { file: "lib/inputs/procfs/regex.ts", tests: ["tests/inputs/procfs/regex_test.ts"] },
   { file: "lib/inputs/procfs/system.ts", tests: ["tests/inputs/procfs/system_test.ts"] },

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Annotation } from "../../../lib/inputs/cgroups/annotation.ts";
+import { Annotation, type AnnotationOptions } from "../../../lib/inputs/cgroups/annotation.ts";
 import { groupsOfProcess } from "../../../lib/transforms/process_to_cgroup_bridge/process_groups.ts";
 import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
 import { u64Metric, UNITY } from "../../../lib/inputs/polling/points.ts";
@@ -7,6 +7,7 @@ import { jobGroupOf } from "../../../lib/inputs/slurm/job_path.ts";
 import { Batch, seriesOf } from "../../../lib/points/measurement.ts";
 import { ClientTable } from "../../../lib/points/origins.ts";
 import { MetricRegistry } from "../../../lib/points/registry.ts";
+import { SeriesStore } from "../../../lib/points/series_store.ts";
 import { FakeClock } from "../../kit/fake_clock.ts";
 import { rows, T } from "../../kit/measuring.ts";
 import { Tree } from "../../kit/tree.ts";
@@ -17,7 +18,7 @@ const process = (pid: number, attributes: [string, string | bigint][] = []) =>
   seriesOf(metric, { consumerKind: "process", consumerId: String(pid), attributes });
 const group = (path: string) => seriesOf(metric, { consumerKind: "cgroup", consumerId: path });
 
-function kit() {
+function kit(options: Partial<AnnotationOptions> = {}) {
   const tree = new Tree(null);
   const clock = new FakeClock();
   let revision = 0;
@@ -26,6 +27,7 @@ function kit() {
     clock,
     attributesOf: (path) => jobGroupOf(path)?.attributes,
     revision: () => revision,
+    ...options,
   });
   const batchOf = (...list: ReturnType<typeof process>[]) => {
     const batch = new Batch();
@@ -89,4 +91,81 @@ Deno.test("the groups of a process are read of all hierarchies, version 2 first"
   assert.deepEqual(groupsOfProcess(text), ["/user.slice", "/slurm/uid_0/job_1", "/", "/a:b"]);
   assert.deepEqual(groupsOfProcess(""), []);
   assert.deepEqual(groupsOfProcess("x\n0::\n:::\n"), []);
+});
+
+Deno.test("a batch that nothing is known of is handed on as it is, and one known row is enough", () => {
+  using input = kit();
+  const batch = input.batchOf(seriesOf(metric), process(9), group("/user.slice"));
+  assert.equal(input.annotation.apply(batch), batch);
+  assert.equal(input.annotation.apply(batch), batch);
+  assert.deepEqual(input.of(seriesOf(metric), group(JOB)).map((row) => row.split(" ")[0]), [
+    "a{}",
+    "a{job_id=42}",
+  ]);
+});
+
+Deno.test("only a process with a number has a group", () => {
+  using input = kit();
+  for (const id of ["7", "self"]) input.tree.write(`proc/${id}/cgroup`, `0::${JOB}\n`);
+  const consumers = [["job", "7"], ["process", "self"], ["process", "7"]];
+  const list = consumers.map(([consumerKind, consumerId]) => seriesOf(metric, { consumerKind, consumerId }));
+  assert.deepEqual(input.of(...list).map((row) => row.split(" ")[0]), ["a{}", "a{}", "a{job_id=42}"]);
+});
+
+Deno.test("what was found out is believed for ten seconds, as long as its series is there", async () => {
+  using input = kit();
+  const store = new SeriesStore();
+  const series = process(7);
+  /** The attributes of a point, which is not kept. */
+  const annotated = () => {
+    const batch = new Batch(4, null, store);
+    batch.pushU64(series, T.seconds, T.nanos, 1n);
+    const out = input.annotation.apply(batch);
+    const [row] = rows(out);
+    for (const each of new Set([out, batch])) each.release();
+    return row.replace(/^a\{(.*)\}.*/, "$1");
+  };
+  input.tree.write("proc/7/cgroup", `0::${JOB}\n`);
+  assert.equal(annotated(), "job_id=42");
+  input.tree.write("proc/7/cgroup", `0::${JOB}3\n`);
+  assert.equal(annotated(), "job_id=42");
+  // The point comes, and is not annotated, until what was made of it is given back.
+  for (let i = 0; i < 400; i++) {
+    store.tick();
+    const batch = new Batch(4, null, store);
+    batch.pushU64(series, T.seconds, T.nanos, 1n);
+    batch.release();
+  }
+  assert.equal(store.size, 1);
+  assert.equal(annotated(), "job_id=423");
+  input.tree.write("proc/7/cgroup", `0::${JOB}\n`);
+  await input.clock.advance(9_999);
+  assert.equal(annotated(), "job_id=423");
+  await input.clock.advance(1);
+  assert.equal(annotated(), "job_id=42");
+});
+
+Deno.test("what all points get is added where it is missing, also where nothing is known of groups", () => {
+  let attributes: [string, string][] = [["jobs", "1"]];
+  const everywhere = { unless: "job_id", attributes: () => attributes };
+  using input = kit({ everywhere });
+  const list = [group(JOB), seriesOf(metric), process(9, [["job_id", 5n]]), process(9, [["jobs", "2"]])];
+  const names = (rows: string[]) => rows.map((row) => row.replace(/^a\{(.*)\}.*/, "$1"));
+  assert.deepEqual(names(input.of(...list)), ["job_id=42", "jobs=1", "job_id=5", "jobs=2"]);
+  attributes = [];
+  input.change();
+  assert.deepEqual(names(input.of(...list)), ["job_id=42", "", "job_id=5", "jobs=2"]);
+  using alone = kit({ everywhere, attributesOf: undefined as never });
+  const batch = alone.batchOf(...list);
+  assert.equal(alone.annotation.apply(batch), batch, "there is nothing to add");
+  for (const texts of ["jobs=1", "jobs=1 users=2"]) {
+    attributes = texts.split(" ").map((text) => text.split("=") as [string, string]);
+    alone.change();
+    assert.deepEqual(names(alone.of(...list)), [
+      texts,
+      texts,
+      "job_id=5",
+      [...texts.split(" ").slice(1), "jobs=2"].join(" "),
+    ]);
+  }
 });

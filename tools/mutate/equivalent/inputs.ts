@@ -3,6 +3,24 @@ import type { EquivalentMutant } from "./entry.ts";
 
 export const INPUTS: readonly EquivalentMutant[] = [
   {
+    file: "lib/inputs/cgroups/annotation.ts",
+    before: "const UNKNOWN = 0;",
+    after: "const UNKNOWN = 1;",
+    reason: "No series has the number before 0, which a column has at first.",
+  },
+  {
+    file: "lib/inputs/cgroups/annotation.ts",
+    before: "const UNCHANGED = 1;",
+    after: "const UNCHANGED = 2;",
+    reason: "Any mark below the first series will do.",
+  },
+  {
+    file: "lib/inputs/cgroups/annotation.ts",
+    before: "if (added.length === 0) {",
+    after: "if (!!0 && added.length === 0) {",
+    reason: "The same attributes make the same series.",
+  },
+  {
     file: "lib/inputs/cgroups/group.ts",
     before: "return false;",
     after: "return true;",
@@ -294,6 +312,79 @@ export const INPUTS: readonly EquivalentMutant[] = [
       "if (colon < 1) return undefined;",
     ],
     reason: "No interface has an empty name.",
+  },
+  {
+    file: "lib/inputs/procfs/process.ts",
+    before: 'if (length > 0) return context.stat.parse(context.files.buffer, length) ? "measured" : "ended";',
+    after: [
+      'if (length >= 0) return context.stat.parse(context.files.buffer, length) ? "measured" : "ended";',
+      'if (length > 1) return context.stat.parse(context.files.buffer, length) ? "measured" : "ended";',
+    ],
+    reason: "Of one byte, as of none, there is no process.",
+  },
+  {
+    file: "lib/inputs/procfs/process.ts",
+    before: "readonly #memory: U64[] = [0, 0, 0];",
+    after: [
+      "readonly #memory: U64[] = [1, 0, 0];",
+      "readonly #memory: U64[] = [0, 1, 0];",
+      "readonly #memory: U64[] = [0, 0, 1];",
+    ],
+    reason: "The first measurement reads statm, and sets it.",
+  },
+  {
+    file: "lib/inputs/procfs/process.ts",
+    before: "#minflt = -1;",
+    after: "#minflt = -2;",
+    reason: "The first measurement reads statm, and sets it.",
+  },
+  {
+    file: "lib/inputs/procfs/process.ts",
+    before: "#majflt = -1;",
+    after: "#majflt = -2;",
+    reason: "The first measurement reads statm, and sets it.",
+  },
+  {
+    file: "lib/inputs/procfs/process.ts",
+    before: "#rss = -1;",
+    after: "#rss = -2;",
+    reason: "The first measurement reads statm, and sets it.",
+  },
+  {
+    file: "lib/inputs/procfs/process.ts",
+    before: "#vsize: U64 = -1;",
+    after: "#vsize: U64 = -2;",
+    reason: "The first measurement reads statm, and sets it.",
+  },
+  {
+    file: "lib/inputs/procfs/process.ts",
+    before: "#statmAge = 0;",
+    after: "#statmAge = 1;",
+    reason: "The first measurement reads statm, and sets it.",
+  },
+  {
+    file: "lib/inputs/procfs/process.ts",
+    before: 'const kinds = memoryMode === "quick" ? MEMORY_KINDS.slice(0, 3) : MEMORY_KINDS;',
+    after: 'const kinds = memoryMode === "quick" ? MEMORY_KINDS.slice(0, 4) : MEMORY_KINDS;',
+    reason: "Only three of them have points in this mode.",
+  },
+  {
+    file: "lib/inputs/procfs/process.ts",
+    before: "if (length <= 0) return outcomeOf(length);",
+    after: [
+      "if (length < 0) return outcomeOf(length);",
+      "if (length <= 1) return outcomeOf(length);",
+    ],
+    reason: "In one byte, as in none, there are not three numbers.",
+  },
+  {
+    file: "lib/inputs/procfs/process.ts",
+    before: 'if (size === undefined || resident === undefined || shared === undefined) return "ended";',
+    after: [
+      'if (!!0 && size === undefined || resident === undefined || shared === undefined) return "ended";',
+      'if (size === undefined && resident === undefined || shared === undefined) return "ended";',
+    ],
+    reason: "Where a number is missing all behind it are.",
   },
   {
     file: "lib/inputs/procfs/process_stat.ts",

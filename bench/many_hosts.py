@@ -351,4 +351,5 @@ def main():
     return 0 if n == sent else 1
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

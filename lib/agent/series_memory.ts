@@ -1,9 +1,7 @@
 /** How much memory the process may use to remember series. */
-import { OWN_BYTES, usableMemoryBytes } from "../base/memory.ts";
+import { memoryShare, usableMemoryBytes } from "../base/memory.ts";
 
-const SHARE = 4;
-const MIN_BYTES = 4 * 1024 ** 2;
-const MAX_BYTES = 1024 ** 3;
+const PART = 4;
 const MIB = 1024 ** 2;
 
 /** Most bytes for all series if the configuration does not set them, in whole MiB. */
@@ -13,6 +11,5 @@ export function defaultSeriesBytes(): number {
 
 /** The same for a process that may use that much memory. */
 export function seriesBytes(usableBytes: number): number {
-  const bytes = Math.max(MIN_BYTES, Math.min(MAX_BYTES, (usableBytes - OWN_BYTES) / SHARE));
-  return Math.floor(bytes / MIB) * MIB;
+  return Math.floor(memoryShare(usableBytes, PART) / MIB) * MIB;
 }

@@ -3,7 +3,10 @@
 const PROC = "/proc";
 const CGROUPS = "/sys/fs/cgroup";
 /** What this process takes beside everything that it remembers: its program, its heap, its buffers. */
-export const OWN_BYTES = 150 * 1024 * 1024;
+const OWN_BYTES = 150 * 1024 * 1024;
+/** What something that is remembered may take, at least and at most, where the configuration does not say it. */
+const MIN_SHARE_BYTES = 4 * 1024 ** 2;
+const MAX_SHARE_BYTES = 1024 ** 3;
 /** What is taken for the memory of a machine that does not tell. */
 const UNKNOWN_BYTES = 1024 * 1024 * 1024;
 
@@ -61,4 +64,9 @@ export function usableMemoryBytes(proc = PROC, cgroups = CGROUPS): number {
     }
   }
   return limit;
+}
+
+/** What something may take that has `1 / part` of the memory beyond the program's own, in bytes. */
+export function memoryShare(usableBytes: number, part: number): number {
+  return Math.max(MIN_SHARE_BYTES, Math.min(MAX_SHARE_BYTES, (usableBytes - OWN_BYTES) / part));
 }

@@ -1,10 +1,8 @@
 /** How much memory a transform may take for what it keeps: the key `memory`, and what holds where it is not set. */
-import { OWN_BYTES, usableMemoryBytes } from "../base/memory.ts";
+import { memoryShare, usableMemoryBytes } from "../base/memory.ts";
 import { optional, size } from "../schema.ts";
 
-const SHARE = 8;
-const MIN_BYTES = 4 * 1024 ** 2;
-const MAX_BYTES = 1024 ** 3;
+const PART = 8;
 
 /** @param doc What the memory is for, and what happens when there is more. */
 export function memoryKey(doc: string) {
@@ -35,7 +33,7 @@ export function resolveMemory(config: WithMemory): { memory?: number } {
  * everything when its configuration changes, and the memory of a machine differs a little with each kernel.
  */
 export function transformBytes(usableBytes: number): number {
-  const bytes = Math.max(MIN_BYTES, Math.min(MAX_BYTES, (usableBytes - OWN_BYTES) / SHARE));
+  const bytes = memoryShare(usableBytes, PART);
   const step = 2 ** (Math.floor(Math.log2(bytes)) - 3);
   return Math.floor(bytes / step) * step;
 }

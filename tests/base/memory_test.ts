@@ -4,7 +4,12 @@ import { seriesBytes } from "../../lib/agent/series_memory.ts";
 import { transformBytes } from "../../lib/transforms/memory.ts";
 import { SpareMemory } from "../../lib/agent/spare_memory.ts";
 import { openLibc } from "../../lib/base/libc.ts";
-import { CGROUP_VARIABLE, hideCgroupVariable, usableMemoryBytes } from "../../lib/base/memory.ts";
+import {
+  CGROUP_VARIABLE,
+  hideCgroupVariable,
+  memoryShare,
+  usableMemoryBytes,
+} from "../../lib/base/memory.ts";
 import { linux, needs } from "../kit/needs.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
@@ -55,6 +60,13 @@ Deno.test("where nothing can be read, it is a gibibyte", () => {
 Deno.test("above memory.high the kernel slows a process down, so it counts like a limit", async () => {
   const files = { "a/memory.max": `${2 * GIB}\n`, "a/memory.high": `${GIB}\n` };
   assert.equal(await bytesIn("0::/a\n", files), GIB);
+});
+
+Deno.test("a share of the memory has its part of what the program leaves, at least 4 MiB and at most 1 GiB", () => {
+  const MIB = 1024 ** 2;
+  assert.equal(memoryShare(0, 2), 4 * MIB);
+  assert.equal(memoryShare(250 * MIB, 2), 50 * MIB);
+  assert.equal(memoryShare(64 * GIB, 2), GIB);
 });
 
 Deno.test("series get a quarter of the memory that the process does not need itself, within bounds", () => {

@@ -87,7 +87,7 @@ export class DefinitionReader {
     }
     if (flags & DIFFERS.metric) this.#metric = this.#readMetric(reader, bytes);
     for (let i = 0; i < TAIL_TEXTS; i++) {
-      if ((flags & (DIFFERS.resourceKind << i)) === 0) continue;
+      if ((flags & (DIFFERS.firstText << i)) === 0) continue;
       const part = this.#parts[i];
       part.length = 0;
       this.#putText(part, this.#text(reader, bytes));

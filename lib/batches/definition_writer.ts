@@ -65,14 +65,14 @@ export class DefinitionWriter {
     const isFirst = this.#metric === null;
     let flags = metric === this.#metric ? 0 : DIFFERS.metric;
     for (let i = 0; i <= TAIL_TEXTS; i++) {
-      if (isFirst || !this.#isSame(i, bytes)) flags |= DIFFERS.resourceKind << i;
+      if (isFirst || !this.#isSame(i, bytes)) flags |= DIFFERS.firstText << i;
     }
     if (client !== this.#client.text) flags |= DIFFERS.attributes;
     if (place < 0) writer.u8(flags);
     else writer.u8(flags | TAKES_PLACE).u32(place);
     if (flags & DIFFERS.metric) this.#putMetric(writer, metric);
     for (let i = 0; i < TAIL_TEXTS; i++) {
-      if ((flags & (DIFFERS.resourceKind << i)) === 0) continue;
+      if ((flags & (DIFFERS.firstText << i)) === 0) continue;
       reader.offset = bounds[i];
       this.#putNext(writer, bytes, view, reader);
     }

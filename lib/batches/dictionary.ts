@@ -16,10 +16,8 @@ import type { ValueType } from "../points/measurement.ts";
 /** Bits of a definition's first byte: which parts differ from those of the definition before. */
 export const DIFFERS = {
   metric: 1,
-  resourceKind: 2,
-  resourceId: 4,
-  consumerKind: 8,
-  consumerId: 16,
+  /** The next texts have the next bits: text `i` of a tail has `firstText << i`. */
+  firstText: 2,
   attributes: 32,
 } as const;
 export const ALL_DIFFER = 63;
@@ -27,5 +25,5 @@ export const ALL_DIFFER = 63;
 export const TAKES_PLACE = 64;
 /** By their numbers in a stream. */
 export const TYPES: readonly ValueType[] = ["f64", "u64"];
-/** Texts of a tail before its attributes: the bit of each is twice that of the one before. */
+/** Texts of a tail before its attributes. */
 export const TAIL_TEXTS = 4;

@@ -10,7 +10,12 @@ import {
 } from "../../lib/points/measurement.ts";
 import { SeriesStore, seriesStore } from "../../lib/points/series_store.ts";
 import { DefinitionWriter } from "../../lib/batches/definition_writer.ts";
-import { DefinitionReader } from "../../lib/batches/definition_reader.ts";
+import { DefinitionReader, UnknownReference } from "../../lib/batches/definition_reader.ts";
+import {
+  DEFAULT_MAX_DICTIONARY_BYTES,
+  DEFAULT_MAX_SERIES,
+  OLD_MAX_DICTIONARY_BYTES,
+} from "../../lib/batches/stream.ts";
 import { skipTail } from "../../lib/points/tail.ts";
 import { PostcardReader, PostcardWriter } from "../../lib/postcard.ts";
 import { cases, Chance } from "../kit/bytes.ts";
@@ -150,10 +155,17 @@ Deno.test("the real agent's session takes at most 6 bytes a point, and half a by
   const still = numbered(1000);
   still.values.fill(5);
   still.nanos.fill(5);
-  assert.ok(roundTrip(still, still)[1].length < 510);
+  // Rows, the chunk, hits, and times in two bytes each, one byte for the change of nanoseconds, and the codes.
+  assert.equal(roundTrip(still, still, still)[2].length, 9 + 500);
+  // As many series as a dictionary has room for when it has grown once.
+  const wide = batchOf(Array.from({ length: 384 }, (_, n) => [
+    seriesOf(GAUGE.metric, { consumerId: `${n}` }),
+    0,
+  ]));
+  assert.equal(roundTrip(wide, wide, wide)[2].length, 9 + 192);
 });
 
-Deno.test("a full dictionary begins anew, within a batch too, and both ends agree", () => {
+Deno.test("a full dictionary begins again, within a batch too, and both ends agree", () => {
   const all = Array.from({ length: 50 }, (_, n) => seriesOf(COUNTER.metric, { resourceId: `r${n}` }));
   const limits = { maxSeries: 8 };
   const encoder = new BatchEncoder(limits);
@@ -223,7 +235,7 @@ Deno.test("what no point can have is refused when encoding, and the stream goes 
   }
 });
 
-Deno.test("after a damaged record nothing is decoded until the stream begins anew", () => {
+Deno.test("after a damaged record nothing is decoded until the stream begins again", () => {
   const encoder = new BatchEncoder();
   const decoder = new BatchDecoder();
   decoder.decode(encoder.encode(numbered(3)));
@@ -348,7 +360,8 @@ Deno.test("a series cannot take the place of an unknown one, nor of one with ano
     definitions.write(writer, seriesStore.numberOf(seriesOf(metricOf("other", type))), place);
     return writer.u64(2 * 2 + 1).u64(2).u64(0).u8(0).written;
   };
-  assert.equal(new BatchDecoder().decode(record(0, "f64")).length, 2);
+  const { values, length } = new BatchDecoder().decode(record(0, "f64"));
+  assert.deepEqual(values.subarray(0, length), Float64Array.of(0, 0), "its values begin with 0 again");
   for (const bad of [record(1, "f64"), record(2 ** 32 - 1, "f64"), record(0, "u64")]) {
     assert.throws(() => new BatchDecoder().decode(bad), { code: "bad_reference" });
   }
@@ -394,7 +407,55 @@ Deno.test("a definition gives the store the bytes that it had at the other end, 
     assert.deepEqual([name, rest], [metric.name, wanted]);
     const facts = skipTail(raw.bytes, new PostcardReader(raw.bytes, 0, raw.length));
     assert.deepEqual([raw.longestName, raw.namesClient], [facts.longestName, facts.namesClient]);
+    assert.equal(raw.client ?? "", here.names.nameOf(here.clients[number]));
   }
+});
+
+Deno.test("a definition whose kinds and keys are empty has no long name", () => {
+  const store = new SeriesStore();
+  const nameless = seriesOf(GAUGE.metric, { resourceKind: "", consumerKind: "", attributes: [["", 1]] });
+  const writer = new PostcardWriter();
+  new DefinitionWriter(store).write(writer, store.numberOf(nameless));
+  const reader = new DefinitionReader((metric) => metric);
+  assert.equal(reader.read(new PostcardReader(writer.written), writer.written).longestName, 0);
+});
+
+Deno.test("a definition may refer only to a series, metrics and texts that the stream has, with valid flags", () => {
+  const definitions = new DefinitionReader((metric) => metric);
+  const read = (bytes: number[]) =>
+    definitions.read(new PostcardReader(Uint8Array.from(bytes)), Uint8Array.from(bytes));
+  const refuses = () => {
+    assert.throws(() => read([0]), new UnknownReference("the series before the first one"));
+    assert.throws(() => read([62]), new UnknownReference("the series before the first one"));
+    assert.throws(() => read([63, 1]), new UnknownReference("metric 0"));
+    assert.throws(() => read([63, 0, 1]), new UnknownReference("text 0"));
+    assert.throws(() => read([128]), { code: "bad_discriminant", offset: 0 });
+    // A metric with an empty name is f64 or u64.
+    assert.throws(() => read([63, 0, 0, 0, 2]), { code: "bad_discriminant", offset: 4 });
+  };
+  refuses();
+  definitions.clear();
+  assert.equal(read([63, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0]).metric.type, "u64");
+  assert.equal(read([1, 1]).metric.type, "u64");
+  assert.throws(() => read([1, 2]), new UnknownReference("metric 1"));
+  definitions.clear();
+  refuses();
+});
+
+Deno.test("no stream begins with a series that follows another, nor goes on so when it has forgotten all", () => {
+  const decoder = new BatchDecoder();
+  const record = (head: number) =>
+    new PostcardWriter().u64(1).u64(head).u64(1).raw(new Uint8Array(9)).written;
+  const refused = { code: "bad_reference", message: /no series has followed yet/ };
+  assert.throws(() => new BatchDecoder().decode(record(2)), refused);
+  decoder.decode(new BatchEncoder().encode(numbered(3)));
+  assert.throws(() => decoder.decode(record(3)), refused);
+});
+
+Deno.test("the limits of a stream are those of relays of other versions", () => {
+  assert.equal(DEFAULT_MAX_SERIES, 2 ** 22);
+  assert.equal(DEFAULT_MAX_DICTIONARY_BYTES, 2 ** 26);
+  assert.equal(OLD_MAX_DICTIONARY_BYTES, 2 ** 24);
 });
 
 /** A record with one point of the series that came first, that time after it, and the same value; made by hand. */

@@ -1,10 +1,12 @@
 /** What the encoder of batches writes to the byte, how much room it takes, and when it forgets its dictionary. */
 import assert from "node:assert/strict";
 import { BatchDecoder, BatchEncoder } from "../../lib/batches/codec.ts";
+import { DefinitionWriter } from "../../lib/batches/definition_writer.ts";
 import { TextTable } from "../../lib/batches/text_table.ts";
 import { hashTail } from "../../lib/points/hash.ts";
 import { Batch, type Metric, type Series, seriesOf } from "../../lib/points/measurement.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
+import { PostcardWriter } from "../../lib/postcard.ts";
 import { Chance, toHex } from "../kit/bytes.ts";
 import { metricOf } from "../kit/decode.ts";
 import { batchOf } from "../kit/points.ts";
@@ -67,6 +69,26 @@ Deno.test("records are written as the format says, to the byte", () => {
     ["11", "00", "01", "02"], // 1 less, 1 more, the same, the same
   ];
   assert.equal(toHex(encoder.encode(batch)), again.flat().join(""));
+});
+
+Deno.test("a definition has what differs from the one before, and numbers of metrics and texts that came", () => {
+  const store = new SeriesStore();
+  const definitions = new DefinitionWriter(store);
+  const write = (series: Series, place?: number) => {
+    const writer = new PostcardWriter();
+    definitions.write(writer, store.numberOf(series), place);
+    return toHex(writer.written);
+  };
+  write(GAUGE);
+  assert.equal(
+    write(seriesOf(GAUGE.metric, { consumerId: "gauge" })),
+    "1001",
+    "a text, which is the first one",
+  );
+  write(COUNTER);
+  assert.equal(write(GAUGE), "0101", "a metric, which is the first one");
+  assert.equal(write(COUNTER, 5), "410502", "a place, and the second metric");
+  assert.equal(write(COUNTER, 0), "4000", "a place alone");
 });
 
 /** What a value takes in a record after another one of its series, in bytes. */
@@ -224,7 +246,7 @@ Deno.test("a dictionary is forgotten when its definitions have taken more bytes 
 
 Deno.test("a stream that forgets its dictionary goes on like a new one, to the byte", () => {
   const store = new SeriesStore();
-  const limits = { maxSeries: 2 };
+  const limits = { maxSeries: 4 };
   const encoder = new BatchEncoder(limits, store);
   const batches = numbers(4).map((n) => {
     const batch = new Batch(8, null, store);
@@ -239,8 +261,12 @@ Deno.test("a stream that forgets its dictionary goes on like a new one, to the b
     const record = encoder.encode(batch).slice();
     assert.ok(forgets(record));
     // A new stream has nothing to forget, and says all the same in the same bytes.
-    const first = new BatchEncoder(limits, store).encode(batch).slice();
+    const other = new BatchEncoder(limits, store);
+    assert.equal(other.dictionaryBytes, 0);
+    const first = other.encode(batch).slice();
+    assert.ok(!forgets(first));
     assert.equal(toHex(record.with(1, first[1])), toHex(first));
+    assert.equal(encoder.dictionaryBytes, other.dictionaryBytes);
   }
 });
 

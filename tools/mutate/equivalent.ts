@@ -1,5 +1,6 @@
 /** Mutants that change nothing that anybody could see, each with the reason. */
 import { BYTES } from "./equivalent/bytes.ts";
+import { CORE } from "./equivalent/core.ts";
 import { CSV } from "./equivalent/csv.ts";
 import type { EquivalentMutant } from "./equivalent/entry.ts";
 import { INPUTS } from "./equivalent/inputs.ts";
@@ -17,6 +18,7 @@ import { WIRE } from "./equivalent/wire.ts";
 
 export const EQUIVALENT: readonly EquivalentMutant[] = [
   ...BYTES,
+  ...CORE,
   ...CSV,
   ...INPUTS,
   ...JOURNAL,

@@ -1,0 +1,231 @@
+/** Mutants of streams of batches, of the journal's files, of handshakes, and of what all use, that nobody could see. */
+import type { EquivalentMutant } from "./entry.ts";
+
+export const CORE: readonly EquivalentMutant[] = [
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "const SLACK = 64;",
+    after: "const SLACK = 65;",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "const MAX_VARINT_BYTES = 10;",
+    after: "const MAX_VARINT_BYTES = 11;",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before:
+      "if (needed > this.bytes.length) this.bytes = new Uint8Array(this.bytes.buffer.transfer(2 * needed));",
+    after: [
+      "if (needed >= this.bytes.length) this.bytes = new Uint8Array(this.bytes.buffer.transfer(2 * needed));",
+      "if (needed > this.bytes.length) this.bytes = new Uint8Array(this.bytes.buffer.transfer(3 * needed));",
+    ],
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "this.reserve(end - start);",
+    after: "this.reserve(end + start);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "readonly #parts: readonly Part[] = Array.from({ length: TAIL_TEXTS + 1 }, () => new Part());",
+    after: "readonly #parts: readonly Part[] = Array.from({ length: TAIL_TEXTS + 2 }, () => new Part());",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "#bytes = new Uint8Array(256);",
+    after: "#bytes = new Uint8Array(257);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "if (length > this.#bytes.length) {",
+    after: "if (length >= this.#bytes.length) {",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "part.reserve(1);",
+    after: "part.reserve(2);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_writer.ts",
+    before: "#tail = new Uint8Array(256);",
+    after: "#tail = new Uint8Array(257);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_writer.ts",
+    before: "#bounds = new Uint32Array(TAIL_TEXTS + 2);",
+    after: "#bounds = new Uint32Array(TAIL_TEXTS + 3);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_writer.ts",
+    before: "if (this.#tail.length < end - start) this.#tail = new Uint8Array(2 * (end - start));",
+    after: [
+      "if (this.#tail.length <= end - start) this.#tail = new Uint8Array(2 * (end - start));",
+      "if (this.#tail.length < end - start) this.#tail = new Uint8Array(3 * (end - start));",
+      "if (this.#tail.length < end - start) this.#tail = new Uint8Array(2 * (end + start));",
+    ],
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/stream.ts",
+    before: "series = new Uint32Array(256);",
+    after: "series = new Uint32Array(257);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/stream.ts",
+    before: "following = new Int32Array(257).fill(-1);",
+    after: "following = new Int32Array(258).fill(-1);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/stream.ts",
+    before: "lastValues = new Float64Array(256);",
+    after: "lastValues = new Float64Array(257);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/stream.ts",
+    before: "this.following = grown(this.following, capacity + 1).fill(-1, length);",
+    after: "this.following = grown(this.following, capacity + 2).fill(-1, length);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "length = 0;",
+    after: "length = 1;",
+    reason: "The first definition of a stream sets the length of each part.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "place = -1;",
+    after: "place = -2;",
+    reason: "Each definition sets it before anybody looks.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "#count = 0;",
+    after: "#count = 1;",
+    reason: "The first definition of a stream has attributes, and sets it.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "#namesClient = false;",
+    after: "#namesClient = true;",
+    reason: "The first definition of a stream has attributes, and sets it.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "#longestKey = 0;",
+    after: "#longestKey = 1;",
+    reason: "The first definition of a stream has attributes, and sets it.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "#clientText = -1;",
+    after: "#clientText = -2;",
+    reason: "No text has a number below 0.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "this.#clientText = -1;",
+    after: "this.#clientText = -2;",
+    reason: "No text has a number below 0.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "this.place = -1;",
+    after: "this.place = -2;",
+    reason: "Any number below 0 says that there is no place.",
+  },
+  {
+    file: "lib/batches/definition_writer.ts",
+    before: "write(writer: PostcardWriter, series: number, place = -1): void {",
+    after: "write(writer: PostcardWriter, series: number, place = -2): void {",
+    reason: "Any number below 0 says that there is no place.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "while (length - head >= 2 ** (7 * head)) head++;",
+    after: "while (length - head > 2 ** (7 * head)) head++;",
+    reason: "The two are never equal: a text of 127 bytes takes 128, and one of 128 takes 130.",
+  },
+  {
+    file: "lib/batches/definition_reader.ts",
+    before: "const isText = reader.discriminant(5) === VALUE.str;",
+    after: "const isText = reader.discriminant(6) === VALUE.str;",
+    reason: "The value is read again, with the true limit, and the error is the same.",
+  },
+  {
+    file: "lib/batches/definition_writer.ts",
+    before: "if (before[i + 1] - before[i] !== length) return false;",
+    after: "if (!!0 && before[i + 1] - before[i] !== length) return false;",
+    reason: "Each part says in its bytes where it ends, so none is the beginning of another one.",
+  },
+  {
+    file: "lib/batches/definition_writer.ts",
+    before:
+      "for (let n = 0, at = before[i]; n < length; n++) if (tail[at + n] !== bytes[start + n]) return false;",
+    after:
+      "for (let n = 1, at = before[i]; n < length; n++) if (tail[at + n] !== bytes[start + n]) return false;",
+    reason: "Of parts that have the same length, no two differ in the first byte alone.",
+  },
+  {
+    file: "lib/batches/definition_writer.ts",
+    before: "for (let i = start; i < end; i++) this.#tail[i - start] = bytes[i];",
+    after: "for (let i = start; i <= end; i++) this.#tail[i - start] = bytes[i];",
+    reason: "What is behind the tail is never compared.",
+  },
+  {
+    file: "lib/batches/definition_writer.ts",
+    before: "for (let i = 0; i < bounds.length; i++) this.#bounds[i] = bounds[i] - start;",
+    after: "for (let i = 1; i < bounds.length; i++) this.#bounds[i] = bounds[i] - start;",
+    reason: "The first part begins at 0, which is there from the start.",
+  },
+  {
+    file: "lib/batches/definition_writer.ts",
+    before: "for (let i = 0; i < bounds.length; i++) this.#bounds[i] = bounds[i] - start;",
+    after: "for (let i = 0; i <= bounds.length; i++) this.#bounds[i] = bounds[i] - start;",
+    reason: "Typed arrays ignore what is written behind their end.",
+  },
+  {
+    file: "lib/batches/stream.ts",
+    before: "export const MAX_SAFE = 9007199254740992;",
+    after: "export const MAX_SAFE = 9007199254740993;",
+    reason: "It is the same number of floating point.",
+  },
+  {
+    file: "lib/batches/stream.ts",
+    before: "following = new Int32Array(257).fill(-1);",
+    after: "following = new Int32Array(257).fill(-2);",
+    reason: "Any number below 0 says that none has followed.",
+  },
+  {
+    file: "lib/batches/stream.ts",
+    before: "this.following.fill(-1, 0, this.size + 1);",
+    after: "this.following.fill(-2, 0, this.size + 1);",
+    reason: "Any number below 0 says that none has followed.",
+  },
+  {
+    file: "lib/batches/stream.ts",
+    before: "this.following = grown(this.following, capacity + 1).fill(-1, length);",
+    after: "this.following = grown(this.following, capacity + 1).fill(-2, length);",
+    reason: "Any number below 0 says that none has followed.",
+  },
+  {
+    file: "lib/batches/stream.ts",
+    before: "this.following.fill(-1, 0, this.size + 1);",
+    after: "this.following.fill(-1, 0, this.size + 2);",
+    reason: "The place behind those that are used has -1 anyway.",
+  },
+];

@@ -2,6 +2,7 @@
 import { BYTES } from "./equivalent/bytes.ts";
 import { CORE } from "./equivalent/core.ts";
 import { CSV } from "./equivalent/csv.ts";
+import { DELIVERY } from "./equivalent/delivery.ts";
 import type { EquivalentMutant } from "./equivalent/entry.ts";
 import { INPUTS } from "./equivalent/inputs.ts";
 import { JOURNAL } from "./equivalent/journal.ts";
@@ -20,6 +21,7 @@ export const EQUIVALENT: readonly EquivalentMutant[] = [
   ...BYTES,
   ...CORE,
   ...CSV,
+  ...DELIVERY,
   ...INPUTS,
   ...JOURNAL,
   ...OUTPUTS,

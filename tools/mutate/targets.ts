@@ -118,21 +118,9 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/points/series_column.ts", tests: ["tests/points/series_store_test.ts"], filter: "column" },
   { file: "lib/points/tail.ts", tests: ["tests/points/series_index_test.ts"], filter: "/tail/" },
   { file: "lib/points/upstream.ts", tests: ["tests/wire/introduction_test.ts"] },
-  {
-    file: "lib/outputs/parquet/series_table.ts",
-    tests: ["tests/outputs/parquet/parquet_test.ts"],
-    filter: "/^(each group of rows|points are sorted)/",
-  },
-  {
-    file: "lib/outputs/parquet/sorting.ts",
-    tests: ["tests/outputs/parquet/parquet_test.ts"],
-    filter: "/^(each group of rows|points are sorted)/",
-  },
-  {
-    file: "lib/outputs/files/columns.ts",
-    tests: ["tests/outputs/parquet/parquet_test.ts"],
-    filter: "/^(each group of rows|points are sorted)/",
-  },
+  { file: "lib/outputs/parquet/series_table.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
+  { file: "lib/outputs/parquet/sorting.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
+  { file: "lib/outputs/files/columns.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
   {
     file: "lib/outputs/prometheus/exposed_store.ts",
     tests: ["tests/outputs/prometheus/rendering_test.ts"],

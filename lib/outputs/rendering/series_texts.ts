@@ -35,7 +35,7 @@ export class SeriesTexts {
   readonly #places: SeriesColumn;
   /** Where the places end. */
   #length = HEAD_BYTES;
-  /** The first free place of each size; before it stands the next one, 0 for none. */
+  /** The first free place of each size, 0 for none; before a place stands the next one. */
   readonly #free = new Map<number, number>();
   #freeBytes = 0;
   #start = 0;
@@ -99,9 +99,7 @@ export class SeriesTexts {
     const size = placeBytes(length);
     const place = this.#free.get(size) ?? 0;
     if (place === 0) return 0;
-    const next = this.lengthAt(place);
-    if (next === 0) this.#free.delete(size);
-    else this.#free.set(size, next);
+    this.#free.set(size, this.lengthAt(place));
     this.#freeBytes -= size;
     return place;
   }

@@ -1,17 +1,13 @@
 /** The `parquet` output: the contract of outputs, the files, and what a kill leaves of them. */
 import assert from "node:assert/strict";
 import { relative } from "node:path";
-import { parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import { parquetMetadataAsync } from "hyparquet";
 import { parquet } from "../../../lib/outputs/parquet.ts";
 import { Encoder } from "../../../lib/outputs/parquet/encoder.ts";
-import type { FileSeries } from "../../../lib/outputs/files/file_series.ts";
-import { ParquetFile } from "../../../lib/outputs/files/parquet.ts";
 import { Rounds } from "../../../lib/outputs/parquet/rounds.ts";
 import { PathPattern } from "../../../lib/outputs/files/path.ts";
 import { PositionFile } from "../../../lib/outputs/files/position.ts";
-import { type FilePoints, Sorting } from "../../../lib/outputs/parquet/sorting.ts";
-import { SERIES_NUMBERS, SERIES_TEXTS } from "../../../lib/outputs/parquet/messages.ts";
-import { newColumns } from "../../../lib/outputs/threads/point_columns.ts";
+import { Sorting } from "../../../lib/outputs/parquet/sorting.ts";
 import { renderAttributes } from "../../../lib/outputs/rendering/attributes.ts";
 import { unitDisplayName } from "../../../lib/points/units.ts";
 import { MemoryJournal } from "../../../lib/journal.ts";
@@ -21,10 +17,10 @@ import { contextWith } from "../../kit/context.ts";
 import { contract, type Instance } from "../../kit/contract.ts";
 import type { Point } from "../../kit/contract/points.ts";
 import { CrashingWriter } from "../../kit/csv_crashes.ts";
-import { Chance } from "../../kit/bytes.ts";
 import { shell } from "../../kit/process.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { linux, namespaces, type Need, needs, succeeds } from "../../kit/needs.ts";
+import { parquetRows } from "../../kit/parquet.ts";
 import { batchOf, numbered } from "../../kit/points.ts";
 import { SmallDisk } from "../../kit/small_disk.ts";
 import { unlocked } from "../../kit/locks.ts";
@@ -56,16 +52,7 @@ function filesBelow(folder: string): string[] {
   return found.sort();
 }
 
-const rowsOf = async (path: string) => await rowsIn(await Deno.readFile(path));
-
-async function rowsIn(bytes: Uint8Array<ArrayBuffer>): Promise<Record<string, unknown>[]> {
-  const timestampFromNanoseconds = (nanos: bigint) => nanos as unknown as Date;
-  const stringFromBytes = (text: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(text);
-  return await parquetReadObjects({
-    file: bytes.slice().buffer,
-    parsers: { timestampFromNanoseconds, stringFromBytes },
-  });
-}
+const rowsOf = async (path: string) => await parquetRows(await Deno.readFile(path));
 
 const valueText = (value: unknown) => Object.is(value, -0) ? "-0" : String(value);
 
@@ -171,95 +158,6 @@ Deno.test("files are named by the client, the metric, the hour of the points and
   assert.deepEqual(values, [1, 5]);
 });
 
-/** What the thread makes of the chunks of a file, each with room for so many rows. */
-function rowsToldOf(sorting: Sorting, file: FilePoints, room: number) {
-  const fill = sorting.fill(file);
-  const [texts, series]: [string[], { texts: Record<string, string>; isInteger: boolean }[]] = [[], []];
-  const [rows, lengths]: [unknown[][], number[]] = [[], []];
-  for (let chunk; (chunk = fill(newColumns(room)));) {
-    texts.push(...chunk.texts);
-    for (let at = 0; at < chunk.series.length; at += SERIES_NUMBERS) {
-      const numbers = chunk.series.slice(at, at + SERIES_NUMBERS);
-      series.push({
-        texts: Object.fromEntries(SERIES_TEXTS.map((name, i) => [name, texts[numbers[i]]])),
-        isInteger: numbers.at(-1) === 1,
-      });
-    }
-    const { columns: { series: numbers, seconds, nanos, values, length }, exact } = chunk;
-    for (let row = 0; row < length; row++) {
-      const { texts: { metric, client, unit, resourceId, attributes }, isInteger } = series[numbers[row]];
-      rows.push([
-        ...[metric, client, unit, resourceId, attributes, isInteger],
-        ...[seconds[row], nanos[row], exact.get(row) ?? values[row]],
-      ]);
-    }
-    lengths.push(length);
-  }
-  return { rows, lengths, texts, series: series.length };
-}
-
-Deno.test("points are sorted into their files, and what no file can hold is refused", async () => {
-  const count = seriesOf(metricOf("count", "u64"), { resourceId: "7" });
-  const watts = metricOf("power", "f64", { base: "W", prefix: "" });
-  const [hostA, hostB] = [host("a", watts), host("b", watts)];
-  const first = batchOf([
-    [hostB, 1, START_S, 1],
-    [hostA, 2, START_S + 3600, 2],
-    [hostB, 3, START_S + 1, 3],
-    [count, 2n ** 64n - 1n, START_S, 4],
-    [hostB, 4, START_S + 2, 5],
-  ]);
-  const second = batchOf([
-    [count, 0.5],
-    [hostA, 5, LAST_SECOND, 0],
-    [hostA, 6, LAST_SECOND - 1, 6],
-    [count, 8, START_S, 7],
-    [hostB, 7, START_S + 3600, 8],
-    [hostB, 8, START_S, 9],
-  ]);
-  const sorting = await Sorting.of(new PathPattern("/x/{client}/%H/{metric}.parquet"), [first, second]);
-  const names = ["b/22/power", "a/23/power", "_local/22/count", "b/23/power"];
-  assert.deepEqual(sorting.files.map(({ path }) => path), names.map((name) => `/x/${name}.parquet`));
-  const [b, a, local, late] = sorting.files.map((file) => rowsToldOf(sorting, file, 3));
-  const power = (client: string) => ["power", client, "W", "", "{}", false];
-  assert.deepEqual(b.rows, [
-    [...power("b"), START_S, 1, 1],
-    [...power("b"), START_S + 1, 3, 3],
-    [...power("b"), START_S + 2, 5, 4],
-    [...power("b"), START_S, 9, 8],
-  ]);
-  assert.deepEqual([b.lengths, b.series, b.texts.length], [[3, 1], 1, new Set(b.texts).size]);
-  assert.deepEqual(a.rows, [
-    [...power("a"), START_S + 3600, 2, 2],
-    [...power("a"), LAST_SECOND - 1, 6, 6],
-  ]);
-  const integers = ["count", "", "", "7", "{}", true];
-  assert.deepEqual(local.rows, [[...integers, START_S, 4, 2n ** 64n - 1n], [...integers, START_S, 7, 8]]);
-  assert.deepEqual(late.rows, [[...power("b"), START_S + 3600, 8, 7]]);
-  assert.deepEqual(sorting.refused.map(({ batch, row }) => [batch === second, row]), [[true, 0], [true, 1]]);
-  assert.match(sorting.refused[0].reason, /u64/);
-  assert.match(sorting.refused[1].reason, /year 2262/);
-  assert.deepEqual(rowsToldOf(sorting, sorting.files[1], 3), a, "a file that failed is written again");
-});
-
-Deno.test("points are sorted also where there are many series, of which the thread is told in pieces", async () => {
-  const metric = metricOf("power");
-  const rows = Array.from({ length: 4400 }, (_, i): [ReturnType<typeof seriesOf>, number] => [
-    seriesOf(metric, { resourceId: `${i % 4200}`, attributes: [["a", `${i % 5}`]] }),
-    i,
-  ]);
-  const sorting = await Sorting.of(new PathPattern("/x.parquet"), [
-    batchOf(rows.slice(0, 600)),
-    batchOf(rows.slice(600)),
-  ]);
-  const [file] = sorting.files;
-  const told = rowsToldOf(sorting, file, 20_000);
-  assert.deepEqual([told.lengths, told.series], [[4096, 304], 4200]);
-  told.rows.forEach((row, i) => {
-    assert.deepEqual([row[3], row[4], row[8]], [`${i % 4200}`, `{"a":"${i % 5}"}`, i]);
-  });
-});
-
 Deno.test({
   name: "pyarrow, DuckDB and polars read the files, and rows have dictionaries and statistics",
   ...needs(libraries),
@@ -293,87 +191,6 @@ Deno.test({
     const [time] = columns.filter(({ meta_data }) => meta_data?.path_in_schema[0] === "timestamp");
     assert.notEqual(time.meta_data?.statistics?.min_value, undefined);
   },
-});
-
-Deno.test("each group of rows says the limits of what is in it, however series alternate", async () => {
-  // In the order of bytes; UTF-16 writes the last one as a pair, which is before U+FFFF.
-  const METRICS = ["", "a".repeat(40), "é", "\uffff", "\u{1f600}"];
-  const chance = new Chance(1);
-  const series = Array.from({ length: 300 }, (_, i): FileSeries => ({
-    metric: METRICS[i % METRICS.length],
-    unit: "J",
-    client: `node-${i % 7}`,
-    ...{ resourceKind: "cpu", resourceId: String(i), consumerKind: "", consumerId: "" },
-    attributes: i % 3 === 0 ? "{}" : `{"i":${i}}`,
-  }));
-  const GROUP = 1000;
-  const rows: { series: FileSeries; time: bigint; value: number; integer: bigint | null }[] = [];
-  for (let k = 0; k < 3 * GROUP + 5;) {
-    const one = series[chance.int(series.length)];
-    // Runs that are longer and shorter than what is packed.
-    const end = k + 1 + chance.int(chance.int(2) === 0 ? 2 : 40);
-    for (; k < end; k++) {
-      const integer = one.metric === "" ? BigInt(chance.int(1e9)) ** 2n : null;
-      const value = integer !== null
-        ? Number(integer)
-        : [NaN, -Infinity, -0, 0.1][chance.int(k < 2 * GROUP ? 400 : 4)];
-      rows.push({
-        series: one,
-        time: BigInt(chance.int(1e9)) * NS - 5n,
-        value: value ?? -chance.int(9),
-        integer,
-      });
-    }
-  }
-  const pieces: Uint8Array[] = [];
-  const file = new ParquetFile((bytes) => void pieces.push(bytes.slice()), {
-    createdBy: "test",
-    groupRows: GROUP,
-  });
-  for (const { series, time, value, integer } of rows) file.add(series, time, value, integer);
-  file.end();
-  const bytes = new Uint8Array(await new Blob(pieces as BlobPart[]).arrayBuffer());
-  const found = (await rowsIn(bytes)).map((row) => [
-    ...[
-      row.timestamp,
-      row.value,
-      row.value_u64,
-      row.metric,
-      row.relay_client,
-      row.resource_id,
-      row.attributes,
-    ],
-  ]);
-  const expected = rows.map(({ series: s, time, value, integer }) => [
-    ...[time, value, integer, s.metric, s.client, s.resourceId, s.attributes],
-  ]);
-  assert.equal(found.length, expected.length);
-  found.forEach((row, k) => assert.deepEqual(row.map(String), expected[k].map(String), `row ${k}`));
-
-  const { row_groups: groups } = await parquetMetadataAsync(
-    { byteLength: bytes.length, slice: (start, end) => bytes.slice(start, end).buffer },
-  );
-  const limits = (group: number, column: string) => {
-    const chunk = groups[group].columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === column);
-    const { min_value: min, max_value: max } = chunk?.meta_data?.statistics ?? {};
-    return [min, max];
-  };
-  for (const [group] of groups.entries()) {
-    const inGroup = rows.slice(group * GROUP, (group + 1) * GROUP);
-    const values = inGroup.map(({ value }) => value);
-    const extremes = [Math.min(...values), Math.max(...values)];
-    const hasNaN = values.some(Number.isNaN);
-    assert.deepEqual(
-      limits(group, "value").map(String),
-      (hasNaN ? [undefined, undefined] : extremes).map(String),
-    );
-    const hosts = inGroup.map(({ series }) => series.client).sort();
-    assert.deepEqual(limits(group, "relay_client"), [hosts[0], hosts.at(-1)]);
-    const metrics = new Set(inGroup.map(({ series }) => series.metric));
-    const sorted = METRICS.filter((metric) => metrics.has(metric));
-    assert.deepEqual(limits(group, "metric"), [sorted[0], sorted.at(-1)]);
-    assert.deepEqual(limits(group, "value_u64"), [undefined, undefined]);
-  }
 });
 
 Deno.test("a round counts from the moment at which its position is on disk, and a kill leaves nothing half", async () => {

@@ -1,0 +1,114 @@
+/** Mutants of outputs, and of what they share, that change nothing that anybody could see. */
+import type { EquivalentMutant } from "./entry.ts";
+
+export const DELIVERY: readonly EquivalentMutant[] = [
+  {
+    file: "lib/outputs/files/columns.ts",
+    before: "for (let row = 1; row < times.length; row++) {",
+    after: "for (let row = 1; row <= times.length; row++) {",
+    reason: "There is no time behind the last one, and no comparison with that is true.",
+  },
+  {
+    file: "lib/outputs/files/columns.ts",
+    before: "if (times[row] < min) min = times[row];",
+    after: "if (times[row] <= min) min = times[row];",
+    reason: "Where both are equal, the result is the same.",
+  },
+  {
+    file: "lib/outputs/files/columns.ts",
+    before: "else if (times[row] > max) max = times[row];",
+    after: "else if (times[row] >= max) max = times[row];",
+    reason: "Where both are equal, the result is the same.",
+  },
+  {
+    file: "lib/outputs/files/columns.ts",
+    before: "if (value < min) min = value;",
+    after: "if (value <= min) min = value;",
+    reason: "The two zeros are the only equal values that differ, and both become one.",
+  },
+  {
+    file: "lib/outputs/files/columns.ts",
+    before: "if (value > max) max = value;",
+    after: "if (value >= max) max = value;",
+    reason: "The two zeros are the only equal values that differ, and both become one.",
+  },
+  {
+    file: "lib/outputs/rendering/series_texts.ts",
+    before: "let marks = 0;",
+    after: "let marks = 1;",
+    reason: "Marks only have to differ.",
+  },
+  {
+    file: "lib/outputs/rendering/series_texts.ts",
+    before: "bytes: Uint8Array<ArrayBuffer> = new Uint8Array(16 * 1024);",
+    after: [
+      "bytes: Uint8Array<ArrayBuffer> = new Uint8Array(17 * 1024);",
+      "bytes: Uint8Array<ArrayBuffer> = new Uint8Array(16 / 1024);",
+      "bytes: Uint8Array<ArrayBuffer> = new Uint8Array(16 * 1025);",
+    ],
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/outputs/rendering/series_texts.ts",
+    before: "#start = 0;",
+    after: "#start = 1;",
+    reason: "It is set before it is read.",
+  },
+  {
+    file: "lib/outputs/parquet/sorting.ts",
+    before: "const TURN_MS = 5;",
+    after: "const TURN_MS = 6;",
+    reason: "It only decides how often others have their turn; the result is the same.",
+  },
+  {
+    file: "lib/outputs/parquet/sorting.ts",
+    before: "const LOOK_ROWS = 512;",
+    after: "const LOOK_ROWS = 513;",
+    reason: "It only decides how often others have their turn; the result is the same.",
+  },
+  {
+    file: "lib/outputs/parquet/sorting.ts",
+    before: "const ROWS = 2 ** 32;",
+    after: "const ROWS = 2 ** 33;",
+    reason: "There are fewer batches than would need the bits above.",
+  },
+  {
+    file: "lib/outputs/parquet/sorting.ts",
+    before: "let turnEndsMs = performance.now() + TURN_MS;",
+    after: "let turnEndsMs = performance.now() - TURN_MS;",
+    reason: "It only decides how often others have their turn; the result is the same.",
+  },
+  {
+    file: "lib/outputs/parquet/sorting.ts",
+    before: "for (let row = 0; row < batch.length; row += LOOK_ROWS) {",
+    after: "for (let row = 0; row <= batch.length; row += LOOK_ROWS) {",
+    reason: "It sorts no rows once more.",
+  },
+  {
+    file: "lib/outputs/parquet/sorting.ts",
+    before: "if (performance.now() < turnEndsMs) continue;",
+    after: [
+      "if (!!0 && performance.now() < turnEndsMs) continue;",
+      "if (performance.now() <= turnEndsMs) continue;",
+    ],
+    reason: "It only decides how often others have their turn; the result is the same.",
+  },
+  {
+    file: "lib/outputs/parquet/sorting.ts",
+    before: "turnEndsMs = performance.now() + TURN_MS;",
+    after: "turnEndsMs = performance.now() - TURN_MS;",
+    reason: "It only decides how often others have their turn; the result is the same.",
+  },
+  {
+    file: "lib/outputs/parquet/series_table.ts",
+    before: "#numbers = new Uint32Array(1024 * SERIES_NUMBERS);",
+    after: "#numbers = new Uint32Array(1025 * SERIES_NUMBERS);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/outputs/parquet/series_table.ts",
+    before: "if (at === this.#numbers.length) this.#numbers = grown(this.#numbers, 2 * at);",
+    after: "if (at === this.#numbers.length) this.#numbers = grown(this.#numbers, 3 * at);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ProgramPages, unchangedRanges } from "../../lib/agent/program_pages.ts";
 import { seriesBytes } from "../../lib/agent/series_memory.ts";
-import { transformBytes } from "../../lib/transforms/memory.ts";
+import { memoryOf, resolveMemory, transformBytes } from "../../lib/transforms/memory.ts";
 import { SpareMemory } from "../../lib/agent/spare_memory.ts";
 import { openLibc } from "../../lib/base/libc.ts";
 import {
@@ -180,4 +180,11 @@ Deno.test({
     assert.equal(collected, 1);
     assert.ok(residentKb() < beforeKb - 1024, `${beforeKb} kB, then ${residentKb()} kB`);
   },
+});
+
+Deno.test("the memory of a transform is what its configuration says, or what the process may use for it", () => {
+  assert.deepEqual(resolveMemory({ memory: 5 }), {});
+  const { memory } = resolveMemory({});
+  assert.equal(memory, transformBytes(usableMemoryBytes()));
+  assert.deepEqual([memoryOf({ memory: 5 }), memoryOf({})], [5, memory]);
 });

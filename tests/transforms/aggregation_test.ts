@@ -29,21 +29,24 @@ class Bench {
   show: (series: SeriesDefinition) => string = () => "";
   #place = 0;
 
-  constructor(keys: Record<string, unknown>) {
+  constructor(keys: Record<string, unknown>, memory?: number) {
     const checked = config.check(
       { interval: "10s", grace: "1s", metrics: ["watts", "n"], ...keys },
       [],
       ({ message }) => assert.fail(message),
     );
     const log = createLogger("test", { write: (line) => void this.lines.push(line) });
-    this.aggregation = new Aggregation(checked, contextWith({ log, ...this }));
+    this.aggregation = new Aggregation(
+      { ...checked, memory: memory ?? checked.memory },
+      contextWith({ log, ...this }),
+    );
   }
 
   readonly #output: StageOutput = {
     pass: (batch, row) =>
       this.#put(batch.store.definitionOf(batch.series[row]), batch.seconds[row], batch.values[row]),
     add: (client, series, seconds, nanos, value) => {
-      assert.equal(nanos % 1e6, 0);
+      assert.ok(nanos % 1e6 === 0 && nanos >= 0 && nanos < 1e9, `${nanos}`);
       const name = client === this.clients.local ? "" : ` of ${client.name}`;
       this.#put(seriesStore.definitionOf(series), seconds + nanos / 1e9, value, name);
     },
@@ -389,4 +392,96 @@ Deno.test("what the keys say wrong is said", () => {
   assert.equal(problems({ interval: "1s", grace: "64s" }), "");
   assert.match(problems({ function: [] }), /function: must not be an empty list/);
   assert.match(problems({ metrics: [""] }), /metrics: has an empty name/);
+});
+
+Deno.test("the least and the largest value may be the first ones", () => {
+  const bench = new Bench({ function: ["Min", "Max"] });
+  bench.take([[0, 1], [1, 5], [2, 3]]);
+  assert.deepEqual(bench.everything, ["0: watts_min 1", "0: watts_max 5"]);
+  bench.take([[0, 9], [1, 5], [2, 7]]);
+  assert.deepEqual(bench.everything, ["0: watts_min 5", "0: watts_max 9"]);
+});
+
+Deno.test("a sum of floats beyond 2^53 is the sum of the floats", () => {
+  const bench = new Bench({});
+  bench.take([[0, 2 ** 60], [1, 0.5], [2, 2 ** 60]]);
+  assert.deepEqual(bench.everything, [`0: watts_sum ${2 ** 61}`]);
+});
+
+Deno.test("points, results and late points are counted, for each window that was complete, of either type", () => {
+  const bench = new Bench({ function: ["Mean", "Sum"], metrics: ["*"] });
+  const { stats } = bench.aggregation;
+  assert.deepEqual(stats, { points: 0, results: 0, late: 0, completedEarly: 0, openWindows: 0 });
+  bench.take([[5, 1n], [15, 2n], [25, 4n]], bench.count);
+  bench.take([[5, 1], [15, 2], [25, 4]]);
+  assert.deepEqual(stats, { points: 6, results: 8, late: 0, completedEarly: 0, openWindows: 2 });
+  bench.tick(10);
+  assert.deepEqual(stats, { points: 6, results: 12, late: 0, completedEarly: 0, openWindows: 0 });
+  // Two windows of each that were complete, and one that was not.
+  bench.take([[6, 1], [26, 2], [27, 0.5], [35, 1]]);
+  bench.take([[6, 1], [26, 2], [35, 1]], bench.count);
+  const means = bench.everything.filter((line) => /watts_mean/.test(line));
+  assert.deepEqual(means.slice(-3), ["0: watts_mean 1", "20: watts_mean 1.25", "30: watts_mean 1"]);
+  assert.deepEqual(stats, { points: 13, results: 24, late: 5, completedEarly: 0, openWindows: 0 });
+});
+
+Deno.test("a window is late only if it or a later one was complete, however many windows after 1970 it is", () => {
+  for (const seconds of [0, 2 ** 31 / 1000, 2 ** 32 / 1000]) {
+    const bench = new Bench({ interval: "1ms", grace: "0s" });
+    const { stats } = bench.aggregation;
+    bench.take([[seconds, 1]]);
+    bench.take([[seconds + 0.001, 1]]);
+    assert.equal(bench.everything.length, 2);
+    assert.equal(stats.late, 0);
+    for (const late of [seconds + 0.001, seconds, seconds - 1]) bench.take([[late, 1]]);
+    assert.equal(bench.everything.length, 3);
+    assert.equal(stats.late, 3);
+  }
+});
+
+Deno.test("the time of a result is the beginning of its window, to the millisecond", () => {
+  const bench = new Bench({ interval: "250ms" });
+  bench.take([[0.3, 1], [1.999, 2]]);
+  assert.deepEqual(bench.everything, ["0.25: watts_sum 1", "1.75: watts_sum 2"]);
+});
+
+Deno.test("a point that is older by less than a window and the grace leaves the later window open", () => {
+  const bench = new Bench({ grace: "10s" });
+  bench.take([[25, 1], [5, 2]]);
+  assert.deepEqual(bench.results, []);
+  // It is older by more.
+  bench.take([[-5, 4]]);
+  assert.deepEqual(bench.results, ["20: watts_sum 1"]);
+});
+
+Deno.test("silence is measured in quarters of what a window waits, between 50 ms and 5 s", () => {
+  const tickMs = (interval: string, grace: string) => new Bench({ interval, grace }).aggregation.tickMs;
+  assert.deepEqual([tickMs("2s", "2s"), tickMs("100ms", "0s"), tickMs("1h", "0s")], [1000, 50, 5000]);
+  assert.deepEqual([tickMs("1s", "3s"), tickMs("204ms", "0s"), tickMs("19s", "0s")], [1000, 51, 4750]);
+});
+
+Deno.test("windows may take their memory to the last byte, and the values of one window count", () => {
+  const series = seriesStore.internDefinition(seriesOf(new Bench({}).watts));
+  const windows = new Windows({ extremes: false, last: false, values: false });
+  windows.open();
+  const bytes = windows.bytes + seriesStore.bytesOf(series);
+  const early = (memory: number, keys: Record<string, unknown>, points: number) => {
+    const bench = new Bench(keys, memory);
+    bench.take(Array.from({ length: points }, () => [3, 1]));
+    return bench.aggregation.stats.completedEarly;
+  };
+  assert.deepEqual([early(bytes, {}, 1), early(bytes - 1, {}, 1)], [0, 1]);
+  const again = new Bench({}, bytes);
+  for (const seconds of [3, 103, 203]) again.take([[seconds, 1]]);
+  assert.equal(again.aggregation.stats.completedEarly, 0, "what is complete takes nothing");
+  assert.deepEqual([early(2000, { function: "P50" }, 10), early(2000, { function: "P50" }, 300)], [0, 1]);
+});
+
+Deno.test("of three windows of a series the oldest is completed, and the others take points as before", () => {
+  const bench = new Bench({ grace: "30s" });
+  bench.take([[5, 1], [15, 2], [25, 4]]);
+  bench.take([[41, 8]]);
+  assert.deepEqual(bench.results, ["0: watts_sum 1"]);
+  bench.take([[16, 16], [26, 32]]);
+  assert.deepEqual(bench.everything.sort(), ["10: watts_sum 18", "20: watts_sum 36", "40: watts_sum 8"]);
 });

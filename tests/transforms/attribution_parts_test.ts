@@ -1,6 +1,12 @@
 /** What attributions keep and forget, point by point: clocks that are set back, points that come late, clients that go. */
 import assert from "node:assert/strict";
-import { Batch, CLIENT_ATTRIBUTE, type Series, seriesOf } from "../../lib/points/measurement.ts";
+import {
+  type Attribute,
+  Batch,
+  CLIENT_ATTRIBUTE,
+  type Series,
+  seriesOf,
+} from "../../lib/points/measurement.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
 import {
@@ -9,6 +15,7 @@ import {
   ResultSeries,
   type ResultSink,
 } from "../../lib/transforms/energy_attribution/attribution.ts";
+import { config, wants } from "../../lib/transforms/energy_attribution/config.ts";
 import { Group, groupKey, Sorted } from "../../lib/transforms/energy_attribution/groups.ts";
 import { PointList } from "../../lib/transforms/energy_attribution/point_list.ts";
 import { Source } from "../../lib/transforms/energy_attribution/sources.ts";
@@ -394,4 +401,121 @@ Deno.test("points are sorted by time, each one once; those that arrived before a
   assert.deepEqual([list.last, list.isEmpty], [55, false]);
   forget(7);
   assert.deepEqual([list.last, list.isEmpty, forgotten.length], [-Infinity, true, 5]);
+});
+
+/** CPU time of somebody, in ms. */
+const cpuTime = (consumerKind: string, consumerId: string, ms: number, attributes: Attribute[]) =>
+  [
+    seriesOf(metricOf("cpu_time_delta", "u64", { base: "s", prefix: "milli" }), {
+      consumerKind,
+      consumerId,
+      attributes,
+    }),
+    ms,
+  ] as const;
+
+/** What `energy_by` makes of 100 J and 10 s of capacity: who, how much, and the attributes. */
+function readyResults(ready: string, ...uses: readonly ReturnType<typeof cpuTime>[]): string[] {
+  const joules = seriesOf(metricOf("rapl_consumed_energy", "f64", { base: "J", prefix: "" }), {
+    attributes: [["domain", "package_total"]],
+  });
+  const states = [["user", 7000], ["idle", 3000], ["guest", 5000]] as const;
+  const capacities = states.map(([state, ms]) =>
+    [
+      seriesOf(metricOf("kernel_cpu_time", "u64", { base: "s", prefix: "milli" }), {
+        attributes: [["cpu_state", state]],
+      }),
+      ms,
+    ] as const
+  );
+  const bench = new AttributionBench({ energy_by: [ready] });
+  const rows = [[joules, 100] as const, ...capacities, ...uses];
+  for (const [seconds, scale] of [[0, 0], [10, 1]]) {
+    bench.take(batchOf(rows.map(([series, value]) => [series, value * scale, seconds])));
+  }
+  const results = bench.flush();
+  return Array.from({ length: results.length }, (_, row) => {
+    const { metric, consumerKind, consumerId, attributes } = results.seriesAt(row);
+    const texts = attributes.map(([name, value]) => ` ${name}=${value}`).join("");
+    return `${metric.name} ${consumerKind} ${consumerId}: ${results.values[row]}${texts}`;
+  }).filter((line) => !line.includes(": 0")).sort();
+}
+
+Deno.test("the energy of processes is by their CPU time, guests counted once, with their attributes", () => {
+  const results = readyResults(
+    "process",
+    ...[["user", 3000], ["system", 1000], ["guest", 2000], ["total", 4000]].map(([kind, ms]) =>
+      cpuTime("process", "1", Number(ms), [["kind", kind as string], ["name", "make"]])
+    ),
+    // It is no part of process 1.
+    cpuTime("process", "1/2", 1000, [["kind", "user"], ["name", "cc"]]),
+    cpuTime("cgroup", "/a", 5000, [["kind", "user"]]),
+  );
+  assert.deepEqual(results, [
+    "process_energy idle : 50 domain=package_total",
+    "process_energy process 1/2: 10 domain=package_total kind=user name=cc",
+    "process_energy process 1: 40 domain=package_total name=make",
+  ]);
+});
+
+Deno.test("the energy of a control group is without that of the groups below it", () => {
+  const results = readyResults(
+    "cgroup",
+    cpuTime("cgroup", "/a", 4000, [["kind", "total"]]),
+    cpuTime("cgroup", "/a/b", 3000, [["kind", "total"]]),
+    cpuTime("cgroup", "/a", 4000, [["kind", "user"]]),
+    cpuTime("process", "1", 4000, [["kind", "total"]]),
+  );
+  assert.deepEqual(results, [
+    "cgroup_energy cgroup /a/b: 30 domain=package_total kind=total",
+    "cgroup_energy cgroup /a: 10 domain=package_total kind=total",
+    "cgroup_energy idle : 60 domain=package_total",
+  ]);
+});
+
+Deno.test("the energy of a job is that of its groups, without its steps, which are in it", () => {
+  const job = (path: string, ms: number, id: string, more: Attribute[] = []) =>
+    cpuTime("cgroup", path, ms, [["kind", "total"], ["job_id", id], ...more]);
+  const results = readyResults(
+    "job",
+    job("/j7", 4000, "7"),
+    job("/j7/s", 3000, "7", [["step", "0"]]),
+    job("/j8", 1000, "7/1"),
+    cpuTime("cgroup", "/other", 2000, [["kind", "total"]]),
+  );
+  assert.deepEqual(results, [
+    "job_energy idle : 50 domain=package_total",
+    "job_energy job 7/1: 10 domain=package_total kind=total job_id=7/1",
+    "job_energy job 7: 40 domain=package_total kind=total job_id=7",
+  ]);
+});
+
+Deno.test("an attribution names the metrics that config check looks for, and what their units must measure", () => {
+  const wanted = (values: unknown) =>
+    wants(config.check(values, [], ({ message }) => assert.fail(message))).map(({ path, metric, bases }) =>
+      `${path.join(".")}: ${metric}${bases ? ` in ${bases}` : ""}`
+    );
+  const uses = "s,%,1,W";
+  assert.deepEqual(wanted({ energy_by: ["job"] }), [
+    `energy_by.0: cpu_time_delta in ${uses}`,
+    "energy: rapl_consumed_energy in J,W.h",
+    "energy_by: kernel_cpu_time in s",
+  ]);
+  assert.deepEqual(wanted(formula()), [
+    "formulas.out.per_resource.package: energy",
+    "formulas.out.per_consumer.usage: usage",
+  ]);
+  const share = {
+    as: "share",
+    expr: "",
+    ref: "",
+    unused: "idle",
+    capacity: { metric: "most" },
+    per_resource: { e: { metric: "energy" } },
+  };
+  assert.deepEqual(wanted(formula(share)), [
+    "formulas.out.per_resource.e: energy",
+    `formulas.out.per_consumer.usage: usage in ${uses}`,
+    `formulas.out.capacity: most in ${uses}`,
+  ]);
 });

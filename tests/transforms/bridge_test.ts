@@ -1,7 +1,8 @@
 /** Points of processes for their control groups. */
 import assert from "node:assert/strict";
-import { type Attribute, type Batch, seriesOf } from "../../lib/points/measurement.ts";
-import { ClientTable } from "../../lib/points/origins.ts";
+import { type Attribute, Batch, seriesOf } from "../../lib/points/measurement.ts";
+import { ClientTable, LOCAL_ORIGIN } from "../../lib/points/origins.ts";
+import { SeriesStore } from "../../lib/points/series_store.ts";
 import { config } from "../../lib/transforms/process_to_cgroup_bridge/config.ts";
 import { groupOfProcess } from "../../lib/transforms/process_to_cgroup_bridge/process_groups.ts";
 import { Bridge } from "../../lib/transforms/process_to_cgroup_bridge/transform.ts";
@@ -149,8 +150,74 @@ Deno.test("of version 1, memory and CPU time come first; a path outside of the c
   assert.equal(groupOfProcess(both), "/memory");
   assert.equal(groupOfProcess(both.replace("2:memory:/memory\n", "")), "/cpu");
   assert.equal(groupOfProcess("12:pids:/pids\n0::/v2\n"), "/v2");
+  assert.equal(groupOfProcess("5::/odd\n0::/v2\n"), "/v2", "the number of version 2 is 0");
+  assert.equal(groupOfProcess("12:pids:/pids\n"), "/pids");
   assert.equal(groupOfProcess("0::/../../x\n"), undefined);
   assert.equal(groupOfProcess(""), undefined);
+});
+
+Deno.test("of a batch of several senders only the own points are bridged, and counted", async () => {
+  await using dir = await processes();
+  const transform = bridge(dir, { keep_processed_measurements: false });
+  assert.deepEqual(transform.stats, { bridgedPoints: 0, unknownProcesses: 0 });
+  const clients = new ClientTable();
+  const [sender, own] = ["n", LOCAL_ORIGIN].map((name) => clients.get(name, "0".repeat(32)));
+  const batch = batchOf([]);
+  for (const [n, client] of [sender, own, sender, own].entries()) {
+    batch.push(of(a, 1), n, 0, n);
+    batch.credit(client, n);
+  }
+  const result = transform.apply(batch);
+  assert.deepEqual(groups(result), [`a ${SHARED} 1: 1`, `a ${SHARED} 3: 3`]);
+  assert.equal(result.length, 4);
+  assert.deepEqual(transform.stats, { bridgedPoints: 2, unknownProcesses: 0 });
+});
+
+Deno.test("what has the number of a process and is none passes", async () => {
+  await using dir = await processes();
+  const batch = batchOf([[seriesOf(a, { consumerKind: "thread", consumerId: "1" }), 1], [of(b, 0), 1]]);
+  // Behind its end is something that would be bridged.
+  batch.push(of(metricOf("c")), 1, 0, 1);
+  batch.truncate(2);
+  assert.equal(bridge(dir).apply(batch), batch);
+});
+
+Deno.test("a sum of floats beyond 2^53 is the sum of the floats", async () => {
+  await using dir = await processes();
+  const points = batchOf([[of(b, 1), 2 ** 60], [of(b, 2), 0.5]]);
+  assert.deepEqual(groups(bridge(dir).apply(points)), [`b ${SHARED} 1700000000: ${2 ** 60}`]);
+});
+
+Deno.test("a series of a group is another one when its number, or that of the process's series, was given back", async () => {
+  await using dir = await processes();
+  const transform = bridge(dir);
+  const store = new SeriesStore();
+  const bridged = (metric: typeof a, pid: number) => {
+    const batch = new Batch(1, null, store);
+    batch.push(of(metric, pid), 10, 0, 1);
+    const result = transform.apply(batch);
+    const numbers = [...result.series.subarray(0, 2)];
+    const words = groups(result)[0];
+    result.release();
+    batch.release();
+    return { words, numbers };
+  };
+  const idle = () => {
+    for (let n = 0; n < 400; n++) store.tick();
+  };
+  const [process, group] = bridged(a, 1).numbers;
+  store.pin(process);
+  idle();
+  // The group's series is given back, and its number is another's.
+  const [other] = bridged(b, 3).numbers;
+  assert.equal(other, group);
+  assert.equal(bridged(a, 1).words, `a ${SHARED} 10: 1`);
+  store.unpin(process);
+  idle();
+  assert.ok(!store.isLive(process));
+  for (const [metric, pid] of [[b, 2], [b, 1], [a, 2], [a, 1]] as const) {
+    assert.equal(bridged(metric, pid).words, `${metric.name} ${SHARED} 10: 1`);
+  }
 });
 
 Deno.test("no metrics are a mistake", () => {

@@ -1,6 +1,12 @@
 /** Energies that are converted, and energies that are estimated. */
 import assert from "node:assert/strict";
-import { type Batch, CLIENT_ATTRIBUTE, seriesOf, type Unit } from "../../lib/points/measurement.ts";
+import {
+  type Batch,
+  CLIENT_ATTRIBUTE,
+  type Series,
+  seriesOf,
+  type Unit,
+} from "../../lib/points/measurement.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
 import { config as carbonConfig } from "../../lib/transforms/energy_to_carbon/config.ts";
 import { findCountry } from "../../lib/transforms/energy_to_carbon/intensities.ts";
@@ -137,9 +143,38 @@ Deno.test("what is not CPU time gives no energy, nor does a processor that takes
   assert.deepEqual(applied(tdp({}), cpuTime({ user: 1000 })), [100]);
 });
 
+Deno.test("an intensity has its unit, is finite, and is one of the batch's points", () => {
+  const live = carbon({ intensity_metric: "intensity" });
+  const energy = seriesOf(metricOf("e", "f64", { base: "J", prefix: "" }));
+  const kilograms = seriesOf(metricOf("intensity", "f64", { base: "g", prefix: "kilo" }));
+  const grams = (...values: number[]) =>
+    applied(
+      live,
+      batchOf([[energy, 3.6e6], ...values.map((value): [Series, number] => [kilograms, value])]),
+    )[0];
+  assert.deepEqual([grams(0.03), grams(Infinity), grams()], [30, 30, 30]);
+  const shortened = batchOf([[energy, 3.6e6], [kilograms, 0.05]]);
+  shortened.truncate(1);
+  assert.deepEqual(applied(live, shortened), [30]);
+});
+
+Deno.test("an energy whose prefix is not known is not converted", () => {
+  assert.deepEqual(applied(carbon({}), inUnit(1, "J", "odd")), []);
+});
+
+Deno.test("only energies and CPU times of a batch give points, in any of their units", () => {
+  const watts = seriesOf(metricOf("e", "f64", { base: "W", prefix: "" }));
+  const joules = seriesOf(metricOf("e_", "f64", { base: "J", prefix: "" }));
+  const seconds = seriesOf(metricOf("kernel_cpu_time", "f64", { base: "s", prefix: "" }));
+  const batch = () => batchOf([[watts, 1], [joules, 3.6e6], [seconds, 2]]);
+  assert.deepEqual(applied(carbon({}), batch()), [475]);
+  assert.deepEqual(applied(tdp({ tdp: 50 }), batch()), [100]);
+});
+
 Deno.test("as Alumet computes it, all states count, by whole seconds of the poll", () => {
   const keys = { compatible: true, tdp: 100, nb_cpu: 4, nb_vcpu: 2, poll_interval: "2500ms" };
   assert.deepEqual(applied(tdp(keys), cpuTime({ user: 1000, idle: 2000, guest: 4000 })), [25, 50, 100]);
+  assert.deepEqual(applied(tdp({ ...keys, poll_interval: "2s" }), cpuTime({ user: 1000 })), [25]);
 });
 
 Deno.test("a derived series that was given back is made again", () => {

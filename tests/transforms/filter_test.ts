@@ -3,6 +3,8 @@ import { type Attribute, Batch, seriesOf } from "../../lib/points/measurement.ts
 import { SeriesStore } from "../../lib/points/series_store.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import { Rewriter } from "../../lib/transforms/rewriting.ts";
+import { BySeries } from "../../lib/transforms/by_series.ts";
+import { DerivedSeries, withMetric } from "../../lib/transforms/derived_series.ts";
 import { ByMetric } from "../../lib/transforms/metric_names.ts";
 import { config } from "../../lib/transforms/filter/config.ts";
 import { Filter } from "../../lib/transforms/filter/transform.ts";
@@ -74,6 +76,9 @@ Deno.test("a batch that passes whole is passed on as it is, and what is taken ou
   assert.equal(filter.stats.filteredPoints, 0);
   assert.equal(filter.apply(POINTS()).length, 0);
   assert.equal(filter.stats.filteredPoints, 5);
+  const some = filterOf({ include: ["cpu_percent"] });
+  some.apply(POINTS());
+  assert.equal(some.stats.filteredPoints, 3);
 });
 
 Deno.test("exact values above 2^53 pass unchanged", () => {
@@ -171,6 +176,46 @@ Deno.test("what is known of a metric is found out once, and again in another sto
     .map((batch) => byMetric.of(batch, 0));
   assert.deepEqual(names, [energy.name, energy.name, usage.name, usage.name]);
   assert.deepEqual(found, [energy.name, usage.name]);
+});
+
+Deno.test("what is known of a series is found out once, and again when it is forgotten or in another store", () => {
+  const found: string[] = [];
+  const bySeries = new BySeries((store, series) => found.push(store.definitionOf(series).consumerId));
+  const batchIn = (store: SeriesStore) => {
+    const batch = new Batch(3, null, store);
+    for (const id of ["a", "b", "a"]) batch.push(of(energy, id), 1, 0, 1);
+    return batch;
+  };
+  const batch = batchIn(new SeriesStore());
+  const [a, b] = batch.series;
+  bySeries.of(batch);
+  const numbers = bySeries.of(batch);
+  assert.deepEqual([numbers[a], numbers[b], bySeries.at(a)], [1, 2, 1]);
+  assert.deepEqual(found, ["a", "b"]);
+  bySeries.forget(a);
+  assert.equal(bySeries.at(a), 0);
+  assert.equal(bySeries.of(batch)[a], 3);
+  bySeries.of(batchIn(new SeriesStore()));
+  assert.deepEqual(found, ["a", "b", "a", "a", "b"]);
+});
+
+Deno.test("a derived series is made once, and again when it was given back and its number is another series'", () => {
+  const store = new SeriesStore();
+  let made = 0;
+  const derive = withMetric(usage);
+  const derived = new DerivedSeries((store, series) => (made++, derive(store, series)));
+  const from = store.internDefinition(of(energy, "1"));
+  store.pin(from);
+  const first = derived.of(store, from);
+  assert.deepEqual([derived.of(store, from), made], [first, 1]);
+  for (let n = 0; n < 400; n++) store.tick();
+  assert.ok(!store.isLive(first));
+  const other = store.internDefinition(of(energy, "2"));
+  assert.equal(other, first, "the number is used again");
+  const second = derived.of(store, from);
+  const { metric, consumerId } = store.definitionOf(second);
+  assert.deepEqual([metric.name, consumerId], [usage.name, "1"]);
+  assert.deepEqual([derived.of(store, from), made], [second, 2]);
 });
 
 Deno.test("a filter without keys says that it lets everything pass", () => {

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { PROCESS_CLOCK } from "../../lib/base/clock.ts";
 import { createLogger } from "../../lib/base/log.ts";
 import { MemoryJournal } from "../../lib/journal.ts";
-import { Batch, BatchPool } from "../../lib/points/measurement.ts";
+import { Batch, BatchPool, MAX_SECONDS } from "../../lib/points/measurement.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import { Pipeline } from "../../lib/transforms/pipeline.ts";
 import { Rewriter, type Rewriting } from "../../lib/transforms/rewriting.ts";
+import { FakeClock } from "../kit/fake_clock.ts";
 import { instanceOf, numbered, NUMBERS } from "../kit/points.ts";
 
 /** A pipeline with a transform that rewrites every batch that way, and what an output reads behind it. */
@@ -99,6 +100,37 @@ Deno.test("points of this process with a time before 1970 are dropped, counted a
   const errors = lines.filter((line) => line.includes("ERROR"));
   assert.equal(errors.length, 1);
   assert.match(errors[0], /time that no point can have, set it: points are dropped points=3/);
+});
+
+Deno.test("times from 1970 to the last one that a point can have pass, and nothing is said of them", () => {
+  const lines: string[] = [];
+  const { journal, reader, pipeline } = setUp({}, (line) => lines.push(line));
+  const batch = new Batch(8);
+  for (const seconds of [0, MAX_SECONDS]) batch.push(NUMBERS, seconds, 0, seconds);
+  void pipeline.push(batch);
+  assert.equal(reader.next()!.length, 2);
+  assert.deepEqual([lines, journal.clients.local.rejectedPoints], [[], 0]);
+});
+
+Deno.test("points with impossible times are said once a minute, each once, and when the times are possible again", () => {
+  const lines: string[] = [];
+  const clock = new FakeClock();
+  const journal = new MemoryJournal({ limitBytes: 2 ** 20, onFull: "block" });
+  const log = createLogger("test", { write: (line) => void lines.push(line) });
+  const pipeline = new Pipeline([], journal, log, clock);
+  const push = (seconds: number) => {
+    const batch = new Batch(1);
+    batch.push(NUMBERS, seconds, 0, 1);
+    void pipeline.push(batch);
+  };
+  for (const spentMs of [0, 1, 59_999, 59_999, 1]) {
+    clock.spend(spentMs);
+    push(-1);
+  }
+  push(1);
+  push(1);
+  const said = lines.map((line) => /points=\d+|possible again/.exec(line)![0]);
+  assert.deepEqual(said, ["points=1", "points=2", "points=2", "possible again"]);
 });
 
 Deno.test("values above 2^53 stay those of their own rows, whatever stands between the rows of two clients", () => {

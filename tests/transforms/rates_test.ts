@@ -1,9 +1,10 @@
 /** Rates of differences, and differences of counters. */
 import assert from "node:assert/strict";
-import { SeriesStore } from "../../lib/points/series_store.ts";
+import { SeriesStore, seriesStore } from "../../lib/points/series_store.ts";
 import { Batch, seriesOf } from "../../lib/points/measurement.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import { config } from "../../lib/transforms/rates/config.ts";
+import { LastPoints } from "../../lib/transforms/rates/last_points.ts";
 import { Rates } from "../../lib/transforms/rates/transform.ts";
 import { Chance } from "../kit/bytes.ts";
 import { contextWith } from "../kit/context.ts";
@@ -279,4 +280,35 @@ Deno.test("a series whose last point was forgotten is no longer held", () => {
   bench.tick(12);
   idle();
   assert.ok(!store.isLive(number));
+});
+
+Deno.test("the memory of points is that of those that there are, and a slot is used again", () => {
+  const points = new LastPoints();
+  assert.deepEqual([points.bytes, points.size, points.oldest], [0, 0, -1]);
+  const [first, second] = [points.add(), points.add()];
+  const bytes = points.bytes;
+  points.remove(first);
+  assert.deepEqual([points.bytes, points.size, points.oldest], [bytes / 2, 1, second]);
+  assert.equal(points.add(), first);
+  assert.equal(points.bytes, bytes);
+});
+
+Deno.test("points may take their memory to the last byte", () => {
+  const points = new LastPoints();
+  points.add();
+  const bytes = points.bytes + seriesStore.bytesOf(seriesStore.internDefinition(seriesOf(energy)));
+  const forgotten = (memory: number) => {
+    const bench = new Bench([{}], {}, new LogLines(), memory);
+    bench.take(at(energy, 1, 1));
+    return bench.transform.neededFrom === Infinity;
+  };
+  assert.deepEqual([forgotten(bytes), forgotten(bytes - 1)], [false, true]);
+});
+
+Deno.test("nothing is needed after everything was completed", () => {
+  const bench = new Bench([{}]);
+  for (const id of ["a", "b"]) bench.take(at(energy, 1, 1, id));
+  bench.transform.flush({ pass: () => {}, add: () => {} });
+  assert.equal(bench.transform.neededFrom, Infinity);
+  assert.deepEqual(bench.take(at(energy, 1, 2, "a")), []);
 });

@@ -8,6 +8,7 @@ import { INPUTS } from "./equivalent/inputs.ts";
 import { JOURNAL } from "./equivalent/journal.ts";
 import { OUTPUTS } from "./equivalent/outputs.ts";
 import { POINTS } from "./equivalent/points.ts";
+import { SERIES } from "./equivalent/series.ts";
 import { SQLITE } from "./equivalent/sqlite.ts";
 import { STORED } from "./equivalent/stored.ts";
 import { TAILS } from "./equivalent/tails.ts";
@@ -27,6 +28,7 @@ export const EQUIVALENT: readonly EquivalentMutant[] = [
   ...OUTPUTS,
   ...OUTPUT_TARGETS,
   ...POINTS,
+  ...SERIES,
   ...SQLITE,
   ...STORED,
   ...TAILS,

@@ -223,9 +223,10 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/transforms/aggregation/grouping.ts", tests: ["tests/transforms/aggregation_test.ts"] },
   { file: "lib/transforms/aggregation/transform.ts", tests: ["tests/transforms/aggregation_test.ts"] },
   { file: "lib/transforms/aggregation/windows.ts", tests: ["tests/transforms/aggregation_test.ts"] },
+  { file: "lib/transforms/by_series.ts", tests: ["tests/transforms/filter_test.ts"] },
   {
-    file: "lib/transforms/by_series.ts",
-    tests: ["tests/transforms/energy_test.ts", "tests/transforms/filter_test.ts"],
+    file: "lib/transforms/convert/config.ts",
+    tests: ["tests/transforms/relabel_test.ts", "tests/config/plugins_test.ts"],
   },
   {
     file: "lib/transforms/convert/transform.ts",
@@ -233,11 +234,19 @@ export const TARGETS: readonly MutationTarget[] = [
   },
   {
     file: "lib/transforms/derived_series.ts",
-    tests: ["tests/transforms/energy_test.ts", "tests/transforms/relabel_test.ts"],
+    tests: ["tests/transforms/filter_test.ts", "tests/transforms/relabel_test.ts"],
   },
   {
     file: "lib/transforms/energy_attribution/config.ts",
-    tests: ["tests/transforms/attribution_formula_test.ts", "tests/transforms/attribution_shares_test.ts"],
+    tests: [
+      "tests/transforms/attribution_formula_test.ts",
+      "tests/transforms/attribution_parts_test.ts",
+      "tests/config/plugins_test.ts",
+    ],
+  },
+  {
+    file: "lib/transforms/energy_attribution/ready.ts",
+    tests: ["tests/transforms/attribution_parts_test.ts"],
   },
   {
     file: "lib/transforms/energy_attribution/nesting.ts",
@@ -263,16 +272,29 @@ export const TARGETS: readonly MutationTarget[] = [
     file: "lib/transforms/energy_attribution/transform.ts",
     tests: ["tests/transforms/attribution_formula_test.ts", "tests/transforms/attribution_shares_test.ts"],
   },
-  { file: "lib/transforms/energy_estimation_tdp/config.ts", tests: ["tests/transforms/energy_test.ts"] },
+  {
+    file: "lib/transforms/energy_estimation_tdp/config.ts",
+    tests: ["tests/transforms/energy_test.ts", "tests/config/plugins_test.ts"],
+  },
   { file: "lib/transforms/energy_estimation_tdp/transform.ts", tests: ["tests/transforms/energy_test.ts"] },
-  { file: "lib/transforms/energy_to_carbon/config.ts", tests: ["tests/transforms/energy_test.ts"] },
+  {
+    file: "lib/transforms/energy_to_carbon/config.ts",
+    tests: ["tests/transforms/energy_test.ts", "tests/config/plugins_test.ts"],
+  },
+  { file: "lib/transforms/energy_to_carbon/intensities.ts", tests: ["tests/transforms/energy_test.ts"] },
   { file: "lib/transforms/energy_to_carbon/live_intensity.ts", tests: ["tests/transforms/energy_test.ts"] },
   { file: "lib/transforms/energy_to_carbon/transform.ts", tests: ["tests/transforms/energy_test.ts"] },
+  { file: "lib/transforms/filter/config.ts", tests: ["tests/transforms/filter_test.ts"] },
   { file: "lib/transforms/filter/transform.ts", tests: ["tests/transforms/filter_test.ts"] },
   { file: "lib/transforms/memory.ts", tests: ["tests/base/memory_test.ts"] },
   {
     file: "lib/transforms/metric_names.ts",
     tests: ["tests/transforms/filter_test.ts", "tests/transforms/relabel_test.ts"],
+  },
+  { file: "lib/transforms/pipeline.ts", tests: ["tests/transforms/pipeline_test.ts"] },
+  {
+    file: "lib/transforms/process_to_cgroup_bridge/config.ts",
+    tests: ["tests/transforms/bridge_test.ts", "tests/config/plugins_test.ts"],
   },
   {
     file: "lib/transforms/process_to_cgroup_bridge/process_groups.ts",
@@ -282,7 +304,15 @@ export const TARGETS: readonly MutationTarget[] = [
     file: "lib/transforms/process_to_cgroup_bridge/transform.ts",
     tests: ["tests/transforms/bridge_test.ts"],
   },
+  {
+    file: "lib/transforms/rates/config.ts",
+    tests: ["tests/transforms/rates_test.ts", "tests/config/plugins_test.ts"],
+  },
   { file: "lib/transforms/rates/last_points.ts", tests: ["tests/transforms/rates_test.ts"] },
+  {
+    file: "lib/transforms/relabel/config.ts",
+    tests: ["tests/transforms/relabel_test.ts", "tests/config/plugins_test.ts"],
+  },
   { file: "lib/transforms/relabel/transform.ts", tests: ["tests/transforms/relabel_test.ts"] },
   {
     file: "lib/transforms/rewriting.ts",

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { config } from "../../../lib/inputs/kwollect_input/config.ts";
 import { KwollectSource } from "../../../lib/inputs/kwollect_input/source.ts";
 import { timeOf, unitOf, valuesOf } from "../../../lib/inputs/kwollect_input/values.ts";
-import type { Problem } from "../../../lib/schema.ts";
 import { FakeClock } from "../../kit/fake_clock.ts";
 import { HttpPeer } from "../../kit/http.ts";
 import { measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
@@ -130,18 +129,4 @@ Deno.test("times have their offset and all their digits, and names say the units
   assert.deepEqual(unitOf("network_in_bytes_total"), { base: "By", prefix: "" });
   assert.deepEqual(unitOf("pdu_VAr"), { base: "V.A_r", prefix: "" });
   assert.deepEqual(unitOf("x_constructor"), { base: "constructor", prefix: "" });
-});
-
-Deno.test("a configuration that would show the password, or has half a login, is refused", () => {
-  const problemOf = (section: unknown) => {
-    const problems: Problem[] = [];
-    config.check(section, [], (problem) => problems.push(problem));
-    return problems.map(({ message }) => message).join();
-  };
-  assert.equal(problemOf({ login: "a", password: "b", utc_offset: 2, metrics: [METRIC] }), "");
-  assert.match(problemOf({ api_url: "http://api" }), /clear text/);
-  assert.match(problemOf({ login: "a" }), /the password is missing/);
-  assert.match(problemOf({ password: "a" }), /the user is missing/);
-  assert.match(problemOf({ metrics: ["a,b"] }), /letters, digits and _ alone/);
-  assert.match(problemOf({ site: "../x" }), /letters, digits, . and - alone/);
 });

@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
-import { config } from "../../../lib/inputs/redfish/config.ts";
 import { readingsOf } from "../../../lib/inputs/redfish/readings.ts";
 import { RedfishSource } from "../../../lib/inputs/redfish/source.ts";
-import type { Problem } from "../../../lib/schema.ts";
 import { onAuthority } from "../../kit/certificates.ts";
 import { FakeClock } from "../../kit/fake_clock.ts";
 import { type Answer, HttpPeer } from "../../kit/http.ts";
@@ -166,33 +164,4 @@ Deno.test("entries without a valid power are left out, and two of one name stay 
   for (const page of [null, 7, [], {}, { PowerControl: 7 }, { PowerWatts: { Reading: null } }]) {
     assert.deepEqual(readingsOf(page), []);
   }
-});
-
-Deno.test("a configuration that would show the password, or asks nobody in time, is refused", () => {
-  const problemOf = (section: unknown) => {
-    const problems: Problem[] = [];
-    config.check(section, [], (problem) => problems.push(problem));
-    return problems.map(({ message }) => message).join();
-  };
-  const target = (keys: object) => ({ targets: [{ url: "https://bmc", ...keys }] });
-  assert.equal(problemOf(target({ username: "a", password_file: "/p" })), "");
-  assert.equal(problemOf(target({ url: "http://127.0.0.1:1" })), "");
-  assert.match(problemOf(target({ url: "http://bmc" })), /clear text/);
-  assert.match(problemOf(target({ url: "https://a:b@bmc" })), /are keys/);
-  assert.match(problemOf(target({ url: "https://bmc/redfish" })), /without a path/);
-  const fingerprint = `sha256:${"0A:".repeat(31)}0a`;
-  assert.equal(problemOf(target({ fingerprint })), "");
-  assert.match(problemOf(target({ fingerprint: "sha256:0a" })), /write sha256: and 64 hexadecimal digits/);
-  assert.match(problemOf(target({ fingerprint, ca: "/ca.pem" })), /give ca or fingerprint, not both/);
-  assert.match(
-    problemOf(target({ fingerprint, url: "http://127.0.0.1:1" })),
-    /only https:\/\/ has a certificate/,
-  );
-  assert.match(problemOf(target({ username: "a" })), /name a file with the user's password/);
-  assert.match(problemOf(target({ password_file: "/p" })), /the user is missing/);
-  assert.match(problemOf({ timeout: "11s" }), /must not be longer than poll_interval/);
-  assert.match(
-    problemOf({ targets: [{ url: "https://bmc" }, { url: "https://bmc/" }] }),
-    /https:\/\/bmc is there twice/,
-  );
 });

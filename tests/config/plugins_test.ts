@@ -152,6 +152,29 @@ Deno.test("an input whose fastest poll takes 3 ms or less needs real time", () =
   assert.ok(!needs("procfs", { processes: { refresh_interval: "2ms" } }));
 });
 
+Deno.test("an input that takes points from others says where, and when a sender may forget them", () => {
+  const input = (name: string) => pluginOf(name) as InputPlugin<unknown>;
+  const lines = (values: Record<string, unknown>) => input("lines").listens!(configOf("lines", values));
+  assert.equal(lines({ stdin: true, udp: ":1" }), undefined);
+  assert.deepEqual(lines({ tcp: ":8094" }), { hostname: "::", port: 8094, family: "IPv6" });
+  assert.deepEqual(lines({ http: ":8086", tcp: ":8094" }), { hostname: "::", port: 8086, family: "IPv6" });
+  const server = (values: Record<string, unknown>) => configOf("relay-server", values);
+  assert.deepEqual(input("relay-server").listens!(server({ address: ":50051" })), {
+    hostname: "::",
+    port: 50_051,
+    family: "IPv6",
+  });
+  assert.deepEqual(
+    ["stored", "journal"].map((acknowledge) => input("relay-server").acknowledges!(server({ acknowledge }))),
+    ["stored", "durable"],
+  );
+});
+
+Deno.test("every key, section and plugin has a text", () => {
+  for (const [path, { doc }] of KEYS) assert.match(doc, /^\S.*\w.*[.)]$/s, path);
+  for (const { name, description } of plugins) assert.match(description, /^[A-Z].*[^.]$/, name);
+});
+
 Deno.test("a transform says how slow the inputs may be for it", () => {
   const patience = (name: string, values: Record<string, unknown>) =>
     (pluginOf(name) as TransformPlugin<unknown>).patience!(configOf(name, values)).map(

@@ -1,15 +1,22 @@
 /** What is wrong with the configuration of an input, and what its keys mean for others. */
 import assert from "node:assert/strict";
 import { capabilities as gpuCapabilities } from "../../lib/inputs/drm/keys.ts";
+import { config as cgroups } from "../../lib/inputs/cgroups/config.ts";
 import { config as k8s } from "../../lib/inputs/k8s/config.ts";
 import { config as kwollect } from "../../lib/inputs/kwollect_input/config.ts";
 import { advise as adviseLines, config as lines } from "../../lib/inputs/lines/config.ts";
+import { config as oar } from "../../lib/inputs/oar/config.ts";
+import { perf as perfPlugin } from "../../lib/inputs/perf.ts";
 import { config as perf, metrics as perfMetrics } from "../../lib/inputs/perf/config.ts";
 import { capabilities as procfsCapabilities, config as procfs } from "../../lib/inputs/procfs/config.ts";
 import { entryNote } from "../../lib/inputs/procfs/meminfo_entries.ts";
 import { config as redfish } from "../../lib/inputs/redfish/config.ts";
 import { advise as adviseScrape, config as scrape } from "../../lib/inputs/scrape/config.ts";
+import { config as slurm } from "../../lib/inputs/slurm/config.ts";
 import type { Key } from "../../lib/schema.ts";
+import { contextWith } from "../kit/context.ts";
+import { FakeClock } from "../kit/fake_clock.ts";
+import { LogLines } from "../kit/log_lines.ts";
 
 /** The problems of a section, in words: `key: what is wrong`. */
 function problemsOf(config: Key<unknown>, section: unknown): string {
@@ -201,7 +208,7 @@ Deno.test("an entry of /proc/meminfo that no kernel has gets a note with the nea
 });
 
 Deno.test("perf makes metrics of the events that a machine may have, under their own names or others", () => {
-  const names = (...events: unknown[]) => perfMetrics(valid(perf, { events }));
+  const names = (...events: unknown[]) => perfMetrics(perf.check({ events }, [], () => {}));
   assert.deepEqual(
     names("CPU_CYCLES", { event: "CACHE_MISSES" }, { event: "INSTRUCTIONS", rename: "work" }),
     [
@@ -210,4 +217,26 @@ Deno.test("perf makes metrics of the events that a machine may have, under their
       "perf_work 1",
     ],
   );
+});
+
+Deno.test("sections of control groups may have keys that Alumet's have, and nobody knows here", () => {
+  for (const config of [cgroups, k8s, slurm, oar]) {
+    assert.match(problemsOf(config, { other: 1 }), /^other: ignored: unknown key/);
+  }
+  assert.match(problemsOf(perf, { other: 1 }), /^other: unknown key/);
+});
+
+Deno.test({
+  name: "an input that cannot begin in a pause says that it measures from the beginning",
+  // The C library is open as long as the process runs.
+  sanitizeResources: false,
+  async fn() {
+    const logs = new LogLines();
+    for (const add_source_in_pause_state of [false, true]) {
+      const config = { ...perf.defaultValue(), add_source_in_pause_state };
+      const context = contextWith({ log: logs.log, clock: new FakeClock() });
+      await using _input = await perfPlugin.open(config, context);
+    }
+    assert.equal(logs.matching(/WARN.*add_source_in_pause_state has no effect/).length, 1);
+  },
 });

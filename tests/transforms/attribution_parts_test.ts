@@ -519,3 +519,39 @@ Deno.test("an attribution names the metrics that config check looks for, and wha
     `formulas.out.capacity: most in ${uses}`,
   ]);
 });
+
+Deno.test("a source holds its series as long as somebody uses it", () => {
+  const store = new SeriesStore();
+  const series = store.internDefinition(seriesOf(usage));
+  const source = new Source(store, series, store.definitionOf(series));
+  const isKept = () => {
+    for (let n = 0; n < 400; n++) store.tick();
+    return store.isLive(series);
+  };
+  assert.ok(!source.isHeld);
+  source.hold();
+  source.hold();
+  source.release();
+  assert.deepEqual([source.isHeld, isKept()], [true, true]);
+  source.release();
+  assert.deepEqual([source.isHeld, isKept()], [false, false]);
+});
+
+Deno.test("what arrived is needed for twice the retention and two ticks more, which are seconds", () => {
+  for (
+    const values of [
+      formula(),
+      { ...formula(), energy_by: ["process"], retention_time: "4s" },
+      { energy_by: ["process"], retention_time: "5s" },
+    ]
+  ) {
+    const bench = new AttributionBench(values);
+    assert.equal(bench.transform.tickMs, 1000);
+    assert.deepEqual(bench.transform.stats, { attributedPoints: 0, latePoints: 0, failedPoints: 0 });
+    bench.take(points(["package", 1, 5]));
+    const cpu = cpuTime("process", "1", 5, [["kind", "user"]]);
+    bench.take(batchOf([[...cpu, 1]]));
+    const needed = [12, 1].map((ticks) => (bench.tick(ticks), bench.transform.neededFrom));
+    assert.deepEqual(needed, ["energy_by" in values && !("formulas" in values) ? 1 : 0, Infinity]);
+  }
+});

@@ -8,7 +8,7 @@ import {
   type Unit,
 } from "../../lib/points/measurement.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
-import { config as carbonConfig } from "../../lib/transforms/energy_to_carbon/config.ts";
+import { config as carbonConfig, wants } from "../../lib/transforms/energy_to_carbon/config.ts";
 import { findCountry } from "../../lib/transforms/energy_to_carbon/intensities.ts";
 import { EnergyToCarbon } from "../../lib/transforms/energy_to_carbon/transform.ts";
 import { config as tdpConfig } from "../../lib/transforms/energy_estimation_tdp/config.ts";
@@ -77,6 +77,16 @@ Deno.test("metrics chooses which energies are converted", () => {
   const chosen = carbon({ metrics: ["e_J"] });
   assert.equal(applied(chosen, inUnit(1, "J")).length, 1);
   assert.equal(applied(chosen, inUnit(1, "J", "milli")).length, 0);
+});
+
+Deno.test("what is converted, and the intensity, are the metrics that config check looks for", () => {
+  const wanted = (values: unknown) => wants(carbonConfig.check(values, [], fail));
+  const energies = { path: ["metrics", 0], metric: "e*", bases: ["J"] };
+  assert.deepEqual(wanted({ metrics: ["e*"] }), [energies]);
+  assert.deepEqual(wanted({ metrics: ["e*"], intensity_metric: "i" }), [
+    energies,
+    { path: ["intensity_metric"], metric: "i" },
+  ]);
 });
 
 Deno.test("a country has codes of two and of three letters, in capitals or not", () => {

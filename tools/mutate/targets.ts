@@ -258,19 +258,19 @@ export const TARGETS: readonly MutationTarget[] = [
   },
   {
     file: "lib/transforms/energy_attribution/series_key.ts",
-    tests: ["tests/transforms/attribution_formula_test.ts", "tests/transforms/attribution_shares_test.ts"],
+    tests: ["tests/transforms/attribution_formula_test.ts", "tests/config/plugins_test.ts"],
   },
   {
     file: "lib/transforms/energy_attribution/series_rules.ts",
-    tests: ["tests/transforms/attribution_formula_test.ts", "tests/transforms/attribution_shares_test.ts"],
+    tests: ["tests/transforms/attribution_formula_test.ts", "tests/transforms/attribution_parts_test.ts"],
   },
   {
     file: "lib/transforms/energy_attribution/sources.ts",
-    tests: ["tests/transforms/attribution_formula_test.ts", "tests/transforms/attribution_shares_test.ts"],
+    tests: ["tests/transforms/attribution_parts_test.ts"],
   },
   {
     file: "lib/transforms/energy_attribution/transform.ts",
-    tests: ["tests/transforms/attribution_formula_test.ts", "tests/transforms/attribution_shares_test.ts"],
+    tests: ["tests/transforms/attribution_formula_test.ts", "tests/transforms/attribution_parts_test.ts"],
   },
   {
     file: "lib/transforms/energy_estimation_tdp/config.ts",

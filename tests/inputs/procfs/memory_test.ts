@@ -38,6 +38,8 @@ Deno.test("memory entries without a unit, above 2^53 bytes, and with odd names a
 Deno.test("names of memory metrics are Alumet's", () => {
   const names = {
     a: "a",
+    A: "A",
+    Ab: "ab",
     aa: "aa",
     aaa: "aaa",
     snake_case: "snake_case",

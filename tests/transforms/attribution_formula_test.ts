@@ -1,8 +1,11 @@
 /** Attribution by formulas, with the numbers of Alumet's tests; those of real agents are in alumet_test.ts. */
 import assert from "node:assert/strict";
 import { type Batch, CLIENT_ATTRIBUTE, seriesOf } from "../../lib/points/measurement.ts";
+import { ClientTable } from "../../lib/points/origins.ts";
 import { config } from "../../lib/transforms/energy_attribution/config.ts";
+import { EnergyAttribution } from "../../lib/transforms/energy_attribution/transform.ts";
 import { AttributionBench, joined } from "../kit/attribution.ts";
+import { contextWith } from "../kit/context.ts";
 import { metricOf } from "../kit/decode.ts";
 import { FakeClock } from "../kit/fake_clock.ts";
 import { LogLines } from "../kit/log_lines.ts";
@@ -79,6 +82,7 @@ Deno.test("however points are divided into batches, the results are the same", (
   assert.ok(whole.length >= 4);
   const bench = new AttributionBench(formula());
   assert.deepEqual(rows.flatMap((row) => inWords(bench.take(points(row)))).sort(), whole);
+  assert.equal(bench.transform.stats.attributedPoints, whole.length);
 });
 
 Deno.test("results have the resource, the consumer and the attributes of both, and those of clients are kept apart", () => {
@@ -220,6 +224,22 @@ Deno.test("what takes more than the memory is forgotten, and the log says so; th
   assert.deepEqual(inWords(bench.take(points(["energy", 1, 100], ["1", 1, 50]))), ["1 1: 50"]);
 });
 
+Deno.test("points may take their memory to the last byte", () => {
+  const early = (memory: number) => {
+    const logs = new LogLines();
+    const checked = { ...config.check(formula(), [], ({ message }) => assert.fail(message)), memory };
+    const transform = new EnergyAttribution(checked, contextWith({ log: logs.log }));
+    const batch = points(["energy", 0, 5], ["1", 0, 5]);
+    const out = { pass: () => {}, add: () => {} };
+    transform.take(batch, 0, batch.length, new ClientTable().local, 0, out);
+    transform.settle(out);
+    return logs.matching(/WARN.*attributed early/).map((line) => Number(/bytes=(\d+)/.exec(line)![1]));
+  };
+  const [bytes] = early(0);
+  assert.ok(bytes > 100);
+  assert.deepEqual([early(bytes), early(bytes - 1)], [[], [bytes]]);
+});
+
 Deno.test("a point without a result is skipped, counted, and said once", () => {
   const logs = new LogLines();
   const bench = new AttributionBench(formula({ expr: "energy / (energy - energy) + usage" }), {
@@ -256,6 +276,18 @@ Deno.test("metrics that have not occurred after a minute are said once", () => {
   bench.take(points(["energy", 2, 1]));
   bench.take(points(["energy", 3, 1]));
   assert.equal(logs.matching(/WARN.*have not occurred so far.*metrics="?usage"?\s*$/).length, 1);
+});
+
+Deno.test("energy_by names three metrics, which are said, too, where they have not occurred", () => {
+  const [logs, clock] = [new LogLines(), new FakeClock()];
+  const bench = new AttributionBench({ energy_by: ["job"] }, { log: logs.log, clock });
+  clock.spend(60_000);
+  bench.take(points(["energy", 1, 1]));
+  const names = "rapl_consumed_energy,kernel_cpu_time,cpu_time_delta";
+  assert.equal(
+    logs.matching(new RegExp(`WARN.*have not occurred so far.*metrics="?${names}"?\\s*$`)).length,
+    1,
+  );
 });
 
 Deno.test("numbers in the configuration stand for ints and floats, texts for texts", () => {

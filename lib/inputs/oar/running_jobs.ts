@@ -15,7 +15,7 @@ export class RunningJobs {
   #revision = 0;
   readonly #listening: Disposable;
 
-  constructor(groups: ControlGroups) {
+  constructor(groups: Pick<ControlGroups, "listen">) {
     this.#listening = groups.listen({
       opened: (group) => this.#count(group, 1),
       closed: (group) => this.#count(group, -1),

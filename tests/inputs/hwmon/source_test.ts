@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { sensorsOf } from "../../../lib/inputs/hwmon/sensors.ts";
 import { HwmonSource } from "../../../lib/inputs/hwmon/source.ts";
 import { FakeClock } from "../../kit/fake_clock.ts";
 import { closing, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
@@ -90,4 +91,41 @@ Deno.test("a GPU that sleeps is said once, not read, and measured within a minut
   tree.write(`${device}/power/runtime_status`, "active\n");
   assert.deepEqual(rows(pollOnce(hwmon)).map((row) => row.split(" ").at(-1)), ["1"]);
   assert.deepEqual(measuring.findings.list.map(({ problem }) => problem), [undefined]);
+});
+
+Deno.test("sensors come by their numbers, each with its label; voltage times current counts where no power does", () => {
+  const named = (...files: string[]) =>
+    sensorsOf({ path: "", name: "", device: "", deviceFolder: "", files: new Set(files) }).map((
+      { name, labelFile, inputs },
+    ) => [name, labelFile, ...inputs].filter((text) => text !== undefined).join(" "));
+  assert.deepEqual(
+    named(
+      "power10_average",
+      "power9_input",
+      "power9_average",
+      "power9_label",
+      "energy2_input",
+      "energy1_input",
+    ),
+    [
+      "power9 power9_label power9_input",
+      "power10 power10_average",
+      "energy1 energy1_input",
+      "energy2 energy2_input",
+    ],
+  );
+  const pairs = [
+    "curr2_input",
+    "in2_input",
+    "curr1_input",
+    "in1_input",
+    "in1_label",
+    "curr2_label",
+    "curr3_input",
+  ];
+  assert.deepEqual(named(...pairs), [
+    "in1*curr1 in1_label in1_input curr1_input",
+    "in2*curr2 curr2_label in2_input curr2_input",
+  ]);
+  assert.deepEqual(named("power1_input", ...pairs), ["power1 power1_input"]);
 });

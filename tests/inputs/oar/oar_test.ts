@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import type { Group, GroupListener } from "../../../lib/inputs/cgroups/groups.ts";
+import { OarKnowledge } from "../../../lib/inputs/oar/knowledge.ts";
+import { RunningJobs } from "../../../lib/inputs/oar/running_jobs.ts";
 import { type AskName, UserNames } from "../../../lib/inputs/oar/user_names.ts";
 import { oarJobOf } from "../../../lib/inputs/oar/job_path.ts";
 import { openOar } from "../../../lib/inputs/oar/input.ts";
@@ -105,4 +108,94 @@ Deno.test("the name of this machine's root is found by the command id, and none 
   assert.equal(names.of(0), "root");
   assert.equal(names.of(4_000_000_000), undefined);
   await names.close();
+});
+
+/** Jobs that run, by groups that the test opens and closes. */
+function runningJobs() {
+  let listener: GroupListener | undefined;
+  const jobs = new RunningJobs({
+    listen: (given) => {
+      listener = given;
+      return { [Symbol.dispose]: () => void (listener = undefined) };
+    },
+  });
+  const group = (path: string) => ({ path, folder: path, hierarchy: {} as Group["hierarchy"] });
+  return {
+    jobs,
+    open: (path: string) => listener!.opened(group(path), undefined),
+    close: (path: string) => listener!.closed(group(path)),
+    get said() {
+      return `${jobs.revision}: ${jobs.attributes.map(([name, value]) => `${name}=${value}`)}`;
+    },
+    get isListening() {
+      return listener !== undefined;
+    },
+  };
+}
+
+Deno.test("the list of jobs is in their order, changes when one begins or ends, and ends with OAR's folders", () => {
+  const running = runningJobs();
+  const [home, other, job, nine] = ["/oar.slice", "/x", "/oar.slice/oar-u1.slice/oar-u1-j42", "/oar/toto_9"];
+  assert.equal(running.said, "0: ");
+  running.open(other);
+  assert.equal(running.said, "0: ");
+  running.open(home);
+  assert.equal(running.said, "1: involved_jobs=");
+  // One in each hierarchy.
+  running.open(job);
+  running.open(job);
+  assert.equal(running.said, "2: involved_jobs=42");
+  running.open(nine);
+  assert.equal(running.said, "3: involved_jobs=9,42");
+  running.close(job);
+  assert.equal(running.said, "3: involved_jobs=9,42");
+  running.close(job);
+  assert.equal(running.said, "4: involved_jobs=9");
+  running.close(nine);
+  running.close(home);
+  running.close(other);
+  assert.equal(running.said, "6: ");
+  running.jobs.close();
+  assert.ok(!running.isListening);
+});
+
+Deno.test("what is known of a group is that of its job, with the user's name or number, and nothing of others", async () => {
+  const running = runningJobs();
+  const users = new UserNames((uid) => Promise.resolve(uid === 1000 ? "toto" : undefined));
+  const config = oar.config.defaultValue() as ConstructorParameters<typeof OarKnowledge>[0];
+  const knowledge = new OarKnowledge(config, users, running.jobs);
+  const of = (path: string) =>
+    knowledge.attributesAt(path)?.map(([name, value]) => `${name}=${value}`).join(" ");
+  const slice = "/oar.slice/oar-u1000.slice/oar-u1000-j42";
+  assert.deepEqual([of("/x"), of("/oar/a_7/below"), of(slice)], [
+    undefined,
+    "user=a job_id=7",
+    "user_id=1000 job_id=42",
+  ]);
+  running.open(slice);
+  assert.equal(knowledge.revision, 1);
+  await until(() => knowledge.revision === 2);
+  assert.equal(of(slice), "user_id=1000 job_id=42 user=toto");
+  assert.deepEqual([knowledge.takes("/x"), knowledge.takes(slice), knowledge.takes(`${slice}/x`)], [
+    false,
+    true,
+    false,
+  ]);
+  assert.deepEqual([knowledge.describe("/x"), knowledge.describe(`${slice}/x`)], [undefined, undefined]);
+  const all = new OarKnowledge({ ...config, jobs_only: false }, users, running.jobs);
+  assert.deepEqual([all.takes("/x"), all.takes(`${slice}/x`), all.describe("/x")], [true, false, []]);
+  await knowledge.close();
+});
+
+Deno.test("4,096 names are asked for at most, and none after the end", async () => {
+  let asked = 0;
+  const ask = () => (asked++, Promise.resolve(undefined));
+  const names = new UserNames(ask);
+  for (let uid = 0; uid < 5000; uid++) names.of(uid);
+  assert.equal(asked, 4096);
+  await names.close();
+  const closed = new UserNames(ask);
+  await closed.close();
+  assert.equal(closed.of(1), undefined);
+  assert.deepEqual([asked, closed.revision], [4096, 0]);
 });

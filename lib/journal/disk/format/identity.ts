@@ -37,8 +37,8 @@ const RANDOM_NUMBERS = 100 * SPARE_NUMBERS;
 const MAX_RUNS = 12;
 /** Length of the padded file, so that the next one is not longer. */
 const FILE_BYTES = 1024;
-/** More bytes than the file has. */
-const MAX_BYTES = 4096;
+/** More bytes than the file has, however many outputs there are. */
+const MAX_BYTES = 1024 ** 2;
 
 const pathOf = (directory: string) => `${directory}/journal.id`;
 
@@ -109,7 +109,7 @@ export async function identify(
   } catch (error) {
     log.warn("Cannot save the id of the journal", { path: pathOf(directory), error: messageOf(error) });
     // The next start will not know these numbers, so it should begin with others.
-    return { ...identity, numbers: numbers + SPARE_NUMBERS * (1 + Math.floor(Math.random() * 1000)) };
+    return { ...identity, numbers: numbers + SPARE_NUMBERS * (1 + Math.floor(random() * 1000)) };
   }
   return identity;
 }

@@ -79,8 +79,14 @@ export async function scanSegment(
     if (damage && (scan.stop === "bad" || damage.what === "length")) {
       scan.problem = damage.what === "length" ? "its length is wrong" : "its checksum is wrong";
       scan.stop = "bad";
-      counter ??= new Counter(new Census());
-      scan.lostPoints = await countLost(reader, length, damage, first + scan.records, lostFrom, counter);
+      let number = first + scan.records;
+      if (counter === null) {
+        // The list of clients has no points, and stands before the first record.
+        damage = { ...damage, payload: new Uint8Array() };
+        number = first - 1;
+        counter = new Counter(new Census());
+      }
+      scan.lostPoints = await countLost(reader, length, damage, number, lostFrom, counter);
     }
   } catch (error) {
     scan.stop = "bad";

@@ -17,8 +17,9 @@ const rollup = table({
   doc: "Sums of the points of each series over an interval, in the view measurements_ and its length.",
   check({ every }) {
     const seconds = every / 1000;
-    if (SECONDS_PER_DAY % seconds === 0 || seconds % SECONDS_PER_DAY === 0) return undefined;
-    return { key: "every", problem: "must divide a day, or be a whole number of days" };
+    const dividesDay = Number.isInteger(seconds) && SECONDS_PER_DAY % seconds === 0;
+    if (dividesDay || seconds % SECONDS_PER_DAY === 0) return undefined;
+    return { key: "every", problem: "must be whole seconds that divide a day, or a whole number of days" };
   },
 });
 

@@ -7,7 +7,6 @@ import type { Batch, Series } from "../../../lib/points/measurement.ts";
 import { seriesOf } from "../../../lib/points/measurement.ts";
 import { config, type InfluxConfig } from "../../../lib/outputs/influxdb/config.ts";
 import { InfluxOutput } from "../../../lib/outputs/influxdb/output.ts";
-import { cutOf, refusalOf } from "../../../lib/outputs/influxdb/refusals.ts";
 import { hasUnsigned, writeUrl } from "../../../lib/outputs/influxdb/server.ts";
 import { certificates } from "../../kit/certificates.ts";
 import { contextWith } from "../../kit/context.ts";
@@ -424,76 +423,4 @@ Deno.test("files that cannot be read are errors of the configuration", async () 
         error.message.includes(`plugins.influxdb.${key}`),
     );
   }
-});
-
-Deno.test("a refusal is read with its reason and its lines", () => {
-  const reply = (text: string, status = 400) => ({
-    status,
-    text,
-    headers: new Headers(),
-    bytes: new Uint8Array(),
-  });
-  const conflict =
-    'partial write: field type conflict: input field "v" on measurement "c" is type integer, ' +
-    "already exists as type float";
-  const inV1 = reply(JSON.stringify({ error: `${conflict} dropped=2` }));
-  assert.deepEqual(refusalOf(inV1, 2), { reason: conflict, all: true, unreadable: new Map() });
-  assert.deepEqual(refusalOf(inV1, 3).all, false);
-  const inV2 = reply(
-    JSON.stringify({
-      code: "unprocessable entity",
-      message: `failure writing points: ${conflict} dropped=1`,
-    }),
-    422,
-  );
-  assert.deepEqual(refusalOf(inV2, 5), {
-    reason: `failure writing points: ${conflict}`,
-    all: false,
-    unreadable: new Map(),
-  });
-  const parse = refusalOf(
-    reply(JSON.stringify({ error: "partial write: unable to parse 'b v=NaN 2': invalid number dropped=0" })),
-    3,
-  );
-  assert.deepEqual(parse, {
-    reason: "unable to parse: invalid number",
-    all: false,
-    unreadable: new Map([["b v=NaN 2", "unable to parse: invalid number"]]),
-  });
-  const several =
-    "unable to parse 'a,t=it': 'x v=1 1': missing tag value\nunable to parse 'b': missing fields";
-  assert.deepEqual([...refusalOf(reply(several), 3).unreadable.keys()], ["a,t=it': 'x v=1 1", "b"]);
-  assert.equal(refusalOf(reply("", 413), 2).reason, "status 413");
-  assert.equal(refusalOf(reply("null"), 2).reason, "null");
-});
-
-Deno.test("refused requests are cut between metrics, nearest to the middle", () => {
-  const cut = (text: string) => cutOf([...text]);
-  assert.deepEqual(["ab", "aabb", "aaab", "abbb", "abbbbbc"].map(cut), [1, 2, 3, 1, 1]);
-  assert.deepEqual(["aa", "aaa", "aaaa"].map(cut), [1, 1, 2]);
-});
-
-Deno.test("the configuration is checked as a whole", () => {
-  const problems = (given: Record<string, unknown>) => {
-    const found: string[] = [];
-    config.check(given, [], ({ path, message }) => found.push(`${path.join(".")}: ${message}`));
-    return found;
-  };
-  const wrong = (given: Record<string, unknown>, pattern: RegExp) => {
-    const [first, ...more] = problems({ bucket: "b", ...given });
-    assert.match(first ?? "", pattern);
-    assert.deepEqual(more, []);
-    assert.ok(!first.includes("s3cret"), first);
-  };
-  assert.deepEqual(problems({ bucket: "b" }), []);
-  assert.deepEqual(problems({ api: "v1", database: "d", username: "u", password: "p" }), []);
-  wrong({ bucket: "" }, /^bucket: say which bucket/);
-  wrong({ api: "v1" }, /^database: with api = "v1"/);
-  wrong({ host: "localhost:8086" }, /^host: expected a URL/);
-  wrong({ host: "http://me:s3cret@localhost" }, /^host: user and password belong/);
-  wrong({ host: "http://localhost/?token=s3cret" }, /^host: expected a URL without \?/);
-  wrong({ token: "s3cret", token_file: "f" }, /^token_file: cannot be used together with token/);
-  wrong({ username: "u", token: "s3cret" }, /^username: cannot be used together with a token/);
-  wrong({ password: "s3cret" }, /^username: the user is missing/);
-  wrong({ attributes_as_tags: ["a"], attributes_as_fields: ["b", "a"] }, /^attributes_as_fields: a is in/);
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { cutOf, refusalOf } from "../../../lib/outputs/influxdb/refusals.ts";
 import { type Batch, type Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { type LineFormat, LineRenderer, Lines, prefixOf } from "../../../lib/outputs/influxdb/lines.ts";
 import { keyText, measurementText, stringField } from "../../../lib/outputs/influxdb/text.ts";
@@ -290,4 +291,56 @@ Deno.test("more series than the renderer keeps are rendered again", () => {
     found.map((line) => Number(/resource_id=(\d+)/.exec(line)![1])),
     [...series, ...series].map((one) => Number(one.resourceId)),
   );
+});
+
+Deno.test("a refusal is read with its reason and its lines", () => {
+  const reply = (text: string, status = 400) => ({
+    status,
+    text,
+    headers: new Headers(),
+    bytes: new Uint8Array(),
+  });
+  const conflict =
+    'partial write: field type conflict: input field "v" on measurement "c" is type integer, ' +
+    "already exists as type float";
+  const inV1 = reply(JSON.stringify({ error: `${conflict} dropped=2` }));
+  assert.deepEqual(refusalOf(inV1, 2), { reason: conflict, all: true, unreadable: new Map() });
+  assert.deepEqual(refusalOf(inV1, 3).all, false);
+  const inV2 = reply(
+    JSON.stringify({
+      code: "unprocessable entity",
+      message: `failure writing points: ${conflict} dropped=1`,
+    }),
+    422,
+  );
+  assert.deepEqual(refusalOf(inV2, 5), {
+    reason: `failure writing points: ${conflict}`,
+    all: false,
+    unreadable: new Map(),
+  });
+  const parse = refusalOf(
+    reply(JSON.stringify({ error: "partial write: unable to parse 'b v=NaN 2': invalid number dropped=0" })),
+    3,
+  );
+  assert.deepEqual(parse, {
+    reason: "unable to parse: invalid number",
+    all: false,
+    unreadable: new Map([["b v=NaN 2", "unable to parse: invalid number"]]),
+  });
+  const several =
+    "unable to parse 'a,t=it': 'x v=1 1': missing tag value\nunable to parse 'b': missing fields";
+  assert.deepEqual([...refusalOf(reply(several), 3).unreadable.keys()], ["a,t=it': 'x v=1 1", "b"]);
+  assert.equal(refusalOf(reply("", 413), 2).reason, "status 413");
+  assert.equal(refusalOf(reply("null"), 2).reason, "null");
+  assert.equal(refusalOf(reply('{"message":5}'), 2).reason, '{"message":5}');
+  assert.equal(refusalOf(reply("x".repeat(200)), 2).reason, "x".repeat(200));
+  assert.equal(refusalOf(reply("x".repeat(201)), 2).reason, `${"x".repeat(200)}…`);
+  assert.deepEqual([1, 2].map((count) => refusalOf(reply("no"), count).all), [true, false]);
+});
+
+Deno.test("refused requests are cut between metrics, nearest to the middle", () => {
+  const cut = (text: string) => cutOf([...text]);
+  assert.deepEqual(["ab", "aabb", "aaab", "abbb", "abbbbbc"].map(cut), [1, 2, 3, 1, 1]);
+  assert.deepEqual(["aa", "aaa", "aaaa"].map(cut), [1, 1, 2]);
+  assert.deepEqual(["abcd", "aab"].map(cut), [2, 2]);
 });

@@ -69,7 +69,7 @@ class Sifting {
   /** Some points are suspects together, because of an error of the target. */
   #isVague = false;
   /** How often points may still be parted. */
-  #left = 0;
+  #left: number;
 
   constructor(pile: Pile, sender: ControlledSender, signal: AbortSignal) {
     this.#pile = pile;

@@ -89,7 +89,8 @@ export async function openReceiver(
   }, context);
 }
 
-function adviceFor({ status }: HttpReply): string | undefined {
+/** What somebody should do about an answer that takes nothing. */
+export function adviceFor({ status }: HttpReply): string | undefined {
   if (status === 401 || status === 403) return `check ${KEY}.token, token_file or headers`;
   if (status === 404 || status === 405 || status >= 300 && status < 400) {
     return `check ${KEY}.collector_host and path`;

@@ -6,8 +6,6 @@ import { opentelemetry } from "../../../lib/outputs/opentelemetry.ts";
 import type { OpenTelemetryConfig } from "../../../lib/outputs/opentelemetry/config.ts";
 import { readExportResponse, readStatusMessage } from "../../../lib/outputs/opentelemetry/messages.ts";
 import { OpenTelemetryOutput } from "../../../lib/outputs/opentelemetry/output.ts";
-import { exportUrl, judge } from "../../../lib/outputs/opentelemetry/receiver.ts";
-import { PointList, putNanos, RequestEncoder } from "../../../lib/outputs/opentelemetry/request.ts";
 import { bitsOf, cases, Chance, fromHex } from "../../kit/bytes.ts";
 import { certificates } from "../../kit/certificates.ts";
 import { contextWith } from "../../kit/context.ts";
@@ -83,22 +81,6 @@ function numbers(count: number, from = 0, series: Series = seriesOf(COUNT)): Bat
   for (let n = from; n < from + count; n++) batch.push(series, 1_700_000_000, n, n);
   return batch;
 }
-
-Deno.test("times are nanoseconds to the last one", () => {
-  const view = new DataView(new ArrayBuffer(8));
-  const chance = new Chance(8);
-  const times: [number, number][] = [[0, 0], [0, 1], [1_700_000_000, 123_456_789], [
-    18_446_744_073,
-    709_551_615,
-  ]];
-  for (let n = 0; n < cases(20_000); n++) {
-    times.push([Math.floor(chance.next() * 18_446_744_073), chance.int(1_000_000_000)]);
-  }
-  for (const [seconds, nanos] of times) {
-    putNanos(view, 0, seconds, nanos);
-    assert.equal(view.getBigUint64(0, true), BigInt(seconds) * 1_000_000_000n + BigInt(nanos));
-  }
-});
 
 Deno.test({
   name:
@@ -276,21 +258,6 @@ Deno.test({
     assert.ok(requests.length >= 12);
     for (const { bytes } of requests) assert.ok(bytes <= 4 * 1024 * 1024);
   },
-});
-
-Deno.test("an answer counts as taken if it is an answer of OTLP", () => {
-  const meaning = (status: number, type: string | null, text: string) => {
-    const headers = new Headers(type === null ? {} : { "content-type": type });
-    return judge({ status, headers, text, bytes: new TextEncoder().encode(text) });
-  };
-  assert.equal(meaning(200, null, ""), "taken");
-  assert.equal(meaning(204, "text/plain", ""), "taken");
-  assert.equal(meaning(200, "application/x-protobuf", "\n\x02\x08\x01"), "taken");
-  assert.equal(meaning(200, "application/json; charset=utf-8", '{"partialSuccess":{}}'), "taken");
-  assert.equal(meaning(200, "text/html", "<p>log in</p>"), "misconfigured");
-  assert.equal(meaning(200, null, "OK"), "misconfigured");
-  assert.equal(meaning(200, "application/json", '"OK"'), "misconfigured");
-  assert.equal(meaning(503, "text/html", "<p>later</p>"), "later");
 });
 
 for (const status of [429, 502, 503, 504]) {
@@ -511,23 +478,6 @@ Deno.test("random points of many clients are laid out as they are decoded", need
   assert.deepEqual(found.sort(), expected.sort());
 });
 
-Deno.test("a request is one buffer that is exactly full; a part of the points is encoded as in the whole", () => {
-  const format = {
-    ...{ prefix: "", suffix: "", unitDisplayName: true, attributes: true, serviceName: "s", version: "1" },
-    localClient: "here",
-  };
-  const encoder = new RequestEncoder(format);
-  const points = new PointList(10_000);
-  const batch = numbers(10_000);
-  for (let row = 0; row < batch.length; row++) points.push(batch, row);
-  const bytes = encoder.encode(points);
-  assert.equal(bytes.byteLength, bytes.buffer.byteLength);
-  // The same again, for parts of it.
-  const half = encoder.encode(points, 5000);
-  assert.deepEqual(half.subarray(-1000), bytes.subarray(-1000));
-  assert.equal(encoder.encode(points, 0, 0).length, 0);
-});
-
 Deno.test({
   name: "https works with a private authority, and with no other",
   ...needs(openssl),
@@ -558,36 +508,7 @@ Deno.test({
   },
 });
 
-Deno.test("the path of the API follows that of the receiver; the port of gRPC is a warning", async () => {
-  const url = (collector_host: string, path = "/v1/metrics") =>
-    exportUrl({ ...DEFAULTS, collector_host, path });
-  assert.equal(url("http://localhost:4318"), "http://localhost:4318/v1/metrics");
-  assert.equal(url("http://vm:8428/opentelemetry/"), "http://vm:8428/opentelemetry/v1/metrics");
-  assert.equal(url("https://[::1]/api/v1/otlp"), "https://[::1]/api/v1/otlp/v1/metrics");
-  assert.equal(url("http://x", "/"), "http://x/");
-  const logs = new LogLines();
-  const config = { ...DEFAULTS, collector_host: "http://localhost:4317" };
-  await using _output = await OpenTelemetryOutput.open(config, contextWith({ log: logs.log }));
-  assert.equal(logs.matching(/WARN .*4317 is usually OTLP over gRPC/).length, 1);
-});
-
-Deno.test("a wrong configuration is an error with its key, and without secrets", async () => {
-  const problems = (given: Record<string, unknown>) => {
-    const found: string[] = [];
-    opentelemetry.config.check(given, [], ({ path, message }) => found.push(`${path.join(".")}: ${message}`));
-    return found.join("\n");
-  };
-  assert.equal(problems({}), "");
-  assert.equal(problems({ headers: ["X-Scope-OrgID: a b", "Authorization: Basic eA=="] }), "");
-  assert.match(problems({ collector_host: "localhost:4318" }), /^collector_host: expected a URL such as/);
-  assert.match(problems({ collector_host: "http://u:secret@x" }), /^collector_host: (?!.*secret)/);
-  assert.match(problems({ collector_host: "http://x/?a=b" }), /^collector_host: .*without \?/);
-  assert.match(problems({ path: "v1/metrics" }), /^path: .*expected a path/);
-  assert.match(problems({ headers: ["secret"] }), /^headers\.0: (?!.*"secret").*NAME: VALUE/);
-  assert.match(problems({ headers: ["Content-Type: x"] }), /^headers\.0: .*set by the output itself/);
-  assert.match(problems({ headers: ["a: b\r\nc: d"] }), /^headers\.0: .*NAME: VALUE/);
-  assert.match(problems({ token: "a", token_file: "b" }), /^token_file: .*together with token/);
-  assert.match(problems({ token: "a", headers: ["authorization: b"] }), /^headers: .*Authorization/);
+Deno.test("a file that cannot be read is an error with its key", async () => {
   for (const given of [{ token_file: "/nowhere/token" }, { ca_file: "/nowhere/ca.pem" }]) {
     const config = { ...DEFAULTS, ...given };
     await assert.rejects(OpenTelemetryOutput.open(config, contextWith({})), (error) => {

@@ -111,4 +111,65 @@ export const DELIVERY: readonly EquivalentMutant[] = [
     after: "if (at === this.#numbers.length) this.#numbers = grown(this.#numbers, 3 * at);",
     reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
   },
+  {
+    file: "lib/outputs/opentelemetry/request.ts",
+    before: "const TWO_63 = 9_223_372_036_854_775_808;",
+    after: "const TWO_63 = 9223372036854775809;",
+    reason: "As a double it is the same number.",
+  },
+  {
+    file: "lib/outputs/opentelemetry/request.ts",
+    before: "#request = 0;",
+    after: "#request = 1;",
+    reason: "Numbers of requests only have to differ.",
+  },
+  {
+    file: "lib/outputs/opentelemetry/request.ts",
+    before: "const request = ++this.#request;",
+    after: "const request = --this.#request;",
+    reason: "Numbers of requests only have to differ.",
+  },
+  {
+    file: "lib/outputs/opentelemetry/request.ts",
+    before:
+      "for (; n + 4 <= length; n += 4) view.setInt32(at + n, textView.getInt32(start + n, true), true);",
+    after: [
+      "for (; n + 5 <= length; n += 4) view.setInt32(at + n, textView.getInt32(start + n, true), true);",
+      "for (; n + 4 < length; n += 4) view.setInt32(at + n, textView.getInt32(start + n, true), true);",
+    ],
+    reason: "The rest is copied byte by byte, with the same result.",
+  },
+  {
+    file: "lib/outputs/opentelemetry/request.ts",
+    before: "group = { place, resource, head, request: 0, bytes: 0, offset: 0 };",
+    after: [
+      "group = { place, resource, head, request: 0, bytes: 1, offset: 0 };",
+      "group = { place, resource, head, request: 0, bytes: 0, offset: 1 };",
+    ],
+    reason: "They are set before they are read.",
+  },
+  {
+    file: "lib/outputs/opentelemetry/receiver.ts",
+    before: "if (status < 300) {",
+    after: ["if (status <= 300) {", "if (status < 301) {"],
+    reason: "For 300 there is an answer before.",
+  },
+  {
+    file: "lib/outputs/prometheus/config.ts",
+    before: "? addressProblem(addressText(host, 0), { listen: true })",
+    after: "? addressProblem(addressText(host, 1), { listen: true })",
+    reason: "Any port may be listened on.",
+  },
+  {
+    file: "lib/outputs/rollups/config.ts",
+    before: "const MAX_FIRST_MS = 300_000;",
+    after: "const MAX_FIRST_MS = 300001;",
+    reason: "An interval has whole seconds.",
+  },
+  {
+    file: "lib/outputs/influxdb/refusals.ts",
+    before: "const dropped = Number(/ dropped=(\\d+)$/.exec(message)?.[1] ?? 0);",
+    after: "const dropped = Number(/ dropped=(\\d+)$/.exec(message)?.[1] ?? 1);",
+    reason: "Of a single line all is refused anyway.",
+  },
 ];

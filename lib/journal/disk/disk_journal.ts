@@ -239,7 +239,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
     tail.append(batch);
     this.#retention.limitMemory();
     for (const reader of readers.values()) reader.wakeIfReady();
-    this.#writer.wake();
+    this.#writer.appended();
     if (settings.onFull !== "block" || this.#unblocked) return;
     if (this.#retention.isFull) return new Promise((resolve) => this.#waiting.push(resolve));
     this.#pace.appended(batch.length);

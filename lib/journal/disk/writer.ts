@@ -7,6 +7,7 @@ import { messageOf } from "../../base/errors.ts";
 import { Wakeup } from "../../base/waiting.ts";
 import type { Core } from "./core.ts";
 import type { Retention } from "./retention.ts";
+import { Rhythm } from "./rhythm.ts";
 import type { Segment } from "./format/segment.ts";
 import { SegmentWriter } from "./format/segment_writer.ts";
 
@@ -16,6 +17,10 @@ const GROUPS_IN_MEMORY = 4;
 /** This many bytes, and what comes after a pause, get a sync of their own after this quiet time: senders may wait for it. */
 const BULK_BYTES = 64 * 1024;
 const QUIET_MS = 5;
+/** Batches that come one by one do not wait for others where they are at least this share of `sync` apart. */
+const SPACING = 0.8;
+/** The disk has a rest of this share of `sync` then. */
+const REST = 0.5;
 /** Interval of checks for old segments while nothing comes, in ms. */
 const AGE_INTERVAL_MS = 60_000;
 /** The same right after the journal was opened, when its outputs begin to read, in ms. */
@@ -42,6 +47,7 @@ export class Writer {
   readonly #complaint: Complaint;
   /** When the last group was durable, or the journal was opened, in `performance.now()` ms. */
   #groupedMs = performance.now();
+  readonly #rhythm: Rhythm;
   #idleMs = FIRST_AGE_MS;
 
   constructor(core: Core, retention: Retention, onRoom: () => void) {
@@ -49,10 +55,18 @@ export class Writer {
     this.#retention = retention;
     this.#onRoom = onRoom;
     this.#complaint = new Complaint(core.settings.times);
+    const { sync } = core.settings;
+    this.#rhythm = new Rhythm(sync === "always" ? Infinity : SPACING * sync);
     this.finished = this.#run();
   }
 
-  /** A batch was appended, or the journal ends. */
+  /** A batch was appended. */
+  appended(): void {
+    this.#rhythm.add(this.#core.tail.appendedMs);
+    this.wake();
+  }
+
+  /** Something has changed: the journal ends, say. */
   wake(): void {
     if (this.#wakeup.isAwaited && this.#isOver()) this.#wakeup.wake();
   }
@@ -112,16 +126,20 @@ export class Writer {
     await this.#retention.limitDisk(() => this.#begin()).catch((error) => this.#onError(error));
   }
 
-  /** Waits for more batches to sync together. The first ones after a pause wait only until no more come. */
+  /**
+   * Waits for more batches to sync together. The first ones after a pause wait only until no more come, and those that come
+   * one by one do not wait: each wait wakes the process, which costs more than what few points need.
+   */
   async #gather(): Promise<void> {
     const { tail, settings: { sync, memoryBytes } } = this.#core;
     if (sync === "always") return;
     const began = performance.now();
     const end = began + sync;
     const isOver = () => this.#core.ended || tail.unwrittenBytes > memoryBytes / GROUPS_IN_MEMORY;
-    const pauseMs = this.#groupedMs + sync - began;
+    const { isSlow } = this.#rhythm;
+    const pauseMs = this.#groupedMs + (isSlow ? REST : 1) * sync - began;
     if (pauseMs > 0) await this.#sleep(pauseMs, () => isOver() || tail.unwrittenBytes > BULK_BYTES);
-    while (!isOver()) {
+    while (!isSlow && !isOver()) {
       const left = Math.min(end, tail.appendedMs + QUIET_MS) - performance.now();
       if (left <= 0) return;
       await this.#sleep(left, isOver);

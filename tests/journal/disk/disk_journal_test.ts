@@ -16,6 +16,7 @@ import {
   withDirectory,
 } from "../../kit/journal.ts";
 import { unlocked } from "../../kit/locks.ts";
+import { FaultyFiles } from "./faults.ts";
 import { numbered, NUMBERS } from "../../kit/points.ts";
 import { PATIENCE_MS, pause, until } from "../../kit/waiting.ts";
 
@@ -382,6 +383,49 @@ Deno.test("a few points wait for others until the sync time is over, many do not
       performance.now = now;
     }
   }));
+
+Deno.test("batches that come one by one, about as far apart as syncs, are written at once, unless the disk is slow", async () => {
+  const sync = 3_600_000;
+  const { now } = performance;
+  let laterMs = 0;
+  performance.now = () => now.call(performance) + laterMs;
+  try {
+    for (const slowness of [0, 0.6]) {
+      await withDirectory(async (directory) => {
+        const files = new FaultyFiles();
+        await using journal = await open(directory, { sync, files });
+        const append = (share: number) => {
+          laterMs += share * sync;
+          journal.append(numbered(1));
+        };
+        for (let n = 0; n < 8; n++) {
+          append(1.1);
+          await synced(journal);
+        }
+        // From here on none waits for the rest of the time, nor for others.
+        for (let n = 0; n < 3; n++) {
+          append(0.9);
+          await synced(journal);
+        }
+        files.beforeSync = () => {
+          laterMs += slowness * sync;
+          return Promise.resolve();
+        };
+        append(0.9);
+        await synced(journal);
+        append(0.3);
+        await pause(20);
+        assert.equal(
+          journal.lastPosition + 1 - journal.writtenPosition,
+          1,
+          slowness ? "the disk has a pause" : "what comes sooner waits",
+        );
+      });
+    }
+  } finally {
+    performance.now = now;
+  }
+});
 
 Deno.test("batches that are only on disk any more are used again, but for those that an output still has", () =>
   withDirectory(async (directory) => {

@@ -1,0 +1,26 @@
+/** Whether batches come one by one, about as far apart as syncs. None of them has others to wait for then. */
+
+/** After so many of them, the next one is expected to come alone as well. */
+const BATCHES = 8;
+
+export class Rhythm {
+  readonly #leastMs: number;
+  #lastMs = -Infinity;
+  /** Batches, up to the last one, that came at least so long after the one before. */
+  #count = 0;
+
+  /** @param leastMs The least time between two batches, in ms. */
+  constructor(leastMs: number) {
+    this.#leastMs = leastMs;
+  }
+
+  /** A batch has come. */
+  add(nowMs: number): void {
+    this.#count = nowMs - this.#lastMs >= this.#leastMs ? this.#count + 1 : 0;
+    this.#lastMs = nowMs;
+  }
+
+  get isSlow(): boolean {
+    return this.#count >= BATCHES;
+  }
+}

@@ -314,7 +314,8 @@ export class BatchDecoder {
       let zeros = 0;
       let count = code - XOR_CODE;
       if (code === SHIFTED_CODE) {
-        const shape = at < end ? bytes[at++] : 255;
+        // Where this byte is missing, so are those below.
+        const shape = bytes[at++];
         zeros = shape >> 3;
         count = (shape & 7) + 1;
         if (zeros + count > 8) throw new BatchCodecError("malformed", "the bits of a value are more than 64");

@@ -28,7 +28,10 @@ export const TARGETS: readonly MutationTarget[] = [
   },
   { file: "lib/batches/definition_reader.ts", tests: ["tests/batches"] },
   { file: "lib/batches/definition_writer.ts", tests: ["tests/batches"] },
-  { file: "lib/batches/decoder.ts", tests: ["tests/batches"] },
+  {
+    file: "lib/batches/decoder.ts",
+    tests: ["tests/batches/decoder_test.ts", "tests/batches/codec_test.ts"],
+  },
   { file: "lib/batches/stream.ts", tests: ["tests/batches"] },
   { file: "lib/batches/text_table.ts", tests: ["tests/batches/encoder_test.ts"] },
   { file: "lib/batches/dictionary.ts", tests: ["tests/batches"] },
@@ -140,6 +143,7 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/intake/gatherer.ts", tests: ["tests/intake/gatherer_test.ts"] },
   { file: "lib/server/frame_budget.ts", tests: ["tests/server/settings_test.ts"] },
   { file: "lib/net/networks.ts", tests: ["tests/intake/tokens_test.ts"] },
+  { file: "lib/net/descriptors.ts", tests: ["tests/net/descriptors_test.ts"] },
   { file: "lib/net/address.ts", tests: ["tests/net/address_test.ts"] },
   // Inputs.
   {

@@ -246,4 +246,41 @@ export const CORE: readonly EquivalentMutant[] = [
     after: ["const MAX_BYTES = 1025 ** 2;", "const MAX_BYTES = 1024 ** 3;"],
     reason: "The file is far shorter, and what is damaged is damaged in any case.",
   },
+  {
+    file: "lib/batches/decoder.ts",
+    before: "if (value <= 0x7fffffff) return (value >>> 1) ^ -(value & 1);",
+    after: [
+      "if (!!0 && value <= 0x7fffffff) return (value >>> 1) ^ -(value & 1);",
+      "if (value < 0x7fffffff) return (value >>> 1) ^ -(value & 1);",
+      "if (value <= 2147483648) return (value >>> 1) ^ -(value & 1);",
+    ],
+    reason: "The slower way gives the same.",
+  },
+  {
+    file: "lib/batches/decoder.ts",
+    before: "let before = 0;",
+    after: "let before = 1;",
+    reason: "It is set before anybody looks.",
+  },
+  {
+    file: "lib/batches/decoder.ts",
+    before: "if (this.#numbers.length < rows) this.#numbers = new Int32Array(2 * rows);",
+    after: "if (this.#numbers.length < rows) this.#numbers = new Int32Array(3 * rows);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/batches/decoder.ts",
+    before: "if (f64 ? value <= MAX_SAFE && value >= -MAX_SAFE : value < MAX_SAFE && value >= 0) {",
+    after: [
+      "if (f64 ? value <= MAX_SAFE && value >= -MAX_SAFE : value < MAX_SAFE && value > 0) {",
+      "if (f64 ? value <= MAX_SAFE && value >= -MAX_SAFE : value < MAX_SAFE && value >= 1) {",
+    ],
+    reason: "The exact way gives the same.",
+  },
+  {
+    file: "lib/batches/decoder.ts",
+    before: "else xorHigh |= bytes[at++] << (8 * n - 32);",
+    after: "else xorHigh |= bytes[at++] << (8 * n + 32);",
+    reason: "Bits are shifted modulo 32.",
+  },
 ];

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Occupancies } from "../../lib/inputs/drm/occupancy.ts";
 import { ProcessPoints } from "../../lib/inputs/drm/process_points.ts";
 import { PROCESS_METRICS } from "../../lib/inputs/drm/quantities.ts";
+import { DrmSource } from "../../lib/inputs/drm/source.ts";
 import { config as graceConfig } from "../../lib/inputs/grace_hopper/config.ts";
 import { GraceSource } from "../../lib/inputs/grace_hopper/source.ts";
 import { HwmonSource } from "../../lib/inputs/hwmon/source.ts";
@@ -478,6 +479,36 @@ Deno.test("a chip is a GPU by its driver and its address, and a power of two fil
   m.tree.write("devices/0000:03:00.0/power/runtime_status", "suspended\n");
   m.tree.write("devices/0000:04:00.0/power/runtime_status", "suspended\n");
   assert.equal(m.poll().length, 2, "a GPU that sleeps is not read");
+});
+
+Deno.test("sensors of a GPU are in millivolts and thousandths of a degree, and are found by their labels", () => {
+  const cards = ["amdgpu", "xe"].map((driver, n) => {
+    const device = `devices/gpu${n}`;
+    return { driver, device, hwmon: `${device}/hwmon/hwmon${n}` };
+  });
+  const [amd, xe] = cards;
+  using m = measured({
+    [`${amd.hwmon}/in0_input`]: 900,
+    [`${amd.hwmon}/in0_label`]: "vddgfx",
+    [`${amd.hwmon}/temp4_input`]: 600_000,
+    [`${amd.hwmon}/temp4_label`]: "edge",
+    [`${xe.hwmon}/in0_input`]: 800,
+    [`${xe.hwmon}/temp2_input`]: 500_400,
+    [`${xe.hwmon}/temp2_label`]: "vram",
+  }, (measuring) => {
+    const drivers = ["amdgpu", "xe"] as const;
+    return new DrmSource({ name: "gpu", vendor: "A", drivers, processes: false }, measuring);
+  });
+  for (const [n, { driver, device }] of cards.entries()) {
+    m.tree.link(`sys/${device}/driver`, `../../${driver}`);
+    m.tree.link(`sys/class/drm/card${n}/device`, `${m.tree.sys}/${device}`);
+  }
+  assert.deepEqual(m.poll(), [
+    "amd_gpu_voltage{} gpu:gpu0 900",
+    "amd_gpu_temperature{thermal_zone=thermal_global} gpu:gpu0 600",
+    "amd_gpu_voltage{} gpu:gpu1 800",
+    "amd_gpu_temperature{thermal_zone=thermal_high_bandwidth_memory_0} gpu:gpu1 500",
+  ]);
 });
 
 Deno.test("rails are in the order of addresses and channels, and what is none is left out", () => {

@@ -338,7 +338,9 @@ Deno.test("mistakes are found when the configuration is read", () => {
     of({ per_consumer: { usage: { metric: "u", a: [1] } } }),
     /usage.a: expected a text, a number/,
   );
-  assert.match(of({ per_consumer: { usage: "u" } }), /usage: expected a table/);
+  for (const usage of ["u", ["u"], []]) {
+    assert.match(of({ per_consumer: { usage } }), /usage: expected a table/);
+  }
   assert.match(of({ as: "share" }), /expr: has no meaning/);
   assert.match(of({ as: "share", expr: "", unused: "idle" }), /capacity: with unused = "idle"/);
   assert.match(of({ as: "share", expr: "", per_resource: {} }), /per_resource: .* the one series/);

@@ -530,6 +530,7 @@ Deno.test("a source holds its series as long as somebody uses it", () => {
   };
   assert.ok(!source.isHeld);
   source.hold();
+  assert.deepEqual([source.isHeld, isKept()], [true, true]);
   source.hold();
   source.release();
   assert.deepEqual([source.isHeld, isKept()], [true, true]);

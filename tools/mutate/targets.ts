@@ -211,9 +211,12 @@ export const TARGETS: readonly MutationTarget[] = [
     file: "lib/inputs/scrape/config.ts",
     tests: ["tests/config/plugins_test.ts", "tests/inputs/keys_test.ts"],
   },
-  { file: "lib/inputs/decoding/problems.ts", tests: ["tests/inputs/lines/decoder_test.ts"] },
+  { file: "lib/inputs/decoding/problems.ts", tests: ["tests/inputs/decoding/decoding_test.ts"] },
   { file: "lib/inputs/decoding/rules.ts", tests: ["tests/inputs/decoding/decoding_test.ts"] },
-  { file: "lib/inputs/drm/quantities.ts", tests: ["tests/inputs/testcases_test.ts"] },
+  {
+    file: "lib/inputs/drm/quantities.ts",
+    tests: ["tests/inputs/scaling_test.ts", "tests/inputs/testcases_test.ts"],
+  },
   { file: "lib/inputs/hwmon/chips.ts", tests: ["tests/inputs/testcases_test.ts"] },
   {
     file: "lib/inputs/hwmon/sensors.ts",

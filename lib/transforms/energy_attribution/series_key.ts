@@ -30,7 +30,6 @@ export function seriesKey(doc: string, fallback: Partial<SeriesRule> = {}): Key<
     keys: keys.keys!,
     defaultValue,
     check(value, path, report) {
-      if (value === undefined) return defaultValue();
       if (typeof value !== "object" || value === null || Array.isArray(value)) {
         keys.check(value, path, report);
         return defaultValue();

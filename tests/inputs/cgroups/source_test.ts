@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { hierarchiesOf, perfRootOf } from "../../../lib/inputs/cgroups/hierarchies.ts";
 import { CgroupsSources } from "../../../lib/inputs/cgroups/input.ts";
-import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
 import { slurm } from "../../../lib/inputs/slurm.ts";
 import { openSlurm } from "../../../lib/inputs/slurm/input.ts";
 import { closing, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
@@ -68,50 +66,12 @@ Deno.test("2,000 jobs that come and go leave no file and no group behind", () =>
   }
 });
 
-/** What is measured, and where events are counted, with these lines of /proc/mounts. */
-function mounted(...lines: string[]) {
+Deno.test("an input that knows of groups changes points of others on request alone", async () => {
   using tree = new Tree(null);
-  tree.write("proc/mounts", lines.map((line) => `${line} 0 0\n`).join(""));
-  const files = new ProcFiles(tree);
-  const below = (root: string | undefined) => root?.replace(tree.sys, "SYS");
-  const measured = hierarchiesOf(files).map(({ version, root, hasCpu, hasMemory, hasPressure }) =>
-    [`v${version}`, below(root), hasCpu && "cpu", hasMemory && "memory", hasPressure && "pressure"].filter(
-      Boolean,
-    )
-      .join(" ")
-  );
-  return [below(perfRootOf(files)), ...measured];
-}
-
-Deno.test("hierarchies are found by their mounts: what version 1 has is taken from there, the rest from version 2", () => {
-  const v1 = (name: string, options: string) => `cgroup /sys/fs/cgroup/${name} cgroup rw,${options}`;
-  const v2 = (point: string) => `cgroup2 ${point} cgroup2 rw`;
-  assert.deepEqual(mounted("proc /proc proc rw"), [undefined]);
-  assert.deepEqual(mounted(""), [undefined]);
-  assert.deepEqual(mounted("proc /proc proc rw,cpuacct,memory,perf_event", v2("/sys/fs/cgroup")), [
-    "SYS/fs/cgroup",
-    "v2 SYS/fs/cgroup cpu memory pressure",
-  ]);
-  assert.deepEqual(mounted(v2("/mnt/a\\040b"), v2("/mnt/c")), [
-    "/mnt/a b",
-    "v2 /mnt/a b cpu memory pressure",
-  ]);
-  assert.deepEqual(
-    mounted(v1("cpu", "cpu,cpuacct"), v1("memory", "memory"), v1("perf", "perf_event"), v2("/v2")),
-    [
-      "SYS/fs/cgroup/perf",
-      "v1 SYS/fs/cgroup/cpu cpu",
-      "v1 SYS/fs/cgroup/memory memory",
-      "v2 /v2 pressure",
-    ],
-  );
-  assert.deepEqual(mounted(v1("all", "cpuacct,memory"), v1("again", "memory")), [
-    undefined,
-    "v1 SYS/fs/cgroup/all cpu memory",
-  ]);
-  assert.deepEqual(mounted(v1("memory", "memory"), v2("/v2")), [
-    "/v2",
-    "v1 SYS/fs/cgroup/memory memory",
-    "v2 /v2 cpu pressure",
-  ]);
+  const config = slurm.config.defaultValue() as Parameters<typeof openSlurm>[0];
+  for (const annotate_foreign_measurements of [false, true]) {
+    const sources = openSlurm({ ...config, annotate_foreign_measurements }, measuringOf(tree));
+    assert.equal(sources.transform !== undefined, annotate_foreign_measurements);
+    await sources.close?.();
+  }
 });

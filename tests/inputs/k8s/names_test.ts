@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { ApiError } from "../../../lib/inputs/k8s/api.ts";
+import { config } from "../../../lib/inputs/k8s/config.ts";
+import { PodKnowledge } from "../../../lib/inputs/k8s/knowledge.ts";
 import type { PodList } from "../../../lib/inputs/k8s/pod_list.ts";
 import { PodNames } from "../../../lib/inputs/k8s/pod_names.ts";
 import { Findings } from "../../../lib/inputs/polling/findings.ts";
@@ -111,4 +113,31 @@ Deno.test("a node of which Kubernetes knows no pod is probably named otherwise, 
     lines.join(""),
     /WARN.*Kubernetes knows no pod on this node: check plugins.k8s.k8s_node node=n/,
   );
+});
+
+Deno.test("nothing is known of a group that is no pod's, and of a pod without a name its number and this node", async () => {
+  const { names, add, poll } = kit();
+  const values = { ...config.defaultValue(), k8s_node: "here", annotate_containers: false };
+  const [pods, containers] = [false, true].map((annotate_containers) =>
+    new PodKnowledge({ ...values, annotate_containers }, names)
+  );
+  const uid = "12345678-1234-1234-1234-123456789abc";
+  const id = "c".repeat(64);
+  const pod = `/kubepods.slice/kubepods-pod${uid.replaceAll("-", "_")}.slice`;
+  const container = `${pod}/cri-containerd-${id}.scope`;
+  const of = (knowledge: PodKnowledge, path: string) =>
+    knowledge.attributesAt(path)?.map(([name, value]) => `${name}=${value}`).join(" ");
+  assert.deepEqual([of(pods, "/x"), pods.takes("/x"), pods.describe("/x")], [undefined, false, undefined]);
+  assert.equal(of(pods, pod), `uid=${uid} node=here`);
+  assert.deepEqual([pods.takes(pod), pods.takes(container), containers.takes(container)], [
+    true,
+    false,
+    true,
+  ]);
+  add(uid);
+  await poll(20, uid);
+  const named = `uid=${uid} name=name of ${uid} namespace=a node=n`;
+  assert.deepEqual([of(pods, pod), of(pods, container)], [named, named]);
+  assert.match(of(containers, container)!, new RegExp(`^${named} .*container_id=${id}`));
+  await names.close();
 });

@@ -8,6 +8,7 @@ import { openOar } from "../../../lib/inputs/oar/input.ts";
 import { oar } from "../../../lib/inputs/oar.ts";
 import { seriesOf } from "../../../lib/points/measurement.ts";
 import { f64Metric, UNITY } from "../../../lib/inputs/polling/points.ts";
+import { settle } from "../../kit/fake_clock.ts";
 import { collect, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
 import { Tree } from "../../kit/tree.ts";
 import { until } from "../../kit/waiting.ts";
@@ -174,7 +175,8 @@ Deno.test("what is known of a group is that of its job, with the user's name or 
   ]);
   running.open(slice);
   assert.equal(knowledge.revision, 1);
-  await until(() => knowledge.revision === 2);
+  await settle();
+  assert.equal(knowledge.revision, 2, "the name is known");
   assert.equal(of(slice), "user_id=1000 job_id=42 user=toto");
   assert.deepEqual([knowledge.takes("/x"), knowledge.takes(slice), knowledge.takes(`${slice}/x`)], [
     false,

@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { CounterSet, type Event } from "../../../lib/inputs/perf/counters.ts";
-import { EINVAL, type PerfCounter, type PerfTarget } from "../../../lib/inputs/polling/perf_events.ts";
+import { closeAll, countChildren, countGroup, countProcess } from "../../../lib/inputs/perf/targets.ts";
+import type { ProcFiles } from "../../../lib/inputs/polling/files.ts";
+import {
+  EACCES,
+  EINVAL,
+  EMFILE,
+  ENABLE_ON_EXEC,
+  ESRCH,
+  INHERIT,
+  type PerfCounter,
+  type PerfTarget,
+} from "../../../lib/inputs/polling/perf_events.ts";
 import { FakePerf } from "../../kit/fake_perf.ts";
 
 const event = (config: number): Event => ({
@@ -174,4 +185,88 @@ Deno.test("a nanosecond is time enough, and only events that could have counted 
   perf.answer = [2, 1, 0, 0, 0];
   read(set);
   assert.equal(opened(perf), 2, "those that began with a program cannot begin again");
+});
+
+/** Each event that was to be opened: its number, its flags, and for what. */
+function asked(
+  perf: FakePerf,
+  refusals: (config: number, cpu: number) => number | undefined = () => undefined,
+) {
+  const list: string[] = [];
+  perf.refuse = ({ config, flags }, { id, isGroup, cpu }) => {
+    const inherits = flags & INHERIT ? " with children" : "";
+    const onExec = flags & ENABLE_ON_EXEC ? " at exec" : "";
+    list.push(`${config} ${isGroup ? "group" : "thread"} ${id} cpu ${cpu}${inherits}${onExec}`);
+    return refusals(Number(config), cpu);
+  };
+  return list;
+}
+
+Deno.test("a group is counted on each CPU, by its folder, and on all of them or not at all", () => {
+  const count = (cpus: number[], refusals?: Parameters<typeof asked>[1], events = [event(0), event(1)]) => {
+    const perf = new FakePerf();
+    const list = asked(perf, refusals);
+    const counted = countGroup(perf, events, "/a", cpus);
+    const outcome = typeof counted === "number" ? counted : counted.map(({ cpu }) => cpu);
+    if (typeof counted !== "number") closeAll(counted);
+    assert.equal(perf.openNow, 0);
+    return { outcome, list };
+  };
+  const { outcome, list } = count([0, 2]);
+  assert.deepEqual(outcome, [0, 2]);
+  assert.deepEqual([...new Set(list)], [0, 2].flatMap((cpu) => [0, 1].map((n) => `${n} group 3 cpu ${cpu}`)));
+  assert.deepEqual(count([]).outcome, []);
+  // An event that this machine does not have costs itself alone.
+  assert.deepEqual(count([0, 2], (n) => n === 1 ? EINVAL : undefined).outcome, [0, 2]);
+  assert.equal(count([0, 2], (_, cpu) => cpu === 2 ? EACCES : undefined).outcome, EACCES);
+  assert.equal(count([0, 2], (n, cpu) => cpu === 2 && n === 1 ? EMFILE : undefined).outcome, EMFILE);
+  assert.equal(count([0], undefined, []).outcome, ESRCH);
+  const perf = new FakePerf();
+  perf.refuseFolder = () => true;
+  assert.equal(countGroup(perf, EVENTS, "/a", [0]), -2);
+});
+
+Deno.test("a process is counted by each of its threads, with those that begin meanwhile, and with its children", () => {
+  const count = (looks: readonly string[][], refuses: (id: string) => boolean = () => false) => {
+    const perf = new FakePerf();
+    const list = asked(perf);
+    const { refuse } = perf;
+    perf.refuse = (counter, target) =>
+      refuse(counter, target) ?? (refuses(String(target.id)) ? EACCES : undefined);
+    let look = 0;
+    const folders: string[] = [];
+    const files = {
+      proc: "/p",
+      list: (folder: string) => (folders.push(folder), looks[Math.min(look++, looks.length - 1)]),
+    } as unknown as ProcFiles;
+    const counted = countProcess(perf, files, [event(0)], 7);
+    const outcome = typeof counted === "number" ? counted : counted.map(({ cpu }) => cpu);
+    if (typeof counted !== "number") closeAll(counted);
+    assert.equal(perf.openNow, 0);
+    assert.ok(folders.every((folder) => folder === "/p/7/task"));
+    return { outcome, list: [...new Set(list)], look };
+  };
+  const grown = count([["7"], ["7", "8"], ["7", "8"], ["9"]]);
+  assert.deepEqual(grown, {
+    outcome: [undefined, undefined],
+    list: [7, 8].map((id) => `0 thread ${id} cpu -1 with children`),
+    look: 3,
+  });
+  // Who begins threads for ever is looked at ten times.
+  const ever = Array.from({ length: 50 }, (_, n) => Array.from({ length: n + 1 }, (_, i) => String(i + 1)));
+  assert.deepEqual([(count(ever).outcome as unknown[]).length, count(ever).look], [10, 10]);
+  assert.deepEqual(count([["x", "0", "1"]]).list, ["0 thread 1 cpu -1 with children"]);
+  assert.deepEqual(count([["1", "2"]], (id) => id === "1").outcome, [undefined]);
+  assert.equal(count([["1", "2"]], () => true).outcome, EACCES);
+  assert.equal(count([[]]).outcome, ESRCH);
+});
+
+Deno.test("programs that this thread starts are counted from their first instruction on, on any CPU", () => {
+  const perf = new FakePerf();
+  const list = asked(perf);
+  const counted = countChildren(perf, [event(0)]);
+  assert.deepEqual(new Set(list), new Set(["0 thread 0 cpu -1 with children at exec"]));
+  assert.ok(typeof counted !== "number" && counted.length === 1);
+  closeAll(counted);
+  assert.equal(perf.openNow, 0);
 });

@@ -4,10 +4,14 @@ import { parseFdInfo } from "../../lib/inputs/drm/fdinfo.ts";
 import { GET_POWER_READING, isBusy, wattsOf, wattsOfAnswer } from "../../lib/inputs/ipmi/power_reading.ts";
 import { compare, timeOf, unitOf, valuesOf } from "../../lib/inputs/kwollect_input/values.ts";
 import { codeOf, Dialect } from "../../lib/inputs/lines/http_dialect.ts";
+import { Positions } from "../../lib/inputs/lines/positions.ts";
 import { RateLimits } from "../../lib/inputs/lines/rate_limits.ts";
+import { WatchedProcesses } from "../../lib/inputs/polling/watched_processes.ts";
 import { at, linkOf, membersOf, readingsOf } from "../../lib/inputs/redfish/readings.ts";
 import { isMeant, parseCommand } from "../../lib/inputs/socket_control/command.ts";
 import { FakeClock } from "../kit/fake_clock.ts";
+import { LogLines } from "../kit/log_lines.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 /** An answer of a management controller to "Get Power Reading" (DCMI 1.5, 6.6.1). */
 const dcmi = (watts: number, changes: Record<number, number> = {}) => {
@@ -384,4 +388,55 @@ Deno.test("a token for InfluxDB comes in any of its ways", () => {
   assert.deepEqual(tokens("Basic !"), []);
   assert.deepEqual(tokens("Other abc"), []);
   assert.deepEqual(tokens("", "u=user&p=abc"), ["abc", "abc"]);
+});
+
+Deno.test("places in followed files are kept in a file, and what is none is left out", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("places");
+  const logs = new LogLines();
+  const open = (path: string | null) => new Positions(path, logs.log, new FakeClock());
+  const place = { device: 1, inode: 2, first: "hash", generation: 0, offset: 70 };
+  const positions = open(path);
+  assert.equal(positions.of("/a"), undefined);
+  await positions.save("/a", place);
+  await positions.save("/b", { ...place, offset: 5 });
+  assert.deepEqual([open(path).of("/a"), open(path).of("/b")?.offset], [place, 5]);
+  assert.deepEqual(logs.matching(/./), [], "a file that is not there yet is no problem");
+  const bad = [{ ...place, offset: 0.5 }, { ...place, first: 5 }, { ...place, inode: "x" }, null, 5];
+  const entries = Object.fromEntries([...bad, place].entries());
+  await Deno.writeTextFile(path, JSON.stringify(entries));
+  assert.deepEqual([...bad.keys(), bad.length].filter((n) => open(path).of(String(n))), [bad.length]);
+  await Deno.writeTextFile(path, "nonsense");
+  assert.equal(open(path).of("/a"), undefined);
+  assert.equal(logs.matching(/ERROR.*Cannot read the places in followed files/).length, 1);
+});
+
+Deno.test("without a state directory places are kept as long as the process runs, and the log says so", async () => {
+  const logs = new LogLines();
+  const positions = new Positions(null, logs.log, new FakeClock());
+  const place = { device: 1, inode: 2, first: "hash", generation: 0, offset: 70 };
+  await positions.save("/a", place);
+  assert.equal(positions.of("/a"), place);
+  assert.equal(logs.matching(/WARN.*There is no state directory/).length, 1);
+  assert.equal(logs.matching(/./).length, 1);
+});
+
+Deno.test("of a process that is watched is told once that it runs and once that it ends, also who listens later", () => {
+  const watched = new WatchedProcesses();
+  assert.equal(watched.isExpected, false);
+  const told: string[] = [];
+  const listenerOf = (name: string) => ({
+    started: (pid: number, isRoot: boolean) => void told.push(`${name} ${pid} ${isRoot}`),
+    ended: (pid: number) => void told.push(`${name} ${pid} ended`),
+  });
+  const first = watched.listen(listenerOf("first"));
+  watched.started(1, true);
+  watched.started(1, false);
+  watched.listen(listenerOf("second"));
+  assert.deepEqual(told.splice(0), ["first 1 true", "second 1 true"]);
+  first[Symbol.dispose]();
+  watched.ended(1);
+  watched.ended(1);
+  watched.ended(2);
+  assert.deepEqual(told, ["second 1 ended"]);
 });

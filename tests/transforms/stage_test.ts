@@ -9,7 +9,7 @@ import { markOf } from "../../lib/transforms/stage/marks.ts";
 import { metricOf } from "../kit/decode.ts";
 import { FakeClock } from "../kit/fake_clock.ts";
 import { LogLines } from "../kit/log_lines.ts";
-import { batchOf, instanceOf, numbered } from "../kit/points.ts";
+import { instanceOf, numbered } from "../kit/points.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
 const RUNNING = new AbortController().signal;

@@ -7,13 +7,14 @@ const SCAN_AGAIN_MS = 60_000;
 /** Without reports of the kernel: the shortest time between two scans, in ms, and how many times as long as a scan. */
 const UNWATCHED_SCAN_MS = 1000;
 const UNWATCHED_SHARE = 20;
-/** The most groups that are measured. */
+/** The most groups that are measured, of each hierarchy. */
 export const MOST_GROUPS = 16_384;
 
 /** A group that is there. */
 interface Node<G> {
   readonly group: G;
-  readonly children: Set<string>;
+  /** The names of the groups in it, as they were read last. */
+  children: ReadonlySet<string>;
   isWatched: boolean;
 }
 
@@ -27,7 +28,9 @@ export interface TreeOptions<G> {
    */
   readonly open: (path: string, folder: string, bornAfterMs: number | undefined) => G;
   readonly close: (group: G) => void;
-  /** Told once when there are more than {@linkcode MOST_GROUPS}. */
+  /** The most groups that are measured. @default {16384} */
+  readonly mostGroups?: number;
+  /** Told once when there are more. */
   readonly onTooMany: () => void;
   /** @default that of the kernel */
   readonly watch?: DirectoryWatch | null;
@@ -36,6 +39,7 @@ export interface TreeOptions<G> {
 export class CgroupTree<G> {
   readonly #options: TreeOptions<G>;
   readonly #watch: DirectoryWatch | null;
+  readonly #mostGroups: number;
   /** By the path below the root, in the order in which they were found. */
   readonly #nodes = new Map<string, Node<G>>();
   #scannedMs = -Infinity;
@@ -48,6 +52,7 @@ export class CgroupTree<G> {
   constructor(options: TreeOptions<G>) {
     this.#options = options;
     this.#watch = options.watch === undefined ? DirectoryWatch.open() : options.watch;
+    this.#mostGroups = options.mostGroups ?? MOST_GROUPS;
   }
 
   /** The folder of the root. */
@@ -95,7 +100,7 @@ export class CgroupTree<G> {
   #visit(path: string, deep: boolean): void {
     const folder = this.#folderOf(path);
     let node = this.#nodes.get(path);
-    if (!node && this.#nodes.size >= MOST_GROUPS) {
+    if (!node && this.#nodes.size >= this.#mostGroups) {
       if (!this.#isTooLarge) this.#options.onTooMany();
       this.#isTooLarge = true;
       return;
@@ -114,15 +119,13 @@ export class CgroupTree<G> {
       this.#nodes.set(path, node = { group, children: new Set(), isWatched });
     }
     node.isWatched = isWatched;
-    const gone = new Set(node.children);
+    const before = node.children;
+    node.children = new Set(children);
     for (const name of children) {
-      const child = path === "/" ? `/${name}` : `${path}/${name}`;
-      gone.delete(name);
-      const isKnown = this.#nodes.has(child);
-      node.children.add(name);
-      if (deep || !isKnown) this.#visit(child, deep);
+      const child = childOf(path, name);
+      if (deep || !this.#nodes.has(child)) this.#visit(child, deep);
     }
-    for (const name of gone) this.#forget(path === "/" ? `/${name}` : `${path}/${name}`);
+    for (const name of before) if (!node.children.has(name)) this.#forget(childOf(path, name));
   }
 
   /** Looks whether the group is still there. */
@@ -135,9 +138,7 @@ export class CgroupTree<G> {
     const node = this.#nodes.get(path);
     if (!node) return;
     this.#nodes.delete(path);
-    const slash = path.lastIndexOf("/");
-    if (path !== "/") this.#nodes.get(path.slice(0, slash) || "/")?.children.delete(path.slice(slash + 1));
-    for (const name of [...node.children]) this.#forget(path === "/" ? `/${name}` : `${path}/${name}`);
+    for (const name of node.children) this.#forget(childOf(path, name));
     this.#options.close(node.group);
   }
 
@@ -145,6 +146,10 @@ export class CgroupTree<G> {
     this.#forget("/");
     this.#watch?.close();
   }
+}
+
+function childOf(path: string, name: string): string {
+  return path === "/" ? `/${name}` : `${path}/${name}`;
 }
 
 /** The names of the folders in a folder, in order; `null` where it is gone or cannot be read. */

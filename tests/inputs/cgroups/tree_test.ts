@@ -135,3 +135,65 @@ Deno.test("a root that is gone has no groups, and is found when it is back", () 
   k.clock.spend(1000);
   assert.deepEqual(k.paths(), ["/", "/b"]);
 });
+
+/** A watch that says what the test says. */
+function watching(changes: () => string[]): DirectoryWatch {
+  return { add: () => true, changes, close: () => {} } as unknown as DirectoryWatch;
+}
+
+Deno.test("although nothing is reported, everything is read again after a minute", () => {
+  using k = kit({ watch: watching(() => []) });
+  k.make("/a");
+  assert.deepEqual(k.paths(), ["/", "/a"]);
+  k.make("/a/b");
+  k.clock.spend(59_999);
+  assert.deepEqual(k.paths(), ["/", "/a"]);
+  k.clock.spend(1);
+  assert.deepEqual(k.paths(), ["/", "/a", "/a/b"]);
+});
+
+Deno.test("without reports of the kernel, what is gone is found out, and reading takes a twentieth of the time", () => {
+  let tookMs = 0;
+  using k = kit({
+    watch: null,
+    open: (path) => {
+      k.clock.spend(tookMs);
+      k.open.add(path);
+      return path;
+    },
+  });
+  for (const path of ["/a/b", "/a/c", "/d"]) k.make(path);
+  assert.deepEqual(k.paths(), ["/", "/a", "/a/b", "/a/c", "/d"]);
+  for (const path of ["sys/a/b", "sys/d"]) k.files.remove(path);
+  k.clock.spend(1000);
+  assert.deepEqual(k.paths(), ["/", "/a", "/a/c"]);
+  tookMs = 100;
+  k.make("/e");
+  k.clock.spend(1000);
+  assert.deepEqual(k.paths(), ["/", "/a", "/a/c", "/e"]);
+  k.make("/f");
+  // Counted from the beginning of the last reading, which took 100 ms.
+  k.clock.spend(1899);
+  assert.deepEqual(k.paths(), ["/", "/a", "/a/c", "/e"]);
+  k.clock.spend(1);
+  assert.ok(k.paths().includes("/f"));
+});
+
+Deno.test("groups above the limit are left out, which is told once, and come in when others go", () => {
+  let told = 0;
+  using k = kit({ watch: null, mostGroups: 3, onTooMany: () => told++ });
+  for (const path of ["/a", "/b"]) k.make(path);
+  assert.deepEqual([k.paths().length, told], [3, 0]);
+  k.make("/c");
+  k.make("/d");
+  for (let n = 0; n < 2; n++) {
+    k.clock.spend(1000);
+    assert.deepEqual([k.paths(), told], [["/", "/a", "/b"], 1]);
+  }
+  k.files.remove("sys/a");
+  k.clock.spend(1000);
+  k.paths();
+  k.clock.spend(1000);
+  assert.deepEqual([k.paths(), told], [["/", "/b", "/c"], 1]);
+  assert.equal(k.born.get("/c"), undefined, "it may have been there before");
+});

@@ -27,6 +27,7 @@ function kit() {
   const clients = new DrmClients({ files, clock, onDenied: () => denied++ });
   return {
     tree,
+    clock,
     files,
     clients,
     get denied() {
@@ -115,4 +116,71 @@ Deno.test("memory is what is resident, or else by its older name, or else what i
   });
   assert.equal(parseFdInfo("pos: 0\n"), undefined);
   assert.equal(parseFdInfo(fdinfo(1).replace(DEVICE, "../../etc")), undefined);
+});
+
+Deno.test({
+  name: "what a process uses of a GPU is added up over its files, since the last time that each was there",
+  ...needs(linux),
+  fn() {
+    using k = kit();
+    const info = (client: number, gfx: number, cycles = "") => fdinfo(client, { gfx, vram: client }) + cycles;
+    const file = (pid: number, fd: number, text: string) => {
+      k.tree.write(`proc/${pid}/fdinfo/${fd}`, text);
+    };
+    for (const pid of [20, 5]) for (const fd of [3, 4]) k.tree.link(`proc/${pid}/fd/${fd}`, "/dev/dri/card0");
+    const cycles = (used: number, total: number) =>
+      `drm-cycles-ccs: ${used}\ndrm-total-cycles-ccs: ${total}\n`;
+    k.tree.write("proc/20/comm", "make\n");
+    k.tree.write("proc/5/comm", "0123456789".repeat(7));
+    file(20, 3, info(1, 100));
+    file(20, 4, info(2, 1000, cycles(10, 100)));
+    file(5, 3, info(3, 7).replace("drm-memory-vram", "drm-memory-gtt"));
+    file(5, 4, info(4, 0).replace("drm-memory-vram", "drm-memory-cpu"));
+    const use = () => {
+      k.clock.spend(500);
+      return k.clients.use(["amdgpu"]).map(({ pid, name, device, memory, engines }) =>
+        [pid, name, device, ...Object.values(memory), ...engines].join(" ")
+      );
+    };
+    const begin = [`5 ${"0123456789".repeat(6)}0123 ${DEVICE} 0 3072 4096`, `20 make ${DEVICE} 3072 0 0`];
+    assert.deepEqual(use(), begin);
+    k.tree.write("proc/20/comm", "another\n");
+    file(20, 3, info(1, 150));
+    file(20, 4, info(2, 1007, cycles(60, 300)));
+    // A quarter of the cycles in half a second; a name is read once.
+    assert.deepEqual(use(), [`${begin[0]} gfx,0`, `${begin[1]} gfx,57 ccs,125000000`]);
+    file(20, 3, info(1, 140));
+    file(20, 4, info(2, 1010, cycles(61, 300)));
+    assert.deepEqual(use(), [`${begin[0]} gfx,0`, `${begin[1]} gfx,3`], "what went back has no value");
+    file(20, 4, info(2, 1010, cycles(61, 300)));
+    assert.deepEqual(use()[1], `${begin[1]} gfx,0 ccs,0`);
+    file(20, 4, info(2, 1010, cycles(62, 301)));
+    assert.deepEqual(use()[1], `${begin[1]} gfx,0 ccs,500000000`, "all of them");
+  },
+});
+
+Deno.test({
+  name: "processes are listed every two seconds, and a name is kept as long as its process is there",
+  ...needs(linux),
+  fn() {
+    using k = kit();
+    const pids = (ms: number) => {
+      k.clock.spend(ms);
+      return k.clients.use(["amdgpu"]).map(({ pid }) => pid);
+    };
+    k.start(1, 1);
+    assert.deepEqual(pids(0), [1]);
+    k.start(2, 2);
+    assert.deepEqual(pids(1999), [1]);
+    assert.deepEqual(pids(1), [1, 2]);
+    assert.equal(k.clients.nameOf(3), undefined);
+    for (const name of ["first", "second"]) {
+      for (const pid of [1, 3]) k.tree.write(`proc/${pid}/comm`, `${name}\n`);
+      assert.deepEqual([k.clients.nameOf(1), k.clients.nameOf(3)], ["first", name]);
+    }
+    k.tree.remove("proc/1");
+    assert.deepEqual(pids(2000), [2]);
+    k.tree.write("proc/1/comm", "third\n");
+    assert.equal(k.clients.nameOf(1), "third");
+  },
 });

@@ -14,6 +14,7 @@ function kit() {
   const lines: string[] = [];
   const log = logTo(lines);
   const pods = new Map<string, PodList["pods"] extends ReadonlyMap<string, infer P> ? P : never>();
+  const containers = new Map<string, string>();
   const api = {
     url: "https://api/api/v1/pods",
     node: "n",
@@ -24,7 +25,7 @@ function kit() {
     async list(): Promise<PodList> {
       api.lists++;
       if (api.problem) throw api.problem;
-      return { pods: new Map(pods), containers: new Map() };
+      return { pods: new Map(pods), containers: new Map(containers) };
     },
   };
   const findings = new Findings(log);
@@ -39,7 +40,7 @@ function kit() {
       await settle();
     }
   };
-  return { names, api, lines, findings, add, poll, pods };
+  return { names, api, lines, findings, add, poll, pods, containers };
 }
 
 Deno.test("the list is asked for when a pod has no name, at most once in ten seconds, and not while all have one", async () => {
@@ -116,7 +117,7 @@ Deno.test("a node of which Kubernetes knows no pod is probably named otherwise, 
 });
 
 Deno.test("nothing is known of a group that is no pod's, and of a pod without a name its number and this node", async () => {
-  const { names, add, poll } = kit();
+  const { names, add, poll, containers: named } = kit();
   const values = { ...config.defaultValue(), k8s_node: "here", annotate_containers: false };
   const [pods, containers] = [false, true].map((annotate_containers) =>
     new PodKnowledge({ ...values, annotate_containers }, names)
@@ -134,10 +135,13 @@ Deno.test("nothing is known of a group that is no pod's, and of a pod without a 
     false,
     true,
   ]);
+  const facts = `container_id=${id} container_runtime=containerd`;
+  assert.equal(of(containers, container), `uid=${uid} node=here ${facts}`);
   add(uid);
+  named.set(id, "main");
   await poll(20, uid);
-  const named = `uid=${uid} name=name of ${uid} namespace=a node=n`;
-  assert.deepEqual([of(pods, pod), of(pods, container)], [named, named]);
-  assert.match(of(containers, container)!, new RegExp(`^${named} .*container_id=${id}`));
+  const inWords = `uid=${uid} name=name of ${uid} namespace=a node=n`;
+  assert.deepEqual([of(pods, pod), of(pods, container)], [inWords, inWords]);
+  assert.equal(of(containers, container), `${inWords} container_name=main ${facts}`);
   await names.close();
 });

@@ -95,6 +95,7 @@ class NotingPerf {
   answer: readonly (number | bigint)[] = [];
   /** What it gives first. */
   readonly descriptors: number[] = [];
+  folder = -2;
   #next = 0;
 
   openCounter({ config, flags, readFormat }: PerfCounter, { leader, cpu }: PerfTarget): number {
@@ -103,7 +104,7 @@ class NotingPerf {
   }
 
   openFolder(): number {
-    return -2;
+    return this.folder;
   }
 
   enable(leader: number): void {
@@ -218,12 +219,16 @@ Deno.test("a group is counted on each CPU, by its folder, and on all of them or 
   assert.deepEqual(count([]).outcome, []);
   // An event that this machine does not have costs itself alone.
   assert.deepEqual(count([0, 2], (n) => n === 1 ? EINVAL : undefined).outcome, [0, 2]);
-  assert.equal(count([0, 2], (_, cpu) => cpu === 2 ? EACCES : undefined).outcome, EACCES);
+  assert.equal(count([0, 2], (n, cpu) => cpu < 2 ? undefined : n === 0 ? EACCES : EINVAL).outcome, EACCES);
   assert.equal(count([0, 2], (n, cpu) => cpu === 2 && n === 1 ? EMFILE : undefined).outcome, EMFILE);
   assert.equal(count([0], undefined, []).outcome, ESRCH);
   const perf = new FakePerf();
   perf.refuseFolder = () => true;
   assert.equal(countGroup(perf, EVENTS, "/a", [0]), -2);
+  // The descriptor of a folder may be 0, too.
+  const noting = new NotingPerf();
+  noting.folder = 0;
+  assert.equal(typeof countGroup(noting, EVENTS, "/a", [0]), "object");
 });
 
 Deno.test("a process is counted by each of its threads, with those that begin meanwhile, and with its children", () => {

@@ -81,7 +81,7 @@ Deno.test("a number that is not there is a failure like a file that cannot be re
   assert.equal(file.number(), undefined);
   tree.write("sys/value", "5");
   assert.deepEqual([file.number(), file.failure], [undefined, "failed"], "it is not tried at once");
-  clock.spend(1000);
+  clock.spend(500);
   assert.deepEqual([file.number(), file.failure], [5, undefined]);
   file.close();
 });

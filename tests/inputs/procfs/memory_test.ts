@@ -35,6 +35,22 @@ Deno.test("memory entries without a unit, above 2^53 bytes, and with odd names a
   assert.match(lines[0], /DEBUG .*No data .*entry=MemTotl/);
 });
 
+Deno.test("the file is read whole, in whatever pieces the kernel gives it, and stands for its first entry", () => {
+  using tree = new Tree();
+  const open = (path: string) => {
+    const file = Deno.openSync(path);
+    return {
+      readSync: (buffer: Uint8Array) => file.readSync(buffer.subarray(0, 100)),
+      seekSync: (offset: number, whence: Deno.SeekMode) => file.seekSync(offset, whence),
+      close: () => file.close(),
+    };
+  };
+  const measuring = measuringOf({ proc: tree.proc, open });
+  using memory = closing(new MemorySource(measuring, ["MemTotal", "Mapped"]));
+  assert.equal(pollOnce(memory).length, 2);
+  assert.equal(measuring.findings.list[0].series?.metric.name, "mem_total");
+});
+
 Deno.test("names of memory metrics are Alumet's", () => {
   const names = {
     a: "a",

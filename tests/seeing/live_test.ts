@@ -93,7 +93,9 @@ function ringOf(nowMs: number, limitBytes = 1024 * 1024) {
     nowMs,
     store,
   );
-  const take = (...points: [series: ReturnType<typeof seriesOf>, seconds: number, value: number][]) => {
+  const take = (
+    ...points: (readonly [series: ReturnType<typeof seriesOf>, seconds: number, value: number])[]
+  ) => {
     const batch = new Batch(16, null, store);
     for (const [series, seconds, value] of points) {
       batch.push(series, Math.floor(seconds), Math.round(seconds % 1 * 1e9), value);
@@ -215,6 +217,46 @@ Deno.test("where there is no room for all series, there is some for power", () =
   assert.deepEqual([...ring.slots()].map((slot) => ring.roleOf(slot)).filter((role) => role !== null), [
     "other",
   ]);
+});
+
+Deno.test("a slot that becomes free goes to one series that was refused, and no other is looked at again", () => {
+  const { ring, take, store } = ringOf(START * 1000, 64 * 1024);
+  const memory = metric("mem_free", "By");
+  const plain = Array.from({ length: 500 }, (_, n) => seriesOf(memory, { resourceId: `${n}` }));
+  const power = Array.from({ length: 100 }, (_, n) => seriesOf(WATTS, { resourceId: `${n}` }));
+  const counts = () => {
+    const roles = [...ring.slots()].map((slot) => ring.roleOf(slot));
+    return { plain: roles.filter((role) => role === null).length, all: roles.length, refused: ring.refused };
+  };
+  const poll = (seconds: number, first = 0) =>
+    take(...[...plain, ...power].slice(first).map((series, n) => [series, seconds, n] as const));
+  poll(START);
+  const full = counts();
+  assert.ok(full.plain < 500 && full.all - full.plain < 100, `${full.plain}, ${full.all}`);
+  assert.equal(full.all + full.refused, 600);
+  const asked = new Set<number>();
+  const { metricOf } = SeriesStore.prototype;
+  store.metricOf = (number) => {
+    asked.add(number);
+    return metricOf.call(store, number);
+  };
+  poll(START + 1);
+  assert.deepEqual([counts(), asked.size], [full, 0]);
+
+  // The first one does not come any more.
+  store.poison();
+  store.tick();
+  for (let n = 2; counts().all === full.all && n < 1000; n++) {
+    poll(START + n, 1);
+    store.tick();
+  }
+  assert.deepEqual([counts(), asked.size], [{ ...full, plain: full.plain - 1, all: full.all - 1 }, 0]);
+  poll(START + 1000, 1);
+  const after = { plain: full.plain - 1, all: full.all, refused: full.refused - 1 };
+  assert.deepEqual([counts(), asked.size], [after, 1], "there is room for power alone");
+
+  for (let n = 0; counts().all > 0 && n < 1000; n++) store.tick();
+  assert.deepEqual(counts(), { plain: 0, all: 0, refused: 0 });
 });
 
 Deno.test("of more points than there is time for, power alone is taken until the next look", () => {

@@ -24,8 +24,9 @@ const LOOKED_SHARE = 1 / 6;
 const POWER_SHARE = 1 / 8;
 const INITIAL_RINGS = 64;
 const NO_RING = -1;
-/** The place of a series for which there was no room, until room is made. */
-const REFUSED = 1;
+/** Places of series for which there was no room: those of power need any slot, others an open one. */
+const REFUSED_POWER = 1;
+const REFUSED_OTHER = 2;
 /** Other places are a slot and what must be known of it for each point, in the lowest bits. */
 const FIRST_PLACE = 8;
 const FLAG_BITS = 3;
@@ -52,7 +53,7 @@ export interface RingUser {
 }
 
 export class LiveRing {
-  /** Series for which there is no room. */
+  /** Series for which there was no room when their last point came. */
   refused = 0;
   /** The number of samples that have been begun since the epoch. */
   newestStep: number;
@@ -110,61 +111,88 @@ export class LiveRing {
   }
 
   take(batch: Batch): void {
-    const { series, seconds, nanos, values, length } = batch;
+    const { series, length } = batch;
     this.#left -= length;
+    // A series that is refused is passed over.
+    for (let row = 0; (row = this.#takeFrom(row, batch)) < length;) this.#admit(series[row]);
+  }
+
+  /** Takes points from a row on. @returns the first row of a series that is to be admitted, or the length. */
+  #takeFrom(first: number, batch: Batch): number {
+    const { series, seconds, nanos, values, length } = batch;
     const isHurried = this.#left < 0;
     const newest = this.newestStep;
     const oldest = (newest - SAMPLES + 2) * STEP_SECONDS;
     const end = (newest + 2) * STEP_SECONDS;
-    let [places, times, last] = [this.#places.values, this.#times, this.#last];
-    for (let row = 0; row < length; row++) {
-      let place = places[series[row]];
+    // Nothing replaces a column in this loop: the compiler need not look for that with each point.
+    const places = this.#places.values;
+    const [times, last, heard, factors] = [this.#times, this.#last, this.#heard, this.#factors];
+    const [rings, ringOf] = [this.#rings, this.#ringOf];
+    const leastRefused = this.#leastRefused;
+    for (let row = first; row < length; row++) {
+      const place = places[series[row]];
       if (place < FIRST_PLACE) {
-        if (place === REFUSED) continue;
-        this.#admit(series[row]);
-        // Columns may have grown.
-        [places, times, last] = [this.#places.values, this.#times, this.#last];
-        place = places[series[row]];
-        if (place === REFUSED) continue;
+        if (place < leastRefused) return row;
+        continue;
       }
-      // There is no time for all of them: power is what is looked at first.
-      if (isHurried && (place & IS_POWER) === 0) continue;
       const slot = slotOf(place);
       const whole = seconds[row];
       const time = whole + nanos[row] * 1e-9;
       const since = time - times[slot];
       let value = values[row];
-      if ((place & IS_ENERGY) !== 0) {
-        // A first or late point of an energy says nothing about its power.
-        if (since <= 0) continue;
-        if (since > MAX_SPAN_SECONDS) {
+      if ((place & IS_POWER) === 0) {
+        // There is no time for all of them: power is what is looked at first.
+        if (isHurried) continue;
+        if (isSuperfluous(since, whole, oldest)) continue;
+        if (since >= 0) {
           times[slot] = time;
-          continue;
+          last[slot] = value;
         }
-        value = value * this.#factors[slot] / since;
       } else {
-        // Too late to be seen, or too soon after the last one.
-        if (since < SHORT_SECONDS && (since >= 0 || whole < oldest)) continue;
-        if ((place & IS_POWER) !== 0) value *= this.#factors[slot];
-      }
-      if ((place & IS_POWER) !== 0 && Number.isNaN(value)) continue;
-      if (since >= 0) {
-        times[slot] = time;
-        last[slot] = value;
-        if ((place & IS_POWER) !== 0) this.#heard[slot] = newest;
+        if ((place & IS_ENERGY) === 0) {
+          if (isSuperfluous(since, whole, oldest)) continue;
+          value *= factors[slot];
+        } else {
+          // A first or late point of an energy says nothing about its power.
+          if (since <= 0) continue;
+          if (since > MAX_SPAN_SECONDS) {
+            times[slot] = time;
+            continue;
+          }
+          value = value * factors[slot] / since;
+        }
+        if (Number.isNaN(value)) continue;
+        if (since >= 0) {
+          times[slot] = time;
+          last[slot] = value;
+          heard[slot] = newest;
+        }
       }
       if ((place & HAS_RING) === 0 || whole < oldest || whole >= end) continue;
-      this.#rings[this.#ringOf[slot] * SAMPLES + stepOf(whole) % SAMPLES] = value;
+      rings[ringOf[slot] * SAMPLES + stepOf(whole) % SAMPLES] = value;
     }
+    return length;
+  }
+
+  /** Slots in use. */
+  get #used(): number {
+    return this.#end - this.#free.length;
+  }
+
+  /** Of this place and higher ones below {@linkcode FIRST_PLACE}, there is still no room for the series. */
+  get #leastRefused(): number {
+    const used = this.#used;
+    return used >= this.#maxSlots ? REFUSED_POWER : used >= this.#maxOpenSlots ? REFUSED_OTHER : FIRST_PLACE;
   }
 
   #admit(number: number): void {
-    const used = this.#end - this.#free.length;
-    if (used >= this.#maxSlots) return this.#refuse(number);
+    const used = this.#used;
     // Most are no power, and decoding a series takes time.
     const isPower = isOfPower(this.#store.metricOf(number).unit);
+    if (used >= this.#maxSlots) return this.#refuse(number, isPower ? REFUSED_POWER : REFUSED_OTHER);
     const kind = isPower ? powerKindOf(this.#store.definitionOf(number)) : null;
-    if (used >= this.#maxOpenSlots && !kind) return this.#refuse(number);
+    if (used >= this.#maxOpenSlots && !kind) return this.#refuse(number, REFUSED_OTHER);
+    if (this.#places.values[number] !== 0) this.refused--;
     const slot = this.#free.pop() ?? this.#end;
     if (slot === this.#end) {
       this.#end++;
@@ -188,13 +216,17 @@ export class LiveRing {
     }
   }
 
-  #refuse(number: number): void {
-    this.refused++;
-    this.#places.values[number] = REFUSED;
+  #refuse(number: number, place: typeof REFUSED_POWER | typeof REFUSED_OTHER): void {
+    const { values } = this.#places;
+    if (values[number] === 0) this.refused++;
+    values[number] = place;
   }
 
   #forget(place: number): void {
-    if (place < FIRST_PLACE) return;
+    if (place < FIRST_PLACE) {
+      this.refused--;
+      return;
+    }
     const slot = slotOf(place);
     if ((place & IS_POWER) !== 0) this.#user.onForget(slot);
     if ((place & HAS_RING) !== 0) {
@@ -203,11 +235,6 @@ export class LiveRing {
     }
     this.#series[slot] = 0;
     this.#free.push(slot);
-    if (this.refused === 0) return;
-    // Those that were refused are tried again.
-    this.refused = 0;
-    const { values } = this.#places;
-    for (let number = 0; number < values.length; number++) if (values[number] === REFUSED) values[number] = 0;
   }
 
   /** There is a ring that nobody has. */
@@ -336,3 +363,6 @@ export class LiveRing {
 
 const slotOf = (place: number) => (place - FIRST_PLACE) >>> FLAG_BITS;
 const stepOf = (seconds: number) => Math.floor(seconds / STEP_SECONDS);
+/** Too late to be seen, or too soon after the last one. */
+const isSuperfluous = (since: number, whole: number, oldest: number) =>
+  since < SHORT_SECONDS && (since >= 0 || whole < oldest);

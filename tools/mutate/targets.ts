@@ -75,6 +75,10 @@ export const TARGETS: readonly MutationTarget[] = [
     tests: ["tests/outputs/sqlite/housekeeping_test.ts"],
     filter: "a file may take what was set",
   },
+  { file: "lib/outputs/sqlite/identities.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
+  { file: "lib/outputs/sqlite/part_deletion.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
+  { file: "lib/outputs/sqlite/rollup_rows.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
+  { file: "lib/outputs/sqlite/store_error.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
   {
     file: "lib/outputs/rollups/levels.ts",
     tests: ["tests/outputs/sqlite/rollups_test.ts"],

@@ -14,7 +14,7 @@ export class Identities {
   readonly #metrics: number[] = [];
   /** The highest ids that something refers to: the id of a row that was deleted is not given to another one. */
   #highestMetric = 0;
-  #highestSeries = 0;
+  #highestSeries: number;
   #version = -1;
   readonly #readVersion: StatementSync;
   readonly #readHighest: StatementSync;

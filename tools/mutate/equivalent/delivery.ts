@@ -172,4 +172,72 @@ export const DELIVERY: readonly EquivalentMutant[] = [
     after: "const dropped = Number(/ dropped=(\\d+)$/.exec(message)?.[1] ?? 1);",
     reason: "Of a single line all is refused anyway.",
   },
+  {
+    file: "lib/outputs/sqlite/identities.ts",
+    before: "const INITIAL_SERIES = 4096;",
+    after: "const INITIAL_SERIES = 4097;",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/outputs/sqlite/identities.ts",
+    before: "#version = -1;",
+    after: "#version = -2;",
+    reason: "SQLite's numbers begin with 1.",
+  },
+  {
+    file: "lib/outputs/sqlite/identities.ts",
+    before: "if (this.ids[number] > 0) this.#touchSeries.run(group.day, this.ids[number]);",
+    after: "if (this.ids[number] >= 0) this.#touchSeries.run(group.day, this.ids[number]);",
+    reason: "No row has the id 0.",
+  },
+  {
+    file: "lib/outputs/sqlite/identities.ts",
+    before: "const length = Math.max(number + 1, this.ids.length * 2);",
+    after: [
+      "const length = Math.max(number + 2, this.ids.length * 2);",
+      "const length = Math.max(number + 1, this.ids.length / 2);",
+      "const length = Math.max(number + 1, this.ids.length * 3);",
+    ],
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/outputs/sqlite/rollup_rows.ts",
+    before: "const ROWS = [64, 8, 1];",
+    after: "const ROWS = [64, 9, 1];",
+    reason: "It only decides how many statements there are; the rows are the same.",
+  },
+  {
+    file: "lib/outputs/sqlite/rollup_rows.ts",
+    before: "readonly #values = new Array<number | string>(ROWS[0] * WIDTH).fill(0);",
+    after: "readonly #values = new Array<number | string>(ROWS[0] * WIDTH).fill(1);",
+    reason: "Values are set before they are read.",
+  },
+  {
+    file: "lib/outputs/sqlite/rollup_rows.ts",
+    before:
+      "statement.run(...from === 0 && width === values.length ? values : values.slice(from, from + width));",
+    after: [
+      "statement.run(...from !== 0 && width === values.length ? values : values.slice(from, from + width));",
+      "statement.run(...from === 1 && width === values.length ? values : values.slice(from, from + width));",
+    ],
+    reason: "All values are the same as their slice.",
+  },
+  {
+    file: "lib/outputs/sqlite/part_deletion.ts",
+    before: "let parts = 0;",
+    after: "let parts = 1;",
+    reason: "It is set before it is read.",
+  },
+  {
+    file: "lib/outputs/sqlite/part_deletion.ts",
+    before: "let points = 0;",
+    after: "let points = 1;",
+    reason: "It is set before it is read.",
+  },
+  {
+    file: "lib/outputs/sqlite/part_deletion.ts",
+    before: "const end = part.points > DELETE_POINTS",
+    after: "const end = part.points >= DELETE_POINTS",
+    reason: "A part with just that many points has no row behind them.",
+  },
 ];

@@ -75,6 +75,8 @@ export const TARGETS: readonly MutationTarget[] = [
     tests: ["tests/outputs/sqlite/housekeeping_test.ts"],
     filter: "a file may take what was set",
   },
+  { file: "lib/outputs/sqlite/history/answers.ts", tests: ["tests/outputs/sqlite/history_test.ts"] },
+  { file: "lib/outputs/sqlite/history/buckets.ts", tests: ["tests/outputs/sqlite/history_test.ts"] },
   { file: "lib/outputs/sqlite/identities.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
   { file: "lib/outputs/sqlite/part_deletion.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
   { file: "lib/outputs/sqlite/rollup_rows.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },

@@ -240,4 +240,40 @@ export const DELIVERY: readonly EquivalentMutant[] = [
     after: "const end = part.points >= DELETE_POINTS",
     reason: "A part with just that many points has no row behind them.",
   },
+  {
+    file: "lib/outputs/sqlite/history/buckets.ts",
+    before: "if (first < this.#firsts[place]) this.#firsts[place] = first;",
+    after: "if (first <= this.#firsts[place]) this.#firsts[place] = first;",
+    reason: "Where both are equal, the result is the same.",
+  },
+  {
+    file: "lib/outputs/sqlite/history/buckets.ts",
+    before: "if (last > this.#lasts[place]) this.#lasts[place] = last;",
+    after: "if (last >= this.#lasts[place]) this.#lasts[place] = last;",
+    reason: "Where both are equal, the result is the same.",
+  },
+  {
+    file: "lib/outputs/sqlite/history/buckets.ts",
+    before: "for (let i = 0; i < this.#axis.count; i++) {",
+    after: "for (let i = 0; i <= this.#axis.count; i++) {",
+    reason: "Behind the last sample there is none, and no gap to it is the least.",
+  },
+  {
+    file: "lib/outputs/sqlite/history/buckets.ts",
+    before: "if (gap < least) least = gap;",
+    after: "if (gap <= least) least = gap;",
+    reason: "Where both are equal, the result is the same.",
+  },
+  {
+    file: "lib/outputs/sqlite/history/answers.ts",
+    before: "let [last, since] = [NaN, 0];",
+    after: "let [last, since] = [NaN, 1];",
+    reason: "It counts from the first value on, which sets it to 0.",
+  },
+  {
+    file: "lib/outputs/sqlite/history/answers.ts",
+    before: "return { name, watts, sum: watts.reduce((all, value) => all + (value || 0), 0) };",
+    after: "return { name, watts, sum: watts.reduce((all, value) => all + (value || 0), 1) };",
+    reason: "The sums only have to be in order.",
+  },
 ];

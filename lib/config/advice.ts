@@ -60,15 +60,13 @@ function adviseSecret(key: AnyKey, value: unknown, path: Path, source: (path: Pa
 }
 
 function adviseFile(file: string, path: Path): Advice[] {
-  if (file === "") return [];
   try {
     const { mode, isFile } = Deno.statSync(file);
-    if (!isFile || mode === null) return [];
-    if ((mode & 0o006) === 0) return [];
+    if (!isFile || mode === null || (mode & 0o006) === 0) return [];
     const what = (mode & 0o002) !== 0 ? "change" : "read";
     return [{ path, problem: `every user of this machine can ${what} ${file}: chmod o= ${file}` }];
   } catch {
-    // The process reads it at its start, perhaps as another user.
+    // There is none; or the process reads it at its start, perhaps as another user.
     return [];
   }
 }

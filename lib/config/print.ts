@@ -8,11 +8,11 @@ import { describeSource, type Source } from "./source.ts";
 const WIDTH = 100;
 
 /** Breaks a text into comment lines. */
-function commentLines(text: string, width = WIDTH): string[] {
+function commentLines(text: string): string[] {
   const lines: string[] = [];
   let line = "#";
   for (const word of text.split(/\s+/)) {
-    if (line.length + 1 + word.length > width && line !== "#") {
+    if (line.length + 1 + word.length > WIDTH && line !== "#") {
       lines.push(line);
       line = "#";
     }

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { ExitError } from "../../lib/base/errors.ts";
 import { ConfigError, describeSource } from "../../lib/config.ts";
+import { parseConfigFile, readText } from "../../lib/config/file.ts";
 import { general } from "../../lib/config/general.ts";
+import { valueAt } from "../../lib/config/overrides.ts";
 import { printDefaultConfig, printEffectiveConfig } from "../../lib/config/print.ts";
+import { LooseText } from "../../lib/schema.ts";
 import {
   bad,
   CLIENT,
@@ -13,6 +17,7 @@ import {
   plugins,
   refuses,
 } from "../kit/made_up_config.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 Deno.test("a file enables its sections in order, and missing keys have their defaults", () => {
   const config = load(`
@@ -408,4 +413,32 @@ Deno.test("the plugins of a real agent that are not available here are one probl
     return true;
   });
   assert.deepEqual(names(load(file, { only: ["procfs", "csv"] })), ["procfs", "csv"]);
+});
+
+Deno.test("several variables without quotes stand in one file, also behind a mistake", () => {
+  const text = "shutdown_timeout = ${A}\nx = 1 2\n[plugins.procfs.kernel]\npoll_interval = ${B}\n";
+  const file = parseConfigFile("c.toml", text, (name) => ({ A: "1s", B: "2s" })[name]);
+  assert.deepEqual(file.mistakes.map(({ source }) => describeSource(source)), ["c.toml:2"]);
+  assert.deepEqual(file.unset, []);
+  assert.deepEqual(
+    [["shutdown_timeout"], ["plugins", "procfs", "kernel", "poll_interval"]].map((path) =>
+      valueAt(file.tree, path)
+    ),
+    [new LooseText("1s"), new LooseText("2s")],
+  );
+});
+
+Deno.test("a file that is not UTF-8 is refused with its line, one that is not there is none, and a directory is an error", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("c.toml");
+  assert.equal(readText(path), undefined);
+  Deno.writeFileSync(path, Uint8Array.of(0x61, 0x0a, 0xff));
+  assert.throws(
+    () => readText(path),
+    (error) => error instanceof ConfigError && error.message.startsWith(`Cannot read ${path}:2: `),
+  );
+  assert.throws(
+    () => readText(dir.path),
+    (error) => error instanceof ExitError && error.message.startsWith(`Cannot read ${dir.path}: `),
+  );
 });

@@ -18,6 +18,8 @@ import {
   tables,
   text,
 } from "../../lib/schema.ts";
+import { either } from "../../lib/schema/either.ts";
+import { tlsKeys, tlsProblem } from "../../lib/schema/listening.ts";
 import { formatPath, quote } from "../../lib/schema/path.ts";
 
 /** The checked value, and all problems as lines. */
@@ -372,4 +374,42 @@ Deno.test("a value that may surprise has a note, and no problem", () => {
 Deno.test("flags and sizes from the environment are checked as those of the file are", () => {
   refuses(flag({ doc, default: true }), new LooseText("yes"), 'k: expected true or false, found "yes"');
   accepts(size({ doc, default: "1MiB" }), new LooseText("2KiB"), 2048);
+});
+
+Deno.test("the certificate and the key of a listener belong together, and clients are asked for theirs only in TLS", () => {
+  const problem = (cert: string, key: string, client_ca: string) => {
+    const found = tlsProblem({ cert, key, client_ca });
+    return found && `${found.key} ${found.problem}`;
+  };
+  for (const ca of ["", "ca"]) {
+    assert.equal(problem("c", "k", ca), undefined);
+    assert.equal(problem("c", "", ca), "key is required with cert");
+    assert.equal(problem("", "k", ca), "cert is required with key");
+  }
+  assert.equal(problem("", "", ""), undefined);
+  assert.equal(problem("", "", "ca"), "cert is required with client_ca");
+  assert.deepEqual(
+    Object.entries(tlsKeys).map(([name, { secretFile, secret }]) => [name, secretFile, secret]),
+    [
+      ["cert", undefined, false],
+      ["key", true, false],
+      ["client_ca", undefined, false],
+    ],
+  );
+  for (const { doc } of Object.values(tlsKeys)) assert.doesNotMatch(doc, /NaN/);
+});
+
+Deno.test("a key may be a value or a table, and says of each what is wrong with it", () => {
+  const key = either(text({ doc, default: "a" }), table({ b: integer({ doc, default: 1 }) }, { doc }));
+  accepts(key, undefined, "a");
+  accepts(key, "x");
+  accepts(key, {}, { b: 1 });
+  refuses(key, 5, 'k: expected a text, found 5; write "5"');
+  refuses(key, { b: "x" }, 'k.b: expected an integer, found "x"');
+  assert.deepEqual([key.literal("x"), key.literal({ b: 2 }), key.defaultValue(), key.keys], [
+    '"x"',
+    "{ b = 2 }",
+    "a",
+    undefined,
+  ]);
 });

@@ -110,6 +110,25 @@ Deno.test("the format is negotiated by quality; without a wish it is the text fo
       "openmetrics",
     ],
     ['text/plain;x="a,application/openmetrics-text";q=0.1', "text"],
+    // Within quotes, a backslash stands before a quote that does not end them.
+    ['a/b;x="\\",application/openmetrics-text,"', "text"],
+    ['a/b;x="\\\\",application/openmetrics-text', "openmetrics"],
+    ['a/b;x=\\",application/openmetrics-text,"', "text"],
+    ["a/b;x=\\,application/openmetrics-text", "openmetrics"],
+    ['application/openmetrics-text;x="\\"";q=0.5', "openmetrics"],
+    // The most exact range decides: a type, all of its kind, all.
+    ["application/*;q=0.1,application/openmetrics-text;q=0.9,text/plain;q=0.5", "openmetrics"],
+    ["application/openmetrics-text;q=0.1,application/*;q=0.9,text/plain;q=0.5", "text"],
+    ["application/*;q=0.1,*/*;q=0.9", "text"],
+    ["*/*;q=0.9,application/*;q=0.1", "text"],
+    ["text/*;q=0.1,*/*;q=0.2", "openmetrics"],
+    // Of equally exact ones, the highest quality.
+    ["application/openmetrics-text;q=0.1,application/openmetrics-text;q=0.9,text/plain;q=0.5", "openmetrics"],
+    ["application/openmetrics-text;q=0.9,application/openmetrics-text;q=0.1,text/plain;q=0.5", "openmetrics"],
+    ["*/*;q=0.1,*/*;q=0.9,text/plain;q=0.5", "openmetrics"],
+    ["application/openmetrics-text;q=1,text/plain", "openmetrics"],
+    ["application/openmetrics-text;q=0.5,text/*;q=0.5", "openmetrics"],
+    ["application/*;q=0.5,text/plain;q=0.5", "text"],
   ];
   for (const [accept, format] of choices) assert.equal(chooseFormat(accept), format, accept);
   const encodings: [header: string | undefined, gzip: boolean][] = [
@@ -122,6 +141,10 @@ Deno.test("the format is negotiated by quality; without a wish it is the text fo
     ["*;q=0", false],
     ["gzip;q=0, *", false],
     ["identity;q=1, gzip;q=0.5", false],
+    ["identity;q=0.5, gzip;q=0.5", true],
+    ["identity, gzip", true],
+    ["identity;q=0.5, x-gzip", true],
+    ["gzip;q=0.5, x-gzip;q=0, *;q=0", true],
   ];
   for (const [header, gzip] of encodings) assert.equal(acceptsGzip(header), gzip, header);
 });

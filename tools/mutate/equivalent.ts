@@ -3,6 +3,7 @@ import { BYTES } from "./equivalent/bytes.ts";
 import { CORE } from "./equivalent/core.ts";
 import { CSV } from "./equivalent/csv.ts";
 import { DELIVERY } from "./equivalent/delivery.ts";
+import { DOORS } from "./equivalent/doors.ts";
 import type { EquivalentMutant } from "./equivalent/entry.ts";
 import { INPUTS } from "./equivalent/inputs.ts";
 import { JOURNAL } from "./equivalent/journal.ts";
@@ -23,6 +24,7 @@ export const EQUIVALENT: readonly EquivalentMutant[] = [
   ...CORE,
   ...CSV,
   ...DELIVERY,
+  ...DOORS,
   ...INPUTS,
   ...JOURNAL,
   ...OUTPUTS,

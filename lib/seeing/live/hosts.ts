@@ -63,9 +63,8 @@ class Host {
   latelySeconds = 0;
   /** How long it is usually silent, in ms. */
   gapMs = NaN;
-  /** It has had a connection of its own. */
-  wasConnected = false;
-  connectedMs = 0;
+  /** When it last had a connection of its own. NaN: never. */
+  connectedMs = NaN;
   connection: { address: string; version: string } | undefined;
 
   constructor(readonly name: string) {}
@@ -75,7 +74,7 @@ class Host {
     if (local) return false;
     // Its points come through another program that says whose they are: only its power is seen.
     if (this.lastContactMs === 0) return Number.isNaN(this.watts);
-    if (this.wasConnected && !this.connection) return nowMs - this.connectedMs > GRACE_MS;
+    if (!Number.isNaN(this.connectedMs) && !this.connection) return nowMs - this.connectedMs > GRACE_MS;
     const usual = Number.isNaN(this.gapMs) ? UNKNOWN_GAP_MS : this.gapMs;
     return nowMs - this.lastContactMs > Math.max(SHORT_MS, FACTOR * usual);
   }
@@ -163,10 +162,7 @@ export class Hosts {
         host.lastContactMs = contactMs;
       }
       host.connection = figures.connectionOf(host.name);
-      if (host.connection) {
-        host.wasConnected = true;
-        host.connectedMs = nowMs;
-      }
+      if (host.connection) host.connectedMs = nowMs;
     }
   }
 
@@ -195,7 +191,7 @@ export class Hosts {
         this.#rings++;
         host.power = new Float32Array(SAMPLES).fill(NaN);
       }
-      for (let step = ring.newestStep - Math.min(steps, SAMPLES - 1); step <= ring.newestStep; step++) {
+      for (let step = ring.newestStep - Math.min(steps, SAMPLES); step <= ring.newestStep; step++) {
         host.power[step % SAMPLES] = host.watts;
       }
     }
@@ -206,18 +202,18 @@ export class Hosts {
     for (const host of this.#hosts) {
       const isLocal = host.name === "";
       if (isLocal && host.received === 0) continue;
-      const silent = host.lastContactMs === 0 ? null : Math.max(0, nowMs - host.lastContactMs) / 1000;
+      const wasHeard = host.lastContactMs > 0;
       rows.push({
         name: isLocal ? this.#localName : host.name,
         isLocal,
         state: host.isSilent(nowMs, isLocal) ? "silent" : "live",
         connected: isLocal || host.connection !== undefined,
-        last_contact: host.lastContactMs === 0 ? null : host.lastContactMs / 1000,
-        silent_seconds: isLocal || silent === null ? null : Math.round(silent * 10) / 10,
+        last_contact: wasHeard ? host.lastContactMs / 1000 : null,
+        silent_seconds: !isLocal && wasHeard
+          ? Math.max(0, tenths((nowMs - host.lastContactMs) / 1000))
+          : null,
         points: host.received,
-        points_per_second: host.latelySeconds > 0
-          ? Math.round(host.lately / host.latelySeconds * 10) / 10
-          : 0,
+        points_per_second: host.latelySeconds > 0 ? tenths(host.lately / host.latelySeconds) : 0,
         pending_points: host.pending,
         watts: Number.isNaN(host.watts) ? null : host.watts,
         version: host.connection?.version ?? null,
@@ -256,6 +252,8 @@ export class Hosts {
     return [...shown, { name: `${others.length} others`, watts: sums.map(orNull), rest: true }];
   }
 }
+
+const tenths = (value: number) => Math.round(value * 10) / 10;
 
 /** JSON has no NaN; five digits are more than a plot shows. */
 export const orNull = (value: number): number | null =>

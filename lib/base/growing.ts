@@ -77,7 +77,6 @@ function growTo(memory: WebAssembly.Memory, bytes: number): boolean {
 }
 
 function reserved(bytes: number, maxBytes: number): ArrayBuffer | undefined {
-  if (bytes > maxBytes) return undefined;
   const [initial, maximum] = [bytes, maxBytes].map((n) => Math.ceil(n / PAGE_BYTES));
   const memory = orNone(() => new WebAssembly.Memory({ initial, maximum }));
   return memory && bufferOf(memory);

@@ -63,3 +63,36 @@ Deno.test("isInTime tells whether a promise was in time by the clock, throws its
   setTimeout(resolve, 0);
   assert.equal(await stopped, true, "it came while the process was stopped");
 });
+
+Deno.test("the microseconds are those since the millisecond of the wall clock began, and stay within it", () => {
+  const real = { wall: Date.now, monotonic: performance.now };
+  try {
+    const walls = [4999, 4999, 5000];
+    let monotonic = 100;
+    Date.now = () => walls.length > 1 ? walls.shift()! : walls[0];
+    performance.now = () => monotonic;
+    const clock = new SystemClock();
+    const at = (wallMs: number, monotonicMs: number) => {
+      walls[0] = wallMs;
+      monotonic = monotonicMs;
+      return clock.now();
+    };
+    assert.deepEqual(at(5000, 100.25), { seconds: 5, nanos: 250_000 }, "from the moment when it changed on");
+    assert.deepEqual(at(5000, 100), { seconds: 5, nanos: 0 });
+    // The wall clock is ahead, and the next time continues from there.
+    assert.deepEqual(at(5002, 100.5), { seconds: 5, nanos: 2_000_000 });
+    assert.deepEqual(at(5002, 100.75), { seconds: 5, nanos: 2_250_000 });
+    // It is behind by just a millisecond, or by more.
+    assert.deepEqual(at(5002, 101.5), { seconds: 5, nanos: 2_999_000 });
+    assert.deepEqual(at(5003, 101.625), { seconds: 5, nanos: 3_124_000 });
+    assert.deepEqual(at(5003, 109), { seconds: 5, nanos: 3_999_000 });
+    assert.deepEqual(at(5004, 109.5), { seconds: 5, nanos: 4_499_000 });
+    // Rounding does not lead into the next second.
+    assert.deepEqual(at(5999, 1000), { seconds: 5, nanos: 999_000_000 });
+    assert.deepEqual(at(5999, 1000.9996), { seconds: 5, nanos: 999_999_000 });
+    assert.deepEqual(at(6000, 2000), { seconds: 6, nanos: 999_000 });
+  } finally {
+    Date.now = real.wall;
+    performance.now = real.monotonic;
+  }
+});

@@ -38,6 +38,11 @@ Deno.test("arrays that have grown begin at different places of their memories, a
     const lines = places.map((place) => Math.floor(place % of / 64) + Math.floor(place / of));
     assert.equal(new Set(lines).size, places.length, `${places}`);
   }
+  assert.equal(
+    new Set(places.map((place) => Math.floor(place % 4096 / 64))).size,
+    places.length,
+    `${places}`,
+  );
   const further = columns.map((column) => grown(column, 200_000));
   assert.deepEqual(further.map(({ byteOffset }) => byteOffset), places);
 });
@@ -47,6 +52,8 @@ Deno.test("bytes begin with their buffer, for those who read them by a view", ()
 });
 
 Deno.test("a short array is copied, a large one grows where it is", () => {
+  assert(!growsInPlace(grown(new Uint8Array(10), 256 * KIB - 1)));
+  assert(growsInPlace(grown(new Uint8Array(10), 256 * KIB)));
   const short = grown(new Uint32Array(10), 1000);
   assert.equal(short.buffer.byteLength, 4000);
   const large = grown(short.fill(5), 100_000);
@@ -92,4 +99,17 @@ Deno.test("a short array grows by half, a long one by an eighth", () => {
   assert.equal(nextLength(1), 2);
   assert.equal(nextLength(1000), 1500);
   assert.equal(nextLength(1_000_000), 1_125_000);
+  assert.deepEqual([nextLength(262_143), nextLength(262_144)], [393_215, 294_912]);
+});
+
+Deno.test("a memory has the pages that its array needs, and no more until it grows", () => {
+  const pages = (array: Uint8Array) => array.buffer.byteLength / (64 * KIB);
+  let array = grown(new Uint8Array(10), 300 * KIB, 512 * KIB);
+  assert.equal(pages(array), 5);
+  for (const [length, count] of [[301 * KIB, 5], [320 * KIB, 5], [400 * KIB, 7], [512 * KIB, 8]]) {
+    array = grown(array, length, 512 * KIB);
+    assert.deepEqual([array.length, pages(array)], [length, count]);
+  }
+  assert(growsInPlace(array));
+  assert.equal(pages(grown(new Uint8Array(10), 2000 * 64 * KIB)), 2000);
 });

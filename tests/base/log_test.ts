@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createLogger, type LogOptions, printable } from "../../lib/base/log.ts";
+import { LogRing } from "../../lib/base/log_ring.ts";
 
 function capture(options: LogOptions, use: (log: ReturnType<typeof createLogger>) => void): string[] {
   const lines: string[] = [];
@@ -35,9 +36,12 @@ Deno.test("text from a network cannot forge a line or control a terminal", () =>
     assert.equal(more.length, 0);
     assert.equal(line.indexOf("\n"), line.length - 1);
     // deno-lint-ignore no-control-regex
-    assert.doesNotMatch(line.slice(0, -1), /[\u0000-\u001f]/);
+    assert.doesNotMatch(line.slice(0, -1), /[\u0000-\u001f\u007f-\u009f\u202e]/);
+    if (format === "text") continue;
+    const { message, name } = JSON.parse(line);
+    assert.deepEqual([message, name], [`client ${evil}`, evil]);
   }
-  assert.equal(printable("a\nb\u001b"), "a\\nb\\u001b");
+  assert.equal(printable("a\nb\u001b\t\u2028"), "a\\nb\\u001b\\t\\u2028");
 });
 
 Deno.test("JSON lines contain the same facts", () => {
@@ -82,4 +86,50 @@ Deno.test("a level that is a function is called for each line", () => {
     part.error("three");
   });
   assert.deepEqual(lines.map((line) => line.slice(31)), ["part: one\n", "part: three\n"]);
+});
+
+Deno.test("lines that were lost are reported once, before the next line that is written", () => {
+  let lost = 0;
+  const takeLost = () => {
+    const lines = lost;
+    lost = 0;
+    return lines;
+  };
+  const lines = capture({ takeLost, journal: true }, (log) => {
+    log.info("one");
+    lost = 1;
+    log.debug("not written");
+    log.for("csv").info("two");
+    log.info("three");
+  });
+  assert.deepEqual(lines, [
+    "<6>agent: one\n",
+    "<4>csv: Lines of the log were lost: standard error did not take them lines=1\n",
+    "<6>csv: two\n",
+    "<6>agent: three\n",
+  ]);
+});
+
+Deno.test("the last 300 lines are kept for a page, with the first thousand characters of each text", () => {
+  const ring = new LogRing();
+  assert.deepEqual([ring.counts, ring.lastError], [{ error: 0, warn: 0, info: 0, debug: 0, trace: 0 }, null]);
+  ring.add("error", "csv", "x".repeat(1001), { long: "y".repeat(1001), n: 7n, none: undefined });
+  const [{ timeMs, ...first }] = ring.entries;
+  assert.ok(Math.abs(Date.now() - timeMs) < 60_000);
+  assert.deepEqual(first, {
+    level: "error",
+    part: "csv",
+    message: "x".repeat(1000),
+    fields: { long: "y".repeat(1000), n: "7" },
+  });
+  for (let n = 0; n < 299; n++) ring.add("info", "agent", `${n}`, {});
+  assert.deepEqual([ring.entries.length, ring.entries[0].level], [300, "error"]);
+  ring.add("warn", "agent", "last", {});
+  assert.deepEqual([ring.entries.length, ring.entries[0].message, ring.entries.at(-1)!.message], [
+    300,
+    "0",
+    "last",
+  ]);
+  assert.deepEqual(ring.counts, { error: 1, warn: 1, info: 299, debug: 0, trace: 0 });
+  assert.equal(ring.lastError?.part, "csv");
 });

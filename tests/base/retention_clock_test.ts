@@ -53,3 +53,11 @@ Deno.test("what is kept for a short time is not kept for a day more", () => {
   assert.equal(clock.now(START + HOUR, 1000, 10_000), START + 1000);
   assert.equal(clock.now(START + HOUR + 10_000, 11_000, 10_000), START + HOUR + 10_000);
 });
+
+Deno.test("up to an hour ahead is believed at once, and up to a tenth of how long things are kept", () => {
+  for (const [keep, tolerance] of [[KEEP, HOUR], [10 * HOUR, HOUR], [5 * HOUR, HOUR / 2], [10_000, 1000]]) {
+    const clock = () => new RetentionClock(START, 0);
+    assert.equal(clock().now(START + tolerance, 0, keep), START + tolerance);
+    assert.equal(clock().now(START + tolerance + 1, 0, keep), START);
+  }
+});

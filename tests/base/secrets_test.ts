@@ -52,3 +52,15 @@ Deno.test("a file without a secret is a configuration error, which does not show
   Deno.writeFileSync(path, Uint8Array.of(0xff, 0xfe));
   refused(/Cannot read/);
 });
+
+Deno.test("a secret has 64 KiB at most", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("token");
+  Deno.writeTextFileSync(path, "x".repeat(65_536));
+  assert.equal(new Secret("", path, "plugins.x.token_file").value.length, 65_536);
+  Deno.writeTextFileSync(path, "x".repeat(65_537));
+  assert.throws(
+    () => new Secret("", path, "plugins.x.token_file"),
+    /it has 65537 bytes, more than 65536/,
+  );
+});

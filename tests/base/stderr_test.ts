@@ -165,9 +165,20 @@ Deno.test("a write to a full non-blocking pipe is retried", async () => {
   writer.queue();
   let tries = 0;
   target.next = (bytes) => tries++ === 0 ? fail(new Deno.errors.WouldBlock("EAGAIN"))() : bytes.length;
-  writer.write("a line\n");
+  const { setTimeout } = globalThis;
+  const pauses: unknown[] = [];
+  globalThis.setTimeout = ((action: () => void, ms?: number) => {
+    pauses.push(ms);
+    return setTimeout(action, 0);
+  }) as typeof setTimeout;
+  try {
+    writer.write("a line\n");
+    await until(() => tries === 2);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
   assert.equal(await writer.flush(60_000), true);
-  assert.deepEqual([target.text, tries, writer.takeLost()], ["a line\n", 2, 0]);
+  assert.deepEqual([target.text, tries, writer.takeLost(), pauses[0]], ["a line\n", 2, 0, 100]);
 });
 
 Deno.test("the log reports lost lines with its next line", async () => {
@@ -204,5 +215,90 @@ Deno.test("a line is written whenever it comes, also in the moment in which the 
     writer.write("two\n");
     assert.equal(await writer.flush(60_000), true);
     assert.equal(target.text, "one\ntwo\n", `after ${steps} steps`);
+  }
+});
+
+Deno.test("lines wait up to 256 KiB, one line may be longer, and lost lines are told when half of that is left", async () => {
+  const target = new Target();
+  const writer = new LineWriter(target);
+  writer.queue();
+  const takings: (() => void)[] = [];
+  target.next = async (bytes) => {
+    await new Promise<void>((resolve) => takings.push(resolve));
+    return bytes.length;
+  };
+  const take = async () => {
+    takings.shift()!();
+    for (let n = 0; n < 20; n++) await null;
+  };
+  const write = (length: number) => writer.write("x".repeat(length - 1) + "\n");
+  const MOST = 256 * 1024;
+  write(MOST + 1);
+  write(1);
+  await take();
+  assert.equal(writer.takeLost(), 1, "behind the long one");
+  write(1);
+  write(MOST);
+  await take();
+  assert.equal(writer.takeLost(), 1, "the long one behind another");
+  // The second half of what may wait, and the first.
+  write(MOST / 2);
+  write(MOST / 2);
+  write(1);
+  assert.equal(writer.takeLost(), 0);
+  await take();
+  assert.equal(writer.takeLost(), 1);
+  await take();
+  write(MOST / 2 + 1);
+  write(MOST);
+  assert.equal(writer.takeLost(), 0);
+  await take();
+  assert.equal(writer.takeLost(), 1);
+  assert.equal(await writer.flush(60_000), true);
+  assert.equal(target.text.length, (MOST + 1) + 1 + MOST + (MOST / 2 + 1));
+});
+
+Deno.test("a target that takes one line after the other is waited for 20 times as long as for one line", async () => {
+  const { setTimeout } = globalThis;
+  const { now } = performance;
+  const target = new Target();
+  const writer = new LineWriter(target);
+  writer.queue();
+  const takings: (() => void)[] = [];
+  target.next = async (bytes) => {
+    await new Promise<void>((resolve) => takings.push(resolve));
+    return bytes.length;
+  };
+  const limits: (() => void)[] = [];
+  let nowMs = 5;
+  const turn = async () => {
+    for (let n = 0; n < 20; n++) await null;
+  };
+  try {
+    globalThis.setTimeout = ((limit: () => void) => limits.push(limit)) as unknown as typeof setTimeout;
+    performance.now = () => nowMs;
+    for (let n = 0; n < 4; n++) writer.write("line\n");
+    let isFlushed: boolean | undefined;
+    const flushing = writer.flush(100).then((all) => isFlushed = all);
+    for (const [atMs, flushed] of [[1000, undefined], [2004, undefined], [2005, false]] as const) {
+      await turn();
+      takings.shift()!();
+      await turn();
+      nowMs = atMs;
+      // The limit, and one more turn of the event loop.
+      for (let stage = 0; stage < 2; stage++) {
+        for (const limit of limits.splice(0)) limit();
+        await turn();
+      }
+      assert.equal(isFlushed, flushed, `${atMs} ms`);
+    }
+    assert.equal(await flushing, false);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+    performance.now = now;
+  }
+  while (takings.length > 0) {
+    takings.shift()!();
+    await turn();
   }
 });

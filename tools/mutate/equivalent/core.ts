@@ -283,4 +283,63 @@ export const CORE: readonly EquivalentMutant[] = [
     after: "else xorHigh |= bytes[at++] << (8 * n + 32);",
     reason: "Bits are shifted modulo 32.",
   },
+  {
+    file: "lib/base/suggest.ts",
+    before: "let current = Array.from({ length: b.length + 1 }, (_, j) => j);",
+    after: "let current = Array.from({ length: b.length + 2 }, (_, j) => j);",
+    reason: "The place behind the last one is never read.",
+  },
+  {
+    file: "lib/base/suggest.ts",
+    before: "if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {",
+    after: [
+      "if (i >= 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {",
+      "if (i > 1 && j >= 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {",
+    ],
+    reason: "A letter before the first one is equal to none.",
+  },
+  {
+    file: "lib/base/retention_clock.ts",
+    before: "#lastAheadMs = 0;",
+    after: "#lastAheadMs = 1;",
+    reason: "Nobody looks before it is set.",
+  },
+  {
+    file: "lib/base/log.ts",
+    before: "level?: LogLevel | (() => LogLevel);",
+    after: "level?: LogLevel & (() => LogLevel);",
+    reason: "Only the type checker reads it.",
+  },
+  {
+    file: "lib/base/clock.ts",
+    before:
+      "const late = clock.sleep(ms, decided.signal).then(() => !decided.signal.aborted && within(promise, 0));",
+    after:
+      "const late = clock.sleep(ms, decided.signal).then(() => !decided.signal.aborted && within(promise, 1));",
+    reason: "One turn of the event loop is waited for in any case.",
+  },
+  {
+    file: "lib/base/clock.ts",
+    before: "if (ms < wallMs) {",
+    after: "if (ms <= wallMs) {",
+    reason: "There is nothing to correct then.",
+  },
+  {
+    file: "lib/base/growing.ts",
+    before: "const RESERVED_BYTES = 2 ** 28;",
+    after: "const RESERVED_BYTES = 2 ** 29;",
+    reason: "It is only how many addresses are set aside; memory is taken as it is used.",
+  },
+  {
+    file: "lib/base/growing.ts",
+    before: "const SHIFT_BYTES = 4096 + 5 * 64;",
+    after: ["const SHIFT_BYTES = 4096 - 5 * 64;", "const SHIFT_BYTES = 4096 + 6 * 64;"],
+    reason: "Any distance of some lines does, and the arrays are the same.",
+  },
+  {
+    file: "lib/base/growing.ts",
+    before: "if (memory === undefined) buffer.transfer(0);",
+    after: "if (memory === undefined) buffer.transfer(1);",
+    reason: "The new buffer of it is nowhere used.",
+  },
 ];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
-import { decodeLetter, encodeLetter } from "../../lib/dead_letters/codec.ts";
+import { decodeLetter, encodeLetter, timeToJson } from "../../lib/dead_letters/codec.ts";
 import { DeadLetterFiles, letterFiles, lettersIn } from "../../lib/dead_letters/files.ts";
 import { DeadLetterBox, deadLetterDirectory } from "../../lib/dead_letters.ts";
 import { lockFile } from "../../lib/base/file_lock.ts";
@@ -73,6 +73,41 @@ Deno.test("a letter keeps its point exactly, whatever the value and the time", (
   );
 });
 
+Deno.test("a letter keeps values exactly as JSON has them, and as texts beyond that", () => {
+  const u64 = seriesOf(metricOf("u", "u64"));
+  const valueOf = (value: number | bigint) =>
+    JSON.parse(encodeLetter(batchOf([[u64, value]]), 0, "no", 0)).value;
+  for (const exact of [0n, 1n, 2n ** 53n, -0]) assert.equal(valueOf(exact), Number(exact) + 0);
+  for (const exact of [2n ** 53n + 1n, 2n ** 64n - 1n]) assert.equal(valueOf(exact), `${exact}`);
+  // An input may have made of a u64 what none is.
+  for (const other of [-1, 1.5, -1.5, 2 ** 64]) assert.equal(valueOf(other), other);
+  assert.deepEqual([NaN, -Infinity].map(valueOf), ["NaN", "-Infinity"]);
+  assert.equal(valueOf(2 ** 63), `${2n ** 63n}`);
+  for (const value of [0, 2 ** 53, -1, 1.5, 2 ** 64]) {
+    const letter = decodeLetter(encodeLetter(batchOf([[u64, value]]), 0, "no", 0));
+    const isU64 = Number.isInteger(value) && value >= 0 && value < 2 ** 64;
+    assert.equal(typeof letter === "object" && letter.value, isU64 ? BigInt(value) : value, `${value}`);
+  }
+  // Written by hand, it may have been rounded.
+  const line = encodeLetter(batchOf([[u64, 5]]), 0, "no", 0).replace(/"value":5/, `"value":${2 ** 53 + 2}`);
+  const letter = decodeLetter(line);
+  assert.equal(typeof letter === "object" && letter.value, 2 ** 53 + 2);
+});
+
+Deno.test("a letter keeps the time by the calendar from 1970 to 9999, and as nanoseconds outside of it", () => {
+  for (
+    const [seconds, text] of [
+      [0, "1970-01-01T00:00:00.000000007Z"],
+      [1, "1970-01-01T00:00:01.000000007Z"],
+      [253_402_300_799, "9999-12-31T23:59:59.000000007Z"],
+      [253_402_300_800, "253402300800000000007"],
+      [-1, "-1000000007"],
+      // What Date does not know.
+      [-(2 ** 50), "-1125899906842624000000007"],
+    ] as const
+  ) assert.equal(timeToJson(seconds, 7), text);
+});
+
 Deno.test("an invalid line is recognised, with the reason", () => {
   const line = encodeLetter(batchOf([[ODD, 1.5]]), 0, "no", 0);
   const damaged = (pattern: RegExp, change: (letter: Record<string, unknown>) => void) => {
@@ -92,6 +127,13 @@ Deno.test("an invalid line is recognised, with the reason", () => {
     (letter) => Object.assign(letter, { type: "u64", value: "18446744073709551616" }),
   );
   damaged(/value is not an f64/, (letter) => Object.assign(letter, { type: "u64", value: "one" }));
+  for (const other of [-1, 1.5, 2 ** 53 + 2, -(2 ** 54), "1"]) {
+    const isText = typeof other === "string";
+    damaged(
+      isText ? /attribute a is not an f64/ : /attribute a is not a u64/,
+      (letter) => letter.attributes = [["a", isText ? "f64" : "u64", other]],
+    );
+  }
   damaged(/refused_at is not a time/, (letter) => letter.refused_at = "");
   damaged(/unknown type/, (letter) => letter.attributes = [["a", "i64", 1]]);
   damaged(/not \[name, type, value\]/, (letter) => letter.attributes = [["a"]]);

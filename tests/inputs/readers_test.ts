@@ -6,10 +6,11 @@ import { compare, timeOf, unitOf, valuesOf } from "../../lib/inputs/kwollect_inp
 import { codeOf, Dialect } from "../../lib/inputs/lines/http_dialect.ts";
 import { Positions } from "../../lib/inputs/lines/positions.ts";
 import { RateLimits } from "../../lib/inputs/lines/rate_limits.ts";
+import { UserNames } from "../../lib/inputs/oar/user_names.ts";
 import { WatchedProcesses } from "../../lib/inputs/polling/watched_processes.ts";
 import { at, linkOf, membersOf, readingsOf } from "../../lib/inputs/redfish/readings.ts";
 import { isMeant, parseCommand } from "../../lib/inputs/socket_control/command.ts";
-import { FakeClock } from "../kit/fake_clock.ts";
+import { FakeClock, settle } from "../kit/fake_clock.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
@@ -439,4 +440,37 @@ Deno.test("of a process that is watched is told once that it runs and once that 
   watched.ended(1);
   watched.ended(2);
   assert.deepEqual(told, ["second 1 ended"]);
+});
+
+Deno.test("the name of a user is asked for once, and known when the answer is there", async () => {
+  const asked: number[] = [];
+  const names = new UserNames((uid) => {
+    asked.push(uid);
+    return uid === 2
+      ? Promise.reject(new Error("no directory"))
+      : Promise.resolve(uid === 1 ? undefined : "toto");
+  });
+  for (let n = 0; n < 2; n++) for (const uid of [0, 1, 2]) assert.equal(names.of(uid), undefined);
+  await settle();
+  assert.deepEqual([0, 1, 2].map((uid) => names.of(uid)), ["toto", undefined, undefined]);
+  assert.deepEqual([asked, names.revision], [[0, 1, 2], 1]);
+  await names.close();
+});
+
+Deno.test("4,096 names are asked for at most, and none after the end, which waits for those that are asked for", async () => {
+  let asked = 0;
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const names = new UserNames(() => (asked++, promise));
+  for (let uid = 0; uid < 5000; uid++) names.of(uid);
+  assert.equal(asked, 4096);
+  let isClosed = false;
+  const closing = names.close().then(() => isClosed = true);
+  await settle();
+  assert.ok(!isClosed);
+  resolve("late");
+  await closing;
+  assert.deepEqual([names.of(0), names.revision], [undefined, 0], "what comes after the end changes nothing");
+  const closed = new UserNames(() => (asked++, promise));
+  await closed.close();
+  assert.deepEqual([closed.of(1), asked], [undefined, 4096]);
 });

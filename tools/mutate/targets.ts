@@ -244,7 +244,7 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/inputs/k8s/knowledge.ts", tests: ["tests/inputs/k8s/names_test.ts"] },
   { file: "lib/inputs/oar/knowledge.ts", tests: ["tests/inputs/oar/oar_test.ts"] },
   { file: "lib/inputs/oar/running_jobs.ts", tests: ["tests/inputs/oar/oar_test.ts"] },
-  { file: "lib/inputs/oar/user_names.ts", tests: ["tests/inputs/oar/oar_test.ts"] },
+  { file: "lib/inputs/oar/user_names.ts", tests: ["tests/inputs/readers_test.ts"] },
   { file: "lib/inputs/slurm/knowledge.ts", tests: ["tests/inputs/testcases_test.ts"] },
   { file: "lib/inputs/rapl/register.ts", tests: ["tests/inputs/rapl/registers_test.ts"] },
   { file: "lib/inputs/procfs/memory.ts", tests: ["tests/inputs/procfs/memory_test.ts"] },

@@ -188,16 +188,3 @@ Deno.test("what is known of a group is that of its job, with the user's name or 
   assert.deepEqual([all.takes("/x"), all.takes(`${slice}/x`), all.describe("/x")], [true, false, []]);
   await knowledge.close();
 });
-
-Deno.test("4,096 names are asked for at most, and none after the end", async () => {
-  let asked = 0;
-  const ask = () => (asked++, Promise.resolve(undefined));
-  const names = new UserNames(ask);
-  for (let uid = 0; uid < 5000; uid++) names.of(uid);
-  assert.equal(asked, 4096);
-  await names.close();
-  const closed = new UserNames(ask);
-  await closed.close();
-  assert.equal(closed.of(1), undefined);
-  assert.deepEqual([asked, closed.revision], [4096, 0]);
-});

@@ -1,6 +1,6 @@
 /** Which processes have a GPU open: their files are looked for a few at a time, and those of GPUs are then read. */
 import type { MonotonicClock } from "../../base/clock.ts";
-import { DENIED, type Failure, ProcFile, type ProcFiles } from "../polling/files.ts";
+import { DENIED, ProcFile, type ProcFiles } from "../polling/files.ts";
 import { difference, type U64 } from "../polling/scan.ts";
 import { type FdInfo, parseFdInfo } from "./fdinfo.ts";
 
@@ -9,7 +9,6 @@ const LIST_MS = 2000;
 /** Links that are looked at in one poll: 10 µs each. A listing of files counts as some of them. */
 const LINKS_PER_POLL = 400;
 const LISTING_LINKS = 5;
-/** The most files of GPUs that are read. */
 const MOST_CLIENTS = 16_384;
 
 const MAX_NAME = 64;
@@ -34,6 +33,8 @@ interface Client {
 export interface ClientsOptions {
   readonly files: ProcFiles;
   readonly clock: MonotonicClock;
+  /** The most files of GPUs that are read. @default {16384} */
+  readonly mostClients?: number;
   /** Told that the files of a process may not be looked at. */
   readonly onDenied: () => void;
 }
@@ -142,7 +143,7 @@ export class DrmClients {
   #look(pid: number, drivers: readonly string[]): number | undefined {
     const { files, onDenied } = this.#options;
     const folder = `${files.proc}/${pid}/fd`;
-    const names = listed(folder);
+    const names = files.names(folder);
     if (names === DENIED) {
       onDenied();
       return undefined;
@@ -160,8 +161,8 @@ export class DrmClients {
   }
 
   #meet(pid: number, descriptor: string, drivers: readonly string[]): void {
-    const { files } = this.#options;
-    if (this.#clients.size >= MOST_CLIENTS) return;
+    const { files, mostClients = MOST_CLIENTS } = this.#options;
+    if (this.#clients.size >= mostClients) return;
     const file = new ProcFile(files, `${files.proc}/${pid}/fdinfo/${descriptor}`);
     const info = read(file);
     const key = info && drivers.includes(info.driver) ? keyOf(info) : undefined;
@@ -189,14 +190,6 @@ function keyOf({ device, client }: FdInfo): string {
 function read(file: ProcFile): FdInfo | undefined {
   const text = file.text();
   return text === undefined ? undefined : parseFdInfo(text);
-}
-
-function listed(folder: string): string[] | Failure | undefined {
-  try {
-    return Array.from(Deno.readDirSync(folder), ({ name }) => name);
-  } catch (error) {
-    return error instanceof Deno.errors.PermissionDenied ? DENIED : undefined;
-  }
 }
 
 /** Adds the times since the previous reading. A counter that went back has no value. */

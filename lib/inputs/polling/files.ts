@@ -160,6 +160,15 @@ export class ProcFiles {
     });
   }
 
+  /** The names in a folder, in any order; a {@linkcode Failure} where it cannot be read. */
+  names(path: string): string[] | Failure {
+    try {
+      return Array.from(Deno.readDirSync(path), ({ name }) => name);
+    } catch (error) {
+      return error instanceof Deno.errors.PermissionDenied ? DENIED : GONE;
+    }
+  }
+
   /** The names in a folder, in order; none where it cannot be read. */
   list(path: string): string[] {
     try {

@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { KnownTexts, NONE } from "../../../lib/inputs/decoding/known_texts.ts";
 import { Naming, NamingError, type NamingOptions, type Tag } from "../../../lib/inputs/decoding/naming.ts";
 import { NumberReader, TIME_UNITS, TimeReader, type TimeUnit } from "../../../lib/inputs/decoding/numbers.ts";
-import { shown } from "../../../lib/inputs/decoding/problems.ts";
+import { ProblemLog, shown } from "../../../lib/inputs/decoding/problems.ts";
 import { type MetricRule, MetricRules } from "../../../lib/inputs/decoding/rules.ts";
 import { MetricRegistry } from "../../../lib/points/registry.ts";
 import { SeriesStore } from "../../../lib/points/series_store.ts";
 import { Chance } from "../../kit/bytes.ts";
+import { FakeClock } from "../../kit/fake_clock.ts";
+import { LogLines } from "../../kit/log_lines.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -363,4 +365,27 @@ Deno.test("a metric has the unit that a rule gives it, or none", () => {
 Deno.test("of a text of others a message shows 80 characters", () => {
   const text = "0123456789".repeat(8);
   assert.deepEqual([shown(text), shown(`${text}x`)], [`"${text}"`, `"${text}…"`]);
+});
+
+Deno.test("problems are counted, and said with the line, once a minute with how many there were", () => {
+  const logs = new LogLines();
+  const clock = new FakeClock();
+  const stats = { points: 0, badLines: 0, refusedPoints: 0, skippedTexts: 0 };
+  const problems = new ProblemLog(logs.log, clock, stats);
+  const [one, other] = ["/a", "/b"].map((path) => problems.of({ path }));
+  for (let line = 1; line <= 3; line++) {
+    one.badLine(line, "it is odd");
+    other.refusedPoint(line, "it is large");
+  }
+  other.refusedPoint(4, "it is large");
+  assert.deepEqual(stats, { points: 0, badLines: 3, refusedPoints: 4, skippedTexts: 0 });
+  assert.equal(
+    logs.matching(/WARN.*Cannot read a line, .*path=\/a line=1 reason="it is odd" lines=1/).length,
+    1,
+  );
+  assert.equal(logs.matching(/WARN.*Cannot use a value, .*path=\/b line=1 .*points=1/).length, 1);
+  clock.spend(60_000);
+  problems.catchUp();
+  assert.equal(logs.matching(/WARN.*Cannot read some lines.*lines=2/).length, 1);
+  assert.equal(logs.matching(/WARN.*Cannot use some values.*points=3/).length, 1);
 });

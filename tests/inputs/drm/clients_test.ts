@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { DrmClients } from "../../../lib/inputs/drm/clients.ts";
+import { type ClientsOptions, DrmClients } from "../../../lib/inputs/drm/clients.ts";
 import { parseFdInfo } from "../../../lib/inputs/drm/fdinfo.ts";
-import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
+import { DENIED, ProcFiles } from "../../../lib/inputs/polling/files.ts";
 import { FakeClock } from "../../kit/fake_clock.ts";
 import { linux, needs } from "../../kit/needs.ts";
 import { Tree } from "../../kit/tree.ts";
@@ -19,12 +19,12 @@ function fdinfo(client: number, { gfx = 0, vram = 1 } = {}): string {
   ].join("\n");
 }
 
-function kit() {
+function kit(options: Partial<ClientsOptions> = {}) {
   const tree = new Tree(null);
   const clock = new FakeClock();
   const files = new ProcFiles(tree, clock);
   let denied = 0;
-  const clients = new DrmClients({ files, clock, onDenied: () => denied++ });
+  const clients = new DrmClients({ files, clock, onDenied: () => denied++, ...options });
   return {
     tree,
     clock,
@@ -130,6 +130,9 @@ Deno.test({
     for (const pid of [20, 5]) for (const fd of [3, 4]) k.tree.link(`proc/${pid}/fd/${fd}`, "/dev/dri/card0");
     const cycles = (used: number, total: number) =>
       `drm-cycles-ccs: ${used}\ndrm-total-cycles-ccs: ${total}\n`;
+    // It is no file of a GPU, whatever it says.
+    k.tree.link("proc/20/fd/5", "/dev/null");
+    k.tree.write("proc/20/fdinfo/5", info(7, 7));
     k.tree.write("proc/20/comm", "make\n");
     k.tree.write("proc/5/comm", "0123456789".repeat(7));
     file(20, 3, info(1, 100));
@@ -168,19 +171,49 @@ Deno.test({
       k.clock.spend(ms);
       return k.clients.use(["amdgpu"]).map(({ pid }) => pid);
     };
-    k.start(1, 1);
-    assert.deepEqual(pids(0), [1]);
-    k.start(2, 2);
-    assert.deepEqual(pids(1999), [1]);
-    assert.deepEqual(pids(1), [1, 2]);
+    k.start(9, 9);
+    assert.deepEqual(pids(0), [9]);
+    for (const pid of [1, 2]) k.start(pid, pid);
+    assert.deepEqual(pids(1999), [9]);
+    assert.deepEqual(pids(1), [1, 2, 9]);
     assert.equal(k.clients.nameOf(3), undefined);
     for (const name of ["first", "second"]) {
       for (const pid of [1, 3]) k.tree.write(`proc/${pid}/comm`, `${name}\n`);
       assert.deepEqual([k.clients.nameOf(1), k.clients.nameOf(3)], ["first", name]);
     }
     k.tree.remove("proc/1");
-    assert.deepEqual(pids(2000), [2]);
+    assert.deepEqual(pids(2000), [2, 9]);
     k.tree.write("proc/1/comm", "third\n");
     assert.equal(k.clients.nameOf(1), "third");
+  },
+});
+
+Deno.test({
+  name: "a process that may not be looked at is left alone until it is listed as a new one, which is told",
+  ...needs(linux),
+  fn() {
+    for (const what of ["names", "link"] as const) {
+      using k = kit();
+      k.start(1, 1);
+      k.start(2, 2);
+      const real = k.files[what].bind(k.files);
+      let asked = 0;
+      Object.assign(k.files, {
+        [what]: (path: string) => path.includes("/1/") ? (asked++, DENIED) : real(path),
+      });
+      for (let n = 0; n < 3; n++) assert.deepEqual(k.pids(), [2]);
+      assert.deepEqual([asked, k.denied], [1, 1], what);
+    }
+  },
+});
+
+Deno.test({
+  name: "so many files of GPUs are read at most",
+  ...needs(linux),
+  fn() {
+    using k = kit({ mostClients: 2 });
+    for (const pid of [1, 2, 3]) k.start(pid, pid);
+    assert.deepEqual(k.pids(), [1, 2]);
+    assert.equal(k.clients.size, 2);
   },
 });

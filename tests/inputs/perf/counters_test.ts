@@ -237,7 +237,7 @@ Deno.test("a process is counted by each of its threads, with those that begin me
     const list = asked(perf);
     const { refuse } = perf;
     perf.refuse = (counter, target) =>
-      refuse(counter, target) ?? (refuses(String(target.id)) ? EACCES : undefined);
+      refuse(counter, target) ?? (refuses(String(target.id)) ? target.id === 1 ? EACCES : EINVAL : undefined);
     let look = 0;
     const folders: string[] = [];
     const files = {

@@ -21,20 +21,31 @@ function kit() {
     }
   }
   const devices = new Devices(clock, find);
+  let hasLooked = false;
   /** What is open after a minute in which the machine has got these devices. */
   const after = (next: string[], ms = 60_000) => {
     keys = next;
     clock.spend(ms);
-    devices.refresh();
+    hasLooked = devices.refresh();
     return [...devices].map(({ key }) => key);
   };
-  return { devices, open, opened, after };
+  return {
+    devices,
+    open,
+    opened,
+    after,
+    get hasLooked() {
+      return hasLooked;
+    },
+  };
 }
 
 Deno.test("devices are looked for at once and then every minute; those that stay are not opened again", () => {
   const k = kit();
   assert.deepEqual(k.after(["a", "b"], 0), ["a", "b"]);
+  assert.ok(k.hasLooked);
   assert.deepEqual(k.after(["c"], 59_999), ["a", "b"]);
+  assert.ok(!k.hasLooked);
   assert.deepEqual(k.after(["c", "b"], 1), ["c", "b"]);
   assert.deepEqual(k.opened, ["a", "b", "c"]);
   assert.deepEqual([...k.open], ["b", "c"]);

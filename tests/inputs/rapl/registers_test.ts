@@ -8,7 +8,7 @@ import { msrCandidates } from "../../../lib/inputs/rapl/msr.ts";
 import { perfCandidates } from "../../../lib/inputs/rapl/perf.ts";
 import { powercapCandidates } from "../../../lib/inputs/rapl/powercap.ts";
 import { type Processor, processorOf, wideEnergyUnit } from "../../../lib/inputs/rapl/processor.ts";
-import type { Domain, EnergyRegister } from "../../../lib/inputs/rapl/register.ts";
+import { type Domain, type EnergyRegister, keyOf } from "../../../lib/inputs/rapl/register.ts";
 import { Tree } from "../../kit/tree.ts";
 
 const INTEL: Processor = { vendor: "intel", family: 6, model: 142 };
@@ -315,4 +315,11 @@ Deno.test("events of energy are those of the PMU power, on each CPU that it name
   tree.write(`${folder}/type`, "0\n");
   assert.equal(find().length, 6);
   assert.deepEqual([...perfCandidates(new ProcFiles(tree), () => null)], []);
+});
+
+Deno.test("a register is one of its domain, package and die; a machine has one platform", () => {
+  const keys = (["package", "dram", "platform"] as const).map((domain) =>
+    new Set([[0, 0], [0, 1], [1, 0]].map(([socket, die]) => keyOf({ domain, socket, die }))).size
+  );
+  assert.deepEqual(keys, [3, 3, 1]);
 });

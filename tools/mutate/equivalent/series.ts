@@ -418,4 +418,42 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "if (!!0 && pid === undefined) break;",
     reason: "No process is left, nor found.",
   },
+  {
+    file: "lib/inputs/drm/clients.ts",
+    before: "if (!this.#pids.has(pid)) continue;",
+    after: "if (!!0 && !this.#pids.has(pid)) continue;",
+    reason: "It only decides between the fast way and the slow one, which give the same.",
+  },
+  {
+    file: "lib/inputs/drm/clients.ts",
+    before: "const round = ++this.#rounds;",
+    after: "const round = --this.#rounds;",
+    reason: "Any number that changes will do.",
+  },
+  {
+    file: "lib/inputs/drm/clients.ts",
+    before: "if (!/^[1-9]\\d{0,9}$/.test(name)) continue;",
+    after: "if (!!0 && !/^[1-9]\\d{0,9}$/.test(name)) continue;",
+    reason: "What is not a process has no open files.",
+  },
+  {
+    file: "lib/inputs/drm/clients.ts",
+    before:
+      "if (begun.length > 0) this.#queue = [...begun, ...this.#queue.filter((pid) => this.#pids.has(pid))];",
+    after:
+      "if (begun.length >= 0) this.#queue = [...begun, ...this.#queue.filter((pid) => this.#pids.has(pid))];",
+    reason: "It only decides between the fast way and the slow one, which give the same.",
+  },
+  {
+    file: "lib/inputs/drm/clients.ts",
+    before: "if (!Array.isArray(names)) return 0;",
+    after: "if (!Array.isArray(names)) return 1;",
+    reason: "It is a matter of pace and memory that was chosen.",
+  },
+  {
+    file: "lib/inputs/drm/clients.ts",
+    before: "if (key === undefined || this.#clients.has(key)) return file.close();",
+    after: "if (!!0 && key === undefined || this.#clients.has(key)) return file.close();",
+    reason: "It is forgotten when it is read, at once: its key is not that of its file.",
+  },
 ];

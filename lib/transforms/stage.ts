@@ -74,7 +74,7 @@ export class Stage implements Disposable {
   #doneParts: number;
   #parts: number;
   #base: number;
-  /** Batches whose results are not durable yet, and from where to read again while they are not. */
+  /** Batches whose results are marked and not durable yet, and from where to read again while they are not. */
   readonly #pending: { place: number; from: number }[] = [];
   /** When the next tick is due, in ms of the clock; `Infinity` while the transform needs nothing. */
   #tickMs = Infinity;
@@ -240,8 +240,7 @@ export class Stage implements Disposable {
         batch.release();
         break;
       }
-      if (this.#keeps) this.#markPart(batch, place, isLast);
-      if (this.#keeps && isLast) this.#pending.push({ place, from });
+      if (this.#keeps) this.#markPart(batch, place, from, isLast);
       for (const { client, start, end } of batch.origins) client.receivedPoints += end - start;
       watch?.(batch);
       const room = after.append(batch);
@@ -252,9 +251,10 @@ export class Stage implements Disposable {
   }
 
   /** Says in the batch itself how far the results have come with it. */
-  #markPart(batch: Batch, place: number, isLast: boolean): void {
+  #markPart(batch: Batch, place: number, from: number, isLast: boolean): void {
     const { place: placeMark, need, part, base } = this.#marks;
     if (!isLast) return batch.credit(part, ++this.#parts);
+    this.#pending.push({ place, from });
     batch.credit(placeMark, place + 1);
     batch.credit(need, this.#neededFrom(place + 1) + 1);
     if (this.#base === this.#parts) return;
@@ -284,7 +284,6 @@ export class Stage implements Disposable {
 
   /** Some results may be durable now. */
   #onDurable(): void {
-    if (!this.#keeps) return;
     const durable = this.#marks.place.durable - 1;
     let count = 0;
     while (count < this.#pending.length && this.#pending[count].place <= durable) count++;
@@ -294,9 +293,7 @@ export class Stage implements Disposable {
   }
 
   #keepWhatIsNeeded(): void {
-    if (!this.#keeps || this.#reader.position < 0) return;
-    const from = this.#pending[0]?.from ?? this.#neededFrom(this.#reader.position + 1);
-    this.#reader.keepFrom(from);
+    this.#reader.keepFrom(this.#pending[0]?.from ?? this.#neededFrom(this.#reader.position + 1));
   }
 
   /** @param isIdle Nothing is left to be read, so a tick before has been read or is lost. */
@@ -336,11 +333,10 @@ export class Stage implements Disposable {
 
   /** Nothing outlives the process: what there is goes on now. */
   async #flushAtEnd(signal: AbortSignal): Promise<void> {
-    const place = this.#reader.position + 1;
+    const { position } = this.#reader;
     this.#collector.begin(seriesStore);
-    this.#collector.isMuted = false;
     this.#transform.flush(this.#collector);
-    await this.#append(this.#collector.take(), place, place, signal);
+    await this.#append(this.#collector.take(), position, position, signal);
   }
 }
 

@@ -9,6 +9,8 @@ import { Stage, type StageOptions } from "../../lib/transforms/stage.ts";
 import { metricOf } from "../kit/decode.ts";
 import { FakeClock, settle } from "../kit/fake_clock.ts";
 import { LogLines } from "../kit/log_lines.ts";
+import { journalOf } from "../kit/journal.ts";
+import { ModelFiles } from "../kit/model_files.ts";
 import { ModelDisk, ModelJournal } from "../kit/model_journal.ts";
 import { instanceOf, NUMBERS } from "../kit/points.ts";
 
@@ -48,6 +50,8 @@ class Scripted implements StagedTransform {
   readonly said: string[] = [];
   neededFrom = Infinity;
   problem: Error | null = null;
+  /** Called when time may pass. */
+  onTime: () => void = () => {};
   /** Values of results of each batch. */
   results: number[] = [];
 
@@ -65,15 +69,17 @@ class Scripted implements StagedTransform {
   ): void {
     this.said.push(`${place} ${client.name || "local"}: ${batch.values.subarray(start, end).join(" ")}`);
     for (let row = start; row < end; row++) out.pass(batch, row);
+    this.onTime();
     if (this.problem) throw this.problem;
     for (const value of this.results) out.add(client, made, 1, 0, value);
   }
 
   tick(): void {
     this.said.push("tick");
+    this.onTime();
   }
 
-  flush(): void {
+  flush(_out?: StageOutput): void {
     this.said.push("flush");
   }
 }
@@ -166,6 +172,7 @@ Deno.test("each batch is taken client by client, and its results are stored with
   // Kept until it is stored.
   assert.equal(k.notes, "keep 0, commit 1, wait Infinity, keep 0, commit 1, wait Infinity, keep 2");
   assert.equal(k.stage.name, "t");
+  await k.abort();
 });
 
 Deno.test("what the transform needs is kept, and nothing that is not stored yet is given up", async () => {
@@ -228,7 +235,12 @@ Deno.test("after a restart what is stored is not stored again, and what is not n
   assert.deepEqual(again.transform.said, ["1 a: 2", "2 a: 3 4 5"]);
   assert.deepEqual(await again.stored(), ["a: 5, place=3, need=4, base=1"]);
   await again.send(["a", 6, 7, 8]);
-  assert.deepEqual(await again.stored(), ["a: 6 7, part=2", "a: 8, place=1001, need=1002, base=2"]);
+  again.after.sync(1);
+  again.after.die();
+  again.disks[1].entries.length = 0;
+  // With numbers of parts that do not begin at 0.
+  using third = await new Kit(first.disks).start({ partPoints: 2 });
+  assert.deepEqual(await third.stored(), ["a: 8, place=1001, need=1002, base=2"]);
 });
 
 Deno.test("a transform that needs something ticks once a second: one tick that waits to be read is enough", async () => {
@@ -264,6 +276,25 @@ Deno.test("a transform that needs something ticks once a second: one tick that w
   k.before.timeOut();
   await settle();
   assert.equal(k.before.unwritten, 0);
+});
+
+Deno.test("while a tick waits to be read there is no other one, and the next one is due when it is read", async () => {
+  using k = await new Kit().start();
+  k.transform.neededFrom = 0;
+  k.transform.onTime = () => k.clock.spend(1000);
+  for (let n = 0; n < 4; n++) {
+    const batch = new Batch(1);
+    batch.push(NUMBERS, 1, 0, n);
+    k.before.append(batch);
+  }
+  k.before.sync(Infinity);
+  await settle();
+  assert.equal(k.transform.said.length, 4);
+  assert.equal(k.before.unwritten, 1);
+  k.before.sync(Infinity);
+  await settle();
+  assert.deepEqual(k.transform.said.slice(4), ["tick"]);
+  assert.equal(k.before.unwritten, 1);
 });
 
 Deno.test("ticks have numbers of their own, which go on after a restart, and points between are no ticks", async () => {
@@ -404,4 +435,111 @@ Deno.test("while the next journal has no room nothing more is read, and an abort
       assert.deepEqual(k.transform.said, ["0 a: 1", "1 a: 2"]);
     }
   }
+});
+
+Deno.test("results go into batches of 4,096 points", async () => {
+  using k = await new Kit().start();
+  await k.send(["a", ...Array.from({ length: 4097 }, (_, n) => n)]);
+  assert.deepEqual(
+    (await k.stored()).map((text) => text.split(" ").filter((word) => /^\d+,?$/.test(word)).length),
+    [
+      4096,
+      1,
+    ],
+  );
+});
+
+Deno.test("a stage whose configuration is not saved reads nothing, also where the journal ends", async () => {
+  using k = new Kit();
+  k.before.end();
+  const batch = new Batch(1);
+  batch.push(NUMBERS, 1, 0, 1);
+  k.before.append(batch);
+  k.before.sync(Infinity);
+  await k.start({ directory: "/nowhere/at/all" });
+  await k.running;
+  assert.deepEqual(k.transform.said, []);
+});
+
+/** Lives of a stage with a directory, each with a configuration. */
+class Configured {
+  readonly disks: Kit["disks"] = [new ModelDisk(instanceOf("first")), new ModelDisk(instanceOf("second"))];
+  readonly #files = new Map<string, Uint8Array<ArrayBuffer>>();
+
+  /** @param bad A configuration with which the transform cannot be opened. */
+  async live(config: number, work: (kit: Kit, opened: readonly number[]) => Promise<void>, bad?: number) {
+    using kit = new Kit(this.disks);
+    const files = new ModelFiles(this.#files);
+    const opened: number[] = [];
+    const open = (config: unknown) => {
+      const { n } = config as { n: number };
+      opened.push(n);
+      return n === bad ? Promise.reject(new Error("it is bad")) : Promise.resolve(kit.transform);
+    };
+    await kit.start({ directory: "d", files, config: { n: config }, open });
+    await files.steps(10);
+    await work(kit, opened);
+  }
+
+  get saved(): string {
+    return new TextDecoder().decode(this.#files.get("d/transform.json"));
+  }
+}
+
+Deno.test("another configuration begins with the next batch, which a tick is if nothing else comes", async () => {
+  for (const [neededFrom, configurations] of [[1000, [2]], [999, [1, 2]]] as const) {
+    const lives = new Configured();
+    await lives.live(1, async (k) => {
+      await k.send(["a", 1]);
+      k.after.sync(Infinity);
+    });
+    assert.equal(lives.saved, '[{"from":0,"config":{"n":1}}]\n');
+    await lives.live(2, async (k, opened) => {
+      assert.deepEqual(opened, [1]);
+      assert.equal(lives.saved, '[{"from":0,"config":{"n":1}},{"from":1000,"config":{"n":2}}]\n');
+      k.transform.said.length = 0;
+      k.before.sync(Infinity);
+      await settle();
+      assert.deepEqual([k.transform.said, opened], [["flush", "tick"], [1, 2]]);
+      k.transform.neededFrom = neededFrom;
+      await k.send(["a", 2]);
+      assert.match((await k.stored()).at(-1)!, new RegExp(`place=1002, need=${neededFrom + 1}`));
+    });
+    // As long as something before is needed, it is read with the configuration of then.
+    await lives.live(2, (k, opened) => {
+      assert.deepEqual([opened, k.before.unwritten], [configurations, configurations.length - 1]);
+      return Promise.resolve();
+    });
+  }
+});
+
+Deno.test("a configuration that cannot be used any more is replaced by the present one; the present one must do", async () => {
+  const lives = new Configured();
+  await lives.live(1, () => Promise.resolve());
+  await lives.live(2, (k, opened) => {
+    assert.deepEqual(opened, [1, 2]);
+    assert.equal(k.logs.matching(/WARN.*Cannot use the earlier configuration.*it is bad/).length, 1);
+    return Promise.resolve();
+  }, 1);
+  const kit = new Kit();
+  await assert.rejects(kit.start({ open: () => Promise.reject(new Error("it is bad")) }), /it is bad/);
+  assert.deepEqual(kit.logs.matching(/./), []);
+});
+
+Deno.test("in memory nothing is marked, and the end completes what the transform has", async () => {
+  using k = new Kit();
+  const [before, after] = [journalOf(), journalOf()];
+  const transform = new Scripted();
+  transform.flush = (out?: StageOutput) => out!.add(before.clients.local, made, 1, 0, 10);
+  const reader = after.reader("out");
+  await k.start({ before, after, open: () => Promise.resolve(transform) });
+  const batch = new Batch(1);
+  batch.push(NUMBERS, 1, 0, 5);
+  void before.append(batch);
+  before.end();
+  await k.running;
+  const batches = [reader.next()!, reader.next()!];
+  assert.deepEqual(batches.map(({ values }) => values[0]), [5, 10]);
+  assert.ok(batches.every(({ origins }) => origins.length === 1 && origins[0].client.name === LOCAL_ORIGIN));
+  assert.equal(reader.next(), undefined);
 });

@@ -244,8 +244,11 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/inputs/k8s/knowledge.ts", tests: ["tests/inputs/k8s/names_test.ts"] },
   { file: "lib/inputs/oar/knowledge.ts", tests: ["tests/inputs/oar/oar_test.ts"] },
   { file: "lib/inputs/oar/running_jobs.ts", tests: ["tests/inputs/oar/oar_test.ts"] },
-  { file: "lib/inputs/oar/user_names.ts", tests: ["tests/inputs/readers_test.ts"] },
-  { file: "lib/inputs/slurm/knowledge.ts", tests: ["tests/inputs/testcases_test.ts"] },
+  {
+    file: "lib/inputs/oar/user_names.ts",
+    tests: ["tests/inputs/readers_test.ts", "tests/inputs/oar/oar_test.ts"],
+  },
+  { file: "lib/inputs/slurm/knowledge.ts", tests: ["tests/inputs/slurm/job_path_test.ts"] },
   { file: "lib/inputs/rapl/register.ts", tests: ["tests/inputs/rapl/registers_test.ts"] },
   { file: "lib/inputs/procfs/memory.ts", tests: ["tests/inputs/procfs/memory_test.ts"] },
   {
@@ -404,6 +407,7 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/transforms/energy_to_carbon/transform.ts", tests: ["tests/transforms/energy_test.ts"] },
   { file: "lib/transforms/filter/config.ts", tests: ["tests/transforms/filter_test.ts"] },
   { file: "lib/transforms/filter/transform.ts", tests: ["tests/transforms/filter_test.ts"] },
+  { file: "lib/transforms/stage.ts", tests: ["tests/transforms/stage_steps_test.ts"] },
   { file: "lib/transforms/stage/collector.ts", tests: ["tests/transforms/stage_test.ts"] },
   {
     file: "lib/transforms/stage/eras.ts",

@@ -81,8 +81,8 @@ export interface GpuFile {
    */
   readonly names: readonly string[];
   readonly attributes: readonly Attribute[];
-  /** Units of the file in one unit of the metric. */
-  readonly divisor: number;
+  /** Units of the file in one unit of the metric. @default {1} */
+  readonly divisor?: number;
   /** The label that the hwmon file must have, as its number differs between GPUs; `null`: none at all. @default any */
   readonly labels?: readonly (string | null)[];
   /** The file counts milliseconds in which it was idle; the value is the share of the others. @default {false} */
@@ -93,13 +93,11 @@ const activity = (type: string, name: string): GpuFile => ({
   quantity: "activity",
   names: [`DEVICE/${name}`],
   attributes: [["activity_type", type]],
-  divisor: 1,
 });
 const memory = (type: string, name: string): GpuFile => ({
   quantity: "memory",
   names: [`DEVICE/${name}`],
   attributes: [["memory_type", type]],
-  divisor: 1,
 });
 const temperature = (zone: string, ...labels: (string | null)[]): GpuFile => ({
   quantity: "temperature",
@@ -119,7 +117,7 @@ const AMD_FILES: readonly GpuFile[] = [
     attributes: [],
     divisor: 1e6,
   },
-  { quantity: "voltage", names: ["HWMON/in0_input"], attributes: [], divisor: 1, labels: ["vddgfx"] },
+  { quantity: "voltage", names: ["HWMON/in0_input"], attributes: [], labels: ["vddgfx"] },
   memory("memory_graphic_translation_table", "mem_info_gtt_used"),
   memory("memory_video_computing", "mem_info_vram_used"),
   temperature("thermal_global", "edge"),
@@ -140,7 +138,6 @@ const INTEL_FILES: readonly GpuFile[] = [
     quantity: "activity",
     names: INTEL_IDLE,
     attributes: [["activity_type", "graphic_core"]],
-    divisor: 1,
     countsIdleMs: true,
   },
   {
@@ -150,7 +147,7 @@ const INTEL_FILES: readonly GpuFile[] = [
     divisor: 1000,
   },
   { quantity: "power", names: ["HWMON/power1_input"], attributes: [], divisor: 1e6 },
-  { quantity: "voltage", names: ["HWMON/in0_input", "HWMON/in1_input"], attributes: [], divisor: 1 },
+  { quantity: "voltage", names: ["HWMON/in0_input", "HWMON/in1_input"], attributes: [] },
   temperature("thermal_global", "pkg", null),
   temperature("thermal_high_bandwidth_memory_0", "vram"),
 ];

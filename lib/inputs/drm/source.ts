@@ -45,7 +45,7 @@ class Reading {
   push(points: Points, nowMs: number): boolean {
     const now = this.file.count();
     if (now === undefined) return false;
-    const { divisor, countsIdleMs } = this.#spec;
+    const { divisor = 1, countsIdleMs } = this.#spec;
     if (countsIdleMs) {
       const percent = this.#activity(Number(now), nowMs);
       if (percent !== undefined) points.f64(this.series, percent);

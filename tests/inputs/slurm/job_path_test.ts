@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { config, type SlurmConfig } from "../../../lib/inputs/slurm/config.ts";
 import { jobGroupOf } from "../../../lib/inputs/slurm/job_path.ts";
+import { SlurmKnowledge } from "../../../lib/inputs/slurm/knowledge.ts";
 
 const of = (path: string) => {
   const group = jobGroupOf(path);
@@ -44,4 +46,30 @@ Deno.test("what only looks like a job is none", () => {
       "/slurm/job_1",
     ]
   ) assert.equal(of(path), undefined, path);
+});
+
+Deno.test("groups of jobs are measured down to a level, and others on request", () => {
+  const knowledge = (jobs_monitoring_level: SlurmConfig["jobs_monitoring_level"], ignore_non_jobs = true) =>
+    new SlurmKnowledge({ ...config.defaultValue(), jobs_monitoring_level, ignore_non_jobs });
+  const job = "/system.slice/slurmstepd.scope/job_42";
+  const paths = [
+    job,
+    `${job}/step_0`,
+    `${job}/step_0/user`,
+    `${job}/step_0/user/task_0`,
+    `${job}/other`,
+    "/x",
+  ];
+  const taken = (of: SlurmKnowledge) => {
+    for (const path of paths) assert.equal(of.takes(path), of.describe(path) !== undefined, path);
+    return paths.filter((path) => of.takes(path)).length;
+  };
+  const levels = ["job", "step", "substep", "task"] as const;
+  assert.deepEqual(levels.map((level) => taken(knowledge(level))), [1, 2, 3, 4]);
+  assert.deepEqual([taken(knowledge("job", false)), knowledge("job", false).describe("/x")], [2, []]);
+  const [all] = [knowledge("job")];
+  assert.deepEqual([all.attributesAt(`${job}/other`), all.attributesAt("/x")], [
+    [["job_id", 42n]],
+    undefined,
+  ]);
 });

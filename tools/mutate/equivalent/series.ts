@@ -456,4 +456,22 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "if (!!0 && key === undefined || this.#clients.has(key)) return file.close();",
     reason: "It is forgotten when it is read, at once: its key is not that of its file.",
   },
+  {
+    file: "lib/transforms/stage.ts",
+    before: "#markPlace = -1;",
+    after: "#markPlace = -2;",
+    reason: "Any place before the first batch will do.",
+  },
+  {
+    file: "lib/transforms/stage.ts",
+    before: "if (parts.length > 0) this.#doneParts = 0;",
+    after: "if (parts.length > 1) this.#doneParts = 0;",
+    reason: "A batch that is continued has several parts.",
+  },
+  {
+    file: "lib/transforms/stage.ts",
+    before: "const batch = new Batch(0);",
+    after: "const batch = new Batch(1);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
 ];

@@ -70,7 +70,6 @@ export class CopyIn implements Submittable {
   readonly #reject: (error: unknown) => void;
   #error: unknown = undefined;
   #failed = false;
-  #over = false;
 
   constructor(text: string, pool: ChunkPool, fill: FillChunk) {
     this.#text = text;
@@ -118,8 +117,6 @@ export class CopyIn implements Submittable {
   }
 
   #finish(): void {
-    if (this.#over) return;
-    this.#over = true;
     if (this.#failed) this.#reject(this.#error);
     else this.#resolve(this.#tags);
   }

@@ -140,7 +140,7 @@ export function resolveSettings(
     user,
     database,
     encryption,
-    connectTimeoutMs: given && given > 0 ? given : DEFAULT_CONNECT_TIMEOUT_MS,
+    connectTimeoutMs: given !== undefined && given > 0 ? given : DEFAULT_CONNECT_TIMEOUT_MS,
     applicationName: url.application_name ?? get("PGAPPNAME") ?? "alumet-relay",
     options: url.options ?? get("PGOPTIONS"),
     password(host) {

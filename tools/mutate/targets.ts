@@ -541,6 +541,28 @@ export const TARGETS: readonly MutationTarget[] = [
     tests: ["tests/outputs/prometheus/rendering_test.ts"],
     filter: "/^(names are|labels are|numbers are|a page|of a series|series |the lines|a line|a name)/",
   },
+  { file: "lib/outputs/postgresql/changes.ts", tests: ["tests/outputs/postgresql/statements_test.ts"] },
+  { file: "lib/outputs/postgresql/copy_in.ts", tests: ["tests/outputs/postgresql/statements_test.ts"] },
+  { file: "lib/outputs/postgresql/hosts.ts", tests: ["tests/outputs/postgresql/statements_test.ts"] },
+  { file: "lib/outputs/postgresql/lookups.ts", tests: ["tests/outputs/postgresql/statements_test.ts"] },
+  { file: "lib/outputs/postgresql/partitions.ts", tests: ["tests/outputs/postgresql/statements_test.ts"] },
+  { file: "lib/outputs/postgresql/pending.ts", tests: ["tests/outputs/postgresql/statements_test.ts"] },
+  { file: "lib/outputs/postgresql/positions.ts", tests: ["tests/outputs/postgresql/statements_test.ts"] },
+  {
+    file: "lib/outputs/postgresql/rollups/floats.ts",
+    tests: ["tests/outputs/postgresql/statements_test.ts"],
+  },
+  { file: "lib/outputs/postgresql/rollups/marks.ts", tests: ["tests/outputs/postgresql/statements_test.ts"] },
+  {
+    file: "lib/outputs/postgresql/identity.ts",
+    tests: ["tests/outputs/postgresql/settings_test.ts"],
+    filter: "/^(Keys of series|Attributes )/",
+  },
+  {
+    file: "lib/outputs/csv/handle_pool.ts",
+    tests: ["tests/outputs/csv/others_test.ts"],
+    filter: "a pool parks",
+  },
   {
     file: "lib/outputs/postgresql/url.ts",
     tests: ["tests/outputs/postgresql/settings_test.ts"],

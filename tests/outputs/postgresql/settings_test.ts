@@ -3,7 +3,13 @@ import { ExitError } from "../../../lib/base/errors.ts";
 import { postgresql } from "../../../lib/outputs/postgresql.ts";
 import { certificateProblem } from "../../../lib/outputs/postgresql/client_certificate.ts";
 import type { PostgresConfig } from "../../../lib/outputs/postgresql/config.ts";
-import { attributesJson, clientKey, seriesKey, storable } from "../../../lib/outputs/postgresql/identity.ts";
+import {
+  attributesJson,
+  clientAndOthers,
+  clientKey,
+  seriesKey,
+  storable,
+} from "../../../lib/outputs/postgresql/identity.ts";
 import { dayOf, partitionName } from "../../../lib/outputs/postgresql/partitions.ts";
 import { resolveSettings } from "../../../lib/outputs/postgresql/settings.ts";
 import { describe, judge } from "../../../lib/outputs/postgresql/sqlstate.ts";
@@ -346,6 +352,9 @@ Deno.test("Keys of series are made of their content alone, and never change", ()
     series(metric, [["x", "␀"]]),
   ].map(seriesKey);
   assert.equal(new Set([one, ...others]).size, others.length + 1);
+  // Of two with one name, the order counts.
+  const twice = [["b", 2n], ["a", 1n], ["b", 1n], ["a", 3n], ["a", 2n]] as const;
+  assert.equal(seriesKey(series(metric, twice)), "119b9d1f9a184f8e42cb6e0a1a31f160");
   assert.notEqual(clientKey({ name: "ab", instance: "c" }), clientKey({ name: "b", instance: "ca" }));
 });
 
@@ -369,6 +378,17 @@ Deno.test("Attributes are JSON that says their types", () => {
       '"yes":true,"list":[1,2],"__proto__":"quo\\"te\\n","nul␀":"␀","half":"\ufffd"}',
   );
   assert.equal(storable("a\0b\ud800"), "a␀b\ufffd");
+});
+
+Deno.test("Attributes have the client in a column of its own, if it is a text", () => {
+  const others = [["a", "x"], ["b", 1n]] as const;
+  assert.deepEqual(clientAndOthers(others), { client: "", others });
+  for (const at of [0, 1, 2]) {
+    const all = others.toSpliced(at, 0, ["relay_client", "node"] as never);
+    assert.deepEqual(clientAndOthers(all), { client: "node", others });
+  }
+  const numbered = [["relay_client", 5n], ["a", "x"]] as const;
+  assert.deepEqual(clientAndOthers(numbered), { client: "", others: numbered });
 });
 
 Deno.test("Partitions are called by their day", () => {
@@ -412,7 +432,9 @@ Deno.test("several hosts have one port, or one each; a time limit that is none i
   assert.deepEqual(hosts("a,b", "1,2"), ["a:1", "b:2"]);
   assert.deepEqual(hosts("a,b", "7"), ["a:7", "b:7"]);
   assert.deepEqual(hosts("a,b,c", "1,,3"), ["a:1", "b:5432", "c:3"]);
-  for (const [seconds, ms] of [["3", 3000], ["0", 10_000], ["-1", 10_000], ["", 10_000]] as const) {
+  for (
+    const [seconds, ms] of [["3", 3000], ["0.001", 1], ["0", 10_000], ["-1", 10_000], ["", 10_000]] as const
+  ) {
     assert.equal(settings({ host: "a" }, { PGCONNECT_TIMEOUT: seconds }).connectTimeoutMs, ms, seconds);
   }
 });

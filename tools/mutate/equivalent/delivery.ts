@@ -276,4 +276,52 @@ export const DELIVERY: readonly EquivalentMutant[] = [
     after: "return { name, watts, sum: watts.reduce((all, value) => all + (value || 0), 1) };",
     reason: "The sums only have to be in order.",
   },
+  {
+    file: "lib/outputs/postgresql/hosts.ts",
+    before: "else if (time < times.first) times.first = time;",
+    after: "else if (time <= times.first) times.first = time;",
+    reason: "Where both are equal, the result is the same.",
+  },
+  {
+    file: "lib/outputs/postgresql/hosts.ts",
+    before: "else if (time > times.last) times.last = time;",
+    after: "else if (time >= times.last) times.last = time;",
+    reason: "Where both are equal, the result is the same.",
+  },
+  {
+    file: "lib/outputs/postgresql/positions.ts",
+    before: ".sort(([a], [b]) => a < b ? -1 : 1);",
+    after: [
+      ".sort(([a], [b]) => a <= b ? -1 : 1);",
+      ".sort(([a], [b]) => a < b ? -2 : 1);",
+      ".sort(([a], [b]) => a < b ? -1 : 2);",
+    ],
+    reason: "No two keys are the same, and only the sign counts.",
+  },
+  {
+    file: "lib/outputs/postgresql/rollups/marks.ts",
+    before: "for (let from = 0, to = 0; from < points.length; from = to) {",
+    after: "for (let from = 0, to = 1; from < points.length; from = to) {",
+    reason: "It is set before it is read.",
+  },
+  {
+    file: "lib/outputs/postgresql/identity.ts",
+    before:
+      "const attributes = series.attributes.map(attributeParts).sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);",
+    after: [
+      "const attributes = series.attributes.map(attributeParts).sort(([a], [b]) => a < b ? -2 : a > b ? 1 : 0);",
+      "const attributes = series.attributes.map(attributeParts).sort(([a], [b]) => a < b ? -1 : a > b ? 2 : 0);",
+    ],
+    reason: "Only the sign counts.",
+  },
+  {
+    file: "lib/outputs/postgresql/identity.ts",
+    before:
+      "const attributes = series.attributes.map(attributeParts).sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);",
+    after: [
+      "const attributes = series.attributes.map(attributeParts).sort(([a], [b]) => a < b ? -1 : a >= b ? 1 : 0);",
+      "const attributes = series.attributes.map(attributeParts).sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 1);",
+    ],
+    reason: "The engine's sort asks only whether the answer is below 0.",
+  },
 ];

@@ -9,7 +9,11 @@ import type { CsvFile } from "./file.ts";
 import type { FilePosition, PositionFile } from "../files/position.ts";
 
 /** Positions are saved so long after one another, in ms, */
-const INTERVAL_MS = 250;
+const INTERVAL_MS = 500;
+/** sooner where a client may wait until its points are safe, */
+const AWAITED_MS = 250;
+/** a bit sooner where rows have just been written, since waking the process once more costs more than to save, */
+const EARLY_MS = 50;
 /** or as soon as this many points wait for one. */
 const MANY_POINTS = 49_152;
 /** Wait before saving is tried again, in ms. */
@@ -19,6 +23,8 @@ const RETRY_MS = 1000;
 export interface Group {
   readonly batches: number;
   readonly points: number;
+  /** Whether clients of ours sent some of them, who may wait until they are safe. */
+  readonly isAwaited: boolean;
   /** Of the last batch. */
   readonly position: number;
   /** The files that have rows of them, with the bytes up to the last one. */
@@ -88,6 +94,10 @@ export interface KeeperContext {
   readonly onLoss: (error: unknown) => void;
 }
 
+function newPending(position: number) {
+  return { batches: 0, points: 0, isAwaited: false, position, sizes: new Map<CsvFile, number>() };
+}
+
 /** Syncs the files, then saves the position, then commits: after a crash the files are cut to what the position says. */
 export class CommitByPosition implements Committer {
   readonly #reader: BatchReader;
@@ -97,7 +107,7 @@ export class CommitByPosition implements Committer {
   /** Files that may be written to. */
   readonly #files = new Set<CsvFile>();
   /** Batches whose rows are in the files and that no position covers. */
-  #pending = { batches: 0, points: 0, position: -1, sizes: new Map<CsvFile, number>() };
+  #pending = newPending(-1);
   /** Number of the last batch that is safe. */
   #position: number;
   #saving: Promise<void> | null = null;
@@ -107,6 +117,8 @@ export class CommitByPosition implements Committer {
   /** Files were written to. */
   #began = false;
   #timer: Timer | undefined;
+  /** When it is due, in `performance.now()` ms. */
+  #timerMs = Infinity;
   #stopped = false;
   /** How often saving is tried. */
   #tries = Infinity;
@@ -132,23 +144,37 @@ export class CommitByPosition implements Committer {
     const pending = this.#pending;
     pending.batches += group.batches;
     pending.points += group.points;
+    pending.isAwaited ||= group.isAwaited;
     pending.position = group.position;
     for (const [file, size] of group.sizes) pending.sizes.set(file, size);
-    this.#schedule();
+    this.#schedule(EARLY_MS);
   }
 
-  #schedule(): void {
-    if (this.#saving || this.#stopped || this.#pending.batches === 0) return;
-    const dueMs = this.#savedMs + INTERVAL_MS - performance.now();
-    this.#timer?.[Symbol.dispose]();
-    if (dueMs > 0 && this.#pending.points < MANY_POINTS) {
-      this.#timer = Timer.after(dueMs, () => this.#schedule());
+  #schedule(earlyMs = 0): void {
+    const { batches, points, isAwaited } = this.#pending;
+    if (this.#saving || this.#stopped || batches === 0) return;
+    const dueMs = this.#savedMs + (isAwaited ? AWAITED_MS : INTERVAL_MS);
+    const nowMs = performance.now();
+    if (dueMs - earlyMs > nowMs && points < MANY_POINTS) {
+      if (dueMs >= this.#timerMs) return;
+      this.#endTimer();
+      this.#timerMs = dueMs;
+      this.#timer = Timer.after(dueMs - nowMs, () => {
+        this.#endTimer();
+        this.#schedule();
+      });
       return;
     }
+    this.#endTimer();
     this.#saving = this.#commit().catch(this.#context.fail).finally(() => {
       this.#saving = null;
       this.#schedule();
     });
+  }
+
+  #endTimer(): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timerMs = Infinity;
   }
 
   get committing(): Promise<void> | null {
@@ -172,7 +198,7 @@ export class CommitByPosition implements Committer {
 
   async #commit(): Promise<void> {
     const { batches, position, sizes } = this.#pending;
-    this.#pending = { batches: 0, points: 0, position, sizes: new Map() };
+    this.#pending = newPending(position);
     this.#savedMs = performance.now();
     try {
       await Promise.all([...sizes.keys()].map((file) => file.sync()));
@@ -247,13 +273,13 @@ export class CommitByPosition implements Committer {
 
   /** The files have been cut to the last position: what came behind it is written again. */
   restart(): void {
-    this.#pending = { batches: 0, points: 0, position: this.#position, sizes: new Map() };
+    this.#pending = newPending(this.#position);
     this.#stopped = false;
   }
 
   async #end(): Promise<void> {
     this.#stopped = true;
-    this.#timer?.[Symbol.dispose]();
+    this.#endTimer();
     await this.#saving;
   }
 }

@@ -22,7 +22,7 @@ const FLUSH_BYTES = 1024 * 1024;
 const MOST_UNCOMMITTED = 98_304;
 
 function newGroup() {
-  return { batches: 0, points: 0, position: -1, sizes: new Map<CsvFile, number>() };
+  return { batches: 0, points: 0, isAwaited: false, position: -1, sizes: new Map<CsvFile, number>() };
 }
 
 /** The time for an orderly stop is over. */
@@ -256,6 +256,7 @@ export class CsvWriter {
     this.#takenPoints += batch.length;
     this.#group.batches++;
     this.#group.points += batch.length;
+    this.#group.isAwaited ||= batch.origins.some(({ sequence }) => sequence > 0);
     this.#group.position = position;
   }
 

@@ -13,8 +13,8 @@ export class LagMeter {
   /** At that time the journal had been given that many points since the start. */
   add(nowMs: number, appendedPoints: number): void {
     const last = this.#points.length - 1;
-    // Of a time without new points, the beginning and the end are enough.
-    if (last > 0 && this.#points[last] === appendedPoints && this.#points[last - 1] === appendedPoints) {
+    // Of a time without new points, the end is enough, and the start of the process.
+    if (last > 0 && this.#points[last] === appendedPoints) {
       this.#times[last] = nowMs;
       return;
     }
@@ -28,13 +28,14 @@ export class LagMeter {
     const [times, points] = [this.#times, this.#points];
     const now = times[times.length - 1];
     let kept = 0;
-    for (let i = 1; i < times.length; i++) {
+    times.forEach((time, i) => {
+      // Behind the last one there is none, so it is kept.
       const next = times[i + 1];
-      if (next !== undefined && next - times[kept] <= (now - next) * PRECISION) continue;
+      if (i === 0 || next - times[kept] <= (now - next) * PRECISION) return;
       kept++;
-      times[kept] = times[i];
+      times[kept] = time;
       points[kept] = points[i];
-    }
+    });
     times.length = points.length = kept + 1;
   }
 
@@ -42,7 +43,6 @@ export class LagMeter {
   lagMs(nowMs: number, appendedPoints: number, pending: number): number {
     if (pending <= 0 || this.#times.length === 0) return 0;
     const before = appendedPoints - pending;
-    if (before < 0) return nowMs - this.#times[0];
     // It came after the last sample at which no more than `before` points had come.
     const i = this.#points.findLastIndex((points) => points <= before);
     return Math.max(0, nowMs - this.#times[Math.max(0, i)]);

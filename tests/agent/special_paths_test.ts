@@ -13,8 +13,10 @@ Deno.test({
     for (
       const path of ["/dev/shm/out.csv", "/dev/shm/not/there", "/proc/sys", "/sys", dir.file("link/out.csv")]
     ) {
-      assert.equal(specialPath({ list: [null, 1, { path }] }), path);
+      assert.equal(specialPath({ list: [null, undefined, 1, { path }] }), path);
     }
+    const longest = "/dev/".padEnd(4096, "x");
+    assert.equal(specialPath(longest), longest);
     const others = [
       "",
       "-",
@@ -26,6 +28,8 @@ Deno.test({
       "/dev/fd/3",
       "/dev/null",
       "a\0b",
+      "/dev/a\0b",
+      "/dev/".padEnd(4097, "x"),
     ];
     assert.equal(specialPath({ others, deeper: { others } }), undefined);
   },

@@ -98,6 +98,10 @@ Deno.test("the status has the figures for an administrator, stuck parts first", 
     statusText({ ...figures, pointsPerSecond: 0.25, clients: 20, stuck: ["journal", "procfs"] }),
     "journal and procfs stuck, 20 clients, 0.3 points/s, 1,234,567 points since the start, 0 waiting for an output",
   );
+  assert.equal(
+    statusText({ points: 1, waiting: 999, pointsPerSecond: 10.4, dropped: 1, stuck: ["journal"] }),
+    "journal stuck, 10 points/s, 1 points since the start, 999 waiting for an output, 1 dropped",
+  );
 });
 
 Deno.test("the time of a reload is never before now on the monotonic clock", () => {

@@ -76,6 +76,7 @@ Deno.test("arguments reach the program unchanged: quotes, specifiers and variabl
     ['"\\', '"\\"\\\\"'],
     ["it's", `"it's"`],
     ["two\nlines\t\u0001", '"two\\nlines\\t\\x01"'],
+    ["\u0010\u007f", '"\\x10\\x7f"'],
     [";", '";"'],
   ];
   for (const [text, quoted] of cases) assert.equal(quoteArgument(text), quoted);

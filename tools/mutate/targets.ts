@@ -1,13 +1,11 @@
 /** What `deno task mutate` changes: the parts that compute and touch nothing outside, and the tests that know them. */
+import { DOOR_TARGETS } from "./targets/doors.ts";
+import type { MutationTarget } from "./targets/entry.ts";
 
-export interface MutationTarget {
-  readonly file: string;
-  readonly tests: readonly string[];
-  /** Which of these tests, as `deno test --filter` takes it: a file may also have tests that take long. @default all */
-  readonly filter?: string;
-}
+export type { MutationTarget };
 
 export const TARGETS: readonly MutationTarget[] = [
+  ...DOOR_TARGETS,
   // Bytes.
   { file: "lib/postcard.ts", tests: ["tests/postcard_test.ts"] },
   { file: "lib/base/crc32c.ts", tests: ["tests/base/crc32c_test.ts"] },

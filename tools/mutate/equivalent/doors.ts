@@ -3,6 +3,70 @@ import type { EquivalentMutant } from "./entry.ts";
 
 export const DOORS: readonly EquivalentMutant[] = [
   {
+    file: "lib/agent/special_paths.ts",
+    before: "if (above === known) return path;",
+    after: "if (!!0 && above === known) return path;",
+    reason: "The root is always there, so nobody looks above it.",
+  },
+  {
+    file: "lib/cli/agents/text.ts",
+    before:
+      "return Number.isInteger(value) || Math.abs(value) >= 10 ? String(Math.round(value)) : value.toFixed(1);",
+    after:
+      "return Number.isInteger(value) || Math.abs(value) > 10 ? String(Math.round(value)) : value.toFixed(1);",
+    reason: "10 is an integer.",
+  },
+  {
+    file: "lib/cli/exec/report.ts",
+    before:
+      "const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => [...row[column]].length)) + 2);",
+    after:
+      "const widths = rows[1].map((_, column) => Math.max(...rows.map((row) => [...row[column]].length)) + 2);",
+    reason: "Each table has two rows at least, and all of its rows have the same number of cells.",
+  },
+  {
+    file: "lib/cli/exec/report.ts",
+    before: "const decimals = Math.max(0, 3 - Math.floor(Math.log10(Math.abs(value) || 1)));",
+    after: "const decimals = Math.max(0, 3 - Math.floor(Math.log10(Math.abs(value) || 2)));",
+    reason: "1 and 2 have as many digits, and nothing has no decimals.",
+  },
+  {
+    file: "lib/cli/export/text.ts",
+    before: 'return Number.isFinite(value) ? String(value) : value > 0 ? "inf" : "-inf";',
+    after: [
+      'return Number.isFinite(value) ? String(value) : value >= 0 ? "inf" : "-inf";',
+      'return Number.isFinite(value) ? String(value) : value > 1 ? "inf" : "-inf";',
+    ],
+    reason: "The value is infinite.",
+  },
+  {
+    file: "lib/cli/rows.ts",
+    before: 'return value > 0 ? "9e999" : "-9e999";',
+    after: ['return value >= 0 ? "9e999" : "-9e999";', 'return value > 1 ? "9e999" : "-9e999";'],
+    reason: "The value is infinite.",
+  },
+  {
+    file: "lib/cli/rows.ts",
+    before: 'if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";',
+    after: [
+      'if (!Number.isFinite(value)) return value >= 0 ? "inf" : "-inf";',
+      'if (!Number.isFinite(value)) return value > 1 ? "inf" : "-inf";',
+    ],
+    reason: "The value is infinite: databases have no NaN.",
+  },
+  {
+    file: "lib/systemd/journal_stream.ts",
+    before: "if (device === undefined) return false;",
+    after: "if (!!0 && device === undefined) return false;",
+    reason: "It only saves a look at standard error, which has no device without a number.",
+  },
+  {
+    file: "lib/systemd/status.ts",
+    before: "const digits = value < 10 && !Number.isInteger(value) ? 1 : 0;",
+    after: "const digits = value <= 10 && !Number.isInteger(value) ? 1 : 0;",
+    reason: "10 is an integer.",
+  },
+  {
     file: "lib/config/file.ts",
     before: "return { line: Number(line ?? 1), path: [], message: `this is not TOML: ${shown}` };",
     after: "return { line: Number(line ?? 2), path: [], message: `this is not TOML: ${shown}` };",

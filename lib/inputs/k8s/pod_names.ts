@@ -110,10 +110,9 @@ export class PodNames {
     this.#failures = 0;
     this.#complaint.end(() => this.#log.info("The names of pods are known again", { url }));
     this.#findings.usual(WHAT, url);
-    const { pods, containers } = this.#list;
-    const isKnown = (key: string) => pods.has(key) || containers.has(key);
-    this.#before = new Map([...asked].map(([key, tries]) => [key, isKnown(key) ? 0 : tries + 1]));
-    if (pods.size > 0 || this.#api.isKubelet) return;
+    // What is known by now is not asked for again.
+    this.#before = new Map([...asked].map(([key, tries]) => [key, tries + 1]));
+    if (this.#list.pods.size > 0 || this.#api.isKubelet) return;
     this.#unknown.add(() => {
       this.#log.warn("Kubernetes knows no pod on this node: check plugins.k8s.k8s_node", {
         node: this.#api.node,

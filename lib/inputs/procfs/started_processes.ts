@@ -47,8 +47,7 @@ export class StartedProcesses implements PolledSource {
   poll(points: Points): void {
     const nowMs = this.#measuring.clock.monotonicMs();
     for (const [pid, process] of this.#processes) {
-      // The first measurement is what the process has used since its beginning, and no percentage.
-      const outcome = process.measure(points, nowMs, process.measuredMs > -Infinity);
+      const outcome = process.measure(points, nowMs, true);
       if (outcome === "ended" || outcome === "denied") this.#ended(pid);
     }
   }

@@ -145,3 +145,59 @@ Deno.test("nothing is known of a group that is no pod's, and of a pod without a 
   assert.equal(of(containers, container), `${inWords} container_name=main ${facts}`);
   await names.close();
 });
+
+Deno.test("requests and answers are counted, and what is remembered is what is known and what is missing", async () => {
+  const { names, api, add, containers, poll } = kit();
+  assert.deepEqual([names.stats, names.revision, names.remembered], [
+    { requests: 0, answeredRequests: 0, failedRequests: 0 },
+    0,
+    0,
+  ]);
+  assert.deepEqual([names.pod("a"), names.container("c")], [undefined, undefined]);
+  assert.equal(names.remembered, 2);
+  add("a");
+  containers.set("c", "main");
+  await poll(1);
+  assert.deepEqual([names.pod("a")?.name, names.container("c")], ["name of a", "main"]);
+  // Both, and that they were asked for.
+  assert.deepEqual([names.stats.answeredRequests, names.revision, names.remembered], [1, 1, 4]);
+  api.problem = new ApiError("it is away");
+  await poll(10, "b");
+  assert.deepEqual([names.stats, names.revision], [
+    { requests: 2, answeredRequests: 1, failedRequests: 1 },
+    2,
+  ]);
+  await names.close();
+});
+
+Deno.test("after a failure it is asked ten seconds later, whatever was before it", async () => {
+  const { names, api, add, poll } = kit();
+  add("other");
+  /** How many lists there are so many seconds later, while the API answers or does not. */
+  const lists = async (seconds: number, isAway = false) => {
+    api.problem = isAway ? new ApiError("it is away") : null;
+    await poll(seconds, "a");
+    return api.lists;
+  };
+  // Two lists without the name: the next one is 40 s later.
+  assert.deepEqual([await lists(21), await lists(39)], [2, 2]);
+  assert.deepEqual([await lists(1, true), await lists(9, true), await lists(1, true)], [3, 3, 4]);
+  // The second failure: 20 s. Then it answers, and the next list is 80 s later, as if nothing had been.
+  assert.deepEqual([await lists(19), await lists(1), await lists(79)], [4, 5, 5]);
+  assert.deepEqual([await lists(1, true), await lists(9, true), await lists(1, true)], [6, 6, 7]);
+  await names.close();
+});
+
+Deno.test("while an answer is waited for nothing is asked, nor after the end, which is no failure", async () => {
+  const { names, api, poll } = kit();
+  const { promise, reject } = Promise.withResolvers<never>();
+  let asked = 0;
+  api.list = () => (asked++, promise);
+  await poll(100, "a");
+  assert.equal(asked, 1);
+  const closing = names.close();
+  reject(new Error("it was aborted"));
+  await closing;
+  await poll(100, "b");
+  assert.deepEqual([asked, names.stats.failedRequests], [1, 0]);
+});

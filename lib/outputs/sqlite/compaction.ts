@@ -56,6 +56,8 @@ interface Unit {
   width: number;
   /** Integers of more than 53 bits were found. */
   hasLarge: boolean;
+  /** Rows outside of the day were found, which stay. */
+  hasLeft: boolean;
   points: number;
   bytesBefore: number;
   bytesAfter: number;
@@ -113,6 +115,7 @@ export class Compaction {
         | "takeExactly"
         | "takeSome"
         | "deleteRange"
+        | "deleteInDay"
         | "deleteSome"
         | "addBlock"
       )
@@ -160,7 +163,8 @@ export class Compaction {
         `SELECT count(take_point(series, offset, ${EXACT_VALUE})) FROM (SELECT series, offset, value FROM points WHERE part = ? AND series = ? AND ${IN_DAY} ` +
           "ORDER BY offset LIMIT ?)",
       ),
-      deleteRange: prepare(`DELETE FROM points WHERE part = ? AND series >= ? AND series < ? AND ${IN_DAY}`),
+      deleteRange: prepare("DELETE FROM points WHERE part = ? AND series >= ? AND series < ?"),
+      deleteInDay: prepare(`DELETE FROM points WHERE part = ? AND series >= ? AND series < ? AND ${IN_DAY}`),
       deleteSome: prepare(
         `DELETE FROM points WHERE part = ? AND series = ? AND offset BETWEEN -${MAX_OFFSET} AND ?`,
       ),
@@ -248,7 +252,7 @@ export class Compaction {
     const from = seriesOf(lowest.get(0, ids)) ?? 0;
     const end = (seriesOf(highest.get(ids)) ?? 0) + 1;
     const width = Math.ceil((end - from) * this.#stepPoints / Math.max(1, points));
-    const nothing = { read: [], isFull: false, version: 0, target: null, hasLarge: false };
+    const nothing = { read: [], isFull: false, version: 0, target: null, hasLarge: false, hasLeft: false };
     return {
       parts,
       ids,
@@ -284,6 +288,7 @@ export class Compaction {
 
   #readBlock(unit: Unit): void {
     const range = this.#read(unit);
+    unit.hasLeft ||= this.#taker.hasLeft;
     // Its rows are deleted in a way of their own.
     unit.isFull = range.only !== undefined;
     if (unit.isFull && unit.read.length > 0) return;
@@ -414,13 +419,14 @@ export class Compaction {
   }
 
   /** Deletes the rows of what was read. */
-  #delete({ parts, from, readTo, read }: Unit): void {
-    const { deleteRange, deleteSome, shrinkPart } = this.#statements;
+  #delete({ parts, from, readTo, read, hasLeft }: Unit): void {
+    const { deleteRange, deleteInDay, deleteSome, shrinkPart } = this.#statements;
     const only = read[0]?.only;
+    const deleteAll = hasLeft ? deleteInDay : deleteRange;
     let deleted = 0;
     for (const { id } of parts) {
       if (only && only.part !== id) continue;
-      const result = only ? deleteSome.run(id, readTo, only.offset) : deleteRange.run(id, from, readTo);
+      const result = only ? deleteSome.run(id, readTo, only.offset) : deleteAll.run(id, from, readTo);
       const count = Number(result.changes);
       if (count === 0) continue;
       deleted += count;

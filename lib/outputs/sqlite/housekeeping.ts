@@ -13,8 +13,11 @@ import type { Rollups } from "./rollups.ts";
 import { middleOf, SECONDS_PER_DAY } from "./row_order.ts";
 import { secondOf, tablesOfRollups, writeStatistics } from "./schema.ts";
 
-/** Parts with fewer points are merged. Each point is so rewritten once, or a few times where few points come. */
-const SMALL_POINTS = 16_384;
+/**
+ * Parts with fewer points are merged. Each point is so rewritten once, or a few times where few points come, which costs
+ * more than writing it; where many come, that would save few parts.
+ */
+const SMALL_POINTS = 4096;
 /** Small parts of one day that are merged at once, and of a day that is over. */
 const MERGE_PARTS = 64;
 const MERGE_OLD_PARTS = 8;

@@ -309,6 +309,9 @@ Deno.test("a row that is not of a series, or not of a day around the start, is l
     taker.take(id, offset, 0);
     const count = taken.some((row) => row[0] === id && row[1] === offset) ? 1 : 0;
     assert.deepEqual([taker.length, taker.isOdd], [count, false], `${id}, ${offset}`);
+    assert.equal(taker.hasLeft, count === 0, `${id}, ${offset}`);
+    taker.clear();
+    assert.equal(taker.hasLeft, false);
   }
 });
 
@@ -323,6 +326,28 @@ Deno.test("no more rows are taken than a block holds", () => {
   taker.clear();
   taker.take(1, 0, 0);
   assert.deepEqual([taker.length, taker.isFull], [1, false]);
+});
+
+Deno.test("one integer again and again takes the bytes that integers take, whatever it is", () => {
+  const written = (numbers: Float64Array, exact: ReadonlyMap<number, bigint> | null) => {
+    const sink = new ByteSink();
+    assert.ok(new ValueWriter().write(sink, numbers, 1, numbers.length - 1, exact));
+    return [...sink.bytes];
+  };
+  const limit = (2 ** 52 - 4) / 4;
+  for (const value of [0, -0, 1, -1, 63, 64, -64, -65, 1e6, 0.5, NaN, limit, -limit, limit + 1, -limit - 1]) {
+    for (const count of [1, 2, 3, 200]) {
+      // What stands beside the range has no part in it; with an empty map values are looked at one by one.
+      const numbers = new Float64Array(count + 2).fill(value);
+      numbers[0] = numbers[count + 1] = 7;
+      assert.deepEqual(written(numbers, null), written(numbers, new Map()), `${count} times ${value}`);
+      if (count === 1) continue;
+      for (const other of [value + 1, value === 0 ? -value : -value - 1, NaN]) {
+        numbers[count] = other;
+        assert.deepEqual(written(numbers, null), written(numbers, new Map()), `${value}, then ${other}`);
+      }
+    }
+  }
 });
 
 Deno.test("a block gives back each value bit by bit, of all kinds beside each other", () => {

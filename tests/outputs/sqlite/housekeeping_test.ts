@@ -71,6 +71,25 @@ Deno.test("small parts are merged, and every point stays, those with the same ti
   );
 });
 
+Deno.test("parts with thousands of points stay as they are, and smaller ones beside them are merged", async () => {
+  await using dir = new TempDir();
+  using database = new Database(dir.file("m.sqlite"));
+  const write = (second: number, count: number) =>
+    database.write([
+      batchOf(Array.from({ length: count }, (_, i) => [seriesOf(metricOf("sized")), i, second, i])),
+    ]);
+  for (let k = 0; k < 10; k++) {
+    write(START_MS / 1000 + 2 * k, 4096);
+    write(START_MS / 1000 + 2 * k + 1, 50);
+  }
+  const large = () => rowsOf(database.path, "SELECT id, points FROM parts WHERE points >= 4096 ORDER BY id");
+  const before = large();
+  assert.equal(before.length, 10);
+  database.tidy(START_MS + 10 * DAY_MS);
+  assert.deepEqual(large(), before);
+  assert.equal(valueOf(database.path, "SELECT points FROM parts WHERE points < 4096"), 500n);
+});
+
 Deno.test("merging ends where all points have the same time", async () => {
   await using dir = new TempDir();
   using database = new Database(dir.file("m.sqlite"));

@@ -24,6 +24,8 @@ export class RowTaker {
   isFull = false;
   /** A row has something that this program never stores. */
   isOdd = false;
+  /** A row outside of the day was left. */
+  hasLeft = false;
   /** Added to the offsets of what is taken, in nanoseconds. */
   shift = 0;
   /** The offset of the last row, without the shift. */
@@ -51,8 +53,10 @@ export class RowTaker {
         this.isFull = true;
         return;
       }
-      if (typeof id !== "number" || typeof offset !== "number") return;
-      if (!(offset >= -MAX_OFFSET && offset <= MAX_OFFSET)) return;
+      if (typeof id !== "number" || typeof offset !== "number" || !(Math.abs(offset) <= MAX_OFFSET)) {
+        this.hasLeft = true;
+        return;
+      }
       series[row] = id;
       offsets[row] = offset + this.shift;
       this.lastOffset = offset;
@@ -65,7 +69,7 @@ export class RowTaker {
 
   clear(): void {
     this.length = 0;
-    this.isFull = this.isOdd = false;
+    this.isFull = this.isOdd = this.hasLeft = false;
     this.#exact.clear();
   }
 

@@ -48,6 +48,10 @@ export class ValueWriter {
     to: number,
     exact: ReadonlyMap<number, bigint> | null,
   ): boolean {
+    if (exact === null && isConstant(numbers, from, to)) {
+      writeConstant(sink, numbers[from], to - from);
+      return true;
+    }
     let missing = 0;
     let hasExact = false;
     for (let i = from; i < to; i++) {
@@ -110,6 +114,24 @@ export class ValueWriter {
     }
     return decimals;
   }
+}
+
+/** Whether all are one integer, as of what is idle. */
+function isConstant(numbers: Float64Array, from: number, to: number): boolean {
+  const first = numbers[from];
+  if (!Number.isInteger(first) || !(Math.abs(first) <= MAX_INTEGER) || Object.is(first, -0)) return false;
+  for (let i = from + 1; i < to; i++) if (!Object.is(numbers[i], first)) return false;
+  return true;
+}
+
+/** Writes one integer `count` times, in the bytes that {@linkcode writeIntegers} would choose. */
+function writeConstant(sink: ByteSink, value: number, count: number): void {
+  sink.unsigned8(KIND.integers);
+  const isShort = count === 1 || sizeOfSigned(value) === 1;
+  sink.unsigned8(isShort ? PLAIN : DELTA);
+  sink.signed(value);
+  // The same byte again, or differences of nothing.
+  sink.reserve(count - 1).fill(!isShort ? 0 : value < 0 ? -2 * value - 1 : 2 * value);
 }
 
 /** Whether all are integers that SQLite stored as such. */

@@ -65,6 +65,11 @@ Deno.test("decodeUtf8 takes the first bytes for UTF-16 only where they are", () 
 
 Deno.test("decodeUtf8 finds a bad byte behind a mark, and behind characters that only begin like a replacement", () => {
   assert.deepEqual(problem([...encode("\ufeff\n"), 0xff])[0], 2);
+  assert.deepEqual(problem([...encode("\ufffd\ufeff\n"), 0xfe]), [
+    2,
+    "byte 0xfe is not UTF-8; save the file as UTF-8",
+  ]);
+  assert.deepEqual(problem([0xef, 0x61, 10, 0xfe]), [1, "byte 0xef is not UTF-8; save the file as UTF-8"]);
   // U+F000 and U+FFC0 share bytes with U+FFFD.
   for (const text of ["\uf000\n", "\uffc0\n", "\uff7d\n", "\ufffd\ufffd\n\ufffdx\ufffd"]) {
     const lines = text.split("\n").length;

@@ -40,6 +40,36 @@ class Gathering implements Disposable {
   }
 }
 
+/** Timers that fire when a test says so. */
+class Timers implements Disposable {
+  readonly #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
+  readonly #waiting = new Map<number, { ms: number; action: () => void }>();
+
+  constructor() {
+    let id = 0;
+    globalThis.setTimeout = ((action: () => void, ms: number) => {
+      this.#waiting.set(++id, { ms, action });
+      return id;
+    }) as unknown as typeof setTimeout;
+    globalThis.clearTimeout = ((id: number) => void this.#waiting.delete(id)) as typeof clearTimeout;
+  }
+
+  /** How long each of them waits, in ms. */
+  get waits(): number[] {
+    return [...this.#waiting.values()].map(({ ms }) => ms);
+  }
+
+  fire(): void {
+    const due = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { action } of due) action();
+  }
+
+  [Symbol.dispose](): void {
+    Object.assign(globalThis, this.#real);
+  }
+}
+
 Deno.test("points wait 2 ms where little comes, up to 50 ms more the more comes, and 2 ms again afterwards", () => {
   using gathering = new Gathering();
   assert.equal(gathering.gatherer.waitMs, 2);
@@ -164,4 +194,68 @@ Deno.test("what comes together and is not all waits for the rest", async () => {
   gathering.gatherer.letGo(false);
   assert.equal(gathering.batches.length, 1);
   await until(() => gathering.batches.length === 2);
+});
+
+Deno.test("a timer runs only for points that are not held, and are not a full batch", () => {
+  using timers = new Timers();
+  using gathering = new Gathering();
+  const { gatherer, batches } = gathering;
+  gathering.read(1);
+  assert.deepEqual(timers.waits, []);
+  gatherer.hold();
+  gathering.read(2);
+  assert.deepEqual(timers.waits, []);
+  gatherer.letGo(false);
+  assert.equal(timers.waits.length, 1);
+  gathering.read(1);
+  assert.equal(timers.waits.length, 1, "one for all");
+  timers.fire();
+  assert.deepEqual(batches.map(({ length }) => length), [1, 3]);
+  gathering.read(2);
+  assert.equal(timers.waits.length, 1);
+  timers.fire();
+  for (let n = 0; n < 3; n++) gatherer.builder.current.push(NUMBERS, 1, 0, n);
+  gatherer.builder.rotate();
+  void gatherer.gathered();
+  assert.deepEqual([timers.waits, batches.map(({ length }) => length)], [[], [1, 3, 2, 3]]);
+  void gatherer.gathered();
+  gatherer.hold();
+  gatherer.letGo(false);
+  assert.deepEqual(timers.waits, [], "there is nothing to wait for");
+});
+
+Deno.test("under load points wait for others, but not if they have waited for each other", () => {
+  using timers = new Timers();
+  using gathering = new Gathering();
+  const { gatherer } = gathering;
+  gathering.read(1);
+  for (let n = 0; n < 2000; n++) void gatherer.gathered();
+  gathering.read(1);
+  assert.deepEqual(timers.waits, [52]);
+  timers.fire();
+  for (const [passOn, waitMs] of [[true, 2], [false, 52]] as const) {
+    gatherer.hold();
+    gatherer.letGo(passOn);
+    gathering.read(1);
+    assert.deepEqual(timers.waits, [waitMs]);
+    timers.fire();
+  }
+});
+
+Deno.test("what comes together waits, too, while the pipe is full", async () => {
+  using timers = new Timers();
+  using gathering = new Gathering();
+  const { gatherer, batches } = gathering;
+  const room = Promise.withResolvers<void>();
+  gatherer.start({ push: (batch) => (batches.push(batch), room.promise) });
+  gathering.read(1);
+  gatherer.hold();
+  gathering.read(2);
+  gatherer.letGo(true);
+  assert.equal(batches.length, 1);
+  assert.deepEqual(timers.waits, []);
+  room.resolve();
+  await gatherer.blocked;
+  timers.fire();
+  assert.deepEqual(batches.map(({ length }) => length), [1, 2]);
 });

@@ -342,4 +342,36 @@ export const CORE: readonly EquivalentMutant[] = [
     after: "if (memory === undefined) buffer.transfer(1);",
     reason: "The new buffer of it is nowhere used.",
   },
+  {
+    file: "lib/base/utf8.ts",
+    before:
+      'const [before] = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes).split("\\ufffd", 1);',
+    after:
+      'const [before] = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes).split("\\ufffd", 2);',
+    reason: "Only the first part is used.",
+  },
+  {
+    file: "lib/points/batch_check.ts",
+    before: "let copies = new Float64Array(1024);",
+    after: "let copies = new Float64Array(1025);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/points/batch_check.ts",
+    before: "const MAX_KEPT = 8192;",
+    after: "const MAX_KEPT = 8193;",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/points/batch_check.ts",
+    before: "const copy = count <= copies.length ? copies : new Float64Array(count);",
+    after: "const copy = count < copies.length ? copies : new Float64Array(count);",
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
+  {
+    file: "lib/points/batch_check.ts",
+    before: "if (count <= MAX_KEPT) copies = copy;",
+    after: ["if (!!0 && count <= MAX_KEPT) copies = copy;", "if (count < MAX_KEPT) copies = copy;"],
+    reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
+  },
 ];

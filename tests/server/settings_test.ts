@@ -1,9 +1,13 @@
 /** What a server makes of its settings and of the machine: connections, and the memory for frames. */
 import assert from "node:assert/strict";
-import { config } from "../../lib/server/config.ts";
+import { MetricRegistry, RegistryError } from "../../lib/points/registry.ts";
+import type { Problem } from "../../lib/schema.ts";
+import { ClientMetrics } from "../../lib/server/client_metrics.ts";
+import { advise, config, type RelayServerConfig } from "../../lib/server/config.ts";
 import { FrameBudget, largeFrameBytes, largestMessageBytes } from "../../lib/server/frame_budget.ts";
-import { connectionsFor, warnOfFewDescriptors } from "../../lib/server/settings.ts";
+import { connectionsFor, limitsOf, warnOfFewDescriptors } from "../../lib/server/settings.ts";
 import { MAX_BODY_BYTES } from "../../lib/wire/protocol.ts";
+import { metricOf } from "../kit/decode.ts";
 import { LogLines } from "../kit/log_lines.ts";
 
 const MIB = 1024 ** 2;
@@ -112,4 +116,91 @@ Deno.test("a frame larger than all memory passes when it is alone, and gives bac
   for (const bytes of [100, 2]) take(budget, bytes, order);
   await settle();
   assert.deepEqual(order, [1, 1000, 100]);
+});
+
+/** The configuration of a server with these keys, and what is wrong with them: where, and why. */
+function read(values: Record<string, unknown>): { config: RelayServerConfig; problems: string[] } {
+  const problems: string[] = [];
+  const report = ({ path, message }: Problem) => problems.push(`${path.join(".")}: ${message}`);
+  return { config: config.check(values, [], report) as RelayServerConfig, problems };
+}
+
+Deno.test("a network of one interface needs an address that names one", () => {
+  const networks = ["10.0.0.0/8", "fe80::/10%eth0"];
+  for (const key of ["allow", "deny", "without_token"]) {
+    assert.match(
+      read({ [key]: networks }).problems.join("\n"),
+      new RegExp(
+        `^${key}: .*cannot use fe80::/10%eth0: the interface of a peer is only known where address names one`,
+      ),
+    );
+    assert.deepEqual(read({ [key]: networks, address: "[fe80::1%eth0]:50051" }).problems, []);
+    assert.deepEqual(read({ [key]: ["10.0.0.0/8"] }).problems, []);
+  }
+});
+
+Deno.test("a server is told what others could read or send", () => {
+  const advice = (values: Record<string, unknown>) =>
+    advise(read(values).config).map(({ path, problem }) => `${path.join(".")}: ${problem}`);
+  const clear =
+    "address: clients send in clear text, which others on the network can read: set tls.cert and tls.key";
+  const everyone = "address: accepts measurements from everyone, under any name: set tokens or allow";
+  const everywhere =
+    "tls.mode: accepts clear text from everywhere: list the networks of clients without TLS in allow";
+  const none = "tls.mode: has no effect: clients without TLS have no token, and without_token is empty";
+  const all = (network: string) => `without_token: ${network} is every address: then tokens have no effect`;
+  const tls = { cert: "c.pem", key: "k.pem" };
+  const optional = { ...tls, mode: "optional" };
+  const allow = ["10.0.0.0/8"];
+  const tokens = "tokens";
+  for (
+    const [values, expected] of [
+      [{}, [clear, everyone]],
+      [{ allow }, [clear]],
+      [{ tokens }, [clear]],
+      [{ address: "127.0.0.1:1" }, []],
+      [{ address: ":1" }, [clear, everyone]],
+      [{ tls }, [everyone]],
+      [{ tls, allow }, []],
+      [{ tls, tokens }, []],
+      [{ tls: { ...tls, client_ca: "ca.pem" } }, []],
+      [{ tls: { ...optional, client_ca: "ca.pem" } }, [everywhere]],
+      [{ tls: optional }, [everywhere, everyone]],
+      [{ tls: optional, allow }, []],
+      [{ tls: optional, tokens }, [none]],
+      [{ tls: optional, tokens, allow }, [none]],
+      [{ tls: optional, tokens, without_token: allow }, []],
+      [{ tls, tokens, without_token: ["0.0.0.0/0", ...allow, "::/0"] }, [all("0.0.0.0/0"), all("::/0")]],
+      [{ tls, allow, without_token: ["0.0.0.0/0"] }, []],
+    ] as const
+  ) assert.deepEqual(advice(values), expected, JSON.stringify(values));
+});
+
+Deno.test("the limits of a server are those of its configuration, and 0 is none where it may be", () => {
+  const defaults = limitsOf(read({}).config);
+  assert.deepEqual([defaults.idleMs, defaults.bytesPerSecond], [Infinity, Infinity]);
+  const { config } = read({ limits: { idle_timeout: "2s", bytes_per_second: "1KiB", name_length: 7 } });
+  const { idleMs, bytesPerSecond, maxNameBytes } = limitsOf(config);
+  assert.deepEqual([idleMs, bytesPerSecond, maxNameBytes], [2000, 1024, 7]);
+});
+
+Deno.test("there is room for one connection, however few files may be open", () => {
+  for (const cert of ["", "c.pem"]) {
+    const { maxConnections, maxSockets } = connectionsFor(settings(undefined, cert), { limit: 20, used: 20 });
+    assert.deepEqual([maxConnections, maxSockets], [1, 1]);
+  }
+});
+
+Deno.test("a client defines as many metrics as it may, and none with a long name; those that are known do not count", () => {
+  const registry = new MetricRegistry();
+  const metrics = new ClientMetrics(registry, { maxMetrics: 2, maxNameBytes: 5 });
+  const define = (name: string, client: string) => metrics.register({ ...metricOf(name) }, client);
+  const one = define("one", "a");
+  assert.equal(define("two", "a").name, "two");
+  assert.equal(define("one", "a"), one);
+  assert.throws(() => define("three", "a"), /Cannot register metric three: its client has defined 2 already/);
+  assert.throws(() => define("longer", "b"), RegistryError);
+  assert.equal(define("one", "b"), one);
+  for (const name of ["three", "four"]) assert.equal(define(name, "b").name, name);
+  assert.throws(() => define("five", "b"), /its client has defined 2 already/);
 });

@@ -4,7 +4,7 @@ const POLYNOMIAL = 0x82f63b78;
 /** Streams of words in a long array: word `n` belongs to stream `n % 4`. They do not wait for each other. */
 const STREAMS = 4;
 const WORD_BYTES = 4;
-/** Fewer bytes are taken one by one. */
+/** Fewer bytes are taken one by one; more have two words for each stream, wherever the first word begins. */
 const LEAST_BYTES = 64;
 
 /** `tables[n][byte]` is what a byte does to the checksum when `n` bytes follow it. */
@@ -47,23 +47,21 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, before 
   return ~crc >>> 0;
 }
 
-/** The state `crc` after some words, low byte first. */
+/** The state `crc` after some words, low byte first; at least two for each stream. */
 function withWords(crc: number, words: Int32Array): number {
   let at = 0;
   let [second, third, fourth] = [0, 0, 0];
-  // The streams end with the last four whole words of each, which are taken one by one.
+  // Where the streams end, a word of each is left, with what comes from the words before it.
   for (const last = words.length - 2 * STREAMS; at <= last; at += STREAMS) {
     crc = far(crc ^ words[at]);
     second = far(second ^ words[at + 1]);
     third = far(third ^ words[at + 2]);
     fourth = far(fourth ^ words[at + 3]);
   }
-  if (at > 0) {
-    crc = near(crc ^ words[at++]);
-    crc = near(crc ^ second ^ words[at++]);
-    crc = near(crc ^ third ^ words[at++]);
-    crc = near(crc ^ fourth ^ words[at++]);
-  }
+  crc = near(crc ^ words[at++]);
+  crc = near(crc ^ second ^ words[at++]);
+  crc = near(crc ^ third ^ words[at++]);
+  crc = near(crc ^ fourth ^ words[at++]);
   while (at < words.length) crc = near(crc ^ words[at++]);
   return crc;
 }

@@ -85,7 +85,7 @@ export class BatchBuilder {
       batches.push(current);
       this.current = this.#pool.take();
     } else if (current.length > 0 || current.origins.length > 0) {
-      batches.push(current.copy());
+      batches.push(current.copy(this.#pool.takeFor(current.length)));
       current.clear();
     }
     return batches;

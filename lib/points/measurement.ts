@@ -132,10 +132,9 @@ export class Batch {
     else this.pushNumber(series, other.seconds[row], other.nanos[row], other.values[row]);
   }
 
-  /** The same points, in columns that are no longer than they must be. */
-  copy(): Batch {
+  /** The same points, in an empty batch of the same store; by default in columns that are no longer than they must be. */
+  copy(copy: Batch = new Batch(this.length, null, this.store)): Batch {
     const { length, store, series } = this;
-    const copy = new Batch(length, null, store);
     if (length > 0) copy.begin();
     const { seen, epoch } = store;
     for (let row = 0; row < length; row++) seen[series[row]] = epoch;
@@ -236,9 +235,14 @@ export class Batch {
   }
 }
 
+/** The shortest columns of a pool's smaller batches. */
+const LEAST_CAPACITY = 64;
+
 /** Batches of one capacity, used again and again so that a busy server does not allocate columns. */
 export class BatchPool {
   readonly #free: Batch[] = [];
+  /** Batches of half the capacity. */
+  #smaller: BatchPool | null = null;
 
   /** At most `keep` unused batches of `capacity` points are kept. */
   constructor(
@@ -249,6 +253,13 @@ export class BatchPool {
 
   take(): Batch {
     return this.#free.pop() ?? new Batch(this.capacity, this, this.store);
+  }
+
+  /** A batch whose columns are at most about twice as long as that many points need; the pool keeps such ones, too. */
+  takeFor(points: number): Batch {
+    const half = this.capacity / 2;
+    if (points > half || half < LEAST_CAPACITY) return this.take();
+    return (this.#smaller ??= new BatchPool(half, this.keep, this.store)).takeFor(points);
   }
 
   give(batch: Batch): void {

@@ -143,12 +143,14 @@ export class FrameReader implements Disposable {
   /**
    * `count` bytes have been read into `space()`.
    *
-   * @param maxIdleCapacity How large the buffer may grow for speed alone; a frame that has arrived in part may take more.
+   * @param maxIdleCapacity How large the buffer may grow for speed alone (a part of a byte does not count); a frame that
+   *   has arrived in part may take more.
    */
   received(count: number, maxIdleCapacity = MIN_CAPACITY): void {
     this.#filled += count;
     const { capacity } = this;
-    if (this.#filled === capacity && capacity < maxIdleCapacity) this.#resize(maxIdleCapacity);
+    const largest = Math.floor(maxIdleCapacity);
+    if (this.#filled === capacity && capacity < largest) this.#resize(largest);
     this.#quiet = count < capacity / 8 ? this.#quiet + 1 : 0;
   }
 

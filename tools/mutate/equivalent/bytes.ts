@@ -4,8 +4,8 @@ import type { EquivalentMutant } from "./entry.ts";
 export const BYTES: readonly EquivalentMutant[] = [
   {
     file: "lib/base/crc32c.ts",
-    before: "const tables = Array.from({ length: 8 }, () => new Int32Array(256));",
-    after: "const tables = Array.from({ length: 9 }, () => new Int32Array(256));",
+    before: "const tables = Array.from({ length: count }, () => new Int32Array(256));",
+    after: "const tables = Array.from({ length: count }, () => new Int32Array(257));",
     reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
   },
   {
@@ -22,9 +22,30 @@ export const BYTES: readonly EquivalentMutant[] = [
   },
   {
     file: "lib/base/crc32c.ts",
-    before: "for (const last = end - 8; at <= last; at += 8) {",
-    after: "for (const last = end - 8; at < last; at += 8) {",
-    reason: "The rest is taken byte by byte, with the same result.",
+    before: "const LEAST_BYTES = 64;",
+    after: "const LEAST_BYTES = 65;",
+    reason: "Bytes that are not taken as words are taken one by one, with the same result.",
+  },
+  {
+    file: "lib/base/crc32c.ts",
+    before: "if (end - start >= LEAST_BYTES) {",
+    after: ["if (!!0 && end - start >= LEAST_BYTES) {", "if (end - start > LEAST_BYTES) {"],
+    reason: "Bytes that are not taken as words are taken one by one, with the same result.",
+  },
+  {
+    file: "lib/base/crc32c.ts",
+    before: "const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (end - at) >> 2);",
+    after: "const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (end - at) >> 3);",
+    reason: "Bytes that are not taken as words are taken one by one, with the same result.",
+  },
+  {
+    file: "lib/base/crc32c.ts",
+    before: "for (const last = words.length - 2 * STREAMS; at <= last; at += STREAMS) {",
+    after: [
+      "for (const last = words.length - 3 * STREAMS; at <= last; at += STREAMS) {",
+      "for (const last = words.length - 2 * STREAMS; at < last; at += STREAMS) {",
+    ],
+    reason: "Words that are not taken by streams are taken one by one, with the same result.",
   },
   {
     file: "lib/base/utf8.ts",

@@ -134,6 +134,9 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/points/upstream.ts", tests: ["tests/wire/introduction_test.ts"] },
   { file: "lib/outputs/parquet/series_table.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
   { file: "lib/outputs/parquet/sorting.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
+  { file: "lib/outputs/files/file_series.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
+  { file: "lib/outputs/parquet/messages.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
+  { file: "lib/outputs/threads/point_columns.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
   { file: "lib/outputs/files/columns.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
   {
     file: "lib/outputs/prometheus/exposed_store.ts",
@@ -564,6 +567,12 @@ export const TARGETS: readonly MutationTarget[] = [
     tests: ["tests/outputs/postgresql/statements_test.ts"],
   },
   { file: "lib/outputs/postgresql/rollups/marks.ts", tests: ["tests/outputs/postgresql/statements_test.ts"] },
+  {
+    file: "lib/outputs/postgresql/rollups/summing.ts",
+    tests: ["tests/outputs/postgresql/preparing_test.ts"],
+  },
+  { file: "lib/outputs/postgresql/rollups/tables.ts", tests: ["tests/outputs/postgresql/preparing_test.ts"] },
+  { file: "lib/outputs/postgresql/tables.ts", tests: ["tests/outputs/postgresql/preparing_test.ts"] },
   {
     file: "lib/outputs/postgresql/identity.ts",
     tests: ["tests/outputs/postgresql/settings_test.ts"],

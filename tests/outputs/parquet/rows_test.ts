@@ -4,7 +4,7 @@ import { parquetMetadataAsync } from "hyparquet";
 import { parquetHeader } from "hyparquet/src/column.js";
 import { ByteWriter } from "hyparquet-writer";
 import { ColumnsWriter } from "../../../lib/outputs/files/columns.ts";
-import type { FileSeries } from "../../../lib/outputs/files/file_series.ts";
+import { type FileSeries, MAX_TIME_NS } from "../../../lib/outputs/files/file_series.ts";
 import { ParquetFile } from "../../../lib/outputs/files/parquet.ts";
 import { PathPattern } from "../../../lib/outputs/files/path.ts";
 import { SERIES_NUMBERS, SERIES_TEXTS } from "../../../lib/outputs/parquet/messages.ts";
@@ -110,6 +110,13 @@ Deno.test("the last second of an hour and the first of the next one are in files
     const sorting = await Sorting.of(pattern, [batchOf([[one, 1, hour * 3600 - 1], [one, 2, hour * 3600]])]);
     assert.equal(sorting.files.length, 2, `${hour}`);
   }
+});
+
+Deno.test("the last time of a file is the last one that an integer of 64 bits holds, and columns begin empty", () => {
+  assert.equal(BigInt.asIntN(64, MAX_TIME_NS), MAX_TIME_NS);
+  assert.notEqual(BigInt.asIntN(64, MAX_TIME_NS + 1n), MAX_TIME_NS + 1n);
+  const { length, series, seconds, nanos, values } = newColumns(3);
+  assert.deepEqual([length, series.length, seconds.length, nanos.length, values.length], [0, 3, 3, 3, 3]);
 });
 
 Deno.test("points of many batches keep their rows", async () => {

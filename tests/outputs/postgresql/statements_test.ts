@@ -17,37 +17,13 @@ import type { Connection } from "../../../lib/outputs/postgresql/pg.ts";
 import { Positions, Sequences } from "../../../lib/outputs/postgresql/positions.ts";
 import { Marks } from "../../../lib/outputs/postgresql/rollups/marks.ts";
 import { Rows } from "../../../lib/outputs/postgresql/rows.ts";
-import type { Session } from "../../../lib/outputs/postgresql/session.ts";
 import { Batch, type Series, seriesOf } from "../../../lib/points/measurement.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { LogLines } from "../../kit/log_lines.ts";
+import { PlayedSession, saying } from "../../kit/played_session.ts";
 import { batchOf, numbered } from "../../kit/points.ts";
 
 const FLOATS = seriesOf(metricOf("floats", "f64"));
-type Answer = Record<string, unknown>[] | Error;
-
-/** A session whose statements a test answers. */
-class Played {
-  readonly texts: string[] = [];
-  readonly values: (readonly unknown[] | undefined)[] = [];
-  lost = false;
-
-  constructor(readonly answer: (text: string, values?: readonly unknown[]) => Answer = () => []) {}
-
-  get session(): Session {
-    return this as unknown as Session;
-  }
-
-  query(text: string, values?: readonly unknown[]): Promise<unknown> {
-    this.texts.push(text.replaceAll(/\s+/g, " ").trim());
-    this.values.push(values);
-    const rows = this.answer(text, values);
-    return rows instanceof Error ? Promise.reject(rows) : Promise.resolve({ rows, rowCount: rows.length });
-  }
-}
-
-const saying = (code: string) => Object.assign(new Error("no"), { code, severity: "ERROR" });
-
 Deno.test("names and texts mean themselves, whatever is in them", () => {
   assert.equal(quoteIdentifier('a"b'), '"a""b"');
   assert.deepEqual(["a", "a'b", "a\\'b"].map(quoteLiteral), ["'a'", "'a''b'", " E'a\\\\''b'"]);
@@ -159,7 +135,7 @@ Deno.test("of each host the first and the last microsecond are stored, in an ord
   assert.deepEqual(hosts.save("j"), []);
   hosts.note(batch, 6, 7);
   assert.match(hosts.save("j")[0], /VALUES \('b', .* 100000000 \* .* 100000000 \* [^)]*now\(\)\) ON/);
-  const latest = (ms: string | null) => hosts.latestMs(new Played(() => [{ ms }]).session);
+  const latest = (ms: string | null) => hosts.latestMs(new PlayedSession(() => [{ ms }]).session);
   assert.deepEqual([await latest(null), await latest("1700000000123")], [undefined, 1_700_000_000_123]);
 });
 
@@ -167,10 +143,10 @@ Deno.test("a position is read, made and moved by the ids of the journal", async 
   const id = "0123456789abcdef0123456789abcdef";
   const row = { id: "01234567-89ab-cdef-0123-456789abcdef", position: "7", transaction: "t" };
   const positions = new Positions("s");
-  const there = new Played((text) => text.startsWith("SELECT") ? [row] : []);
+  const there = new PlayedSession((text) => text.startsWith("SELECT") ? [row] : []);
   assert.deepEqual(await positions.read(there.session, id, false), { id, position: 7, transaction: "t" });
   assert.deepEqual([there.texts.length, there.values], [1, [[id, id]]]);
-  const missing = new Played((text) => text.startsWith("INSERT") ? [{ ...row, position: "-1" }] : []);
+  const missing = new PlayedSession((text) => text.startsWith("INSERT") ? [{ ...row, position: "-1" }] : []);
   assert.equal((await positions.read(missing.session, id, true, "before")).position, -1);
   assert.deepEqual(missing.texts.map((text) => text.split(" ")[0]), ["DELETE", "SELECT", "INSERT"]);
   assert.match(missing.texts[0], /in_memory AND changed_at < now\(\) - interval '30 days'/);
@@ -192,7 +168,7 @@ Deno.test("a position is read, made and moved by the ids of the journal", async 
 
 Deno.test("clients that have no row get one, each once, and are locked in one order", async () => {
   const sequences = new Sequences("s");
-  const played = new Played();
+  const played = new PlayedSession();
   const client = (name: string) => ({ name, instance: `${name}i` });
   const clients = new Map([["b", client("B\0")], ["a", client("A")]]);
   await sequences.prepare(played.session, clients);
@@ -209,7 +185,7 @@ Deno.test("clients that have no row get one, each once, and are locked in one or
     sequences.raise(new Map([["x", 3], ["y", 4]])),
     /VALUES \('x'::uuid,3::bigint\),\('y'::uuid,4::bigint\)\)/,
   );
-  const read = new Played(() => [{ instance: "1", sequence: "12" }]);
+  const read = new PlayedSession(() => [{ instance: "1", sequence: "12" }]);
   const found = await sequences.read(read.session, [{ name: "n", instance: "1" }, {
     name: "n",
     instance: "2",
@@ -229,7 +205,7 @@ function onDay(day: number) {
 
 Deno.test("days from a year ago to tomorrow have partitions, each made once", async () => {
   using _day = onDay(TODAY);
-  const played = new Played((text) =>
+  const played = new PlayedSession((text) =>
     text.includes("pg_inherits")
       ? ["points_20241001", "points_default", "points_20240930"].map((name) => ({ name }))
       : text.includes("to_regclass")
@@ -261,7 +237,7 @@ Deno.test("days from a year ago to tomorrow have partitions, each made once", as
   assert.deepEqual(await made(TODAY - 1), []);
   assert.deepEqual(played.texts.at(-1), "COMMIT");
   const hypertable = new Partitions({ schema: "s", hypertable: true }, new LogLines().log);
-  const none = new Played();
+  const none = new PlayedSession();
   await hypertable.load(none.session);
   await hypertable.ensure(none.session, [TODAY]);
   assert.deepEqual(none.texts, []);
@@ -271,7 +247,7 @@ Deno.test("a partition that cannot be made is said, and points go to the default
   using _day = onDay(TODAY);
   const ensure = async (error: Error, days: number[], lost = false) => {
     const logs = new LogLines();
-    const played = new Played((text) =>
+    const played = new PlayedSession((text) =>
       text.includes("to_regclass") ? [{ exists: false }] : text.includes("CREATE") ? error : []
     );
     played.lost = lost;
@@ -300,7 +276,7 @@ Deno.test("a partition that cannot be made is said, and points go to the default
 Deno.test("what was deleted or is summed up otherwise since it was noted is an error", async () => {
   const noted = async (hasRollups: boolean | undefined, row: Record<string, unknown> | undefined) => {
     const changes = new Changes("s", hasRollups);
-    await changes.note(new Played(() => row ? [row] : []).session);
+    await changes.note(new PlayedSession(() => row ? [row] : []).session);
     return changes;
   };
   const plain = await noted(undefined, { state: "7,1,2" });

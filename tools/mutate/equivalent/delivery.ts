@@ -324,4 +324,10 @@ export const DELIVERY: readonly EquivalentMutant[] = [
     ],
     reason: "The engine's sort asks only whether the answer is below 0.",
   },
+  {
+    file: "lib/outputs/postgresql/rollups/summing.ts",
+    before: "if ((rowCount ?? 0) < STEP_ROWS) break;",
+    after: "if ((rowCount ?? 1) < STEP_ROWS) break;",
+    reason: "Both are less than a step.",
+  },
 ];

@@ -165,7 +165,7 @@ async function change(
       await session.query(commonTables(schema) + level + protectingFunction(schema));
     }
     // A table that was dropped has lost its sums.
-    const kept = every.filter((every) => every === 0 || !missing.includes(tableOf(every)));
+    const kept = every.filter((every) => !missing.includes(tableOf(every)));
     const isChanged = missing.length > 0 || !isSame(kept, [0, ...wanted]);
     if (isChanged) await session.query(setLevels(schema, kept, wanted));
     await session.query("COMMIT");

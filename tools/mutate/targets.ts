@@ -137,6 +137,7 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/outputs/files/file_series.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
   { file: "lib/outputs/parquet/messages.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
   { file: "lib/outputs/threads/point_columns.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
+  { file: "lib/outputs/files/parquet.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
   { file: "lib/outputs/files/columns.ts", tests: ["tests/outputs/parquet/rows_test.ts"] },
   {
     file: "lib/outputs/prometheus/exposed_store.ts",

@@ -24,13 +24,13 @@ const START_S = 1_700_000_000;
 const host = (name: string, metric = metricOf("power", "f64", { base: "W", prefix: "" })) =>
   seriesOf(metric, { attributes: [["relay_client", name]] });
 
-/** What a file says of its groups of rows. */
-async function groupsIn(bytes: Uint8Array<ArrayBuffer>) {
-  const { row_groups: groups } = await parquetMetadataAsync(
-    { byteLength: bytes.length, slice: (start, end) => bytes.slice(start, end).buffer },
-  );
-  return groups;
-}
+/** What a file says of itself. */
+const aboutFile = (bytes: Uint8Array<ArrayBuffer>) =>
+  parquetMetadataAsync({
+    byteLength: bytes.length,
+    slice: (start, end) => bytes.slice(start, end).buffer,
+  });
+const groupsIn = async (bytes: Uint8Array<ArrayBuffer>) => (await aboutFile(bytes)).row_groups;
 
 /** What the thread makes of the chunks of a file, each with room for so many rows. */
 function rowsToldOf(sorting: Sorting, file: FilePoints, room: number) {
@@ -299,5 +299,35 @@ Deno.test("the sizes that a group gives are those of its pages, packed and unpac
       packedOfGroup += about.total_compressed_size;
     }
     assert.deepEqual([total_byte_size, total_compressed_size], [unpackedOfGroup, packedOfGroup]);
+  }
+});
+
+Deno.test("a file says what it is, how many rows it has, and when a group of them is written", async () => {
+  for (const count of [0, 1, 2, 3, 5]) {
+    const pieces: Uint8Array<ArrayBuffer>[] = [];
+    const about = { createdBy: "test 1", groupRows: 2, about: { by: "us" } };
+    const file = new ParquetFile((bytes) => void pieces.push(bytes.slice()), about);
+    const series: FileSeries = {
+      ...{
+        metric: "m",
+        unit: "",
+        client: "",
+        resourceKind: "",
+        resourceId: "",
+        consumerKind: "",
+        consumerId: "",
+      },
+      attributes: "{}",
+    };
+    const ended = Array.from({ length: count }, (_, n) => file.add(series, BigInt(n), n, null));
+    assert.deepEqual(ended, ended.map((_, n) => n % 2 === 1));
+    file.end();
+    const bytes = new Uint8Array(await new Blob(pieces).arrayBuffer());
+    const { num_rows, row_groups, created_by, key_value_metadata, schema } = await aboutFile(bytes);
+    assert.deepEqual([num_rows, row_groups.length], [BigInt(count), Math.ceil(count / 2)]);
+    assert.deepEqual((await parquetRows(bytes)).map(({ value }) => value), ended.map((_, n) => n));
+    assert.deepEqual([created_by, key_value_metadata], ["test 1", [{ key: "by", value: "us" }]]);
+    const time = schema.find(({ name }) => name === "timestamp");
+    assert.deepEqual(time?.logical_type, { type: "TIMESTAMP", isAdjustedToUTC: true, unit: "NANOS" });
   }
 });

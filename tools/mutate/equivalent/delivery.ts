@@ -330,4 +330,16 @@ export const DELIVERY: readonly EquivalentMutant[] = [
     after: "if ((rowCount ?? 1) < STEP_ROWS) break;",
     reason: "Both are less than a step.",
   },
+  {
+    file: "lib/outputs/files/parquet.ts",
+    before: 'const SCHEMA: ConstructorParameters<typeof ParquetWriter>[0]["schema"] = [',
+    after: 'const SCHEMA: ConstructorParameters<typeof ParquetWriter>[1]["schema"] = [',
+    reason: "It is a type.",
+  },
+  {
+    file: "lib/outputs/files/parquet.ts",
+    before: "#place = 0;",
+    after: "#place = 1;",
+    reason: "It is set before it is read.",
+  },
 ];

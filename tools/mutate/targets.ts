@@ -531,6 +531,7 @@ export const TARGETS: readonly MutationTarget[] = [
     tests: ["tests/outputs/http/sender_test.ts"],
     filter: "/^(a status means|Retry-After is)/",
   },
+  { file: "lib/outputs/http/control.ts", tests: ["tests/outputs/http/refusals_test.ts"] },
   { file: "lib/outputs/http/sifting.ts", tests: ["tests/outputs/http/sifting_test.ts"] },
   { file: "lib/outputs/csv/config.ts", tests: ["tests/outputs/config_test.ts"] },
   { file: "lib/outputs/http/keys.ts", tests: ["tests/outputs/config_test.ts"] },

@@ -342,4 +342,10 @@ export const DELIVERY: readonly EquivalentMutant[] = [
     after: "#place = 1;",
     reason: "It is set before it is read.",
   },
+  {
+    file: "lib/outputs/http/control.ts",
+    before: "#witnessMs = 0;",
+    after: "#witnessMs = 1;",
+    reason: "It is set together with the witness.",
+  },
 ];

@@ -312,6 +312,7 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/inputs/polling/scan.ts", tests: ["tests/inputs/polling/scan_test.ts"] },
   { file: "lib/inputs/power_supply/source.ts", tests: ["tests/inputs/scaling_test.ts"] },
   { file: "lib/inputs/procfs/kernel.ts", tests: ["tests/inputs/procfs/kernel_test.ts"] },
+  { file: "lib/inputs/procfs/input.ts", tests: ["tests/inputs/procfs/procfs_test.ts"] },
   { file: "lib/inputs/procfs/network.ts", tests: ["tests/inputs/procfs/network_test.ts"] },
   {
     file: "lib/inputs/procfs/process.ts",

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { type ClientsOptions, DrmClients } from "../../../lib/inputs/drm/clients.ts";
+import { DrmSource } from "../../../lib/inputs/drm/source.ts";
 import { parseFdInfo } from "../../../lib/inputs/drm/fdinfo.ts";
 import { DENIED, ProcFiles } from "../../../lib/inputs/polling/files.ts";
 import { FakeClock } from "../../kit/fake_clock.ts";
+import { measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
 import { linux, needs } from "../../kit/needs.ts";
 import { Tree } from "../../kit/tree.ts";
 
@@ -215,5 +217,94 @@ Deno.test({
     for (const pid of [1, 2, 3]) k.start(pid, pid);
     assert.deepEqual(k.pids(), [1, 2]);
     assert.equal(k.clients.size, 2);
+  },
+});
+
+/** GPUs of Intel and AMD, and the ROCm driver's numbers of one that computes; polled as often as the test says. */
+function gpus(drivers: readonly ("xe" | "amdgpu")[], processes: boolean) {
+  const tree = new Tree(null);
+  const clock = new FakeClock();
+  clock.spend(1e6);
+  for (const [n, driver] of ["xe", "amdgpu"].entries()) {
+    const device = `sys/devices/0000:0${n}:00.0`;
+    for (const card of [`card${n}`, `card${n}-DP-1`]) {
+      tree.link(`sys/class/drm/${card}/device`, `${tree.root}/${device}`);
+    }
+    tree.link(`${device}/driver`, `../../${driver}`);
+  }
+  tree.write("sys/class/drm/version", "drm 1.1.0\n");
+  const kfd = "sys/class/kfd/kfd";
+  tree.write(`${kfd}/topology/nodes/1/gpu_id`, "77\n");
+  tree.write(
+    `${kfd}/topology/nodes/1/properties`,
+    "simd_count 8\nsimd_per_cu 4\nlocation_id 256\ndomain 0\n",
+  );
+  tree.write(`${kfd}/proc/5/stats_77/cu_occupancy`, "1\n");
+  tree.write("proc/5/comm", "solver\n");
+  const source = new DrmSource(
+    { name: "gpu", vendor: "A", drivers, processes },
+    measuringOf(tree, [], clock),
+  );
+  return {
+    tree,
+    write: (n: number, files: Record<string, string>) => {
+      for (const [path, text] of Object.entries(files)) {
+        tree.write(`sys/devices/0000:0${n}:00.0/${path}`, `${text}\n`);
+      }
+    },
+    poll: (ms = 0) => {
+      clock.spend(ms);
+      return rows(pollOnce(source));
+    },
+    [Symbol.dispose]() {
+      source.close();
+      tree[Symbol.dispose]();
+    },
+  };
+}
+
+Deno.test({
+  name: "a GPU is active while it is not idle, where time has passed and its counter goes on",
+  ...needs(linux),
+  fn() {
+    using k = gpus(["xe"], false);
+    const idle = (ms: number, idleMs: number) => {
+      k.write(0, { "tile0/gt0/gtidle/idle_residency_ms": String(idleMs) });
+      return k.poll(ms).map((row) => row.replace(/.* /, ""));
+    };
+    assert.deepEqual(idle(0, 1000), []);
+    assert.deepEqual([idle(1000, 1750), idle(1000, 1750), idle(1000, 2750)], [["25"], ["100"], ["0"]]);
+    // More than the time that has passed, none at all, and back.
+    assert.deepEqual([idle(1000, 4250), idle(0, 4260), idle(1000, 100), idle(1000, 600)], [["0"], [], [], [
+      "50",
+    ]]);
+  },
+});
+
+Deno.test({
+  name: "a GPU is measured once, by its driver, and its memory exactly",
+  ...needs(linux),
+  fn() {
+    using k = gpus(["amdgpu"], false);
+    const bytes = 2n ** 60n + 1n;
+    k.write(1, { mem_info_vram_used: String(bytes) });
+    assert.deepEqual(k.poll(), [
+      `amd_gpu_memory_usage{memory_type=memory_video_computing} gpu:0000:01:00.0 local_machine ${bytes}`,
+    ]);
+  },
+});
+
+Deno.test({
+  name: "what processes occupy of a GPU is measured of AMD's, where processes are",
+  ...needs(linux),
+  fn() {
+    const occupied = (drivers: readonly ("xe" | "amdgpu")[], processes: boolean) => {
+      using k = gpus(drivers, processes);
+      return k.poll().filter((row) => row.includes("occupancy"));
+    };
+    assert.deepEqual(occupied(["amdgpu"], true), [
+      "amd_gpu_process_compute_unit_occupancy{process_name=solver} gpu:0000:01:00.0 process:5 50",
+    ]);
+    assert.deepEqual([occupied(["amdgpu"], false), occupied(["xe"], true)], [[], []]);
   },
 });

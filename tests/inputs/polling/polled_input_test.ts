@@ -108,6 +108,71 @@ Deno.test("a source that cannot be opened ends the start, and at a reload is an 
   await k.done;
 });
 
+Deno.test("nothing is counted before the first poll, and then what polls have done", async () => {
+  const k = counting([{ name: "a" }]);
+  const none = { polls: 0, missedPolls: 0, failedPolls: 0, points: 0, pollMs: 0, refusedPoints: 0 };
+  const unused = new PolledInput({ wanted: () => [] }, null, {
+    clock: k.clock,
+    ...{ log: createLogger("test", { write: () => {} }), findings: new Findings(logTo([])) },
+  });
+  assert.deepEqual(unused.stats, none);
+  await k.clock.advance(1000);
+  const { pollMs: _, ...counts } = k.input.stats;
+  assert.deepEqual(counts, { polls: 2, missedPolls: 0, failedPolls: 0, points: 2, refusedPoints: 0 });
+  k.stop.abort();
+  await k.done;
+});
+
+Deno.test("a source that is paused is not polled, and one that has another interval is polled at that", async () => {
+  const k = counting([{ name: "a" }, { name: "b" }]);
+  await settle();
+  const states = () =>
+    k.input.controlled.map(({ name, isPaused, intervalMs }) => `${name} ${isPaused} ${intervalMs}`);
+  assert.deepEqual(states(), ["a false 1000", "b false 1000"]);
+  k.input.setPaused("a", true);
+  k.input.setInterval("b", 400);
+  k.input.setPaused("unknown", true);
+  assert.deepEqual(states(), ["a true 1000", "b false 400"]);
+  await settle();
+  k.polls.length = 0;
+  await k.clock.advance(1000);
+  assert.deepEqual(k.polls, ["b 400", "b 800"]);
+  k.input.setPaused("a", false);
+  await settle();
+  assert.deepEqual(k.polls.slice(2), ["a 1000", "b 1000"]);
+  k.stop.abort();
+  await k.done;
+});
+
+Deno.test("an input has begun when each of its paces has had a poll, or there is none", async () => {
+  const { promise: answer, resolve } = Promise.withResolvers<void>();
+  const slow = { name: "b", poll: () => {}, gather: () => answer };
+  {
+    const k = counting([{ name: "a" }, { name: "b", intervalMs: 500, open: () => slow }, { name: "c" }]);
+    let hasBegun = false;
+    void k.input.firstPoll.then(() => hasBegun = true);
+    await settle();
+    assert.deepEqual([hasBegun, k.polls], [false, ["a 0", "c 0"]]);
+    resolve();
+    await settle();
+    assert.ok(hasBegun);
+    k.stop.abort();
+    await k.done;
+  }
+  const none = counting([]);
+  await none.input.firstPoll;
+  none.stop.abort();
+  await none.done;
+});
+
+Deno.test("a clock that is not the system's is asked for short sleeps, too", async () => {
+  const k = counting([{ name: "a", intervalMs: 5 }]);
+  await k.clock.advance(20);
+  assert.deepEqual(k.polls, ["a 0", "a 5", "a 10", "a 15", "a 20"]);
+  k.stop.abort();
+  await k.done;
+});
+
 Deno.test("closing an input closes its sources", async () => {
   const k = counting([{ name: "a" }, { name: "b" }]);
   k.stop.abort();
@@ -154,6 +219,11 @@ Deno.test("an overdue poll is a stall, and waiting for the sink is not", async (
   const done = input.run({ push: () => full ? new Promise<void>(() => {}) : undefined }, stop.signal);
   await settle();
   assert.equal(input.stalledSince, undefined);
+  // It is due, and late a millisecond later.
+  ms = 20;
+  assert.equal(input.stalledSince, undefined);
+  ms = 21;
+  assert.notEqual(input.stalledSince, undefined);
   ms = 1020;
   const before = performance.now();
   const stalledMs = before - input.stalledSince!;

@@ -44,6 +44,10 @@ Deno.test("the first poll after a process was found is left out if it comes earl
   const last = rows(kit.poll(0, true));
   assert.equal(last.length, 6);
   assert.ok(!last.some((row) => row.startsWith("cpu_percent")), "too little time for a percentage");
+  using other = processesOf(tree, [{ pid: 77 }]);
+  other.discover();
+  other.at(500);
+  assert.equal(other.poll().length, 9, "half of the interval is not early");
 });
 
 Deno.test("statm is read when stat shows that the process has run or has other memory, and each tenth time", () => {

@@ -275,6 +275,14 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/inputs/drm/fdinfo.ts", tests: ["tests/inputs/readers_test.ts"] },
   { file: "lib/inputs/drm/occupancy.ts", tests: ["tests/inputs/scaling_test.ts"] },
   { file: "lib/inputs/drm/process_points.ts", tests: ["tests/inputs/scaling_test.ts"] },
+  {
+    file: "lib/inputs/drm/source.ts",
+    tests: [
+      "tests/inputs/drm/clients_test.ts",
+      "tests/inputs/scaling_test.ts",
+      "tests/inputs/testcases_test.ts",
+    ],
+  },
   { file: "lib/inputs/grace_hopper/source.ts", tests: ["tests/inputs/scaling_test.ts"] },
   {
     file: "lib/inputs/hwmon/source.ts",
@@ -319,6 +327,14 @@ export const TARGETS: readonly MutationTarget[] = [
     tests: ["tests/inputs/procfs/measured_process_test.ts", "tests/inputs/procfs/process_test.ts"],
   },
   { file: "lib/inputs/procfs/process_stat.ts", tests: ["tests/inputs/procfs/process_stat_test.ts"] },
+  {
+    file: "lib/inputs/procfs/processes.ts",
+    tests: [
+      "tests/inputs/procfs/process_test.ts",
+      "tests/inputs/procfs/processes_test.ts",
+      "tests/inputs/procfs/unreadable_processes_test.ts",
+    ],
+  },
   { file: "lib/inputs/procfs/regex.ts", tests: ["tests/inputs/procfs/regex_test.ts"] },
   { file: "lib/inputs/procfs/system.ts", tests: ["tests/inputs/procfs/system_test.ts"] },
   {
@@ -329,6 +345,10 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/inputs/rapl/perf.ts", tests: ["tests/inputs/rapl/registers_test.ts"] },
   { file: "lib/inputs/rapl/powercap.ts", tests: ["tests/inputs/rapl/registers_test.ts"] },
   { file: "lib/inputs/rapl/processor.ts", tests: ["tests/inputs/rapl/registers_test.ts"] },
+  {
+    file: "lib/inputs/rapl/source.ts",
+    tests: ["tests/inputs/rapl/source_test.ts", "tests/inputs/testcases_test.ts"],
+  },
   { file: "lib/inputs/redfish/readings.ts", tests: ["tests/inputs/readers_test.ts"] },
   { file: "lib/inputs/scrape/exposition_decoder.ts", tests: ["tests/inputs/scrape/decoder_test.ts"] },
   { file: "lib/inputs/scrape/exposition_text.ts", tests: ["tests/inputs/scrape/decoder_test.ts"] },

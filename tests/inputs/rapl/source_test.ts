@@ -236,6 +236,97 @@ Deno.test("an interval in which a counter can wrap twice is a warning", () => {
   assert.match(lines.join(""), /WARN .*Energy may be missing.* poll_interval_s=3600 at_most_s=524/);
 });
 
+/** Another zone of powercap. */
+function addZone(tree: Tree, n: number, name: string, microjoules = 1): string {
+  const zone = ZONE.replace(/0$/, String(n));
+  tree.write(`${zone}/name`, `${name}\n`);
+  tree.write(`${zone}/energy_uj`, `${microjoules}\n`);
+  return zone;
+}
+
+Deno.test("16 zones with names that mean nothing are said, each once", () => {
+  for (const [zones, said] of [[2, 2], [20, 16]]) {
+    using tree = new Tree(null);
+    tree.write("proc/cpuinfo", "vendor_id\t: GenuineIntel\n");
+    for (let n = 0; n < zones; n++) addZone(tree, n, `odd-${n}`);
+    const lines: string[] = [];
+    using rapl = raplOf(tree, null, lines);
+    rapl.clock.spend(60_000);
+    pollOnce(rapl);
+    assert.equal(lines.filter((line) => /WARN.*Cannot tell what a zone/.test(line)).length, said);
+  }
+});
+
+Deno.test("registers are looked for every minute while there are none, or one may not be read, and no longer", () => {
+  using tree = powercapTree();
+  tree.remove(ZONE);
+  let denied = true;
+  using rapl = raplOf(without(tree, () => denied, /rapl:1\/energy_uj$/), null);
+  const measured = () => rows(pollOnce(rapl)).filter((row) => !row.includes("total")).length;
+  const next = (ms: number, write: () => void) => {
+    rapl.clock.spend(ms);
+    measured();
+    write();
+    return [rapl.isIdle, measured()];
+  };
+  assert.ok(rapl.isIdle);
+  addZone(tree, 0, "package-0");
+  assert.deepEqual(next(59_999, () => {}), [true, 0]);
+  addZone(tree, 1, "package-1");
+  const counted = () =>
+    [0, 1, 2].forEach((n) => n < 2 && tree.write(`${ZONE.replace(/0$/, String(n))}/energy_uj`, "2000001\n"));
+  assert.deepEqual(next(1, counted), [false, 1]);
+  denied = false;
+  assert.deepEqual(next(60_000, counted), [false, 2]);
+  // All that there is may be read: nobody looks any more.
+  addZone(tree, 2, "package-2");
+  next(60_000, counted);
+  assert.equal(next(60_000, () => {})[1], 2);
+});
+
+Deno.test("a register that is gone is closed, and a counter that jumps is said", () => {
+  using tree = powercapTree();
+  const second = addZone(tree, 1, "package-1");
+  const lines: string[] = [];
+  using rapl = raplOf(tree, null, lines);
+  pollOnce(rapl);
+  const { kept } = rapl.measuring.files;
+  tree.remove(second);
+  for (let n = 0; n < 2; n++) {
+    rapl.clock.spend(60_000);
+    pollOnce(rapl);
+  }
+  assert.equal(rapl.measuring.files.kept, kept - 1);
+  assert.deepEqual(lines.filter((line) => line.includes("jump")), []);
+  tree.write(`${ZONE}/energy_uj`, "262143328849\n");
+  rapl.clock.spend(1);
+  pollOnce(rapl);
+  assert.equal(lines.filter((line) => /WARN.*energy_uj.*jumps=1/.test(line)).length, 1, lines.join(""));
+});
+
+Deno.test("a register of one of two dies that may not be read is said with its die", () => {
+  using tree = powercapTree();
+  for (const n of [0, 1]) addZone(tree, n, `package-0-die-${n}`);
+  const lines: string[] = [];
+  using _ = raplOf(without(tree, () => true, /rapl:1\/energy_uj$/), null, lines);
+  assert.match(
+    lines.find((line) => line.includes("WARN"))!,
+    /Cannot read energy of the package, socket 0, die 1: /,
+  );
+});
+
+Deno.test("a counter may wrap once between two polls, at 500 W", () => {
+  const warnings = (poll_interval: number) => {
+    using tree = powercapTree();
+    const lines: string[] = [];
+    const keys = { ...config.defaultValue(), poll_interval };
+    using _ = closing(new RaplSource(keys, measuringOf(tree, lines), { perfEvents: () => null }));
+    return lines.filter((line) => line.includes("can wrap more than once")).length;
+  };
+  const wrapMs = 1000 * (262_143_328_850 / 1e6) / 500;
+  assert.deepEqual([1000, wrapMs - 1, wrapMs, wrapMs + 1].map(warnings), [0, 0, 0, 1]);
+});
+
 Deno.test({
   name: "the kernel's own events are opened and read through the C library, or refused",
   ignore: Deno.build.os !== "linux",

@@ -543,4 +543,10 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "if (!!0 && pid === 0) continue;",
     reason: "No process has the number 0.",
   },
+  {
+    file: "lib/inputs/rapl/source.ts",
+    before: "#isComplete = false;",
+    after: "#isComplete = true;",
+    reason: "The first search sets it.",
+  },
 ];

@@ -514,18 +514,6 @@ export const SERIES: readonly EquivalentMutant[] = [
     reason: "It only decides between the fast way and the slow one, which give the same.",
   },
   {
-    file: "lib/inputs/polling/polled_input.ts",
-    before: "const FAST_MS = 10;",
-    after: "const FAST_MS = 11;",
-    reason: "It is a matter of pace and memory that was chosen.",
-  },
-  {
-    file: "lib/inputs/polling/polled_input.ts",
-    before: "return intervalMs < FAST_MS;",
-    after: "return intervalMs <= FAST_MS;",
-    reason: "It is a matter of pace and memory that was chosen.",
-  },
-  {
     file: "lib/inputs/procfs/processes.ts",
     before: "#discoveries = 0;",
     after: "#discoveries = 1;",

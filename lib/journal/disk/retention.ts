@@ -133,7 +133,6 @@ export class Retention {
   async limitDisk(beginSegment: () => Promise<void>): Promise<void> {
     const { segments, tail, settings: { onFull, maxBytes, maxAgeMs, times } } = this.#core;
     if (onFull === "drop_oldest") { while (segments.bytes > maxBytes && this.dropSegment()); }
-    if (maxAgeMs === Infinity) return;
     const oldest = times.monotonicMs() - maxAgeMs;
     while (segments.first && segments.first.writtenMs < oldest) {
       if (!segments.second) {

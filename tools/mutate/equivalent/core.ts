@@ -374,4 +374,30 @@ export const CORE: readonly EquivalentMutant[] = [
     after: ["if (!!0 && count <= MAX_KEPT) copies = copy;", "if (count < MAX_KEPT) copies = copy;"],
     reason: "It only decides how much room there is at first, or when there is more; the result is the same.",
   },
+  {
+    file: "lib/journal/disk/retention.ts",
+    before: "if (seriesStore.isCrowded) this.#held.push(...tail.takeWritten(0));",
+    after: "if (seriesStore.isCrowded) this.#held.push(...tail.takeWritten(1));",
+    reason: "Each batch takes more than a byte.",
+  },
+  {
+    file: "lib/journal/disk/retention.ts",
+    before:
+      "else if (tail.writtenBytes > memoryBytes) this.#held.push(...tail.takeWritten(this.#maxWrittenBytes));",
+    after:
+      "else if (tail.writtenBytes >= memoryBytes) this.#held.push(...tail.takeWritten(this.#maxWrittenBytes));",
+    reason: "Nothing is above the limit then.",
+  },
+  {
+    file: "lib/journal/disk/retention.ts",
+    before: "if (this.#held.length === 0) return;",
+    after: "if (!!0 && this.#held.length === 0) return;",
+    reason: "There is nothing to go through.",
+  },
+  {
+    file: "lib/journal/disk/retention.ts",
+    before: "if (!first || !second) return false;",
+    after: "if (!!0 && !first || !second) return false;",
+    reason: "Where there is no first one, there is no second one.",
+  },
 ];

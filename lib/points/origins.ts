@@ -103,6 +103,8 @@ export class ClientRecord implements ClientIdentity {
   lastContactMs = 0;
   /** By the name of the output. */
   readonly accounts: Map<string, Account> = new Map();
+  /** Its table has it. */
+  isRemembered = false;
 
   constructor(readonly name: string, readonly instance: string, readonly numbers = new Numbering()) {
     numbers.records.add(this);
@@ -204,8 +206,8 @@ export class ClientTable {
     if (!record) {
       if (this.size >= this.#maxClients * EXCESS) this.forgetOld();
       this.#countInstance(name);
-      this.#records.set(key, record = new ClientRecord(name, instance, this.#numberings.get(instance)));
-      this.#keepNumbers(record);
+      record = new ClientRecord(name, instance, this.#numberings.get(instance));
+      this.#keep(key, record);
       for (const output of this.#outputs) record.account(output);
     }
     return record;
@@ -229,12 +231,10 @@ export class ClientTable {
     return this.#records.size;
   }
 
-  has(client: ClientRecord): boolean {
-    return this.#records.get(`${client.instance}/${client.name}`) === client;
-  }
-
+  /** Forgets a record that is remembered. */
   forget(client: ClientRecord): void {
-    if (!this.#records.delete(`${client.instance}/${client.name}`)) return;
+    client.isRemembered = false;
+    this.#records.delete(`${client.instance}/${client.name}`);
     const { numbers, instance } = client;
     numbers.records.delete(client);
     if (numbers.records.size === 0) this.#numberings.delete(instance);
@@ -263,14 +263,17 @@ export class ClientTable {
 
   /** Puts a record back that was forgotten, and is still in use. */
   remember(client: ClientRecord): void {
+    // Nearly each one is, and each message asks.
+    if (client.isRemembered) return;
     const key = `${client.instance}/${client.name}`;
     if (this.#records.has(key)) return;
     this.#countInstance(client.name);
-    this.#records.set(key, client);
-    this.#keepNumbers(client);
+    this.#keep(key, client);
   }
 
-  #keepNumbers(record: ClientRecord): void {
+  #keep(key: string, record: ClientRecord): void {
+    this.#records.set(key, record);
+    record.isRemembered = true;
     record.numbers.records.add(record);
     // Real agents have no instance id, and no numbers.
     if (record.instance !== "") this.#numberings.set(record.instance, record.numbers);

@@ -91,15 +91,25 @@ Deno.test("a client without contact for 30 days is forgotten, unless its points 
   kept.receivedPoints = 1;
   now += 30 * DAYS;
   clients.forgetOld();
-  assert.deepEqual([quiet, kept, busy].map((client) => clients.has(client)), [true, true, true]);
+  assert.deepEqual([quiet, kept, busy].map(({ isRemembered }) => isRemembered), [true, true, true]);
   busy.lastContactMs = now;
   now += 1;
   clients.forgetOld();
-  assert.deepEqual([quiet, kept, busy, mark].map((client) => clients.has(client)), [false, true, true, true]);
-  assert.ok(!clients.has(new ClientRecord("busy", instanceOf("busy"))), "another one with its name");
+  assert.deepEqual([quiet, kept, busy, mark].map(({ isRemembered }) => isRemembered), [
+    false,
+    true,
+    true,
+    true,
+  ]);
+  assert.ok(!new ClientRecord("busy", instanceOf("busy")).isRemembered, "another one with its name");
   clients.remember(quiet);
   clients.remember(quiet);
-  assert.ok(clients.has(quiet) && clients.size === 4);
+  assert.ok(quiet.isRemembered && clients.size === 4);
+  now += 31 * DAYS;
+  clients.forgetOld();
+  const again = clients.get("quiet", instanceOf("quiet"));
+  clients.remember(quiet);
+  assert.deepEqual([quiet.isRemembered, again.isRemembered], [false, true], "another one has its place");
 });
 
 Deno.test("of too many clients those longest without contact go first, and those with points here last", () => {

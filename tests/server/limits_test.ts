@@ -128,7 +128,7 @@ Deno.test("a client that keeps changing its instance id displaces no other clien
   for (now = 1; now < 60_000; now++) clients.get("hostile", `${now}`).lastContactMs = now;
   assert.equal(clients.get("victim", instanceOf("victim")), victim);
   assert.ok(clients.size <= 2001, `${clients.size}`);
-  assert.ok(clients.has(clients.get("hostile", `${now - 1}`)), "the last ones are known");
+  assert.ok([...clients].some(({ instance }) => instance === `${now - 1}`), "the last ones are known");
 });
 
 Deno.test("a client that has more series than its share is slowed down by its new ones, and nobody else is", async () => {

@@ -90,7 +90,7 @@ export class Ledger {
     const { clients } = this;
     clients.forgetOld();
     for (const client of this.#lines.keys()) {
-      if (client !== clients.local && !clients.has(client)) this.#lines.delete(client);
+      if (client !== clients.local && !client.isRemembered) this.#lines.delete(client);
     }
     return this.#states();
   }

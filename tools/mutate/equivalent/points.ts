@@ -146,6 +146,12 @@ export const POINTS: readonly EquivalentMutant[] = [
   },
   {
     file: "lib/points/origins.ts",
+    before: "if (client.isRemembered) return;",
+    after: "if (!!0 && client.isRemembered) return;",
+    reason: "It is found by its key then.",
+  },
+  {
+    file: "lib/points/origins.ts",
     before: "transform(batch: Credited, sign: 1 | -1): void {",
     after: [
       "transform(batch: Credited, sign: 1 | -2): void {",

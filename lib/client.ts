@@ -161,7 +161,7 @@ export class RelayClient implements Output {
     const ways: Ways = {
       outbox,
       plain: new PlainSender(outbox, new PointEncoder(client_name), buffer, this.#stats, this.#clock),
-      acknowledged: new AcknowledgedSender(outbox, buffer, this.#stats, this.#log),
+      acknowledged: new AcknowledgedSender(outbox, buffer, this.#stats, this.#log, this.#clock),
     };
     try {
       // Each turn is a connection that held, or the end of the retries; the next turn counts retries from zero.

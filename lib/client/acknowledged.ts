@@ -6,12 +6,14 @@ import type { Dialled } from "./dial.ts";
 import type { Welcomed } from "./handshake.ts";
 import { BatchEncoder } from "../batches/codec.ts";
 import { enlarged } from "../base/bytes.ts";
+import type { MonotonicClock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { messageOf } from "../base/errors.ts";
 import { checkOf, EMPTY_CHECK } from "../points/batch_check.ts";
 import { Batch } from "../points/measurement.ts";
 import type { BufferOptions, Outbox, Parcel, SenderStats } from "./outbox.ts";
 import { putVarint } from "../postcard.ts";
+import { Rhythm } from "../base/rhythm.ts";
 import { FRAME_HEADER_BYTES, MAX_BODY_BYTES, MESSAGE } from "../wire/protocol.ts";
 import { writeAll } from "../net/transport.ts";
 import { Wakeup } from "../base/waiting.ts";
@@ -24,6 +26,8 @@ const WINDOW_BATCHES = 8192;
 const READ_MS = 1000;
 /** How long a hop gathers points of its clients, at most, in ms. */
 const PASSING_MS = 50;
+/** Batches that come one by one, at least this share of that time apart, wait for no others. */
+const SPACING = 0.8;
 /** Bytes of sender, discriminant and number before a batch, at most. */
 const MAX_HEAD_BYTES = 12;
 /** Bytes of one write while earlier batches are sent again. */
@@ -35,11 +39,14 @@ export class AcknowledgedSender {
   readonly #outbox: Outbox;
   readonly #buffer: BufferOptions;
   readonly #log: Logger;
+  readonly #clock: MonotonicClock;
+  /** When batches of a hop come. */
+  readonly #rhythm = new Rhythm(SPACING * PASSING_MS);
   #encoder!: BatchEncoder;
   /** Messages that are not written yet. */
   #bytes = new Uint8Array(16 * 1024);
   #length = 0;
-  /** When they must be written, in `performance.now()` ms. */
+  /** When they must be written, by the clock. */
   #deadline = 0;
   /** Number of the last batch in this connection's stream. */
   #last = 0;
@@ -49,11 +56,18 @@ export class AcknowledgedSender {
   #highest = 0;
   readonly #wakeup = new Wakeup();
 
-  constructor(outbox: Outbox, buffer: BufferOptions, stats: SenderStats, log: Logger) {
+  constructor(
+    outbox: Outbox,
+    buffer: BufferOptions,
+    stats: SenderStats,
+    log: Logger,
+    clock: MonotonicClock,
+  ) {
     this.#outbox = outbox;
     this.#buffer = buffer;
     this.#stats = stats;
     this.#log = log;
+    this.#clock = clock;
   }
 
   /** Whether the server owes an acknowledgement for something that was written on this connection. */
@@ -128,7 +142,7 @@ export class AcknowledgedSender {
         else await this.#wakeup.wait(Infinity, signal);
         continue;
       }
-      const left = this.#length > 0 ? this.#deadline - performance.now() : Infinity;
+      const left = this.#length > 0 ? this.#deadline - this.#clock.monotonicMs() : Infinity;
       const state = await outbox.reader.wait(left, signal);
       if (state === "aborted") continue;
       if (state === "ready") {
@@ -139,7 +153,9 @@ export class AcknowledgedSender {
           continue;
         }
         this.#put(parcel);
-        if (this.#length < Math.max(1, this.#buffer.maxBytes) && performance.now() < this.#deadline) continue;
+        if (this.#length < Math.max(1, this.#buffer.maxBytes) && this.#clock.monotonicMs() < this.#deadline) {
+          continue;
+        }
       }
       await this.#flush(conn);
       if (state !== "ended") continue;
@@ -155,9 +171,10 @@ export class AcknowledgedSender {
   #put({ sequence, batch }: Parcel): void {
     const stats = this.#stats;
     if (this.#length === 0) this.#deadline = Infinity;
+    const now = this.#clock.monotonicMs();
     // Points of other clients have waited there already, and these clients wait for an acknowledgement.
-    const waitMs = Math.min(this.#buffer.timeoutMs, batch.origins.length > 0 ? PASSING_MS : Infinity);
-    this.#deadline = Math.min(this.#deadline, performance.now() + waitMs);
+    const waitMs = batch.origins.length > 0 ? this.#passingMs(now) : Infinity;
+    this.#deadline = Math.min(this.#deadline, now + Math.min(this.#buffer.timeoutMs, waitMs));
     const payload = this.#encode(batch);
     this.#reserve(FRAME_HEADER_BYTES + MAX_HEAD_BYTES + payload.length);
     const bytes = this.#bytes;
@@ -176,6 +193,12 @@ export class AcknowledgedSender {
       stats.sentPoints += batch.length;
     } else stats.resentPoints += batch.length;
     stats.sentMessages++;
+  }
+
+  /** A batch of a hop has come. @returns how long it waits for others, in ms */
+  #passingMs(now: number): number {
+    this.#rhythm.add(now);
+    return this.#rhythm.isSlow ? 0 : PASSING_MS;
   }
 
   /** A batch that cannot be encoded is given up: only its number is sent. */

@@ -16,7 +16,7 @@ const POOLED_BATCHES = 36;
 const GATHER_MS = 2;
 const MAX_LONGER_MS = 50;
 /** How much longer they wait for each read from a client, and each point, that came in the last second, in ms. */
-const MS_PER_READ = 0.08;
+const MS_PER_READ = 0.8;
 const MS_PER_POINT = 0.0004;
 /** What came counts for about this long, in ms. */
 const MEMORY_MS = 1000;

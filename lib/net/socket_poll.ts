@@ -64,6 +64,12 @@ export class SocketPoll implements AsyncDisposable {
   /** They are looked at next time whether something has happened or not. */
   #again = new Set<Watched>();
   readonly #pause = new Wakeup();
+  /** Something is expected to come within a pause. Otherwise there is none: its end would wake the process for nothing. */
+  #paysOff = true;
+  /** The last look was followed by a pause. */
+  #hasPaused = false;
+  /** Until then a pause would have lasted that there was none of, in `performance.now()` ms. */
+  #skippedUntilMs = -Infinity;
   /** The other thread waits for the next event. */
   #isWaiting = false;
   /** Until then a stream is expected to go on, in `performance.now()` ms. */
@@ -130,7 +136,9 @@ export class SocketPoll implements AsyncDisposable {
       if (this.#isClosed) break;
       // Where there is more, others in this process have a turn.
       count = hasMore ? 0 : symbols.epoll_wait(this.#epoll, this.#events, MOST_EVENTS, 0);
+      if (this.#hasPaused) this.#paysOff = count > 0;
       if (count <= 0 && (hasMore || this.#again.size === 0)) count = await this.#wait(hasMore ? 0 : -1);
+      if (count > 0 && performance.now() < this.#skippedUntilMs) this.#paysOff = true;
     }
     symbols.close(this.#epoll);
     symbols.close(this.#bell);
@@ -145,7 +153,7 @@ export class SocketPoll implements AsyncDisposable {
     return count;
   }
 
-  /** @returns whether there is more to read at once; otherwise a pause has passed. */
+  /** @returns whether there is more to read at once; otherwise a pause has passed, where it pays off. */
   async #look(count: number): Promise<boolean> {
     const owner = this.#owner;
     owner.begin();
@@ -155,7 +163,9 @@ export class SocketPoll implements AsyncDisposable {
     for (let turn = 0; turn < TURNS; turn++) await null;
     owner.end(isPausing);
     const pauseMs = isPausing && this.#again.size === 0 && !this.#isClosed ? owner.pauseMs() : 0;
-    if (pauseMs > 0) await this.#pause.wait(pauseMs);
+    this.#hasPaused = pauseMs > 0 && this.#paysOff;
+    this.#skippedUntilMs = this.#hasPaused ? -Infinity : performance.now() + pauseMs;
+    if (this.#hasPaused) await this.#pause.wait(pauseMs);
     return hasMore;
   }
 

@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { PROCESS_CLOCK } from "../../lib/base/clock.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
+import { AcknowledgedSender } from "../../lib/client/acknowledged.ts";
+import type { Dialled } from "../../lib/client/dial.ts";
 import { DEFAULT_LIMITS } from "../../lib/client.ts";
 import { seriesOf } from "../../lib/points/measurement.ts";
+import { Outbox } from "../../lib/client/outbox.ts";
 import { OUR_RELAY_VERSION } from "../../lib/wire/protocol.ts";
 import { AcknowledgingServer } from "../kit/acknowledged.ts";
 import { Chance } from "../kit/bytes.ts";
@@ -13,6 +16,7 @@ import { journalOf, open, withDirectory } from "../kit/journal.ts";
 import { HandServer, OneMessagePerRead, Peer, ReadingClock } from "../kit/peer.ts";
 import { batchOf, instanceOf, numbered, series } from "../kit/points.ts";
 import { freePort } from "../kit/ports.ts";
+import { LogLines } from "../kit/log_lines.ts";
 import { sessionBatches } from "../kit/session.ts";
 import { TestServer } from "../kit/test_server.ts";
 import { pause, until } from "../kit/waiting.ts";
@@ -369,6 +373,54 @@ Deno.test("a hop passes points on once they are in its own journal, and sends it
     await client.finish();
     assert.deepEqual(valuesOf(server), upTo(10_005));
   }));
+
+Deno.test("a hop gathers batches for a moment, unless they come one by one as far apart as that", async () => {
+  const journal = journalOf();
+  const reader = journal.reader("relay-client");
+  const clock = { ms: 0, monotonicMs: () => clock.ms };
+  let gathered = 0;
+  let written = Promise.withResolvers<void>();
+  const wait = reader.wait.bind(reader);
+  reader.wait = (ms, signal) => {
+    if (ms === Infinity) return wait(ms, signal);
+    gathered++;
+    return Promise.resolve("timeout");
+  };
+  const conn = {
+    write(bytes: Uint8Array) {
+      written.resolve();
+      return Promise.resolve(bytes.length);
+    },
+  } as unknown as Dialled;
+  const stats = {
+    ...{ sentPoints: 0, sentMessages: 0, sentBytes: 0 },
+    ...{ acknowledgedPoints: 0, resentPoints: 0, unsendablePoints: 0 },
+  };
+  const { log } = new LogLines();
+  const buffer = { maxBytes: 1e6, timeoutMs: 60_000 };
+  const sender = new AcknowledgedSender(new Outbox(reader), buffer, stats, log, clock);
+  const welcomed = { type: "welcome" as const, sequence: 0, maxSeries: 1000, reusesPlaces: true };
+  const running = sender.run(conn, welcomed, new AbortController().signal);
+  /** A batch of a client comes after so many ms. @returns whether it waits for others */
+  const waits = async (ms: number) => {
+    const before = gathered;
+    written = Promise.withResolvers();
+    clock.ms += ms;
+    const batch = numbered(3);
+    batch.credit(journal.clients.get("first", instanceOf("first")));
+    void journal.append(batch);
+    await written.promise;
+    return gathered > before;
+  };
+  const results = [];
+  for (let n = 0; n < 12; n++) results.push(await waits(40));
+  assert.deepEqual(results, [...Array(7).fill(true), ...Array(5).fill(false)]);
+  assert.equal(await waits(39), true);
+  assert.equal(await waits(40), true);
+  journal.end();
+  sender.acknowledge(14);
+  await running;
+});
 
 Deno.test("acknowledgements that arrive while the window fills are not missed", async () => {
   await using listener = new HandServer();

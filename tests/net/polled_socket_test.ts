@@ -3,7 +3,8 @@ import { PolledListener, type PolledSocket } from "../../lib/net/polled_socket.t
 import { SocketCalls } from "../../lib/net/socket_calls.ts";
 import { within } from "../../lib/base/waiting.ts";
 
-const LONG_MS = 60_000;
+const LONG_MS = 600_000;
+const LIMIT_MS = 60_000;
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 /** A listener whose pauses end when the test says so; it has none unless the test wants them. */
@@ -99,6 +100,35 @@ Deno.test("nothing is read in a pause, and what came in it is read together afte
   polled.hasPauses = false;
   polled.polled.hurry();
   await Promise.all(reads);
+});
+
+Deno.test("where a pause has brought nothing, there is none until something comes within the time of one", async () => {
+  await using polled = new Polled();
+  const { client, socket } = await polled.connect();
+  const space = new Uint8Array(10);
+  const next = async () => {
+    const read = socket.read(space);
+    await client.write(bytesOf("x"));
+    return read;
+  };
+  /** What has been read is followed by a pause when all that is due has run. */
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
+  await turn();
+  polled.hasPauses = true;
+  await next();
+  await turn();
+  polled.polled.hurry();
+  await turn();
+  // It has brought nothing: what comes then is read at once, and so is what comes after it.
+  for (let n = 0; n < 2; n++) {
+    assert.ok(await within(next(), LIMIT_MS));
+    await turn();
+  }
+  // That was within the time of a pause.
+  const waiting = next();
+  assert.equal(await within(waiting, 5), false);
+  polled.polled.hurry();
+  assert.equal(await waiting, 1);
 });
 
 Deno.test("what is left behind a full buffer is read without a pause", async () => {

@@ -7,7 +7,7 @@ import { messageOf } from "../../base/errors.ts";
 import { Wakeup } from "../../base/waiting.ts";
 import type { Core } from "./core.ts";
 import type { Retention } from "./retention.ts";
-import { Rhythm } from "./rhythm.ts";
+import { Rhythm } from "../../base/rhythm.ts";
 import type { Segment } from "./format/segment.ts";
 import { SegmentWriter } from "./format/segment_writer.ts";
 

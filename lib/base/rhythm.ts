@@ -1,4 +1,4 @@
-/** Whether batches come one by one, about as far apart as syncs. None of them has others to wait for then. */
+/** Whether batches come one by one, about as far apart as they would wait for each other. None has others to wait for then. */
 
 /** After so many of them, the next one is expected to come alone as well. */
 const BATCHES = 8;

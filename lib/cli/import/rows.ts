@@ -158,8 +158,9 @@ export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text, reviver);
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new RowError(`${shown(text)} is not valid JSON`);
+    // Of what is nested deeply, there is no room for the reviver's calls.
+    const problem = error instanceof SyntaxError ? "is not valid JSON" : "is nested too deeply";
+    throw new RowError(`${shown(text)} ${problem}`, { cause: error });
   }
 }
 

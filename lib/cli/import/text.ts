@@ -162,7 +162,8 @@ async function* records(lines: AsyncIterable<string>): AsyncGenerator<string> {
   let isOpen = false;
   for await (const line of lines) {
     record = isOpen ? `${record}\n${line}` : line;
-    if ((line.split('"').length - 1) % 2 === 1) isOpen = !isOpen;
+    // An odd number of quotation marks cuts a line into an even number of pieces.
+    if (line.split('"').length % 2 === 0) isOpen = !isOpen;
     if (!isOpen) yield record;
     else if (record.length > MAX_ROW) throw new RowError("a quotation mark is not closed");
   }

@@ -31,6 +31,10 @@ export const DOOR_TARGETS: readonly MutationTarget[] = [
   },
   { file: "lib/cli/export/formats.ts", tests: [PRINTED] },
   { file: "lib/cli/export/text.ts", tests: [PRINTED] },
+  { file: "lib/cli/export/parquet.ts", tests: ["tests/cli/import_test.ts"] },
+  { file: "lib/cli/import/files.ts", tests: ["tests/cli/import_test.ts"] },
+  { file: "lib/cli/import/rows.ts", tests: ["tests/cli/import_test.ts"] },
+  { file: "lib/cli/import/text.ts", tests: ["tests/cli/import_test.ts"] },
   {
     file: "lib/cli/rows.ts",
     tests: [PRINTED, "tests/cli/query_test.ts"],

@@ -241,12 +241,11 @@ function gpus(drivers: readonly ("xe" | "amdgpu")[], processes: boolean) {
   );
   tree.write(`${kfd}/proc/5/stats_77/cu_occupancy`, "1\n");
   tree.write("proc/5/comm", "solver\n");
-  const source = new DrmSource(
-    { name: "gpu", vendor: "A", drivers, processes },
-    measuringOf(tree, [], clock),
-  );
+  const measuring = measuringOf(tree, [], clock);
+  const source = new DrmSource({ name: "gpu", vendor: "A", drivers, processes }, measuring);
   return {
     tree,
+    findings: measuring.findings,
     write: (n: number, files: Record<string, string>) => {
       for (const [path, text] of Object.entries(files)) {
         tree.write(`sys/devices/0000:0${n}:00.0/${path}`, `${text}\n`);
@@ -291,6 +290,20 @@ Deno.test({
     assert.deepEqual(k.poll(), [
       `amd_gpu_memory_usage{memory_type=memory_video_computing} gpu:0000:01:00.0 local_machine ${bytes}`,
     ]);
+  },
+});
+
+Deno.test({
+  name: "a GPU that sleeps is found, and nothing of it is opened until it is awake",
+  ...needs(linux),
+  fn() {
+    using k = gpus(["amdgpu"], false);
+    k.write(1, { mem_info_vram_used: "5", "power/runtime_status": "suspended" });
+    assert.deepEqual(k.poll(), []);
+    assert.match(k.findings.list[0].problem!, /it sleeps/);
+    k.write(1, { "power/runtime_status": "active" });
+    assert.equal(k.poll(60_000).length, 1);
+    assert.equal(k.findings.list.filter(({ problem }) => problem).length, 0);
   },
 });
 

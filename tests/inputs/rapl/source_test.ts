@@ -71,6 +71,7 @@ function raplOf(
   options: Partial<FindOptions> = {},
 ) {
   const clock = new FakeClock();
+  clock.spend(1e6);
   const measuring = measuringOf(roots, lines, clock);
   const source = new RaplSource(config.defaultValue(), measuring, { perfEvents: () => perf, ...options });
   return Object.assign(closing(source), { clock, measuring });
@@ -282,6 +283,27 @@ Deno.test("registers are looked for every minute while there are none, or one ma
   addZone(tree, 2, "package-2");
   next(60_000, counted);
   assert.equal(next(60_000, () => {})[1], 2);
+});
+
+Deno.test("where all is measured nobody looks again, be it one register; those that are measured stay open", () => {
+  using tree = powercapTree();
+  using one = raplOf(tree, null);
+  addZone(tree, 1, "package-1");
+  for (let n = 0; n < 3; n++) {
+    tree.write(`${ZONE}/energy_uj`, `${2_000_000 + n}\n`);
+    one.clock.spend(60_000);
+    assert.ok(pollOnce(one).length < 3, "one and its total");
+  }
+  addPmu(tree, { "energy-psys": "0x05", "energy-ram": "0x03" });
+  const perf = new FakePerf();
+  using rapl = raplOf(without(tree, () => true), perf);
+  const opened = perf.opened.length;
+  assert.equal(opened, 3);
+  for (let n = 0; n < 2; n++) {
+    rapl.clock.spend(60_000);
+    pollOnce(rapl);
+  }
+  assert.deepEqual([perf.opened.length, perf.closed], [opened, 0]);
 });
 
 Deno.test("a register that is gone is closed, and a counter that jumps is said", () => {

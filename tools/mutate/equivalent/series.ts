@@ -537,4 +537,10 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "#isComplete = true;",
     reason: "The first search sets it.",
   },
+  {
+    file: "lib/inputs/drm/source.ts",
+    before: "if (!driver || !this.#options.drivers.includes(driver)) continue;",
+    after: "if (!!0 && !driver || !this.#options.drivers.includes(driver)) continue;",
+    reason: "What has no driver has none of these.",
+  },
 ];

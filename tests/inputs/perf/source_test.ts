@@ -8,7 +8,10 @@ import { ProcFiles } from "../../../lib/inputs/polling/files.ts";
 import {
   EACCES,
   EMFILE,
+  EPERM,
+  type PerfCounter,
   type PerfCounters,
+  type PerfTarget,
   systemPerfEvents,
 } from "../../../lib/inputs/polling/perf_events.ts";
 import { watchedProcesses } from "../../../lib/inputs/polling/watched_processes.ts";
@@ -165,6 +168,32 @@ Deno.test("an event that this machine does not have is left out, and the others 
   using nothing = kit({}, null, tree);
   assert.deepEqual(nothing.poll(), []);
   assert.match(nothing.findings()[0].problem!, /no C library/);
+});
+
+Deno.test("an event is tried on this process itself, on any CPU, and closed again, be its descriptor 0", () => {
+  using tree = machine();
+  for (const error of [0, EPERM, EACCES, EMFILE]) {
+    const asked: string[] = [];
+    const closed: number[] = [];
+    const events = Object.assign(new FakePerf(), {
+      openCounter: (_: PerfCounter, { id, isGroup, cpu, leader }: PerfTarget) => {
+        asked.push(`${id} ${isGroup} ${cpu} ${leader}`);
+        return error;
+      },
+      close: (descriptor: number) => void closed.push(descriptor),
+    });
+    using input = kit({ events: ["CPU_CYCLES"] }, events, tree);
+    assert.deepEqual([asked, closed], [["0 false -1 -1"], error === 0 ? [0] : []]);
+    assert.ok(!input.source.isIdle);
+    assert.deepEqual(
+      input.findings().map(({ problem }) => problem),
+      [undefined],
+      "whether it may is another question",
+    );
+  }
+  using idle = kit({ events: ["no such event"] }, new FakePerf(), tree);
+  assert.ok(idle.source.isIdle);
+  assert.deepEqual(idle.poll(), []);
 });
 
 /** Runs a shell that starts another one, which computes in a child of its own. */

@@ -10,8 +10,8 @@ CPU per point (over all, and over the second half of the rounds), share of a cor
 the last byte, rows. --churn: share of each host's processes that are new in each round; the memory of the server is then
 looked at after each round, and its slope over the second half is printed. --repeat: a message has that many points of each
 series. --latency: how long after a message was sent its last row is in the file (csv), after the first quarter of the
-rounds. --seen even|odd: in every other span of rounds the server was asked for its power before, so it remembers what a
-page shows, as with [http]; CPU per point is printed for each span, where it does and where it does not. --rotate: for long runs, files of that size, of which only the last are kept; their rows are counted as they are
+rounds. --by-round: rounds begin at multiples of `every` seconds since the epoch, the last tenth of each is without messages, and
+CPU per point is printed for the rest of each, with the number of the first. --rotate: for long runs, files of that size, of which only the last are kept; their rows are counted as they are
 read. --moving: each round has times of its own, and other values than those before. --keys: keys of the output, one
 for each use. --output postgresql needs --url of an empty database, and psql.
 Loopback only; ends by itself.
@@ -36,10 +36,6 @@ def text(s):
 def frame(body):
     return struct.pack(">I", len(body)) + body
 
-
-# Rounds of a span with --seen. The first ones do not count: the server begins to remember, or forgets, half a minute after it
-# was asked last. Nobody asks while it is measured.
-SPAN, LEAD, ASKED = 22, 10, (0, 9)
 
 METRICS = [(i, f"metric_{i}", i % 2, "J" if i % 2 == 0 else "By") for i in range(10)]
 PROBE = (len(METRICS), "metric_probe", 1, "By")
@@ -103,13 +99,6 @@ class Process:
             ticks = int(f.split()[11]) + int(f.split()[12])
             found[name] = found.get(name, 0) + ticks / os.sysconf("SC_CLK_TCK")
         return {name: round(s, 2) for name, s in found.items() if s >= 0.01}
-
-    def ask_for_power(self):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(os.path.join(self.state, "server", "socket"))
-            s.sendall(b"GET /api/v1/power HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")
-            answer = s.makefile("rb").read()
-        assert answer.startswith(b"HTTP/1.1 200"), answer[:200]
 
     def memory_mb(self, kind):
         """VmRSS, VmHWM (its peak) or RssAnon (without pages of files)."""
@@ -203,7 +192,7 @@ def main():
     a.add_argument("--url")
     a.add_argument("--latency", action="store_true")
     a.add_argument("--rotate")
-    a.add_argument("--seen", choices=["even", "odd"])
+    a.add_argument("--by-round", action="store_true")
     a.add_argument("--hop", action="store_true")
     a.add_argument("--churn", type=float, default=0)
     a.add_argument("--patience", type=float, default=60)
@@ -270,28 +259,30 @@ def main():
     if o.latency or o.rotate:
         latency = Latency(store)
     start_cpu = [p.cpu() for p in ends]
-    t0, sent, behind, half, spans = time.time(), 0, 0.0, None, []
+    t0, sent, behind, half, marks = time.time(), 0, 0.0, None, []
+    first_round = int(t0 / o.every) + 1
+    busy = 0.9 if o.by_round else 1
+    if o.by_round:
+        t0 = first_round * o.every
     for r in range(o.rounds):
-        if o.seen:
-            if (r // SPAN % 2 == 0) == (o.seen == "even") and r % SPAN in ASKED:
-                server.ask_for_power()
-            if r % SPAN == LEAD:
-                lead = server.cpu(), sent
         if r == o.rounds // 2:
             half = ([p.cpu() for p in ends], sent)
         for h, s in enumerate(sockets):
-            due = t0 + (r + h / o.hosts) * o.every - time.time()
+            due = t0 + (r + h / o.hosts * busy) * o.every - time.time()
             if due > 0.002:
                 time.sleep(due)
             behind = max(behind, -due)
+            if o.by_round and h == 0:
+                before = server.cpu()
             if o.latency and r >= o.rounds // 4 and h % 10 == 0:
                 s.sendall(marked(h, begin))
                 sent += 1
             else:
                 s.sendall(message(h, begin) if o.churn else moved(h, r) if o.moving else ready[h])
             sent += o.series * o.repeat
-        if o.seen and r % SPAN == SPAN - 1:
-            spans.append(round((server.cpu() - lead[0]) / (sent - lead[1]) * 1e6, 4))
+        if o.by_round:
+            time.sleep(max(0, t0 + (r + 0.93) * o.every - time.time()))
+            marks.append(server.cpu() - before)
         if o.churn:
             memory.append((time.time() / 60, ends[0].memory_mb("RssAnon")))
     t1, last_cpu = time.time(), [p.cpu() for p in ends]
@@ -330,8 +321,9 @@ def main():
         result["cpu_s_by_thread"] = ends[-1].cpu_by_thread()
         result["compacted"] = ask("SELECT sum(points) FROM parts WHERE compacted")
         result["bytes_per_point"] = round(os.path.getsize(store) / n, 1)
-    if o.seen:
-        result["us_per_point_by_span"] = spans
+    if o.by_round:
+        result["first_round"] = first_round
+        result["us_per_point_by_round"] = [round(s / o.hosts / o.series / o.repeat * 1e6, 4) for s in marks]
     if o.latency:
         result["ms_from_write_to_row"] = latency.result()
     if o.churn:

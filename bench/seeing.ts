@@ -1,11 +1,11 @@
 /**
  * What it costs to be seen while nobody looks, on the load of a cluster (740 series a host, a poll every 2 seconds), and the
- * time of a page /metrics with 1,000 clients: `deno run -A bench/seeing.ts [PAIRS] [HOSTS] [SPANS]`.
+ * time of a page /metrics with 1,000 clients: `deno run -A bench/seeing.ts [PAIRS] [HOSTS] [TURNS]`.
  *
  * - PAIRS of servers, one of them with `[http]`: the CPU time of a point, and memory. Both of a pair run at the same time.
- * - Two servers at the same time for SPANS of 44 seconds, which remember what a page shows in turns. So neither what else
- *   the machine does counts nor what one process has better than the other: of the CPU time of a point, the differences
- *   between two processes of one program are larger than what is measured.
+ * - One server for TURNS of two rounds: in one of both, which one varies, it remembers what a page shows ten times. So neither
+ *   what else the machine does counts, nor what one process has better than the other: of the CPU time of a point, the
+ *   differences between two processes of one program are larger than what is measured. A tenth of the difference is given.
  *
  * Each median is given with the range in which it lies with 95 % certainty.
  */
@@ -17,10 +17,13 @@ import type { Input } from "../lib/plugin.ts";
 import { renderFamilies } from "../lib/seeing/exposition.ts";
 import { familiesOf } from "../lib/seeing/families.ts";
 import { View } from "../lib/seeing/view.ts";
+import { V8_FLAGS } from "../tools/v8_flags.ts";
+import { AMPLIFIED, isSeen } from "./seeing_rounds.ts";
 
-const [pairs = 9, hosts = 300, spans = 20] = Deno.args.map(Number);
-/** Rounds of a span, as `many_hosts.py` has it. */
-const SPAN_ROUNDS = 22;
+const [pairs = 9, hosts = 300, turns = 150] = Deno.args.map(Number);
+const ROUND_SECONDS = 2;
+/** Rounds before the first turn, for the compiler. */
+const LEAD_ROUNDS = 20;
 const CLIENTS = 1000;
 /** Each renders the page once; the first ones are for the compiler. */
 const PAGES = 50;
@@ -34,17 +37,18 @@ interface Cost {
 
 interface Run {
   readonly us_per_point_second_half: readonly number[];
-  readonly us_per_point_by_span: readonly number[];
+  readonly first_round: number;
+  readonly us_per_point_by_round: readonly number[];
   readonly anon_mb: readonly number[];
 }
 
-async function load(flags: readonly string[], rounds: number, args: readonly string[] = []): Promise<Run> {
-  const relay = Deno.env.get("ALUMET_RELAY_BIN") ?? "./denow run -A main.ts";
+async function load(relay: string, rounds: number, args: readonly string[] = []): Promise<Run> {
   const command = new Deno.Command("python3", {
     args: [
-      ["bench/many_hosts.py", "--relay", [relay, ...flags].join(" --config-override "), "--moving", ...args],
-      ["--hosts", hosts, "--series", 740, "--every", 2, "--rounds", rounds].map(String),
+      ["bench/many_hosts.py", "--relay", relay, "--moving", ...args],
+      ["--hosts", hosts, "--series", 740, "--every", ROUND_SECONDS, "--rounds", rounds].map(String),
     ].flat(),
+    env: { ROUND_MS: String(ROUND_SECONDS * 1000) },
     stderr: "inherit",
   });
   const { success, stdout } = await command.output();
@@ -54,23 +58,24 @@ async function load(flags: readonly string[], rounds: number, args: readonly str
 
 /** Two servers at the same time, so that what else the machine does slows both down alike. */
 async function costOfPair(): Promise<{ off: Cost; on: Cost }> {
+  const relay = Deno.env.get("ALUMET_RELAY_BIN") ?? "./denow run -A main.ts";
   const [off, on] = await Promise.all(["http.enable=false", "http.address=127.0.0.1:0"].map(async (flag) => {
-    const run = await load([flag], 30);
+    const run = await load(`${relay} --config-override ${flag}`, 30);
     return { cpu: run.us_per_point_second_half[0], anonMB: run.anon_mb[0] };
   }));
   return { off, on };
 }
 
-/** What a point costs more while it is remembered, in percent: one figure for each two spans. */
+/** What a point costs more while it is remembered, in percent: one figure for each turn. */
 async function costOfTurns(): Promise<number[]> {
-  const flags = ["http.enable=false", "http.memory=8MiB"];
-  const [even, odd] = (await Promise.all(
-    ["even", "odd"].map((seen) => load(flags, spans * SPAN_ROUNDS, ["--seen", seen])),
-  )).map(({ us_per_point_by_span }) => us_per_point_by_span);
+  const server = `./denow run -A ${V8_FLAGS} bench/seeing_server.ts --config-override http.enable=false`;
+  const rounds = LEAD_ROUNDS + 2 * turns + 2;
+  const { first_round, us_per_point_by_round: costs } = await load(server, rounds, ["--by-round"]);
   const found: number[] = [];
-  for (let i = 0; i + 1 < spans; i += 2) {
-    // The even one remembers in the first of both, the odd one in the second.
-    found.push((Math.sqrt(even[i] / odd[i] * odd[i + 1] / even[i + 1]) - 1) * 100);
+  const lead = LEAD_ROUNDS + (first_round + LEAD_ROUNDS) % 2;
+  for (let at = lead; at + 1 < costs.length; at += 2) {
+    const [seen, unseen] = isSeen(first_round + at) ? [at, at + 1] : [at + 1, at];
+    found.push((costs[seen] / costs[unseen] - 1) * 100 / AMPLIFIED);
   }
   return found;
 }
@@ -96,9 +101,9 @@ function rangeOf(values: readonly number[]): [number, number] {
   return [sorted(values)[place - 1], sorted(values)[length - place]];
 }
 
-function stated(values: readonly number[], unit: string): string {
-  const [low, high] = rangeOf(values).map((n) => n.toFixed(1));
-  return `${medianOf(values).toFixed(1)} ${unit} more (${low} to ${high})`;
+function stated(values: readonly number[], unit: string, digits = 1): string {
+  const [low, high] = rangeOf(values).map((n) => n.toFixed(digits));
+  return `${medianOf(values).toFixed(digits)} ${unit} more (${low} to ${high})`;
 }
 
 /** The shortest time of a page with many clients, in ms. */
@@ -142,7 +147,9 @@ if (pairs > 0) {
   const memory = stated(found.map(({ off, on }) => on.anonMB - off.anonMB), "MB");
   console.log(`${hosts} hosts, ${point} µs per point; with [http] in ${pairs} pairs: ${cpu}, ${memory}`);
 }
-if (spans > 1) {
+if (turns > 0) {
   const found = await costOfTurns();
-  console.log(`${hosts} hosts; while points are remembered, in ${found.length} turns: ${stated(found, "%")}`);
+  console.log(
+    `${hosts} hosts; while points are remembered, in ${found.length} turns: ${stated(found, "%", 2)}`,
+  );
 }

@@ -15,9 +15,12 @@ import { secondOf, tablesOfRollups, writeStatistics } from "./schema.ts";
 
 /**
  * Parts with fewer points are merged. Each point is so rewritten once, or a few times where few points come, which costs
- * more than writing it; where many come, that would save few parts.
+ * more than writing it; with more points in a part that would save few parts.
  */
 const SMALL_POINTS = 4096;
+/** The same where points stay in rows for longer than this, in ms: then there are more parts to look into. */
+const SMALL_LASTING_POINTS = 16_384;
+const LASTING_MS = 86_400_000;
 /** Small parts of one day that are merged at once, and of a day that is over. */
 const MERGE_PARTS = 64;
 const MERGE_OLD_PARTS = 8;
@@ -139,12 +142,12 @@ export class Housekeeping {
       deleteRest: prepare("DELETE FROM points WHERE part = ?"),
       deletePart: prepare("DELETE FROM parts WHERE id = ?"),
       crowded: prepare(
-        `SELECT day, repeats FROM parts WHERE points < ${SMALL_POINTS} AND repeats < ${MERGE_REPEATS} AND rolled ` +
+        `SELECT day, repeats FROM parts WHERE points < ? AND repeats < ${MERGE_REPEATS} AND rolled ` +
           "AND NOT compacted " +
           "GROUP BY day, repeats HAVING count(*) >= CASE WHEN day < ? THEN ? ELSE ? END ORDER BY count(*) DESC LIMIT 1",
       ),
       small: prepare(
-        `SELECT * FROM parts WHERE day = ? AND repeats = ? AND points < ${SMALL_POINTS} AND rolled AND NOT compacted ` +
+        "SELECT * FROM parts WHERE day = ? AND repeats = ? AND points < ? AND rolled AND NOT compacted " +
           `ORDER BY first LIMIT ${MERGE_MOST_PARTS}`,
       ),
       // Parameters that are numbers are floats, and divided as such.
@@ -313,12 +316,13 @@ export class Housekeeping {
     const { crowded, small, nextPart, gather, mergeMost, mergeRest, mergeRepeats } = this.#statements;
     const { addParts, empty, deleteRest, deletePart } = this.#statements;
     const today = new Date(nowMs).toISOString().slice(0, 10);
-    const found = crowded.get(today, MERGE_OLD_PARTS, MERGE_PARTS) as
+    const smaller = this.limits.compactAfterMs > LASTING_MS ? SMALL_LASTING_POINTS : SMALL_POINTS;
+    const found = crowded.get(smaller, today, MERGE_OLD_PARTS, MERGE_PARTS) as
       | { day: string; repeats: number }
       | undefined;
     if (!found) return false;
     const { day, repeats } = found;
-    const parts = small.all(day, repeats) as unknown as Part[];
+    const parts = small.all(day, repeats, smaller) as unknown as Part[];
     let count = 0;
     for (let points = 0; count < parts.length && points + parts[count].points <= MERGE_POINTS; count++) {
       points += parts[count].points;

@@ -71,23 +71,31 @@ Deno.test("small parts are merged, and every point stays, those with the same ti
   );
 });
 
-Deno.test("parts with thousands of points stay as they are, and smaller ones beside them are merged", async () => {
-  await using dir = new TempDir();
-  using database = new Database(dir.file("m.sqlite"));
-  const write = (second: number, count: number) =>
-    database.write([
-      batchOf(Array.from({ length: count }, (_, i) => [seriesOf(metricOf("sized")), i, second, i])),
-    ]);
-  for (let k = 0; k < 10; k++) {
-    write(START_MS / 1000 + 2 * k, 4096);
-    write(START_MS / 1000 + 2 * k + 1, 50);
+Deno.test("parts with thousands of points are merged only where their points stay in rows for days", async () => {
+  for (const [compactAfterMs, smallest] of [[DAY_MS, 4096], [DAY_MS + 1, 16_384]]) {
+    await using dir = new TempDir();
+    using database = new Database(
+      dir.file("m.sqlite"),
+      Infinity,
+      seriesStore,
+      undefined,
+      { rollups: [] },
+      compactAfterMs,
+    );
+    const counts = [smallest - 1, smallest, 50, 50, 50, 50, 50, 50, 50];
+    counts.forEach((count, k) => {
+      const second = START_MS / 1000 + k;
+      database.write([
+        batchOf(Array.from({ length: count }, (_, i) => [seriesOf(metricOf("sized")), i, second, i])),
+      ]);
+    });
+    // The day is over, and nothing is old enough to be compacted.
+    database.tidy(START_MS + DAY_MS - 1000);
+    assert.deepEqual(
+      rowsOf(database.path, "SELECT points FROM parts ORDER BY points").map(({ points }) => Number(points)),
+      [smallest, smallest - 1 + 7 * 50].sort((a, b) => a - b),
+    );
   }
-  const large = () => rowsOf(database.path, "SELECT id, points FROM parts WHERE points >= 4096 ORDER BY id");
-  const before = large();
-  assert.equal(before.length, 10);
-  database.tidy(START_MS + 10 * DAY_MS);
-  assert.deepEqual(large(), before);
-  assert.equal(valueOf(database.path, "SELECT points FROM parts WHERE points < 4096"), 500n);
 });
 
 Deno.test("merging ends where all points have the same time", async () => {

@@ -167,7 +167,7 @@ export class PositionFile {
       await this.#file.sync();
     } else {
       const temporary = `${this.path}.tmp`;
-      const file = await Deno.open(temporary, { read: true, write: true, create: true, truncate: true });
+      const file = await Deno.open(temporary, { write: true, create: true, truncate: true });
       try {
         await this.#put(file, bytes, 0);
         await file.sync();

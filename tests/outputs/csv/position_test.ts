@@ -4,7 +4,7 @@ import { PositionFile, PositionInUse } from "../../../lib/outputs/files/position
 import type { Position } from "../../../lib/outputs/files/position.ts";
 import { csv } from "../../../lib/outputs/csv.ts";
 import { CsvOutput } from "../../../lib/outputs/csv/output.ts";
-import { cases, Chance } from "../../kit/bytes.ts";
+import { cases } from "../../kit/bytes.ts";
 import { contextWith } from "../../kit/context.ts";
 import { ReplayJournal } from "../../kit/contract/journal.ts";
 import { numberedPoints, point } from "../../kit/contract/points.ts";
@@ -39,67 +39,6 @@ async function read(path: string): Promise<Position | null> {
   file.close();
   return file.latest;
 }
-
-Deno.test("a position is read as it was written, however many files it names", async () => {
-  await using directory = new TempDir();
-  const path = directory.file("position");
-  const file = await PositionFile.open(path);
-  assert.equal(file.latest, null);
-  const chance = new Chance(1);
-  for (let n = 0; n < 60; n++) {
-    const written = position(n, chance.int(n === 40 ? 2000 : 30));
-    await file.write(written);
-    await Deno.copyFile(path, `${path}.copy`);
-    assert.deepEqual(await read(`${path}.copy`), written);
-  }
-  file.close();
-  assert.deepEqual(await read(path), file.latest);
-});
-
-Deno.test("a position that is torn in the middle of being written is the one before, or the new one", async () => {
-  await using directory = new TempDir();
-  const path = directory.file("position");
-  const file = await PositionFile.open(path);
-  await file.write(position(0));
-  const chance = new Chance(2);
-  for (let n = 1; n < cases(300); n++) {
-    const before = await Deno.readFile(path);
-    await file.write(position(n, 1 + n % 3));
-    const after = await Deno.readFile(path);
-    assert.equal(before.length, after.length);
-    // Any bytes may have come to the disk, and others not yet.
-    const torn = before.slice();
-    const from = chance.int(torn.length);
-    torn.set(after.subarray(from, from + chance.int(torn.length)), from);
-    await Deno.writeFile(`${path}.torn`, torn);
-    const found = await read(`${path}.torn`);
-    assert.ok(
-      found?.position === n || found?.position === n - 1,
-      `${found?.position} is neither ${n} nor before`,
-    );
-  }
-  file.close();
-});
-
-Deno.test("a file that is not a position is replaced by one", async () => {
-  await using directory = new TempDir();
-  const path = directory.file("position");
-  const good = await PositionFile.open(path);
-  await good.write(position(5));
-  good.close();
-  const chance = new Chance(3);
-  for (let n = 0; n < cases(300); n++) {
-    const bytes = n % 2 ? chance.bytes(10_000) : chance.mutate(await Deno.readFile(path));
-    await Deno.writeFile(`${path}.bad`, bytes);
-    const file = await PositionFile.open(`${path}.bad`);
-    // One of two slots may be good still.
-    if (file.latest !== null) assert.deepEqual(file.latest, position(5));
-    else assert.equal(file.damaged, bytes.length > 0);
-    await file.write(position(7));
-    file.close();
-    assert.deepEqual(await read(`${path}.bad`), position(7));
-  }
-});
 
 Deno.test("a position whose folder is moved away is there again with the next rows, in a folder that is made again", async () => {
   await using directory = new TempDir();

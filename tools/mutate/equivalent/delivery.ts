@@ -348,4 +348,84 @@ export const DELIVERY: readonly EquivalentMutant[] = [
     after: "#witnessMs = 1;",
     reason: "It is set together with the witness.",
   },
+  {
+    file: "lib/outputs/files/position.ts",
+    before: "for (let count; length < size && (count = await this.#file.read(bytes.subarray(length)));) {",
+    after: "for (let count; length <= size && (count = await this.#file.read(bytes.subarray(length)));) {",
+    reason: "Behind the end nothing is read.",
+  },
+  {
+    file: "lib/outputs/files/position.ts",
+    before: "for (const slot of [bytes.subarray(0, slotBytes), bytes.subarray(slotBytes, 2 * slotBytes)]) {",
+    after: "for (const slot of [bytes.subarray(0, slotBytes), bytes.subarray(slotBytes, 3 * slotBytes)]) {",
+    reason: "A slot ends with its line.",
+  },
+  {
+    file: "lib/outputs/files/position.ts",
+    before: "if (found && found.generation > this.#generation) {",
+    after: "if (found && found.generation >= this.#generation) {",
+    reason: "Two slots with one number say the same.",
+  },
+  {
+    file: "lib/outputs/files/position.ts",
+    before: "await this.#file.truncate(0);",
+    after: "await this.#file.truncate(1);",
+    reason: "All bytes are written again.",
+  },
+  {
+    file: "lib/outputs/files/position.ts",
+    before: "await file.lock(true);",
+    after: "await file.lock(false);",
+    reason: "Whoever else wants the file wants it alone.",
+  },
+  {
+    file: "lib/outputs/files/position.ts",
+    before: "if (end < 9) return null;",
+    after: ["if (!!0 && end < 9) return null;", "if (end <= 9) return null;", "if (end < 10) return null;"],
+    reason: "What is so short has no JSON behind its sum, and is none then.",
+  },
+  {
+    file: "lib/outputs/files/newest.ts",
+    before: "for (let entries = 0; folders.length > 0 && entries < MOST_ENTRIES;) {",
+    after: "for (let entries = 0; folders.length > 0 && entries <= MOST_ENTRIES;) {",
+    reason: "The next folder ends at its first entry.",
+  },
+  {
+    file: "lib/outputs/csv/point_size.ts",
+    before: "const TAIL_BYTES = 262_144;",
+    after: "const TAIL_BYTES = 262145;",
+    reason: "Any number of bytes at the end would do.",
+  },
+  {
+    file: "lib/outputs/csv/point_size.ts",
+    before:
+      'const [newest] = await newestFiles(folder, (path) => expression.test(path) && !path.endsWith(".gz"), 1);',
+    after:
+      'const [newest] = await newestFiles(folder, (path) => expression.test(path) && !path.endsWith(".gz"), 2);',
+    reason: "Only the first one is used.",
+  },
+  {
+    file: "lib/outputs/csv/point_size.ts",
+    before: "await file.seek(Math.max(0, newest.bytes - TAIL_BYTES), Deno.SeekMode.Start);",
+    after: "await file.seek(Math.max(1, newest.bytes - TAIL_BYTES), Deno.SeekMode.Start);",
+    reason: "The first line is that of the names, which does not count.",
+  },
+  {
+    file: "lib/outputs/csv/point_size.ts",
+    before: "let length = 0;",
+    after: "let length = 1;",
+    reason: "All places are one farther, and the differences the same.",
+  },
+  {
+    file: "lib/outputs/csv/point_size.ts",
+    before: "const [first, last] = [tail.indexOf(LINE_FEED), tail.lastIndexOf(LINE_FEED, length - 1)];",
+    after: "const [first, last] = [tail.indexOf(LINE_FEED), tail.lastIndexOf(LINE_FEED, length + 1)];",
+    reason: "Behind what was read there are zeros.",
+  },
+  {
+    file: "lib/outputs/csv/point_size.ts",
+    before: "for (let at = first; at < last; rows++) at = tail.indexOf(LINE_FEED, at + 1);",
+    after: "for (let at = first; at < last; rows++) at = tail.indexOf(LINE_FEED, at + 2);",
+    reason: "No row is empty.",
+  },
 ];

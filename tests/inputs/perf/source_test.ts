@@ -196,6 +196,120 @@ Deno.test("an event is tried on this process itself, on any CPU, and closed agai
   assert.deepEqual(idle.poll(), []);
 });
 
+/** A machine with processes of so many threads. */
+function machineWith(threads: Record<number, number>): Tree {
+  const tree = machine();
+  for (const [pid, count] of Object.entries(threads)) {
+    for (let n = 0; n < count; n++) tree.write(`proc/${pid}/task/${Number(pid) + n}/comm`, "x\n");
+  }
+  return tree;
+}
+
+Deno.test("a process that is asked for is counted by its threads until its end, its descendants with it", () => {
+  using tree = machineWith({ 10: 2, 20: 1, 30: 1 });
+  const events = new FakePerf();
+  using input = kit({}, events, tree);
+  for (const [pid, isRoot] of [[10, true], [20, true], [30, false]] as const) {
+    input.processes.started(pid, isRoot);
+  }
+  assert.equal(events.openNow, 2 * 3);
+  events.count(100, 100, [10, 3]);
+  const rows = [
+    "perf_cpu_cycles{} local_machine process:10 20",
+    "perf_instructions{} local_machine process:10 6",
+  ];
+  const others = rows.map((row) => row.replace(":10", ":20").replace(/\d+$/, (n) => String(Number(n) / 2)));
+  assert.deepEqual(input.poll(), [...rows, ...others]);
+  // It stays as it is when CPUs and groups are looked at again.
+  let opened = 0;
+  events.refuse = () => (opened++, undefined);
+  input.clock.spend(60_000);
+  events.count(100, 100, [10, 3]);
+  input.processes.ended(10);
+  assert.deepEqual([input.poll(), opened], [[...rows, ...others], 0]);
+  assert.equal(events.openNow, 2);
+  events.isUnreadable = true;
+  assert.deepEqual(input.poll(), []);
+});
+
+Deno.test("a command is counted with what was opened before it began, once for each command", () => {
+  using tree = machineWith({ 10: 2, 20: 1 });
+  const events = new FakePerf();
+  using input = kit({ events: ["INSTRUCTIONS"] }, events, tree);
+  input.processes.prepare();
+  input.processes.prepare();
+  assert.equal(events.openNow, 1, "those of a command that did not begin are closed");
+  input.processes.started(10, true);
+  assert.equal(events.openNow, 1);
+  events.count(100, 100, [10, 3]);
+  assert.deepEqual(input.poll(), ["perf_instructions{} local_machine process:10 3"]);
+  input.processes.started(20, true);
+  assert.equal(events.openNow, 2, "what was not prepared is counted by its threads");
+  assert.deepEqual(input.lines, []);
+  events.refuse = () => EACCES;
+  input.processes.prepare();
+  input.processes.started(10, true);
+  assert.match(input.lines.join(""), /WARN.*Cannot read events of commands: permission denied/);
+});
+
+Deno.test("without events, a C library or control groups nothing is counted, and nothing fails", () => {
+  using tree = machineWith({ 10: 1 });
+  const events = new FakePerf();
+  for (const [names, perf] of [[["no such event"], events], [EVENTS, null]] as const) {
+    using input = kit({ events: [...names] }, perf, tree);
+    input.processes.prepare();
+    input.processes.started(10, true);
+    input.groups.tell("/a", [], true);
+    assert.deepEqual(input.poll(), []);
+  }
+  tree.write("proc/mounts", "");
+  using input = kit({}, events, tree);
+  input.groups.tell("/a", [], true);
+  assert.deepEqual([input.poll(), events.openNow], [[], 0]);
+});
+
+Deno.test("groups are counted from the first poll on, then at once, and are not opened again each minute", () => {
+  using tree = machine();
+  tree.write("sys/devices/system/cpu/online", "1\n");
+  const events = new FakePerf();
+  using input = kit({}, events, tree);
+  input.groups.tell("/a", [], true);
+  assert.equal(events.openNow, 0);
+  input.poll();
+  assert.equal(events.openNow, 2);
+  input.groups.tell("/b", [], true);
+  assert.equal(events.openNow, 4);
+  let opened = 0;
+  events.refuse = () => (opened++, undefined);
+  input.groups.tell("/b", [["job_id", 5n]], false);
+  input.clock.spend(60_000);
+  input.poll();
+  assert.deepEqual([opened, events.openNow], [0, 4]);
+  // What failed is tried again after a minute, and not before.
+  events.refuseFolder = () => (opened++, true);
+  input.groups.tell("/c", [], true);
+  const tried = [1, 59_998, 1].map((ms) => (input.clock.spend(ms), input.poll(), opened));
+  assert.deepEqual(tried, [1, 1, 2]);
+});
+
+Deno.test("groups take as many files as there is room for, those of all polls counted", () => {
+  for (const [files, groups] of [[14, 1], [16, 2]]) {
+    using tree = machine();
+    tree.write(
+      "proc/self/limits",
+      `Max open files            ${files}                  ${files}                  files\n`,
+    );
+    const events = new FakePerf();
+    using input = kit({}, events, tree);
+    for (const path of ["/a", "/b", "/c"]) {
+      input.poll();
+      input.groups.tell(path, [], true);
+    }
+    // Each takes two events on two CPUs.
+    assert.equal(events.openNow, 4 * groups);
+  }
+});
+
 /** Runs a shell that starts another one, which computes in a child of its own. */
 const SCRIPT = "for n in 1 2; do (i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done); done; true";
 const SOFTWARE = { events: ["TASK_CLOCK#u:k", "PAGE_FAULTS#u:k", "CONTEXT_SWITCHES#u:k"] };

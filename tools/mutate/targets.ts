@@ -317,6 +317,7 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/inputs/nvml/emit.ts", tests: ["tests/inputs/scaling_test.ts"] },
   { file: "lib/inputs/oar/job_path.ts", tests: ["tests/inputs/oar/oar_test.ts"] },
   { file: "lib/inputs/perf/counters.ts", tests: ["tests/inputs/perf/counters_test.ts"] },
+  { file: "lib/inputs/perf/source.ts", tests: ["tests/inputs/perf/source_test.ts"] },
   { file: "lib/inputs/perf/targets.ts", tests: ["tests/inputs/perf/counters_test.ts"] },
   { file: "lib/inputs/perf/event_names.ts", tests: ["tests/inputs/perf/event_names_test.ts"] },
   { file: "lib/inputs/perf/pmu.ts", tests: ["tests/inputs/perf/event_names_test.ts"] },

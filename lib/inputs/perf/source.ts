@@ -75,7 +75,7 @@ export class PerfSource implements PolledSource {
     const limit = parseLimit(files.text(`${files.proc}/self/limits`) ?? "") ?? USUAL_LIMIT;
     this.#mostDescriptors = limit * DESCRIPTOR_SHARE;
     this.#resolve(config);
-    this.#listening = [
+    this.#listening = this.#events.length === 0 ? [] : [
       ControlGroups.of(measuring).listenToTold({
         told: (group) => this.#toldOf(group),
         gone: (path) => this.#gone("cgroup", path),
@@ -130,12 +130,16 @@ export class PerfSource implements PolledSource {
     return `this machine does not have it (error ${-descriptor}); virtual machines often count nothing`;
   }
 
+  /** There are events only where there are counters. */
+  get #counters(): PerfCounters {
+    return this.#perf!;
+  }
+
   get isIdle(): boolean {
     return this.#events.length === 0;
   }
 
   poll(points: Points): void {
-    if (this.#events.length === 0) return;
     this.#lookAgain();
     const counts: (number | undefined)[] = [];
     let descriptors = 0;
@@ -204,7 +208,6 @@ export class PerfSource implements PolledSource {
   }
 
   #toldOf({ path, attributes }: ToldGroup): void {
-    if (this.#events.length === 0) return;
     const known = this.#targets.get(`cgroup ${path}`);
     if (known && !known.isGone) {
       known.attributes = attributes;
@@ -212,8 +215,7 @@ export class PerfSource implements PolledSource {
       return;
     }
     if (known) closeAll(known.counted);
-    const target = this.#add("cgroup", path, attributes, []);
-    if (this.#cpus.length > 0) this.#countGroup(target);
+    this.#countGroup(this.#add("cgroup", path, attributes, []));
   }
 
   #add(
@@ -230,10 +232,11 @@ export class PerfSource implements PolledSource {
   #countGroup(target: Target): void {
     target.counted = [];
     target.series = [];
-    if (this.#root === undefined || !this.#perf) return;
+    // At the first poll, it is looked where groups can be counted.
+    if (this.#root === undefined) return;
     const folder = target.consumerId === "/" ? this.#root : this.#root + target.consumerId;
     const isRoom = this.#descriptors + this.#cpus.length * this.#events.length <= this.#mostDescriptors;
-    const counted = isRoom ? countGroup(this.#perf, this.#events, folder, this.#cpus) : EMFILE;
+    const counted = isRoom ? countGroup(this.#counters, this.#events, folder, this.#cpus) : EMFILE;
     if (typeof counted === "number") this.#cannotCount("control groups", counted);
     else {
       target.counted = counted;
@@ -242,19 +245,17 @@ export class PerfSource implements PolledSource {
   }
 
   #prepare(): void {
-    if (!this.#perf || this.#events.length === 0) return;
     closeAll(this.#prepared);
-    const counted = countChildren(this.#perf, this.#events);
+    const counted = countChildren(this.#counters, this.#events);
     if (typeof counted === "number") this.#cannotCount("commands", counted);
     this.#prepared = typeof counted === "number" ? [] : counted;
   }
 
   #started(pid: number): void {
-    if (!this.#perf || this.#events.length === 0) return;
     let counted: readonly Counted[] | number = this.#prepared;
     this.#prepared = [];
     if (counted.length === 0) {
-      counted = countProcess(this.#perf, this.#measuring.files, this.#events, pid);
+      counted = countProcess(this.#counters, this.#measuring.files, this.#events, pid);
     }
     if (typeof counted === "number") return this.#cannotCount("processes", counted);
     this.#add("process", String(pid), [], counted);

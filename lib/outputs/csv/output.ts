@@ -24,7 +24,7 @@ import { CsvWriter } from "./writer.ts";
 const LEAST_HANDLES = 4;
 const HANDLE_SHARE = 8;
 
-type CsvContext = Pick<PluginContext, "log" | "clock" | "keepsOnDisk" | "deadLetters">;
+type CsvContext = Pick<PluginContext, "log" | "clock" | "keepsOnDisk" | "deadLetters" | "acknowledges">;
 
 export interface CsvStats extends Record<string, number> {
   points: number;
@@ -145,6 +145,7 @@ export class CsvOutput implements Output {
       deadLetters: this.#context.deadLetters,
       forceFlush,
       opened: this.#opened,
+      acknowledges: this.#context.acknowledges,
     });
     this.#opened = null;
     const { commit, fail, onLoss } = writer;

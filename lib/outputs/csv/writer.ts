@@ -37,6 +37,8 @@ export interface WriterOptions {
   readonly forceFlush: () => boolean;
   /** Of the path, open already. */
   readonly opened: Opened | null;
+  /** When clients of ours learn that a batch is safe: with `stored`, once a position covers it. */
+  readonly acknowledges: "durable" | "stored";
 }
 
 export class CsvWriter {
@@ -256,7 +258,8 @@ export class CsvWriter {
     this.#takenPoints += batch.length;
     this.#group.batches++;
     this.#group.points += batch.length;
-    this.#group.isAwaited ||= batch.origins.some(({ sequence }) => sequence > 0);
+    this.#group.isAwaited ||= this.#options.acknowledges === "stored" &&
+      batch.origins.some(({ sequence }) => sequence > 0);
     this.#group.position = position;
   }
 

@@ -66,11 +66,15 @@ Deno.test("a position is saved twice a second, and four times where a client may
   }
 });
 
-Deno.test("a client that numbers its batches may wait until they are safe", async () => {
+Deno.test("a client that numbers its batches waits until they are safe only where that is acknowledged", async () => {
+  for (const acknowledges of ["stored", "durable"] as const) await clientWaits(acknowledges);
+});
+
+async function clientWaits(acknowledges: "stored" | "durable"): Promise<void> {
   await using directory = new TempDir();
   const journal = new ReplayJournal({ durable: true });
   const config = { ...csv.config.defaultValue(), output_path: directory.file("out.csv") };
-  await using output = await CsvOutput.open(config, contextWith({ keepsOnDisk: true }));
+  await using output = await CsvOutput.open(config, contextWith({ keepsOnDisk: true, acknowledges }));
   const { now } = performance;
   let nowMs = 1e6;
   try {
@@ -85,10 +89,20 @@ Deno.test("a client that numbers its batches may wait until they are safe", asyn
     // The time stands still, so no timer is ever due.
     nowMs += 200;
     journal.push(numberedPoints(10, 10), { name: "node", instance: "0123456789abcdef", sequence: 1 });
+    if (acknowledges === "durable") {
+      const written = async () => {
+        while ((await Deno.readTextFile(config.output_path)).split("\n").length < 22) await pause(1);
+        await pause(5);
+      };
+      await atMost(PATIENCE_MS, written(), () => "the batch of the client is not written");
+      assert.equal(reader.committed, 1);
+      nowMs += 250;
+      journal.push(numberedPoints(10, 20));
+    }
     await atMost(PATIENCE_MS, committed(2), () => "the batch of the client is not committed");
     journal.end();
     await running;
   } finally {
     performance.now = now;
   }
-});
+}

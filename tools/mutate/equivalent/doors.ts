@@ -31,6 +31,24 @@ export const DOORS: readonly EquivalentMutant[] = [
     reason: "1 and 2 have as many digits, and nothing has no decimals.",
   },
   {
+    file: "lib/cli/completions/grammar.ts",
+    before: 'if (name === "help") {',
+    after: 'if (name !== "help") {',
+    reason: "Each command adds all words of help, in the same order, and none of them twice.",
+  },
+  {
+    file: "lib/cli/parse.ts",
+    before: "return false;",
+    after: "return true;",
+    reason: "A line with an unknown flag is refused, whatever becomes of the flag.",
+  },
+  {
+    file: "lib/cli/query_selection.ts",
+    before: "if (!(error instanceof DurationError)) throw error;",
+    after: "if (!!0 && !(error instanceof DurationError)) throw error;",
+    reason: "Nothing else is thrown there.",
+  },
+  {
     file: "lib/cli/export/text.ts",
     before: 'return Number.isFinite(value) ? String(value) : value > 0 ? "inf" : "-inf";',
     after: [

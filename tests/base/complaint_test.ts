@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { BoundedLog, Complaint } from "../../lib/base/complaint.ts";
+import { EXIT, ExitError, messageOf, requestProblem } from "../../lib/base/errors.ts";
 import { createLogger } from "../../lib/base/log.ts";
 
 const SECOND = 1000;
@@ -181,4 +182,35 @@ Deno.test("a problem that comes and goes is logged ten times at once, then once 
   bounded.warn("Odd");
   assert.equal(texts.length, 2);
   assert.match(texts[1], /left_out=1$/);
+});
+
+Deno.test("the exit codes are those of sysexits.h, and an error that ends the process has one", () => {
+  assert.deepEqual(EXIT, {
+    ok: 0,
+    usage: 64,
+    data: 65,
+    unavailable: 69,
+    software: 70,
+    tempfail: 75,
+    config: 78,
+  });
+  const cause = new Error("why");
+  const error = new ExitError(EXIT.config, "what", { cause });
+  assert.deepEqual([error.name, error.exitCode, error.message, error.cause], [
+    "ExitError",
+    78,
+    "what",
+    cause,
+  ]);
+});
+
+Deno.test("whatever was thrown has a message; that of a request has no address", () => {
+  assert.deepEqual([messageOf(new Error("one")), messageOf("two"), messageOf(null)], ["one", "two", "null"]);
+  const said = "error sending request for url (http://127.0.0.1:1/): client error (Connect): refused";
+  assert.equal(requestProblem(new TypeError(said)), "client error (Connect): refused");
+  const cause = new Error("in between", { cause: new Error("refused") });
+  assert.equal(requestProblem(new TypeError("error sending request", { cause })), "refused");
+  // What caused it may be no error.
+  assert.equal(requestProblem(new TypeError("failed", { cause: 5 })), "failed");
+  assert.equal(requestProblem("stopped"), "stopped");
 });

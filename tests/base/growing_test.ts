@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { enlarged } from "../../lib/base/bytes.ts";
 import { grown, nextLength } from "../../lib/base/growing.ts";
 
 const KIB = 1024;
@@ -112,4 +113,13 @@ Deno.test("a memory has the pages that its array needs, and no more until it gro
   }
   assert(growsInPlace(array));
   assert.equal(pages(grown(new Uint8Array(10), 2000 * 64 * KIB)), 2000);
+});
+
+Deno.test("bytes are copied into an array that is twice as long, or another time, or as long as is needed", () => {
+  const bytes = Uint8Array.of(1, 2, 3);
+  assert.deepEqual(enlarged(bytes, 3, 4), Uint8Array.of(1, 2, 3, 0, 0, 0));
+  assert.deepEqual(enlarged(bytes, 2, 0), Uint8Array.of(1, 2, 0, 0, 0, 0));
+  assert.deepEqual(enlarged(bytes, 2, 4, 1.5), Uint8Array.of(1, 2, 0, 0));
+  assert.deepEqual(enlarged(bytes, 1, 7), Uint8Array.of(1, 0, 0, 0, 0, 0, 0));
+  assert.deepEqual(bytes, Uint8Array.of(1, 2, 3));
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Batch } from "../../lib/points/measurement.ts";
 import { Gatherer } from "../../lib/intake/gatherer.ts";
+import { Pacer } from "../../lib/intake/admission/pacer.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import { instanceOf, NUMBERS } from "../kit/points.ts";
 import { until } from "../kit/waiting.ts";
@@ -260,4 +261,31 @@ Deno.test("what comes together waits, too, while the pipe is full", async () => 
   await gatherer.blocked;
   timers.fire();
   assert.deepEqual(batches.map(({ length }) => length), [1, 2]);
+});
+
+Deno.test("a connection may bring a second's worth at once, and waits for what goes beyond that", async () => {
+  using timers = new Timers();
+  const { now } = performance;
+  try {
+    let nowMs = 5000;
+    performance.now = () => nowMs;
+    const pacer = new Pacer(1000);
+    assert.equal(pacer.after(1000), undefined);
+    const wait = pacer.after(1);
+    assert.deepEqual(timers.waits, [1]);
+    timers.fire();
+    await wait;
+    nowMs += 251;
+    assert.equal(pacer.after(250), undefined, "just as many as came since");
+    // However long nothing came.
+    nowMs += 60_000;
+    const stop = new AbortController();
+    const stopped = pacer.after(3500, stop.signal);
+    assert.deepEqual(timers.waits, [2500]);
+    stop.abort();
+    await stopped;
+    assert.deepEqual(timers.waits, []);
+  } finally {
+    performance.now = now;
+  }
 });

@@ -1,5 +1,6 @@
 /** The limits of a journal on disk: its options, what it keeps in memory and on disk, and when producers wait. */
 import assert from "node:assert/strict";
+import { journal } from "../../../lib/journal/config.ts";
 import { Census } from "../../../lib/journal/disk/format/census.ts";
 import type { Core, Cursor } from "../../../lib/journal/disk/core.ts";
 import { cursorPath } from "../../../lib/journal/disk/format/cursor.ts";
@@ -45,6 +46,15 @@ Deno.test("a journal has the limits that were set, and the documented ones other
   assert.deepEqual([small.segmentBytes, small.retryMs, small.memoryBytes], [2 * MIB, 1000, 5]);
   assert.equal(complete({ directory: "d", log, segmentBytes: MIB }).segmentBytes, MIB);
   assert.ok(Object.values(newStats()).every((count) => count === 0));
+});
+
+Deno.test("points are synced always, or after a time", () => {
+  const problems = (sync: string) => {
+    const said: string[] = [];
+    journal.check({ sync }, [], ({ message }) => said.push(message));
+    return said.length;
+  };
+  assert.deepEqual(["always", "50ms", "0s", "never", "50"].map(problems), [0, 0, 0, 1, 1]);
 });
 
 /** Memory of a batch without points. */

@@ -175,6 +175,8 @@ export const TARGETS: readonly MutationTarget[] = [
   },
   { file: "lib/intake/gatherer.ts", tests: ["tests/intake/gatherer_test.ts"] },
   { file: "lib/client/config.ts", tests: ["tests/client/settings_test.ts", "tests/config/plugins_test.ts"] },
+  { file: "lib/client/handshake.ts", tests: ["tests/wire/handshake_test.ts"] },
+  { file: "lib/server/handshake.ts", tests: ["tests/wire/handshake_test.ts"] },
   { file: "lib/client/outbox.ts", tests: ["tests/client/settings_test.ts"] },
   { file: "lib/client/tls_problem.ts", tests: ["tests/client/settings_test.ts"] },
   { file: "lib/server/client_metrics.ts", tests: ["tests/server/settings_test.ts"] },

@@ -70,6 +70,30 @@ Deno.test("with too many open files, files are opened at each poll, which is sai
   assert.equal(kit.processes.stats.tooManyOpenFiles, 0);
 });
 
+Deno.test("a process whose files cannot be opened for now goes on, is counted, and is measured when they can be", () => {
+  using tree = new Tree();
+  tree.edit("proc/self/limits", "1024 ", "1 ");
+  let isFull = false;
+  const open = (path: string): OpenFile => {
+    if (isFull) throw Object.assign(new Error("Too many open files (os error 24)"), { code: "EMFILE" });
+    return Deno.openSync(path);
+  };
+  using kit = processesOf({ ...tree, proc: tree.proc, open }, [{ pid: 77 }]);
+  assert.deepEqual(pids(kit.discover()), [77]);
+  isFull = true;
+  kit.at(1000);
+  assert.deepEqual([kit.poll().length, kit.processes.stats.tooManyOpenFiles], [0, 1]);
+  for (const ms of [1100, 1200]) {
+    kit.at(ms);
+    kit.discover();
+  }
+  const { processes, processesFound, processesEnded } = kit.processes.stats;
+  assert.deepEqual([processes, processesFound, processesEnded], [1, 1, 0]);
+  isFull = false;
+  kit.at(2000);
+  assert.deepEqual(pids(kit.poll()), [77]);
+});
+
 Deno.test("at most half of the files that may be open are kept open", () => {
   using tree = new Tree();
   tree.edit("proc/self/limits", "1024 ", "8 ");

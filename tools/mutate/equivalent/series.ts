@@ -561,4 +561,10 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "if (!isPerCpu) this.#pushCounts(points, target, 1, undefined, counts);",
     reason: "Any place that is always the same will do.",
   },
+  {
+    file: "lib/inputs/procfs/processes.ts",
+    before: "if (process) {",
+    after: "if (!!0 && process) {",
+    reason: "It only decides between the fast way and the slow one, which give the same.",
+  },
 ];

@@ -105,3 +105,67 @@ Deno.test("10,000 processes that come and go leave nothing behind", () => {
   assert.deepEqual([processes, processesFound, processesEnded], [0, 10_000, 10_000]);
   assert.deepEqual([kit.files.kept, openFiles], [0, 0]);
 });
+
+/** A machine with these processes alone. */
+function treeOf(...pids: number[]): Tree {
+  const tree = new Tree();
+  for (const pid of [1, 2, 77]) tree.remove(`proc/${pid}`);
+  for (const pid of pids) tree.start(pid);
+  return tree;
+}
+
+Deno.test("a process whose folder is there without its stat has ended, and is none where it was not known", () => {
+  using tree = treeOf(100);
+  using kit = processesOf(tree);
+  kit.discover();
+  tree.remove("proc/100/stat");
+  for (const ms of [1000, 2000]) {
+    kit.at(ms);
+    assert.equal(kit.discover().length, 0);
+  }
+  const { processes, processesFound, processesEnded } = kit.processes.stats;
+  assert.deepEqual([processes, processesFound, processesEnded], [0, 1, 1]);
+});
+
+Deno.test("a process that is measured goes on when it gets another parent", () => {
+  using tree = treeOf(100);
+  using kit = processesOf(tree);
+  kit.discover();
+  tree.start(100, { ppid: 5 });
+  for (const ms of [1000, 2000]) {
+    kit.at(ms);
+    kit.discover();
+  }
+  assert.deepEqual([kit.processes.stats.processesFound, kit.processes.stats.processesEnded], [1, 0]);
+});
+
+Deno.test("a process that cannot be opened for want of files is counted, and found when there are some", () => {
+  using tree = treeOf(100, 101);
+  let isFull = true;
+  const open = (path: string): OpenFile => {
+    if (isFull) throw Object.assign(new Error("Too many open files (os error 24)"), { code: "EMFILE" });
+    return Deno.openSync(path);
+  };
+  using kit = processesOf({ ...tree, proc: tree.proc, open });
+  assert.equal(kit.discover().length, 0);
+  assert.deepEqual([kit.processes.stats.tooManyOpenFiles, kit.processes.stats.processesFound], [2, 0]);
+  isFull = false;
+  kit.at(1000);
+  assert.deepEqual(pids(kit.discover()).sort(), [100, 101]);
+});
+
+Deno.test("a process without an executable fits no expression, whatever that is", () => {
+  using tree = treeOf(100);
+  using kit = processesOf(tree, [{ exe: rustRegex("null|undefined") }]);
+  assert.equal(kit.discover().length, 0);
+});
+
+Deno.test("a process that is gone leaves its neighbours where they are", () => {
+  using tree = treeOf(100, 101, 102);
+  using kit = processesOf(tree);
+  kit.discover();
+  tree.remove("proc/100");
+  kit.at(1000);
+  kit.discover();
+  assert.deepEqual(pids(kit.poll()).sort(), [101, 102]);
+});

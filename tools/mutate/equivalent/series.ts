@@ -567,4 +567,30 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "if (!!0 && process) {",
     reason: "It only decides between the fast way and the slow one, which give the same.",
   },
+  {
+    file: "lib/inputs/procfs/processes.ts",
+    before:
+      "const known: Known = { starttime: -1, ppid: -1, group: null, process: null, seen: this.#discoveries };",
+    after:
+      "const known: Known = { starttime: -1, ppid: -2, group: null, process: null, seen: this.#discoveries };",
+    reason: "It is asked for where the process could be read, which sets it.",
+  },
+  {
+    file: "lib/inputs/procfs/processes.ts",
+    before: "if (!this.#measure(group, process, points, this.#clock.monotonicMs(), false)) {",
+    after: "if (!this.#measure(group, process, points, this.#clock.monotonicMs(), true)) {",
+    reason: "The first measurement is never early.",
+  },
+  {
+    file: "lib/inputs/procfs/processes.ts",
+    before: "if (!process || !group) return;",
+    after: ["if (!!0 && !process || !group) return;", "if (!process && !group) return;"],
+    reason: "What is in a group is measured, and nothing else.",
+  },
+  {
+    file: "lib/inputs/procfs/processes.ts",
+    before: "for (const group of this.#groups) group.processes.length = 0;",
+    after: "for (const group of this.#groups) group.processes.length = 1;",
+    reason: "Nothing is polled after the end.",
+  },
 ];

@@ -593,4 +593,13 @@ export const SERIES: readonly EquivalentMutant[] = [
     after: "for (const group of this.#groups) group.processes.length = 1;",
     reason: "Nothing is polled after the end.",
   },
+  {
+    file: "lib/inputs/procfs/processes.ts",
+    before: "return first >= 49 && first <= 57 ? Number(name) || 0 : 0;",
+    after: [
+      "return first >= 49 || first <= 57 ? Number(name) || 0 : 0;",
+      "return first >= 49 && first <= 58 ? Number(name) || 0 : 0;",
+    ],
+    reason: "What is not a number is 0 in either case.",
+  },
 ];

@@ -168,4 +168,6 @@ Deno.test("a process that is gone leaves its neighbours where they are", () => {
   kit.at(1000);
   kit.discover();
   assert.deepEqual(pids(kit.poll()), others);
+  kit.processes.close();
+  assert.deepEqual([kit.processes.stats.processes, kit.files.kept], [0, 0]);
 });

@@ -602,4 +602,13 @@ export const SERIES: readonly EquivalentMutant[] = [
     ],
     reason: "What is not a number is 0 in either case.",
   },
+  {
+    file: "lib/inputs/procfs/processes.ts",
+    before: "return first >= 49 && first <= 57 ? Number(name) || 0 : 0;",
+    after: [
+      "return first >= 49 && first <= 57 ? Number(name) || 1 : 0;",
+      "return first >= 49 && first <= 57 ? Number(name) || 0 : 1;",
+    ],
+    reason: "The first process never ends, and is looked at twice.",
+  },
 ];

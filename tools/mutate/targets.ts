@@ -373,6 +373,7 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/inputs/redfish/readings.ts", tests: ["tests/inputs/readers_test.ts"] },
   { file: "lib/inputs/scrape/exposition_decoder.ts", tests: ["tests/inputs/scrape/decoder_test.ts"] },
   { file: "lib/inputs/scrape/exposition_text.ts", tests: ["tests/inputs/scrape/decoder_test.ts"] },
+  { file: "lib/inputs/slurm/input.ts", tests: ["tests/inputs/cgroups/source_test.ts"] },
   { file: "lib/inputs/slurm/job_path.ts", tests: ["tests/inputs/slurm/job_path_test.ts"] },
   { file: "lib/inputs/socket_control/command.ts", tests: ["tests/inputs/readers_test.ts"] },
   { file: "lib/intake/admission/admission.ts", tests: ["tests/intake/tokens_test.ts"] },

@@ -75,3 +75,14 @@ Deno.test("an input that knows of groups changes points of others on request alo
     await sources.close?.();
   }
 });
+
+Deno.test("slurm says that it cannot begin in a pause, where that is asked for", () => {
+  using tree = new Tree(null);
+  const config = slurm.config.defaultValue() as Parameters<typeof openSlurm>[0];
+  const lines: string[] = [];
+  for (const add_source_in_pause_state of [false, true]) {
+    openSlurm({ ...config, add_source_in_pause_state }, measuringOf(tree, lines));
+  }
+  assert.equal(lines.length, 1);
+  assert.match(lines[0], /WARN.*add_source_in_pause_state has no effect here/);
+});

@@ -4,7 +4,7 @@ import { matchesGlob } from "../base/glob.ts";
 import { printableJson } from "../base/log.ts";
 import { Wakeup } from "../base/waiting.ts";
 import { pointToJson } from "../dead_letters/codec.ts";
-import { type HttpRequest, type HttpResponse, textResponse } from "../http/head.ts";
+import { type BodyWriter, type HttpRequest, type HttpResponse, textResponse } from "../http/head.ts";
 import { type LineFormat, prefixOf } from "../outputs/influxdb/lines.ts";
 import { formatF64 } from "../outputs/rendering/numbers.ts";
 import type { Batch } from "../points/measurement.ts";
@@ -146,7 +146,10 @@ function optionsOf(query: string): TapOptions | undefined {
 }
 
 /** The page that sends points as they pass, one a line. */
-export function tapPage(view: View): (request: HttpRequest) => HttpResponse {
+export function tapPage(
+  view: View,
+  nowMs: () => number = () => performance.now(),
+): (request: HttpRequest) => HttpResponse {
   let taps = 0;
   return ({ query }) => {
     const options = optionsOf(query);
@@ -165,7 +168,8 @@ export function tapPage(view: View): (request: HttpRequest) => HttpResponse {
         "content-type": options.format === "json" ? "application/x-ndjson" : "text/plain; charset=utf-8",
       },
       body: new Uint8Array(),
-      stream: (writer) => send(agent, new Tap(options, view.facts.host), options, writer),
+      stream: (writer) =>
+        send(agent, new Tap(options, view.facts.host, nowMs), options.format, writer, nowMs),
       release: () => void taps--,
     };
   };
@@ -174,16 +178,17 @@ export function tapPage(view: View): (request: HttpRequest) => HttpResponse {
 async function send(
   agent: RunningAgent,
   tap: Tap,
-  { format }: TapOptions,
-  writer: Parameters<NonNullable<HttpResponse["stream"]>>[0],
+  format: TapOptions["format"],
+  writer: BodyWriter,
+  nowMs: () => number,
 ): Promise<void> {
   using _ = agent.watch((batch) => tap.take(batch));
-  let reportMs = performance.now() + REPORT_MS;
+  let reportMs = nowMs() + REPORT_MS;
   while (!writer.signal.aborted) {
     await tap.wakeup.wait(REPORT_MS, writer.signal);
     let text = tap.takeLines().map((line) => line + "\n").join("");
-    if (performance.now() >= reportMs) {
-      reportMs = performance.now() + REPORT_MS;
+    if (nowMs() >= reportMs) {
+      reportMs = nowMs() + REPORT_MS;
       const dropped = tap.takeDropped();
       if (dropped > 0) {
         text += format === "json" ? `{"dropped":${dropped}}\n` : `# ${dropped} points dropped\n`;

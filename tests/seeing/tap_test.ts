@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { Tap, type TapOptions } from "../../lib/seeing/tap.ts";
+import type { HttpRequest, HttpResponse } from "../../lib/http/head.ts";
+import { Tap, type TapOptions, tapPage } from "../../lib/seeing/tap.ts";
+import type { View } from "../../lib/seeing/view.ts";
 import { Batch, type Metric, seriesOf } from "../../lib/points/measurement.ts";
 import { numbered } from "../kit/points.ts";
 import { until } from "../kit/waiting.ts";
@@ -92,4 +94,108 @@ Deno.test("a tap that is not read costs the pipe nothing, and what it missed is 
   assert.ok(text.split("\n").filter((line) => line.includes('"metric":"numbers"')).length >= 50);
   await reader.cancel();
   assert.equal((await site.get("/api/v1/tap?rate=-1")).status, 400);
+});
+
+/** The page of taps of a process, with a clock that a test sets. */
+function pageOf() {
+  const clock = { ms: 5000 };
+  const watchers = new Set<(batch: Batch) => void>();
+  const agent = {
+    watch(watcher: (batch: Batch) => void) {
+      watchers.add(watcher);
+      return { [Symbol.dispose]: () => void watchers.delete(watcher) };
+    },
+  };
+  const view = { agent, facts: { host: "server-1" } } as unknown as View;
+  const page = tapPage(view, () => clock.ms);
+  const ask = (query: string) => page({ query } as HttpRequest);
+  return { view, ask, clock, watchers };
+}
+
+/** Reads a page as it is written. */
+function readerOf({ stream }: HttpResponse) {
+  const end = new AbortController();
+  let take: (text: string) => void = () => {};
+  const written = () => new Promise<string>((resolve) => void (take = resolve));
+  const write = (part: Uint8Array | string) => {
+    take(String(part));
+    return Promise.resolve();
+  };
+  const done = stream!({ write, signal: end.signal });
+  return { end, done, written };
+}
+
+Deno.test("a tap is asked for with a rate and a format, and four may look at once", () => {
+  const { view, ask } = pageOf();
+  for (const query of ["rate=0", "rate=-1", "rate=x", "rate=100001", "format=csv", "rate=5&format="]) {
+    const { status, body } = ask(query);
+    assert.equal(status, 400, query);
+    assert.equal(
+      new TextDecoder().decode(body),
+      "rate is a number up to 100000, format is json or influx.\n",
+    );
+  }
+  const types = ["", "rate=0.5&format=json", "rate=100000&format=influx", "client=a"].map((query) => {
+    const { status, headers, release } = ask(query);
+    if (query === "") release!();
+    return [status, headers["content-type"]];
+  });
+  const json = [200, "application/x-ndjson"];
+  assert.deepEqual(types, [json, json, [200, "text/plain; charset=utf-8"], json]);
+  assert.equal(ask("").status, 200);
+  const { status, headers, body } = ask("");
+  assert.deepEqual([status, headers["retry-after"]], [503, "1"]);
+  assert.match(new TextDecoder().decode(body), /^Others look at the points already/);
+  const starting = pageOf();
+  starting.view.agent = null;
+  assert.equal(starting.ask("").status, 503);
+  assert.match(new TextDecoder().decode(starting.ask("").body), /^The process is starting/);
+  assert.ok(view.agent);
+});
+
+Deno.test("a tap has a line for each point, and once a second how many were dropped", async () => {
+  for (const [format, dropped] of [["json", '{"dropped":1}'], ["influx", "# 1 points dropped"]]) {
+    const { ask, clock, watchers } = pageOf();
+    const { end, done, written } = readerOf(ask(`format=${format}`));
+    const [watcher] = watchers;
+    const take = async (points: number) => {
+      const text = written();
+      watcher(numbered(points));
+      const lines = (await text).split("\n");
+      assert.equal(lines.pop(), "");
+      return [lines.length, lines.at(-1)];
+    };
+    const [count, last] = await take(1001);
+    assert.deepEqual([count, last === dropped], [1000, false]);
+    clock.ms += 999;
+    assert.equal((await take(1))[0], 1);
+    clock.ms += 1;
+    assert.deepEqual(await take(1), [2, dropped]);
+    // The next word of it is due a second later, if there is something to say.
+    assert.doesNotMatch(String((await take(3000))[1]), /dropped/);
+    clock.ms += 1000;
+    assert.match(String((await take(1))[1]), /dropped/);
+    clock.ms += 1000;
+    assert.equal((await take(1))[0], 1);
+    end.abort();
+    await done;
+    assert.equal(watchers.size, 0);
+  }
+});
+
+Deno.test("whoever waits for a tap is woken by a line, and not by points that are not wanted", async () => {
+  const { tap, clock } = tapOf({ metric: "a", rate: 10 });
+  const woken = tap.wakeup.wait();
+  tap.take(point("b"));
+  assert.ok(tap.wakeup.isAwaited);
+  tap.take(point("a"));
+  await woken;
+  assert.equal(tap.takeLines().length, 1);
+  // What was not used of a rate is kept for a second at most.
+  clock.ms = 10_000;
+  for (let n = 0; n < 12; n++) tap.take(point("a"));
+  assert.deepEqual([tap.takeLines().length, tap.takeDropped()], [10, 2]);
+  clock.ms = 10_100;
+  for (let n = 0; n < 3; n++) tap.take(point("a"));
+  assert.deepEqual([tap.takeLines().length, tap.takeDropped()], [1, 2]);
 });

@@ -128,6 +128,18 @@ export const DOORS: readonly EquivalentMutant[] = [
     reason: "The value is infinite: databases have no NaN.",
   },
   {
+    file: "lib/seeing/tap.ts",
+    before: "unsigned: true,",
+    after: "unsigned: false,",
+    reason: "Attributes are tags, which have no types.",
+  },
+  {
+    file: "lib/seeing/tap.ts",
+    before: "const DIFFERS = 2;",
+    after: "const DIFFERS = 3;",
+    reason: "It only tells two things apart.",
+  },
+  {
     file: "lib/systemd/journal_stream.ts",
     before: "if (device === undefined) return false;",
     after: "if (!!0 && device === undefined) return false;",

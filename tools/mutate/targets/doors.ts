@@ -54,6 +54,18 @@ export const DOOR_TARGETS: readonly MutationTarget[] = [
     tests: ["tests/seeing/seeing_test.ts"],
     filter: "/^(with a token|without a token|only the networks)/",
   },
+  { file: "lib/agent/stats.ts", tests: ["tests/agent/books_test.ts"] },
+  { file: "lib/seeing/exposition.ts", tests: ["tests/seeing/families_test.ts"] },
+  {
+    file: "lib/seeing/families.ts",
+    tests: ["tests/seeing/families_test.ts", "tests/agent/books_test.ts"],
+    filter: "/metrics|totals of a name|a family has/",
+  },
+  {
+    file: "lib/seeing/tap.ts",
+    tests: ["tests/seeing/tap_test.ts"],
+    filter: "/^(?!a tap that is not read)/",
+  },
   {
     file: "lib/systemd/journal_stream.ts",
     tests: ["tests/systemd/systemd_test.ts"],

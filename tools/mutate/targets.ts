@@ -618,6 +618,12 @@ export const TARGETS: readonly MutationTarget[] = [
   },
   { file: "lib/outputs/postgresql/rollups/tables.ts", tests: ["tests/outputs/postgresql/preparing_test.ts"] },
   { file: "lib/outputs/postgresql/tables.ts", tests: ["tests/outputs/postgresql/preparing_test.ts"] },
+  { file: "lib/outputs/postgresql/retention.ts", tests: ["tests/outputs/postgresql/preparing_test.ts"] },
+  {
+    file: "lib/outputs/postgresql/client_certificate.ts",
+    tests: ["tests/outputs/postgresql/settings_test.ts"],
+    filter: "A certificate and a key belong together",
+  },
   {
     file: "lib/outputs/postgresql/identity.ts",
     tests: ["tests/outputs/postgresql/settings_test.ts"],

@@ -1,5 +1,6 @@
 /** How tables are prepared and sums are made in PostgreSQL, with a session that a test plays. */
 import assert from "node:assert/strict";
+import { deleteOld } from "../../../lib/outputs/postgresql/retention.ts";
 import { deleteOldSums, settle, sumUp } from "../../../lib/outputs/postgresql/rollups/summing.ts";
 import { prepareRollups } from "../../../lib/outputs/postgresql/rollups/tables.ts";
 import { prepareTables, SCHEMA_VERSION } from "../../../lib/outputs/postgresql/tables.ts";
@@ -177,6 +178,86 @@ Deno.test("old sums are deleted in steps, in whole intervals of all levels", asy
     query: () => Promise.resolve({ rows: [], rowCount: null }),
   } as unknown as PlayedSession["session"];
   assert.equal(await deleteOldSums(silent, "s", [days(60, 1)], 10 * DAY_MS), 0);
+});
+
+/** Days in UTC with points, and how many rows each statement deletes. */
+function oldDatabase(days: readonly string[], rows: (text: string) => number = () => 0): PlayedSession {
+  return new PlayedSession((text) => {
+    if (text.includes("pg_inherits")) return days.map((day) => ({ name: `points_${day}` }));
+    if (text.includes("pg_extension")) return [{ extension: "ext" }];
+    if (text.includes("c.relkind = 'r'")) return [{ name: "s.rollup_1m" }];
+    if (text.includes("WITH levels")) return [];
+    if (text.includes("rollup_levels")) return [{ every: 0, completeFrom: -Infinity }];
+    return Array.from({ length: rows(text) }, () => ({}));
+  });
+}
+
+Deno.test("whole days are deleted that ended before the time to keep, and series that nothing refers to", async () => {
+  const days = ["20241001", "20241002", "20241003", "20241004"];
+  let series = 20_001;
+  const session = oldDatabase(days, (text) => {
+    if (text.includes("DELETE FROM s.points_default")) return 7;
+    if (!text.includes("DELETE FROM s.series")) return 0;
+    const count = Math.min(series, 10_000);
+    series -= count;
+    return count;
+  });
+  const now = Date.UTC(2024, 9, 13, 12);
+  const tables = { schema: "s", hypertable: false };
+  const deleted = await deleteOld(session.session, tables, 10 * DAY_MS, now);
+  assert.deepEqual(deleted, { days: 2, points: 7, series: 20_001 });
+  const { texts } = session;
+  assert.equal(texts[0], "SET statement_timeout = 600000; SET lock_timeout = 2000");
+  const dropped = texts.filter((text) => text.startsWith("DROP TABLE"));
+  assert.deepEqual(dropped, ["20241001", "20241002"].map((day) => `DROP TABLE IF EXISTS s.points_${day}`));
+  assert.ok(
+    texts.includes("DELETE FROM s.points_default WHERE time < '2024-10-03T00:00:00.000Z'::timestamptz"),
+  );
+  const ofSeries = texts.filter((text) => text.startsWith("DELETE FROM s.series"));
+  assert.equal(ofSeries.length, 3);
+  assert.match(
+    ofSeries[0],
+    /::date - 2 AND .* NOT EXISTS \(SELECT FROM s\.rollup_1m r .* LIMIT 10000 FOR UPDATE/,
+  );
+  assert.ok(!texts.some((text) => text.includes("rollup_levels")), "there are no sums");
+  series = 10_000;
+  assert.equal((await deleteOld(session.session, tables, 10 * DAY_MS, now)).series, 10_000);
+  // A day that ends just then, and a nanosecond of the next one.
+  const daysAt = async (ms: number) => (await deleteOld(oldDatabase(days).session, tables, DAY_MS, ms)).days;
+  assert.deepEqual(await Promise.all([0, 1, DAY_MS - 1].map((ms) => daysAt(Date.UTC(2024, 9, 3) + ms))), [
+    1,
+    1,
+    1,
+  ]);
+  assert.equal(await daysAt(Date.UTC(2024, 9, 4)), 2);
+});
+
+Deno.test("sums are made before points are deleted, and a hypertable drops its chunks", async () => {
+  const session = oldDatabase([], (text) => text.includes("drop_chunks") ? 3 : 0);
+  const now = Date.UTC(2024, 9, 13, 12);
+  const tables = { schema: "s", hypertable: true };
+  assert.deepEqual(await deleteOld(session.session, tables, 10 * DAY_MS, now, true), {
+    days: 3,
+    points: 0,
+    series: 0,
+  });
+  const settled = Date.UTC(2024, 9, 3) / 1000;
+  assert.ok(
+    session.texts.some((text) => text.includes(`complete_from = to_timestamp(${settled}) WHERE every = 0`)),
+  );
+  assert.ok(
+    session.texts.some((text) => text.includes("SELECT ext.drop_chunks('s.points'::regclass, '2024-10-03T")),
+  );
+  assert.ok(!session.texts.some((text) => text.includes("points_default")));
+  // A server that does not count.
+  const silent = {
+    query: (text: string) =>
+      Promise.resolve({ rows: text.includes("pg_extension") ? [{}] : [], rowCount: null }),
+  } as unknown as PlayedSession["session"];
+  for (const hypertable of [true, false]) {
+    const deleted = await deleteOld(silent, { schema: "s", hypertable }, DAY_MS, now);
+    assert.deepEqual(deleted, { days: 0, points: 0, series: 0 });
+  }
 });
 
 const COMMON = ["rollup_levels", "rollup_marks"];

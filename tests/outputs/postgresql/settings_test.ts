@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { ExitError } from "../../../lib/base/errors.ts";
 import { postgresql } from "../../../lib/outputs/postgresql.ts";
 import { certificateProblem } from "../../../lib/outputs/postgresql/client_certificate.ts";
@@ -318,6 +319,72 @@ async function checkCertificates() {
   assert.throws(() => settings({ ca_file: "x" }, {}, { x: { text: "text" } }), /no PEM block/);
   assert.throws(() => settings({}, { PGSSLCERT: "one.crt" }, files("one.crt")), /belong together/);
 }
+
+const concat = (parts: Uint8Array[]) => Uint8Array.from(parts.flatMap((part) => [...part]));
+
+/** An element of DER. */
+function der(tag: number, ...parts: Uint8Array[]): Uint8Array {
+  const content = concat(parts);
+  const { length } = content;
+  const head = length < 0x80
+    ? [length]
+    : length < 0x100
+    ? [0x81, length]
+    : [0x82, length >> 8, length & 0xff];
+  return concat([Uint8Array.of(tag, ...head), content]);
+}
+const SEQUENCE = 0x30;
+const pemOf = (name: string, bytes: Uint8Array) =>
+  `-----BEGIN ${name}-----\n${bytes.toBase64().replaceAll(/.{64}/g, "$&\n")}\n-----END ${name}-----\n`;
+
+/** What {@linkcode certificateProblem} looks at of a certificate: nobody has signed it. */
+function unsigned(
+  publicKey: Uint8Array,
+  issuerBytes = 10,
+  outer = SEQUENCE,
+  inner = SEQUENCE,
+  version = 0xa0,
+) {
+  const [serial, any] = [der(2, Uint8Array.of(5)), der(SEQUENCE)];
+  const parts = [
+    der(version, der(2, Uint8Array.of(2))),
+    serial,
+    any,
+    der(SEQUENCE, new Uint8Array(issuerBytes)),
+    any,
+    any,
+  ];
+  return der(outer, der(inner, ...parts, publicKey), any, der(3, new Uint8Array(9)));
+}
+
+Deno.test("A certificate and a key belong together by their public key, however long what is before it", () => {
+  const [own, other] = [0, 1].map(() => generateKeyPairSync("ec", { namedCurve: "P-256" }));
+  const keyPem = own.privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+  const publicKey = new Uint8Array(own.publicKey.export({ type: "spki", format: "der" }));
+  const problem = (certificate: Uint8Array, key = keyPem) =>
+    certificateProblem(pemOf("CERTIFICATE", certificate), key);
+  for (
+    const bytes of [0, 1, 9, 10, 11, 12, 13, 100, 127, 128, 129, 135, 136, 137, 138, 255, 256, 300, 65_000]
+  ) {
+    assert.equal(problem(unsigned(publicKey, bytes)), undefined, `${bytes}`);
+  }
+  const otherKey = new Uint8Array(other.publicKey.export({ type: "spki", format: "der" }));
+  assert.match(problem(unsigned(otherKey))!, /the key is not that of the certificate/);
+  assert.match(problem(unsigned(publicKey, 10, 0x31))!, /certificate cannot be read/);
+  assert.match(problem(unsigned(publicKey, 10, SEQUENCE, 0x31))!, /certificate cannot be read/);
+  assert.match(problem(unsigned(publicKey, 10, SEQUENCE, SEQUENCE, 2))!, /version 1/);
+  const whole = unsigned(publicKey);
+  for (const length of [0, 1, 2, 30, whole.length - 1]) {
+    assert.match(problem(whole.subarray(0, length))!, /certificate cannot be read/, `${length}`);
+  }
+  assert.match(certificateProblem("no PEM", keyPem)!, /certificate cannot be read/);
+  const parameters = pemOf("EC PARAMETERS", Uint8Array.of(6, 1, 1));
+  assert.equal(problem(whole, parameters + keyPem), undefined);
+  for (const bad of ["", "no key", pemOf("PRIVATE KEY", Uint8Array.of(1, 2, 3))]) {
+    assert.match(problem(whole, bad)!, /the key cannot be read/);
+  }
+  assert.match(problem(whole, pemOf("ENCRYPTED PRIVATE KEY", publicKey))!, /has a password/);
+});
 
 Deno.test("Whoever names an authority and only requires encryption has it checked, as with libpq", () => {
   const ca = { ca: { text: "-----BEGIN CERTIFICATE-----\n" } };

@@ -428,4 +428,16 @@ export const DELIVERY: readonly EquivalentMutant[] = [
     after: "for (let at = first; at < last; rows++) at = tail.indexOf(LINE_FEED, at + 2);",
     reason: "No row is empty.",
   },
+  {
+    file: "lib/outputs/postgresql/retention.ts",
+    before: "if ((rowCount ?? 0) < SERIES_CHUNK) break;",
+    after: "if ((rowCount ?? 1) < SERIES_CHUNK) break;",
+    reason: "Both are less than a step.",
+  },
+  {
+    file: "lib/outputs/postgresql/client_certificate.ts",
+    before: "if (length >= 0x80) {",
+    after: ["if (length > 0x80) {", "if (length >= 129) {"],
+    reason: "DER has no such length.",
+  },
 ];

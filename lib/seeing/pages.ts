@@ -57,12 +57,13 @@ export function sharedPage(
     headers: Record<string, string>;
     make: () => Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
   },
+  nowMs: () => number = () => performance.now(),
 ): Page {
   const made = new Map<string, { atMs: number; body: Promise<Uint8Array<ArrayBuffer>> }>();
   return async (request) => {
     const { key, headers, make } = kinds(request);
     const gzipped = acceptsGzip(request.headers.get("accept-encoding"));
-    const now = performance.now();
+    const now = nowMs();
     for (const [key, { atMs }] of made) if (now - atMs > SHARED_MS) made.delete(key);
     const bytes = (key: string, make: () => Promise<Uint8Array<ArrayBuffer>>) => {
       let known = made.get(key);

@@ -4,6 +4,8 @@ import type { ClientBooks } from "../../lib/agent/stats.ts";
 import { renderFamilies } from "../../lib/seeing/exposition.ts";
 import { familiesOf, type Family } from "../../lib/seeing/families.ts";
 import { DELAY_BOUNDS } from "../../lib/agent/event_loop_delay.ts";
+import type { HttpRequest } from "../../lib/http/head.ts";
+import { jsonPage, monitoringPages, Pages, sharedPage } from "../../lib/seeing/pages.ts";
 import type { View } from "../../lib/seeing/view.ts";
 
 const text = (families: readonly Family[], format: "text" | "openmetrics") =>
@@ -166,4 +168,70 @@ Deno.test("each client has metrics where clients may connect, those heard last f
   const many = Array.from({ length: 10_001 }, (_, i) => bookOf(`c${i}`, i));
   const shown = samplesOf(viewOf(many, []), "client_connected")!;
   assert.deepEqual([shown.length, shown[0], shown.at(-1)], [10_000, "client=c10000 0", "client=c1 0"]);
+});
+
+const requestOf = (path: string, headers: Record<string, string> = {}, query = ""): HttpRequest => ({
+  ...{ method: "GET", path, query },
+  headers: new Map(Object.entries(headers)),
+});
+
+Deno.test("who asks for the same within half a second gets the same bytes, and who asks later others", async () => {
+  let [ms, made] = [1000, 0];
+  const page = sharedPage(({ query }) => ({
+    key: query,
+    headers: { "content-type": "text/plain" },
+    make: () => new TextEncoder().encode(`${query} ${++made}`),
+  }), () => ms);
+  const ask = async (query: string) => new TextDecoder().decode((await page(requestOf("/", {}, query))).body);
+  assert.deepEqual([await ask("a"), await ask("a"), await ask("b")], ["a 1", "a 1", "b 2"]);
+  ms = 1500;
+  assert.equal(await ask("a"), "a 1");
+  ms = 1500.5;
+  assert.deepEqual([await ask("a"), await ask("b")], ["a 3", "b 4"]);
+  ms = 2000.5;
+  assert.equal(await ask("a"), "a 3");
+});
+
+Deno.test("an answer that could not be made is made again", async () => {
+  let made = 0;
+  const page = jsonPage(() => made++ === 0 ? Promise.reject(new Error("away")) : { made });
+  await assert.rejects(async () => await page(requestOf("/")), { message: "away" });
+  const { body, headers } = await page(requestOf("/"));
+  assert.equal(new TextDecoder().decode(body), '{"made":2}\n');
+  assert.equal(headers["content-type"], "application/json; charset=utf-8");
+});
+
+Deno.test("a kibibyte and more is compressed for who wants that", async () => {
+  for (
+    const [length, accepted, isPacked] of [[1023, "gzip", false], [1024, "gzip", true], [1024, "", false], [
+      9,
+      "gzip",
+      false,
+    ]] as const
+  ) {
+    const page = sharedPage(() => ({ key: "", headers: {}, make: () => new Uint8Array(length) }));
+    const { body, headers } = await page(requestOf("/", { "accept-encoding": accepted }));
+    assert.equal(headers["content-encoding"], isPacked ? "gzip" : undefined, `${length} ${accepted}`);
+    const stream = new Blob([body]).stream();
+    const plain = isPacked ? stream.pipeThrough(new DecompressionStream("gzip")) : stream;
+    assert.equal((await new Response(plain).bytes()).length, length);
+    assert.equal(headers.vary, "accept, accept-encoding");
+  }
+});
+
+Deno.test("programs that watch a process see whether it runs and is ready, and no other site does", async () => {
+  const pages = (isFull: boolean) => new Pages(monitoringPages(viewOf([], undefined, isFull)));
+  const ask = async (path: string, isFull = false, accept = "") => {
+    const { status, body, headers } = await pages(isFull).answer(requestOf(path, { accept }));
+    assert.equal(headers["cross-origin-resource-policy"], "same-origin");
+    return [status, new TextDecoder().decode(body), headers["content-type"]];
+  };
+  assert.deepEqual((await ask("/healthz", true)).slice(0, 2), [200, "ok\n"]);
+  assert.deepEqual((await ask("/readyz")).slice(0, 2), [200, "ready\n"]);
+  assert.deepEqual((await ask("/readyz", true)).slice(0, 2), [503, "full\n"]);
+  assert.deepEqual((await ask("/x")).slice(0, 2), [404, "Not found; /api/v1 lists what there is.\n"]);
+  const [status, metrics, type] = await ask("/metrics");
+  assert.deepEqual([status, type], [200, "text/plain; version=0.0.4; charset=utf-8"]);
+  assert.match(String(metrics), /^alumet_relay_ready 1$/m);
+  assert.match(String((await ask("/metrics", false, "application/openmetrics-text"))[1]), /\n# EOF\n$/);
 });

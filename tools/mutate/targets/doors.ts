@@ -54,6 +54,7 @@ export const DOOR_TARGETS: readonly MutationTarget[] = [
     tests: ["tests/seeing/seeing_test.ts"],
     filter: "/^(with a token|without a token|only the networks)/",
   },
+  { file: "lib/agent/resolve.ts", tests: ["tests/agent/resolve_test.ts"] },
   { file: "lib/agent/stats.ts", tests: ["tests/agent/books_test.ts"] },
   { file: "lib/seeing/exposition.ts", tests: ["tests/seeing/families_test.ts"] },
   {
@@ -61,6 +62,7 @@ export const DOOR_TARGETS: readonly MutationTarget[] = [
     tests: ["tests/seeing/families_test.ts", "tests/agent/books_test.ts"],
     filter: "/metrics|totals of a name|a family has/",
   },
+  { file: "lib/seeing/pages.ts", tests: ["tests/seeing/families_test.ts"] },
   {
     file: "lib/seeing/tap.ts",
     tests: ["tests/seeing/tap_test.ts"],

@@ -53,6 +53,20 @@ Deno.test("a host that has lost its connection is silent when more than 4 second
   assert.equal(stateOf(hosts, "a", NOW + 4001), "silent");
 });
 
+Deno.test("a host whose points come through a hop, after a connection of its own, is silent when no more come", () => {
+  const hosts = new Hosts("server", 0);
+  hosts.look(figuresOf({ a: { at: NOW, connected: true } }), NOW);
+  // What has arrived on its connection may be taken a moment later.
+  hosts.look(figuresOf({ a: { at: NOW + 4000 } }), NOW + 4000);
+  assert.equal(stateOf(hosts, "a", NOW + 4001), "silent");
+  for (const at of [NOW + 5000, NOW + 6000]) {
+    hosts.look(figuresOf({ a: { at } }), at);
+    assert.equal(stateOf(hosts, "a", at), "live");
+  }
+  assert.equal(stateOf(hosts, "a", NOW + 12_000), "live");
+  assert.equal(stateOf(hosts, "a", NOW + 16_001), "silent");
+});
+
 Deno.test("a silence means something after 6 seconds, and after 2.5 times the usual one, which is 30 seconds at first", () => {
   const fast = new Hosts("server", 0);
   for (const at of [NOW, NOW + 1000]) fast.look(figuresOf({ a: { at } }), at);

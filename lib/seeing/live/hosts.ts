@@ -63,7 +63,7 @@ class Host {
   latelySeconds = 0;
   /** How long it is usually silent, in ms. */
   gapMs = NaN;
-  /** When it last had a connection of its own. NaN: never. */
+  /** When it last had a connection of its own. NaN: never, or its points come without one since. */
   connectedMs = NaN;
   connection: { address: string; version: string } | undefined;
 
@@ -163,6 +163,8 @@ export class Hosts {
       }
       host.connection = figures.connectionOf(host.name);
       if (host.connection) host.connectedMs = nowMs;
+      // It is heard without one: its points come through a hop now.
+      else if (contactMs > host.connectedMs + GRACE_MS) host.connectedMs = NaN;
     }
   }
 

@@ -103,7 +103,7 @@ export class PointInserter {
   /** Whole numbers take the fewest bytes as integers; the type of the metric says what they were. */
   #stored(value: number): Value {
     if (value >= 0 && value < SMALL_INTEGERS && Math.floor(value) === value) {
-      return value > 0 || 1 / value > 0 ? this.#small[value] : value;
+      return Object.is(value, -0) ? value : this.#small[value];
     }
     // NaN is not equal to itself; infinities and large ones stay as they are.
     return Math.floor(value) === value && Math.abs(value) <= 2 ** 53 ? BigInt(value) : value;
@@ -112,7 +112,6 @@ export class PointInserter {
   #flush(): void {
     const all = this.#values;
     const length = this.#length;
-    this.#length = 0;
     let done = 0;
     for (const { rows, statement } of this.#statements) {
       for (const size = rows * COLUMNS; length - done >= size; done += size) {

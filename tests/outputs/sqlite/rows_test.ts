@@ -1,9 +1,12 @@
-/** Rows of the database as they are found, added and deleted: of metrics and series, of sums, and of parts. */
+/** Rows of the database as they are found, added and deleted: of metrics and series, of points, of sums, and of parts. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { BlockWriter } from "../../../lib/outputs/sqlite/blocks/block.ts";
+import { fillHosts, Hosts } from "../../../lib/outputs/sqlite/hosts.ts";
 import { hashOf, Identities } from "../../../lib/outputs/sqlite/identities.ts";
 import type { MetricRow, PointGroup, SeriesRow } from "../../../lib/outputs/sqlite/messages.ts";
 import { PartDeletion } from "../../../lib/outputs/sqlite/part_deletion.ts";
+import { PointInserter } from "../../../lib/outputs/sqlite/point_inserter.ts";
 import { RollupRows, sumsOf } from "../../../lib/outputs/sqlite/rollup_rows.ts";
 import { ensureSchema } from "../../../lib/outputs/sqlite/schema.ts";
 import { openingError, StoreError, storeError } from "../../../lib/outputs/sqlite/store_error.ts";
@@ -194,6 +197,193 @@ Deno.test("a series that the database does not take is told, or its error thrown
   learnt.learn(group, ({ number }, error) => refused.push(`${number} ${(error as Error).message}`));
   assert.deepEqual(refused, ["0 no metric", "2 no series"]);
   assert.deepEqual([...learnt.ids.subarray(0, 4)].map((id) => id > 0), [false, true, false, true]);
+});
+
+/** Columns whose row `n` is of series `n`, with its number as value, and `n` nanoseconds after second 1000 - n. */
+function columnsOf(values: number[]) {
+  const columns = newColumns(values.length);
+  values.forEach((value, row) => {
+    columns.series[row] = row;
+    columns.seconds[row] = 1000 - row;
+    columns.nanos[row] = row;
+    columns.values[row] = value;
+  });
+  columns.length = values.length;
+  return columns;
+}
+
+/** Ids are numbers of series and 50,000. */
+const idsOf = (count: number) => Float64Array.from({ length: count }, (_, n) => 50_000 + n);
+const planOf = (from: number, to: number) => ({
+  ...{ from, to, day: 0, start: 1000, first: 0, last: 1000, repeats: false },
+});
+
+Deno.test("each row of a part is written once, and of a large part one in nine behind the others", () => {
+  for (const count of [0, 1, 15, 16, 17, 127, 128, 129, 145, 511, 512, 513, 700]) {
+    using db = emptyDatabase();
+    db.exec("CREATE TABLE came (series)");
+    db.exec("CREATE TRIGGER coming AFTER INSERT ON points BEGIN INSERT INTO came VALUES (new.series); END");
+    const from = 3;
+    const columns = columnsOf(Array.from({ length: count + 6 }, (_, n) => n));
+    // The order is from the last row to the first one.
+    const order = Uint32Array.from({ length: count + 6 }, (_, k) => count + 5 - k);
+    new PointInserter(db).insert(7, planOf(from, from + count), order, columns, idsOf(count + 6), null);
+    const rows = [...order.subarray(from, from + count)];
+    assert.deepEqual(
+      all(db, "SELECT part, series, offset, value, typeof(value) FROM points ORDER BY series DESC"),
+      rows.map((row) => `7 ${50_000 + row} ${-row * 1e9 + row} ${row} integer`),
+    );
+    const isBehind = (_: number, k: number) => count >= 512 && k % 9 === 8;
+    const expected = [...rows.filter((row, k) => !isBehind(row, k)), ...rows.filter(isBehind)];
+    assert.deepEqual(all(db, "SELECT series - 50000 FROM came ORDER BY rowid").map(Number), expected);
+  }
+});
+
+Deno.test("values are stored as what they are: whole numbers as integers, all others as they came", () => {
+  using db = emptyDatabase();
+  const values = [0, 1, 1023, 1024, 1025, -1, -0, 0.5, 1023.5, 2 ** 53, -(2 ** 53), 2 ** 53 + 2, 1e300];
+  values.push(-1e300, Infinity, -Infinity, NaN, 2 ** 63, 2 ** 63, 2 ** 53);
+  const columns = columnsOf(values);
+  const count = values.length;
+  const exact = new Map([[count - 3, 2n ** 63n - 1n], [count - 2, 2n ** 63n], [count - 1, 2n ** 53n + 1n]]);
+  const order = Uint32Array.from(values, (_, k) => k);
+  const inserter = new PointInserter(db);
+  inserter.insert(1, planOf(0, count), order, columns, idsOf(count), exact);
+  values.forEach((_, row) => inserter.insertOne(2, row, columns, idsOf(count), exact));
+  const read = "SELECT value, typeof(value) AS type FROM points WHERE part = ? ORDER BY series";
+  for (const [part, offset] of [[1, 0], [2, 1]]) {
+    const statement = db.prepare(read);
+    statement.setReadBigInts(true);
+    const rows = statement.all(part).map(({ value, type }) => [value, type]);
+    assert.deepEqual(rows, [
+      ...[0n, 1n, 1023n, 1024n, 1025n, -1n].map((value) => [value, "integer"]),
+      ...[-0, 0.5, 1023.5].map((value) => [value, "real"]),
+      ...[2n ** 53n, -(2n ** 53n)].map((value) => [value, "integer"]),
+      ...[2 ** 53 + 2, 1e300, -1e300, Infinity, -Infinity].map((value) => [value, "real"]),
+      ...[[null, "null"], [2n ** 63n - 1n, "integer"], [`${2n ** 63n}`, "text"], [2n ** 53n + 1n, "integer"]],
+    ]);
+    // The second of the point that is inserted alone is what its part starts with.
+    const offsets = all(db, `SELECT offset FROM points WHERE part = ${part} ORDER BY series`).map(Number);
+    assert.deepEqual(offsets, values.map((_, row) => offset === 0 ? -row * 1e9 + row : row));
+  }
+});
+
+Deno.test("rows that the database has refused are not written with the next ones", () => {
+  using db = emptyDatabase();
+  const columns = columnsOf(Array.from({ length: 200 }, (_, n) => n));
+  const order = Uint32Array.from({ length: 200 }, (_, k) => k);
+  const [ids, inserter] = [idsOf(200), new PointInserter(db)];
+  const insert = (part: number, from: number, to: number) =>
+    inserter.insert(part, planOf(from, to), order, columns, ids, null);
+  const stored = (part: number) => all(db, `SELECT count(*) FROM points WHERE part = ${part}`)[0];
+  insert(1, 100, 101);
+  for (const to of [128, 101]) {
+    assert.throws(() => insert(1, 0, to), /UNIQUE/);
+    db.exec("DELETE FROM points WHERE series <> 50100");
+    insert(2, 150, 153);
+    assert.deepEqual([stored(1), stored(2)], ["1", "3"]);
+    assert.throws(() => insert(1, 0, to), /UNIQUE/);
+    db.exec("DELETE FROM points WHERE series <> 50100");
+    inserter.insertOne(3, 160, columns, ids, null);
+    assert.deepEqual([stored(1), stored(3)], ["1", "1"]);
+    db.exec("DELETE FROM points WHERE part > 1");
+  }
+});
+
+const hostRows = (db: DatabaseSync) =>
+  all(db, "SELECT name, CAST(first AS TEXT), CAST(last AS TEXT), contact FROM host_times ORDER BY name");
+
+Deno.test("a host's first and last point are those of all its series, in what was stored", () => {
+  using db = emptyDatabase();
+  const identities = new Identities(db);
+  identities.begin();
+  const names = ["a", "a", "b", "c"];
+  identities.learn(groupOf({
+    metrics: [metricRow(0, "m")],
+    series: names.map((relayClient, n) => seriesRow(n, 0, { relayClient })),
+  }));
+  const points = [
+    { series: 0, seconds: 50, nanos: 7 },
+    { series: 0, seconds: 60, nanos: 0 },
+    { series: 1, seconds: 20, nanos: 3 },
+    { series: 1, seconds: 65, nanos: 999_999_999 },
+    { series: 2, seconds: 30, nanos: 1 },
+    { series: 2, seconds: 31, nanos: 0 },
+    { series: 2, seconds: 99, nanos: 0 },
+    { series: 3, seconds: 10_000_000_000, nanos: 0 },
+  ];
+  const columns = newColumns(points.length);
+  points.forEach(({ series, seconds, nanos }, row) => {
+    columns.series[row] = series;
+    columns.seconds[row] = seconds;
+    columns.nanos[row] = nanos;
+  });
+  const order = Uint32Array.from(points, (_, k) => k);
+  const hosts = new Hosts(db);
+  hosts.note(planOf(0, points.length), order, columns, identities);
+  hosts.forget();
+  // The last of series 2 and the one of series 3 are not of this part.
+  hosts.note(planOf(0, 6), order, columns, identities);
+  hosts.note(planOf(0, 1), order, columns, identities);
+  assert.deepEqual(hostRows(db), [], "they are stored together");
+  hosts.save(identities, 500);
+  assert.deepEqual(hostRows(db), ["a 20000000003 65999999999 500", "b 30000000001 31000000000 500"]);
+  hosts.note(planOf(3, 4), order, columns, identities);
+  hosts.note(planOf(6, 8), order, columns, identities);
+  hosts.save(identities, 400);
+  assert.deepEqual(hostRows(db), [
+    "a 20000000003 65999999999 500",
+    "b 30000000001 99000000000 500",
+    `c ${2n ** 63n - 1n} ${2n ** 63n - 1n} 400`,
+  ]);
+  db.exec("DELETE FROM host_times");
+  hosts.save(identities, 600);
+  assert.deepEqual(hostRows(db), [], "each is stored once");
+});
+
+Deno.test("the times of hosts are found again in the points, and in the blocks that are whole", () => {
+  using db = emptyDatabase();
+  const insertSeries = db.prepare("INSERT INTO series VALUES (?, 1, ?, '', '', '', '', '{}', 0, 0)");
+  ["a", "a", "b", "c"].forEach((host, n) => insertSeries.run(n + 1, host));
+  const insertPart = db.prepare("INSERT INTO parts VALUES (?, '', ?, 0, 0, 1, 0, ?, 1, 0, ?)");
+  insertPart.run(1, 1000, 2, 0);
+  insertPart.run(2, 500, 3, 0);
+  for (const [part, series, offset] of [[1, 1, -5], [1, 1, 9], [1, 3, 4], [2, 2, 1]]) {
+    db.prepare("INSERT INTO points VALUES (?, ?, ?, 0)").run(part, series, offset);
+  }
+  insertPart.run(3, 2000, 4, 1);
+  insertPart.run(4, 2 ** 34, 1, 1);
+  const block = new BlockWriter().write({
+    length: 5,
+    series: Float64Array.of(1, 1, 1, 4, 4),
+    offsets: Float64Array.of(-3, 0, 8, 5, 6),
+    values: new Float64Array(5),
+    exact: null,
+  })!;
+  const insertBlock = db.prepare("INSERT INTO blocks VALUES (?, ?, 1, 4, 0, 0, 5, ?)");
+  insertBlock.run(1, 3, Uint8Array.of(99, 1, 2));
+  insertBlock.run(2, 3, block);
+  insertBlock.run(3, 3, block.subarray(0, 9));
+  fillHosts(db);
+  const day = 86_400;
+  const expected = [
+    `a 500000000001 2000000000008 ${4 * day}`,
+    `b 1000000000004 1000000000004 ${2 * day}`,
+    `c 2000000000005 2000000000006 ${4 * day}`,
+  ];
+  assert.deepEqual(hostRows(db), expected);
+  db.exec("DELETE FROM host_times");
+  insertBlock.run(4, 4, block);
+  fillHosts(db);
+  const latest = `${2n ** 63n - 1n}`;
+  assert.deepEqual(hostRows(db), [
+    `a 500000000001 ${latest} ${4 * day}`,
+    expected[1],
+    `c 2000000000005 ${latest} ${4 * day}`,
+  ]);
+  db.exec("CREATE TRIGGER no_host BEFORE UPDATE ON host_times BEGIN SELECT RAISE(ABORT, 'no host'); END");
+  db.exec("DELETE FROM host_times");
+  assert.throws(() => fillHosts(db), /no host/, "what is not the block's fault");
 });
 
 const sums = (first: number, last = first, given: Partial<Sums> = {}): Sums => ({

@@ -5,8 +5,8 @@ import { LayeredValues } from "../../lib/config/layers.ts";
 import { parseOverride, pluginOverride } from "../../lib/config/overrides.ts";
 import { selectPlugins } from "../../lib/config/select.ts";
 import { describeProblem } from "../../lib/config/source.ts";
-import { LooseText } from "../../lib/schema.ts";
-import { load, names } from "../kit/made_up_config.ts";
+import { LooseText, table, text } from "../../lib/schema.ts";
+import { configOf, load, names, plugins } from "../kit/made_up_config.ts";
 
 Deno.test("a value is that of the last flag that sets it, or something around it", () => {
   const values = new LayeredValues(undefined, [
@@ -59,6 +59,16 @@ Deno.test("whether a section is enabled may come from a variable, which says tru
   assert.deepEqual(of("true"), ["relay-client", "procfs", "filter"]);
   assert.deepEqual(of("false"), ["relay-client", "procfs"]);
   assert.throws(() => of("maybe"), /plugins\.filter\.enable: expected true or false/);
+});
+
+Deno.test("a plugin may have a key enable of its own, which does not say whether its section is enabled", () => {
+  const config = table({ enable: text({ doc: "What to enable.", default: "" }) }, { doc: "Its keys." });
+  const own = { ...plugins[0], name: "own", config };
+  const loaded = load('[plugins.relay-client]\n[plugins.own]\nenable = "all"\nenabled = true', {
+    plugins: [...plugins, own],
+  });
+  assert.deepEqual(names(loaded), ["relay-client", "own"]);
+  assert.deepEqual(configOf(loaded, "own"), { enable: "all" });
 });
 
 Deno.test("a section of one of Alumet's plugins that is not there is named", () => {

@@ -9,6 +9,7 @@ import { INPUTS } from "./equivalent/inputs.ts";
 import { JOURNAL } from "./equivalent/journal.ts";
 import { OUTPUTS } from "./equivalent/outputs.ts";
 import { POINTS } from "./equivalent/points.ts";
+import { REST } from "./equivalent/rest.ts";
 import { SERIES } from "./equivalent/series.ts";
 import { SQLITE } from "./equivalent/sqlite.ts";
 import { STORED } from "./equivalent/stored.ts";
@@ -30,6 +31,7 @@ export const EQUIVALENT: readonly EquivalentMutant[] = [
   ...OUTPUTS,
   ...OUTPUT_TARGETS,
   ...POINTS,
+  ...REST,
   ...SERIES,
   ...SQLITE,
   ...STORED,

@@ -266,12 +266,12 @@ export class LiveRing {
     this.#looked.set(host, slots);
     for (const slot of this.slots()) {
       if (this.#hosts[slot] !== host || this.#ringOf[slot] !== NO_RING) continue;
-      if (!this.#hasRing) {
+      // A host that has no ring to give does not stand in the way of the next one.
+      while (!this.#hasRing) {
         const [[other, others]] = this.#looked;
         if (other === host) return;
         for (const slot of others) this.#takeRing(slot);
         this.#looked.delete(other);
-        if (!this.#hasRing) return;
       }
       this.#giveRing(slot);
       slots.add(slot);

@@ -193,4 +193,88 @@ export const DOORS: readonly EquivalentMutant[] = [
     after: "const mean = (power: Float32Array) => power.reduce((sum, watts) => sum + (watts || 0), 1);",
     reason: "Only the order of the sums counts, and each has the same more.",
   },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "const INITIAL_RINGS = 64;",
+    after: "const INITIAL_RINGS = 65;",
+    reason: "There is room for more when more come.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "const INITIAL_SLOTS = 256;",
+    after: "const INITIAL_SLOTS = 257;",
+    reason: "There is room for more when more come.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "const NO_RING = -1;",
+    after: "const NO_RING = -2;",
+    reason: "It is only told from rings, and their numbers begin at 0.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "const REFUSED_OTHER = 2;",
+    after: "const REFUSED_OTHER = 3;",
+    reason: "It is only told from the other one, which is less.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "const FLAG_BITS = 3;",
+    after: "const FLAG_BITS = 4;",
+    reason: "The bit more is not used.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "if (since >= 0) {",
+    after: "if (since > 0) {",
+    reason: "Of two points at the same time, the second one has been passed over before.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "if ((place & HAS_RING) === 0 || whole < oldest || whole >= end) continue;",
+    after: [
+      "if (!!0 && (place & HAS_RING) === 0 || whole < oldest || whole >= end) continue;",
+      "if ((place & HAS_RING) === 1 || whole < oldest || whole >= end) continue;",
+    ],
+    reason: "Where there is no ring, the place is one before the first, where nothing is written.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "this.#factors[slot] = kind ? kind.factor : 1;",
+    after: "this.#factors[slot] = kind ? kind.factor : 2;",
+    reason: "Only that of power is read.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "#refuse(number: number, place: typeof REFUSED_POWER | typeof REFUSED_OTHER): void {",
+    after: "#refuse(number: number, place: typeof REFUSED_POWER & typeof REFUSED_OTHER): void {",
+    reason: "Only the type checker reads it.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "if ((ring + 1) * SAMPLES > this.#rings.length) {",
+    after: [
+      "if ((ring + 2) * SAMPLES > this.#rings.length) {",
+      "if ((ring + 1) * SAMPLES >= this.#rings.length) {",
+    ],
+    reason: "It grows one ring earlier.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "if (steps <= 0) {",
+    after: "if (steps < 0) {",
+    reason: "Of no steps, no sample is begun.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "const first = Math.max(this.newestStep + 2, now - SAMPLES + 2);",
+    after: "const first = Math.max(this.newestStep + 2, now - SAMPLES - 2);",
+    reason: "All samples are gone already, and some are emptied twice.",
+  },
+  {
+    file: "lib/seeing/live/ring.ts",
+    before: "for (let at = step % SAMPLES; at < end; at += SAMPLES) this.#rings[at] = NaN;",
+    after: "for (let at = step % SAMPLES; at <= end; at += SAMPLES) this.#rings[at] = NaN;",
+    reason: "A ring is emptied before it is used.",
+  },
 ];

@@ -98,6 +98,39 @@ Deno.test("what is in a batch stays until the batch is released, however long th
   assert.equal(store.size, 0);
 });
 
+Deno.test("a batch that nobody releases lets its series go when it is collected", async () => {
+  const collect: (() => void)[] = [];
+  const Registry = globalThis.FinalizationRegistry;
+  globalThis.FinalizationRegistry = class {
+    constructor(readonly onCollected: (held: unknown) => void) {}
+    register(_batch: WeakKey, held: unknown): void {
+      collect.push(() => this.onCollected(held));
+    }
+  } as unknown as typeof Registry;
+  try {
+    // Another copy of the module, as the registry is made when it is loaded.
+    const copy = "../../lib/points/measurement.ts?collected";
+    const { Batch } = await import(copy);
+    const store = new SeriesStore();
+    const batch = new Batch(1, null, store);
+    batch.push(named("lost"), 1, 0, 0);
+    idle(store);
+    assert.deepEqual([store.size, collect.length], [1, 1]);
+    collect[0]();
+    idle(store);
+    assert.equal(store.size, 0);
+    // One that was released holds nothing any more: another hold of the same epoch stays.
+    const [released, held] = [new Batch(1, null, store), new Batch(1, null, store)];
+    for (const one of [released, held]) one.push(named("held"), 1, 0, 0);
+    released.release();
+    collect[1]();
+    idle(store);
+    assert.equal(store.size, 1);
+  } finally {
+    globalThis.FinalizationRegistry = Registry;
+  }
+});
+
 Deno.test("a batch that is cleared or truncated to nothing holds nothing, and holds again with the next point", () => {
   const store = new SeriesStore();
   const batch = batchOf(store, named("a"));

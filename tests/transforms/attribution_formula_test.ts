@@ -1,9 +1,17 @@
 /** Attribution by formulas, with the numbers of Alumet's tests; those of real agents are in alumet_test.ts. */
 import assert from "node:assert/strict";
-import { type Attribute, type Batch, CLIENT_ATTRIBUTE, seriesOf } from "../../lib/points/measurement.ts";
+import {
+  type Attribute,
+  type Batch,
+  CLIENT_ATTRIBUTE,
+  type SeriesDefinition,
+  seriesOf,
+} from "../../lib/points/measurement.ts";
 import { ClientTable } from "../../lib/points/origins.ts";
 import { config } from "../../lib/transforms/energy_attribution/config.ts";
+import { FormulaAttribution } from "../../lib/transforms/energy_attribution/interpolation.ts";
 import { EnergyAttribution } from "../../lib/transforms/energy_attribution/transform.ts";
+import { Expression } from "../../lib/transforms/expressions/expression.ts";
 import { AttributionBench, joined } from "../kit/attribution.ts";
 import { contextWith } from "../kit/context.ts";
 import { metricOf } from "../kit/decode.ts";
@@ -206,6 +214,35 @@ Deno.test("points are forgotten after the retention, whatever comes, and nothing
   bench.tick(20);
   assert.equal(bench.transform.neededFrom, Infinity);
   assert.deepEqual(inWords(bench.take(points(["energy", 49, 100]))), []);
+});
+
+/** Shows how many groups there are. */
+class CountedFormula extends FormulaAttribution {
+  get groupCount(): number {
+    return this.groups.list.length;
+  }
+}
+
+Deno.test("nothing is left of a client when its points of the resource and of consumers are forgotten", () => {
+  const variable = (name: string) => ({
+    ...{ name, keepsAttributes: true, accepts: ({ metric }: SeriesDefinition) => metric.name === name },
+  });
+  for (const subject of ["energy", "1"]) {
+    const attribution = new CountedFormula({
+      ...{ retentionTicks: 3, metric: energy, reference: 0, missingIsZero: false },
+      expression: new Expression("energy * usage", ["energy", "usage"]),
+      ...{ perResource: [variable("energy")], perConsumer: [variable("usage")] },
+      ...{ onProblem: assert.fail, onAmbiguous: assert.fail },
+    });
+    const { local } = new ClientTable();
+    const sink = { add: () => assert.fail("there is no result") };
+    attribution.take(points([subject, 1, 1], [subject, 2, 1]), 0, 2, local);
+    for (let n = 0; n < 3; n++) attribution.tick(sink);
+    assert.equal(attribution.groupCount, 1, subject);
+    attribution.tick(sink);
+    assert.equal(attribution.groupCount, 0, subject);
+    assert.equal(attribution.bytes, 0, subject);
+  }
 });
 
 Deno.test("what takes more than the memory is forgotten, and the log says so; then all goes on", () => {

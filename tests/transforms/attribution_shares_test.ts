@@ -352,12 +352,15 @@ Deno.test("a series of a consumer that is silent is forgotten, the others go on"
 });
 
 Deno.test("an energy is idle whose interval begins with one that is forgotten", () => {
-  const bench = new AttributionBench(shares({ retention_time: "4s", grace: "0s" }));
-  bench.take(points(["energy", 0, 1], ["1", 0, 1]));
-  bench.tick(3);
-  bench.take(points(["energy", 1, 5], ["1", 1, 1]));
-  bench.tick(2);
-  assert.deepEqual(inWords(bench.take(points(["energy", 1, 8]))), ["idle 1: 8"]);
+  // Also where the consumer is known before and after it: when the interval began is not.
+  for (const before of [[], [["1", 4, 1]]] as Row[][]) {
+    const bench = new AttributionBench(shares({ retention_time: "4s", grace: "0s" }));
+    bench.take(points(["energy", 5, 1], ["1", 5, 1]));
+    bench.tick(3);
+    bench.take(points(["energy", 6, 5], ...before, ["1", 6, 1]));
+    bench.tick(2);
+    assert.deepEqual(inWords(bench.take(points(["energy", 6, 8]))), ["idle 6: 8"]);
+  }
 });
 
 Deno.test("what a group used is part of the group above that is left, when the one between is gone", () => {

@@ -96,7 +96,7 @@ export class Windows {
     if (younger === NONE) this.#youngest = older;
     else this.older[younger] = older;
     if (this.#needs.values) {
-      this.valueCount -= this.values[window]?.length ?? 0;
+      this.valueCount -= this.values[window]!.length;
       this.values[window] = null;
     }
     this.client[window] = null;

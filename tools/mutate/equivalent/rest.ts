@@ -68,4 +68,10 @@ export const REST: readonly EquivalentMutant[] = [
     after: "return time <= MAX_TIME ? time : MAX_TIME;",
     reason: "Where both are equal, the result is the same.",
   },
+  {
+    file: "lib/transforms/aggregation/windows.ts",
+    before: "if (this.exact.size > 0) this.exact.delete(window);",
+    after: "if (this.exact.size >= 0) this.exact.delete(window);",
+    reason: "There is nothing to delete in an empty map.",
+  },
 ];

@@ -159,6 +159,7 @@ export const TARGETS: readonly MutationTarget[] = [
     file: "lib/seeing/live/ring.ts",
     tests: ["tests/seeing/ring_test.ts"],
   },
+  { file: "lib/seeing/live/live.ts", tests: ["tests/seeing/shown_test.ts"] },
   {
     file: "lib/seeing/live/hosts.ts",
     tests: ["tests/seeing/hosts_test.ts"],

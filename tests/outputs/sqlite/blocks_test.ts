@@ -398,6 +398,8 @@ Deno.test("a block gives back any float, and the edges of what fits", () => {
   });
   check(random, () => false, "random bits");
   check([], () => false, "no points");
+  const again = [1, 2, 1, 1, 3, 3, 1].map((value, i): Point => [1, i, value / 10]);
+  check(again, () => false, "values that come again, at once or later");
   check([[2 ** 53 - 1, -DAY_NS, null]], () => false, "nothing but a missing value");
   check([[5, 0, 18446744073709551615n], [5, 0, 0n], [5, 1, null], [6, 1, 3n]], () => true, "ends of u64");
   check([[5, 0, 2n ** 53n], [5, 1, 0.5]], () => false, "2^53 in a series of floats");

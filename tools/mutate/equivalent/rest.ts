@@ -74,4 +74,47 @@ export const REST: readonly EquivalentMutant[] = [
     after: "if (this.exact.size >= 0) this.exact.delete(window);",
     reason: "There is nothing to delete in an empty map.",
   },
+  {
+    file: "lib/outputs/sqlite/blocks/values.ts",
+    before: "if (exact === null && isConstant(numbers, from, to)) {",
+    after: [
+      "if (!!0 && exact === null && isConstant(numbers, from, to)) {",
+      "if (exact !== null && isConstant(numbers, from, to)) {",
+    ],
+    reason:
+      "The fast way and the slow one write the same bytes, and no integer of the map is as small as the limit.",
+  },
+  {
+    file: "lib/outputs/sqlite/blocks/values.ts",
+    before: "if (i > 0 && value === values[i - 1]) {",
+    after: [
+      "if (!!0 && i > 0 && value === values[i - 1]) {",
+      "if (i >= 0 && value === values[i - 1]) {",
+      "if (i > 1 && value === values[i - 1]) {",
+    ],
+    reason: "A value that is scaled again is the same, and none stands before the first one.",
+  },
+  {
+    file: "lib/outputs/sqlite/blocks/values.ts",
+    before:
+      "if (!Number.isInteger(first) || !(Math.abs(first) <= MAX_INTEGER) || Object.is(first, -0)) return false;",
+    after:
+      "if (!Number.isInteger(first) || !(Math.abs(first) < MAX_INTEGER) || Object.is(first, -0)) return false;",
+    reason: "It only decides between the fast way and the slow one, which write the same bytes.",
+  },
+  {
+    file: "lib/outputs/sqlite/blocks/values.ts",
+    before: "let end = from + 1;",
+    after: "let end = from - 1;",
+    reason: "It only takes the slow way more often, which writes the same bytes.",
+  },
+  {
+    file: "lib/outputs/sqlite/blocks/values.ts",
+    before: "while (end < to && Object.is(numbers[end], first)) end++;",
+    after: [
+      "while (end <= to && Object.is(numbers[end], first)) end++;",
+      "while (end < to && Object.is(numbers[end], first)) end--;",
+    ],
+    reason: "It only takes the slow way more often, which writes the same bytes.",
+  },
 ];

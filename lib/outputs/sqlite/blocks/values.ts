@@ -120,8 +120,9 @@ export class ValueWriter {
 function isConstant(numbers: Float64Array, from: number, to: number): boolean {
   const first = numbers[from];
   if (!Number.isInteger(first) || !(Math.abs(first) <= MAX_INTEGER) || Object.is(first, -0)) return false;
-  for (let i = from + 1; i < to; i++) if (!Object.is(numbers[i], first)) return false;
-  return true;
+  let end = from + 1;
+  while (end < to && Object.is(numbers[end], first)) end++;
+  return end === to;
 }
 
 /** Writes one integer `count` times, in the bytes that {@linkcode writeIntegers} would choose. */

@@ -19,7 +19,8 @@ import { table } from "../../lib/schema.ts";
 import { type StateBase, StateDirectory } from "../../lib/agent/state_directory.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { numbered } from "../kit/points.ts";
-import { released, TempDir } from "../kit/temp_dir.ts";
+import { unlocked } from "../kit/locks.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 import { until } from "../kit/waiting.ts";
 
 const declaration = { description: "for tests", config: table({}, { doc: "Nothing." }) };
@@ -406,7 +407,7 @@ Deno.test("without the default directory a relay runs in memory and warns once, 
   assert.deepEqual([own.code, own.context!.keepsOnDisk, own.logs.matching(/WARN/)], [EXIT.ok, true, []]);
   assert.equal((await runWithState(plugins, null, { path: dir.file("file/own") })).code, EXIT.unavailable);
   await stack.disposeAsync();
-  await released(`${locked}/client/lock`);
+  await unlocked(`${locked}/client/lock`);
 });
 
 /** An input that receives `rejected`, duplicate and good points of two clients. */

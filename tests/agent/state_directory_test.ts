@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { EXIT, ExitError } from "../../lib/base/errors.ts";
 import { findStateBase, roleOf, StateDirectory } from "../../lib/agent/state_directory.ts";
 import type { Plugin } from "../../lib/plugin.ts";
-import { released, TempDir } from "../kit/temp_dir.ts";
+import { unlocked } from "../kit/locks.ts";
+import { TempDir } from "../kit/temp_dir.ts";
 
 const env = (variables: Record<string, string>) => (name: string) => variables[name];
 
@@ -60,7 +61,7 @@ Deno.test("the directory of a role is created, locked while it is used, and free
     assert.match(message, /Cannot use the state directory \S+\/a\/b\/client \(by --state-dir\)/);
     assert.match(message, new RegExp(`process ${Deno.pid} uses it; stop .*--state-dir`));
   }
-  await released(dir.file("a/b/client/lock"));
+  await unlocked(dir.file("a/b/client/lock"));
   using _again = await StateDirectory.open(base, "client");
 });
 

@@ -4,6 +4,7 @@ import { DiskJournal, type DiskJournalOptions } from "../../lib/journal/disk/dis
 import { type BatchReader, MemoryJournal, type MemoryJournalOptions } from "../../lib/journal.ts";
 import { createLogger } from "../../lib/base/log.ts";
 import { Batch } from "../../lib/points/measurement.ts";
+import { unlocked } from "./locks.ts";
 import { instanceOf, numbered, NUMBERS } from "./points.ts";
 import { until } from "./waiting.ts";
 
@@ -12,6 +13,8 @@ export async function withDirectory(work: (directory: string) => Promise<void>):
   const directory = await Deno.makeTempDir();
   try {
     await work(directory);
+    // Who was refused the lock of the journal may still wait for it.
+    await unlocked(directory);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -2,12 +2,13 @@
 import { pause, until } from "./waiting.ts";
 
 /**
- * Waits until this process has no file below that path open. Who gave up waiting for a lock lets it go when it comes, which
+ * Waits until this process has neither that file nor one below that path open. Who gave up waiting for a lock lets it go when it comes, which
  * on a busy machine may be after the test.
  */
 export async function unlocked(path: string): Promise<void> {
   if (Deno.build.os !== "linux") return await pause(50);
-  await until(() => !openFiles().some((file) => file.startsWith(path)));
+  const real = Deno.realPathSync(path);
+  await until(() => !openFiles().some((file) => file.startsWith(real)));
 }
 
 function openFiles(): string[] {

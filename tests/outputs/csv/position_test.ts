@@ -1,7 +1,6 @@
 /** The position beside a CSV file: what a process that is killed leaves, and what the next one makes of it. */
 import assert from "node:assert/strict";
 import { PositionFile, PositionInUse } from "../../../lib/outputs/files/position.ts";
-import type { Position } from "../../../lib/outputs/files/position.ts";
 import { csv } from "../../../lib/outputs/csv.ts";
 import { CsvOutput } from "../../../lib/outputs/csv/output.ts";
 import { cases } from "../../kit/bytes.ts";
@@ -15,30 +14,9 @@ import { unlocked } from "../../kit/locks.ts";
 import { open as openJournal } from "../../kit/journal.ts";
 import { LogLines } from "../../kit/log_lines.ts";
 import { numbered } from "../../kit/points.ts";
+import { positionOf, readPosition } from "../../kit/positions.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { pause, until } from "../../kit/waiting.ts";
-
-const JOURNAL = "0123456789abcdef0123456789abcdef";
-
-function position(number: number, files = 1): Position {
-  return {
-    journal: JOURNAL,
-    position: number,
-    clean: false,
-    files: Array.from({ length: files }, (_, i) => ({
-      path: `measures of a client with a long name ${i}.csv`,
-      inode: 1000 + i,
-      born: number,
-      size: number,
-    })),
-  };
-}
-
-async function read(path: string): Promise<Position | null> {
-  const file = await PositionFile.open(path);
-  file.close();
-  return file.latest;
-}
 
 Deno.test("a position whose folder is moved away is there again with the next rows, in a folder that is made again", async () => {
   await using directory = new TempDir();
@@ -59,7 +37,7 @@ Deno.test("a position whose folder is moved away is there again with the next ro
   journal.end();
   await running;
   await output[Symbol.asyncDispose]();
-  const found = await read(path);
+  const found = await readPosition(path);
   assert.deepEqual([found?.position, found?.clean], [journal.lastPosition, true]);
 });
 
@@ -69,11 +47,11 @@ Deno.test("a file that one process writes cannot be written by another one with 
   const file = await PositionFile.open(path);
   await assert.rejects(PositionFile.open(path), PositionInUse);
   // Not even when the position has outgrown its file.
-  await file.write(position(1));
-  await file.write(position(2, 500));
+  await file.write(positionOf(1));
+  await file.write(positionOf(2, 500));
   await assert.rejects(PositionFile.open(path), PositionInUse);
   file.close();
-  assert.deepEqual(await read(path), position(2, 500));
+  assert.deepEqual(await readPosition(path), positionOf(2, 500));
   await unlocked(directory.path);
 });
 

@@ -9,29 +9,10 @@ import { fileBytes } from "../../../lib/outputs/files/parquet_bytes.ts";
 import { type Position, PositionFile } from "../../../lib/outputs/files/position.ts";
 import { rowSize as parquetRowSize } from "../../../lib/outputs/parquet/point_size.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
+import { positionOf, readPosition } from "../../kit/positions.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 
 const SLOT_BYTES = 4096;
-
-function position(number: number, files = 1): Position {
-  return {
-    journal: "0123456789abcdef0123456789abcdef",
-    position: number,
-    clean: false,
-    files: Array.from({ length: files }, (_, i) => ({
-      path: `measures of a client with a long name ${i}.csv`,
-      inode: 1000 + i,
-      born: number,
-      size: number,
-    })),
-  };
-}
-
-async function read(path: string): Promise<Position | null> {
-  const file = await PositionFile.open(path);
-  file.close();
-  return file.latest;
-}
 
 Deno.test("a position is read as it was written, however many files it names", async () => {
   await using directory = new TempDir();
@@ -40,24 +21,24 @@ Deno.test("a position is read as it was written, however many files it names", a
   assert.equal(file.latest, null);
   const chance = new Chance(1);
   for (let n = 0; n < 60; n++) {
-    const written = position(n, chance.int(n === 40 ? 2000 : 30));
+    const written = positionOf(n, chance.int(n === 40 ? 2000 : 30));
     await file.write(written);
     await Deno.copyFile(path, `${path}.copy`);
-    assert.deepEqual(await read(`${path}.copy`), written);
+    assert.deepEqual(await readPosition(`${path}.copy`), written);
   }
   file.close();
-  assert.deepEqual(await read(path), file.latest);
+  assert.deepEqual(await readPosition(path), file.latest);
 });
 
 Deno.test("a position that is torn in the middle of being written is the one before, or the new one", async () => {
   await using directory = new TempDir();
   const path = directory.file("position");
   const file = await PositionFile.open(path);
-  await file.write(position(0));
+  await file.write(positionOf(0));
   const chance = new Chance(2);
   for (let n = 1; n < cases(300); n++) {
     const before = await Deno.readFile(path);
-    await file.write(position(n, 1 + n % 3));
+    await file.write(positionOf(n, 1 + n % 3));
     const after = await Deno.readFile(path);
     assert.equal(before.length, after.length);
     // Any bytes may have come to the disk, and others not yet.
@@ -65,7 +46,7 @@ Deno.test("a position that is torn in the middle of being written is the one bef
     const from = chance.int(torn.length);
     torn.set(after.subarray(from, from + chance.int(torn.length)), from);
     await Deno.writeFile(`${path}.torn`, torn);
-    const found = await read(`${path}.torn`);
+    const found = await readPosition(`${path}.torn`);
     assert.ok(
       found?.position === n || found?.position === n - 1,
       `${found?.position} is neither ${n} nor before`,
@@ -78,7 +59,7 @@ Deno.test("a file that is not a position is replaced by one", async () => {
   await using directory = new TempDir();
   const path = directory.file("position");
   const good = await PositionFile.open(path);
-  await good.write(position(5));
+  await good.write(positionOf(5));
   good.close();
   const chance = new Chance(3);
   for (let n = 0; n < cases(300); n++) {
@@ -86,17 +67,17 @@ Deno.test("a file that is not a position is replaced by one", async () => {
     await Deno.writeFile(`${path}.bad`, bytes);
     const file = await PositionFile.open(`${path}.bad`);
     // One of two slots may be good still.
-    if (file.latest !== null) assert.deepEqual(file.latest, position(5));
+    if (file.latest !== null) assert.deepEqual(file.latest, positionOf(5));
     else assert.equal(file.damaged, bytes.length > 0);
-    await file.write(position(7));
+    await file.write(positionOf(7));
     file.close();
-    assert.deepEqual(await read(`${path}.bad`), position(7));
+    assert.deepEqual(await readPosition(`${path}.bad`), positionOf(7));
   }
 });
 
 /** A slot, as it stands in files that exist. */
 function slotOf(generation: number, number: number, files = 1): string {
-  const text = JSON.stringify({ generation, ...position(number, files) });
+  const text = JSON.stringify({ generation, ...positionOf(number, files) });
   return `${crc32c(new TextEncoder().encode(text)).toString(16).padStart(8, "0")} ${text}\n`;
 }
 
@@ -112,11 +93,11 @@ Deno.test("a position is in two slots that are written in turn, and in larger on
   };
   const expected = (...list: [generation: number, number: number, files?: number][]) =>
     list.map(([generation, number, files]) => slotOf(generation, number, files).trimEnd());
-  await file.write(position(10));
+  await file.write(positionOf(10));
   assert.deepEqual(slots(), expected([1, 10], [1, 10]));
-  await file.write(position(11));
+  await file.write(positionOf(11));
   assert.deepEqual(slots(), expected([2, 11], [1, 10]));
-  await file.write(position(12));
+  await file.write(positionOf(12));
   assert.deepEqual(slots(), expected([2, 11], [3, 12]));
   // One that is longer than a slot makes both again, with room for twice as much; what was longer before is no more.
   const fits = (bytes: number) => {
@@ -124,20 +105,20 @@ Deno.test("a position is in two slots that are written in turn, and in larger on
     while (slotOf(4, 13, files + 1).length <= bytes) files++;
     return files;
   };
-  await file.write(position(13, fits(SLOT_BYTES)));
+  await file.write(positionOf(13, fits(SLOT_BYTES)));
   assert.equal(slots()[0], slotOf(4, 13, fits(SLOT_BYTES)).trimEnd());
-  await file.write(position(14, fits(SLOT_BYTES) + 1));
+  await file.write(positionOf(14, fits(SLOT_BYTES) + 1));
   const large = fits(SLOT_BYTES) + 1;
   assert.deepEqual(slots(4 * SLOT_BYTES), expected([5, 14, large], [5, 14, large]));
-  await file.write(position(15));
+  await file.write(positionOf(15));
   file.close();
   const again = await PositionFile.open(path);
-  assert.deepEqual([again.latest, again.damaged, again.changedMs! > 0], [position(15), false, true]);
-  await again.write(position(16));
+  assert.deepEqual([again.latest, again.damaged, again.changedMs! > 0], [positionOf(15), false, true]);
+  await again.write(positionOf(16));
   assert.equal(Deno.readTextFileSync(path).length, 8 * SLOT_BYTES);
   assert.ok(Deno.readTextFileSync(path).startsWith(slotOf(7, 16).slice(0, -1)) === false);
   again.close();
-  assert.deepEqual(await read(path), position(16));
+  assert.deepEqual(await readPosition(path), positionOf(16));
 });
 
 Deno.test("of two slots the one that was written last counts, and a file of another size is written from the start", async () => {
@@ -147,7 +128,7 @@ Deno.test("of two slots the one that was written last counts, and a file of anot
     Deno.writeTextFileSync(path, first.padEnd(bytes) + second.padEnd(bytes) + more);
   for (const [first, second, latest] of [[5, 6, 6], [6, 5, 5], [5, 5, 5]] as const) {
     put(slotOf(first, first === 6 ? 5 : first), slotOf(second, second === 5 && first === 6 ? 9 : second));
-    const found = await read(path);
+    const found = await readPosition(path);
     assert.equal(found?.position, first === 6 ? 5 : latest);
   }
   // A line that is no slot, one with a wrong sum, and one that is not JSON.
@@ -156,7 +137,7 @@ Deno.test("of two slots the one that was written last counts, and a file of anot
     const bad of ["", "12345678\n", slotOf(9, 9).replace("9", "8"), `${sumOf("no")} no\n`, `${sumOf("")} \n`]
   ) {
     put(bad, slotOf(1, 7));
-    assert.equal((await read(path))?.position, 7, bad);
+    assert.equal((await readPosition(path))?.position, 7, bad);
     put(bad, bad);
     const file = await PositionFile.open(path);
     assert.deepEqual([file.latest, file.damaged], [null, true], bad);
@@ -172,7 +153,7 @@ Deno.test("of two slots the one that was written last counts, and a file of anot
     put(slotOf(6, 1), slotOf(5, 2), bytes, more);
     const file = await PositionFile.open(path);
     assert.equal(file.latest?.position, 1);
-    await file.write(position(3));
+    await file.write(positionOf(3));
     file.close();
     const text = Deno.readTextFileSync(path);
     // It goes on in its slots, or begins with both of them.
@@ -188,8 +169,8 @@ Deno.test("a position file that was removed, moved or replaced is made again und
   Deno.mkdirSync(directory.file("a"));
   const path = directory.file("a/position");
   const file = await PositionFile.open(path);
-  await file.write(position(1));
-  await file.write(position(2, 500));
+  await file.write(positionOf(1));
+  await file.write(positionOf(2, 500));
   assert.ok(await file.isThere());
   await file.makeAgain();
   assert.equal(file.latest?.position, 2, "it is there");
@@ -199,14 +180,14 @@ Deno.test("a position file that was removed, moved or replaced is made again und
   assert.ok(!await file.isThere());
   await file.makeAgain();
   assert.deepEqual([file.latest, await file.isThere()], [null, true]);
-  await file.write(position(3));
+  await file.write(positionOf(3));
   assert.equal(Deno.statSync(path).size, 2 * SLOT_BYTES);
   assert.match(Deno.readTextFileSync(path), /^\w{8} \{"generation":1,/);
   // Without its folder the file that was moved goes on.
   Deno.renameSync(directory.file("a"), directory.file("b"));
   await file.makeAgain();
   assert.equal(file.latest?.position, 3);
-  await file.write(position(4));
+  await file.write(positionOf(4));
   assert.equal((await Deno.readTextFile(directory.file("b/position"))).includes('"position":4'), true);
   file.close();
   assert.equal(file.relative(directory.file("a/x/y")), "x/y");
@@ -227,19 +208,19 @@ Deno.test("a position that comes in pieces is read whole", async () => {
   await using directory = new TempDir();
   const path = directory.file("position");
   const file = await PositionFile.open(path);
-  await file.write(position(1));
-  await file.write(position(2));
-  await file.write(position(3));
+  await file.write(positionOf(1));
+  await file.write(positionOf(2));
+  await file.write(positionOf(3));
   file.close();
   using _slow = readingSlowly();
-  assert.deepEqual(await read(path), position(3));
+  assert.deepEqual(await readPosition(path), positionOf(3));
 });
 
 Deno.test("a file gets its position in place, and another file with more room when it says something", async () => {
   await using directory = new TempDir();
   const path = directory.file("position");
   const ofLength = (generation: number, bytes: number): Position => {
-    const { files: [file], ...rest } = position(1);
+    const { files: [file], ...rest } = positionOf(1);
     const named = (path: string) => ({ ...rest, files: [{ ...file, path }] });
     const { length } = JSON.stringify({ generation, ...named("") });
     return named("x".repeat(bytes - length - 10));
@@ -258,8 +239,8 @@ Deno.test("a file gets its position in place, and another file with more room wh
   assert.equal(Deno.statSync(path).size, 8 * SLOT_BYTES);
   file.close();
   // The one before is given up, too.
-  assert.deepEqual(await read(directory.file("before")), ofLength(2, SLOT_BYTES));
-  assert.deepEqual(await read(path), ofLength(3, SLOT_BYTES + 1));
+  assert.deepEqual(await readPosition(directory.file("before")), ofLength(2, SLOT_BYTES));
+  assert.deepEqual(await readPosition(path), ofLength(3, SLOT_BYTES + 1));
   await assert.rejects(PositionFile.open(directory.path));
 });
 

@@ -2,16 +2,18 @@
 
 /** After so many of them, the next one is expected to come alone as well. */
 const BATCHES = 8;
+/** They come one by one where they are at least this share of the wait apart. */
+const SPACING = 0.8;
 
 export class Rhythm {
   readonly #leastMs: number;
   #lastMs = -Infinity;
-  /** Batches, up to the last one, that came at least so long after the one before. */
+  /** Batches, up to the last one, that came long enough after the one before. */
   #count = 0;
 
-  /** @param leastMs The least time between two batches, in ms. */
-  constructor(leastMs: number) {
-    this.#leastMs = leastMs;
+  /** @param waitMs How long a batch would wait for others, in ms. */
+  constructor(waitMs: number) {
+    this.#leastMs = SPACING * waitMs;
   }
 
   /** A batch has come. */

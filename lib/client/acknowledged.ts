@@ -26,8 +26,6 @@ const WINDOW_BATCHES = 8192;
 const READ_MS = 1000;
 /** How long a hop gathers points of its clients, at most, in ms. */
 const PASSING_MS = 50;
-/** Batches that come one by one, at least this share of that time apart, wait for no others. */
-const SPACING = 0.8;
 /** Bytes of sender, discriminant and number before a batch, at most. */
 const MAX_HEAD_BYTES = 12;
 /** Bytes of one write while earlier batches are sent again. */
@@ -41,7 +39,7 @@ export class AcknowledgedSender {
   readonly #log: Logger;
   readonly #clock: MonotonicClock;
   /** When batches of a hop come. */
-  readonly #rhythm = new Rhythm(SPACING * PASSING_MS);
+  readonly #rhythm = new Rhythm(PASSING_MS);
   #encoder!: BatchEncoder;
   /** Messages that are not written yet. */
   #bytes = new Uint8Array(16 * 1024);

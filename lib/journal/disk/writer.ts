@@ -17,9 +17,7 @@ const GROUPS_IN_MEMORY = 4;
 /** This many bytes, and what comes after a pause, get a sync of their own after this quiet time: senders may wait for it. */
 const BULK_BYTES = 64 * 1024;
 const QUIET_MS = 5;
-/** Batches that come one by one do not wait for others where they are at least this share of `sync` apart. */
-const SPACING = 0.8;
-/** The disk has a rest of this share of `sync` then. */
+/** Where batches come one by one and do not wait for others, the disk has a rest of this share of `sync`. */
 const REST = 0.5;
 /** Interval of checks for old segments while nothing comes, in ms. */
 const AGE_INTERVAL_MS = 60_000;
@@ -56,7 +54,7 @@ export class Writer {
     this.#onRoom = onRoom;
     this.#complaint = new Complaint(core.settings.times);
     const { sync } = core.settings;
-    this.#rhythm = new Rhythm(sync === "always" ? Infinity : SPACING * sync);
+    this.#rhythm = new Rhythm(sync === "always" ? Infinity : sync);
     this.finished = this.#run();
   }
 

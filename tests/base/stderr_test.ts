@@ -9,6 +9,16 @@ class Target {
   /** What the next writes do. */
   next: (bytes: Uint8Array) => number | Promise<number> = (bytes) => bytes.length;
 
+  /** Each write waits from now on. @returns what lets them take everything, one by one, as they come */
+  hold(): (() => void)[] {
+    const takings: (() => void)[] = [];
+    this.next = async (bytes) => {
+      await new Promise<void>((resolve) => takings.push(resolve));
+      return bytes.length;
+    };
+    return takings;
+  }
+
   async write(bytes: Uint8Array): Promise<number> {
     const count = await this.next(bytes);
     this.text += new TextDecoder().decode(bytes.subarray(0, count));
@@ -98,11 +108,7 @@ Deno.test("a target that takes one line after the other is waited for, one that 
     const target = new Target();
     const writer = new LineWriter(target);
     writer.queue();
-    const takings: (() => void)[] = [];
-    target.next = async (bytes) => {
-      await new Promise<void>((resolve) => takings.push(resolve));
-      return bytes.length;
-    };
+    const takings = target.hold();
     const { setTimeout } = globalThis;
     const limits: (() => void)[] = [];
     try {
@@ -222,11 +228,7 @@ Deno.test("lines wait up to 256 KiB, one line may be longer, and lost lines are 
   const target = new Target();
   const writer = new LineWriter(target);
   writer.queue();
-  const takings: (() => void)[] = [];
-  target.next = async (bytes) => {
-    await new Promise<void>((resolve) => takings.push(resolve));
-    return bytes.length;
-  };
+  const takings = target.hold();
   const take = async () => {
     takings.shift()!();
     for (let n = 0; n < 20; n++) await null;
@@ -264,11 +266,7 @@ Deno.test("a target that takes one line after the other is waited for 20 times a
   const target = new Target();
   const writer = new LineWriter(target);
   writer.queue();
-  const takings: (() => void)[] = [];
-  target.next = async (bytes) => {
-    await new Promise<void>((resolve) => takings.push(resolve));
-    return bytes.length;
-  };
+  const takings = target.hold();
   const limits: (() => void)[] = [];
   let nowMs = 5;
   const turn = async () => {

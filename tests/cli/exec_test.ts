@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { main } from "../../lib/cli.ts";
 import type { Energy } from "../../lib/cli/exec/energy.ts";
 import { ProcessTree } from "../../lib/cli/exec/process_tree.ts";
-import { type MeasuredRun, type Report, reportOf, spreadOf, tableOf } from "../../lib/cli/exec/report.ts";
+import { type Report, reportOf, spreadOf, tableOf } from "../../lib/cli/exec/report.ts";
 import { Signals } from "../../lib/cli/exec/signals.ts";
 import { parseCommandLine } from "../../lib/cli/parse.ts";
 import { hwmon } from "../../lib/inputs/hwmon.ts";
@@ -11,6 +11,7 @@ import type { PolledInputPlugin } from "../../lib/inputs/polling/declaration.ts"
 import { rapl } from "../../lib/inputs/rapl.ts";
 import { sqlite } from "../../lib/outputs/sqlite.ts";
 import type { Plugin } from "../../lib/plugin.ts";
+import { measuredRun } from "../kit/measured_run.ts";
 import { binary, PROGRAM, runProgram } from "../kit/process.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 import { Tree } from "../kit/tree.ts";
@@ -45,19 +46,6 @@ async function execJson(args: string[], plugins: Plugin[] = []) {
 const ZONE = "sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj";
 const BURN = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
 
-function run(more: Partial<MeasuredRun> = {}): MeasuredRun {
-  return {
-    exitCode: 0,
-    seconds: 2,
-    cpuSeconds: 3,
-    machineCpuSeconds: 6,
-    peakBytes: 2 ** 20,
-    energy: [],
-    counts: [],
-    ...more,
-  };
-}
-
 const energy = (joules: number): Energy => ({ input: "rapl", what: "energy of the package", joules });
 
 Deno.test("means and deviations are those of the sample, and one value has no deviation", () => {
@@ -67,24 +55,27 @@ Deno.test("means and deviations are those of the sample, and one value has no de
 
 Deno.test("the program's share of energy is that of CPU time, at most all of it, and of CO₂ as well", () => {
   const intensity = { g_per_kwh: 36, country: null, year: null };
-  const runs = [run({ energy: [energy(1000)] }), run({ machineCpuSeconds: 2, energy: [energy(3000)] })];
+  const runs = [
+    measuredRun({ energy: [energy(1000)] }),
+    measuredRun({ machineCpuSeconds: 2, energy: [energy(3000)] }),
+  ];
   const [line] = reportOf(["a"], runs, intensity).energy;
   assert.equal(line.joules.mean, 2000);
   assert.equal(line.share_joules!.mean, (500 + 3000) / 2);
   assert.ok(Math.abs(line.co2_g!.mean - 0.02) < 1e-9);
   assert.ok(Math.abs(line.share_co2_g!.mean - 0.0175) < 1e-9);
-  const unknown = reportOf(["a"], [run({ machineCpuSeconds: 0, energy: [energy(1)] })], null);
+  const unknown = reportOf(["a"], [measuredRun({ machineCpuSeconds: 0, energy: [energy(1)] })], null);
   assert.equal(unknown.cpu_share, null);
   assert.deepEqual([unknown.energy[0].share_joules, unknown.energy[0].co2_g], [null, null]);
 });
 
 Deno.test("parts that one of the runs has not measured are left out", () => {
-  assert.deepEqual(reportOf(["a"], [run({ energy: [energy(1)] }), run()], null).energy, []);
+  assert.deepEqual(reportOf(["a"], [measuredRun({ energy: [energy(1)] }), measuredRun()], null).energy, []);
 });
 
 Deno.test("the table has a line for each quantity and each part of the machine", () => {
   const intensity = { g_per_kwh: 36, country: "France", year: 2023 };
-  const runs = [run({ energy: [energy(1000)] }), run({ seconds: 4, energy: [energy(1000)] })];
+  const runs = [measuredRun({ energy: [energy(1000)] }), measuredRun({ seconds: 4, energy: [energy(1000)] })];
   assert.equal(
     tableOf(reportOf(["make", "-j4", "\x1b[2J"], runs, intensity)),
     [
@@ -103,7 +94,7 @@ Deno.test("the table has a line for each quantity and each part of the machine",
 });
 
 Deno.test("a program that ended before it could be looked at has no peak memory, rather than none used", () => {
-  const report = reportOf(["a"], [run({ peakBytes: 0 })], null);
+  const report = reportOf(["a"], [measuredRun({ peakBytes: 0 })], null);
   assert.equal(report.peak_memory_bytes, null);
   assert.match(tableOf(report), /^peak memory +not known$/m);
 });

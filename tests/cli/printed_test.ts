@@ -12,6 +12,7 @@ import { render, type Row } from "../../lib/cli/rows.ts";
 import { Batch, type Metric, type SeriesDefinition, seriesOf } from "../../lib/points/measurement.ts";
 import type { Status } from "../../lib/seeing/api.ts";
 import type { HostRow } from "../../lib/seeing/live/hosts.ts";
+import { measuredRun } from "../kit/measured_run.ts";
 
 Deno.test("a number changes its unit where it has another digit before the point", () => {
   const cases = <T>(write: (value: T) => string, ...pairs: [T, string][]) => {
@@ -286,24 +287,11 @@ Deno.test("counts are numbers of processes without a unit, added up by metric", 
   assert.deepEqual(meter.counts, [{ what: "instructions", count: 12 }, { what: "misses", count: 1 }]);
 });
 
-const run = (more: Partial<MeasuredRun> = {}): MeasuredRun => ({
-  ...{
-    exitCode: 0,
-    seconds: 2,
-    cpuSeconds: 3,
-    machineCpuSeconds: 6,
-    peakBytes: 2 ** 20,
-    energy: [],
-    counts: [],
-  },
-  ...more,
-});
-
 Deno.test("a report has what each run has counted or measured, by its own name", () => {
   const counted = [{ what: "a", count: 1 }, { what: "b", count: 20 }];
   const { counts } = reportOf(
     ["x"],
-    [run({ counts: counted }), run({ counts: [{ what: "b", count: 40 }] })],
+    [measuredRun({ counts: counted }), measuredRun({ counts: [{ what: "b", count: 40 }] })],
     null,
   );
   assert.deepEqual(counts.map(({ what, count }) => [what, count.mean]), [["b", 30]]);
@@ -312,18 +300,19 @@ Deno.test("a report has what each run has counted or measured, by its own name",
     { input: "rapl", what: "ram", joules: 10 },
     { input: "nvml", what: "cpu", joules: 100 },
   ];
-  const report = reportOf(["x"], [run({ energy })], null);
+  const report = reportOf(["x"], [measuredRun({ energy })], null);
   assert.deepEqual(report.energy.map(({ joules }) => joules.mean), [1, 10, 100]);
-  assert.deepEqual(reportOf(["x"], [run(), run({ counts: counted })], null).counts, []);
-  const idle = reportOf(["x"], [run({ cpuSeconds: 0.25, machineCpuSeconds: 0.5 })], null);
+  assert.deepEqual(reportOf(["x"], [measuredRun(), measuredRun({ counts: counted })], null).counts, []);
+  const idle = reportOf(["x"], [measuredRun({ cpuSeconds: 0.25, machineCpuSeconds: 0.5 })], null);
   assert.equal(idle.cpu_share!.mean, 0.5);
 });
 
 Deno.test("the table of a report has four digits of each number, and says where no energy is measured", () => {
   const lineOf = (more: Partial<MeasuredRun>, start: string) =>
-    tableOf(reportOf(["x"], [run(more)], null)).split("\n").find((line) => line.startsWith(start))?.slice(
-      start.length,
-    ).trim();
+    tableOf(reportOf(["x"], [measuredRun(more)], null)).split("\n").find((line) => line.startsWith(start))
+      ?.slice(
+        start.length,
+      ).trim();
   const durations: [number, string][] = [[0, "0 s"], [1.23456, "1.235 s"], [12_345.6, "12346 s"], [
     0.0123456,
     "0.01235 s",
@@ -333,12 +322,17 @@ Deno.test("the table of a report has four digits of each number, and says where 
   assert.equal(lineOf({ seconds: 0.5 }, "CPU time"), "3 s (6 CPUs)");
   assert.equal(lineOf({ seconds: 0 }, "CPU time"), "3 s");
   const energy = [{ input: "rapl", what: "cpu", joules: 1 }];
-  const tables = [[], energy].map((energy) => tableOf(reportOf(["x"], [run({ energy })], null)));
+  const tables = [[], energy].map((energy) => tableOf(reportOf(["x"], [measuredRun({ energy })], null)));
   assert.deepEqual(tables.map((table) => /No energy is measured here/.test(table)), [true, false]);
-  const several = tableOf(reportOf(["x"], [run(), run({ machineCpuSeconds: 3, counts: [] })], null));
+  const several = tableOf(
+    reportOf(["x"], [measuredRun(), measuredRun({ machineCpuSeconds: 3, counts: [] })], null),
+  );
   assert.match(several, /^share of CPU time {2}75 ± 35\.36 % of the machine's$/m);
   const counts = [{ what: "a-very-long-name-of-an-event", count: 7 }];
-  assert.match(tableOf(reportOf(["x"], [run({ counts })], null)), /^a-very-long-name-of-an-event {2}7$/m);
+  assert.match(
+    tableOf(reportOf(["x"], [measuredRun({ counts })], null)),
+    /^a-very-long-name-of-an-event {2}7$/m,
+  );
 });
 
 Deno.test("the format of a file is that of --format, or of its ending", () => {

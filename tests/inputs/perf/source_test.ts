@@ -42,6 +42,14 @@ function kit(keys: Partial<PerfConfig> = {}, events: PerfCounters | null = new F
   };
 }
 
+/** The process may have so many files open. */
+function limitFiles(tree: Tree, files: number): void {
+  tree.write(
+    "proc/self/limits",
+    `Max open files            ${files}                  ${files}                  files\n`,
+  );
+}
+
 /** A machine with two CPUs. */
 function machine(): Tree {
   const tree = new Tree(null);
@@ -105,10 +113,7 @@ Deno.test("another set of online CPUs, and a group that could not be counted, ar
 
 Deno.test("10,000 groups that come and go leave no descriptor behind, and too many at once are refused", () => {
   using tree = machine();
-  tree.write(
-    "proc/self/limits",
-    "Max open files            400                  400                  files\n",
-  );
+  limitFiles(tree, 400);
   const events = new FakePerf();
   using input = kit({}, events, tree);
   input.poll();
@@ -251,10 +256,7 @@ Deno.test("a process that has ended meanwhile is not counted, one that may not b
 Deno.test("the first groups take as many files as there is room for", () => {
   for (const [files, counted] of [[8, 4], [7, 0]]) {
     using tree = machine();
-    tree.write(
-      "proc/self/limits",
-      `Max open files            ${files}                  ${files}                  files\n`,
-    );
+    limitFiles(tree, files);
     const events = new FakePerf();
     using input = kit({}, events, tree);
     input.groups.tell("/a", [], true);
@@ -326,10 +328,7 @@ Deno.test("groups are counted from the first poll on, then at once, and are not 
 Deno.test("groups take as many files as there is room for, those of all polls counted", () => {
   for (const [files, groups] of [[14, 1], [16, 2]]) {
     using tree = machine();
-    tree.write(
-      "proc/self/limits",
-      `Max open files            ${files}                  ${files}                  files\n`,
-    );
+    limitFiles(tree, files);
     const events = new FakePerf();
     using input = kit({}, events, tree);
     for (const path of ["/a", "/b", "/c"]) {

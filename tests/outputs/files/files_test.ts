@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { crc32c } from "../../../lib/base/crc32c.ts";
 import { rowSize as csvRowSize } from "../../../lib/outputs/csv/point_size.ts";
-import type { FileSeries } from "../../../lib/outputs/files/file_series.ts";
 import { newestFiles } from "../../../lib/outputs/files/newest.ts";
 import { ParquetFile } from "../../../lib/outputs/files/parquet.ts";
 import { fileBytes } from "../../../lib/outputs/files/parquet_bytes.ts";
 import { type Position, PositionFile } from "../../../lib/outputs/files/position.ts";
 import { rowSize as parquetRowSize } from "../../../lib/outputs/parquet/point_size.ts";
 import { cases, Chance } from "../../kit/bytes.ts";
+import { BARE_SERIES } from "../../kit/file_series.ts";
 import { positionOf, readPosition } from "../../kit/positions.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 
@@ -340,25 +340,13 @@ Deno.test("what a row of CSV files takes follows from the end of the newest one"
 
 Deno.test("what a row of Parquet files takes follows from the newest ones, of which some may be damaged", async () => {
   await using directory = new TempDir();
-  const series: FileSeries = {
-    ...{
-      metric: "m",
-      unit: "",
-      client: "",
-      resourceKind: "",
-      resourceId: "",
-      consumerKind: "",
-      consumerId: "",
-    },
-    attributes: "{}",
-  };
   const put = (name: string, rows: number, seconds: number) => {
     const pieces: Uint8Array<ArrayBuffer>[] = [];
     const file = new ParquetFile((bytes) => void pieces.push(bytes.slice()), {
       createdBy: "test",
       groupRows: 1000,
     });
-    for (let n = 0; n < rows; n++) file.add(series, BigInt(n), n, null);
+    for (let n = 0; n < rows; n++) file.add(BARE_SERIES, BigInt(n), n, null);
     file.end();
     const bytes = pieces.flatMap((piece) => [...piece]);
     Deno.writeFileSync(directory.file(name), Uint8Array.from(bytes));

@@ -11,6 +11,7 @@ import { SERIES_NUMBERS, SERIES_TEXTS } from "../../../lib/outputs/parquet/messa
 import { type FilePoints, Sorting } from "../../../lib/outputs/parquet/sorting.ts";
 import { newColumns } from "../../../lib/outputs/threads/point_columns.ts";
 import { seriesOf } from "../../../lib/points/measurement.ts";
+import { BARE_SERIES } from "../../kit/file_series.ts";
 import { Chance } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { parquetRows } from "../../kit/parquet.ts";
@@ -307,19 +308,7 @@ Deno.test("a file says what it is, how many rows it has, and when a group of the
     const pieces: Uint8Array<ArrayBuffer>[] = [];
     const about = { createdBy: "test 1", groupRows: 2, about: { by: "us" } };
     const file = new ParquetFile((bytes) => void pieces.push(bytes.slice()), about);
-    const series: FileSeries = {
-      ...{
-        metric: "m",
-        unit: "",
-        client: "",
-        resourceKind: "",
-        resourceId: "",
-        consumerKind: "",
-        consumerId: "",
-      },
-      attributes: "{}",
-    };
-    const ended = Array.from({ length: count }, (_, n) => file.add(series, BigInt(n), n, null));
+    const ended = Array.from({ length: count }, (_, n) => file.add(BARE_SERIES, BigInt(n), n, null));
     assert.deepEqual(ended, ended.map((_, n) => n % 2 === 1));
     file.end();
     const bytes = new Uint8Array(await new Blob(pieces).arrayBuffer());

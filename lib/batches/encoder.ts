@@ -118,9 +118,12 @@ export class BatchEncoder {
     const { values } = this.#column;
     const { flags } = this.#store;
     const places = [this.#places.f64.length, this.#places.u64.length];
+    const counted = new Set<number>();
     for (let row = start; row < batch.length; row++) {
       const series = batch.series[row];
-      if (values[series] !== 0 || --places[flags[series] & SERIES_FLAGS.u64] >= 0 || --room >= 0) continue;
+      if (values[series] !== 0 || counted.has(series)) continue;
+      counted.add(series);
+      if (--places[flags[series] & SERIES_FLAGS.u64] >= 0 || --room >= 0) continue;
       this.reset();
       return Math.min(batch.length, start + this.#maxSeries);
     }

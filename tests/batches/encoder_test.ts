@@ -218,6 +218,16 @@ Deno.test("a dictionary takes as many series as it may have, and is forgotten fo
   assert.equal(encoder.seriesCount, 2);
 });
 
+Deno.test("a new series takes one place, however many rows it has", () => {
+  const store = new SeriesStore();
+  const encoder = new BatchEncoder({ maxSeries: 4 }, store);
+  const rows = [0, 1, 1, 2, 0, 2, 3, 3].map(gauge);
+  assert.ok(!forgets(encoder.encode(ones(store, rows))));
+  assert.equal(encoder.seriesCount, 4);
+  assert.ok(forgets(encoder.encode(ones(store, [gauge(4), gauge(4)]))));
+  assert.equal(encoder.seriesCount, 1);
+});
+
 Deno.test("series that were given back make room for as many of their type", () => {
   for (
     const [come, fit] of [["ggc", true], ["gg", true], ["c", true], ["ggg", false], ["cc", false]] as const
@@ -263,11 +273,11 @@ Deno.test("a dictionary is forgotten when its definitions have taken more bytes 
 
 Deno.test("a stream that forgets its dictionary goes on like a new one, to the byte", () => {
   const store = new SeriesStore();
-  const limits = { maxSeries: 4 };
+  const limits = { maxSeries: 3 };
   const encoder = new BatchEncoder(limits, store);
   const batches = numbers(4).map((n) => {
     const batch = new Batch(8, null, store);
-    for (const row of numbers(4)) {
+    for (const row of numbers(3)) {
       if (row % 2 === 0) batch.push(gauge(n), 100 + row + n, n, 1.5 + row);
       else batch.pushU64(counter(n), 100 + row, 7, 2n ** 60n + BigInt(row));
     }

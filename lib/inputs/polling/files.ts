@@ -98,12 +98,12 @@ export class ProcFiles {
     }
   }
 
-  /** The target of a symbolic link. */
+  /** The target of a symbolic link; {@linkcode GONE} where there is something else than a link. */
   link(path: string): string | Failure {
     try {
       return Deno.readLinkSync(path);
     } catch (error) {
-      const failure = failureOf(error);
+      const failure = (error as { code?: string }).code === "EINVAL" ? GONE : failureOf(error);
       if (failure === undefined) throw error;
       return failure;
     }

@@ -21,6 +21,17 @@ Deno.test("a chip that takes the number of another one is another device, a minu
   ]);
 });
 
+Deno.test("a folder where a machine has the link to the device costs no points", () => {
+  using tree = new Tree(null);
+  tree.write("sys/class/hwmon/hwmon0/name", "amdgpu\n");
+  tree.write("sys/class/hwmon/hwmon0/power1_average", "1000000\n");
+  tree.write("sys/class/hwmon/hwmon0/device/vendor", "0x1002\n");
+  using hwmon = closing(new HwmonSource(measuringOf(tree)));
+  assert.deepEqual(rows(pollOnce(hwmon)), [
+    "hwmon_power{chip=amdgpu device= sensor=power1} local_machine local_machine 1",
+  ]);
+});
+
 Deno.test("a sensor that may not be read is reported once, and measured within a minute after it may", () => {
   using tree = new Tree(null);
   tree.write("sys/class/hwmon/hwmon0/name", "amd_energy\n");

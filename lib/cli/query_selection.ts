@@ -106,7 +106,7 @@ export function selectionOf(line: CommandLine, nowMs = Date.now()): Selection | 
       `SELECT strftime('%Y-%m-%d %H:%M:%S', bucket * ${seconds}, 'unixepoch') AS time, mean, lowest, highest, points,
   ${origin}
 FROM (
-  SELECT time / ${step} AS bucket, series, avg(value) AS mean, min(value) AS lowest, max(value) AS highest,
+  SELECT CAST(time / ${step} AS INTEGER) AS bucket, series, avg(value) AS mean, min(value) AS lowest, max(value) AS highest,
     count(*) AS points
   FROM ${all(hasBlocks)}
   GROUP BY bucket, series

@@ -215,6 +215,36 @@ async function exportsSome(compacted: boolean): Promise<void> {
   assert.equal(await count("--since", "1h"), 0);
 }
 
+Deno.test("points after 2262 are exported and summed up with their times, and not written to Parquet", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  const late = Date.UTC(2300, 0, 1) / 1000;
+  store(path, false, [5, 7, 70].map((second) => [counter("node-9"), second, late + second, 250]));
+  const csv = await run(["--database", path, "--host", "node-9", "--format", "csv", "-"]);
+  assert.deepEqual(csv.out.split("\n").slice(1, -1).map((line) => line.split(",")[1]), [
+    "2300-01-01T00:00:05.000000250Z",
+    "2300-01-01T00:00:07.000000250Z",
+    "2300-01-01T00:01:10.000000250Z",
+  ]);
+  const file = dir.file("points.parquet");
+  const refused = await run(["--database", path, file]);
+  assert.equal(refused.code, 69);
+  assert.match(
+    refused.err,
+    /Cannot export to .*: bytes of node-9 has a point of 2300-01-01T00:00:05\.000Z, and/,
+  );
+  assert.match(refused.err, /--until 2262-04-11, or choose another format/);
+  const written = await run(["--database", path, "--until", "2262-04-11", file]);
+  assert.deepEqual([written.code, written.err], [0, ""]);
+  assert.match(written.out, /^10 points are in/);
+  const args = ["--database", path, "--host", "node-9", "--every", "1m", "--format", "csv"];
+  const means = await run(args, false, "query");
+  assert.deepEqual(means.out.split("\n").slice(1, -1).map((line) => line.split(",").slice(0, 5).join()), [
+    "2300-01-01 00:00:00,6,5,7,2",
+    "2300-01-01 00:01:00,70,70,70,1",
+  ]);
+});
+
 Deno.test("a damaged block ends an export and a query with exit code 69, and the message names it", async () => {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");

@@ -178,7 +178,7 @@ Deno.test("an export to Parquet is read as the same points, in groups of 32,768"
         // What is behind the length is from before.
         length: most,
         series: [...points.map(([series]) => series), a],
-        times: BigInt64Array.from([...points, points[0]], ([, time]) => time),
+        times: [...points, points[0]].map(([, time]) => time),
         values: Float64Array.from([...points, points[0]], ([, , value]) => value),
         integers: [...points.map(([, , , integer]) => integer), null],
       });

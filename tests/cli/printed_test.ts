@@ -381,14 +381,14 @@ Deno.test("points are lines of CSV or JSON, with each digit of their times and v
     sink.add({
       length: points.length - 1,
       series: points.map(([series]) => series),
-      times: BigInt64Array.from(points, ([, time]) => time),
+      times: points.map(([, time]) => time),
       values: Float64Array.from(points, ([, , value]) => value),
       integers: points.map(([, , , integer]) => integer),
     });
     sink.add({
       length: 1,
       series: [whole],
-      times: BigInt64Array.of(0n),
+      times: [0n],
       values: Float64Array.of(2 ** 64),
       integers: [2n ** 64n - 1n],
     });

@@ -1,6 +1,7 @@
 /** Exported points as a Parquet file. */
+import { MAX_TIME_NS } from "../../outputs/files/file_series.ts";
 import { ParquetFile } from "../../outputs/files/parquet.ts";
-import type { PointBlock } from "./points.ts";
+import type { ExportedSeries, PointBlock } from "./points.ts";
 import type { PointSink } from "./sink.ts";
 
 /** Rows of a group: they are in memory together, here and where the file is read. */
@@ -14,8 +15,10 @@ export class ParquetSink implements PointSink {
     this.#file = new ParquetFile(write, { createdBy, groupRows: GROUP_ROWS });
   }
 
+  /** @throws {RangeError} for a point after the last time of Parquet. */
   add({ length, series, times, values, integers }: PointBlock): void {
     for (let row = 0; row < length; row++) {
+      if (times[row] > MAX_TIME_NS) throw new RangeError(problemOf(series[row], times[row]));
       this.#file.add(series[row], times[row], values[row], integers[row]);
     }
   }
@@ -23,4 +26,11 @@ export class ParquetSink implements PointSink {
   end(): void {
     this.#file.end();
   }
+}
+
+function problemOf({ metric, client }: ExportedSeries, timeNs: bigint): string {
+  const time = new Date(Number(timeNs / 1_000_000n)).toISOString();
+  const host = client === "" ? "this host" : client;
+  return `${metric} of ${host} has a point of ${time}, and the last time of Parquet is 2262-04-11T23:47:16Z; ` +
+    "leave such points out with --until 2262-04-11, or choose another format (--format csv or jsonl)";
 }

@@ -21,8 +21,8 @@ export interface Range {
 export interface PointBlock {
   length: number;
   readonly series: ExportedSeries[];
-  /** Nanoseconds since the Unix epoch. */
-  readonly times: BigInt64Array;
+  /** Nanoseconds since the Unix epoch: up to the year 9999, so they may need more than 64 bits. */
+  readonly times: bigint[];
   /** NaN also where the value is NaN. */
   readonly values: Float64Array;
   /** Values of integer metrics, to the last digit; `null` for floats. */
@@ -106,7 +106,7 @@ export class PointReader {
     const block: PointBlock = {
       length: 0,
       series: new Array(BLOCK_ROWS),
-      times: new BigInt64Array(BLOCK_ROWS),
+      times: new Array(BLOCK_ROWS),
       values: new Float64Array(BLOCK_ROWS),
       integers: new Array(BLOCK_ROWS),
     };

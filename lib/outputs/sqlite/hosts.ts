@@ -65,11 +65,15 @@ export class Hosts {
   }
 }
 
+/** A sum that no integer holds is a REAL, and a REAL becomes the last integer. */
+const FIRST = "CAST(min(d.start * 1000000000 + t.first) AS INTEGER)";
+const LAST = "CAST(max(d.start * 1000000000 + t.last) AS INTEGER)";
+
 /** Fills an empty table, out of the points that there are. */
 export function fillHosts(db: DatabaseSync): void {
   const insert = "INSERT INTO host_times (name, first, last, contact)";
   db.prepare(
-    `${insert} SELECT s.relay_client, min(d.start * 1000000000 + t.first), max(d.start * 1000000000 + t.last), ` +
+    `${insert} SELECT s.relay_client, ${FIRST}, ${LAST}, ` +
       `max(d.written) * ${SECONDS_PER_DAY} ` +
       "FROM (SELECT part, series, min(offset) AS first, max(offset) AS last FROM points GROUP BY part, series) t " +
       "JOIN parts d ON d.id = t.part JOIN series s ON s.id = t.series GROUP BY s.relay_client",

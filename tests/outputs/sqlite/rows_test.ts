@@ -374,11 +374,13 @@ Deno.test("the times of hosts are found again in the points, and in the blocks t
   assert.deepEqual(hostRows(db), expected);
   db.exec("DELETE FROM host_times");
   insertBlock.run(4, 4, block);
+  insertPart.run(5, 2 ** 34, 1, 0);
+  db.prepare("INSERT INTO points VALUES (5, 3, 1, 0)").run();
   fillHosts(db);
   const latest = `${2n ** 63n - 1n}`;
   assert.deepEqual(hostRows(db), [
     `a 500000000001 ${latest} ${4 * day}`,
-    expected[1],
+    `b 1000000000004 ${latest} ${2 * day}`,
     `c 2000000000005 ${latest} ${4 * day}`,
   ]);
   db.exec("CREATE TRIGGER no_host BEFORE UPDATE ON host_times BEGIN SELECT RAISE(ABORT, 'no host'); END");

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { ClockJumpWarning } from "../../lib/base/clock_jump.ts";
 import { RetentionClock } from "../../lib/base/retention_clock.ts";
+
+import { FakeClock } from "../kit/fake_clock.ts";
+import { LogLines } from "../kit/log_lines.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -60,4 +64,26 @@ Deno.test("up to an hour ahead is believed at once, and up to a tenth of how lon
     assert.equal(clock().now(START + tolerance, 0, keep), START + tolerance);
     assert.equal(clock().now(START + tolerance + 1, 0, keep), START);
   }
+});
+
+Deno.test("a jump is said at once, then once a minute, and the next one at once again", () => {
+  const clock = new FakeClock();
+  const logs = new LogLines();
+  const warning = new ClockJumpWarning(logs.log, clock);
+  const says = (aheadMs: number) => {
+    const before = logs.lines.length;
+    warning.notice(aheadMs);
+    return logs.lines.length > before;
+  };
+  assert.ok(!says(0));
+  assert.ok(says(3_600_400));
+  assert.match(
+    logs.lines[0],
+    /WARN .*The clock has jumped ahead, nothing is deleted by it for a day ahead_s=3600/,
+  );
+  assert.ok(!says(3_600_400));
+  clock.spend(60_000);
+  assert.ok(says(3_600_400));
+  assert.ok(!says(0));
+  assert.ok(says(DAY));
 });

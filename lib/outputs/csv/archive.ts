@@ -5,6 +5,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { ClockJumpWarning } from "../../base/clock_jump.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { fileSystemOf } from "../../base/file_system.ts";
 import { RetentionClock } from "../../base/retention_clock.ts";
@@ -52,7 +53,7 @@ export class Archive {
   isOpen: (path: string) => boolean = () => false;
   readonly #complaint: Complaint;
   readonly #retention: RetentionClock;
-  readonly #clockComplaint: Complaint;
+  readonly #jumpWarning: ClockJumpWarning;
   readonly #roomComplaint: Complaint;
   readonly #look: typeof fileSystemOf;
   readonly #stats: RemovalStats;
@@ -74,7 +75,7 @@ export class Archive {
     this.#log = context.log;
     this.#clock = context.clock;
     this.#complaint = new Complaint(context.clock);
-    this.#clockComplaint = new Complaint(context.clock);
+    this.#jumpWarning = new ClockJumpWarning(context.log, context.clock);
     this.#roomComplaint = new Complaint(context.clock);
     const nowMs = context.clock.now().seconds * 1000;
     this.#retention = new RetentionClock(nowMs, context.clock.monotonicMs(), options.writtenMs);
@@ -204,15 +205,7 @@ export class Archive {
   #nowMs(keepAgeMs: number): number {
     const { seconds } = this.#clock.now();
     const believed = this.#retention.now(seconds * 1000, this.#clock.monotonicMs(), keepAgeMs);
-    const { aheadMs } = this.#retention;
-    if (aheadMs === 0 || keepAgeMs === Infinity) this.#clockComplaint.end(() => {});
-    else {
-      this.#clockComplaint.add(() => {
-        this.#log.warn("The clock has jumped ahead, no file is deleted by it for a day", {
-          ahead_s: Math.round(aheadMs / 1000),
-        });
-      });
-    }
+    this.#jumpWarning.notice(keepAgeMs === Infinity ? 0 : this.#retention.aheadMs);
     return believed;
   }
 

@@ -3,6 +3,7 @@
  * is older than it is to be kept. Of several servers that write to one database, one does it at a time.
  */
 import type { Clock } from "../../base/clock.ts";
+import { ClockJumpWarning } from "../../base/clock_jump.ts";
 import { Complaint } from "../../base/complaint.ts";
 import type { Logger } from "../../base/log.ts";
 import { RetentionClock } from "../../base/retention_clock.ts";
@@ -53,7 +54,7 @@ class Upkeep implements AsyncDisposable {
   readonly #options: UpkeepOptions;
   readonly #signal: AbortSignal;
   readonly #retention: RetentionClock;
-  readonly #jump: Complaint;
+  readonly #jumpWarning: ClockJumpWarning;
   readonly #trouble: Complaint;
   #session: Session | null = null;
   /** A table is not there any more, or not as it was. */
@@ -68,7 +69,7 @@ class Upkeep implements AsyncDisposable {
     this.#signal = signal;
     const nowMs = clock.monotonicMs();
     this.#retention = new RetentionClock(Date.now(), nowMs, options.storedMs);
-    this.#jump = new Complaint(clock);
+    this.#jumpWarning = new ClockJumpWarning(options.log, clock);
     this.#trouble = new Complaint(clock);
     this.#nextSumsMs = options.rollups.length > 0 ? nowMs + SUMS_INTERVAL_MS : Infinity;
     // Of sums there is nothing to delete at the start that cannot wait.
@@ -137,13 +138,7 @@ class Upkeep implements AsyncDisposable {
     const { keepMs, rollups, hasRollups, log, clock } = this.#options;
     const shortestMs = Math.min(keepMs ?? Infinity, ...rollups.map(({ keepMs }) => keepMs));
     const nowMs = this.#retention.now(await earlierClock(session), clock.monotonicMs(), shortestMs);
-    if (this.#retention.aheadMs > 0) {
-      this.#jump.add(() =>
-        log.warn("The clock has jumped ahead, nothing is deleted by it for a day", {
-          ahead_s: Math.round(this.#retention.aheadMs / 1000),
-        })
-      );
-    }
+    this.#jumpWarning.notice(shortestMs === Infinity ? 0 : this.#retention.aheadMs);
     const sums = hasRollups() ? await deleteOldSums(session, this.#tables.schema, rollups, nowMs) : 0;
     if (keepMs !== undefined) {
       const deleted = await deleteOld(session, this.#tables, keepMs, nowMs, hasRollups());

@@ -1,5 +1,6 @@
 /** The `sqlite` output: gathers points into transactions, and hands them to the thread that writes. */
 import type { Clock } from "../../base/clock.ts";
+import { ClockJumpWarning } from "../../base/clock_jump.ts";
 import { Complaint } from "../../base/complaint.ts";
 import { EXIT, ExitError } from "../../base/errors.ts";
 import type { BatchReader } from "../../journal.ts";
@@ -82,7 +83,7 @@ export class SqliteOutput implements Output {
   /** It waits before it tries again. */
   isTargetAway = false;
   readonly #complaint: Complaint;
-  readonly #clockComplaint: Complaint;
+  readonly #jumpWarning: ClockJumpWarning;
   readonly #changes: Complaint;
   readonly #evictions: Complaint;
   /** What the log has said of compaction, and when. */
@@ -100,7 +101,7 @@ export class SqliteOutput implements Output {
     this.#clock = clock;
     this.#deadLetters = deadLetters;
     this.#complaint = new Complaint(clock);
-    this.#clockComplaint = new Complaint(clock);
+    this.#jumpWarning = new ClockJumpWarning(log, clock);
     this.#changes = new Complaint(clock);
     this.#evictions = new Complaint(clock);
     clients.sources.push(({ instance }) => this.#writer.sequence(instance));
@@ -305,12 +306,7 @@ export class SqliteOutput implements Output {
     this.#noticeCompaction(stats);
     if (stats.evictedPoints > this.stats.evictedPoints) this.#noticeEviction(stats, roomBytes);
     Object.assign(this.stats, stats);
-    if (clockAheadMs === 0) return this.#clockComplaint.end(() => {});
-    this.#clockComplaint.add(() => {
-      this.#log.warn("The clock has jumped ahead, no point is deleted by it for a day", {
-        ahead_s: Math.round(clockAheadMs / 1000),
-      });
-    });
+    this.#jumpWarning.notice(clockAheadMs);
   }
 
   /** Says once an hour what was compacted since the last time. */

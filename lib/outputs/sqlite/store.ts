@@ -335,6 +335,7 @@ export class Store implements Disposable {
       this.#housekeeping.limits.keepMs,
       ...this.#options.rollups.map((rollup) => rollup.keepMs),
     );
+    this.#clockAheadMs = 0;
     if (keepMs === Infinity) return nowMs;
     this.#retention ??= new RetentionClock(nowMs, monotonicMs, this.#housekeeping.latestMs);
     const believedMs = this.#retention.now(nowMs, monotonicMs, keepMs);

@@ -190,6 +190,10 @@ Deno.test("a process that starts while the clock is ahead deletes nothing for a 
   using database = new Database(dir.file("m.sqlite"), 30 * DAY_MS);
   while (database.store.keepHouse(START_MS + 40 * DAY_MS, false, 0));
   assert.equal(valueOf(database.path, "SELECT count(*) FROM points"), 100n);
+  assert.ok(database.store.stats.clockAheadMs > 39 * DAY_MS);
+  database.store.limits = { keepMs: Infinity, maxBytes: undefined, compactAfterMs: 0 };
+  while (database.store.keepHouse(START_MS + 40 * DAY_MS, false, 1000));
+  assert.equal(database.store.stats.clockAheadMs, 0, "nothing is deleted by age any more");
 });
 
 Deno.test("a series that goes on keeps its row, however long ago it began", async () => {

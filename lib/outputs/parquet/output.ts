@@ -22,6 +22,8 @@ const BYTES_PER_POINT = 64;
 /** Beside the files, in the folder that everything is in. */
 const POSITION_FILE = ".parquet.position";
 
+const NOTHING_STORED: Position = { journal: "", position: -1, clean: false, files: [] };
+
 type ParquetContext = Pick<PluginContext, "log" | "clock" | "deadLetters">;
 
 export interface ParquetStats extends Record<string, number> {
@@ -46,8 +48,8 @@ export class ParquetOutput implements Output {
   readonly #encoder = new Encoder();
   #positions: PositionFile | null = null;
   #rounds: Rounds | null = null;
-  /** What the position in a folder that is gone has said, until it stands in another one. */
-  #latest: Position | null = null;
+  /** What the position says of the last round whose files have all their names. */
+  #stored: Position | null = null;
   /** Of the round that is being gathered. */
   #batches: Batch[] = [];
   #position = -1;
@@ -95,6 +97,9 @@ export class ParquetOutput implements Output {
     await Deno.mkdir(this.#root || ".", { recursive: true });
     this.#positions ??= await PositionFile.open(`${this.#root}${POSITION_FILE}`);
     this.#rounds = await Rounds.open(this.#positions, this.#root, this.#encoder);
+    // What the files of a folder before have must not come again after a crash.
+    if (this.#stored) await this.#positions.write({ ...this.#stored, files: [] });
+    else this.#stored = this.#positions.latest;
     this.#context.log.info("Writing Parquet files", { path: this.#pattern.text });
     return this.#rounds;
   }
@@ -106,15 +111,12 @@ export class ParquetOutput implements Output {
       this.#context.log.warn("The folder of the Parquet files was moved or removed, another one is begun", {
         path: this.#root,
       });
+      // Whoever opens that folder must not give names to files that are written again here.
+      await before.write({ ...this.#stored ?? NOTHING_STORED, files: [] }).catch(() => {});
       before.close();
       this.#positions = this.#rounds = null;
-      this.#latest = before.latest;
     }
-    const rounds = await this.#open();
-    // What the files of before have must not come again after a crash.
-    if (this.#latest) await this.#positions!.write({ ...this.#latest, files: [] });
-    this.#latest = null;
-    return rounds;
+    return await this.#open();
   }
 
   get stalledSince(): number | undefined {
@@ -169,26 +171,37 @@ export class ParquetOutput implements Output {
     const { refused, files } = sorting;
     for (const { batch, row, reason } of refused) deadLetters.add(batch, row, reason);
     if (refused.length > 0) await deadLetters.sync();
-    const round = { sorting, journal, position: this.#position };
-    let rounds!: Rounds;
-    const prepare = async () => {
-      rounds = await this.#roundsThere();
-      return await rounds.prepare(round, clock.now().seconds * 1000, signal);
-    };
-    const prepared = await this.#trying(prepare, signal);
-    if (!prepared || !await this.#trying(() => rounds.settle(prepared).then(() => true), signal)) return;
-    // From here on the points come no more, whatever happens: the next process gives the files their names, if need be.
-    await this.#trying(() => rounds.publish(), signal);
+    let bytes = 0;
+    let left = files;
+    do {
+      const round = { sorting, files: left, journal, position: this.#position };
+      let rounds!: Rounds;
+      const prepare = async () => {
+        rounds = await this.#roundsThere();
+        return await rounds.prepare(round, clock.now().seconds * 1000, signal);
+      };
+      const prepared = await this.#trying(prepare, signal);
+      if (!prepared) return;
+      const counts = await this.#trying(() => rounds.settle(prepared), signal);
+      if (counts === undefined) return;
+      if (!counts) continue;
+      // From here on the next process gives the files their names, if need be.
+      const missing = await this.#trying(() => rounds.publish(prepared.files), signal);
+      if (!missing) return;
+      left = left.filter((_, i) => missing.has(prepared.files[i].path));
+      for (const { path, size } of prepared.files) if (!missing.has(path)) bytes += size;
+    } while (left.length > 0);
+    this.#stored = this.#positions!.latest;
     const points = this.stats.waitingPoints - refused.length;
     this.stats.points += points;
     this.stats.refusedPoints += refused.length;
     this.stats.files += files.length;
-    this.stats.bytes += prepared.bytes;
+    this.stats.bytes += bytes;
     this.stats.waitingPoints = this.#bytes = 0;
     this.#dueMs = Infinity;
     const { length } = this.#batches.splice(0);
     reader.commit(length);
-    log.debug("Files are written", { files: files.length, points, bytes: prepared.bytes });
+    log.debug("Files are written", { files: files.length, points, bytes });
   }
 
   /** Tries until it works. @returns `undefined` when it was aborted before. */

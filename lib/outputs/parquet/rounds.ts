@@ -5,6 +5,9 @@
  * are to have: from then on the round counts. Then they are renamed. A process that is killed before the position is saved
  * leaves files that the next one removes, and the points come again from the journal; one that is killed afterwards
  * leaves files that the next one renames. So each point is in one file, and each file is whole.
+ *
+ * Somebody may move or remove the folder in between. It takes files along that have no names yet, and the round counts
+ * there only: what {@linkcode Rounds.publish} does not find is to be written again, as another round.
  */
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
@@ -18,6 +21,8 @@ const TEMPORARY_FOLDER = ".parquet-tmp";
 
 export interface Round {
   readonly sorting: Sorting;
+  /** Those of its files that are to be written. */
+  readonly files: readonly FilePoints[];
   /** Id of the journal; empty for one in memory. */
   readonly journal: string;
   /** Of the last batch. */
@@ -28,8 +33,8 @@ export interface Round {
 export interface Prepared {
   readonly journal: string;
   readonly position: number;
+  /** In the order of the round. */
   readonly files: readonly FilePosition[];
-  readonly bytes: number;
 }
 
 export class Rounds {
@@ -38,6 +43,8 @@ export class Rounds {
   readonly #encoder: Encoder;
   /** The time in the names of the last round, in ms. */
   #namedMs = 0;
+  /** Paths of the last round whose files have their names. */
+  readonly #named = new Set<string>();
 
   private constructor(positions: PositionFile, folder: string, encoder: Encoder) {
     this.#positions = positions;
@@ -48,7 +55,7 @@ export class Rounds {
   /** Ends the round of a process that was killed. @throws what the file system throws. */
   static async open(positions: PositionFile, root: string, encoder: Encoder): Promise<Rounds> {
     const rounds = new Rounds(positions, `${root}${TEMPORARY_FOLDER}`, encoder);
-    await rounds.publish();
+    await rounds.publish(positions.latest?.files ?? []);
     return rounds;
   }
 
@@ -64,25 +71,23 @@ export class Rounds {
    * @throws what the file system says, or the signal's reason; nothing is left of the files then.
    */
   async prepare(
-    { sorting, journal, position }: Round,
+    { sorting, files: wanted, journal, position }: Round,
     nowMs: number,
     signal: AbortSignal,
   ): Promise<Prepared> {
-    const names = await this.#names(sorting.files, nowMs);
+    const names = await this.#names(wanted, nowMs);
     await Deno.mkdir(this.#folder, { recursive: true });
     const files: FilePosition[] = [];
-    let bytes = 0;
     try {
-      for (const [i, points] of sorting.files.entries()) {
+      for (const [i, points] of wanted.entries()) {
         const path = this.#positions.relative(names[i]);
         files.push({ path, inode: 0, born: null, size: 0 });
         const about = { "alumet_relay.journal": journal, "alumet_relay.position": String(position) };
         const size = await this.#encoder.write(this.#temporary(path), about, sorting.fill(points), signal);
         files[i] = { ...files[i], size };
-        bytes += size;
       }
       await syncFolder(`${this.#folder}/x`);
-      return { journal, position, files, bytes };
+      return { journal, position, files };
     } catch (error) {
       for (const { path } of files) await Deno.remove(this.#temporary(path)).catch(() => {});
       throw error;
@@ -90,29 +95,45 @@ export class Rounds {
   }
 
   /**
-   * From here on the round counts. After an error that may be so or not: the same round is to be tried again.
+   * From here on the round counts. After an error that may be so or not: the same round is to be tried again. Where the
+   * folder is not there any more, nothing is done.
    *
+   * @returns whether the round counts.
    * @throws what the file system throws.
    */
-  async settle({ journal, position, files }: Prepared): Promise<void> {
+  async settle({ journal, position, files }: Prepared): Promise<boolean> {
+    this.#named.clear();
+    if (!await this.#positions.isThere()) return false;
     await this.#positions.write({ journal, position, clean: false, files });
+    return true;
   }
 
-  /** Gives the files of the last round their names, those that do not have them yet. @throws what the file system throws. */
-  async publish(): Promise<void> {
+  /**
+   * Gives the files of the round that counts their names, those that do not have them yet.
+   *
+   * @returns the paths of files that are not there.
+   * @throws what the file system throws.
+   */
+  async publish(files: readonly FilePosition[]): Promise<Set<string>> {
+    const missing = new Set<string>();
     await Deno.mkdir(this.#folder, { recursive: true });
     const folders = new Set<string>();
-    for (const { path } of this.#positions.latest?.files ?? []) {
+    for (const { path } of files) {
       const temporary = this.#temporary(path);
-      if (!await exists(temporary)) continue;
+      if (!await exists(temporary)) {
+        if (!this.#named.has(path)) missing.add(path);
+        continue;
+      }
       const name = this.#positions.absolute(path);
       await makeFolder(dirname(name));
       await Deno.rename(temporary, name);
+      this.#named.add(path);
       folders.add(dirname(name));
     }
     for (const folder of folders) await syncFolder(`${folder}/x`);
     // What is left belongs to rounds that do not count.
     for await (const { name } of Deno.readDir(this.#folder)) await Deno.remove(`${this.#folder}/${name}`);
+    return missing;
   }
 
   /** Each try has names of its own. */

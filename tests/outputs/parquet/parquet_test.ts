@@ -198,7 +198,7 @@ Deno.test("a round counts from the moment at which its position is on disk, and 
   const root = dir.file("");
   const pattern = new PathPattern(dir.file("{client}.parquet"));
   await using encoder = new Encoder();
-  const process = async (work: (rounds: Rounds, positions: PositionFile) => Promise<void>) => {
+  const process = async (work: (rounds: Rounds, positions: PositionFile) => Promise<unknown>) => {
     const positions = await PositionFile.open(`${root}.parquet.position`);
     try {
       await work(await Rounds.open(positions, root, encoder), positions);
@@ -209,7 +209,8 @@ Deno.test("a round counts from the moment at which its position is on disk, and 
   const { signal } = new AbortController();
   const round = async (first: number, position: number) => {
     const batches = ["a", "b"].map((name) => numbered(10, first, host(name)));
-    return { sorting: await Sorting.of(pattern, batches), journal: "j", position };
+    const sorting = await Sorting.of(pattern, batches);
+    return { sorting, files: sorting.files, journal: "j", position };
   };
   const points = async () => {
     const all = filesBelow(dir.path).map(async (file) => (await rowsOf(dir.file(file))).length);
@@ -309,6 +310,71 @@ Deno.test("a folder that is moved or removed while it is written is begun again,
   const position = await Deno.readTextFile(dir.file("data/.parquet.position"));
   assert.ok(position.includes(`"position":${journal.lastPosition}`), position);
 });
+
+/** The moments of a round at which the folder goes, and what calls back there. */
+const MOMENTS: Readonly<Record<string, (move: () => Promise<void>) => Disposable>> = {
+  "before its position is saved": (move) => beside(PositionFile.prototype, "write", move, () => {}),
+  "after its position is saved": (move) => beside(PositionFile.prototype, "write", () => {}, move),
+  "when the first of its files has its name": (move) => beside(Deno, "rename", () => {}, move),
+};
+
+/** Does something before and after the next call of a method. */
+function beside<T>(object: T, method: keyof T, before: () => unknown, after: () => unknown): Disposable {
+  const original = object[method] as (...args: unknown[]) => Promise<unknown>;
+  const restore = () => void Object.assign(object as object, { [method]: original });
+  const replaced = async function (this: unknown, ...args: unknown[]) {
+    restore();
+    await before();
+    const result = await original.apply(this, args);
+    await after();
+    return result;
+  };
+  Object.assign(object as object, { [method]: replaced });
+  return { [Symbol.dispose]: restore };
+}
+
+for (const [moment, at] of Object.entries(MOMENTS)) {
+  for (const isFirst of [true, false]) {
+    const name = `a folder that is moved ${moment}, takes no point of the ${
+      isFirst ? "first" : "second"
+    } round along`;
+    Deno.test(name, async () => {
+      await using dir = new TempDir();
+      await using journal = await openJournal(dir.file("journal"));
+      const open = async (folder: string) => {
+        const config = { path: dir.file(`${folder}/{client}.parquet`), interval: 10, max_points: 1000 };
+        return await parquet.open(config, contextWith({ clients: journal.clients }));
+      };
+      const put = async (first: number) => {
+        await journal.append(numbered(5, first, host("a")));
+        await journal.append(numbered(5, first + 5, host("b")));
+        await until(() => journal.pendingPoints === 0);
+      };
+      const values = async (...folders: string[]) => {
+        const files = folders.flatMap((folder) =>
+          filesBelow(dir.file(folder)).map((file) => dir.file(`${folder}/${file}`))
+        );
+        const rows = await Promise.all(files.map(rowsOf));
+        return rows.flat().map(({ value }) => Number(value)).sort((a, b) => a - b);
+      };
+      {
+        await using output = await open("data");
+        const running = output.run(journal.reader("parquet"), new AbortController().signal);
+        if (!isFirst) await put(0);
+        using _ = at(() => Deno.rename(dir.file("data"), dir.file("moved")));
+        await put(10);
+        await put(20);
+        journal.end();
+        await running;
+      }
+      const all = Array.from({ length: isFirst ? 20 : 30 }, (_, n) => n + (isFirst ? 10 : 0));
+      assert.deepEqual(await values("moved", "data"), all);
+      // Nor does a process that goes on in the folder that was moved.
+      await (await open("moved"))[Symbol.asyncDispose]();
+      assert.deepEqual(await values("moved", "data"), all);
+    });
+  }
+}
 
 Deno.test("two processes do not write the same files", async () => {
   await using dir = new TempDir();

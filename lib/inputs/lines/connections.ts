@@ -35,11 +35,9 @@ export interface ConnectionOptions {
   newStream(from: LogFields, sender?: string): LineStream;
   /** Counts open connections. */
   onChange(change: 1 | -1): void;
-  /** Called when no more connections are accepted. */
-  onClose(): void;
 }
 
-type Listener = { accept(): Promise<Deno.TcpConn | Deno.UnixConn>; close(): void };
+export type Listener = { accept(): Promise<Deno.TcpConn | Deno.UnixConn>; close(): void };
 
 /** The connections of one listening socket. */
 export class LineConnections {
@@ -72,7 +70,6 @@ export class LineConnections {
     if (!this.#isListening) return;
     this.#isListening = false;
     this.#listener.close();
-    this.#options.onClose();
   }
 
   /** Ends everything at once. */

@@ -24,11 +24,11 @@ import { TIME_UNITS, type TimeUnit } from "../decoding/numbers.ts";
 import { ProblemLog } from "../decoding/problems.ts";
 import { MetricRules } from "../decoding/rules.ts";
 import type { LinesConfig } from "./config.ts";
-import { LineConnections } from "./connections.ts";
+import { LineConnections, type Listener } from "./connections.ts";
 import { Datagrams } from "./datagrams.ts";
 import { LineDecoder } from "./line_decoder.ts";
 import { LineStream, READ_BYTES } from "./line_stream.ts";
-import { listenOnUnix, removeSocket } from "../../net/unix_socket.ts";
+import { listenOnUnix } from "../../net/unix_socket.ts";
 
 const MINUTE_MS = 60_000;
 const KEY = "plugins.lines";
@@ -153,8 +153,8 @@ export class LinesInput implements Input {
     if (stdin) this.#sources.push(this.#standardInput());
     if (files.length > 0) await this.#follow(files);
     if (unix !== "") {
-      const listener = await listenOnUnix(unix, unix_mode, `${KEY}.unix`);
-      this.#addConnections(listener, { unix }, () => removeSocket(unix));
+      const { listener, close } = await listenOnUnix(unix, unix_mode, `${KEY}.unix`);
+      this.#addConnections({ accept: () => listener.accept(), close }, { unix });
     }
     if (tcp !== "") {
       const listener = listen(parseAddress(tcp, { listen: true }), {
@@ -168,11 +168,7 @@ export class LinesInput implements Input {
     if (udp !== "") this.#sources.push(this.#datagrams(udp));
   }
 
-  #addConnections(
-    listener: Deno.TcpListener | Deno.UnixListener,
-    where: LogFields,
-    onClose: () => void = () => {},
-  ): void {
+  #addConnections(listener: Listener, where: LogFields): void {
     const connections = new LineConnections(listener, {
       log: this.#log,
       gatherer: this.#gatherer,
@@ -184,7 +180,6 @@ export class LinesInput implements Input {
       drainMs: this.#context.drainMs,
       newStream: (from, sender) => this.#newStream({ ...where, ...from }, { sender }),
       onChange: (change) => this.stats.connections += change,
-      onClose,
     });
     this.#sources.push(connections);
     this.#context.log.info("Listening for lines", where);

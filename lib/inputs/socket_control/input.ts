@@ -4,7 +4,7 @@ import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { closeQuietly, onAbort } from "../../base/waiting.ts";
 import { accepted } from "../../net/listen.ts";
-import { listenOnUnix, removeSocket } from "../../net/unix_socket.ts";
+import { listenOnUnix, type UnixSocket } from "../../net/unix_socket.ts";
 import type { BatchSink, Input, PluginContext } from "../../plugin.ts";
 import { type Controllable, type Controls, controls, type SourceState } from "../polling/controls.ts";
 import { type Command, isMeant, parseCommand, type SourcePattern } from "./command.ts";
@@ -19,17 +19,15 @@ const LF = 10;
 type Context = Pick<PluginContext, "log" | "shared" | "stop">;
 
 export class SocketControl implements Input {
-  readonly #listener: Deno.UnixListener;
-  readonly #path: string;
+  readonly #socket: UnixSocket;
   readonly #log: Logger;
   readonly #controls: Controls;
   readonly #shutDown: () => void;
   readonly #open = new Map<Promise<void>, Deno.UnixConn>();
   #isListening = true;
 
-  private constructor(listener: Deno.UnixListener, path: string, { log, shared, stop }: Context) {
-    this.#listener = listener;
-    this.#path = path;
+  private constructor(socket: UnixSocket, { log, shared, stop }: Context) {
+    this.#socket = socket;
     this.#log = log;
     this.#controls = shared.of(controls);
     this.#shutDown = stop;
@@ -37,14 +35,14 @@ export class SocketControl implements Input {
 
   /** @throws {ExitError} if it cannot listen there */
   static async open({ socket_path: path }: SocketControlConfig, context: Context): Promise<SocketControl> {
-    const listener = await listenOnUnix(path, "0600", "plugins.socket-control.socket_path");
+    const socket = await listenOnUnix(path, "0600", "plugins.socket-control.socket_path");
     context.log.info("Taking commands", { socket: path });
-    return new SocketControl(listener, path, context);
+    return new SocketControl(socket, context);
   }
 
   async run(_sink: BatchSink, stop: AbortSignal): Promise<void> {
     using _stopping = onAbort(stop, () => this.#close());
-    for await (const conn of accepted(this.#listener, () => this.#isListening, this.#log)) {
+    for await (const conn of accepted(this.#socket.listener, () => this.#isListening, this.#log)) {
       const served: Promise<void> = this.#serve(conn).finally(() => this.#open.delete(served));
       this.#open.set(served, conn);
     }
@@ -114,8 +112,7 @@ export class SocketControl implements Input {
   #close(): void {
     if (!this.#isListening) return;
     this.#isListening = false;
-    this.#listener.close();
-    removeSocket(this.#path);
+    this.#socket.close();
     for (const conn of this.#open.values()) closeQuietly(conn);
   }
 

@@ -251,6 +251,7 @@ Deno.test("a Unix socket that was left behind is replaced, and one in use or a f
     );
   }
   assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
+  assert.deepEqual([...Deno.readDirSync(directory.path)], []);
   Deno.writeTextFileSync(path, "precious");
   await assert.rejects(Taking.open({ unix: path }), /there is a file that is not a socket/);
   assert.equal(Deno.readTextFileSync(path), "precious");

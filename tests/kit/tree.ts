@@ -1,5 +1,6 @@
 /** Trees of files in place of /proc and /sys, which tests change. */
 import assert from "node:assert/strict";
+import { replaceFile } from "./temp_dir.ts";
 
 /** Folders of testcases: `INPUT/CASE/STATE/{proc,sys}`. */
 export const CASES: string = new URL("../testdata/inputs/", import.meta.url).pathname;
@@ -13,6 +14,9 @@ function makeFolder(): string {
     return Deno.realPathSync(Deno.makeTempDirSync({ prefix }));
   }
 }
+
+/** The folders of the kernel's files. */
+const KERNEL = /^(proc|sys|dev)\//;
 
 /** A temporary folder with proc/, sys/ and dev/, and maybe lib/ and bin/. Paths in it are relative to the folder. */
 export class Tree implements Disposable {
@@ -29,7 +33,7 @@ export class Tree implements Disposable {
     if (from) this.copy(CASES + from);
   }
 
-  /** Copies all that is in a folder over what is here. Files that are open see the new content. */
+  /** Copies all that is in a folder over what is here, as {@linkcode Tree.write} writes. */
   copy(from: string, path = ""): void {
     for (const { name, isDirectory, isSymlink } of Deno.readDirSync(from)) {
       const to = path === "" ? name : `${path}/${name}`;
@@ -37,7 +41,7 @@ export class Tree implements Disposable {
       else if (isDirectory) {
         Deno.mkdirSync(`${this.root}/${to}`, { recursive: true });
         this.copy(`${from}/${name}`, to);
-      } else Deno.writeFileSync(`${this.root}/${to}`, Deno.readFileSync(`${from}/${name}`));
+      } else this.write(to, Deno.readFileSync(`${from}/${name}`));
     }
   }
 
@@ -54,12 +58,27 @@ export class Tree implements Disposable {
     return Deno.readTextFileSync(`${this.root}/${path}`);
   }
 
-  /** Writes a file, and makes its folders. */
+  /**
+   * Writes a file, and makes its folders. A file of the kernel that is open shows the new content; any other file is
+   * replaced, because programs and threads may be reading it.
+   */
   write(path: string, content: string | Uint8Array): void {
+    const file = this.#place(path);
+    if (!KERNEL.test(path)) replaceFile(file, content);
+    else if (typeof content === "string") Deno.writeTextFileSync(file, content);
+    else Deno.writeFileSync(file, content);
+  }
+
+  /** Puts a program into bin/. */
+  install(name: string, script: string): void {
+    replaceFile(this.#place(`bin/${name}`), script, { mode: 0o755 });
+  }
+
+  /** Where a file belongs, in a folder that is there. */
+  #place(path: string): string {
     const file = `${this.root}/${path}`;
     Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
-    if (typeof content === "string") Deno.writeTextFileSync(file, content);
-    else Deno.writeFileSync(file, content);
+    return file;
   }
 
   /** Replaces text in a file. */
@@ -71,14 +90,12 @@ export class Tree implements Disposable {
   }
 
   link(path: string, target: string): void {
-    const file = `${this.root}/${path}`;
-    Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
-    Deno.symlinkSync(target, file);
+    Deno.symlinkSync(target, this.#place(path));
   }
 
-  /** Removes a file or a folder. As with the kernel's, a file that is still open has nothing to read. */
+  /** Removes a file or a folder. A file of the kernel that is still open has nothing to read. */
   remove(path: string): void {
-    this.#empty(`${this.root}/${path}`);
+    if (KERNEL.test(path)) this.#empty(`${this.root}/${path}`);
     Deno.removeSync(`${this.root}/${path}`, { recursive: true });
   }
 

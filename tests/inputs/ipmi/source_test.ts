@@ -33,8 +33,7 @@ function machine(
   const tree = new Tree(null);
   if (device !== "") tree.write(`dev/${device}`, "");
   const install = (script: string) => {
-    tree.write("bin/ipmitool", `#!/bin/sh\ncd "$(dirname "$0")"\necho "$@" >>asked\n${script}\n`);
-    Deno.chmodSync(`${tree.bin}/ipmitool`, 0o755);
+    tree.install("ipmitool", `#!/bin/sh\ncd "$(dirname "$0")"\necho "$@" >>asked\n${script}\n`);
   };
   tree.write("bin/answer", ANSWER);
   install("cat answer");

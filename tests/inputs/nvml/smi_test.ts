@@ -38,8 +38,7 @@ esac
 function kit({ hasDevice = true } = {}) {
   const tree = new Tree(null);
   if (hasDevice) tree.write("dev/nvidiactl", "");
-  tree.write("bin/nvidia-smi", PROGRAM);
-  Deno.chmodSync(`${tree.bin}/nvidia-smi`, 0o755);
+  tree.install("nvidia-smi", PROGRAM);
   tree.write(
     "bin/help",
     KNOWN.map((names) => names.map((name) => `"${name}"`).join(" or ")).join("\nAbout it.\n\n"),
@@ -145,14 +144,14 @@ Deno.test({
     k.tree.write("bin/gpus", k.tree.read("bin/gpus").split("\n")[1] + "\n");
     await k.polled(/AF/);
     await until(async () => !(await k.poll()).some((row) => row.includes("3B")));
-    k.tree.write("bin/nvidia-smi", "#!/bin/sh\nexit 9\n");
+    k.tree.install("nvidia-smi", "#!/bin/sh\nexit 9\n");
     for (const { name } of Deno.readDirSync("/proc")) {
       try {
         if (runsIn(name, k.tree.bin)) Deno.kill(Number(name), "SIGKILL");
       } catch { /* a child of it that became another program, and has ended */ }
     }
     await until(async () => (await k.poll(), k.lines.join("").includes("it ended with exit code")));
-    k.tree.write("bin/nvidia-smi", PROGRAM);
+    k.tree.install("nvidia-smi", PROGRAM);
     k.clock.spend(20_000);
     await k.polled(/AF/);
   },

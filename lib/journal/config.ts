@@ -22,7 +22,7 @@ export const journal = table({
     min: "4MiB",
   }),
   segment_size: size({
-    doc: "Bytes of one file; at most a quarter of max_size.",
+    doc: "Bytes of one file, at most a quarter of max_size; of very many series, a file may have up to that.",
     default: "16MiB",
     min: "64KiB",
   }),

@@ -23,8 +23,13 @@ const REST = 0.5;
 const AGE_INTERVAL_MS = 60_000;
 /** The same right after the journal was opened, when its outputs begin to read, in ms. */
 const FIRST_AGE_MS = 100;
-/** The least ratio of data to the table of clients and definitions of series in a segment, however small segments are. */
+/** The least ratio of data to the table of clients in a segment, however small segments are. */
 const MIN_DATA_RATIO = 2;
+/**
+ * The least number of points for each series of a segment: to define a series takes as much time as ten points, and each
+ * segment defines all of its series.
+ */
+const POINTS_PER_SERIES = 6;
 
 export class Writer {
   /** Resolves when the journal is closed and everything possible is written. */
@@ -157,20 +162,17 @@ export class Writer {
     // From here on nobody removes them.
     tail.inFlight = entries.at(-1)!.number + 1;
     try {
-      const dataBytes = ({ startBytes, dictionaryBytes }: SegmentWriter) =>
-        Math.max(
-          segmentBytes,
-          MIN_DATA_RATIO * startBytes,
-          Math.min(MIN_DATA_RATIO * dictionaryBytes, maxBytes / 4),
-        );
+      const room = ({ segment, startBytes, points, seriesCount }: SegmentWriter) => {
+        const least = Math.max(segmentBytes, MIN_DATA_RATIO * startBytes);
+        const most = points < POINTS_PER_SERIES * seriesCount ? Math.max(least, maxBytes / 4) : least;
+        return most - (segment.length - startBytes);
+      };
       const isOver = (active: SegmentWriter) =>
-        active.segment.length - active.startBytes >= dataBytes(active) ||
-        active.segment.begunMs < times.monotonicMs() - this.#retention.maxSpanMs;
+        room(active) <= 0 || active.segment.begunMs < times.monotonicMs() - this.#retention.maxSpanMs;
       if (this.#active && (this.#active.next !== entries[0].number || isOver(this.#active))) this.#seal();
       if (!this.#active) await this.#begin(entries[0].number);
       const active = this.#active!;
-      const room = dataBytes(active) - active.segment.length + active.startBytes;
-      const { count, error } = active.encode(entries, room);
+      const { count, error } = active.encode(entries, room(active));
       if (count > 0) {
         tail.inFlight = entries[count - 1].number + 1;
         await active.flush(() => times.monotonicMs());

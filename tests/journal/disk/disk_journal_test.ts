@@ -17,7 +17,7 @@ import {
 } from "../../kit/journal.ts";
 import { unlocked } from "../../kit/locks.ts";
 import { FaultyFiles } from "./faults.ts";
-import { numbered, NUMBERS } from "../../kit/points.ts";
+import { batchOf as pointsOf, numbered, NUMBERS, series } from "../../kit/points.ts";
 import { PATIENCE_MS, pause, until } from "../../kit/waiting.ts";
 
 Deno.test("a restart resumes each cursor at its position", () =>
@@ -160,6 +160,26 @@ Deno.test("two readers at different paces get 100,000 points from small segments
     assert.ok((segmentsOf(directory)).length <= 1);
     assert.equal(journal.pendingPoints, 0);
     assert.ok(journal.stats.diskBytes < 8192);
+  }));
+
+Deno.test("a segment has six points of each of its series, but at most a quarter of the largest size", () =>
+  withDirectory(async (root) => {
+    const all = Array.from({ length: 50 }, (_, n) => series(NUMBERS.metric, [["n", String(n)]]));
+    const sizesWith = async (maxBytes: number) => {
+      const directory = `${root}/${maxBytes}`;
+      await using journal = await open(directory, { segmentBytes: 64, maxBytes });
+      journal.reader("a");
+      for (let n = 0; n < 24; n++) {
+        journal.append(pointsOf(all.map((series) => [series, 1])));
+        await synced(journal);
+      }
+      return segmentsOf(directory).map((path) => Deno.statSync(path).size);
+    };
+    const sizes = await sizesWith(100_000);
+    assert.equal(sizes.length, 4);
+    const most = Math.min(...sizes);
+    const smaller = await sizesWith(2 * most);
+    assert.ok(smaller.length > 4 && smaller.every((bytes) => bytes < most), `${smaller} instead of ${sizes}`);
   }));
 
 Deno.test("drop_oldest: a reader that is behind loses the oldest points, each of them counted", () =>

@@ -26,6 +26,8 @@ export class SegmentWriter {
   next: number;
   /** Bytes of its header and snapshot. */
   readonly startBytes: number;
+  /** In its records. */
+  points = 0;
   readonly #file: JournalFile;
   readonly #encoder = new BatchEncoder({ maxDictionaryBytes: seriesStore.maxDictionaryBytes });
   readonly #origins = new OriginWriter();
@@ -33,9 +35,9 @@ export class SegmentWriter {
   #length = 0;
   #encoded = 0;
 
-  /** Bytes of its records that define series, which other segments repeat. */
-  get dictionaryBytes(): number {
-    return this.#encoder.dictionaryBytes;
+  /** Series that it has defined, which other segments define again. */
+  get seriesCount(): number {
+    return this.#encoder.seriesCount;
   }
 
   private constructor(segment: Segment, file: JournalFile) {
@@ -99,6 +101,7 @@ export class SegmentWriter {
         const before = new PostcardWriter(16 + 40 * batch.origins.length);
         this.#origins.write(before, batch.origins);
         this.#add(before.written, encoded);
+        this.points += batch.length;
       } catch (thrown) {
         if (!(thrown instanceof RangeError)) throw thrown;
         error = thrown;

@@ -16,3 +16,19 @@ export function openLibc<const S extends Deno.ForeignLibraryInterface>(
   }
   return null;
 }
+
+/** What {@linkcode errnoOf} calls. */
+export const ERRNO = { __errno_location: { parameters: [], result: "pointer" } } as const;
+
+/**
+ * The number of the error of the last call, which must have failed just now, in this thread; 0 where it is not known.
+ *
+ * The C library keeps it for each thread, and no function returns both a result and its error, so it is read by a second call.
+ * What runs in between on this thread is JavaScript alone, in which V8 may ask for memory or return some: that changes the number
+ * only if it fails. A signal's handler may, too. So whoever loses something by a wrong number asks again, as
+ * {@linkcode ../net/socket_calls.ts} does; for a message, or for a try that comes again anyway, it is good enough.
+ */
+export function errnoOf(libc: Deno.StaticForeignLibraryInterface<typeof ERRNO>): number {
+  const place = libc.__errno_location();
+  return place === null ? 0 : new Deno.UnsafePointerView(place).getInt32();
+}

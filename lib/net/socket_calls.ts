@@ -2,7 +2,7 @@
  * Sockets by calling the C library (man 7 socket, man 7 epoll): what Deno's own do not offer is to leave those alone on which
  * something has arrived, and to read from many of them at one time.
  */
-import { openLibc } from "../base/libc.ts";
+import { ERRNO, openLibc } from "../base/libc.ts";
 
 const SYMBOLS = {
   accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
@@ -28,7 +28,7 @@ const SYMBOLS = {
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
-  __errno_location: { parameters: [], result: "pointer" },
+  ...ERRNO,
   __xpg_strerror_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
 } as const;
 
@@ -48,6 +48,11 @@ const PASSING_ERRORS: ReadonlySet<number> = new Set([4, 103]);
 const ECONNRESET = 104;
 const EPIPE = 32;
 const ETIMEDOUT = 110;
+/** What the network says of a connection, once; nothing else sets these numbers. ENETDOWN to ETIMEDOUT, and EHOSTUNREACH. */
+const isOfConnection = (errno: number) =>
+  errno === EPIPE || errno >= 100 && errno <= ETIMEDOUT || errno === 113;
+/** Of a call whose error is another one each time. */
+const MOST_TRIES = 100;
 /** No process has more descriptors by default. */
 const MOST_DESCRIPTORS = 65_536;
 
@@ -122,15 +127,20 @@ export class SocketCalls implements Disposable {
 
   /** `null` where the call would have to wait. @throws its error */
   #result(call: () => number): number | null {
-    while (true) {
-      const result = call();
-      if (result >= 0) return result;
-      this.symbols.memcpy(this.#errno, this.#errnoAt, 4n);
-      const [errno] = this.#errno;
-      if (errno === EAGAIN) return null;
-      if (!PASSING_ERRORS.has(errno)) throw this.#error(errno);
-    }
+    const result = call();
+    // What happens most costs least.
+    if (result >= 0) return result;
+    const first = this.#readErrno();
+    if (first === EAGAIN) return null;
+    const { value, errno } = retried(first, call, this.#readErrno);
+    if (errno !== 0) throw this.#error(errno);
+    return value;
   }
+
+  readonly #readErrno = (): number => {
+    this.symbols.memcpy(this.#errno, this.#errnoAt, 4n);
+    return this.#errno[0];
+  };
 
   #error(errno: number): Error {
     const text = new Uint8Array(128);
@@ -154,6 +164,32 @@ export class SocketCalls implements Disposable {
 
   [Symbol.dispose](): void {
     this.#library.close();
+  }
+}
+
+/**
+ * What comes of a call on a socket that has failed. The number of its error may have been overwritten before it was read (see
+ * {@linkcode ../base/libc.ts}): taken for the call's own, it would end a connection that is in order. So a call is made again
+ * if its error is none of connections, and the error is believed when it comes twice. A call that failed has taken nothing.
+ *
+ * @param errno Of the first call.
+ * @param readErrno That of the last call.
+ * @returns the call's value, `null` where it would have to wait, or the number of its error, which is 0 otherwise.
+ */
+export function retried(
+  errno: number,
+  call: () => number,
+  readErrno: () => number,
+): { value: number | null; errno: number } {
+  for (let before = 0, tries = 1;; tries++) {
+    if (errno === EAGAIN) return { value: null, errno: 0 };
+    if (!PASSING_ERRORS.has(errno)) {
+      if (isOfConnection(errno) || errno === before || tries >= MOST_TRIES) return { value: null, errno };
+      before = errno;
+    }
+    const value = call();
+    if (value >= 0) return { value, errno: 0 };
+    errno = readErrno();
   }
 }
 

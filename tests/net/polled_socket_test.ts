@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { PolledListener, type PolledSocket } from "../../lib/net/polled_socket.ts";
-import { SocketCalls } from "../../lib/net/socket_calls.ts";
+import { retried, SocketCalls } from "../../lib/net/socket_calls.ts";
 import { within } from "../../lib/base/waiting.ts";
 
 const LONG_MS = 600_000;
@@ -190,4 +190,29 @@ Deno.test("an error of the system has its text and number", () => {
   using calls = SocketCalls.open();
   assert.throws(() => calls!.receive(-1, new Uint8Array(1)), { message: "Bad file descriptor (os error 9)" });
   assert.equal(calls!.listenerOf({ transport: "tcp", hostname: "192.0.2.1", port: 1 }), -1);
+});
+
+Deno.test("an error that a call on a socket cannot have is believed when it comes twice, one of a connection at once", () => {
+  const [EINTR, EBADF, EAGAIN, ENOMEM, EINVAL, ECONNRESET] = [4, 9, 11, 12, 22, 104];
+  /** What each further call returns, or the number of its error below 0. */
+  const outcome = (first: number, ...later: number[]) => {
+    let errno = first;
+    const call = () => {
+      const next = later.shift()!;
+      if (next < 0) errno = -next;
+      return Math.max(-1, next);
+    };
+    const { value, errno: error } = retried(first, call, () => errno);
+    assert.deepEqual(later, [], "it made all these calls");
+    return error === 0 ? value : `error ${error}`;
+  };
+  assert.equal(outcome(ECONNRESET), "error 104");
+  assert.equal(outcome(ENOMEM, 7), 7, "the error was that of something else");
+  assert.equal(outcome(ENOMEM, -EAGAIN), null);
+  assert.equal(outcome(ENOMEM, -ECONNRESET), "error 104");
+  assert.equal(outcome(EBADF, -EBADF), "error 9");
+  assert.equal(outcome(EINVAL, -ENOMEM, -ENOMEM), "error 12");
+  assert.equal(outcome(EINTR, -EINTR, 0), 0);
+  const alternating = Array.from({ length: 99 }, (_, n) => n % 2 === 0 ? -ENOMEM : -EINVAL);
+  assert.equal(outcome(EINVAL, ...alternating), "error 12", "it is not made for ever");
 });

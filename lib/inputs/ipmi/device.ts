@@ -2,7 +2,7 @@
  * Asks a management controller through the kernel's device (https://docs.kernel.org/driver-api/ipmi.html): open, send a
  * request, wait for its answer. The structs lie in memory as `linux/ipmi.h` declares them for 64 bits.
  */
-import { openLibc } from "../../base/libc.ts";
+import { ERRNO, errnoOf, openLibc } from "../../base/libc.ts";
 
 /** A request of IPMI. */
 export interface IpmiRequest {
@@ -59,7 +59,7 @@ const SYMBOLS = {
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
   close: { parameters: ["i32"], result: "i32" },
   strerror: { parameters: ["i32"], result: "pointer" },
-  __errno_location: { parameters: [], result: "pointer" },
+  ...ERRNO,
 } as const;
 
 type Libc = Deno.StaticForeignLibraryInterface<typeof SYMBOLS>;
@@ -105,8 +105,7 @@ class IpmiDevice implements Disposable {
   }
 
   #error(action: string): DeviceError {
-    const errno = this.#libc.__errno_location();
-    const number = errno === null ? 0 : new Deno.UnsafePointerView(errno).getInt32();
+    const number = errnoOf(this.#libc);
     const meaning = this.#libc.strerror(number);
     return new DeviceError(
       number,

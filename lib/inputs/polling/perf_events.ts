@@ -1,5 +1,5 @@
 /** Counters of the kernel's performance events (man 2 perf_event_open), by calling the C library. */
-import { openLibc } from "../../base/libc.ts";
+import { ERRNO, errnoOf, openLibc } from "../../base/libc.ts";
 
 /** Events of one CPU, whatever runs on it. */
 export interface PerfEvents {
@@ -79,7 +79,7 @@ const SYMBOLS = {
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   ioctl: { parameters: ["i32", "u64", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
-  __errno_location: { parameters: [], result: "pointer" },
+  ...ERRNO,
 } as const;
 
 let opened: PerfEvents & PerfCounters | null = null;
@@ -103,11 +103,7 @@ function fromLibrary(
 ): PerfEvents & PerfCounters {
   const value = new BigUint64Array(1);
   const encoder = new TextEncoder();
-  const orError = (descriptor: number) => {
-    if (descriptor >= 0) return descriptor;
-    const errno = libc.__errno_location();
-    return errno === null ? ENOSYS : -new Deno.UnsafePointerView(errno).getInt32();
-  };
+  const orError = (descriptor: number) => descriptor >= 0 ? descriptor : -errnoOf(libc) || ENOSYS;
   const open = (counter: PerfCounter, { id, isGroup, cpu, leader }: PerfTarget) => {
     const attr = new DataView(new ArrayBuffer(ATTR_BYTES));
     attr.setUint32(0, counter.type, true);

@@ -6,7 +6,7 @@
 import { formatAddress } from "../net/address.ts";
 import type { Peer } from "../net/networks.ts";
 import { Pacer } from "../intake/admission/pacer.ts";
-import { mostArrivedBytes } from "../intake/arrived.ts";
+import { ReadSinceStop } from "../intake/arrived.ts";
 import { BatchCodecError } from "../batches/codec.ts";
 import { messageOf } from "../base/errors.ts";
 import { FrameError, FrameReader } from "../wire/frames.ts";
@@ -63,7 +63,8 @@ export class ClientConnection {
   #deadlineReason = "";
   /** The deadline that had passed at the last sweep. */
   #overdue = NaN;
-  #draining = false;
+  /** What it reads at a stop; `null` before. */
+  #drain: ReadSinceStop | null = null;
   /** Received data is ignored. */
   #deaf = false;
   /** Reading is paused: the pipe is full, or others use the memory. */
@@ -71,8 +72,6 @@ export class ClientConnection {
   #drainEnd = Infinity;
   /** At a stop, by when it reads what the peer sends. */
   #readEnd = Infinity;
-  /** Bytes that were read since the stop. */
-  #drained = 0;
   #closed = false;
   #budgeted = 0;
   #refusedMetrics = 0;
@@ -103,7 +102,7 @@ export class ClientConnection {
   /** The process stops: reads what has arrived, then closes the connection. */
   drain(): void {
     const now = performance.now();
-    this.#draining = true;
+    this.#drain = new ReadSinceStop();
     this.#drainEnd = this.#readEnd = now + this.#shared.drainMs();
     this.#deadline = this.#waiting
       ? this.#drainEnd
@@ -140,7 +139,7 @@ export class ClientConnection {
       this.#overdue = this.#deadline;
       return;
     }
-    if (this.#draining && this.#acknowledged && !this.#deaf) {
+    if (this.#drain && this.#acknowledged && !this.#deaf) {
       // Everything that arrived has been taken. The client waits for the acknowledgement, or it would send it again.
       this.#deaf = true;
       this.#deadline = this.#drainEnd;
@@ -244,9 +243,7 @@ export class ClientConnection {
         if (count === null) return;
         if (this.#deaf) continue;
         stats.bytes += count;
-        if (this.#draining && (this.#drained += count) > mostArrivedBytes()) {
-          this.#readEnd = Math.min(this.#readEnd, performance.now());
-        }
+        if (this.#drain?.add(count)) this.#readEnd = Math.min(this.#readEnd, performance.now());
         frames.received(count, this.#shared.bufferBytes());
         pause = this.#pacer?.after(count, this.#closingSignal);
       }
@@ -277,7 +274,7 @@ export class ClientConnection {
         await this.#budget(partial);
       }
       if (pause) await this.#room(pause);
-      if (this.#draining) this.#deadline = Math.min(performance.now() + limits.drainIdleMs, this.#readEnd);
+      if (this.#drain) this.#deadline = Math.min(performance.now() + limits.drainIdleMs, this.#readEnd);
       else if (this.#name !== null && (this.#acknowledged || !this.#isOurs)) {
         const partial = frames.partialBytes > 0;
         const patienceMs = partial ? limits.frameMs : limits.idleMs;

@@ -1,7 +1,7 @@
 /** Lines over TCP and Unix sockets: who sends faster than the pipe takes has to wait. */
 import type { Admission } from "../../intake/admission/admission.ts";
 import { Pacer } from "../../intake/admission/pacer.ts";
-import { mostArrivedBytes } from "../../intake/arrived.ts";
+import { ReadSinceStop } from "../../intake/arrived.ts";
 import type { Gatherer } from "../../intake/gatherer.ts";
 import type { TlsTerminator } from "../../intake/tls.ts";
 import { messageOf } from "../../base/errors.ts";
@@ -120,7 +120,7 @@ export class LineConnections {
     const rate = bytesPerSecond();
     const pacer = rate === Infinity ? null : new Pacer(rate);
     let drainEnd = Infinity;
-    let drained = 0;
+    const readSinceStop = new ReadSinceStop();
     try {
       while (true) {
         if (stop.aborted) drainEnd = Math.min(drainEnd, performance.now() + drainMs());
@@ -132,8 +132,7 @@ export class LineConnections {
         await gatherer.gathered();
         await pacer?.after(count, stop);
         if (newSeries > 0) await seriesPacer.after(newSeries, stop);
-        if (stop.aborted) drained += count;
-        if (drained > mostArrivedBytes() || performance.now() > drainEnd) break;
+        if (stop.aborted && readSinceStop.add(count) || performance.now() > drainEnd) break;
       }
       stream.end();
       await gatherer.gathered();

@@ -89,3 +89,18 @@ async function inSomeTries(isTaken: () => Promise<boolean>): Promise<boolean> {
   }
   return false;
 }
+
+/**
+ * Takes the lock of a folder, for a few steps on what is in it that belong together. Where the folder cannot be locked (this user
+ * may not read it, or somebody keeps it locked for more than a second), nobody is held up by that.
+ *
+ * @returns what gives the lock back; `null` without the lock
+ */
+export async function lockFolder(path: string): Promise<Disposable | null> {
+  try {
+    const folder = await Deno.open(path);
+    return await tryLock(folder) ? folder : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,6 +1,7 @@
 /** `alumet-relay config`: checks the configuration, shows its values, writes a default file. */
-import { EXIT, ExitError } from "../base/errors.ts";
+import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { configOptions, load } from "./loading.ts";
+import { createFile, replaceFile } from "./replace_file.ts";
 import type { CommandLine } from "./parse.ts";
 import type { Surroundings } from "./world.ts";
 
@@ -58,15 +59,25 @@ export async function configRegen(line: CommandLine, world: Surroundings): Promi
     return EXIT.ok;
   }
   try {
-    await Deno.writeTextFile(path, text, { createNew: !line.has("force") });
+    if (line.has("force")) replaceFile(path, text);
+    else createFile(path, text);
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) {
-      throw new ExitError(EXIT.usage, `Cannot write ${path}: it already exists; --force replaces it`);
+      throw new ExitError(EXIT.usage, `Cannot write ${path}: ${whatExists(path)}`);
     }
-    throw new ExitError(EXIT.unavailable, `Cannot write ${path}: ${(error as Error).message}`, {
+    throw new ExitError(EXIT.unavailable, `Cannot write ${path}: ${messageOf(error)}`, {
       cause: error,
     });
   }
   world.stderr(`Wrote ${path}\n`);
   return EXIT.ok;
+}
+
+function whatExists(path: string): string {
+  try {
+    Deno.statSync(path);
+    return "it already exists; --force replaces it";
+  } catch {
+    return "it is a link to a file that does not exist; remove the link, or name that file";
+  }
 }

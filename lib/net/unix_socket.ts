@@ -1,7 +1,7 @@
 /** Listens on a Unix socket. */
 import { basename, dirname } from "node:path";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
-import { tryLock } from "../base/file_lock.ts";
+import { lockFolder } from "../base/file_lock.ts";
 
 /** A socket that this process listens on, under its name. */
 export interface UnixSocket extends Disposable {
@@ -22,25 +22,13 @@ export async function listenOnUnix(path: string, mode: string, key: string): Pro
   const fail = (reason: string, cause?: unknown) =>
     new ExitError(EXIT.unavailable, `Cannot listen on ${path} (${key}): ${reason}`, { cause });
   try {
-    using _lock = await lockedFolder(dirname(path));
+    // Nobody else looks for a socket and replaces it meanwhile.
+    using _lock = await lockFolder(dirname(path));
     const problem = await problemOf(path);
     if (problem !== undefined) throw fail(problem);
     return bind(path, mode);
   } catch (error) {
     throw error instanceof ExitError ? error : fail(messageOf(error), error);
-  }
-}
-
-/**
- * Nobody else looks for a socket and replaces it meanwhile. Where the folder cannot be locked (its user may not read it, or
- * somebody keeps it locked), the start is not held up by that.
- */
-async function lockedFolder(path: string): Promise<Disposable | null> {
-  try {
-    const folder = await Deno.open(path);
-    return await tryLock(folder) ? folder : null;
-  } catch {
-    return null;
   }
 }
 

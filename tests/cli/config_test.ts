@@ -185,6 +185,68 @@ Deno.test("config regen writes a valid file, and replaces an existing one only w
   ]);
 });
 
+/** The disk takes the first bytes of a file, and no more. */
+function fullDisk(): Disposable {
+  const { prototype } = Deno.FsFile;
+  const { writeSync } = prototype;
+  prototype.writeSync = function (this: Deno.FsFile, bytes) {
+    writeSync.call(this, bytes.subarray(0, 5));
+    throw new Error("No space left on device");
+  };
+  return { [Symbol.dispose]: () => void (prototype.writeSync = writeSync) };
+}
+
+Deno.test("a full disk leaves a configuration as it was, and no part of a new one", async () => {
+  await using dir = new TempDir();
+  using _disk = fullDisk();
+  const path = dir.file("my.toml");
+  const made = await run(["config", "regen", "--config", path]);
+  assert.deepEqual([made.code, made.err], [69, `Cannot write ${path}: No space left on device\n`]);
+  assert.deepEqual([...Deno.readDirSync(dir.path)], []);
+  Deno.writeTextFileSync(path, "# mine");
+  const forced = await run(["config", "regen", "--force", "--config", path]);
+  assert.equal(forced.code, 69);
+  assert.equal(Deno.readTextFileSync(path), "# mine");
+  assert.equal([...Deno.readDirSync(dir.path)].length, 1);
+});
+
+Deno.test("a file that is replaced keeps its mode, its owner, and the link that leads to it", async () => {
+  await using dir = new TempDir();
+  const [file, link] = [dir.file("real"), dir.file("tokens")];
+  Deno.writeTextFileSync(file, "# old\n");
+  Deno.chmodSync(file, 0o604);
+  Deno.symlinkSync(file, link);
+  const isRoot = Deno.uid() === 0;
+  if (isRoot) Deno.chownSync(file, 0, 12);
+  let said = "";
+  const stderr = (text: string) => void (said += text);
+  const tokens = ["n-1", "n-2", "n-3"].map((name) =>
+    main(["token", "new", name, "--tokens-file", link], { stdout: () => {}, stderr })
+  );
+  assert.deepEqual(await Promise.all(tokens), [0, 0, 0], said);
+  assert.ok(Deno.lstatSync(link).isSymlink);
+  const { mode, gid } = Deno.statSync(file);
+  assert.equal(mode! & 0o777, 0o604);
+  if (isRoot) assert.equal(gid, 12);
+  const lines = Deno.readTextFileSync(file).trimEnd().split("\n");
+  assert.equal(lines.length, 4, "each of those at one time has its line");
+  assert.equal(lines[0], "# old");
+  const forced = await run(["config", "regen", "--force", "--config", link]);
+  assert.equal(forced.code, 0, forced.err);
+  assert.match(Deno.readTextFileSync(file), /^# Configuration of alumet-relay/);
+  assert.equal(Deno.statSync(file).mode! & 0o777, 0o604);
+  // What is no file is written to.
+  assert.equal((await run(["config", "regen", "--force", "--config", "/dev/null"])).code, 0);
+  assert.ok(Deno.statSync("/dev/null").isCharDevice);
+  Deno.removeSync(file);
+  const dangling = await run(["config", "regen", "--config", link]);
+  assert.deepEqual([dangling.code, dangling.out], [64, ""]);
+  assert.match(
+    dangling.err,
+    /it is a link to a file that does not exist; remove the link, or name that file/,
+  );
+});
+
 Deno.test("config regen enables the plugins of its flags, with their values", async () => {
   const client = await run(["config", "regen", "--config=-", "--relay-out", "server:50051"]);
   assert.match(client.out, /^relay_server = "server:50051"$/m);

@@ -381,7 +381,7 @@ export const FLAGS: readonly FlagDeclaration[] = [
     value: "AGE",
     commands: ["query", "export"],
     doc:
-      "Only points that are not older than this: 1h. export: or than a time, 2026-11-01 or 2026-11-01T12:00:00Z.",
+      "Only points that are not older than this: 1h. Or than a time, 2026-11-01 or 2026-11-01T12:00:00Z (UTC without a zone).",
   },
   {
     name: "until",

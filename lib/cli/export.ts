@@ -1,5 +1,4 @@
 /** `alumet-relay export`: writes points of the sqlite output's database to a file that other tools read. */
-import { DurationError, parseDuration } from "../base/duration.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { PROGRAM, VERSION } from "./declarations.ts";
 import { type FileFormat, fileFormat } from "./export/formats.ts";
@@ -8,6 +7,7 @@ import type { PointSink } from "./export/sink.ts";
 import { TextSink } from "./export/text.ts";
 import type { CommandLine } from "./parse.ts";
 import { findDatabase, openDatabase } from "./query_database.ts";
+import { timeOf } from "./time_flag.ts";
 import type { Surroundings } from "./world.ts";
 
 const STANDARD_OUTPUT = "-";
@@ -17,15 +17,22 @@ const PROGRESS_MS = 500;
 /** @throws {ExitError} 64 for flags that make no sense, 69 when a file cannot be read or written. */
 export async function exportPoints(line: CommandLine, world: Surroundings): Promise<number> {
   const file = line.argument;
-  if (file === undefined) throw usage("export needs a FILE, such as points.parquet");
+  if (!file) throw usage("export needs a FILE, such as points.parquet");
   const format = formatOf(file, line.value("format"));
   const nowMs = Date.now();
+  const time = (flag: string) => {
+    const text = line.value(flag);
+    return text === undefined ? undefined : timeOf(text, `--${flag}`, nowMs);
+  };
   const range = {
     metric: line.value("metric"),
     host: line.value("host"),
-    from: timeOf(line.value("since"), "--since", nowMs),
-    to: timeOf(line.value("until"), "--until", nowMs),
+    from: time("since"),
+    to: time("until"),
   };
+  if (range.from !== undefined && range.to !== undefined && range.from >= range.to) {
+    throw usage("--since must be a time before --until");
+  }
   const path = await findDatabase(line, world);
   const db = await openDatabase(path);
   try {
@@ -121,23 +128,6 @@ function formatOf(file: string, flag: string | undefined): FileFormat {
     throw usage("Parquet cannot be written to standard output: name a file");
   }
   return format;
-}
-
-/** A time, or how long ago, in nanoseconds since the Unix epoch. */
-function timeOf(text: string | undefined, flag: string, nowMs: number): bigint | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d{4}-\d\d-\d\d/.test(text)) {
-    const ms = Date.parse(text);
-    if (!Number.isNaN(ms)) return BigInt(ms) * 1_000_000n;
-  }
-  try {
-    return BigInt(nowMs) * 1_000_000n - parseDuration(text);
-  } catch (error) {
-    if (!(error instanceof DurationError)) throw error;
-    throw usage(
-      `${flag} ${text}: expected a time such as 2026-11-01 or 2026-11-01T12:00:00Z, or an age such as 12h`,
-    );
-  }
 }
 
 function usage(message: string): ExitError {

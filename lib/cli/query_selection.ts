@@ -3,15 +3,17 @@ import { DurationError, parseDuration } from "../base/duration.ts";
 import { EXIT, ExitError } from "../base/errors.ts";
 import { BLOCKS_OF_SERIES, TIMES_OF_BLOCK, VALUE_OF_BLOCK } from "../outputs/sqlite/schema.ts";
 import type { CommandLine } from "./parse.ts";
+import { timeOf } from "./time_flag.ts";
 
 /** A statement with the values of its parameters. */
 export interface Selection {
   /** @param hasBlocks Some points may be in blocks, which the connection can read. */
   readonly sql: (hasBlocks: boolean) => string;
-  readonly values: readonly (string | bigint)[];
+  readonly values: readonly (string | number | bigint)[];
 }
 
 const NS_PER_SECOND = 1_000_000_000n;
+const MAX_INTEGER = 2n ** 63n - 1n;
 
 /** Where a point is from, as columns; attributes are one column, or a column for each that is named. */
 function originOf(attributes: readonly string[]): string {
@@ -66,7 +68,7 @@ export function selectionOf(line: CommandLine, nowMs = Date.now()): Selection | 
     (attributes ?? "").split(",").map((name) => name.trim()).filter((name) => name !== ""),
   );
   const conditions: string[] = [];
-  const values: (string | bigint)[] = [];
+  const values: (string | number | bigint)[] = [];
   const where = (condition: string, value: string | bigint) => {
     values.push(value);
     conditions.push(`${condition} ?${values.length}`);
@@ -75,9 +77,10 @@ export function selectionOf(line: CommandLine, nowMs = Date.now()): Selection | 
   if (host !== undefined) where("s.relay_client GLOB", host);
   let earliest = "";
   if (since !== undefined) {
-    const from = BigInt(nowMs) * 1_000_000n - durationOf(since, "--since");
+    const from = timeOf(since, "--since", nowMs);
     where("d.last >=", from / NS_PER_SECOND);
-    values.push(from);
+    // SQLite's integers end in 2262; later times are numbers with a fraction there, too.
+    values.push(from > MAX_INTEGER ? Number(from) : from);
     earliest = `WHERE time >= ?${values.length}`;
   }
   const pointsOf = ({ from, offset, value }: Stored) =>

@@ -9,6 +9,7 @@
  *
  * Numbers that JSON does not have or that readers may round (NaN, infinities, -0, u64 above 2^53) are texts.
  */
+import { parseIsoMs } from "../base/iso_time.ts";
 import type {
   Attribute,
   AttributeValue,
@@ -131,7 +132,7 @@ function timeFrom(value: unknown): { seconds: number; nanos: number } {
   const text = textFrom(value, "time");
   const [, whole, nanos] = /^(.+?)\.?([0-9]{9})Z?$/.exec(text) ?? [];
   check(whole !== undefined, "time is not a time");
-  const seconds = whole.includes("T") ? Date.parse(`${whole}Z`) / 1000 : Number(whole);
+  const seconds = whole.includes("T") ? parseIsoMs(`${whole}Z`) / 1000 : Number(whole);
   check(Number.isSafeInteger(seconds), "time is not a time");
   return { seconds, nanos: Number(nanos) };
 }

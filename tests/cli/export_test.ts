@@ -213,6 +213,9 @@ async function exportsSome(compacted: boolean): Promise<void> {
   assert.equal(await count("--until", "2023-11-14T22:13:21Z"), 6);
   assert.equal(await count("--since", "2023-11-14T22:13:21Z", "--until", "2023-11-14T22:13:23Z"), 2);
   assert.equal(await count("--since", "1h"), 0);
+  for (const late of ["2023-11-14 22:13:21", "2023-11-14T23:13:21+01:00", "2023-11-14 22:13:20.000000006"]) {
+    assert.equal(await count("--since", late), 4, late);
+  }
 }
 
 Deno.test("points after 2262 are exported and summed up with their times, and not written to Parquet", async () => {
@@ -328,7 +331,17 @@ Deno.test("what cannot be exported says why, and leaves no file behind", async (
   );
   await fails(64, /Cannot use --format table with export: use parquet, csv, jsonl/, "--format", "table", "-");
   await fails(64, /Parquet cannot be written to standard output/, "--format", "parquet", "-");
+  await fails(64, /export needs a FILE/, "");
   await fails(64, /--since soon: expected a time such as/, "--since", "soon", dir.file("a.csv"));
+  await fails(
+    64,
+    /--since must be a time before --until/,
+    "--since",
+    "1h",
+    "--until",
+    "2026-11-01",
+    dir.file("a.csv"),
+  );
   await Deno.writeTextFile(dir.file("mine.csv"), "mine");
   await fails(64, /mine\.csv is there already: name another file, or remove it/, dir.file("mine.csv"));
   assert.equal(await Deno.readTextFile(dir.file("mine.csv")), "mine");

@@ -485,6 +485,10 @@ async function printsPoints(compacted: boolean): Promise<void> {
       [time(-60), 123, 123, 123, 1],
     ],
   );
+  assert.equal((await ask("--since", "1970-01-01")).length, 24);
+  assert.equal((await ask("--since", "99999999999999d")).length, 24, "nothing is older than 1970");
+  assert.equal((await ask("--since", new Date(1000 * (now - 90)).toISOString())).length, 12);
+  assert.equal((await ask("--since", "2300-01-01 00:00")).length, 0);
   const table = await query(
     ["--database", path, "--metric", "mem_free", "--host", "node-2", "--every", "1m"],
     {
@@ -513,7 +517,11 @@ Deno.test("an error about a flag names the expected values", async () => {
     assert.equal(code, 64, err);
     assert.match(err, message);
   };
-  await fails(["--since", "soon"], /--since soon: /);
+  await fails(
+    ["--since", "soon"],
+    /--since soon: expected a time such as 2026-11-01 or .*, or an age such as 12h/,
+  );
+  await fails(["--since", "2026-02-29"], /--since 2026-02-29: expected a time/);
   await fails(["--every", "10ms", "--metric", "x"], /--every: expected whole seconds/);
   await fails(["--every", "0s"], /--every: expected whole seconds/);
   await fails(["--host", "a", "SELECT 1"], /--host cannot be used with a statement/);

@@ -10,6 +10,7 @@ import {
   seriesOf,
   type ValueType,
 } from "../../points/measurement.ts";
+import { parseIsoMs } from "../../base/iso_time.ts";
 import type { FileSeries } from "../../outputs/files/file_series.ts";
 import { unitOf } from "../../points/units.ts";
 
@@ -94,7 +95,7 @@ export class Times {
       throw new RowError(`${shown(text)} is not a time such as 2026-11-01T12:00:00.5Z`);
     }
     if (second !== this.#second) {
-      const ms = Date.parse(`${second}Z`);
+      const ms = parseIsoMs(`${second}Z`);
       if (Number.isNaN(ms)) throw new RowError(`${shown(text)} is not a time`);
       this.#second = second;
       this.seconds = ms / 1000;

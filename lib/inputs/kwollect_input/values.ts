@@ -1,4 +1,5 @@
 /** What the API of Kwollect answers, and the units of its metrics. */
+import { parseIsoMs } from "../../base/iso_time.ts";
 import type { Timestamp } from "../../base/clock.ts";
 import type { MetricDefinition } from "../../points/registry.ts";
 
@@ -48,7 +49,7 @@ export function timeOf(text: unknown): Timestamp | undefined {
   const match = typeof text === "string" ? TIME.exec(text) : null;
   if (!match) return undefined;
   const [, second, fraction = "", offset] = match;
-  const seconds = Date.parse(second + offset.replace(/^([+-]\d\d)(\d\d)$/, "$1:$2")) / 1000;
+  const seconds = parseIsoMs(second + offset.replace(/^([+-]\d\d)(\d\d)$/, "$1:$2")) / 1000;
   if (!Number.isInteger(seconds)) return undefined;
   return { seconds, nanos: Number(fraction.padEnd(9, "0")) };
 }

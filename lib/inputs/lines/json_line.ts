@@ -7,6 +7,7 @@
  * The second form is what Telegraf writes as `json`.
  */
 import type { Timestamp } from "../../base/clock.ts";
+import { parseIsoMs } from "../../base/iso_time.ts";
 import { MAX_SECONDS } from "../../points/measurement.ts";
 import { unitOf } from "../../points/units.ts";
 import type { Unit } from "../../points/measurement.ts";
@@ -169,7 +170,7 @@ function tagsOf(line: Record<string, unknown>): Tag[] {
 /** A time with a zone, to the nanosecond. */
 function rfc3339(text: string): Timestamp {
   const match = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/.exec(text);
-  const ms = match ? Date.parse(`${match[1]}T${match[2]}${match[4].toUpperCase()}`) : NaN;
+  const ms = match ? parseIsoMs(`${match[1]}T${match[2]}${match[4].toUpperCase()}`) : NaN;
   if (!(ms >= 0)) throw new LineError(`its time ${shown(text)} is not one of RFC 3339`);
   return { seconds: ms / 1000, nanos: Number((match![3] ?? "").padEnd(9, "0")) };
 }

@@ -1,12 +1,12 @@
 /**
  * Lays the stand-ins of `offline/` out under `vendor/`, for build hosts that cannot reach JSR.
  *
- *     deno run --no-config -A tools/vendor.ts [--if-unreachable]
+ *     deno run --no-config -A tools/vendor.ts [--if-unreachable[=MS]]
  *
  * `deno.json` says `"vendor": true`, so Deno looks for `jsr:@std/NAME@VERSION` in `vendor/jsr.io/@std/NAME/` before it
  * asks JSR. Each package that is not there already gets what JSR would have answered: `meta.json`,
  * `VERSION_meta.json` (exports, and a manifest with checksums) and `VERSION/` with the modules. With `--if-unreachable`
- * nothing is done where JSR answers. `denow` calls this; nothing of `@std` can be imported here.
+ * nothing is done where JSR answers, within 3 s or that many ms. `denow` calls this; nothing of `@std` can be imported here.
  */
 
 /** What Deno calls the folder of a registry: its host. */
@@ -125,10 +125,10 @@ function replaceJson(path: string, value: unknown): Promise<void> {
   return replace(path, new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n"));
 }
 
-async function isReachable(url: string): Promise<boolean> {
+async function isReachable(url: string, timeoutMs: number): Promise<boolean> {
   try {
     const response = await fetch(`${url.replace(/\/$/, "")}/@std/async/meta.json`, {
-      signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     await response.body?.cancel();
     return response.ok;
@@ -144,7 +144,9 @@ async function main(root: string, args: readonly string[]): Promise<void> {
   using lock = await Deno.open(`${root}/.deno/vendor.lock`, { write: true, create: true });
   await lock.lock(true);
   const had = await readStamp(root);
-  if (args.includes("--if-unreachable") && had.length === 0 && await isReachable(registry().url)) return;
+  const unless = args.map((arg) => /^--if-unreachable(?:=(\d+))?$/.exec(arg)).find((match) => match);
+  const timeoutMs = Number(unless?.[1] ?? PROBE_TIMEOUT_MS);
+  if (unless && had.length === 0 && await isReachable(registry().url, timeoutMs)) return;
   const standIns = await layOut(root, packages);
   if (standIns.join() !== had.join()) {
     console.error(

@@ -202,7 +202,7 @@ Deno.test("stand-ins laid out twice at once are complete, and announced in one l
 Deno.test("nothing is laid out where JSR answers", async () => {
   await using project = new Project();
   await using jsr = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("{}"));
-  const args = ["run", "--no-config", "-A", `${project.path}/tools/vendor.ts`, "--if-unreachable"];
+  const args = ["run", "--no-config", "-A", `${project.path}/tools/vendor.ts`, "--if-unreachable=90000"];
   const ran = await run(Deno.execPath(), args, { JSR_URL: `http://127.0.0.1:${jsr.addr.port}` });
   assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
   assert.equal(exists(`${project.path}/vendor`), false);

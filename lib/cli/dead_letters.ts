@@ -92,7 +92,9 @@ export async function list(line: CommandLine, world: Surroundings): Promise<numb
 
 /** Prints the letters as lines of JSON. */
 export async function show(line: CommandLine, world: Surroundings): Promise<number> {
-  for (const { files } of await places(line, world)) {
+  const found = await places(line, world);
+  if (found.length === 0) world.stderr("There are no dead letters\n");
+  for (const { files } of found) {
     for (const { path } of await files.all()) {
       const lines = await lettersIn(path);
       if (lines.length > 0) world.stdout(lines.map(shownLine).join("\n") + "\n");

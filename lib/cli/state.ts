@@ -37,8 +37,9 @@ export class Search {
     return this.#bases.length === 0;
   }
 
-  /** The files of this name in the directories of all roles. */
+  /** The files of this name in the directories of all roles. @throws {ExitError} if --state-dir names no directory. */
   async find(name: string): Promise<Place[]> {
+    await this.#checkNamed();
     const found: Place[] = [];
     for (const base of this.#bases) {
       for (const role of ROLES) {
@@ -47,6 +48,16 @@ export class Search {
       }
     }
     return found;
+  }
+
+  /** In a directory that is misspelt there is nothing, which is not what was asked. */
+  async #checkNamed(): Promise<void> {
+    const named = this.#bases.find(({ from }) => from === STATE_FLAG);
+    if (!named) return;
+    await Deno.stat(named.path).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) return;
+      throw new ExitError(EXIT.unavailable, `There is no directory ${named.path} (by ${STATE_FLAG})`);
+    });
   }
 
   /** The result of the work; `undefined` if a file does not exist or cannot be read. */

@@ -411,7 +411,7 @@ Deno.test("dump prints each point exactly, with its client and numbers, and flag
       assert.equal(code, 64);
       assert.match(err, says);
     }
-    change(segmentsOf(directory)[1], (bytes) => void (bytes[recordsOf(bytes)[1] + 10] ^= 1));
+    change(segmentsOf(directory)[0], (bytes) => void (bytes[recordsOf(bytes)[3] + 10] ^= 1));
     const damaged = await journal("dump", "--path", directory);
     assert.equal(damaged.code, 65);
     assert.match(damaged.err, /segment: byte \d+: its checksum is wrong/);
@@ -540,7 +540,7 @@ Deno.test("the commands find journals in state directories, in the configuration
   assert.equal(missing.code, 69);
   assert.match(
     missing.err,
-    /There is no journal in .*none \(by --state-dir\); name one with --state-dir or --path/,
+    /There is no directory .*none \(by --state-dir\)/,
   );
   const wrong = await journal("check", "--path", `${dir.path}/none`);
   assert.equal(wrong.code, 69);

@@ -371,6 +371,8 @@ Deno.test("list shows the number of letters of each output, their age and reason
   await using cli = new Cli();
   assert.equal(await cli.run("dead-letters", "list"), 0);
   assert.equal(cli.stdout, "There are no dead letters\n");
+  assert.equal(await cli.run("dead-letters", "show"), 0);
+  assert.deepEqual([cli.stdout, cli.stderr], ["", "There are no dead letters\n"]);
   await cli.set([1, 3, 5]);
   await cli.set([7], "it is\u001b[31m seven");
   Deno.writeTextFileSync(`${cli.directory}/000001.jsonl`, "{half", { append: true });

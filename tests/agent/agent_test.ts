@@ -329,7 +329,7 @@ async function runWithState(
   const logs = new LogLines();
   const stop = AbortSignal.abort();
   const settings = {
-    general: { shutdown_timeout: 1000, journal: { ...general.defaultValue().journal, ...journal } },
+    general: { shutdown_timeout: 60_000, journal: { ...general.defaultValue().journal, ...journal } },
     plugins: [...plugins, spy].map((plugin) => ({ plugin, config: {} })),
     stateBase,
   };

@@ -45,7 +45,7 @@ Deno.test({
     const logs = new LogLines();
     const plugins = [source, store].map((plugin) => ({ plugin, config: {} }));
     const running = runAgent(
-      { general: { shutdown_timeout: 1000 }, plugins },
+      { general: { shutdown_timeout: 60_000 }, plugins },
       logs.log,
       { exit: (code) => (codes.push(code), new Promise<never>(() => {})) },
     );

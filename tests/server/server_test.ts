@@ -19,7 +19,7 @@ async function play(session: string, pieces: (stream: Uint8Array) => Iterable<Ui
   try {
     const done = runAgent(
       {
-        general: { shutdown_timeout: 10_000 },
+        general: { shutdown_timeout: 60_000 },
         plugins: [
           { plugin: relayServer, config: { ...relayServer.config.defaultValue(), address: "127.0.0.1:0" } },
           { plugin: csv, config: { ...csv.config.defaultValue(), output_path: `${dir}/out.csv` } },

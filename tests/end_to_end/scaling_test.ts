@@ -264,16 +264,16 @@ Deno.test({
     await using client = new TestClient(configOf(server.port));
     client.push(counting(0, 1));
     await until(() => client.journal.pendingPoints === 0, PATIENCE_MS);
-    const tookMs: number[] = [];
-    for (let n = 1; n < 10; n++) {
-      const began = performance.now();
-      client.push(counting(n, 1));
-      await until(() => client.journal.pendingPoints === 0, PATIENCE_MS, "the acknowledgement");
-      tookMs.push(performance.now() - began);
-    }
     // A server's sign of life comes every five seconds, and says the same: each of them would take as long.
-    assert.ok(Math.min(...tookMs) < 3000, `${tookMs} ms`);
+    let sent = 1;
+    const isSoon = async () => {
+      const began = performance.now();
+      client.push(counting(sent++, 1));
+      await until(() => client.journal.pendingPoints === 0, PATIENCE_MS, "the acknowledgement");
+      return performance.now() - began < 3000;
+    };
+    await until(isSoon, PATIENCE_MS, () => `one of ${sent} acknowledgements came at once`);
     await client.finish();
-    assert.deepEqual(await stored(database), ["node-1\t10\t10\t9"]);
+    assert.deepEqual(await stored(database), [`node-1\t${sent}\t${sent}\t${sent - 1}`]);
   },
 });

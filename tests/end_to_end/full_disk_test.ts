@@ -104,8 +104,8 @@ Deno.test({
   async fn() {
     await using disk = await Namespace.create();
     await using dir = new TempDir();
-    const state = ["--state-dir", dir.path, "--config-override", "shutdown_timeout=1s"];
-    await using full = await startOnSmallDisk(disk, state);
+    const state = ["--state-dir", dir.path];
+    await using full = await startOnSmallDisk(disk, [...state, "--config-override", "shutdown_timeout=1s"]);
     await using peer = await Peer.client(portOf(full), "node", [COUNTER]);
     const total = 100_000;
     for (let sent = 0; sent < total; sent += 2000) await peer.send(countingFrame("node", sent, 2000));

@@ -52,7 +52,7 @@ Deno.test({
     await using manager = new NotifySocket();
     const port = freePort();
     await using server = new Program(
-      ["--relay-in", `127.0.0.1:${port}`, "--output-file", dir.file("out.csv"), ...SHUTDOWN("7s")],
+      ["--relay-in", `127.0.0.1:${port}`, "--output-file", dir.file("out.csv"), ...SHUTDOWN("95s")],
       { env: { NOTIFY_SOCKET: manager.path, WATCHDOG_USEC: "900000" } },
     );
     const first = await manager.next();
@@ -64,7 +64,7 @@ Deno.test({
     const figures = /^STATUS=1 client, \d+(\.\d)? points\/s, 100 points since the start, 0 waiting/;
     await manager.next((text) => figures.test(text));
     server.signal("SIGTERM");
-    assert.match(await manager.next(isNews), /^STOPPING=1\nEXTEND_TIMEOUT_USEC=12000000\nSTATUS=Stopping, /);
+    assert.match(await manager.next(isNews), /^STOPPING=1\nEXTEND_TIMEOUT_USEC=100000000\nSTATUS=Stopping, /);
     assert.equal(await server.exit(), 0, server.log);
     assert.deepEqual(manager.messages.filter((text) => text.includes("READY=1")).length, 1);
   },
@@ -159,7 +159,7 @@ Deno.test({
 const SHUTDOWN = (value: string) => ["--config-override", `shutdown_timeout=${value}`];
 
 function serverFile(file: string, { flush = true, port = 0, more = "" } = {}): string {
-  return `shutdown_timeout = "5s"\n${more}\n[plugins.relay-server]\naddress = "127.0.0.1:${port}"\n` +
+  return `shutdown_timeout = "80s"\n${more}\n[plugins.relay-server]\naddress = "127.0.0.1:${port}"\n` +
     `[plugins.csv]\noutput_path = "${file}"\nforce_flush = ${flush}\n`;
 }
 

@@ -46,7 +46,7 @@ const input = Deno.args[0] === "server"
   : { plugin: procfs, config: procfs.config.defaultValue() };
 Deno.exit(
   await runAgent(
-    { general: { shutdown_timeout: 1000 }, plugins: [input, { plugin: trying, config: {} }] },
+    { general: { shutdown_timeout: 60_000 }, plugins: [input, { plugin: trying, config: {} }] },
     createLogger("test"),
     { stop: stop.signal, signals: false, dropPermissions: true },
   ),

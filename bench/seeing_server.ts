@@ -34,7 +34,7 @@ Seeing.prototype.running = function (agent) {
   Timer.every = (ms, action) => {
     starts.push((after) => {
       let timer = Timer.after(after, () => {
-        action();
+        action(0);
         timer = every.call(Timer, ms, action);
       });
       return { [Symbol.dispose]: () => timer[Symbol.dispose]() };

@@ -43,9 +43,9 @@ const RAMP_MS = 5;
 /** How often deadlines of connections are looked at: this often while the process stops, and at most, */
 const MIN_SWEEP_MS = 50;
 /** and this often at least. */
-const MAX_SWEEP_MS = 250;
+const MAX_SWEEP_MS = 500;
 /** Otherwise, this often before the shortest limit has passed. */
-const SWEEPS_PER_LIMIT = 20;
+const SWEEPS_PER_LIMIT = 10;
 const MINUTE_MS = 60_000;
 /** How often the checks of clients are saved, in ms. */
 const SAVE_MS = 10_000;

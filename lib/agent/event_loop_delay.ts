@@ -14,13 +14,8 @@ export class EventLoopDelay implements Disposable {
   sumSeconds = 0;
   readonly #timer: Timer;
 
-  constructor(nowMs: () => number = () => performance.now()) {
-    let dueMs = nowMs() + INTERVAL_MS;
-    this.#timer = Timer.every(INTERVAL_MS, () => {
-      const now = nowMs();
-      this.add(Math.max(0, now - dueMs) / 1000);
-      dueMs = now + INTERVAL_MS;
-    });
+  constructor() {
+    this.#timer = Timer.every(INTERVAL_MS, (lateMs) => this.add(lateMs / 1000));
   }
 
   add(seconds: number): void {

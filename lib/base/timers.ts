@@ -8,18 +8,17 @@ export const MAX_TIMER_MS = 2_147_483_647;
 
 /** A timer; disposing of it ends it. */
 export class Timer implements Disposable {
-  readonly #id: ReturnType<typeof setTimeout>;
+  #id: ReturnType<typeof setTimeout> | undefined;
   #isEnded = false;
+  #keepsProcess = true;
 
-  private constructor(start: (call: () => void) => ReturnType<typeof setTimeout>, action: () => void) {
-    this.#id = start(() => {
-      if (!this.#isEnded) action();
-    });
-  }
+  private constructor() {}
 
   /** Calls `action` once, after `ms`. */
   static after(ms: number, action: () => void): Timer {
-    return new Timer((call) => setTimeout(call, Math.min(ms, MAX_TIMER_MS)), action);
+    const timer = new Timer();
+    timer.#start(ms, action);
+    return timer;
   }
 
   /**
@@ -31,14 +30,36 @@ export class Timer implements Disposable {
     return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
   }
 
-  /** Calls `action` every `ms`. */
-  static every(ms: number, action: () => void): Timer {
-    return new Timer((call) => setInterval(call, Math.min(ms, MAX_TIMER_MS)), action);
+  /**
+   * Calls `action` every `ms`, at multiples of that since the start of the process, the first time after half to one and a half of
+   * it. So timers with the same interval, or multiples of it, wake the process together.
+   *
+   * @param action Is told how late it is, in ms. Times that have passed by then are left out.
+   */
+  static every(ms: number, action: (lateMs: number) => void): Timer {
+    const timer = new Timer();
+    const stepMs = Math.max(1, Math.min(ms, MAX_TIMER_MS / 2));
+    const start = (dueMs: number) =>
+      timer.#start(Math.ceil(dueMs - performance.now()), () => {
+        const nowMs = performance.now();
+        start(Math.max(dueMs + stepMs, (Math.floor(nowMs / stepMs) + 1) * stepMs));
+        action(Math.max(0, nowMs - dueMs));
+      });
+    start(Math.round(performance.now() / stepMs + 1) * stepMs);
+    return timer;
+  }
+
+  #start(ms: number, action: () => void): void {
+    this.#id = setTimeout(() => {
+      if (!this.#isEnded) action();
+    }, Math.min(ms, MAX_TIMER_MS));
+    if (!this.#keepsProcess) Deno.unrefTimer(this.#id);
   }
 
   /** The process may end before it. */
   unref(): this {
-    Deno.unrefTimer(this.#id);
+    this.#keepsProcess = false;
+    Deno.unrefTimer(this.#id!);
     return this;
   }
 

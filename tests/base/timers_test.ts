@@ -48,3 +48,61 @@ Deno.test("a time beyond the longest timer is not over at once", async () => {
   await until(() => isOver);
   assert.equal(calls, 0);
 });
+
+/** A clock that stands still, and timers that a test calls. */
+class StillTime implements Disposable {
+  readonly #real = { now: performance.now, setTimeout: globalThis.setTimeout };
+  nowMs: number;
+  /** When timers are due, and what they do. */
+  readonly timers: { dueMs: number; call: () => void }[] = [];
+
+  constructor(nowMs: number) {
+    this.nowMs = nowMs;
+    performance.now = () => this.nowMs;
+    globalThis.setTimeout = Object.assign((call: () => void, ms: number) => {
+      this.timers.push({ dueMs: this.nowMs + ms, call });
+      return 0 as unknown as ReturnType<typeof setTimeout>;
+    }, this.#real.setTimeout);
+  }
+
+  /** Calls the timer that is due next, and says when that was. */
+  callNext(lateMs = 0): number {
+    this.timers.sort((a, b) => a.dueMs - b.dueMs);
+    const { dueMs, call } = this.timers.shift()!;
+    this.nowMs = dueMs + lateMs;
+    call();
+    return dueMs;
+  }
+
+  [Symbol.dispose](): void {
+    performance.now = this.#real.now;
+    globalThis.setTimeout = this.#real.setTimeout;
+  }
+}
+
+Deno.test("repeated timers call at multiples of their interval, so that one turn of the event loop is enough for several", () => {
+  using time = new StillTime(130);
+  const late: number[] = [];
+  using _half = Timer.every(500, () => {});
+  time.nowMs = 749;
+  using _whole = Timer.every(1000, (lateMs) => late.push(lateMs));
+  time.nowMs = 751;
+  using _other = Timer.every(500, () => {});
+  assert.deepEqual(
+    time.timers.map(({ dueMs }) => dueMs),
+    [500, 2000, 1500],
+    "after half to one and a half intervals",
+  );
+  time.nowMs = 500;
+  assert.deepEqual(Array.from({ length: 6 }, () => time.callNext()), [500, 1000, 1500, 1500, 2000, 2000]);
+  assert.deepEqual([time.callNext(), late], [2000, [0]]);
+});
+
+Deno.test("a repeated timer says how late it is, leaves out what has passed, and does not drift", () => {
+  using time = new StillTime(0);
+  const late: number[] = [];
+  using _timer = Timer.every(100, (lateMs) => late.push(lateMs));
+  assert.deepEqual([time.callNext(1), time.callNext(30), time.callNext(250)], [100, 200, 300]);
+  assert.deepEqual(late, [1, 30, 250]);
+  assert.equal(time.callNext(), 600);
+});

@@ -24,7 +24,7 @@ class Looking implements Disposable {
   readonly live: Live;
   readonly #real = { every: Timer.every, now: Date.now };
   #nowMs = START * 1000;
-  #looks = { ms: 0, action: () => {}, nextMs: 0 };
+  #looks = { ms: 0, action: (_lateMs: number) => {}, nextMs: 0 };
   #watcher: (batch: Batch) => void = () => {};
 
   constructor(limitBytes = 1_000_000) {
@@ -48,7 +48,7 @@ class Looking implements Disposable {
     const endMs = this.#nowMs + seconds * 1000;
     for (const looks = this.#looks; looks.nextMs <= endMs; looks.nextMs += looks.ms) {
       this.#nowMs = looks.nextMs;
-      looks.action();
+      looks.action(0);
     }
     this.#nowMs = endMs;
   }

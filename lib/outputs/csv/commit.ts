@@ -9,7 +9,7 @@ import type { CsvFile } from "./file.ts";
 import type { FilePosition, PositionFile } from "../files/position.ts";
 
 /** Positions are saved so long after one another, in ms, */
-const INTERVAL_MS = 500;
+const INTERVAL_MS = 1000;
 /** sooner where a client waits until its points are safe, */
 const AWAITED_MS = 250;
 /** a bit sooner where rows have just been written, since waking the process once more costs more than to save, */

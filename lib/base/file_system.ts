@@ -31,3 +31,12 @@ export function fileSystemOf(path: string): FileSystem | undefined {
     return undefined;
   }
 }
+
+/**
+ * What is known of a path. Where no server has to be waited for it takes no thread, whose end would wake the process.
+ *
+ * @param isLocal As {@linkcode FileSystem.isLocal}. @throws what the file system throws.
+ */
+export async function statOf(path: string, isLocal: boolean): Promise<Deno.FileInfo> {
+  return isLocal ? Deno.statSync(path) : await Deno.stat(path);
+}

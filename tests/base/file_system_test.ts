@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fileSystemOf } from "../../lib/base/file_system.ts";
+import { fileSystemOf, statOf } from "../../lib/base/file_system.ts";
 import { linux, needs } from "../kit/needs.ts";
 import { TempDir } from "../kit/temp_dir.ts";
 
@@ -17,4 +17,12 @@ Deno.test({
     assert.equal(fileSystemOf("/dev/shm")?.isLocal, true);
     assert.equal(fileSystemOf("/proc")?.isLocal, false);
   },
+});
+
+Deno.test("a path is looked at with and without a thread, and an error is a rejection either way", async () => {
+  await using dir = new TempDir();
+  for (const isLocal of [true, false]) {
+    assert.equal((await statOf(dir.path, isLocal)).isDirectory, true);
+    await assert.rejects(statOf(dir.file("nothing"), isLocal), Deno.errors.NotFound);
+  }
 });

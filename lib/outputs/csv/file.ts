@@ -1,7 +1,7 @@
 /** One file that rows are appended to: how it is begun or found again, and written. */
 import type { Clock } from "../../base/clock.ts";
 import { EXIT, ExitError, messageOf } from "../../base/errors.ts";
-import { fileSystemOf } from "../../base/file_system.ts";
+import { fileSystemOf, statOf } from "../../base/file_system.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Batch } from "../../points/measurement.ts";
 import { Complaint } from "../../base/complaint.ts";
@@ -367,7 +367,7 @@ export class CsvFile implements Parkable {
   async isInPlace(): Promise<boolean> {
     if (!this.isRegular) return true;
     try {
-      return (await Deno.stat(this.path)).ino === this.inode;
+      return (await statOf(this.path, this.#isLocal)).ino === this.inode;
     } catch (error) {
       return !(error instanceof Deno.errors.NotFound);
     }

@@ -8,6 +8,7 @@
 import { dirname, relative, resolve } from "node:path";
 import { crc32c } from "../../base/crc32c.ts";
 import { tryLock } from "../../base/file_lock.ts";
+import { fileSystemOf, statOf } from "../../base/file_system.ts";
 
 /** A file up to its last safe row. */
 export interface FilePosition {
@@ -47,6 +48,7 @@ export class PositionFile {
   #identity: { readonly dev: number; readonly ino: number | null } | null = null;
   /** Files that this one has replaced, still locked. */
   readonly #replaced: Deno.FsFile[] = [];
+  readonly #isLocal: boolean;
   #slotBytes = SLOT_BYTES;
   /** Number of the slot that was written last. */
   #generation = 0;
@@ -59,6 +61,7 @@ export class PositionFile {
 
   private constructor(readonly path: string, file: Deno.FsFile) {
     this.#file = file;
+    this.#isLocal = fileSystemOf(path)?.isLocal === true;
   }
 
   /**
@@ -113,7 +116,7 @@ export class PositionFile {
   /** Whether it is still under its name: nobody has moved, removed or replaced it, or a folder that it is in. */
   async isThere(): Promise<boolean> {
     const ours = this.#identity ??= await this.#file.stat();
-    const there = await Deno.stat(this.path).catch(() => null);
+    const there = await statOf(this.path, this.#isLocal).catch(() => null);
     return there !== null && there.ino === ours.ino && there.dev === ours.dev;
   }
 

@@ -34,12 +34,18 @@ export class Wakeup {
         // First, because the following lines may run other code, which may begin the next wait.
         if (this.#wake === end) this.#wake = null;
         signal?.removeEventListener("abort", end);
-        clearTimeout(timer);
+        if (timer !== undefined) clearTimeout(timer);
         resolve();
       };
       signal?.addEventListener("abort", end, { once: true });
       this.#wake = end;
-      if (ms < Infinity) timer = setTimeout(end, Math.max(0, Math.min(ms, MAX_TIMER_MS)));
+      if (ms < Infinity) {
+        timer = setTimeout(() => {
+          // It costs as much to clear one that has fired as one that has not.
+          timer = undefined;
+          end();
+        }, Math.max(0, Math.min(ms, MAX_TIMER_MS)));
+      }
       // Starting a timer may run queued microtasks, and one of them may have ended this wait.
       if (ended) clearTimeout(timer);
     });

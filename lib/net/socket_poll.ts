@@ -178,7 +178,7 @@ export class SocketPoll implements AsyncDisposable {
       const at = i * EVENT_BYTES;
       const watched = this.#watched.get(this.#view.getUint32(at + DATA_AT, true));
       if (!watched) continue;
-      again.delete(watched);
+      if (again.size > 0) again.delete(watched);
       if (watched.look(this.#view.getUint32(at, true))) hasMore = true;
     }
     for (const watched of again) if (watched.look(0)) hasMore = true;

@@ -105,6 +105,9 @@ export class ClientRecord implements ClientIdentity {
   readonly accounts: Map<string, Account> = new Map();
   /** Its table has it. */
   isRemembered = false;
+  /** The account that was asked for last: mostly there is only one output. */
+  #lastOutput: string | undefined;
+  #lastAccount: Account | undefined;
 
   constructor(readonly name: string, readonly instance: string, readonly numbers = new Numbering()) {
     numbers.records.add(this);
@@ -121,11 +124,13 @@ export class ClientRecord implements ClientIdentity {
   }
 
   account(output: string): Account {
+    if (output === this.#lastOutput) return this.#lastAccount!;
     let account = this.accounts.get(output);
     if (!account) {
       this.accounts.set(output, account = { keptAtStart: 0, stored: 0, dropped: 0, sequence: 0 });
     }
-    return account;
+    this.#lastOutput = output;
+    return this.#lastAccount = account;
   }
 
   /** The last batch that every output has committed. */

@@ -50,6 +50,26 @@ Deno.test("a wait that exceeds the longest timer does not end at once", async ()
   await waiting;
 });
 
+Deno.test("a wait whose time is over clears no timer: that costs as much as to clear one that runs", async () => {
+  const { clearTimeout } = globalThis;
+  let cleared = 0;
+  globalThis.clearTimeout = (id) => {
+    cleared++;
+    clearTimeout(id);
+  };
+  try {
+    const wakeup = new Wakeup();
+    await wakeup.wait(1);
+    assert.equal(cleared, 0);
+    const waiting = wakeup.wait(60_000);
+    wakeup.wake();
+    await waiting;
+    assert.equal(cleared, 1);
+  } finally {
+    globalThis.clearTimeout = clearTimeout;
+  }
+});
+
 /** What may run while a wait begins or ends: the runtime may run queued microtasks within these two. */
 const HOOKS = ["setTimeout", "clearTimeout"] as const;
 /** Where each of a hook's first calls does something else. */

@@ -2,7 +2,7 @@
 import type { BatchReader, ReaderOptions, WaitResult } from "../contract.ts";
 import { type Batch, BatchPool } from "../../points/measurement.ts";
 import type { Census } from "./format/census.ts";
-import { Wakeup } from "../../base/waiting.ts";
+import { onAbort, Wakeup } from "../../base/waiting.ts";
 import type { Core } from "./core.ts";
 import type { RecordStop } from "./format/record_reader.ts";
 import { HEADER_BYTES, type Segment } from "./format/segment.ts";
@@ -46,6 +46,8 @@ export class DiskReader implements BatchReader {
   /** Reading from disk waits until this time, by the monotonic clock. */
   #notBeforeMs = -Infinity;
   readonly #wakeup = new Wakeup();
+  /** What ends its waits. Outputs wait with one signal all the time: to listen for each wait would cost more than to wait. */
+  #interrupt: { readonly signal: AbortSignal; readonly listening: Disposable } | null = null;
   /** Whether the output waits for more. */
   #isAsked = false;
   /** Since when the batch of that number could be read, in `performance.now()` ms. */
@@ -158,6 +160,7 @@ export class DiskReader implements BatchReader {
     const core = this.#core;
     const { tail } = core;
     const deadline = performance.now() + timeoutMs;
+    if (signal) this.#listenTo(signal);
     while (true) {
       if (this.#isReady) return "ready";
       if (core.closed) return "ended";
@@ -174,8 +177,14 @@ export class DiskReader implements BatchReader {
         left = Math.min(left, pauseMs);
       }
       if (left <= 0) return "timeout";
-      await this.#wakeup.wait(left, signal);
+      await this.#wakeup.wait(left);
     }
+  }
+
+  #listenTo(signal: AbortSignal): void {
+    if (this.#interrupt?.signal === signal) return;
+    this.#interrupt?.listening[Symbol.dispose]();
+    this.#interrupt = { signal, listening: onAbort(signal, () => this.wake()) };
   }
 
   wake(): void {
@@ -279,6 +288,8 @@ export class DiskReader implements BatchReader {
   }
 
   async close(): Promise<void> {
+    this.#interrupt?.listening[Symbol.dispose]();
+    this.#interrupt = null;
     this.wake();
     await this.#loading;
     this.#closeSource();

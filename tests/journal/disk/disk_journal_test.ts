@@ -276,6 +276,42 @@ Deno.test("what is on disk is ready, however short the wait, and what is not the
     assert.equal(await reader.wait(0), "timeout");
   }));
 
+Deno.test("a reader listens once to a signal that it waits with again and again, until another one comes or the journal is closed", () =>
+  withDirectory(async (directory) => {
+    const listeners = (signal: AbortSignal) => {
+      const count = { added: 0, removed: 0 };
+      const { addEventListener, removeEventListener } = signal;
+      signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+        count.added++;
+        addEventListener.apply(signal, args);
+      };
+      signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+        count.removed++;
+        removeEventListener.apply(signal, args);
+      };
+      return count;
+    };
+    const [first, second] = [new AbortController(), new AbortController()];
+    const counts = [listeners(first.signal), listeners(second.signal)];
+    {
+      await using journal = await open(directory);
+      const reader = journal.reader();
+      for (let n = 0; n < 3; n++) {
+        const waiting = reader.wait(PATIENCE_MS, first.signal);
+        await journal.append(numbered(1, n));
+        assert.equal(await waiting, "ready");
+        reader.next();
+      }
+      const waiting = reader.wait(PATIENCE_MS, first.signal);
+      first.abort();
+      assert.equal(await waiting, "aborted");
+      assert.equal(await reader.wait(PATIENCE_MS, first.signal), "aborted");
+      assert.deepEqual(counts, [{ added: 1, removed: 0 }, { added: 0, removed: 0 }]);
+      assert.equal(await reader.wait(1, second.signal), "timeout");
+    }
+    assert.deepEqual(counts, [{ added: 1, removed: 1 }, { added: 1, removed: 1 }]);
+  }));
+
 Deno.test("catch_up_rate limits reading from disk and nothing else", () =>
   withDirectory(async (directory) => {
     {

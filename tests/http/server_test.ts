@@ -16,7 +16,7 @@ import { type HttpHandler, type HttpLimits, HttpServer } from "../../lib/http/se
 import { cases, Chance } from "../kit/bytes.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { TempDir } from "../kit/temp_dir.ts";
-import { pause, until } from "../kit/waiting.ts";
+import { PATIENCE_MS, pause, until } from "../kit/waiting.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const echo = ({ method, path }: HttpRequest) => textResponse(200, `${method} ${path}`);
@@ -26,7 +26,8 @@ function serve(
   limits: Partial<HttpLimits> = {},
   logs = new LogLines(),
 ): HttpServer {
-  return new HttpServer(Deno.listen({ hostname: "127.0.0.1", port: 0 }), handler, logs.log, limits);
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return new HttpServer(listener, handler, logs.log, limits, { lastAnswersMs: () => PATIENCE_MS });
 }
 
 /** A peer that says anything at all. */

@@ -8,8 +8,8 @@ import { createLogger } from "../../lib/base/log.ts";
 import type { PluginContext } from "../../lib/plugin.ts";
 import { MetricRegistry } from "../../lib/points/registry.ts";
 
-/** That of the default `shutdown_timeout`. */
-export const DRAIN_MS = 2000;
+/** Longer than that of the default `shutdown_timeout`: a busy machine may need it. */
+export const DRAIN_MS = 60_000;
 
 /** A context that logs nowhere and throws what a plugin fails with, but for what is given. */
 export function contextWith<T extends Partial<PluginContext>>(given: T): PluginContext & T {

@@ -136,7 +136,7 @@ async function crowded(
   newSeriesPerSecond: number,
   work: (k: { other: Peer; frame: Uint8Array; taken: (name: string) => number }) => Promise<void>,
 ): Promise<void> {
-  await using server = new TestServer({ newSeriesPerSecond });
+  await using server = new TestServer({ newSeriesPerSecond, drainMs: 100 });
   const { shareBytes } = seriesStore;
   seriesStore.limit({ shareBytes: 200_000 });
   try {

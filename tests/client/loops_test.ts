@@ -35,6 +35,8 @@ class Hop implements AsyncDisposable {
     sink: new IntoJournal(this.journal),
     clients: this.journal.clients,
     identity: this.journal,
+    // What would go round in a loop stays where it is.
+    drainMs: 100,
   });
   client: TestClient | undefined;
 

@@ -183,7 +183,7 @@ Deno.test("bytes_per_second slows one connection down, and not the others", asyn
   // Timers are never early by more than their resolution.
   assert.ok(performance.now() - began > 95);
   // The first read of the flood is worth many seconds.
-  await using server = new TestServer({ bytesPerSecond: 1000 });
+  await using server = new TestServer({ bytesPerSecond: 1000, drainMs: 100 });
   await using quick = await Peer.client(server.port, "flood", [COUNTER]);
   await using slow = await Peer.client(server.port, "modest", [COUNTER]);
   void (async () => {

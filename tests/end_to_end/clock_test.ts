@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { linux, type Need, needs } from "../kit/needs.ts";
 import { Program, type StartOptions } from "../kit/process.ts";
-import { TempDir } from "../kit/temp_dir.ts";
+import { replaceFile, TempDir } from "../kit/temp_dir.ts";
 import {
   clientKeys,
   connected,
@@ -51,9 +51,7 @@ class WallClock {
 
   /** Whole seconds from the true time. */
   set(seconds: number): void {
-    // At once, because it is read at any moment.
-    Deno.writeTextFileSync(`${this.#file}.new`, `${seconds < 0 ? "" : "+"}${seconds}\n`);
-    Deno.renameSync(`${this.#file}.new`, this.#file);
+    replaceFile(this.#file, `${seconds < 0 ? "" : "+"}${seconds}\n`);
   }
 }
 

@@ -9,7 +9,7 @@ import { metricOf } from "../kit/decode.ts";
 import { LogLines } from "../kit/log_lines.ts";
 import { Peer } from "../kit/peer.ts";
 import { batchOf, instanceOf, numbered } from "../kit/points.ts";
-import { TempDir } from "../kit/temp_dir.ts";
+import { replaceFile, TempDir } from "../kit/temp_dir.ts";
 import { TestServer } from "../kit/test_server.ts";
 import { until } from "../kit/waiting.ts";
 import { acceptance, COUNTER, countingFrame, greeting } from "../kit/wire.ts";
@@ -62,7 +62,7 @@ Deno.test("a client whose token is revoked is disconnected, the others are not",
   );
   for (const client of clients) client.push(numbered(3));
   await until(() => server.points.length === 6);
-  await Deno.writeTextFile(path, kept.line);
+  replaceFile(path, kept.line);
   await clients[0].done;
   assert.match(clients[0].failure!.message, /not one of a client called lost/);
   assert.equal(
@@ -85,7 +85,7 @@ Deno.test("the token may be in a file, which is read again for each connection",
   const config = configOf(server.port, { token_file: own, retry: { max_times: 60_000 } });
   await using client = new TestClient(config);
   await until(() => client.logs.matching(/refuses this client/).length > 0);
-  await Deno.writeTextFile(own, token + "\n");
+  replaceFile(own, token + "\n");
   client.push(numbered(3));
   await until(() => server.points.length === 3);
 });

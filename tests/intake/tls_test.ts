@@ -9,6 +9,7 @@ import { LogLines } from "../kit/log_lines.ts";
 import { Peer } from "../kit/peer.ts";
 import { numbered } from "../kit/points.ts";
 import { shell } from "../kit/process.ts";
+import { replaceFile } from "../kit/temp_dir.ts";
 import { TestServer } from "../kit/test_server.ts";
 import { pause, until } from "../kit/waiting.ts";
 import { COUNTER, countingFrame, greeting } from "../kit/wire.ts";
@@ -147,7 +148,7 @@ onAuthority(
     await using first = connect("one.test");
     first.push(numbered(10));
     await until(() => server.points.length === 10);
-    await Deno.writeTextFile(files.cert, "nonsense");
+    replaceFile(files.cert, "nonsense");
     await pause(20);
     await using second = connect("one.test");
     second.push(numbered(10, 10));

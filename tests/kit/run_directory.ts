@@ -1,4 +1,5 @@
 /** What all files of a run of the tests share: the first that needs it makes it, and it goes with the run. */
+import { replaceFile } from "./temp_dir.ts";
 
 /** The variable in which tools/test.ts names a folder that it removes at the end. */
 export const RUN_DIRECTORY = "ALUMET_TEST_RUN_DIRECTORY";
@@ -16,7 +17,7 @@ export async function madeOnce<T>(directory: string, name: string, make: () => P
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     const made = await make();
-    await Deno.writeTextFile(path, JSON.stringify(made));
+    replaceFile(path, JSON.stringify(made));
     return made;
   } finally {
     await lock.unlock();

@@ -14,7 +14,7 @@ import { numbered } from "../../kit/points.ts";
 import { Postgres } from "../../kit/postgres.ts";
 import { postgres } from "../../kit/postgres_programs.ts";
 import { runProgram, shell } from "../../kit/process.ts";
-import { TempDir } from "../../kit/temp_dir.ts";
+import { replaceFile, TempDir } from "../../kit/temp_dir.ts";
 import { until } from "../../kit/waiting.ts";
 
 const here = needs(postgres, program("openssl", "openssl", "version"));
@@ -226,7 +226,7 @@ Deno.test({
     await journal.append(numbered(10));
     await until(() => output.stats.failures >= 2);
     const attempts = () => server.log.match(/password authentication failed/g)?.length ?? 0;
-    await Deno.writeTextFile(path, PASSWORD);
+    replaceFile(path, PASSWORD);
     await until(() => journal.pendingPoints === 0);
     journal.end();
     await running;

@@ -4,6 +4,9 @@ import { delay } from "@std/async/delay";
 /** How long a test waits for something that takes a moment on an idle machine, in ms; a busy one may need it. */
 export const PATIENCE_MS = 90_000;
 
+/** The real time, in ms: tests may have made another clock of `performance`. */
+const nowMs = performance.now.bind(performance);
+
 /** Between two looks at a condition, in ms. */
 const LOOK_MS = 2;
 
@@ -18,9 +21,9 @@ export async function until(
   ms = PATIENCE_MS,
   what: string | (() => string) = String(condition),
 ): Promise<void> {
-  const deadline = performance.now() + ms;
+  const deadline = nowMs() + ms;
   while (!await condition()) {
-    if (performance.now() > deadline) {
+    if (nowMs() > deadline) {
       throw new Error(`Not within ${ms} ms: ${typeof what === "string" ? what : what()}`);
     }
     await pause(LOOK_MS);
@@ -33,9 +36,9 @@ const SETTLED_LOOK_MS = 100;
 
 /** Waits until a number that has grown stays the same: who made it grow is stuck, or ready. @throws after `ms` */
 export async function settled(read: () => number, ms = PATIENCE_MS): Promise<void> {
-  const deadline = performance.now() + ms;
+  const deadline = nowMs() + ms;
   for (let last = 0, same = 0; same < SETTLED_LOOKS;) {
-    if (performance.now() > deadline) throw new Error(`Not settled within ${ms} ms: ${read} is ${last}`);
+    if (nowMs() > deadline) throw new Error(`Not settled within ${ms} ms: ${read} is ${last}`);
     const now = read();
     same = now === last && now > 0 ? same + 1 : 0;
     last = now;

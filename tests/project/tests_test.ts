@@ -1,5 +1,6 @@
 /** The rules that tests themselves keep: how long a file may be, how it may wait, and what it may claim. */
 import assert from "node:assert/strict";
+import { until } from "../kit/waiting.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -178,4 +179,16 @@ Deno.test("a long pause is found however it is written, unless the time itself i
   for (const line of short) assert.deepEqual(problems("a.ts", line), [], line);
   assert.equal(problems("a.ts", `const LONG_MS = 2000;\nawait ${PAUSE}(LONG_MS);\n`).length, 1);
   assert.deepEqual(problems("a.ts", `const SHORT_MS = 20;\nawait ${PAUSE}(SHORT_MS);\n`), []);
+});
+
+Deno.test("a test waits by the real time, whatever it has made of its clock", async () => {
+  const { now } = performance;
+  let hours = 0;
+  performance.now = () => 3_600_000 * hours++;
+  try {
+    let looks = 0;
+    await until(() => ++looks === 3);
+  } finally {
+    performance.now = now;
+  }
 });

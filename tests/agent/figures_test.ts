@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { DELAY_BOUNDS, EventLoopDelay } from "../../lib/agent/event_loop_delay.ts";
+import { Figures, type FigureSources } from "../../lib/agent/figures.ts";
+import type { Journals } from "../../lib/agent/journals.ts";
 import { LagMeter } from "../../lib/agent/lag_meter.ts";
+import { Timer } from "../../lib/base/timers.ts";
+import { ClientTable, markName } from "../../lib/points/origins.ts";
 
 Deno.test("a lag is the age of the oldest point that waits, to the sample before it", () => {
   const lag = new LagMeter();
@@ -95,4 +99,194 @@ Deno.test("delays of the event loop are counted by their size", () => {
   assert.equal(delay.counts[DELAY_BOUNDS.indexOf(0.5)], 1);
   assert.equal(delay.counts.at(-1), 1);
   assert.ok(Math.abs(delay.sumSeconds - 60.311) < 1e-9);
+  for (const seconds of [1, 1.5, 5, 5.5]) delay.add(seconds);
+  assert.deepEqual(delay.counts.slice(-4), [1, 1, 1, 2]);
+});
+
+/** Time that passes when a test says so, for timers of {@linkcode Timer.every} and `performance.now()`. */
+class Clock implements Disposable {
+  readonly #real = { every: Timer.every, now: performance.now };
+  readonly #timers: { everyMs: number; nextMs: number; action: () => void }[] = [];
+  nowMs = 0;
+
+  constructor() {
+    performance.now = () => this.nowMs;
+    Timer.every = (everyMs, action) => {
+      const timer = { everyMs, nextMs: this.nowMs + everyMs, action };
+      this.#timers.push(timer);
+      const real = this.#real.every.call(Timer, 1e9, () => {});
+      const dispose = real[Symbol.dispose].bind(real);
+      real[Symbol.dispose] = () => {
+        timer.nextMs = Infinity;
+        dispose();
+      };
+      return real;
+    };
+  }
+
+  /** @param lateMs How late each timer is. */
+  pass(ms: number, lateMs = 0): void {
+    for (const endMs = this.nowMs + ms;;) {
+      const timer = this.#timers.toSorted((a, b) => a.nextMs - b.nextMs)[0];
+      this.nowMs = Math.min(endMs, timer.nextMs + lateMs);
+      if (this.nowMs === endMs && timer.nextMs + lateMs > endMs) return;
+      timer.nextMs = this.nowMs + timer.everyMs;
+      timer.action();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    Timer.every = this.#real.every;
+    performance.now = this.#real.now;
+  }
+}
+
+Deno.test("how late the event loop is, is measured each half second", () => {
+  using clock = new Clock();
+  const delay = new EventLoopDelay();
+  clock.pass(499);
+  assert.equal(delay.counts[0], 0);
+  clock.pass(1501);
+  assert.deepEqual([delay.counts[0], delay.sumSeconds], [4, 0]);
+  clock.pass(600, 20);
+  assert.deepEqual([delay.counts[2], delay.sumSeconds], [1, 0.02]);
+  // From then on, a timer that comes in time is not late.
+  clock.pass(420);
+  assert.deepEqual([delay.counts[0], delay.sumSeconds], [5, 0.02]);
+  delay[Symbol.dispose]();
+  clock.pass(2000);
+  assert.equal(delay.counts[0], 5);
+});
+
+/** Figures of a process, by what a test says of its parts and journals. */
+function figuresOf(
+  parts: Partial<Omit<FigureSources, "journals">>,
+  journals: Partial<Journals> = {},
+): Figures {
+  const last = { stats: { appendedPoints: 0, droppedPoints: 0 }, clients: new ClientTable() };
+  return new Figures({
+    ...{ role: "server", inputs: [], transforms: [], outputs: [], stages: [] },
+    ...{ readers: () => [], deadLetters: new Map() },
+    ...parts,
+    journals: () =>
+      ({ first: last, last, all: [last], disks: [], pendingPoints: 0, ...journals }) as Journals,
+  } as FigureSources);
+}
+
+/** A journal with these books, and points that have come. */
+const journalOf = (clients: ClientTable, appendedPoints = 0) => ({ clients, stats: { appendedPoints } });
+
+Deno.test("who was heard is told once, with what the first journal received, and without marks", () => {
+  const [first, middle, last] = [new ClientTable(), new ClientTable(), new ClientTable()];
+  const heard = (journals: Partial<Journals>) => {
+    using figures = figuresOf({}, journals);
+    const contacts: [string, number, number][] = [];
+    figures.eachContact((...contact) => contacts.push(contact));
+    return contacts;
+  };
+  Object.assign(first.get("a", "1"), { receivedPoints: 5, lastContactMs: 7 });
+  Object.assign(first.get(markName("m"), "1"), { receivedPoints: 1 });
+  const [one, three] = [first, last].map((clients) => journalOf(clients)) as unknown as Journals["all"];
+  assert.deepEqual(heard({ first: one, last: one }), [["a", 7, 5]]);
+  Object.assign(first.local, { receivedPoints: 1, lastContactMs: 3 });
+  Object.assign(last.get("a", "1"), { receivedPoints: 100, lastContactMs: 9 });
+  assert.deepEqual(heard({ first: one, last: three }), [["", 3, 1], ["a", 7, 5], ["a", 9, 0]]);
+  // The books of all journals together.
+  const two = journalOf(middle) as unknown as Journals["first"];
+  Object.assign(middle.get("b", "1"), { receivedPoints: 3 });
+  using figures = figuresOf({}, { first: one, last: three, all: [one, two, three] });
+  const received = [...figures.clients()].map(({ client, received }) => [client, received]);
+  assert.deepEqual(received, [["", 1], ["a", 5], ["b", 0]]);
+});
+
+Deno.test("counters are those of each part that counts, and of the last journal", () => {
+  const part = (stats?: Record<string, number>) => ({ stats, gauges: ["g"] });
+  using figures = figuresOf({
+    inputs: [{ name: "i", input: part({ a: 1 }) }, { name: "silent", input: part() }],
+    transforms: [{ name: "t", transform: part({ b: 2 }) }],
+    stages: [{ name: "s", ...part({ c: 3 }) }],
+    outputs: [{ name: "o", output: part({ d: 4 }) }],
+  } as unknown as FigureSources);
+  const journal = { appendedPoints: 0, droppedPoints: 0 };
+  const counters = Object.entries({ i: { a: 1 }, t: { b: 2 }, s: { c: 3 }, journal, o: { d: 4 } });
+  assert.deepEqual(Object.entries(figures.counters()), counters);
+  assert.deepEqual(figures.parts().map(({ kind, gauges }) => [kind, ...gauges]), [
+    ...[["input", "g"], ["transform", "g"], ["transform", "g"], ["output", "g"]],
+  ]);
+});
+
+Deno.test("connections are those of all inputs and outputs, and unknown where nothing receives", () => {
+  const inputs = (...counts: (number | undefined)[]) =>
+    counts.map((connectedClients, i) => ({
+      name: `i${i}`,
+      input: {
+        connectedClients,
+        connectionOf: (client: string) => client === `c${i}` ? { address: `a${i}`, version: "1" } : undefined,
+      },
+    }));
+  const outputs = [{ name: "a", output: { connectedTo: "a:1" } }, { name: "b", output: {} }];
+  const ofParts = (...counts: (number | undefined)[]) =>
+    figuresOf({ inputs: inputs(...counts), outputs } as unknown as FigureSources);
+  using many = ofParts(3, undefined, 4);
+  using one = ofParts(0);
+  using none = ofParts(undefined);
+  assert.deepEqual([many, one, none].map(({ connectedClients }) => connectedClients), [7, 0, undefined]);
+  assert.equal(many.connectionOf("c2")?.address, "a2");
+  assert.equal(many.connectionOf("c3"), undefined);
+  assert.deepEqual(many.servers(), ["a:1"]);
+});
+
+Deno.test("each output says what waits for it, for how long, and what its target refused", () => {
+  using clock = new Clock();
+  const last = { ...journalOf(new ClientTable(), 10), usage: { bytes: 1, limitBytes: 2, isFull: false } };
+  const journals = {
+    ...{ first: last, last, pendingPoints: 10, droppedPoints: 7 },
+    disks: [{ directory: "/first" }, { directory: "/last" }],
+  } as unknown as Journals;
+  using figures = figuresOf({
+    outputs: [{ name: "a", output: { isTargetAway: true } }, { name: "b", output: {} }],
+    readers: () => [{ pendingPoints: 4, droppedPoints: 3 }],
+    deadLetters: new Map([["a", { refusedPoints: 6, droppedPoints: 5 }]]),
+  } as unknown as FigureSources, journals);
+  clock.pass(1000.5);
+  last.stats.appendedPoints = 14;
+  clock.pass(1999.5);
+  const [a, b] = figures.outputs();
+  assert.deepEqual(a, {
+    ...{ name: "a", pendingPoints: 4, lagSeconds: 2, droppedPoints: 3, isTargetAway: true },
+    ...{ deadLetters: 6, droppedDeadLetters: 5 },
+  });
+  // Its reader is not there yet.
+  assert.deepEqual(b, {
+    ...{ name: "b", pendingPoints: 0, lagSeconds: 0, droppedPoints: 0, isTargetAway: false },
+    ...{ deadLetters: 0, droppedDeadLetters: 0 },
+  });
+  clock.pass(500);
+  assert.deepEqual(figures.journal(), {
+    ...{ directory: "/last", bytes: 1, limitBytes: 2, isFull: false, appendedPoints: 14 },
+    ...{ droppedPoints: 7, pendingPoints: 10, oldestSeconds: 3.5 },
+  });
+  // What came between two looks has waited since the first of them.
+  last.stats.appendedPoints = 15;
+  clock.pass(2500);
+  assert.equal(figures.outputs()[0].lagSeconds, 5);
+});
+
+Deno.test("the time of the processors is that of the process and of the kernel for it", () => {
+  using figures = figuresOf({});
+  const real = Deno.readTextFileSync;
+  const cpuSeconds = (read: () => string) => {
+    Deno.readTextFileSync = read;
+    try {
+      return figures.process().cpuSeconds;
+    } finally {
+      Deno.readTextFileSync = real;
+    }
+  };
+  // man 5 proc: the 14th and the 15th of the fields, of which the second one may have anything in it.
+  assert.equal(cpuSeconds(() => `7 (a) (b) S ${"1 ".repeat(10)}150 25 9999 9999`), 1.75);
+  const missing = () => {
+    throw new Deno.errors.NotFound();
+  };
+  assert.ok(Number.isNaN(cpuSeconds(missing)));
 });

@@ -1,6 +1,8 @@
 /** Files of points, as `import` reads them. */
 import assert from "node:assert/strict";
-import { parquetMetadataAsync } from "hyparquet";
+import { parquetMetadata, parquetMetadataAsync, type SchemaElement } from "hyparquet";
+import { ByteWriter, parquetWriteBuffer } from "hyparquet-writer";
+import { writeMetadata } from "hyparquet-writer/src/metadata.js";
 import { ExitError } from "../../lib/base/errors.ts";
 import type { FileFormat } from "../../lib/cli/export/formats.ts";
 import { readPoints } from "../../lib/cli/import/files.ts";
@@ -206,6 +208,136 @@ Deno.test("an export to Parquet is read as the same points, in groups of 32,768"
   });
   assert.deepEqual(row_groups.map(({ num_rows }) => Number(num_rows)), [32_768, 2]);
   await fails("parquet", many.slice(0, 1000), 1, "parquet file invalid (footer != PAR1)");
+});
+
+const TEXT = { type: "BYTE_ARRAY", converted_type: "UTF8" } as const;
+const TEXTS = "metric unit resource_kind resource_id consumer_kind consumer_id relay_client attributes".split(
+  " ",
+);
+/** Columns whose values a row of {@linkcode parquetOf} has unless it says others. */
+const USUAL: Record<string, unknown> = {
+  ...{ timestamp: 0n, value: null, value_u64: null, metric: "m", unit: "W", resource_kind: "cpu" },
+  ...{ resource_id: "0", consumer_kind: "process", consumer_id: "7", relay_client: "", attributes: "{}" },
+};
+
+/** A file of another program, with columns of other types or none, and groups of that many rows. */
+function parquetOf(
+  rows: readonly Record<string, unknown>[],
+  types: Record<string, Partial<SchemaElement> | null> = {},
+  rowGroupSize = 100,
+): Uint8Array {
+  const unit = "NANOS";
+  const columns = Object.entries<Partial<SchemaElement> | null>({
+    timestamp: { type: "INT64", logical_type: { type: "TIMESTAMP", isAdjustedToUTC: true, unit } },
+    value: { type: "DOUBLE" },
+    value_u64: { type: "INT64", converted_type: "UINT_64" },
+    ...Object.fromEntries(TEXTS.map((name) => [name, TEXT])),
+    ...types,
+  }).filter(([, type]) => type !== null);
+  const schema = columns.map(([name, type]): SchemaElement => ({
+    name,
+    repetition_type: "OPTIONAL",
+    ...type,
+  }));
+  return new Uint8Array(parquetWriteBuffer({
+    schema: [{ name: "root", num_children: columns.length }, ...schema],
+    columnData: columns.map(([name]) => ({ name, data: rows.map((row) => ({ ...USUAL, ...row })[name]) })),
+    rowGroupSize,
+  }));
+}
+
+Deno.test("all rows of all groups of Parquet are read, also of a group that is read in parts", async () => {
+  const numbers = async (count: number, groupRows: number) => {
+    const rows = Array.from({ length: count }, (_, n) => ({ value_u64: BigInt(n) }));
+    await using dir = new TempDir();
+    const path = dir.file("f.parquet");
+    Deno.writeFileSync(path, parquetOf(rows, {}, groupRows));
+    const numbers: number[] = [];
+    for await (const batch of readPoints(path, "parquet", () => {})) {
+      for (let row = 0; row < batch.length; row++) numbers.push(Number(batch.exactValue(row)));
+    }
+    return numbers;
+  };
+  assert.deepEqual(await numbers(7, 3), [0, 1, 2, 3, 4, 5, 6]);
+  const large = 65_537;
+  const read = await numbers(large, large);
+  assert.equal(read.length, large);
+  assert.ok(read.every((number, row) => number === row));
+});
+
+Deno.test("a group of Parquet has 4,194,304 rows at most", async () => {
+  const file = parquetOf([{ value: 1 }]);
+  /** The file, as if its group had more rows than it has. */
+  const claiming = (rows: number): Uint8Array => {
+    const metadata = parquetMetadata(file.slice().buffer);
+    const writer = new ByteWriter();
+    writer.appendBytes(file.subarray(0, file.length - 8 - metadata.metadata_length));
+    metadata.row_groups[0].num_rows = metadata.num_rows = BigInt(rows);
+    writeMetadata(writer, metadata);
+    writer.appendBytes(new TextEncoder().encode("PAR1"));
+    return writer.getBytes();
+  };
+  await fails(
+    "parquet",
+    claiming(4_194_305),
+    1,
+    "its group has 4194305 rows, and 4194304 fit into memory: write the file with smaller row groups",
+  );
+  await fails("parquet", claiming(4_194_304), 2, "its timestamp is not a time");
+});
+
+Deno.test("a row of Parquet has its own series, whatever the row before it has", async () => {
+  const [a, b] = [{ relay_client: "a" }, { metric: "n" }];
+  // Nothing of it is as in the rows beside it.
+  const other = Object.fromEntries(TEXTS.map((name) => [name, name === "attributes" ? '{"k":1}' : "o"]));
+  const rows = [
+    ...[{ ...a, value: 1 }, { ...a, value_u64: 2n }, { ...a, value: 3 }, { ...a, value: 4 }],
+    ...[{ ...b, value: 5 }, { ...b, value: 6 }, { ...a, value: 7 }, { ...b, value: 8 }],
+    ...[{ ...other, value: 9 }, { ...a, value: 10 }],
+  ];
+  const [mine, none] = ['relay_client="a" ', ""];
+  assert.deepEqual(await read("parquet", parquetOf(rows)), [[
+    ...[["m", mine, "1"], ["m", mine, "2u"], ["m", mine, "3"], ["m", mine, "4"]],
+    ...[["n", none, "5"], ["n", none, "6"], ["m", mine, "7"], ["n", none, "8"]],
+    ...[["o", "", "9"], ["m", mine, "10"]],
+  ].map(([metric, client, value]) =>
+    metric === "o" ? 'o o o o o o k=1n relay_client="o" 0.0 9' : `${metric} W ${ROW} ${client}0.0 ${value}`
+  )]);
+});
+
+Deno.test("times of Parquet are in nanoseconds, microseconds or milliseconds", async () => {
+  const times = async (unit: "NANOS" | "MICROS" | "MILLIS", timestamp: bigint) => {
+    const timestamps = {
+      type: "INT64",
+      logical_type: { type: "TIMESTAMP", isAdjustedToUTC: true, unit },
+    } as const;
+    const [[row]] = await read("parquet", parquetOf([{ timestamp, value: 1 }], { timestamp: timestamps }));
+    return row.split(" ").at(-2);
+  };
+  assert.equal(await times("NANOS", 1_800_000_000_123_456_789n), `${SECONDS}.123456789`);
+  assert.equal(await times("MICROS", 1_800_000_000_123_456n), `${SECONDS}.123456000`);
+  assert.equal(await times("MILLIS", 1_800_000_000_123n), `${SECONDS}.123000000`);
+});
+
+Deno.test("what is wrong with a row of Parquet, or with its columns, is said", async () => {
+  const problem = (bytes: Uint8Array, row: number, message: string) => fails("parquet", bytes, row, message);
+  const one = [{ value: 1 }];
+  await problem(parquetOf(one, { unit: null }), 1, "the file has no column unit");
+  await problem(
+    parquetOf(one, { value: null, attributes: null }),
+    1,
+    "the file has no column value, attributes",
+  );
+  const timestamps = { timestamp: { type: "DOUBLE" } } as const;
+  await problem(parquetOf([{ timestamp: 1, value: 1 }], timestamps), 1, "its timestamp is not a time");
+  await problem(
+    parquetOf([{ value_u64: 1 }], { value_u64: { type: "INT32" } }),
+    1,
+    "its value_u64 is not an integer of 64 bits",
+  );
+  await problem(parquetOf([...one, ...one, {}]), 3, "its value is not a float");
+  await problem(parquetOf([...one, { value: 1, consumer_id: null }]), 2, "its consumer_id is not a text");
+  await problem(parquetOf([{ timestamp: -1n, value: 1 }]), 1, "its time is not between 1970 and 9999");
 });
 
 Deno.test("batches have 4096 points, the same each time, and progress is the share of the file that was read", async () => {

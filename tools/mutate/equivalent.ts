@@ -10,6 +10,7 @@ import { JOURNAL } from "./equivalent/journal.ts";
 import { OUTPUTS } from "./equivalent/outputs.ts";
 import { POINTS } from "./equivalent/points.ts";
 import { REST } from "./equivalent/rest.ts";
+import { SEEN } from "./equivalent/seen.ts";
 import { SERIES } from "./equivalent/series.ts";
 import { SQLITE } from "./equivalent/sqlite.ts";
 import { STORED } from "./equivalent/stored.ts";
@@ -32,6 +33,7 @@ export const EQUIVALENT: readonly EquivalentMutant[] = [
   ...OUTPUT_TARGETS,
   ...POINTS,
   ...REST,
+  ...SEEN,
   ...SERIES,
   ...SQLITE,
   ...STORED,

@@ -1,8 +1,10 @@
 /** The mutants of tools/mutate.ts: what is changed, and what is left alone. */
 import assert from "node:assert/strict";
 import { wantedOf } from "../../tools/mutate.ts";
+import { Copies } from "../../tools/mutate/copies.ts";
 import { EQUIVALENT } from "../../tools/mutate/equivalent.ts";
 import { mutantsOf } from "../../tools/mutate/mutations.ts";
+import { passedIn } from "../../tools/mutate/report.ts";
 import { TARGETS } from "../../tools/mutate/targets.ts";
 import { testFiles } from "../../tools/test/files.ts";
 
@@ -50,7 +52,7 @@ Deno.test("texts, comments, regular expressions, types and imports have no mutan
   ]);
 });
 
-Deno.test("a file may be named with one of its lines, or with several, and must be a target", () => {
+Deno.test("a file may be named with some of its lines, and must be a target or have its tests named", () => {
   const lines = (text: string) => [1, 6, 7, 8, 9].filter(wantedOf(text).isWanted);
   assert.equal(wantedOf("lib/postcard.ts:7").target.file, "lib/postcard.ts");
   assert.deepEqual(lines("lib/postcard.ts"), [1, 6, 7, 8, 9]);
@@ -59,6 +61,43 @@ Deno.test("a file may be named with one of its lines, or with several, and must 
   for (const text of ["lib/agent.ts", "lib/postcard.ts:", "lib/postcard.ts:a"]) {
     assert.throws(() => wantedOf(text), /not in tools\/mutate\/targets\.ts/);
   }
+  assert.deepEqual(wantedOf("lib/agent.ts@tests/a_test.ts,tests/b").target, {
+    file: "lib/agent.ts",
+    tests: ["tests/a_test.ts", "tests/b"],
+  });
+  assert.deepEqual(lines("lib/agent.ts:7-8@tests/agent"), [7, 8]);
+});
+
+Deno.test("the tests of a copy pass if some ran, and none of them failed", () => {
+  const report = [
+    ...["TAP version 14", "# ../tmp/00000/mutant_test.ts", "ok 1 - a", "ok 2 - b # SKIP"],
+    ...["# ./00001/mutant_test.ts", "ok 3 - a", "not ok 4 - b", "  ---", '  {"message":"not"}', "  ..."],
+    ...["# ./00002/mutant_test.ts", "ok 5 - a # SKIP"],
+    ...[
+      "# ./00003/mutant_test.ts",
+      "# Subtest: a",
+      "    not ok 1 - step",
+      "    1..1",
+      "not ok 6 - a",
+      "ok 7 - b",
+    ],
+    ...["# ./00004/mutant_test.ts", "# Subtest: a", "    ok 1 - step", "    1..1", "ok 8 - a", "1..8"],
+  ];
+  assert.deepEqual([...passedIn(report.join("\n"))], ["00000", "00004"]);
+});
+
+Deno.test("copies are tried in one process, and what cannot be parsed, or ends it, is only its own trouble", async () => {
+  const file = "lib/base/crc32c.ts";
+  await using copies = await Copies.open(TARGETS.find((target) => target.file === file)!);
+  const code = await Deno.readTextFile(ROOT + file);
+  const changed = mutantsOf(code).at(-1)!;
+  const ending = `import process from "node:process";\nprocess.abort();\n${code}`;
+  assert.deepEqual(await copies.tryAll([`${code}}`, changed.text, ending, code]), [
+    false,
+    false,
+    false,
+    true,
+  ]);
 });
 
 Deno.test("each target is there with its tests, and each equivalent mutant still is one of the code", async () => {

@@ -1,0 +1,20 @@
+/** What `deno test --reporter=tap` prints, as the names of the copies whose tests pass. */
+
+/** The module of a copy that loads its tests. */
+export const ENTRY = "mutant_test.ts";
+
+/**
+ * @returns the folders whose tests ran and passed. One that cannot be loaded has no heading in the report, and one whose
+ * tests were all skipped says nothing.
+ */
+export function passedIn(report: string): Set<string> {
+  const passed = new Set<string>();
+  const failed = new Set<string>();
+  let copy = "";
+  for (const line of report.split("\n")) {
+    if (line.startsWith("# ") && line.endsWith(`/${ENTRY}`)) copy = line.split("/").at(-2)!;
+    else if (line.startsWith("not ok ")) failed.add(copy);
+    else if (line.startsWith("ok ") && !line.endsWith(" # SKIP")) passed.add(copy);
+  }
+  return passed.difference(failed);
+}

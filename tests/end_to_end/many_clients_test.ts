@@ -109,8 +109,10 @@ Deno.test({
     const first = (await Promise.all(Array.from({ length: CLIENTS }, (_, n) => client(n))))
       .filter((peer) => peer !== undefined);
     assert.ok(first.length > 10 && first.length < 128, `${first.length} of ${CLIENTS} are accepted`);
-    const idle = await rest(() => cpuSeconds(server.pid));
-    assert.ok(idle < 0.5, `it takes little CPU time while it is full: ${idle} s`);
+    let idle = Infinity;
+    // What it does for those that it has refused may take a moment.
+    const isIdle = async () => (idle = await rest(() => cpuSeconds(server.pid))) < 0.5;
+    await until(isIdle, PATIENCE_MS, () => `it takes little CPU time while it is full: ${idle} s`);
 
     for (const peer of first) {
       await peer.conn.closeWrite();

@@ -65,9 +65,7 @@ Deno.test({
     await using dir = new TempDir();
     const fifo = dir.file("measures.csv");
     await shell("mkfifo", fifo);
-    await using server = await startServer(fifo, {
-      args: ["--config-override", "shutdown_timeout=30s", ...IN_MEMORY],
-    });
+    await using server = await startServer(fifo, { args: [...IN_MEMORY] });
     using pipe = await Deno.open(fifo);
     const port = portOf(server);
     await using loader = await Peer.client(port, "loader", [COUNTER]);

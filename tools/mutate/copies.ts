@@ -85,7 +85,8 @@ export class Copies implements AsyncDisposable {
     );
     await Deno.writeTextFile(
       `${this.#path}/${copy}/${ENTRY}`,
-      `Deno.writeTextFileSync(new URL("begun", import.meta.url), "");\n` +
+      `import "${new URL("until_failure.ts", import.meta.url)}";\n` +
+        `Deno.writeTextFileSync(new URL("begun", import.meta.url), "");\n` +
         `for (const module of ${JSON.stringify(modules)}) await import(\`./\${module}\`);\n`,
     );
     return copy;

@@ -329,6 +329,10 @@ Deno.test("a reader keeps to its part of the bytes", () => {
   assert.throws(() => new PostcardReader(bytes, 0, 5).string(), PostcardError);
   assert.equal(new PostcardReader(bytes, 1, 2).u8(), 0x61);
   assert.throws(() => new PostcardReader(bytes, 8).u8(), { name: "PostcardError" });
+  for (const method of ["u16", "u32", "u64", "u64Number"] as const) {
+    const cut = new PostcardReader(Uint8Array.of(0x81, 0x82, 0x01), 0, 2);
+    assert.throws(() => cut[method](), { name: "PostcardError", code: "end_of_input" }, method);
+  }
 });
 
 /** What a call throws as a code, or what it returns. */

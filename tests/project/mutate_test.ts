@@ -70,18 +70,18 @@ Deno.test("a file may be named with some of its lines, and must be a target or h
 
 Deno.test("the tests of a copy pass if some ran, and none of them failed", () => {
   const report = [
-    ...["TAP version 14", "# ../tmp/00000/mutant_test.ts", "ok 1 - a", "ok 2 - b # SKIP"],
-    ...["# ./00001/mutant_test.ts", "ok 3 - a", "not ok 4 - b", "  ---", '  {"message":"not"}', "  ..."],
-    ...["# ./00002/mutant_test.ts", "ok 5 - a # SKIP"],
+    ...["TAP version 14", "# ../tmp/00000/copy_00000_test.ts", "ok 1 - a", "ok 2 - b # SKIP"],
+    ...["# ../00001/copy_00001_test.ts", "ok 3 - a", "not ok 4 - b", "  ---", '  {"message":"not"}', "  ..."],
+    ...["# ../00002/copy_00002_test.ts", "ok 5 - a # SKIP"],
     ...[
-      "# ./00003/mutant_test.ts",
+      "# ../00003/copy_00003_test.ts",
       "# Subtest: a",
       "    not ok 1 - step",
       "    1..1",
       "not ok 6 - a",
       "ok 7 - b",
     ],
-    ...["# ./00004/mutant_test.ts", "# Subtest: a", "    ok 1 - step", "    1..1", "ok 8 - a", "1..8"],
+    ...["# ./copy_00004_test.ts", "# Subtest: a", "    ok 1 - step", "    1..1", "ok 8 - a", "1..8"],
   ];
   assert.deepEqual([...passedIn(report.join("\n"))], ["00000", "00004"]);
 });

@@ -4,7 +4,7 @@
  */
 import { processCpuMs } from "../test/cpu.ts";
 import { testFiles } from "../test/files.ts";
-import { ENTRY, passedIn } from "./report.ts";
+import { entryOf, passedIn } from "./report.ts";
 import type { MutationTarget } from "./targets.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -84,7 +84,7 @@ export class Copies implements AsyncDisposable {
       path.slice(ROOT.length)
     );
     await Deno.writeTextFile(
-      `${this.#path}/${copy}/${ENTRY}`,
+      `${this.#path}/${copy}/${entryOf(copy)}`,
       `import "${new URL("until_failure.ts", import.meta.url)}";\n` +
         `Deno.writeTextFileSync(new URL("begun", import.meta.url), "");\n` +
         `for (const module of ${JSON.stringify(modules)}) await import(\`./\${module}\`);\n`,
@@ -97,12 +97,13 @@ export class Copies implements AsyncDisposable {
     const { filter } = this.#target;
     const child = new Deno.Command(Deno.execPath(), {
       args: [
-        ...["test", "--allow-all", "--no-check", "--reporter=tap", `--config=${ROOT}deno.json`],
+        ...["test", "--allow-all", "--no-check", "--reporter=tap"],
         `--v8-flags=--max-old-space-size=${HEAP_MIB}`,
         ...filter === undefined ? [] : ["--filter", filter],
-        ...copies.map((copy) => `${copy}/${ENTRY}`),
+        ...copies.map((copy) => `../${copy}/${entryOf(copy)}`),
       ],
-      cwd: this.#path,
+      // Programs that tests start find the configuration of Deno there.
+      cwd: `${this.#path}/${copies[0]}`,
       // A few random cases of each kind: there are many changes.
       env: { DENO_DIR: `${this.#path}/deno`, FUZZ_MAX_CASES: "200", NO_COLOR: "1" },
       stdin: "null",

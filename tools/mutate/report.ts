@@ -1,10 +1,12 @@
 /** What `deno test --reporter=tap` prints, as the names of the copies whose tests pass. */
 
 /** The module of a copy that loads its tests. */
-export const ENTRY = "mutant_test.ts";
+export const entryOf = (copy: string): string => `copy_${copy}_test.ts`;
+
+const HEADING = /^# .*\/copy_(\w+)_test\.ts$/;
 
 /**
- * @returns the folders whose tests ran and passed. One that cannot be loaded has no heading in the report, and one whose
+ * @returns the copies whose tests ran and passed. One that cannot be loaded has no heading in the report, and one whose
  * tests were all skipped says nothing.
  */
 export function passedIn(report: string): Set<string> {
@@ -12,7 +14,8 @@ export function passedIn(report: string): Set<string> {
   const failed = new Set<string>();
   let copy = "";
   for (const line of report.split("\n")) {
-    if (line.startsWith("# ") && line.endsWith(`/${ENTRY}`)) copy = line.split("/").at(-2)!;
+    const heading = HEADING.exec(line);
+    if (heading) copy = heading[1];
     else if (line.startsWith("not ok ")) failed.add(copy);
     else if (line.startsWith("ok ") && !line.endsWith(" # SKIP")) passed.add(copy);
   }

@@ -278,7 +278,7 @@ Deno.test("selections without SQL have the values as parameters, and each point 
   for (const every of ["1500ms", "0s"]) {
     assert.equal(refused("--every", every), "--every: expected whole seconds, such as 30s or 5m");
   }
-  assert.match(refused("--since", "1")!, /^--since 1: a unit is needed/);
+  assert.match(refused("--since", "1")!, /^--since 1: expected a time such as /);
 });
 
 Deno.test("a report goes to standard error or into a file, which has nothing else afterwards", async () => {

@@ -112,6 +112,8 @@ export class SeriesStore {
   /** The client that its memory is counted for. */
   #owners = new Uint32Array(INITIAL_CAPACITY);
   #spareWriter: PostcardWriter | null = null;
+  /** What {@linkcode internRaw} returned last. */
+  #lastRaw = NO_SERIES;
 
   /** Grows with every tick, and with many new series. */
   epoch = 1;
@@ -261,7 +263,13 @@ export class SeriesStore {
     const { bytes, view, length, namesClient } = raw;
     const client = clientName === null ? NO_CLIENT : this.names.hold(clientName);
     const metric = this.metricNumber(raw.metric);
-    const number = this.intern(metric, client, owner, bytes, view, 0, length, namesClient);
+    // They come in the order in which they came from their client.
+    let number = this.following[this.#lastRaw];
+    if (!this.matches(number, metric, client, view, 0, length)) {
+      number = this.intern(metric, client, owner, bytes, view, 0, length, namesClient);
+      if (this.following[this.#lastRaw] === NO_SERIES) this.following[this.#lastRaw] = number;
+    }
+    this.#lastRaw = number;
     this.names.release(client);
     return number;
   }
@@ -294,6 +302,7 @@ export class SeriesStore {
    * @param client The client that its points are from: a number of {@linkcode names}, which is held.
    * @param owner The client whose share of memory it takes.
    * @param namesClient Whether the tail has an attribute with the name of a client's.
+   * @param hash What {@linkcode hashTail} makes of it.
    */
   intern(
     metric: number,
@@ -304,25 +313,25 @@ export class SeriesStore {
     start: number,
     length: number,
     namesClient: boolean,
+    hash: number = hashTail(view, start, length, metric, client),
   ): number {
-    const hash = hashTail(view, start, length, metric, client);
-    const known = this.#withHash(hash, metric, client, view, start, length);
+    const known = this.find(metric, client, view, start, length, hash);
     if (known !== NO_SERIES) return known;
-    return this.#add(hash, metric, client, owner, bytes.subarray(start, start + length), namesClient);
+    return this.#add(hash, metric, client, owner, bytes, start, length, namesClient);
   }
 
-  /** The number of a series that is known, by the bytes of its tail, which may be any; 0 if it is not known. */
-  find(metric: number, client: number, view: DataView, start: number, length: number): number {
-    return this.#withHash(hashTail(view, start, length, metric, client), metric, client, view, start, length);
-  }
-
-  #withHash(
-    hash: number,
+  /**
+   * The number of a series that is known, by the bytes of its tail, which may be any; 0 if it is not known.
+   *
+   * @param hash What {@linkcode hashTail} makes of it.
+   */
+  find(
     metric: number,
     client: number,
     view: DataView,
     start: number,
     length: number,
+    hash: number = hashTail(view, start, length, metric, client),
   ): number {
     const slots = this.#index.slotsOf(hash);
     const mask = slots.length - 1;
@@ -354,17 +363,20 @@ export class SeriesStore {
     metric: number,
     client: number,
     owner: number,
-    tail: Uint8Array,
+    bytes: Uint8Array,
+    from: number,
+    length: number,
     namesClient: boolean,
   ): number {
-    const cost = SERIES_BYTES + pieceBytes(tail.length);
+    const cost = SERIES_BYTES + pieceBytes(length);
     if (++this.#newSeries % EPOCH_SERIES === 0) this.epoch++;
     const owned = this.#ownedBytes[owner] ?? 0;
     this.newBytes += cost;
     if (owner !== NO_CLIENT && owned + cost > this.shareBytes) this.#relieve(owner);
     if (this.bytes + cost > this.limitBytes) this.#relieve(null);
-    const start = this.arena.take(tail.length);
-    this.arena.bytes.set(tail, start);
+    const start = this.arena.take(length);
+    const tails = this.arena.bytes;
+    for (let i = 0; i < length; i++) tails[start + i] = bytes[from + i];
     let number = this.#free;
     if (number !== 0) this.#free = this.tailStart[number];
     else {
@@ -378,7 +390,7 @@ export class SeriesStore {
     this.names.holdAgain(owner);
     this.#ownedBytes[owner] = (this.#ownedBytes[owner] ?? 0) + cost;
     this.tailStart[number] = start;
-    this.tailLength[number] = tail.length;
+    this.tailLength[number] = length;
     this.following[number] = this.alternative[number] = NO_SERIES;
     this.seen[number] = this.epoch;
     this.#pins[number] = 0;

@@ -5,6 +5,7 @@
 import type { BatchBuilder } from "../points/batch_builder.ts";
 import { MAX_SECONDS, type Metric } from "../points/measurement.ts";
 import { NO_CLIENT } from "../points/client_names.ts";
+import { hashTail } from "../points/hash.ts";
 import { SERIES_FLAGS, type SeriesStore, seriesStore } from "../points/series_store.ts";
 import { checkTexts, readValue, skipTail, VALUE } from "../points/tail.ts";
 import { PostcardError, PostcardReader } from "../postcard.ts";
@@ -344,9 +345,10 @@ export class PointDecoder {
     if (namesClient) client = NO_CLIENT;
     const alternative = store.alternative[last];
     if (store.matches(alternative, metric, client, view, start, length)) return alternative;
-    const known = store.find(metric, client, view, start, length);
+    const hash = hashTail(view, start, length, metric, client);
+    const known = store.find(metric, client, view, start, length, hash);
     if (known !== 0) return known;
     checkTexts(bytes, start, reader.offset);
-    return store.intern(metric, client, this.#owner, bytes, view, start, length, namesClient);
+    return store.intern(metric, client, this.#owner, bytes, view, start, length, namesClient, hash);
   }
 }

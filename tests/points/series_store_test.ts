@@ -256,6 +256,28 @@ Deno.test("a series in bytes is that of the same definition, under the name of i
   assert.equal(store.names.size, 2);
 });
 
+Deno.test("series in bytes follow one another as they came first, and what a connection has learnt stays", () => {
+  const store = new SeriesStore();
+  const raws = ["a", "b", "c"].map((name) => rawOf(named(name)));
+  const numbers = raws.map((raw) => store.internRaw(raw));
+  const [a, b, c] = numbers;
+  assert.deepEqual([store.following[a], store.following[b]], [b, c]);
+  // In another order each of them is itself, and is expected where it came first.
+  for (const n of [0, 2, 1, 1, 2, 0]) assert.equal(store.internRaw(raws[n]), numbers[n]);
+  assert.deepEqual([store.following[a], store.following[b], store.following[c]], [b, c, a]);
+  store.following[a] = c;
+  assert.deepEqual([raws[0], raws[1]].map((raw) => store.internRaw(raw)), [a, b]);
+  assert.equal(store.following[a], c);
+  // A number that was given back and is that of another series now is not taken for the first one.
+  idle(store);
+  const other = store.internRaw(rawOf(named("other")));
+  assert.ok(numbers.includes(other) && store.definitionOf(other).consumerId === "other");
+  for (const name of ["a", "b", "c"]) {
+    assert.equal(store.definitionOf(store.internRaw(rawOf(named(name)))).consumerId, name);
+  }
+  assert.equal(store.size, 4);
+});
+
 Deno.test("a series is found by its bytes only if it is known, with its metric and its client", () => {
   const store = new SeriesStore();
   const series = seriesOf(POWER, { attributes: ATTRIBUTES });

@@ -338,6 +338,12 @@ export class PostcardWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Copies what has been written, for which a view would cost more where it is short. */
+  copyTo(bytes: Uint8Array, at: number): void {
+    const own = this.#bytes;
+    for (let i = 0; i < this.#length; i++) bytes[at + i] = own[i];
+  }
+
   /** Begins again, in the same buffer. */
   clear(): void {
     this.#length = 0;

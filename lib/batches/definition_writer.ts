@@ -22,6 +22,11 @@ function textOf(text: string): Text {
 }
 
 const CLIENT_KEY = textOf(CLIENT_ATTRIBUTE);
+/** Places of texts: those of tails, where places of long lists of attributes share one, and others. */
+const PLACES = 32;
+const CLIENT_KEY_PLACE = PLACES;
+const CLIENT_PLACE = PLACES + 1;
+const METRIC_PLACE = PLACES + 2;
 
 export class DefinitionWriter {
   readonly #store: SeriesStore;
@@ -32,6 +37,8 @@ export class DefinitionWriter {
   #tail = new Uint8Array(256);
   #bounds = new Uint32Array(TAIL_TEXTS + 2);
   #client = textOf("");
+  /** By its place: the number of the text that was there last, or -1. */
+  readonly #last = new Int32Array(METRIC_PLACE + 1).fill(-1);
   /** The same of the one that is being written, whose tail is in the arena. */
   #newBounds = new Uint32Array(TAIL_TEXTS + 2);
 
@@ -74,7 +81,7 @@ export class DefinitionWriter {
     for (let i = 0; i < TAIL_TEXTS; i++) {
       if ((flags & (DIFFERS.firstText << i)) === 0) continue;
       reader.offset = bounds[i];
-      this.#putNext(writer, bytes, view, reader);
+      this.#putNext(writer, bytes, view, reader, i);
     }
     if (client !== this.#client.text) this.#client = textOf(client);
     if (flags & DIFFERS.attributes) {
@@ -112,11 +119,12 @@ export class DefinitionWriter {
     const count = reader.length(3);
     writer.u64(count + (hasClient ? 1 : 0));
     for (let n = 0; n < count; n++) {
-      this.#putNext(writer, bytes, view, reader);
+      const place = TAIL_TEXTS + 2 * n;
+      this.#putNext(writer, bytes, view, reader, place);
       const value = reader.offset;
       if (reader.u8() === VALUE.str) {
         writer.u8(VALUE.str);
-        this.#putNext(writer, bytes, view, reader);
+        this.#putNext(writer, bytes, view, reader, place + 1);
       } else {
         reader.offset = value;
         skipValue(bytes, reader);
@@ -124,27 +132,44 @@ export class DefinitionWriter {
       }
     }
     if (!hasClient) return;
-    this.#putText(writer, CLIENT_KEY);
+    this.#putText(writer, CLIENT_KEY, CLIENT_KEY_PLACE);
     writer.u8(VALUE.str);
-    this.#putText(writer, this.#client);
+    this.#putText(writer, this.#client, CLIENT_PLACE);
   }
 
-  /** Writes the text that the reader comes to. */
-  #putNext(writer: PostcardWriter, bytes: Uint8Array, view: DataView, reader: PostcardReader): void {
+  /** Writes the text that the reader comes to, in that place of a tail. */
+  #putNext(
+    writer: PostcardWriter,
+    bytes: Uint8Array,
+    view: DataView,
+    reader: PostcardReader,
+    place: number,
+  ): void {
     const length = reader.length();
-    this.#put(writer, bytes, view, reader.offset, length);
+    this.#put(writer, bytes, view, reader.offset, length, place % PLACES);
     reader.skip(length);
   }
 
-  #putText(writer: PostcardWriter, { bytes, view }: Text): void {
-    this.#put(writer, bytes, view, 0, bytes.length);
+  #putText(writer: PostcardWriter, { bytes, view }: Text, place: number): void {
+    this.#put(writer, bytes, view, 0, bytes.length, place);
   }
 
-  #put(writer: PostcardWriter, bytes: Uint8Array, view: DataView, start: number, length: number): void {
-    const known = this.#texts.find(view, start, length);
-    if (known >= 0) return void writer.u32(known + 1);
-    this.#texts.add(bytes, start, length);
-    writer.u8(0).bytes(bytes.subarray(start, start + length));
+  #put(
+    writer: PostcardWriter,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    length: number,
+    place: number,
+  ): void {
+    const last = this.#last;
+    let number = this.#texts.findAfter(last[place], view, start, length);
+    if (number >= 0) writer.u32(number + 1);
+    else {
+      number = this.#texts.add(bytes, start, length);
+      writer.u8(0).bytes(bytes.subarray(start, start + length));
+    }
+    last[place] = number;
   }
 
   #putMetric(writer: PostcardWriter, metric: Metric): void {
@@ -152,10 +177,10 @@ export class DefinitionWriter {
     if (known !== undefined) return void writer.u32(known + 1);
     this.#metrics.set(metric, this.#metrics.size);
     writer.u8(0);
-    this.#putText(writer, textOf(metric.name));
+    this.#putText(writer, textOf(metric.name), METRIC_PLACE);
     writer.u8(TYPES.indexOf(metric.type));
     for (const text of [metric.unit.base, metric.unit.prefix, metric.description]) {
-      this.#putText(writer, textOf(text));
+      this.#putText(writer, textOf(text), METRIC_PLACE);
     }
   }
 }

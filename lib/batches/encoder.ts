@@ -183,11 +183,11 @@ export class BatchEncoder {
     writer.clear();
     this.#definitions.write(writer, series, place);
     this.#varint(0);
-    const { written } = writer;
-    this.#state.dictionaryBytes += written.length;
-    this.#reserve(written.length);
-    this.#bytes.set(written, this.#length);
-    this.#length += written.length;
+    const { length } = writer;
+    this.#state.dictionaryBytes += length;
+    this.#reserve(length);
+    writer.copyTo(this.#bytes, this.#length);
+    this.#length += length;
     return number;
   }
 

@@ -18,6 +18,8 @@ export class TextTable {
   /** By number + 1, as {@linkcode SeriesIndex} takes no 0. */
   #hashes = new Uint32Array(INITIAL_TEXTS + 1);
   readonly #index = new SeriesIndex();
+  /** By number + 1: the text that {@linkcode findAfter} has found after it last, + 1. It may be any. */
+  #following = new Uint32Array(INITIAL_TEXTS + 1);
 
   clear(): void {
     this.size = 0;
@@ -38,6 +40,22 @@ export class TextTable {
         this.#isSame(number, view, start, length)
       ) return number;
     }
+  }
+
+  /**
+   * The same, without a hash where the text is the one that was found after `last` before.
+   *
+   * @param last The number of any text of this table, or -1.
+   */
+  findAfter(last: number, view: DataView, start: number, length: number): number {
+    const expected = this.#following[last + 1] - 1;
+    if (
+      expected < this.size && this.starts[expected + 1] - this.starts[expected] === length &&
+      this.#isSame(expected, view, start, length)
+    ) return expected;
+    const number = this.find(view, start, length);
+    this.#following[last + 1] = number + 1;
+    return number;
   }
 
   #isSame(number: number, view: DataView, start: number, length: number): boolean {
@@ -61,6 +79,7 @@ export class TextTable {
     if (number + 1 === this.#hashes.length) {
       this.starts = grown(this.starts, nextLength(number + 1));
       this.#hashes = grown(this.#hashes, nextLength(number + 1));
+      this.#following = grown(this.#following, nextLength(number + 1));
     }
     this.starts[number + 1] = at + length;
     this.#hashes[number + 1] = hashTail(this.#view, at, length, 0, 0);

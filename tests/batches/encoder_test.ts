@@ -7,7 +7,7 @@ import { hashTail } from "../../lib/points/hash.ts";
 import { Batch, type Metric, type Series, seriesOf } from "../../lib/points/measurement.ts";
 import { SeriesStore } from "../../lib/points/series_store.ts";
 import { PostcardWriter } from "../../lib/postcard.ts";
-import { Chance, toHex } from "../kit/bytes.ts";
+import { Chance, toHex, withSlack } from "../kit/bytes.ts";
 import { metricOf } from "../kit/decode.ts";
 import { batchOf } from "../kit/points.ts";
 
@@ -294,6 +294,25 @@ Deno.test("a stream that forgets its dictionary goes on like a new one, to the b
     assert.ok(!forgets(first));
     assert.equal(toHex(record.with(1, first[1])), toHex(first));
     assert.equal(encoder.dictionaryBytes, other.dictionaryBytes);
+  }
+});
+
+Deno.test("a text is found after any other, also after those that came before the table was cleared", () => {
+  const table = new TextTable();
+  const chance = new Chance(3);
+  for (let round = 0; round < 3; round++) {
+    const known = new Map<string, number>();
+    let last = -1;
+    for (let n = 0; n < 3000; n++) {
+      const text = chance.pick(["", "a", "abc", "abcd", "abcde"]) + chance.int(300 * (round + 1)) % 700;
+      const bytes = withSlack(new TextEncoder().encode(text));
+      const view = new DataView(bytes.buffer);
+      const number = table.findAfter(last, view, 0, text.length);
+      assert.equal(number, known.get(text) ?? -1, text);
+      if (number < 0) known.set(text, table.add(bytes, 0, text.length));
+      last = known.get(text)!;
+    }
+    table.clear();
   }
 });
 

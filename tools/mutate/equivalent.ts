@@ -5,6 +5,7 @@ import { CSV } from "./equivalent/csv.ts";
 import { DELIVERY } from "./equivalent/delivery.ts";
 import { DOORS } from "./equivalent/doors.ts";
 import type { EquivalentMutant } from "./equivalent/entry.ts";
+import { EXPECTED } from "./equivalent/expected.ts";
 import { INPUTS } from "./equivalent/inputs.ts";
 import { JOURNAL } from "./equivalent/journal.ts";
 import { OUTPUTS } from "./equivalent/outputs.ts";
@@ -27,6 +28,7 @@ export const EQUIVALENT: readonly EquivalentMutant[] = [
   ...CSV,
   ...DELIVERY,
   ...DOORS,
+  ...EXPECTED,
   ...INPUTS,
   ...JOURNAL,
   ...OUTPUTS,

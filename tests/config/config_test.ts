@@ -5,7 +5,8 @@ import { parseConfigFile, readText } from "../../lib/config/file.ts";
 import { general } from "../../lib/config/general.ts";
 import { valueAt } from "../../lib/config/overrides.ts";
 import { printDefaultConfig, printEffectiveConfig } from "../../lib/config/print.ts";
-import { LooseText } from "../../lib/schema.ts";
+import type { Plugin } from "../../lib/plugin.ts";
+import { LooseText, table, text } from "../../lib/schema.ts";
 import {
   bad,
   CLIENT,
@@ -101,6 +102,24 @@ retry.max_times = 2
   bad("[plugins]\ncsv = true", "2: plugins.csv: expected a table, [plugins.csv]");
 });
 
+Deno.test("a table of a plugin at the wrong place is one, and no other table or value", () => {
+  bad(`csv = 5\n${CLIENT}`, /^Cannot read alumet-config.toml:1: csv: unknown key/);
+  bad(`${CLIENT}[nonsense]\n`, /^Cannot read alumet-config.toml:3: nonsense: unknown key/);
+});
+
+Deno.test("a problem of no line comes before those of lines", () => {
+  const url = text({ doc: "A key.", default: "" });
+  const config = table({ url }, { doc: "A key.", check: () => ({ key: "url", problem: "is required" }) });
+  const other = { ...plugins[0], name: "other", config } as Plugin;
+  refuses(
+    'shutdown_timeout = "x"\n',
+    { plugins: [...plugins, other], only: ["other", "csv"] },
+    78,
+    "Cannot read alumet-config.toml: plugins.other.url: is required",
+    /^Cannot read alumet-config.toml:1: shutdown_timeout: /,
+  );
+});
+
 Deno.test("callers get each problem separately", () => {
   const error = failure(CLIENT + "x = 1\n");
   assert.ok(error instanceof ConfigError);
@@ -186,6 +205,17 @@ Deno.test("a variable that is not set is reported once, with its key and line", 
   );
 });
 
+Deno.test("a variable that is not set is a problem of what is in effect, also outside of plugins", () => {
+  const unset = "environment variable T is not set; set it, or write ${T:-default}";
+  bad(`shutdown_timeout = "\${T}"\n${CLIENT}`, `1: shutdown_timeout: ${unset}`);
+  bad(`plugins = "\${T}"\n`, `1: plugins: ${unset}`);
+  bad('[plugins]\ncsv = "${T}"\n', "2: plugins.csv: expected a table, [plugins.csv]");
+  assert.deepEqual(names(load(CLIENT + '[plugins.csv]\nenable = false\noutput_path = "${T}"\n')), [
+    "procfs",
+    "relay-client",
+  ]);
+});
+
 Deno.test("a value from the command line replaces a variable that is not set", () => {
   const config = load(CLIENT + 'relay_server = "${SERVER}"\n', { relayOut: "s:1" });
   assert.equal(configOf(config, "relay-client").relay_server, "s:1");
@@ -241,6 +271,11 @@ Deno.test("flags enable plugins in addition to the file, and override enable = f
   assert.deepEqual(config.notes, [
     "plugin csv is disabled in alumet-config.toml:3, but --output-file enables it",
   ]);
+});
+
+Deno.test("a flag that is not about relays completes nothing, and a file is not read where none is wanted", () => {
+  assert.deepEqual(names(load(undefined, { outputFile: "x", requirePipeline: false })), ["csv"]);
+  assert.deepEqual(names(load(CLIENT, { file: null, requirePipeline: false })), []);
 });
 
 Deno.test("a file without an input or without an output says what to add", () => {

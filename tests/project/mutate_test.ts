@@ -4,7 +4,7 @@ import { wantedOf } from "../../tools/mutate.ts";
 import { Copies } from "../../tools/mutate/copies.ts";
 import { EQUIVALENT } from "../../tools/mutate/equivalent.ts";
 import { mutantsOf } from "../../tools/mutate/mutations.ts";
-import { passedIn } from "../../tools/mutate/report.ts";
+import { LAST, passedIn } from "../../tools/mutate/report.ts";
 import { TARGETS } from "../../tools/mutate/targets.ts";
 import { testFiles } from "../../tools/test/files.ts";
 
@@ -68,31 +68,45 @@ Deno.test("a file may be named with some of its lines, and must be a target or h
   assert.deepEqual(lines("lib/agent.ts:7-8@tests/agent"), [7, 8]);
 });
 
-Deno.test("the tests of a copy pass if some ran, and none of them failed", () => {
+Deno.test("the tests of a copy pass if some ran, all of them ended, and none failed", () => {
+  const heading = (copy: string) => `# ../${copy}/copy_${copy}_test.ts`;
   const report = [
-    ...["TAP version 14", "# ../tmp/00000/copy_00000_test.ts", "ok 1 - a", "ok 2 - b # SKIP"],
-    ...["# ../00001/copy_00001_test.ts", "ok 3 - a", "not ok 4 - b", "  ---", '  {"message":"not"}', "  ..."],
-    ...["# ../00002/copy_00002_test.ts", "ok 5 - a # SKIP"],
+    ...["TAP version 14", "# ./copy_passed_test.ts", "ok 1 - a", "ok 2 - b # SKIP", `ok 3 - ${LAST}`],
     ...[
-      "# ../00003/copy_00003_test.ts",
-      "# Subtest: a",
-      "    not ok 1 - step",
-      "    1..1",
-      "not ok 6 - a",
-      "ok 7 - b",
+      heading("failed"),
+      "ok 4 - a",
+      "not ok 5 - b",
+      "  ---",
+      '  {"message":"m"}',
+      "  ...",
+      `ok 6 - ${LAST}`,
     ],
-    ...["# ./copy_00004_test.ts", "# Subtest: a", "    ok 1 - step", "    1..1", "ok 8 - a", "1..8"],
+    ...[heading("skipped"), "ok 7 - a # SKIP", `ok 8 - ${LAST}`],
+    ...[heading("stuck"), "ok 9 - a"],
+    ...[heading("step"), "# Subtest: a", "    not ok 1 - s", "    1..1", "not ok 10 - a", `ok 11 - ${LAST}`],
+    ...[
+      heading("steps"),
+      "# Subtest: a",
+      "    ok 1 - s",
+      "    1..1",
+      "ok 12 - a",
+      `ok 13 - ${LAST}`,
+      "1..13",
+    ],
   ];
-  assert.deepEqual([...passedIn(report.join("\n"))], ["00000", "00004"]);
+  assert.deepEqual([...passedIn(report.join("\n"))], ["passed", "steps"]);
 });
 
-Deno.test("copies are tried in one process, and what cannot be parsed, or ends it, is only its own trouble", async () => {
+Deno.test("copies are tried in one process, and one that is stuck or cannot be parsed fails alone", async () => {
   const file = "lib/base/crc32c.ts";
-  await using copies = await Copies.open(TARGETS.find((target) => target.file === file)!);
+  const target = TARGETS.find((target) => target.file === file)!;
+  await using copies = await Copies.open({ ...target, filter: "/^(?!of another)/" });
   const code = await Deno.readTextFile(ROOT + file);
   const changed = mutantsOf(code).at(-1)!;
-  const ending = `import process from "node:process";\nprocess.abort();\n${code}`;
-  assert.deepEqual(await copies.tryAll([`${code}}`, changed.text, ending, code]), [
+  const more = (test: string) => `${code}\nDeno.test("empty", () => {}); ${test}`;
+  const stuck = more('Deno.test("stuck", () => new Promise(() => {}));');
+  const other = more('Deno.test("of another name", () => { throw 1; });');
+  assert.deepEqual(await copies.tryAll([`${code}}`, changed.text, stuck, other]), [
     false,
     false,
     false,

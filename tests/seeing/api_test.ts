@@ -143,6 +143,19 @@ Deno.test("what is not known is null, and a process that is not ready says why",
   assert.deepEqual([clients, history, cpu_seconds, last_error], [null, false, null, null]);
 });
 
+Deno.test("a part is stuck when it has made no progress for more than 10 seconds", () => {
+  const { view } = api();
+  const { now } = performance;
+  performance.now = () => 50_000;
+  try {
+    const stalls = [{ part: "a", since: 40_000 }, { part: "b", since: 39_999 }, { part: "c", since: 60_000 }];
+    view.agent = { ...agentOf(), stalls: () => stalls };
+    assert.deepEqual(view.problems, ["b is stuck"]);
+  } finally {
+    performance.now = now;
+  }
+});
+
 Deno.test("before the agent runs the status has nothing, and there are no hosts, power and consumers", async () => {
   const { json, ask } = api();
   const { now: _, pid: __, ...status } = await json("/status");
@@ -184,6 +197,48 @@ Deno.test("power is that of the 20 hosts with the most, and a host is asked for 
     ...{ refused_series: 4, series: [{ metric: "of a" }] },
   });
   for (const query of ["", "name=", "name=b"]) assert.equal((await ask("/host", query)).status, 404);
+});
+
+Deno.test("a span of 60 seconds to 5 years is asked of an output that stores values", async () => {
+  const { view, looks, ask, json } = api();
+  view.agent = agentOf();
+  Object.assign(looks.live.hosts, { shown: (name: string) => `${name}!`, named: (shown: string) => shown });
+  const asked: unknown[] = [];
+  const rows = { stepSeconds: 9, newest: 8, isWhole: true };
+  const history = {
+    power: (seconds: number) => {
+      asked.push(seconds);
+      return Promise.resolve({
+        ...rows,
+        hosts: [{ name: "b", rest: false }, { name: "others", rest: true }],
+      });
+    },
+    host: (name: string, seconds: number) => {
+      asked.push(name, seconds);
+      return Promise.resolve({ ...rows, others: 2, series: [] });
+    },
+  };
+  const withoutHistory = await ask("/power", "span=60");
+  assert.deepEqual([withoutHistory.status, withoutHistory.headers["retry-after"]], [503, "5"]);
+  assert.equal(
+    new TextDecoder().decode(withoutHistory.body).trim(),
+    "There are no older values: no output stores them; the output sqlite does.",
+  );
+  Object.assign(view.agent, { history });
+  const longest = 5 * 366 * 86_400;
+  assert.deepEqual(await json("/power", "span=60"), {
+    ...{ step_seconds: 9, newest: 8, whole: true },
+    hosts: [{ name: "b!", rest: false }, { name: "others", rest: true }],
+  });
+  assert.deepEqual(await json("/host", `name=x&span=${longest}`), {
+    ...{ step_seconds: 9, newest: 8, whole: true, other_series: 2, series: [] },
+  });
+  assert.deepEqual(asked, [60, "x", longest]);
+  for (const span of ["59", `${longest + 1}`, "", "x"]) {
+    assert.equal((await ask("/power", `span=${span}`)).status, 400, span);
+  }
+  view.agent = null;
+  assert.equal((await ask("/power", "span=61")).status, 503);
 });
 
 /** A reader of events, whose texts are the numbers of points that they show. */

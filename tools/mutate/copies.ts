@@ -75,31 +75,28 @@ export class Copies implements AsyncDisposable {
 
   /** @returns the name of the new folder */
   async #copy(text: string): Promise<string> {
-    const { file, tests } = this.#target;
+    const { file, tests, filter } = this.#target;
     const copy = String(this.#count++).padStart(5, "0");
     linkAllBut(file.split("/"), ROOT, `${this.#path}/${copy}`);
     await Deno.writeTextFile(`${this.#path}/${copy}/${file}`, text);
-    // What cannot be parsed is found when it is imported, and is no trouble for the other copies.
     const modules = (await testFiles(tests.map((path) => ROOT + path))).map((path) =>
       path.slice(ROOT.length)
     );
+    // They are imported when it runs: what cannot be parsed is no trouble for the other copies.
     await Deno.writeTextFile(
       `${this.#path}/${copy}/${entryOf(copy)}`,
-      `import "${new URL("until_failure.ts", import.meta.url)}";\n` +
-        `Deno.writeTextFileSync(new URL("begun", import.meta.url), "");\n` +
-        `for (const module of ${JSON.stringify(modules)}) await import(\`./\${module}\`);\n`,
+      `import { register } from "${new URL("register.ts", import.meta.url)}";\n` +
+        `await register(import.meta.url, ${JSON.stringify(modules)}, ${JSON.stringify(filter)});\n`,
     );
     return copy;
   }
 
   /** @returns whether the tests of the first copies pass: of all, or until one makes the process end or hang */
   async #run(copies: readonly string[]): Promise<{ passed: boolean[]; cpuMs: number }> {
-    const { filter } = this.#target;
     const child = new Deno.Command(Deno.execPath(), {
       args: [
         ...["test", "--allow-all", "--no-check", "--reporter=tap"],
         `--v8-flags=--max-old-space-size=${HEAP_MIB}`,
-        ...filter === undefined ? [] : ["--filter", filter],
         ...copies.map((copy) => `../${copy}/${entryOf(copy)}`),
       ],
       // Programs that tests start find the configuration of Deno there.
@@ -120,11 +117,10 @@ export class Copies implements AsyncDisposable {
       report += text;
       heard = { cpuMs: processCpuMs(child.pid), atMs: performance.now() };
     }
-    const { code } = await child.status.finally(() => clearInterval(watch));
+    await child.status.finally(() => clearInterval(watch));
     const last = copies.findLastIndex((copy) => exists(`${this.#path}/${copy}/begun`));
     if (last < 0) throw new Error("Cannot run deno test");
     const names = passedIn(report);
-    if (code > 1) names.delete(copies[last]);
     return { passed: copies.slice(0, last + 1).map((copy) => names.has(copy)), cpuMs: heard.cpuMs };
   }
 

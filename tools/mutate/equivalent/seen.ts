@@ -99,4 +99,10 @@ export const SEEN: readonly EquivalentMutant[] = [
     reason:
       "It only tells whether two looks are the same; the first event comes with the second look or later.",
   },
+  {
+    file: "lib/seeing/past.ts",
+    before: 'if (!now || !history) throw new Error("no output stores them; the output sqlite does");',
+    after: 'if (!!0 && !now || !history) throw new Error("no output stores them; the output sqlite does");',
+    reason: "Before the agent runs there is neither.",
+  },
 ];

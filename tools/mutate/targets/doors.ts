@@ -21,6 +21,7 @@ export const DOOR_TARGETS: readonly MutationTarget[] = [
     tests: ["tests/base/memory_test.ts"],
     filter: "series get a quarter",
   },
+  { file: "lib/config.ts", tests: ["tests/config/config_test.ts"] },
   { file: "lib/agent/special_paths.ts", tests: ["tests/agent/special_paths_test.ts"] },
   { file: "lib/cli/agents/text.ts", tests: [PRINTED] },
   { file: "lib/cli/agents/top_screen.ts", tests: [PRINTED] },
@@ -60,6 +61,8 @@ export const DOOR_TARGETS: readonly MutationTarget[] = [
   { file: "lib/agent/resolve.ts", tests: ["tests/agent/resolve_test.ts"] },
   { file: "lib/agent/stats.ts", tests: ["tests/agent/books_test.ts"] },
   { file: "lib/seeing/api.ts", tests: ["tests/seeing/api_test.ts"] },
+  { file: "lib/seeing/past.ts", tests: ["tests/seeing/api_test.ts"] },
+  { file: "lib/seeing/view.ts", tests: ["tests/seeing/api_test.ts"] },
   { file: "lib/seeing/exposition.ts", tests: ["tests/seeing/families_test.ts"] },
   {
     file: "lib/seeing/families.ts",

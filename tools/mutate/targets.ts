@@ -56,7 +56,10 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/outputs/sqlite/blocks/bytes.ts", tests: ["tests/outputs/sqlite/blocks_test.ts"] },
   { file: "lib/outputs/sqlite/blocks/values.ts", tests: ["tests/outputs/sqlite/blocks_test.ts"] },
   { file: "lib/outputs/sqlite/blocks/block.ts", tests: ["tests/outputs/sqlite/blocks_test.ts"] },
-  { file: "lib/outputs/sqlite/blocks/rows.ts", tests: ["tests/outputs/sqlite/blocks_test.ts"] },
+  {
+    file: "lib/outputs/sqlite/blocks/rows.ts",
+    tests: ["tests/outputs/sqlite/blocks_test.ts", "tests/outputs/sqlite/packs_test.ts"],
+  },
   {
     file: "lib/outputs/sqlite/row_order.ts",
     tests: ["tests/outputs/sqlite/row_order_test.ts"],

@@ -8,6 +8,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { BlockWriter } from "./blocks/block.ts";
 import { MAX_OFFSET, RowTaker } from "./blocks/rows.ts";
+import type { Packs } from "./packs.ts";
 import { LAST_PART, type Part, type Transaction } from "./parts.ts";
 
 /** Most parts that become one, and most of their points. */
@@ -56,6 +57,8 @@ interface Unit {
   width: number;
   /** Integers of more than 53 bits were found. */
   hasLarge: boolean;
+  /** Some rows of a series are stored: what is left is not what packs have. */
+  isCut: boolean;
   /** Rows outside of the day were found, which stay. */
   hasLeft: boolean;
   points: number;
@@ -96,6 +99,7 @@ export class Compaction {
   bytesAfter = 0;
   readonly #db: DatabaseSync;
   readonly #transaction: Transaction;
+  readonly #packs: Packs;
   readonly #stepPoints: number;
   readonly #leastPoints: number;
   readonly #writer = new BlockWriter();
@@ -125,17 +129,18 @@ export class Compaction {
         | "growPart"
         | "shrinkPart"
         | "deleteEmpty"
+        | "deletePacks"
         | "pages"
         | "freePages"
-        | "version"
       ),
       StatementSync
     >
   >;
 
-  constructor(db: DatabaseSync, transaction: Transaction, options: CompactionOptions = {}) {
+  constructor(db: DatabaseSync, transaction: Transaction, packs: Packs, options: CompactionOptions = {}) {
     this.#db = db;
     this.#transaction = transaction;
+    this.#packs = packs;
     this.#stepPoints = options.stepPoints ?? STEP_POINTS;
     this.#leastPoints = options.leastPoints ?? LEAST_POINTS;
     this.#taker = new RowTaker(options.blockPoints);
@@ -184,10 +189,9 @@ export class Compaction {
         "DELETE FROM parts WHERE id IN (SELECT value FROM json_each(?)) AND NOT compacted " +
           "AND NOT EXISTS (SELECT 1 FROM points WHERE part = parts.id)",
       ),
+      deletePacks: prepare("DELETE FROM packs WHERE part IN (SELECT value FROM json_each(?))"),
       pages: prepare("PRAGMA page_count"),
       freePages: prepare("PRAGMA freelist_count"),
-      // Changes with what others store, not with what this connection does.
-      version: prepare("PRAGMA data_version"),
     };
   }
 
@@ -203,7 +207,7 @@ export class Compaction {
    * @throws what the transaction throws; then nothing was moved, and the next try is later.
    */
   step(nowMs: number, afterMs: number): boolean {
-    if (afterMs === Infinity) this.#unit = null;
+    if (afterMs === Infinity) this.#giveUp();
     else if (!this.#unit) {
       // Also after the clock is set back.
       if (nowMs < this.#nextLookMs && this.#nextLookMs - nowMs <= LOOK_INTERVAL_MS) return false;
@@ -214,11 +218,18 @@ export class Compaction {
     try {
       this.#move(this.#unit);
     } catch (error) {
-      this.#unit = null;
+      this.#giveUp();
       this.#nextLookMs = nowMs + LOOK_INTERVAL_MS;
       throw error;
     }
     return true;
+  }
+
+  /** Leaves parts some of which may be stored: the rows say what is left, and packs do not. */
+  #giveUp(): void {
+    if (!this.#unit) return;
+    this.#unit = null;
+    this.#packs.distrust();
   }
 
   /** @param before The second before which points are old enough. */
@@ -252,7 +263,15 @@ export class Compaction {
     const from = seriesOf(lowest.get(0, ids)) ?? 0;
     const end = (seriesOf(highest.get(ids)) ?? 0) + 1;
     const width = Math.ceil((end - from) * this.#stepPoints / Math.max(1, points));
-    const nothing = { read: [], isFull: false, version: 0, target: null, hasLarge: false, hasLeft: false };
+    const nothing = {
+      read: [],
+      isFull: false,
+      version: 0,
+      target: null,
+      hasLarge: false,
+      isCut: false,
+      hasLeft: false,
+    };
     return {
       parts,
       ids,
@@ -272,17 +291,18 @@ export class Compaction {
     if (unit.isFull || unit.readTo === NO_SERIES || points >= STORED_STEPS * this.#stepPoints) {
       this.#store(unit);
     } else {
-      if (points === 0) unit.version = valueOf(this.#statements.version);
+      if (points === 0) unit.version = this.#packs.version();
       this.#readBlock(unit);
     }
     if (this.#taker.isOdd) {
       for (const { id } of unit.parts) this.#left.add(id);
-      this.#unit = null;
+      this.#giveUp();
     } else if (unit.from === NO_SERIES) {
       this.points += unit.points;
       this.bytesAfter += unit.bytesAfter;
       this.bytesBefore += Math.max(unit.bytesAfter, unit.bytesBefore);
       this.#unit = null;
+      this.#packs.forget();
     }
   }
 
@@ -331,12 +351,12 @@ export class Compaction {
     return this.#takeWith(takeExactly, unit, to);
   }
 
-  #takeWith(statement: StatementSync, { parts, readTo }: Unit, to: number): number {
+  #takeWith(statement: StatementSync, { parts, readTo, isCut }: Unit, to: number): number {
     const taker = this.#taker;
     taker.clear();
     for (const [k, { id, start }] of parts.entries()) {
       taker.shift = (start - parts[0].start) * 1e9;
-      statement.get(id, readTo, to);
+      if (isCut || !this.#packs.take(id, readTo, to, taker)) statement.get(id, readTo, to);
       if (taker.isFull) return (k + 1) / (parts.length + 1);
     }
     return 1;
@@ -346,6 +366,7 @@ export class Compaction {
   #takeSome(unit: Unit, series: number): Range {
     const taker = this.#taker;
     taker.clear();
+    unit.isCut = true;
     for (const { id, start } of unit.parts) {
       taker.shift = (start - unit.parts[0].start) * 1e9;
       this.#statements.takeSome.get(id, series, taker.limit);
@@ -377,19 +398,22 @@ export class Compaction {
 
   /** Stores what was read, and deletes the rows. */
   #store(unit: Unit): void {
-    const { version, deleteEmpty } = this.#statements;
+    const { deleteEmpty, deletePacks } = this.#statements;
     let { target } = unit;
     let saved = 0;
     this.#transaction(() => {
       const pages = this.#usedPages();
-      if (valueOf(version) !== unit.version) {
+      if (this.#packs.version() !== unit.version) {
         Object.assign(unit, { read: [], readTo: unit.from });
         this.#readBlock(unit);
         if (this.#taker.isOdd) return;
       }
       if (unit.read.length > 0) target = this.#insert(unit);
       this.#delete(unit);
-      if (unit.readTo === NO_SERIES) deleteEmpty.run(unit.ids);
+      if (unit.readTo === NO_SERIES) {
+        deleteEmpty.run(unit.ids);
+        deletePacks.run(unit.ids);
+      }
       saved = (pages - this.#usedPages()) * this.#pageBytes;
     });
     const bytes = unit.read.reduce((sum, { data }) => sum + data.length, 0);

@@ -7,20 +7,14 @@ import type { Compaction } from "./compaction.ts";
 import { HELD_BACK } from "./point_inserter.ts";
 import type { Limits } from "./messages.ts";
 import { type DoomedPart, PartDeletion } from "./part_deletion.ts";
-import { LAST_PART, type Part, type Transaction } from "./parts.ts";
+import { LAST_PART, LASTING_MS, type Part, SMALL_POINTS, type Transaction } from "./parts.ts";
 import { roomFor } from "./room.ts";
 import type { Rollups } from "./rollups.ts";
 import { middleOf, SECONDS_PER_DAY } from "./row_order.ts";
 import { secondOf, tablesOfRollups, writeStatistics } from "./schema.ts";
 
-/**
- * Parts with fewer points are merged. Each point is so rewritten once, or a few times where few points come, which costs
- * more than writing it; with more points in a part that would save few parts.
- */
-const SMALL_POINTS = 4096;
-/** The same where points stay in rows for longer than this, in ms: then there are more parts to look into. */
+/** What is merged where points stay in rows for long: then there are more parts to look into. */
 const SMALL_LASTING_POINTS = 16_384;
-const LASTING_MS = 86_400_000;
 /** Small parts of one day that are merged at once, and of a day that is over. */
 const MERGE_PARTS = 64;
 const MERGE_OLD_PARTS = 8;
@@ -89,6 +83,7 @@ export class Housekeeping {
         | "pages"
         | "freePages"
         | "deleteRest"
+        | "deletePacks"
         | "deletePart"
         | "crowded"
         | "small"
@@ -140,6 +135,7 @@ export class Housekeeping {
       pages: prepare("PRAGMA page_count"),
       freePages: prepare("PRAGMA freelist_count"),
       deleteRest: prepare("DELETE FROM points WHERE part = ?"),
+      deletePacks: prepare("DELETE FROM packs WHERE part = ?"),
       deletePart: prepare("DELETE FROM parts WHERE id = ?"),
       crowded: prepare(
         `SELECT day, repeats FROM parts WHERE points < ? AND repeats < ${MERGE_REPEATS} AND rolled ` +
@@ -314,7 +310,7 @@ export class Housekeeping {
   /** Merges the small parts of the day that has most of them. */
   #merge(nowMs: number): boolean {
     const { crowded, small, nextPart, gather, mergeMost, mergeRest, mergeRepeats } = this.#statements;
-    const { addParts, empty, deleteRest, deletePart } = this.#statements;
+    const { addParts, empty, deleteRest, deletePacks, deletePart } = this.#statements;
     const today = new Date(nowMs).toISOString().slice(0, 10);
     const smaller = this.limits.compactAfterMs > LASTING_MS ? SMALL_LASTING_POINTS : SMALL_POINTS;
     const found = crowded.get(smaller, today, MERGE_OLD_PARTS, MERGE_PARTS) as
@@ -341,6 +337,7 @@ export class Housekeeping {
       // First, so that their pages are used again.
       for (const part of merged) {
         deleteRest.run(part.id);
+        deletePacks.run(part.id);
         deletePart.run(part.id);
       }
       mergeMost.run(id);

@@ -17,6 +17,8 @@ export class PartDeletion {
   readonly #statements: Readonly<
     Record<"cut" | "deletePoints" | "deleteRest" | "deletePart" | "deleteBlocks", StatementSync>
   >;
+  /** Of sums there are none. */
+  readonly #deletePacks: StatementSync | null;
 
   /** @param rows The table of what is in the parts. @param parts The table of the parts. */
   constructor(db: DatabaseSync, rows = "points", parts = "parts") {
@@ -30,6 +32,7 @@ export class PartDeletion {
       deleteBlocks: prepare("DELETE FROM blocks WHERE part = ?"),
       deletePart: prepare(`DELETE FROM ${parts} WHERE id = ?`),
     };
+    this.#deletePacks = rows === "points" ? prepare("DELETE FROM packs WHERE part = ?") : null;
   }
 
   get isDone(): boolean {
@@ -56,6 +59,7 @@ export class PartDeletion {
           parts++;
           continue;
         }
+        this.#deletePacks?.run(part.id);
         const end = part.points > DELETE_POINTS
           ? cut.get(part.id) as { series: number } | undefined
           : undefined;

@@ -19,6 +19,14 @@ export interface Part {
   readonly stored: number;
 }
 
+/**
+ * Parts with fewer points are merged. Each point is so rewritten once, or a few times where few points come, which costs
+ * more than writing it; with more points in a part that would save few parts.
+ */
+export const SMALL_POINTS = 4096;
+/** Where points stay in rows for longer than this, in ms, larger parts are merged as well. */
+export const LASTING_MS = 86_400_000;
+
 /** The last number of a part, as SQL; 0 for none. Rows and blocks may be there without their part. */
 export const LAST_PART =
   "max((SELECT coalesce(max(id), 0) FROM parts), (SELECT coalesce(max(part), 0) FROM points), " +

@@ -86,6 +86,13 @@ const TABLES = [
   data BLOB NOT NULL           -- its points, compressed
 )`,
   `CREATE INDEX blocks_by_part ON blocks (part, last_series, first_series)`,
+  `CREATE TABLE packs (
+  id INTEGER PRIMARY KEY,
+  part INTEGER NOT NULL,       -- its points once more, for compaction alone: the table of points counts
+  last_series INTEGER NOT NULL,
+  data BLOB NOT NULL           -- points of series after the row before, compressed
+)`,
+  `CREATE INDEX packs_by_part ON packs (part, last_series)`,
   `CREATE TABLE journal_positions (
   journal TEXT PRIMARY KEY,    -- id of a journal
   position INTEGER NOT NULL    -- number of its last batch that is stored here
@@ -311,6 +318,10 @@ export function ensureSchema(db: DatabaseSync, rollups: readonly RollupOptions[]
   create([...TABLES, ...rollupTables(rollups)]);
   if (!present.has("points")) run("DELETE FROM parts WHERE NOT compacted");
   if (!present.has("blocks")) run("DELETE FROM parts WHERE compacted");
+  // Of parts that somebody else has deleted.
+  run(
+    "DELETE FROM packs WHERE id IN (SELECT id FROM packs WHERE part NOT IN (SELECT id FROM parts WHERE NOT compacted))",
+  );
   if (!present.has("host_times")) fillHosts(db);
   create(views);
   if (!present.has("sqlite_stat1")) {

@@ -8,6 +8,7 @@ import { Identities } from "./identities.ts";
 import type { PointColumns } from "../threads/point_columns.ts";
 import type { Limits, PointGroup, RefusedRow, StoreOptions, StoreStats } from "./messages.ts";
 import { LAST_PART } from "./parts.ts";
+import { Packs, type PacksOptions } from "./packs.ts";
 import { Place } from "./place.ts";
 import { PointInserter } from "./point_inserter.ts";
 import { Rollups } from "./rollups.ts";
@@ -36,6 +37,7 @@ export class Store implements Disposable {
   readonly #identities: Identities;
   readonly #hosts: Hosts;
   readonly #inserter: PointInserter;
+  readonly #packs: Packs;
   readonly #rollups: Rollups | null;
   readonly #housekeeping: Housekeeping;
   readonly #order = new RowOrder();
@@ -58,7 +60,7 @@ export class Store implements Disposable {
   #clockAheadMs = 0;
 
   /** @throws {StoreError} */
-  constructor(options: StoreOptions & CompactionOptions) {
+  constructor(options: StoreOptions & CompactionOptions & PacksOptions) {
     this.#options = options;
     this.#db = open(options.path);
     let place: Place | null = null;
@@ -94,6 +96,8 @@ export class Store implements Disposable {
       this.#identities = new Identities(db);
       this.#hosts = new Hosts(db);
       this.#inserter = new PointInserter(db);
+      this.#packs = new Packs(db, options);
+      this.#packs.compactAfterMs = options.limits.compactAfterMs;
       const transaction = (work: () => void) => this.#transaction(work);
       this.#rollups = options.rollups.length > 0 ? new Rollups(db, transaction, options) : null;
       // Sums that nobody makes any more need no points.
@@ -104,7 +108,7 @@ export class Store implements Disposable {
         transaction,
         options.limits,
         this.#rollups,
-        new Compaction(db, transaction, options),
+        new Compaction(db, transaction, this.#packs, options),
       );
     } catch (error) {
       this.#db.close();
@@ -185,6 +189,7 @@ export class Store implements Disposable {
         group.second,
       );
       this.#inserter.insert(id, plan, order, columns, ids, exact);
+      this.#packs.add(id, plan, order, columns, ids, exact);
       this.#hosts.note(plan, order, columns, this.#identities);
     }
     this.#hosts.save(this.#identities, Math.floor(Date.now() / 1000));
@@ -315,6 +320,7 @@ export class Store implements Disposable {
   /** What is kept from now on. */
   set limits(limits: Limits) {
     this.#housekeeping.limits = limits;
+    this.#packs.compactAfterMs = limits.compactAfterMs;
   }
 
   /**

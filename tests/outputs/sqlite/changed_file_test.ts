@@ -158,6 +158,7 @@ const DEEDS: Record<string, string> = {
   "drops the series": "DROP TABLE series",
   "drops the metrics": "DROP TABLE metrics",
   "drops parts and hosts": "DROP TABLE parts; DROP TABLE host_times",
+  "drops the packs": "DROP TABLE packs",
   "drops everything":
     "DROP VIEW measurements; DROP VIEW hosts; DROP TABLE points; DROP TABLE parts; DROP TABLE series; DROP TABLE metrics",
 };

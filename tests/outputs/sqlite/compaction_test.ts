@@ -6,6 +6,7 @@ import { Timer } from "../../../lib/base/timers.ts";
 import { seriesStore } from "../../../lib/points/series_store.ts";
 import { BlockReader } from "../../../lib/outputs/sqlite/blocks/reader.ts";
 import type { CompactionOptions } from "../../../lib/outputs/sqlite/compaction.ts";
+import type { PacksOptions } from "../../../lib/outputs/sqlite/packs.ts";
 import { PointReader } from "../../../lib/cli/export/points.ts";
 import { Chance } from "../../kit/bytes.ts";
 import { MemoryJournal } from "../../../lib/journal.ts";
@@ -19,12 +20,16 @@ import { batchOf } from "../../kit/points.ts";
 import { TempDir } from "../../kit/temp_dir.ts";
 import { Database, DAY_MS, HOUR_MS, type Row, rowsOf, START_MS, valueOf } from "./database.ts";
 
-/** Few points are enough, and a step moves few, so that a process ends in the middle of what it does. */
-const SMALL = { leastPoints: 1, stepPoints: 64 };
+/** Few points are enough, in packs as well, and a step moves few, so that a process ends in the middle of what it does. */
+const SMALL = { leastPoints: 1, stepPoints: 64, packedPoints: 1, piecePoints: 16 };
 /** The start of a day. */
 const DAY_S = Math.ceil(START_MS / DAY_MS) * DAY_MS / 1000;
-const open = (path: string, options: CompactionOptions = SMALL, afterMs = 2 * HOUR_MS, keepMs = Infinity) =>
-  new Database(path, keepMs, seriesStore, undefined, { rollups: [], ...options }, afterMs);
+const open = (
+  path: string,
+  options: CompactionOptions & PacksOptions = SMALL,
+  afterMs = 2 * HOUR_MS,
+  keepMs = Infinity,
+) => new Database(path, keepMs, seriesStore, undefined, { rollups: [], ...options }, afterMs);
 
 type Point = [series: Series, value: number | bigint, seconds: number, nanos: number];
 
@@ -134,6 +139,7 @@ Deno.test("each point is read once and exactly, wherever the process was ended, 
       compacted += database.store.stats.compactedPoints;
       assert.deepEqual(counts(path), [0, stored]);
       assert.equal(Number(valueOf(path, "SELECT sum(points) FROM parts")), stored);
+      assert.equal(valueOf(path, "SELECT count(*) FROM packs"), 0n);
       assert.equal(database.store.stats.parts, Number(valueOf(path, "SELECT count(*) FROM parts")));
       // Those of a unit that a process had not finished are not in its figures.
       assert.ok(compacted > stored / 2 && compacted <= stored);
@@ -154,7 +160,7 @@ Deno.test("each point is read once and exactly, wherever the process was ended, 
 Deno.test("a process that is killed at any statement of a compaction leaves each point once", async () => {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");
-  using database = open(path, { leastPoints: 1, stepPoints: 32 });
+  using database = open(path, { ...SMALL, stepPoints: 32 });
   const points = someOf("killed", 40);
   for (let from = 0; from < points.length; from += 70) {
     database.write([batchOf(points.slice(from, from + 70))]);

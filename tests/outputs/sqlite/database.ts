@@ -6,6 +6,7 @@ import { seriesStore } from "../../../lib/points/series_store.ts";
 import { Gathering, Known } from "../../../lib/outputs/sqlite/gather.ts";
 import { newColumns } from "../../../lib/outputs/threads/point_columns.ts";
 import type { CompactionOptions } from "../../../lib/outputs/sqlite/compaction.ts";
+import type { PacksOptions } from "../../../lib/outputs/sqlite/packs.ts";
 import type { RollupsOptions } from "../../../lib/outputs/sqlite/rollups.ts";
 import { Store } from "../../../lib/outputs/sqlite/store.ts";
 
@@ -25,7 +26,7 @@ export class Database implements Disposable {
     keepMs = Infinity,
     series = seriesStore,
     maxBytes?: number,
-    rollups: RollupsOptions & CompactionOptions = { rollups: [] },
+    rollups: RollupsOptions & CompactionOptions & PacksOptions = { rollups: [] },
     compactAfterMs = Infinity,
   ) {
     this.known = new Known(series);

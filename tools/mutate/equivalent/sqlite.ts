@@ -60,6 +60,12 @@ export const SQLITE: readonly EquivalentMutant[] = [
   },
   {
     file: "lib/outputs/sqlite/blocks/rows.ts",
+    before: "for (let k = 0; k < count; k++) {",
+    after: "for (let k = 0; k <= count; k++) {",
+    reason: "What it writes behind the last row is overwritten by the next one, or not valid.",
+  },
+  {
+    file: "lib/outputs/sqlite/blocks/rows.ts",
     before: "for (let k = 1; k < rows.length; k++) {",
     after: "for (let k = 1; k <= rows.length; k++) {",
     reason: "There is no row behind the last one, and nothing is larger than that.",

@@ -67,6 +67,32 @@ export class RowTaker {
     };
   }
 
+  /** Takes points `from … to-1` of some that are sorted, all or none. */
+  takeAll(
+    points: Pick<BlockRows, "offsets" | "values" | "exact"> & { readonly series: ArrayLike<number> },
+    from: number,
+    to: number,
+  ): void {
+    const at = this.length;
+    const count = to - from;
+    if (at + count > this.limit) {
+      this.isFull = true;
+      return;
+    }
+    const { series, offsets, values } = this.#taken;
+    for (let k = 0; k < count; k++) {
+      series[at + k] = points.series[from + k];
+      offsets[at + k] = points.offsets[from + k] + this.shift;
+      values[at + k] = points.values[from + k];
+    }
+    if (points.exact) {
+      for (const [place, value] of points.exact) {
+        if (place >= from && place < to) this.#exact.set(at + place - from, value);
+      }
+    }
+    this.length = at + count;
+  }
+
   clear(): void {
     this.length = 0;
     this.isFull = this.isOdd = this.hasLeft = false;

@@ -5,15 +5,7 @@
  */
 import type { Batch } from "../../points/measurement.ts";
 import { unitDisplayName, unitUniqueName } from "../../points/units.ts";
-import {
-  compareTexts,
-  formatF64,
-  isPlainInteger,
-  putInteger,
-  putText,
-  putTwoDigits,
-  type RowBuffer,
-} from "../rendering/numbers.ts";
+import { compareTexts, putF64, putText, putTwoDigits, type RowBuffer } from "../rendering/numbers.ts";
 import { SeriesTexts } from "../rendering/series_texts.ts";
 import { Cells } from "./cells.ts";
 import { RowEnds } from "./row_ends.ts";
@@ -198,8 +190,7 @@ export class CsvRenderer {
       const value = values[row];
       const big = exact === null ? undefined : exact.get(row);
       if (big !== undefined) at = putText(bytes, at, big.toString());
-      else if (isPlainInteger(value)) at = putInteger(bytes, at, value);
-      else at = putText(bytes, at, formatF64(value));
+      else at = putF64(bytes, at, value);
 
       for (let i = 0; i < tailLength; i += WORD_BYTES) {
         view.setFloat64(at + i, parts.getFloat64(tail + i, true), true);

@@ -9,14 +9,7 @@
 import { valueProblem } from "../rendering/u64.ts";
 import type { AttributeValue, Batch, SeriesDefinition } from "../../points/measurement.ts";
 import { SERIES_FLAGS } from "../../points/series_store.ts";
-import {
-  formatAttribute,
-  formatF64,
-  isPlainInteger,
-  putInteger,
-  putText,
-  RowBuffer,
-} from "../rendering/numbers.ts";
+import { formatAttribute, formatF64, putF64, putInteger, putText, RowBuffer } from "../rendering/numbers.ts";
 import { SeriesTexts } from "../rendering/series_texts.ts";
 import { keyText, measurementText, stringField } from "./text.ts";
 
@@ -150,8 +143,7 @@ export class LineRenderer {
       at += prefix;
 
       if (big !== undefined) at = putText(bytes, at, big.toString());
-      else if (isPlainInteger(value)) at = putInteger(bytes, at, value);
-      else at = putText(bytes, at, formatF64(value));
+      else at = putF64(bytes, at, value);
       if ((flags[number] & SERIES_FLAGS.u64) !== 0) bytes[at++] = integerSuffix;
 
       if (seconds[row] !== this.#timeSeconds || nanos[row] !== this.#timeNanos) {

@@ -114,6 +114,25 @@ export function putInteger(bytes: Uint8Array, at: number, value: number): number
   return putDigits(bytes, at, small, digits);
 }
 
+/** Below this, no two f64 are the same number of thousandths, whose digits are the shortest text then. */
+const MAX_THOUSANDTHS = 1e15;
+
+/** Writes a f64 as {@linkcode formatF64} does. Where it has three places or fewer, nothing is allocated. */
+export function putF64(bytes: Uint8Array, at: number, value: number): number {
+  if (isPlainInteger(value)) return putInteger(bytes, at, value);
+  const thousandths = Math.round(value * 1000);
+  if (!(thousandths > 0 && thousandths < MAX_THOUSANDTHS && thousandths / 1000 === value)) {
+    return putText(bytes, at, formatF64(value));
+  }
+  const whole = Math.floor(value);
+  at = putInteger(bytes, at, whole);
+  bytes[at++] = 46;
+  let rest = thousandths - whole * 1000;
+  let digits = 3;
+  for (; rest % 10 === 0; rest /= 10) digits--;
+  return putDigits(bytes, at, rest, digits);
+}
+
 /** Writes the last `digits` digits of a whole number below 2^31. */
 function putDigits(bytes: Uint8Array, at: number, value: number, digits: number): number {
   let rest = value | 0;

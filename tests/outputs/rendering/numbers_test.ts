@@ -5,6 +5,7 @@ import {
   formatF64,
   isPlainInteger,
   jsonF64,
+  putF64,
   putInteger,
   putText,
   putUtf8,
@@ -13,6 +14,7 @@ import {
 import { renderAttributes } from "../../../lib/outputs/rendering/attributes.ts";
 import { valueProblems } from "../../../lib/outputs/rendering/u64.ts";
 import { type Attribute, seriesOf } from "../../../lib/points/measurement.ts";
+import { Chance } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";
 import { batchOf } from "../../kit/points.ts";
 
@@ -58,6 +60,20 @@ Deno.test("a plain integer is written as a f64 is, and whatever would be another
   }
   for (const value of [-0, -1, 0.5, 1.5, 2 ** 53 + 2, 1e300, NaN, Infinity, -Infinity, 5e-324]) {
     assert.ok(!isPlainInteger(value), `${value}`);
+  }
+});
+
+Deno.test("any f64 is put as it is formatted: with up to three places, with more, and where a text of them would be longer", () => {
+  const chance = new Chance(5);
+  const values = [0, -0, 0.001, 0.0005, 0.999, 1.05, 1.005, 0.57, 1e-7, 0.3, 0.1 + 0.2, NaN, Infinity, -0.5];
+  for (let n = 0; n < 5000; n++) {
+    const thousandths = chance.int(10 ** chance.int(16));
+    const value = thousandths / 1000;
+    values.push(value, value * (1 + Number.EPSILON), -value, thousandths / 10_000, value + 1e12, value * 1e6);
+  }
+  const bytes = new Uint8Array(400);
+  for (const value of values) {
+    assert.equal(new TextDecoder().decode(bytes.subarray(1, putF64(bytes, 1, value))), formatF64(value));
   }
 });
 

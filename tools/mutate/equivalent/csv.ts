@@ -120,10 +120,25 @@ export const CSV: readonly EquivalentMutant[] = [
     reason: "The hours are written over it.",
   },
   {
-    file: "lib/outputs/csv/format.ts",
-    before: "else if (isPlainInteger(value)) at = putInteger(bytes, at, value);",
-    after: "else if (!!0 && isPlainInteger(value)) at = putInteger(bytes, at, value);",
+    file: "lib/outputs/rendering/numbers.ts",
+    before: "const thousandths = Math.round(value * 1000);",
+    after: ["const thousandths = Math.round(value / 1000);", "const thousandths = Math.round(value * 1001);"],
     reason: "It only decides between the fast way and the slow one, which give the same.",
+  },
+  {
+    file: "lib/outputs/rendering/numbers.ts",
+    before: "if (!(thousandths > 0 && thousandths < MAX_THOUSANDTHS && thousandths / 1000 === value)) {",
+    after: [
+      "if (!(thousandths > 1 && thousandths < MAX_THOUSANDTHS && thousandths / 1000 === value)) {",
+      "if (!(thousandths > 0 && thousandths < MAX_THOUSANDTHS && thousandths / 1001 === value)) {",
+    ],
+    reason: "It only decides between the fast way and the slow one, which give the same.",
+  },
+  {
+    file: "lib/outputs/rendering/numbers.ts",
+    before: "if (!(thousandths > 0 && thousandths < MAX_THOUSANDTHS && thousandths / 1000 === value)) {",
+    after: "if (!(thousandths > 0 && thousandths <= MAX_THOUSANDTHS && thousandths / 1000 === value)) {",
+    reason: "The largest number of thousandths is a whole number, which has been written before.",
   },
   {
     file: "lib/outputs/csv/header.ts",

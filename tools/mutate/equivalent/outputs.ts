@@ -71,12 +71,6 @@ export const OUTPUTS: readonly EquivalentMutant[] = [
     reason: "One more word is copied, over which the next bytes are written; the buffers have room for it.",
   },
   {
-    file: "lib/outputs/influxdb/lines.ts",
-    before: "else if (isPlainInteger(value)) at = putInteger(bytes, at, value);",
-    after: "else if (!!0 && isPlainInteger(value)) at = putInteger(bytes, at, value);",
-    reason: "It only decides between the fast way and the slow one, which give the same.",
-  },
-  {
     file: "lib/outputs/postgresql/rollups/ranges.ts",
     before: "if (all.length > 0 && first - all[all.length - 1] <= gap) {",
     after: [

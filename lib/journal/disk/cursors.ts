@@ -5,13 +5,18 @@ import { Timer } from "../../base/timers.ts";
 import type { Core } from "./core.ts";
 import { cursorPath, saveCursor } from "./format/cursor.ts";
 
+/** Positions are saved so long after one another, in ms, */
 const INTERVAL_MS = 1000;
+/** a bit sooner where one has just moved: to wake the process once more costs more than to save. */
+const EARLY_MS = 100;
 
 export class Cursors {
   readonly #core: Core;
   /** The saved positions, by path. */
   readonly #saved: Map<string, number | null>;
   #timer: Timer | undefined;
+  /** When they were saved last, or the journal was opened, in `performance.now()` ms. */
+  #savedMs = performance.now();
   #saving: Promise<void> = Promise.resolve();
   readonly #complaint: Complaint;
 
@@ -29,11 +34,16 @@ export class Cursors {
 
   /** A position has moved. */
   schedule(): void {
-    if (this.#core.closed) return;
-    this.#timer ??= Timer.after(INTERVAL_MS, () => {
-      this.#timer = undefined;
-      this.#saving = this.#save();
-    });
+    if (this.#core.closed || this.#timer) return;
+    const leftMs = this.#savedMs + INTERVAL_MS - performance.now();
+    if (leftMs <= EARLY_MS) this.#begin();
+    else this.#timer = Timer.after(leftMs, () => this.#begin());
+  }
+
+  #begin(): void {
+    this.#timer = undefined;
+    this.#savedMs = performance.now();
+    this.#saving = this.#save();
   }
 
   async close(): Promise<void> {

@@ -144,29 +144,32 @@ export class Retention {
     }
   }
 
-  /** Whether the file system has enough free space. With `drop_oldest`, makes room. */
-  async hasSpace(): Promise<boolean> {
-    const { minFreeBytes, onFull, directory, files, times, log } = this.#core.settings;
+  /** Whether the file system has enough free space, as far as it is known; with `drop_oldest`, makes room. */
+  hasSpace(): Promise<boolean> | boolean {
+    const { minFreeBytes, times } = this.#core.settings;
     if (minFreeBytes === 0) return true;
     const now = times.monotonicMs();
-    if (now - this.#spaceCheckedMs >= SPACE_INTERVAL_MS) {
-      this.#spaceCheckedMs = now;
-      // If the system does not say, the next write will.
-      const free = await files.freeBytes(directory).catch(() => Infinity);
-      const before = this.lowSpace;
-      this.lowSpace = free < minFreeBytes;
-      if (this.lowSpace && !before) {
-        log.warn("The file system of the journal has less free space than min_free", {
-          directory,
-          free_bytes: free,
-          min_free: minFreeBytes,
-        });
-      } else if (before && !this.lowSpace) {
-        log.info("The file system of the journal has enough free space again", { directory });
-      }
-      if (this.lowSpace && onFull === "drop_oldest" && this.dropSegment()) return true;
+    if (now - this.#spaceCheckedMs < SPACE_INTERVAL_MS) return !this.lowSpace;
+    this.#spaceCheckedMs = now;
+    return this.#checkSpace();
+  }
+
+  async #checkSpace(): Promise<boolean> {
+    const { minFreeBytes, onFull, directory, files, log } = this.#core.settings;
+    // If the system does not say, the next write will.
+    const free = await files.freeBytes(directory).catch(() => Infinity);
+    const before = this.lowSpace;
+    this.lowSpace = free < minFreeBytes;
+    if (this.lowSpace && !before) {
+      log.warn("The file system of the journal has less free space than min_free", {
+        directory,
+        free_bytes: free,
+        min_free: minFreeBytes,
+      });
+    } else if (before && !this.lowSpace) {
+      log.info("The file system of the journal has enough free space again", { directory });
     }
-    return !this.lowSpace;
+    return !this.lowSpace || onFull === "drop_oldest" && this.dropSegment();
   }
 
   #countDropped(points: number): void {

@@ -89,8 +89,11 @@ export class Writer {
         await this.#idle();
         continue;
       }
-      await this.#gather();
-      if (!this.#core.closed && !await this.#retention.hasSpace()) {
+      // Where there is nothing to wait for, no output has its turn before a thread writes.
+      const gathering = this.#gather();
+      if (gathering) await gathering;
+      const hasSpace = this.#core.closed || this.#retention.hasSpace();
+      if (hasSpace !== true && !await hasSpace) {
         this.tryingSince = undefined;
         this.#stall();
         await this.#sleep(SPACE_INTERVAL_MS, () => this.#core.closed);
@@ -132,17 +135,25 @@ export class Writer {
   /**
    * Waits for more batches to sync together. The first ones after a pause wait only until no more come, and those that come
    * one by one do not wait: each wait wakes the process, which costs more than what few points need.
+   *
+   * @returns `undefined` where there is nothing to wait for.
    */
-  async #gather(): Promise<void> {
-    const { tail, settings: { sync, memoryBytes } } = this.#core;
-    if (sync === "always") return;
+  #gather(): Promise<void> | undefined {
+    const { sync } = this.#core.settings;
+    if (sync === "always") return undefined;
     const began = performance.now();
-    const end = began + sync;
-    const isOver = () => this.#core.ended || tail.unwrittenBytes > memoryBytes / GROUPS_IN_MEMORY;
     const { isSlow } = this.#rhythm;
     const pauseMs = this.#groupedMs + (isSlow ? REST : 1) * sync - began;
+    if (isSlow && pauseMs <= 0) return undefined;
+    return this.#wait(pauseMs, isSlow ? -Infinity : began + sync);
+  }
+
+  /** Waits for the pause, and then until no more batches come, or the end. */
+  async #wait(pauseMs: number, end: number): Promise<void> {
+    const { tail, settings: { memoryBytes } } = this.#core;
+    const isOver = () => this.#core.ended || tail.unwrittenBytes > memoryBytes / GROUPS_IN_MEMORY;
     if (pauseMs > 0) await this.#sleep(pauseMs, () => isOver() || tail.unwrittenBytes > BULK_BYTES);
-    while (!isSlow && !isOver()) {
+    while (!isOver()) {
       const left = Math.min(end, tail.appendedMs + QUIET_MS) - performance.now();
       if (left <= 0) return;
       await this.#sleep(left, isOver);

@@ -459,8 +459,15 @@ Deno.test("batches that come one by one, about as far apart as syncs, are writte
           await synced(journal);
         }
         // From here on none waits for the rest of the time, nor for others.
+        const reader = journal.reader();
+        while (reader.next());
         for (let n = 0; n < 3; n++) {
+          const waiting = reader.wait(PATIENCE_MS);
+          files.calls.length = 0;
           append(0.9);
+          assert.equal(await waiting, "ready");
+          assert.deepEqual(files.calls, ["write"], "a thread writes before an output reads");
+          reader.next();
           await synced(journal);
         }
         files.beforeSync = () => {

@@ -95,12 +95,16 @@ export class PolledListener implements Watched, AsyncDisposable {
   }
 }
 
+const NOWHERE = new Uint8Array();
+
 /** A connection. */
 export class PolledSocket implements AcceptedTransport, Watched {
   readonly remoteAddr: Deno.NetAddr;
   readonly #poll: SocketPoll;
   readonly #fd: number;
-  #reader: PromiseWithResolvers<number | null> & { space: Uint8Array<ArrayBuffer> } | null = null;
+  #reader: PromiseWithResolvers<number | null> | null = null;
+  /** Where it reads to. */
+  #space: Uint8Array<ArrayBuffer> = NOWHERE;
   #writer: PromiseWithResolvers<void> | null = null;
   /** There may be something to read. */
   #isReadable = false;
@@ -121,7 +125,8 @@ export class PolledSocket implements AcceptedTransport, Watched {
   /** One caller at a time. @throws what the system says. */
   read(space: Uint8Array<ArrayBuffer>): Promise<number | null> {
     if (this.#isClosed) return Promise.reject(closedError());
-    const reader = this.#reader = { ...Promise.withResolvers<number | null>(), space };
+    const reader = this.#reader = Promise.withResolvers<number | null>();
+    this.#space = space;
     if (this.#isReadable) this.#poll.again(this);
     return reader.promise;
   }
@@ -148,7 +153,8 @@ export class PolledSocket implements AcceptedTransport, Watched {
 
   /** @returns whether there is more. */
   #receive(): boolean {
-    const { space, resolve, reject } = this.#reader!;
+    const { resolve, reject } = this.#reader!;
+    const space = this.#space;
     try {
       const count = this.#poll.calls.receive(this.#fd, space);
       // Less than there was room for: the next event tells of more, but an end has no event of its own.

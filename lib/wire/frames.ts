@@ -74,6 +74,8 @@ export class FrameReader implements Disposable {
   #filled = 0;
   #consumed = 0;
   #quiet = 0;
+  /** The room of an empty buffer: nearly each message begins with one. */
+  #whole: Uint8Array<ArrayBuffer> | null = null;
   /** The buffer to go back to, while a lent one is used. */
   #own: Buffer | null = null;
   readonly #lent: LentBuffers | null;
@@ -137,7 +139,8 @@ export class FrameReader implements Disposable {
       this.#resize(Math.max(MIN_CAPACITY, Math.floor(capacity / 2)));
       this.#quiet = 0;
     }
-    return this.bytes.subarray(this.#filled, this.capacity);
+    if (this.#filled > 0) return this.bytes.subarray(this.#filled, this.capacity);
+    return this.#whole ??= this.bytes.subarray(0, this.capacity);
   }
 
   /**
@@ -199,6 +202,7 @@ export class FrameReader implements Disposable {
     this.#consumed = 0;
     this.bytes = buffer.bytes;
     this.view = buffer.view;
+    this.#whole = null;
     if (this.#own) this.#lent!.give({ bytes, view });
     this.#own = null;
   }

@@ -74,6 +74,22 @@ Deno.test("readers that share lent buffers yield the same bodies, in turns, and 
   assert.equal(lent.lent, 0);
 });
 
+Deno.test("the room of an empty buffer is one view, which no message has to make again", () => {
+  const reader = new FrameReader();
+  const space = reader.space();
+  const frame = frameOf(100);
+  for (const count of [frame.length, 10]) {
+    take(reader, frame.subarray(0, count));
+    if (count < frame.length) {
+      assert.equal(reader.next(), false);
+      assert.equal(reader.space().length, space.length - count);
+      take(reader, frame.subarray(count));
+    }
+    assert.deepEqual([reader.next(), reader.next()], [true, false]);
+    assert.equal(reader.space(), space);
+  }
+});
+
 Deno.test("a reader borrows a buffer for a message that is longer than its own, and has its own again behind it", () => {
   const lent = new LentBuffers();
   const reader = new FrameReader(1 << 20, lent);

@@ -15,9 +15,11 @@ export class AttributionBench {
   #place = 0;
   #passed = 0;
 
-  constructor(values: unknown, context: Context = {}) {
+  /** @param memory In bytes, instead of that in the configuration. */
+  constructor(values: unknown, context: Context = {}, memory?: number) {
     const checked = config.check(values, [], ({ path, message }) => assert.fail(`${path}: ${message}`));
-    this.transform = new EnergyAttribution(checked, contextWith(context));
+    const given = memory === undefined ? checked : { ...checked, memory };
+    this.transform = new EnergyAttribution(given, contextWith(context));
   }
 
   /** The number of the next batch. */

@@ -264,7 +264,7 @@ Deno.test("what takes more than the memory is forgotten, and the log says so; th
 });
 
 Deno.test("points may take their memory to the last byte", () => {
-  const early = (memory: number) => {
+  const early = (memory: number, ticks = 0) => {
     const logs = new LogLines();
     const checked = { ...config.check(formula(), [], ({ message }) => assert.fail(message)), memory };
     const transform = new EnergyAttribution(checked, contextWith({ log: logs.log }));
@@ -272,11 +272,37 @@ Deno.test("points may take their memory to the last byte", () => {
     const out = { pass: () => {}, add: () => {} };
     transform.take(batch, 0, batch.length, new ClientTable().local, 0, out);
     transform.settle(out);
+    for (let n = 0; n < ticks; n++) transform.tick(out);
     return logs.matching(/WARN.*attributed early/).map((line) => Number(/bytes=(\d+)/.exec(line)![1]));
   };
   const [bytes] = early(0);
   assert.ok(bytes > 100);
   assert.deepEqual([early(bytes), early(bytes - 1)], [[], [bytes]]);
+  // A second ends with a quarter of it left.
+  const least = Math.ceil(bytes * 4 / 3);
+  assert.deepEqual([early(least, 1), early(least - 1, 1)], [[], [bytes]]);
+});
+
+Deno.test("no more of what came first is forgotten than must be", () => {
+  const logs = new LogLines();
+  const run = (memory?: number) => {
+    const bench = new AttributionBench(formula(), { log: logs.log }, memory);
+    const before = [bench.take(points(["1", 1, 1])), bench.tick()];
+    assert.deepEqual(joined(before).length, 0);
+    bench.take(points(["4", 2, 10], ["5", 2, 20], ["6", 2, 30]));
+    bench.tick();
+    return inWords(bench.take(points(["energy", 2, 100])));
+  };
+  assert.deepEqual(run(0).length, 0);
+  const bytes = Number(/bytes=(\d+)/.exec(logs.lines[0])![1]);
+  assert.deepEqual(run(4 * bytes), run(), "the later three take three quarters");
+  assert.equal(run().length, 3);
+  assert.deepEqual(run(4 * bytes - 1).length, 0);
+  const said = new LogLines();
+  const bench = new AttributionBench(formula(), { log: said.log }, 4 * bytes);
+  bench.take(points(["4", 2, 10], ["5", 2, 20], ["6", 2, 30]));
+  bench.tick();
+  assert.deepEqual(said.lines, []);
 });
 
 Deno.test("a point without a result is skipped, counted, and said once", () => {

@@ -14,6 +14,7 @@ import { ShareAttribution } from "../../lib/transforms/energy_attribution/shares
 import { AttributionBench, joined } from "../kit/attribution.ts";
 import { Chance } from "../kit/bytes.ts";
 import { metricOf } from "../kit/decode.ts";
+import { LogLines } from "../kit/log_lines.ts";
 import { batchOf } from "../kit/points.ts";
 
 const energy = metricOf("energy", "f64", { base: "J", prefix: "" });
@@ -504,8 +505,43 @@ Deno.test("with random arrivals, gaps, resets, late points and short processes, 
   }
 });
 
+Deno.test("where points take too much, those that came first go, and what came last is divided as ever", () => {
+  const strangers = (count: number, at: number) =>
+    Array.from({ length: count }, (_, n): Row => [`${at}-${n}`, at, 1, [[CLIENT_ATTRIBUTE, "other"]]]);
+  const run = (memory?: number, late = 12) => {
+    const logs = new LogLines();
+    const bench = new AttributionBench(shares(), { log: logs.log }, memory);
+    const results = [
+      bench.take(points(...strangers(20, 0))),
+      bench.tick(),
+      bench.take(points(["energy", 1, 5], ["1", 1, 1])),
+      bench.tick(),
+      bench.take(points(...strangers(late, 2))),
+      bench.tick(),
+      // There is room for these now.
+      bench.take(points(...strangers(12, 3))),
+    ];
+    const { neededFrom } = bench.transform;
+    results.push(bench.take(points(["energy", 6, 100], ["1", 6, 500])), bench.flush());
+    return { results: inWords(joined(results)), neededFrom, early: logs.matching(/attributed early/).length };
+  };
+  const roomy = run();
+  assert.ok(roomy.results.includes("1 6: 100"), roomy.results.join());
+  assert.equal(roomy.early, 0);
+  const tight = run(100_000);
+  assert.deepEqual(tight, { results: roomy.results, neededFrom: 0, early: 1 });
+  // What a second brings must have room beside the rest: otherwise all goes.
+  const burst = run(100_000, 30);
+  assert.deepEqual([burst.neededFrom, burst.early], [3, 1]);
+  assert.deepEqual(burst.results.at(-1), "idle 6: 100");
+});
+
 Deno.test("who reads again from where it says comes to the same results from then on, in the same order", () => {
-  for (let seed = 1; seed <= 10; seed++) {
+  let early = 0;
+  for (let seed = 1; seed <= 12; seed++) {
+    // Much of what is kept goes early, or all, or the oldest of it, or nothing.
+    const memory = [undefined, 20_000, 40_000, 80_000][seed % 4];
+    const logs = new LogLines();
     const chance = new Chance(seed);
     const config = {
       formulas: {
@@ -539,17 +575,19 @@ Deno.test("who reads again from where it says comes to the same results from the
     // The place of a batch is the number of its event.
     const whole: string[][] = [];
     const needed: number[] = [];
-    let bench = new AttributionBench(config);
+    let bench = new AttributionBench(config, { log: logs.log }, memory);
     for (const [place, rows] of events.entries()) {
       bench.placeNext(place);
       whole.push(inWords(rows === null ? bench.tick() : bench.take(points(...rows))));
       needed.push(Math.min(bench.transform.neededFrom, place + 1));
     }
+    early += logs.lines.length;
     for (let stop = 20; stop < events.length; stop += 13) {
-      bench = new AttributionBench(config);
+      bench = new AttributionBench(config, {}, memory);
       const from = needed[stop];
       const again = run(bench, from).slice(stop + 1 - from);
       assert.deepEqual(again, whole.slice(stop + 1), `seed ${seed}, stop ${stop}, from ${from}`);
     }
   }
+  assert.ok(early >= 9, "where there is little memory, something went early");
 });

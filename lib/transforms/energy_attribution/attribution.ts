@@ -109,19 +109,28 @@ export abstract class Attribution<G extends Group, F extends Feed<G>> {
     this.settle(out);
     this.now++;
     for (const group of this.groups.list) this.expire(group, out);
-    const limit = this.now - this.retentionTicks;
+    this.#forgetBefore(this.now - this.retentionTicks);
+  }
+
+  #forgetBefore(tick: number): void {
     this.groups.retain((group) => {
-      if (this.forgetBefore(group, limit)) return true;
+      if (this.forgetBefore(group, tick)) return true;
       group.isGone = true;
       return false;
     });
+  }
+
+  /** Forgets the points that arrived before a tick, and completes those that wait. */
+  shed(tick: number, out: ResultSink): void {
+    for (const group of this.groups.list) this.finish(group, tick, out);
+    this.#forgetBefore(tick);
   }
 
   /** Completes everything, and forgets it. */
   flush(out: ResultSink): void {
     this.settle(out);
     for (const group of this.groups.list) {
-      this.finish(group, out);
+      this.finish(group, Infinity, out);
       this.forgetBefore(group, Infinity);
       group.isGone = true;
     }
@@ -137,8 +146,8 @@ export abstract class Attribution<G extends Group, F extends Feed<G>> {
   protected abstract complete(group: G, out: ResultSink): void;
   /** Makes the results that have waited long enough. */
   protected abstract expire(group: G, out: ResultSink): void;
-  /** Makes all results that wait. */
-  protected abstract finish(group: G, out: ResultSink): void;
+  /** Makes the results that wait and are of points that arrived before a tick. */
+  protected abstract finish(group: G, tick: number, out: ResultSink): void;
   /** Forgets the points that arrived before a tick. @returns whether some are left. */
   protected abstract forgetBefore(group: G, tick: number): boolean;
 

@@ -132,7 +132,7 @@ export const config = table({
     max: "1h",
   }),
   memory: memoryKey(
-    "Most memory for points that are kept and their series. If they take more, everything that waits is attributed early.",
+    "Most memory for points that are kept and their series. If they take three quarters of it, what came first is attributed early and forgotten.",
   ),
   formulas: named(formula, {
     doc: "Formulas, by the names of their results.",

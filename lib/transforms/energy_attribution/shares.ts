@@ -220,8 +220,8 @@ export class ShareAttribution extends Attribution<ShareGroup, ShareFeed> {
     this.#divideWhere(group, ({ tick }) => tick <= limit, out);
   }
 
-  protected override finish(group: ShareGroup, out: ResultSink): void {
-    this.#divideWhere(group, () => true, out);
+  protected override finish(group: ShareGroup, before: number, out: ResultSink): void {
+    this.#divideWhere(group, ({ tick }) => tick < before, out);
   }
 
   #divideWhere(group: ShareGroup, isDue: (pending: Pending) => boolean, out: ResultSink): void {

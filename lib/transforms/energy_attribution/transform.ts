@@ -16,6 +16,8 @@ import { ShareAttribution } from "./shares.ts";
 
 const TICK_MS = 1000;
 const GRACE_NS = 2e9;
+/** A second begins with at most this share of the memory taken, so that there is room for what it brings. */
+const KEPT_SHARE = 3 / 4;
 
 type Context = Pick<PluginContext, "registry" | "log" | "clock">;
 
@@ -30,8 +32,10 @@ export class EnergyAttribution implements StagedTransform {
   /** Ticks since the start, and in which of them points came from which batch on. */
   #now = 0;
   readonly #arrivals: { readonly tick: number; readonly place: number }[] = [];
-  /** What is kept depends on what has arrived in this many ticks. */
-  readonly #memoryTicks: number;
+  /** Points are kept for this many ticks, where there is room. */
+  readonly #retentionTicks: number;
+  /** What arrived before this tick is forgotten, for want of room. */
+  #cutoff = 0;
   #failedPoints = 0;
   #attributedPoints = 0;
 
@@ -49,8 +53,7 @@ export class EnergyAttribution implements StagedTransform {
     ];
     const retentions = Object.values(config.formulas).map(({ retention_time }) => retention_time);
     if (config.energy_by.length > 0) retentions.push(config.retention_time);
-    // What was kept when the oldest of what is kept arrived matters, too.
-    this.#memoryTicks = 2 * Math.max(...retentions.map(ticksOf)) + 2;
+    this.#retentionTicks = Math.max(...retentions.map(ticksOf));
   }
 
   get stats(): Readonly<Record<string, number>> {
@@ -84,24 +87,49 @@ export class EnergyAttribution implements StagedTransform {
     this.#names.check();
     const counting = this.#counting(out);
     for (const formula of this.#formulas) formula.settle(counting);
+    if (this.#bytes <= this.#maxBytes) return;
+    this.#complainOfRoom();
+    this.flush(out);
+  }
+
+  get #bytes(): number {
     let bytes = 0;
     for (const formula of this.#formulas) bytes += formula.bytes;
-    if (bytes <= this.#maxBytes) return;
+    return bytes;
+  }
+
+  #complainOfRoom(): void {
+    const bytes = this.#bytes;
     this.#fullComplaint.add((times) => {
       this.#context.log.warn(
         "Energy is attributed early, because points take more than plugins.energy-attribution.memory",
         { times, bytes },
       );
     });
-    this.flush(out);
   }
 
   tick(out: StageOutput): void {
     this.#now++;
     const counting = this.#counting(out);
     for (const formula of this.#formulas) formula.tick(counting);
-    while (this.#arrivals.length > 0 && this.#arrivals[0].tick < this.#now - this.#memoryTicks) {
-      this.#arrivals.shift();
+    this.#makeRoom(counting);
+    // What was kept when the oldest of what is kept arrived matters, too.
+    const needed = this.#now - 2 * this.#retentionTicks - 2;
+    while (this.#arrivals.length > 0 && this.#arrivals[0].tick < needed) this.#arrivals.shift();
+  }
+
+  /**
+   * The points that arrived first go, whoever they are from: so what is kept is still what has come last, and who reads again
+   * from a later place keeps the same. To take those of the client that has brought most would need its points of before.
+   */
+  #makeRoom(counting: ResultSink): void {
+    const limit = this.#maxBytes * KEPT_SHARE;
+    if (this.#bytes <= limit) return;
+    this.#complainOfRoom();
+    this.#cutoff = Math.max(this.#cutoff, this.#now - this.#retentionTicks);
+    while (this.#bytes > limit && this.#cutoff < this.#now) {
+      this.#cutoff++;
+      for (const formula of this.#formulas) formula.shed(this.#cutoff, counting);
     }
   }
 

@@ -237,6 +237,12 @@ export const SERIES: readonly EquivalentMutant[] = [
   },
   {
     file: "lib/transforms/energy_attribution/transform.ts",
+    before: "while (this.#bytes > limit && this.#cutoff < this.#now) {",
+    after: "while (this.#bytes > limit && this.#cutoff <= this.#now) {",
+    reason: "When everything is forgotten that came before now, nothing takes memory.",
+  },
+  {
+    file: "lib/transforms/energy_attribution/transform.ts",
     before: "#now = 0;",
     after: "#now = 1;",
     reason: "Only the differences of ticks count.",

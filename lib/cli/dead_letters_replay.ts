@@ -7,6 +7,7 @@ import type { OutputPlugin } from "../plugin.ts";
 import { places, points } from "./dead_letters.ts";
 import { load, logFor } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";
+import { stopOnSignal } from "./stop_signals.ts";
 import type { Surroundings } from "./world.ts";
 
 /** Writes the letters to the outputs of the configuration. */
@@ -24,46 +25,40 @@ export async function replay(
     world.stdout(`There are no dead letters of ${line.argument ?? "any output"} (${role})\n`);
     return EXIT.ok;
   }
-  const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
-  try {
-    let good = true;
-    for (const { output, stateDirectory, files: { directory } } of found) {
-      const configured = plugins.find(({ plugin }) => plugin.name === output && plugin.kind === "output");
-      if (!configured) {
-        world.stderr(`Cannot replay ${output}: the configuration does not enable [plugins.${output}]\n`);
-        good = false;
-        continue;
-      }
-      const result = await replayLetters({
-        plugin: configured.plugin as OutputPlugin<unknown>,
-        config: configured.config,
-        files: new DeadLetterFiles(directory, general.dead_letters.max_size),
-        stateDirectory,
-        log: log.for(output),
-        signal: stop.signal,
-      }).catch((error) => {
-        if (error instanceof ExitError) throw error;
-        throw new ExitError(
-          EXIT.unavailable,
-          `Cannot replay ${output}: ${messageOf(error)}; nothing is lost`,
-          {
-            cause: error,
-          },
-        );
-      });
-      const { written, refused, left, damaged } = result;
-      const rest = [
-        refused > 0 && `${refused} refused again`,
-        left > 0 && `${left} left for the next replay`,
-        damaged > 0 && `${damaged} damaged line${damaged === 1 ? "" : "s"} left`,
-      ].filter((part) => part !== false);
-      world.stdout([`${output}: ${points(written)} written`, ...rest].join(", ") + "\n");
-      good &&= rest.length === 0;
+  using stop = stopOnSignal();
+  let good = true;
+  for (const { output, stateDirectory, files: { directory } } of found) {
+    const configured = plugins.find(({ plugin }) => plugin.name === output && plugin.kind === "output");
+    if (!configured) {
+      world.stderr(`Cannot replay ${output}: the configuration does not enable [plugins.${output}]\n`);
+      good = false;
+      continue;
     }
-    return good ? EXIT.ok : EXIT.unavailable;
-  } finally {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, onSignal);
+    const result = await replayLetters({
+      plugin: configured.plugin as OutputPlugin<unknown>,
+      config: configured.config,
+      files: new DeadLetterFiles(directory, general.dead_letters.max_size),
+      stateDirectory,
+      log: log.for(output),
+      signal: stop.signal,
+    }).catch((error) => {
+      if (error instanceof ExitError) throw error;
+      throw new ExitError(
+        EXIT.unavailable,
+        `Cannot replay ${output}: ${messageOf(error)}; nothing is lost`,
+        {
+          cause: error,
+        },
+      );
+    });
+    const { written, refused, left, damaged } = result;
+    const rest = [
+      refused > 0 && `${refused} refused again`,
+      left > 0 && `${left} left for the next replay`,
+      damaged > 0 && `${damaged} damaged line${damaged === 1 ? "" : "s"} left`,
+    ].filter((part) => part !== false);
+    world.stdout([`${output}: ${points(written)} written`, ...rest].join(", ") + "\n");
+    good &&= rest.length === 0;
   }
+  return good ? EXIT.ok : EXIT.unavailable;
 }

@@ -7,6 +7,7 @@ import type { PointSink } from "./export/sink.ts";
 import { TextSink } from "./export/text.ts";
 import type { CommandLine } from "./parse.ts";
 import { findDatabase, openDatabase } from "./query_database.ts";
+import { stopOnSignal } from "./stop_signals.ts";
 import { timeOf } from "./time_flag.ts";
 import type { Surroundings } from "./world.ts";
 
@@ -79,6 +80,7 @@ async function writeFile(
 ): Promise<number> {
   const temporary = `${file}.${Deno.pid}.tmp`;
   let points = 0;
+  using stop = stopOnSignal();
   try {
     await refuseExisting(file);
     using target = Deno.openSync(temporary, { write: true, createNew: true });
@@ -90,6 +92,8 @@ async function writeFile(
     for (const block of reader.blocks()) {
       sink.add(block);
       points += block.length;
+      await new Promise<void>((resolve) => setTimeout(resolve));
+      if (stop.signal.aborted) throw new Error("the export was stopped");
       if (!world.terminal() || performance.now() < printedMs + PROGRESS_MS) continue;
       printedMs = performance.now();
       const share = reader.totalPoints > 0 ? reader.readPoints / reader.totalPoints : 1;
@@ -98,12 +102,12 @@ async function writeFile(
     sink.end();
     target.syncDataSync();
     if (world.terminal()) world.stderr("\r\x1b[K");
+    await Deno.rename(temporary, file);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     if (error instanceof ExitError) throw error;
     throw new ExitError(EXIT.unavailable, `Cannot export to ${file}: ${messageOf(error)}`, { cause: error });
   }
-  await Deno.rename(temporary, file);
   return points;
 }
 

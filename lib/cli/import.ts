@@ -1,6 +1,6 @@
 /** `alumet-relay import`: writes the points of files to outputs. */
 import { createHash } from "node:crypto";
-import { findStateBase, roleOf } from "../agent/state_directory.ts";
+import { findStateBase, roleOf, STATE_FLAG } from "../agent/state_directory.ts";
 import { EXIT, ExitError, messageOf } from "../base/errors.ts";
 import { DeadLetterBox, deadLetterDirectory } from "../dead_letters.ts";
 import type { Logger } from "../base/log.ts";
@@ -11,6 +11,7 @@ import { readPoints } from "./import/files.ts";
 import { writePoints } from "./import/writing.ts";
 import { load, logFor } from "./loading.ts";
 import type { CommandLine } from "./parse.ts";
+import { stopOnSignal } from "./stop_signals.ts";
 import type { Surroundings } from "./world.ts";
 
 /** Another value makes each file one that nobody has seen: to be changed when points are put into other batches. */
@@ -35,6 +36,9 @@ interface Target {
 /** @returns the exit code: 0 if all outputs have all points, 65 if some were set aside, 69 if some are missing. */
 export async function importPoints(line: CommandLine, world: Surroundings): Promise<number> {
   if (line.words.length === 0) throw usage("import needs a FILE, such as points.parquet");
+  if (line.words.includes("-")) {
+    throw usage("Cannot import standard input: a file is read twice; name a file");
+  }
   const formats = line.words.map((path) => ({
     path,
     format: fileFormat("import", path, line.value("format")),
@@ -52,34 +56,40 @@ export async function importPoints(line: CommandLine, world: Surroundings): Prom
   }
   const base = findStateBase(line.value("state-dir"), world.env);
   const stateDirectory = base && `${base.path}/${roleOf(plugins)}`;
-  if (stateDirectory) await Deno.mkdir(stateDirectory, { recursive: true, mode: 0o750 });
+  if (stateDirectory) await makeDirectory(stateDirectory);
   const progress = new Progress(world);
   const files: ImportedFile[] = [];
   for (const { path, format } of formats) files.push(await check(path, format, progress));
-  const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
-  try {
-    let code: number = EXIT.ok;
-    const log = logFor(line, world, () => "warn");
-    const { max_size: maxBytes } = config.general.dead_letters;
-    for (const file of files) {
-      for (const target of targets as Target[]) {
-        const written = await write(file, target, {
-          stateDirectory,
-          maxBytes,
-          log,
-          progress,
-          stop: stop.signal,
-        });
-        progress.end();
-        world.stdout(`${file.path}: ${written.text}\n`);
-        code = Math.max(code, written.code);
-      }
+  using stop = stopOnSignal();
+  let code: number = EXIT.ok;
+  const log = logFor(line, world, () => "warn");
+  const { max_size: maxBytes } = config.general.dead_letters;
+  for (const file of files) {
+    for (const target of targets as Target[]) {
+      const written = await write(file, target, {
+        stateDirectory,
+        maxBytes,
+        log,
+        progress,
+        stop: stop.signal,
+      });
+      progress.end();
+      world.stdout(`${file.path}: ${written.text}\n`);
+      code = Math.max(code, written.code);
     }
-    return code;
-  } finally {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, onSignal);
+  }
+  return code;
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true, mode: 0o750 });
+  } catch (error) {
+    throw new ExitError(
+      EXIT.unavailable,
+      `Cannot use the state directory ${path}: ${messageOf(error)}; name another one with ${STATE_FLAG}`,
+      { cause: error },
+    );
   }
 }
 

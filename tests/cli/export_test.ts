@@ -63,12 +63,16 @@ interface Outcome {
   err: string;
 }
 
-async function run(args: readonly string[], terminal = false, command = "export"): Promise<Outcome> {
+async function run(
+  args: readonly string[],
+  terminal: boolean | (() => boolean) = false,
+  command = "export",
+): Promise<Outcome> {
   const outcome: Outcome = { code: -1, out: "", err: "" };
   outcome.code = await main([command, ...args], {
     stdout: (text) => void (outcome.out += text),
     stderr: (text) => void (outcome.err += text),
-    terminal: () => terminal,
+    terminal: typeof terminal === "boolean" ? () => terminal : terminal,
     env: () => undefined,
     services: () => [],
   });
@@ -305,6 +309,22 @@ Deno.test("many points are written in blocks and groups, each once", async () =>
       )]);
     }
   }
+  {
+    // It is stopped after its first block.
+    const { addSignalListener } = Deno;
+    let stop = () => {};
+    using _signals = { [Symbol.dispose]: () => void (Deno.addSignalListener = addSignalListener) };
+    Deno.addSignalListener = (signal, listener) => {
+      stop = listener;
+      addSignalListener(signal, listener);
+    };
+    const stopped = await run(["--database", database, file], () => {
+      stop();
+      return false;
+    });
+    assert.deepEqual([stopped.code, stopped.err], [69, `Cannot export to ${file}: the export was stopped\n`]);
+    assert.deepEqual([...Deno.readDirSync(dir.path)].filter(({ name }) => name.includes("points")), []);
+  }
   const { code, err } = await run(["--database", database, file], true);
   assert.equal(code, 0, err);
   const values = (await Deno.readTextFile(file)).trimEnd().split("\n").slice(1).map((line) =>
@@ -431,6 +451,20 @@ Deno.test("an import to a server keeps the hosts, and is taken once", async () =
     `${metric.name} ${value} ${new Map(attributes).get("relay_client")}`
   );
   assert.deepEqual(values.sort(), sent.sort());
+  const said = async (args: readonly string[]) => {
+    const { code, out, err } = await run(args, false, "import");
+    assert.equal(out, "");
+    return `${code} ${err}`;
+  };
+  assert.match(
+    await said([...args.slice(0, 2), "-"]),
+    /^64 Cannot import standard input: a file is read twice/,
+  );
+  const wrong = args.with(3, `${file}/state`);
+  assert.match(
+    await said(wrong),
+    /^69 Cannot use the state directory .*: Not a directory.*name another one with --state-dir/,
+  );
 });
 
 Deno.test("a row that is not a point is named, and nothing of any file is written", async () => {

@@ -106,3 +106,49 @@ Deno.test("a repeated timer says how late it is, leaves out what has passed, and
   assert.deepEqual(late, [1, 30, 250]);
   assert.equal(time.callNext(), 600);
 });
+
+Deno.test("a repeated timer that is early does not call twice for one time", () => {
+  using time = new StillTime(0);
+  const late: number[] = [];
+  using _timer = Timer.every(100, (lateMs) => late.push(lateMs));
+  assert.deepEqual([time.callNext(-1), time.callNext(), late], [100, 200, [0, 0]]);
+});
+
+Deno.test("intervals are of a millisecond at least, and of half the longest timer at most", () => {
+  const dues = (ms: number) => {
+    using time = new StillTime(0);
+    using _timer = Timer.every(ms, () => {});
+    return [time.callNext(), time.callNext()];
+  };
+  assert.deepEqual(dues(0), [1, 2]);
+  assert.deepEqual(dues(2 ** 40), [1_073_741_824, 2_147_483_647]);
+});
+
+Deno.test("what has to wait for arrivals waits for one more turn", () => {
+  using time = new StillTime(10);
+  const calls: number[] = [];
+  using _timer = Timer.afterArrivals(5, () => calls.push(time.nowMs));
+  assert.equal(time.callNext(), 15);
+  assert.deepEqual(calls, []);
+  assert.equal(time.callNext(), 15);
+  assert.deepEqual(calls, [15]);
+});
+
+Deno.test("a process waits for its timers, unless it was said that it need not", () => {
+  using time = new StillTime(0);
+  const { unrefTimer } = Deno;
+  let unrefs = 0;
+  Deno.unrefTimer = () => unrefs++;
+  try {
+    using _once = Timer.after(1, () => {});
+    using timer = Timer.every(100, () => {});
+    time.callNext();
+    assert.equal(unrefs, 0);
+    timer.unref();
+    assert.equal(unrefs, 1);
+    time.callNext();
+    assert.equal(unrefs, 2);
+  } finally {
+    Deno.unrefTimer = unrefTimer;
+  }
+});

@@ -70,6 +70,18 @@ Deno.test("a wait whose time is over clears no timer: that costs as much as to c
   }
 });
 
+Deno.test("a wait without an end starts no timer, and one whose time is over does not wait for a millisecond", () => {
+  const { setTimeout } = globalThis;
+  const times: number[] = [];
+  globalThis.setTimeout = Object.assign((_end: () => void, ms: number) => times.push(ms), setTimeout);
+  try {
+    for (const ms of [Infinity, 0, -5, 7]) void new Wakeup().wait(ms);
+    assert.deepEqual(times, [0, 0, 7]);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+});
+
 /** What may run while a wait begins or ends: the runtime may run queued microtasks within these two. */
 const HOOKS = ["setTimeout", "clearTimeout"] as const;
 /** Where each of a hook's first calls does something else. */
@@ -159,6 +171,13 @@ Deno.test("unlessAborted tells whether the promise resolved, and throws its erro
   const waiting = unlessAborted(new Promise(() => {}), stop.signal);
   stop.abort(new Error("stopped"));
   assert.equal(await waiting, false);
+  // Of a promise that failed before, the error counts.
+  const later = new AbortController();
+  const { promise, reject } = Promise.withResolvers<void>();
+  const failing = unlessAborted(promise, later.signal);
+  promise.catch(() => later.abort());
+  reject(new Error("broken"));
+  await assert.rejects(failing, { message: "broken" });
 });
 
 Deno.test("onAbort calls the action on abort, at once if the signal is already aborted, and never after its disposal", () => {

@@ -1,4 +1,4 @@
-/** Mutants of what pages say, and of what `import` reads of Parquet, that nobody could see. */
+/** Mutants of waits, of what pages say, and of what `import` reads of Parquet, that nobody could see. */
 import type { EquivalentMutant } from "./entry.ts";
 
 const NEW_SERIES =
@@ -10,6 +10,30 @@ export const SEEN: readonly EquivalentMutant[] = [
     before: 'const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");',
     after: 'const fields = stat.slice(stat.lastIndexOf(")") + 3).split(" ");',
     reason: "The first field is then empty instead of the state, and neither is read.",
+  },
+  {
+    file: "lib/base/waiting.ts",
+    before: "if (ended) return;",
+    after: "if (!!0 && ended) return;",
+    reason: "Ending a wait twice undoes what is undone, and settles a promise that is settled.",
+  },
+  {
+    file: "lib/base/waiting.ts",
+    before: 'signal?.addEventListener("abort", end, { once: true });',
+    after: 'signal?.addEventListener("abort", end, { once: false });',
+    reason: "A signal is aborted once, and the end of the wait removes the listener.",
+  },
+  {
+    file: "lib/base/waiting.ts",
+    before: "const late = Promise.withResolvers<false>();",
+    after: "const late = Promise.withResolvers<true>();",
+    reason: "It is a type.",
+  },
+  {
+    file: "lib/base/waiting.ts",
+    before: 'else signal.addEventListener("abort", action, { once: true });',
+    after: 'else signal.addEventListener("abort", action, { once: false });',
+    reason: "A signal is aborted once.",
   },
   {
     file: "lib/cli/import/parquet.ts",

@@ -21,6 +21,8 @@ export const DOOR_TARGETS: readonly MutationTarget[] = [
     tests: ["tests/base/memory_test.ts"],
     filter: "series get a quarter",
   },
+  { file: "lib/base/timers.ts", tests: ["tests/base/timers_test.ts"] },
+  { file: "lib/base/waiting.ts", tests: ["tests/base/waiting_test.ts"] },
   { file: "lib/config.ts", tests: ["tests/config/config_test.ts"] },
   { file: "lib/agent/special_paths.ts", tests: ["tests/agent/special_paths_test.ts"] },
   { file: "lib/cli/agents/text.ts", tests: [PRINTED] },

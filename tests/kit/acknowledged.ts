@@ -16,7 +16,7 @@ import { type HandServer, Peer } from "./peer.ts";
 import { instanceOf } from "./points.ts";
 import { acceptance, greeting } from "./wire.ts";
 
-function framed(writer: PostcardWriter): Uint8Array<ArrayBuffer> {
+export function framed(writer: PostcardWriter): Uint8Array<ArrayBuffer> {
   const frame = writer.written;
   new DataView(frame.buffer, frame.byteOffset).setUint32(0, frame.length - 4);
   return frame;

@@ -10,6 +10,7 @@ import { INPUTS } from "./equivalent/inputs.ts";
 import { JOURNAL } from "./equivalent/journal.ts";
 import { OUTPUTS } from "./equivalent/outputs.ts";
 import { POINTS } from "./equivalent/points.ts";
+import { RECEIVED } from "./equivalent/received.ts";
 import { REST } from "./equivalent/rest.ts";
 import { SEEN } from "./equivalent/seen.ts";
 import { SERIES } from "./equivalent/series.ts";
@@ -34,6 +35,7 @@ export const EQUIVALENT: readonly EquivalentMutant[] = [
   ...OUTPUTS,
   ...OUTPUT_TARGETS,
   ...POINTS,
+  ...RECEIVED,
   ...REST,
   ...SEEN,
   ...SERIES,

@@ -6,6 +6,8 @@ const PRINTED = "tests/cli/printed_test.ts";
 export const DOOR_TARGETS: readonly MutationTarget[] = [
   { file: "lib/agent/event_loop_delay.ts", tests: ["tests/agent/figures_test.ts"] },
   { file: "lib/agent/figures.ts", tests: ["tests/agent/figures_test.ts"] },
+  { file: "lib/agent/journals.ts", tests: ["tests/agent/pipe_test.ts"] },
+  { file: "lib/agent/pipe.ts", tests: ["tests/agent/pipe_test.ts"] },
   {
     file: "lib/agent/lag_meter.ts",
     tests: ["tests/agent/figures_test.ts"],
@@ -21,6 +23,7 @@ export const DOOR_TARGETS: readonly MutationTarget[] = [
     tests: ["tests/base/memory_test.ts"],
     filter: "series get a quarter",
   },
+  { file: "lib/server/acknowledged.ts", tests: ["tests/server/receiver_test.ts"] },
   { file: "lib/base/timers.ts", tests: ["tests/base/timers_test.ts"] },
   { file: "lib/base/waiting.ts", tests: ["tests/base/waiting_test.ts"] },
   { file: "lib/config.ts", tests: ["tests/config/config_test.ts"] },

@@ -49,6 +49,8 @@ export interface ConfigOptions<G extends AnyKey> {
   relayIn?: string;
   /** An input and an output must be enabled. @default {true} */
   requirePipeline?: boolean;
+  /** Somebody is going to complete it: what the defaults lack is no error. @default {false} */
+  isTemplate?: boolean;
   /** Looks up an environment variable. @default the process's */
   env?: (name: string) => string | undefined;
 }
@@ -69,9 +71,11 @@ export function loadConfig<G extends AnyKey>(options: ConfigOptions<G>): Configu
   const values = new LayeredValues(file, overrides);
   const problems: ConfigProblem[] = [];
   const notes: string[] = [];
+  const lacks: string[] = [];
   const report: Report = ({ path, message, isNote }) => {
     const source = values.nearestSource(path);
-    if (isNote) notes.push(`${describeSource(source)}: ${formatPath(path)}: ${message}`);
+    if (options.isTemplate && source.kind === "default") lacks.push(`${formatPath(path)}: ${message}`);
+    else if (isNote) notes.push(`${describeSource(source)}: ${formatPath(path)}: ${message}`);
     else problems.push({ source, path, problem: message });
   };
 
@@ -110,7 +114,14 @@ export function loadConfig<G extends AnyKey>(options: ConfigOptions<G>): Configu
     throw new ConfigError(all.sort((a, b) => line(a) - line(b)));
   }
   if (options.requirePipeline ?? true) requirePipeline(options, file, selection);
-  return { general: checkedGeneral, plugins: checkedPlugins, file: file?.path, notes, source: values.source };
+  return {
+    general: checkedGeneral,
+    plugins: checkedPlugins,
+    file: file?.path,
+    notes,
+    lacks,
+    source: values.source,
+  };
 }
 
 /** Hides the value in a syntax error of a key that is a secret. */

@@ -52,10 +52,14 @@ export async function configRegen(line: CommandLine, world: Surroundings): Promi
   // Without such flags: what works at once and opens nothing to the network.
   const selected = flags.only ?? flags.relayIn ?? flags.relayOut ?? flags.outputFile;
   const only = selected === undefined ? [...defaultInputs(flags.plugins), DEFAULT_OUTPUT] : flags.only;
-  const { config, options } = await load(line, world, { only, file: null, requirePipeline: false });
+  const { config, options } = await load(line, world, {
+    ...{ only, file: null, requirePipeline: false, isTemplate: true },
+  });
   const text = printDefaultConfig({ ...options, config });
+  const noteLacks = () => config.lacks?.forEach((what) => world.stderr(`To be completed: ${what}\n`));
   if (path === "-" || path === null) {
     world.stdout(text);
+    noteLacks();
     return EXIT.ok;
   }
   try {
@@ -70,6 +74,7 @@ export async function configRegen(line: CommandLine, world: Surroundings): Promi
     });
   }
   world.stderr(`Wrote ${path}\n`);
+  noteLacks();
   return EXIT.ok;
 }
 

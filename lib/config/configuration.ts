@@ -20,6 +20,8 @@ export interface Configuration<G> {
   readonly file?: string;
   /** What the user should know, such as keys without effect and flags that override the file. */
   readonly notes: readonly string[];
+  /** Of a template: what somebody must write into it. */
+  readonly lacks?: readonly string[];
   /** The source of the value at a path. */
   source(path: Path): Source;
 }

@@ -185,6 +185,24 @@ Deno.test("config regen writes a valid file, and replaces an existing one only w
   ]);
 });
 
+Deno.test("config regen writes a plugin that somebody must complete, and says what it lacks", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("lines.toml");
+  let said = "";
+  const stderr = (text: string) => void (said += text);
+  assert.equal(await main(["config", "regen", "--plugins", "lines,csv", "--config", path], { stderr }), 0);
+  assert.match(
+    said,
+    /^Wrote .*\nTo be completed: plugins\.lines\.stdin: nothing to read: set stdin, files, [^\n]*\n$/,
+  );
+  said = "";
+  assert.equal(await main(["config", "check", "--config", path], { stderr }), 78);
+  assert.match(said, /^Cannot read .*lines\.toml:\d+: plugins\.lines\.stdin: nothing to read/);
+  // A value that somebody gives must be valid.
+  const args = ["config", "regen", "--plugins", "csv", "--config=-", "--config-override"];
+  assert.equal(await main([...args, "plugins.csv.rotate_size=soon"], { stderr, stdout: () => {} }), 64);
+});
+
 /** The disk takes the first bytes of a file, and no more. */
 function fullDisk(): Disposable {
   const { prototype } = Deno.FsFile;

@@ -10,6 +10,7 @@ import { openPrinter } from "../../lib/cli/exec/options.ts";
 import { commandHelp, programHelp } from "../../lib/cli/help.ts";
 import { manPage } from "../../lib/cli/man.ts";
 import { type CommandLine, parseCommandLine } from "../../lib/cli/parse.ts";
+import { timeOf } from "../../lib/cli/time_flag.ts";
 import { selectionOf } from "../../lib/cli/query_selection.ts";
 import type { Surroundings } from "../../lib/cli/world.ts";
 import { TempDir } from "../kit/temp_dir.ts";
@@ -242,6 +243,23 @@ Deno.test("scripts of shells complete values of each kind, and no values where t
 
 /** A command line with these flags. */
 const lineOf = (...args: string[]): CommandLine => parseCommandLine(args);
+
+Deno.test("a time of a flag is one of UTC unless it has a zone, or an age, and never before 1970", () => {
+  const time = (text: string) => timeOf(text, "--since", 3_600_000);
+  const second = 1_000_000_000n;
+  assert.equal(time("1970-01-02"), 86_400n * second);
+  assert.equal(time("1970-01-01T00:01"), 60n * second);
+  assert.equal(time("1970-01-01 00:01:02.5"), 62_500_000_000n);
+  assert.equal(time("1970-01-01T00:00:00.000000001Z"), 1n);
+  assert.equal(time("1970-01-01T02:00:00+01:00"), 3600n * second);
+  assert.deepEqual([time("1m"), time("1h"), time("2h"), time("1969-12-31")], [3540n * second, 0n, 0n, 0n]);
+  for (const text of ["", "x", "5", "1970-02-30", "1970-01-01T25:00", "1970-01-01T", "1970-1-1"]) {
+    assert.throws(() => time(text), (error) => {
+      assert.ok(error instanceof ExitError && error.exitCode === 64);
+      return error.message.startsWith(`--since ${text}: expected a time such as 2026-11-01 or `);
+    });
+  }
+});
 
 Deno.test("selections without SQL have the values as parameters, and each point of the blocks where there are some", () => {
   const select = (...args: string[]) => selectionOf(lineOf("query", ...args), 1000);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { wantedOf } from "../../tools/mutate.ts";
 import { Copies } from "../../tools/mutate/copies.ts";
 import { EQUIVALENT } from "../../tools/mutate/equivalent.ts";
+import { LEFT_OUT } from "../../tools/mutate/left_out.ts";
 import { mutantsOf } from "../../tools/mutate/mutations.ts";
 import { LAST, passedIn } from "../../tools/mutate/report.ts";
 import { TARGETS } from "../../tools/mutate/targets.ts";
@@ -112,6 +113,28 @@ Deno.test("copies are tried in one process, and one that is stuck or cannot be p
     false,
     true,
   ]);
+});
+
+/** The files of code below a folder. */
+function* codeBelow(folder: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(ROOT + folder)) {
+    if (isDirectory) yield* codeBelow(`${folder}${name}/`);
+    else if (name.endsWith(".ts")) yield `${folder}${name}`;
+  }
+}
+
+Deno.test("each file in which something can be changed is a target, or left out for one reason", () => {
+  const targets = new Set(TARGETS.map(({ file }) => file));
+  const paths = LEFT_OUT.flatMap(({ paths }) => paths);
+  const used = new Set<string>();
+  const misplaced = [...codeBelow("lib/")].filter((file) => {
+    if (targets.has(file) || mutantsOf(Deno.readTextFileSync(ROOT + file)).length === 0) return false;
+    const found = paths.filter((path) => path === file || path.endsWith("/") && file.startsWith(path));
+    for (const path of found) used.add(path);
+    return found.length !== 1;
+  });
+  assert.deepEqual(misplaced, [], "put them into tools/mutate/targets.ts or left_out.ts, once");
+  assert.deepEqual(paths.filter((path) => !used.has(path)), [], "nothing of it is left out");
 });
 
 Deno.test("each target is there with its tests, and each equivalent mutant still is one of the code", async () => {

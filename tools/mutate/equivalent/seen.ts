@@ -1,4 +1,4 @@
-/** Mutants of waits, of what pages say, and of what `import` reads of Parquet, that nobody could see. */
+/** Mutants of waits, of times, of what pages say, and of what `import` reads of Parquet, that nobody could see. */
 import type { EquivalentMutant } from "./entry.ts";
 
 const NEW_SERIES =
@@ -10,6 +10,25 @@ export const SEEN: readonly EquivalentMutant[] = [
     before: 'const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");',
     after: 'const fields = stat.slice(stat.lastIndexOf(")") + 3).split(" ");',
     reason: "The first field is then empty instead of the state, and neither is read.",
+  },
+  {
+    file: "lib/base/iso_time.ts",
+    before:
+      "const isDay = day <= LEAST_DAYS || new Date(Date.parse(text.slice(0, 10))).getUTCDate() === day;",
+    after: "const isDay = day < LEAST_DAYS || new Date(Date.parse(text.slice(0, 10))).getUTCDate() === day;",
+    reason: "Each month has that day, which the slow way finds as well.",
+  },
+  {
+    file: "lib/cli/time_flag.ts",
+    before: "if (!(error instanceof DurationError)) throw error;",
+    after: "if (!!0 && !(error instanceof DurationError)) throw error;",
+    reason: "Nothing else is thrown.",
+  },
+  {
+    file: "lib/cli/time_flag.ts",
+    before: "const sinceEpoch = (ns: bigint) => ns > 0n ? ns : 0n;",
+    after: "const sinceEpoch = (ns: bigint) => ns >= 0n ? ns : 0n;",
+    reason: "Both are 0 at 0.",
   },
   {
     file: "lib/base/waiting.ts",
@@ -97,6 +116,12 @@ export const SEEN: readonly EquivalentMutant[] = [
     before: "const seconds = time < 0n ? -1 : Number(time / NS_PER_SECOND);",
     after: "const seconds = time < 0n ? -2 : Number(time / NS_PER_SECOND);",
     reason: "Both are before 1970, and refused.",
+  },
+  {
+    file: "lib/plugin.ts",
+    before: "readonly metrics?: readonly string[] | ((config: C) => readonly string[]);",
+    after: "readonly metrics?: readonly string[] & ((config: C) => readonly string[]);",
+    reason: "It is a type.",
   },
   {
     file: "lib/seeing/api.ts",

@@ -188,6 +188,23 @@ Deno.test("an export to Parquet is read as the same points, in groups of 32,768"
     sink.end();
     return new Uint8Array(await new Blob(parts).arrayBuffer());
   };
+  const last = 2n ** 63n - 1n;
+  const until = (client: string, time: bigint) => {
+    const series = [{ ...texts, metric: "m", client, isFloat: true, attributes: "{}" }];
+    const values = Float64Array.of(1);
+    new ParquetSink(() => {}, "test").add({ length: 1, series, times: [time], values, integers: [null] });
+  };
+  for (const client of ["", "node"]) {
+    until(client, last);
+    assert.throws(() => until(client, last + 1n), {
+      name: "RangeError",
+      message:
+        `m of ${
+          client || "this host"
+        } has a point of 2262-04-11T23:47:16.854Z, and the last time of Parquet is ` +
+        "2262-04-11T23:47:16Z; leave such points out with --until 2262-04-11, or choose another format (--format csv or jsonl)",
+    });
+  }
   const shares: number[] = [];
   assert.deepEqual(await read("parquet", await written(1), shares), [[
     `a W ${ROW} k=1n ${SECONDS}.0 0.5`,

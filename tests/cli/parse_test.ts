@@ -267,6 +267,10 @@ Deno.test("selections without SQL have the values as parameters, and each point 
   assert.equal(select("SELECT 1"), undefined);
   const all = select("--metric", "a*", "--host", "h", "--since", "1ms")!;
   assert.deepEqual(all.values, ["a*", "h", 0n, 999_000_000n]);
+  // The database has integers of 64 bits.
+  const since = (time: string) => select("--since", time)!.values.at(-1);
+  assert.equal(since("2262-04-11T23:47:16.854775807Z"), 2n ** 63n - 1n);
+  assert.equal(since("2262-04-11T23:47:16.854775808Z"), 2 ** 63);
   assert.match(
     all.sql(false),
     /WHERE m\.name GLOB \?1 AND s\.relay_client GLOB \?2 AND d\.last >= \?3\)\s+WHERE time >= \?4/,

@@ -217,7 +217,14 @@ async function exportsSome(compacted: boolean): Promise<void> {
   assert.equal(await count("--until", "2023-11-14T22:13:21Z"), 6);
   assert.equal(await count("--since", "2023-11-14T22:13:21Z", "--until", "2023-11-14T22:13:23Z"), 2);
   assert.equal(await count("--since", "1h"), 0);
-  for (const late of ["2023-11-14 22:13:21", "2023-11-14T23:13:21+01:00", "2023-11-14 22:13:20.000000006"]) {
+  for (
+    const late of [
+      "2023-11-14 22:13:21",
+      "2023-11-14T23:13:21+01:00",
+      "2023-11-14 22:13:20.000000006",
+      "2023-11-14 22:13:20.5",
+    ]
+  ) {
     assert.equal(await count("--since", late), 4, late);
   }
 }

@@ -666,6 +666,8 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/base/growing.ts", tests: ["tests/base/growing_test.ts"] },
   { file: "lib/base/log.ts", tests: ["tests/base/log_test.ts"] },
   { file: "lib/base/retention_clock.ts", tests: ["tests/base/retention_clock_test.ts"] },
+  { file: "lib/base/clock_jump.ts", tests: ["tests/base/retention_clock_test.ts"] },
+  { file: "lib/base/iso_time.ts", tests: ["tests/base/iso_time_test.ts"] },
   { file: "lib/base/secrets.ts", tests: ["tests/base/secrets_test.ts"] },
   { file: "lib/base/stderr.ts", tests: ["tests/base/stderr_test.ts"] },
   { file: "lib/base/suggest.ts", tests: ["tests/base/suggest_test.ts"] },

@@ -6,6 +6,10 @@
 /** The longest timer; a longer one would fire at once. */
 export const MAX_TIMER_MS = 2_147_483_647;
 
+/** How far away the first call of a repeated timer is at least, and any other, in intervals. */
+const FIRST_STEPS = 0.5;
+const NEXT_STEPS = 0.9;
+
 /** A timer; disposing of it ends it. */
 export class Timer implements Disposable {
   #id: ReturnType<typeof setTimeout> | undefined;
@@ -34,18 +38,21 @@ export class Timer implements Disposable {
    * Calls `action` every `ms`, at multiples of that since the start of the process, the first time after half to one and a half of
    * it. So timers with the same interval, or multiples of it, wake the process together.
    *
-   * @param action Is told how late it is, in ms. Times that have passed by then are left out.
+   * @param action Is told how late it is, in ms. Times that have passed by then are left out, and so is one that is less than nine
+   * tenths of the interval away: a process that was stopped has time to read what has come before it looks again.
    */
   static every(ms: number, action: (lateMs: number) => void): Timer {
     const timer = new Timer();
     const stepMs = Math.max(1, Math.min(ms, MAX_TIMER_MS / 2));
-    const start = (dueMs: number) =>
-      timer.#start(Math.ceil(dueMs - performance.now()), () => {
+    const start = (nowMs: number, leastSteps: number) => {
+      const dueMs = Math.ceil(nowMs / stepMs + leastSteps) * stepMs;
+      timer.#start(Math.ceil(dueMs - nowMs), () => {
         const nowMs = performance.now();
-        start(Math.max(dueMs + stepMs, (Math.floor(nowMs / stepMs) + 1) * stepMs));
+        start(nowMs, NEXT_STEPS);
         action(Math.max(0, nowMs - dueMs));
       });
-    start(Math.round(performance.now() / stepMs + 1) * stepMs);
+    };
+    start(performance.now(), FIRST_STEPS);
     return timer;
   }
 

@@ -175,6 +175,12 @@ Deno.test("the ends of each type are written, and what is beyond them is refused
   assert.equal(writer.length, 0);
 });
 
+Deno.test("what a writer has is copied to its place, and nothing beside it", () => {
+  const bytes = new Uint8Array(6).fill(9);
+  new PostcardWriter().u8(1).u8(2).u8(3).copyTo(bytes, 2);
+  assert.deepEqual([...bytes], [9, 9, 1, 2, 3, 9]);
+});
+
 Deno.test("a writer that is cleared writes from the beginning", () => {
   const writer = new PostcardWriter().u32(300).u8(7);
   writer.clear();

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { drain, fill, open, range, segmentsOf, withDirectory } from "../../kit/journal.ts";
 import { numbered } from "../../kit/points.ts";
+import { TempDir } from "../../kit/temp_dir.ts";
 import { PATIENCE_MS, until } from "../../kit/waiting.ts";
 
 Deno.test("what a reader keeps comes again after a restart, and is deleted when it is no longer kept", async () => {
@@ -57,4 +58,25 @@ Deno.test("a reader that asks for it gets nothing that is not on disk, whoever h
     assert.equal(await patient.wait(PATIENCE_MS), "ready");
     assert.equal(patient.next()!.values[0], 0);
   });
+});
+
+Deno.test("an output commits only what it has read, and says where it resumes before it reads", async () => {
+  await using dir = new TempDir();
+  await using journal = await open(dir.path, { outputs: ["a"] });
+  const reader = journal.reader("a");
+  assert.equal(reader.position, -1);
+  reader.resumeAfter(-1);
+  await fill(journal, 2);
+  assert.equal(await reader.wait(), "ready");
+  assert.throws(() => reader.commit(1), {
+    name: "RangeError",
+    message: "Cannot commit 1 batches: 0 are read and not committed",
+  });
+  assert.ok(reader.next());
+  assert.equal(reader.position, 0);
+  assert.throws(() => reader.resumeAfter(0), { name: "RangeError", message: /already been read/ });
+  assert.throws(() => reader.commit(2), { name: "RangeError" });
+  assert.equal(reader.pendingPoints, 2, "nothing was settled");
+  reader.commit(1);
+  assert.deepEqual([reader.uncommitted, reader.pendingPoints], [0, 1]);
 });

@@ -364,7 +364,9 @@ export class DiskReader implements BatchReader {
       }
     }
     if (bytes > 0 && catchUpRate < Infinity) {
-      this.#notBeforeMs = Math.max(this.#notBeforeMs, times.monotonicMs()) + bytes / catchUpRate * 1000;
+      // On a busy machine waits end late: what was not read in that time is read then.
+      this.#notBeforeMs = Math.max(this.#notBeforeMs, times.monotonicMs() - BURST_MS) +
+        bytes / catchUpRate * 1000;
     }
   }
 

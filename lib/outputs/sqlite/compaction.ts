@@ -225,6 +225,11 @@ export class Compaction {
     return true;
   }
 
+  /** Gives up where these parts are being moved, which are about to be deleted: what was read of them is not stored. */
+  leave(parts: readonly { readonly id: number }[]): void {
+    if (parts.some(({ id }) => this.#unit?.parts.some((part) => part.id === id))) this.#giveUp();
+  }
+
   /** Leaves parts some of which may be stored: the rows say what is left, and packs do not. */
   #giveUp(): void {
     if (!this.#unit) return;

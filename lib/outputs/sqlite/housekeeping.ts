@@ -244,9 +244,7 @@ export class Housekeeping {
         return false;
       }
     }
-    const { parts, points } = this.#expiry.step(this.#transaction);
-    this.parts -= parts;
-    this.expiredPoints += points;
+    this.expiredPoints += this.#delete(this.#expiry);
     return true;
   }
 
@@ -265,9 +263,7 @@ export class Housekeeping {
         return false;
       }
     }
-    const { parts, points } = this.#eviction.step(this.#transaction);
-    this.parts -= parts;
-    this.evictedPoints += points;
+    this.evictedPoints += this.#delete(this.#eviction);
     return true;
   }
 
@@ -287,6 +283,14 @@ export class Housekeeping {
     if (this.#rollups?.giveUp()) return true;
     choose(Number.MAX_SAFE_INTEGER);
     return false;
+  }
+
+  /** @returns how many points were deleted. */
+  #delete(deletion: PartDeletion): number {
+    this.compaction.leave(deletion.queue);
+    const { parts, points } = deletion.step(this.#transaction);
+    this.parts -= parts;
+    return points;
   }
 
   #compact(nowMs: number): boolean {
@@ -324,6 +328,7 @@ export class Housekeeping {
       points += parts[count].points;
     }
     const merged = parts.slice(0, count);
+    this.compaction.leave(merged);
     const first = Math.min(...merged.map((part) => part.first));
     const last = Math.max(...merged.map((part) => part.last));
     const written = Math.min(...merged.map((part) => part.written));

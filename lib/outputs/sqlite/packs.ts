@@ -40,17 +40,19 @@ export interface Piece {
 }
 
 export interface PacksOptions {
-  /** For tests: the fewest points of a part that is packed, and how many of them are in a piece. */
+  /** For tests: the fewest points of a part that is packed, how many of them are in a piece, and of pieces in memory. */
   readonly packedPoints?: number;
   readonly piecePoints?: number;
+  readonly keptPoints?: number;
 }
 
 export class Packs {
   readonly #least: number;
   readonly #piecePoints: number;
+  readonly #mostKept: number;
   #isOn = false;
   /** Parts up to this one may have been changed by others. */
-  #distrusted = 0;
+  #distrusted = Infinity;
   #version = NaN;
   /** The owner has a trigger: what is stored may not be what was given. */
   #hasTrigger = false;
@@ -66,6 +68,7 @@ export class Packs {
   constructor(db: DatabaseSync, options: PacksOptions = {}) {
     this.#least = options.packedPoints ?? SMALL_POINTS;
     this.#piecePoints = options.piecePoints ?? PIECE_POINTS;
+    this.#mostKept = options.keptPoints ?? MOST_KEPT;
     const prepare = (sql: string) => db.prepare(sql);
     this.#statements = {
       add: prepare("INSERT INTO packs (part, last_series, data) VALUES (?, ?, ?)"),
@@ -100,9 +103,11 @@ export class Packs {
 
   /** Reads no pack of the parts that are there now. */
   distrust(): void {
-    this.#distrusted = valueOf(this.#statements.lastPart);
-    this.#hasTrigger = valueOf(this.#statements.triggers) > 0;
     this.forget();
+    // Stays so where SQLite has an error.
+    this.#distrusted = Infinity;
+    this.#hasTrigger = valueOf(this.#statements.triggers) > 0;
+    this.#distrusted = valueOf(this.#statements.lastPart);
   }
 
   /** Keeps no pieces in memory. */
@@ -148,8 +153,8 @@ export class Packs {
   ): Uint8Array {
     const count = rows.length;
     const length = HEAD_BYTES + count * POINT_BYTES;
-    if (this.#buffer.byteLength < length) this.#buffer = new ArrayBuffer(length * 2);
-    const { series, offsets, values } = viewsOf(this.#buffer, 0, count);
+    if (this.#buffer.byteLength < length) this.#buffer = new ArrayBuffer(length);
+    const { series, offsets, values } = viewsOf(this.#buffer, count);
     const large: [place: number, digits: string][] = [];
     for (let k = 0, lastId = 0, lastOffset = 0; k < count; k++) {
       const row = rows[k];
@@ -191,7 +196,6 @@ export class Packs {
     }
     for (const piece of pieces) {
       taker.takeAll(piece, placeOf(piece.series, from), placeOf(piece.series, to));
-      if (taker.isFull) break;
     }
     return true;
   }
@@ -205,8 +209,12 @@ export class Packs {
     let piece: Piece | null = null;
     if (row) piece = pieceOf(row.data, series, row.last_series);
     else if (valueOf(any, part) > 0) piece = nothingFrom(series);
-    this.#kept += (piece?.series.length ?? 0) - (known?.series.length ?? 0);
-    if (this.#kept > MOST_KEPT) this.forget();
+    const points = piece?.series.length ?? 0;
+    this.#kept += points - (known?.series.length ?? 0);
+    if (this.#kept > this.#mostKept) {
+      this.forget();
+      this.#kept = points;
+    }
     this.#pieces.set(part, piece);
     return piece;
   }
@@ -225,11 +233,10 @@ const nothingFrom = (first: number): Piece => ({
 /** @returns `null` where it is damaged. */
 function pieceOf(data: Uint8Array, first: number, last: number): Piece | null {
   try {
-    const bytes = zstdDecompressSync(data);
-    // Numbers of eight bytes stand at multiples of eight.
-    const { buffer, byteOffset } = bytes.byteOffset % HEAD_BYTES === 0 ? bytes : new Uint8Array(bytes);
-    const count = new Float64Array(buffer as ArrayBuffer, byteOffset, 1)[0];
-    const columns = viewsOf(buffer as ArrayBuffer, byteOffset, count);
+    // Numbers of eight bytes stand at multiples of eight, which a buffer of its own has.
+    const bytes = new Uint8Array(zstdDecompressSync(data));
+    const count = new Float64Array(bytes.buffer, 0, 1)[0];
+    const columns = viewsOf(bytes.buffer, count);
     const { series, offsets } = columns;
     for (let k = 1; k < count; k++) {
       series[k] += series[k - 1];
@@ -244,10 +251,10 @@ function pieceOf(data: Uint8Array, first: number, last: number): Piece | null {
   }
 }
 
-function viewsOf(buffer: ArrayBuffer, at: number, count: number) {
-  const offsets = new Float64Array(buffer, at + HEAD_BYTES, count);
-  const values = new Float64Array(buffer, at + HEAD_BYTES + 8 * count, count);
-  return { offsets, values, series: new Uint32Array(buffer, at + HEAD_BYTES + 16 * count, count) };
+function viewsOf(buffer: ArrayBuffer, count: number) {
+  const offsets = new Float64Array(buffer, HEAD_BYTES, count);
+  const values = new Float64Array(buffer, HEAD_BYTES + 8 * count, count);
+  return { offsets, values, series: new Uint32Array(buffer, HEAD_BYTES + 16 * count, count) };
 }
 
 /** How many of the ids, which ascend, are below one. */

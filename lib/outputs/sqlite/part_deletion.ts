@@ -35,6 +35,11 @@ export class PartDeletion {
     this.#deletePacks = rows === "points" ? prepare("DELETE FROM packs WHERE part = ?") : null;
   }
 
+  /** What is left to delete. */
+  get queue(): readonly DoomedPart[] {
+    return this.#queue;
+  }
+
   get isDone(): boolean {
     return this.#queue.length === 0;
   }

@@ -6,6 +6,9 @@ import { seriesStore } from "../../../lib/points/series_store.ts";
 import { RowTaker } from "../../../lib/outputs/sqlite/blocks/rows.ts";
 import { Packs, type PacksOptions } from "../../../lib/outputs/sqlite/packs.ts";
 import { ensureSchema } from "../../../lib/outputs/sqlite/schema.ts";
+import { BlockReader } from "../../../lib/outputs/sqlite/blocks/reader.ts";
+import { Compaction } from "../../../lib/outputs/sqlite/compaction.ts";
+import { Housekeeping } from "../../../lib/outputs/sqlite/housekeeping.ts";
 import { newColumns } from "../../../lib/outputs/threads/point_columns.ts";
 import { Chance } from "../../kit/bytes.ts";
 import { metricOf } from "../../kit/decode.ts";
@@ -34,8 +37,8 @@ function emptyDatabase(path = ":memory:"): DatabaseSync {
 function pack(packs: Packs, part: number, points: readonly Point[]): void {
   const columns = newColumns(points.length);
   const exact = new Map<number, bigint>();
-  // Rows come in any order, behind those of other parts, and number their series in a way of their own.
-  const order = Uint32Array.from({ length: 3 + points.length }, (_, k) => points.length - 1 - (k - 3));
+  // Rows come in any order, between those of other parts, and number their series in a way of their own.
+  const order = Uint32Array.from({ length: 4 + points.length }, (_, k) => points.length - 1 - (k - 3));
   const known = [...new Set(points.map(([series]) => series))];
   for (const [k, [series, second, nanos, value]] of points.entries()) {
     const row = order[3 + k];
@@ -45,7 +48,9 @@ function pack(packs: Packs, part: number, points: readonly Point[]): void {
     columns.values[row] = Number(value);
     if (typeof value === "bigint" && value > 2n ** 53n) exact.set(row, value);
   }
-  const plan = { from: 3, to: order.length, day: 0, start: START_S, first: 0, last: 0, repeats: false };
+  // The next part goes on with the series.
+  order[3 + points.length] = order[2 + points.length];
+  const plan = { from: 3, to: order.length - 1, day: 0, start: START_S, first: 0, last: 0, repeats: false };
   packs.add(part, plan, order, columns, Float64Array.from(known), exact.size > 0 ? exact : null);
 }
 
@@ -206,6 +211,52 @@ Deno.test("rows are read where somebody else may have changed them, and packs of
   assert.equal(taken(packs, 5, 0, 9), null);
 });
 
+Deno.test("no pack is read after an error of SQLite, until it can be told again which of them count", () => {
+  using db = emptyDatabase();
+  const packs = packsOf(db);
+  pack(packs, 1, some(16));
+  db.exec("ALTER TABLE parts RENAME TO gone");
+  assert.throws(() => packs.distrust(), /no such table/);
+  db.exec("ALTER TABLE gone RENAME TO parts");
+  pack(packs, 2, some(16));
+  assert.deepEqual([1, 2].map((part) => taken(packs, part, 0, 9)), [null, null]);
+  packs.distrust();
+  pack(packs, 3, some(16));
+  assert.equal(taken(packs, 3, 0, 9)?.length, 16);
+});
+
+Deno.test("pieces stay in memory until there are too many points, or somebody says that they are not needed", () => {
+  using db = emptyDatabase();
+  // Four pieces of four series each.
+  const packs = packsOf(db, { ...SMALL, keptPoints: 32 });
+  for (const part of [1, 2, 3]) pack(packs, part, some(64));
+  const finds = (part: number, from: number) =>
+    reads(() => assert.equal(taken(packs, part, from, from + 1)?.length, 4), "FROM packs WHERE part = ? AND");
+  assert.deepEqual([finds(1, 1), finds(1, 4), finds(2, 2)], [1, 0, 1]);
+  // The next piece of a part is there instead of the one before.
+  assert.deepEqual([finds(1, 5), finds(2, 5), finds(1, 6), finds(2, 7), finds(1, 9), finds(1, 12)], [
+    1,
+    1,
+    0,
+    0,
+    1,
+    0,
+  ]);
+  // A third one is too many: it stays, and the others go.
+  assert.deepEqual([finds(3, 1), finds(3, 2), finds(2, 5), finds(3, 3)], [1, 0, 1, 0]);
+  assert.deepEqual([finds(1, 1), finds(3, 1), finds(1, 2)], [1, 1, 0]);
+  packs.forget();
+  assert.deepEqual([finds(3, 1), finds(1, 2), finds(3, 1), finds(1, 2)], [1, 1, 0, 0]);
+  // Nor is a piece read that begins behind what is asked for.
+  assert.equal(reads(() => taken(packs, 3, 1, 5), "FROM packs WHERE part = ? AND"), 0);
+  // What is asked for before the last piece is found as well.
+  assert.deepEqual([finds(3, 3), finds(3, 2), finds(3, 13), finds(3, 1)], [0, 0, 1, 1]);
+  // A part without packs is looked for once.
+  pack(packs, 4, []);
+  const none = () => reads(() => assert.equal(taken(packs, 4, 1, 2), null), "FROM packs WHERE part = ?");
+  assert.deepEqual([none(), none()], [2, 0]);
+});
+
 Deno.test("a damaged pack is not read, nor are the others of its part", () => {
   for (const data of ["x''", "x'28b52ffd'", "substr(data, 1, length(data) - 5)"]) {
     using db = emptyDatabase();
@@ -235,13 +286,13 @@ const left = (path: string) =>
   ["points", "packs"].map((table) => Number(valueOf(path, `SELECT count(*) FROM ${table}`)));
 const compacted = (path: string) => Number(valueOf(path, "SELECT coalesce(sum(points), 0) FROM blocks"));
 
-/** How many of the statements that are run meanwhile hand rows over one by one. */
-function rowReads(work: () => void): number {
+/** How many of the statements that are run meanwhile have this in them: by default, those that hand rows over one by one. */
+function reads(work: () => void, sql = "take_point("): number {
   const { get } = StatementSync.prototype;
   let count = 0;
   Object.assign(StatementSync.prototype, {
     get(this: StatementSync, ...values: unknown[]) {
-      if (this.sourceSQL.includes("take_point(")) count++;
+      if (this.sourceSQL.includes(sql)) count++;
       return Reflect.apply(get, this, values);
     },
   });
@@ -259,12 +310,12 @@ Deno.test("compaction reads packs and no rows, and both go; of what the process 
   {
     using database = open(path);
     for (const second of [0, 1, 2]) database.write([someBatch("packed", 40, DAY_S + second)]);
-    assert.equal(rowReads(() => database.tidy(LATER_MS)), 0);
+    assert.equal(reads(() => database.tidy(LATER_MS)), 0);
     assert.deepEqual([left(path), compacted(path)], [[0, 0], 840]);
     database.write([someBatch("packed", 40, DAY_S + 100)]);
   }
   using database = open(path);
-  assert.ok(rowReads(() => database.tidy(LATER_MS)) > 0);
+  assert.ok(reads(() => database.tidy(LATER_MS)) > 0);
   assert.deepEqual([left(path), compacted(path)], [[0, 0], 1120]);
 });
 
@@ -347,4 +398,64 @@ Deno.test("a series with more points than a block holds is read from rows, and n
   database.write([someBatch("long", 10)]);
   database.tidy(LATER_MS);
   assert.deepEqual([left(path), compacted(path)], [[0, 0], 280]);
+});
+
+/** Offsets from the start of the day of what is compacted, in ns. */
+const compactedTimes = (path: string) => {
+  using db = new DatabaseSync(path, { readOnly: true });
+  assert.ok(BlockReader.extend(db));
+  const rows = db.prepare(
+    `SELECT time - ${DAY_S} * 1000000000 AS time FROM measurements ORDER BY time, series_id`,
+  );
+  return rows.all().map(({ time }) => Number(time));
+};
+
+Deno.test("points that give way while they are compacted do not come back, and what is stored in their place stays", async () => {
+  for (const limits of [{ keepMs: 60_000, maxBytes: undefined }, { keepMs: Infinity, maxBytes: 1 }]) {
+    await using dir = new TempDir();
+    const path = dir.file("m.sqlite");
+    using database = open(path);
+    const compactAfterMs = 2 * HOUR_MS;
+    database.write([someBatch("deleted", 60)]);
+    // Reads some, and stores nothing yet.
+    assert.ok(database.store.keepHouse(LATER_MS, false));
+    database.store.limits = { ...limits, compactAfterMs };
+    for (let k = 1; left(path)[0] > 0; k++) database.store.keepHouse(LATER_MS + k * 60_000, false);
+    assert.equal(compacted(path), 0);
+    database.store.limits = { keepMs: Infinity, maxBytes: undefined, compactAfterMs };
+    // It gets the number of the part that was deleted.
+    const batch = someBatch("deleted", 60, DAY_S + 100);
+    database.write([batch]);
+    database.tidy(LATER_MS + DAY_MS);
+    assert.deepEqual(left(path), [0, 0]);
+    const times = Array.from({ length: batch.length }, (_, i) => (100 + Math.floor(i / 7)) * 1e9 + i);
+    assert.deepEqual(compactedTimes(path), times);
+  }
+});
+
+Deno.test("parts that are merged while they are compacted have each point once, and no step of that fails", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  using database = open(path);
+  for (let k = 0; k < 8; k++) database.write([someBatch("merged", 20, DAY_S + k)]);
+  using db = new DatabaseSync(path);
+  const transaction = (work: () => void) => {
+    db.exec("BEGIN");
+    work();
+    db.exec("COMMIT");
+  };
+  const limits = { keepMs: Infinity, maxBytes: undefined, compactAfterMs: 2 * HOUR_MS };
+  const compaction = new Compaction(db, transaction, packsOf(db), SMALL);
+  const housekeeping = new Housekeeping(db, path, transaction, limits, null, compaction);
+  const nowMs = LATER_MS + DAY_MS;
+  const step = (busy: boolean) => housekeeping.step(nowMs, nowMs, nowMs, busy);
+  // Eight of a day that is over are enough, but wait until nothing is being compacted.
+  housekeeping.noticeParts(-64);
+  while (!compaction.isUnderWay) step(false);
+  // So many parts that they are merged at once.
+  housekeeping.noticeParts(5000);
+  assert.ok(step(true));
+  assert.ok(!compaction.isUnderWay);
+  while (step(false));
+  assert.deepEqual([left(path), compacted(path)], [[0, 0], 1120]);
 });

@@ -60,6 +60,7 @@ export const TARGETS: readonly MutationTarget[] = [
     file: "lib/outputs/sqlite/blocks/rows.ts",
     tests: ["tests/outputs/sqlite/blocks_test.ts", "tests/outputs/sqlite/packs_test.ts"],
   },
+  { file: "lib/outputs/sqlite/packs.ts", tests: ["tests/outputs/sqlite/packs_test.ts"] },
   {
     file: "lib/outputs/sqlite/row_order.ts",
     tests: ["tests/outputs/sqlite/row_order_test.ts"],

@@ -230,8 +230,11 @@ Deno.test("pieces stay in memory until there are too many points, or somebody sa
   // Four pieces of four series each.
   const packs = packsOf(db, { ...SMALL, keptPoints: 32 });
   for (const part of [1, 2, 3]) pack(packs, part, some(64));
-  const finds = (part: number, from: number) =>
-    reads(() => assert.equal(taken(packs, part, from, from + 1)?.length, 4), "FROM packs WHERE part = ? AND");
+  const finds = (part: number, from: number, of = packs) =>
+    reads(() => assert.equal(taken(of, part, from, from + 1)?.length, 4), "FROM packs WHERE part = ? AND");
+  // A part without packs is looked for once, and takes no room.
+  const none = () => reads(() => assert.equal(taken(packs, 4, 1, 2), null), "FROM packs WHERE part = ?");
+  assert.deepEqual([none(), none()], [2, 0]);
   assert.deepEqual([finds(1, 1), finds(1, 4), finds(2, 2)], [1, 0, 1]);
   // The next piece of a part is there instead of the one before.
   assert.deepEqual([finds(1, 5), finds(2, 5), finds(1, 6), finds(2, 7), finds(1, 9), finds(1, 12)], [
@@ -251,10 +254,9 @@ Deno.test("pieces stay in memory until there are too many points, or somebody sa
   assert.equal(reads(() => taken(packs, 3, 1, 5), "FROM packs WHERE part = ? AND"), 0);
   // What is asked for before the last piece is found as well.
   assert.deepEqual([finds(3, 3), finds(3, 2), finds(3, 13), finds(3, 1)], [0, 0, 1, 1]);
-  // A part without packs is looked for once.
-  pack(packs, 4, []);
-  const none = () => reads(() => assert.equal(taken(packs, 4, 1, 2), null), "FROM packs WHERE part = ?");
-  assert.deepEqual([none(), none()], [2, 0]);
+  const fewer = packsOf(db, { ...SMALL, keptPoints: 31 });
+  for (const part of [5, 6]) pack(fewer, part, some(64));
+  assert.deepEqual([5, 6, 6, 5].map((part) => finds(part, 1, fewer)), [1, 1, 0, 1]);
 });
 
 Deno.test("a damaged pack is not read, nor are the others of its part", () => {
@@ -383,6 +385,30 @@ Deno.test("a compaction that is given up in the middle goes on with what is left
   database.store.limits = { ...limits, compactAfterMs: HOUR_MS };
   database.tidy(LATER_MS + HOUR_MS);
   assert.deepEqual([left(path), compacted(path)], [[0, 0], 840]);
+});
+
+Deno.test("packs are read after compaction was off for a while, and rows half a minute after it failed", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  using database = open(path);
+  const limits = { keepMs: Infinity, maxBytes: undefined };
+  database.write([someBatch("packed", 40)]);
+  database.store.limits = { ...limits, compactAfterMs: Infinity };
+  database.tidy(LATER_MS);
+  database.store.limits = { ...limits, compactAfterMs: 2 * HOUR_MS };
+  assert.equal(reads(() => database.tidy(LATER_MS)), 0);
+  assert.deepEqual([left(path), compacted(path)], [[0, 0], 280]);
+  database.write([someBatch("packed", 40, DAY_S + 40)]);
+  using owner = new DatabaseSync(path);
+  owner.exec("CREATE TRIGGER mine BEFORE INSERT ON blocks BEGIN SELECT raise(ABORT, 'full'); END");
+  const failedMs = LATER_MS + HOUR_MS;
+  assert.throws(() => database.tidy(failedMs), /full/);
+  owner.exec("DROP TRIGGER mine");
+  database.tidy(failedMs);
+  database.tidy(failedMs + 29_999);
+  assert.deepEqual([left(path)[0], compacted(path)], [280, 280]);
+  assert.ok(reads(() => database.tidy(failedMs + 30_000)) > 0);
+  assert.deepEqual([left(path), compacted(path)], [[0, 0], 560]);
 });
 
 Deno.test("a series with more points than a block holds is read from rows, and nothing of it twice", async () => {

@@ -235,7 +235,7 @@ Deno.test("pieces stay in memory until there are too many points, or somebody sa
   // A part without packs is looked for once, and takes no room.
   const none = () => reads(() => assert.equal(taken(packs, 4, 1, 2), null), "FROM packs WHERE part = ?");
   assert.deepEqual([none(), none()], [2, 0]);
-  assert.deepEqual([finds(1, 1), finds(1, 4), finds(2, 2)], [1, 0, 1]);
+  assert.deepEqual([finds(1, 1), finds(1, 4), finds(2, 2), finds(1, 1)], [1, 0, 1, 0]);
   // The next piece of a part is there instead of the one before.
   assert.deepEqual([finds(1, 5), finds(2, 5), finds(1, 6), finds(2, 7), finds(1, 9), finds(1, 12)], [
     1,

@@ -321,6 +321,16 @@ Deno.test("compaction reads packs and no rows, and both go; of what the process 
   assert.deepEqual([left(path), compacted(path)], [[0, 0], 1120]);
 });
 
+Deno.test("the rows of a block are read once where nobody else changes the file, and not again when it is stored", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("m.sqlite");
+  using database = open(path, { leastPoints: 1 });
+  database.write([someBatch("few", 40)]);
+  assert.equal(left(path)[1], 0);
+  assert.equal(reads(() => database.tidy(LATER_MS)), 1);
+  assert.deepEqual([left(path), compacted(path)], [[0, 0], 280]);
+});
+
 Deno.test("a file of the version before gets the table, and its points are compacted with those that come", async () => {
   await using dir = new TempDir();
   const path = dir.file("m.sqlite");

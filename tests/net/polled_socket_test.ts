@@ -113,6 +113,8 @@ Deno.test("where a pause has brought nothing, there is none until something come
   };
   /** What has been read is followed by a pause when all that is due has run. */
   const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
+  // What the kernel says of a new connection comes before its first bytes, and would be followed by a pause.
+  await next();
   await turn();
   polled.hasPauses = true;
   await next();

@@ -368,6 +368,15 @@ export const DELIVERY: readonly EquivalentMutant[] = [
   },
   {
     file: "lib/outputs/files/position.ts",
+    before: "this.#isLocal = fileSystemOf(path)?.isLocal === true;",
+    after: [
+      "this.#isLocal = fileSystemOf(path)?.isLocal !== true;",
+      "this.#isLocal = fileSystemOf(path)?.isLocal === false;",
+    ],
+    reason: "It decides only in which thread the file system is asked.",
+  },
+  {
+    file: "lib/outputs/files/position.ts",
     before: "await this.#file.truncate(0);",
     after: "await this.#file.truncate(1);",
     reason: "All bytes are written again.",

@@ -33,6 +33,24 @@ export const EXPECTED: readonly EquivalentMutant[] = [
     reason,
   },
   {
+    file: "lib/batches/text_table.ts",
+    before: "#following = new Uint32Array(INITIAL_TEXTS + 1);",
+    after: [
+      "#following = new Uint32Array(INITIAL_TEXTS - 1);",
+      "#following = new Uint32Array(INITIAL_TEXTS + 2);",
+    ],
+    reason,
+  },
+  {
+    file: "lib/batches/text_table.ts",
+    before: "this.#following = grown(this.#following, nextLength(number + 1));",
+    after: [
+      "this.#following = grown(this.#following, nextLength(number - 1));",
+      "this.#following = grown(this.#following, nextLength(number + 2));",
+    ],
+    reason,
+  },
+  {
     file: "lib/batches/definition_writer.ts",
     before: "const PLACES = 32;",
     after: "const PLACES = 33;",

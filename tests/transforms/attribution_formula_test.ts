@@ -10,6 +10,7 @@ import {
 import { ClientTable } from "../../lib/points/origins.ts";
 import { config } from "../../lib/transforms/energy_attribution/config.ts";
 import { FormulaAttribution } from "../../lib/transforms/energy_attribution/interpolation.ts";
+import { ShareAttribution } from "../../lib/transforms/energy_attribution/shares.ts";
 import { EnergyAttribution } from "../../lib/transforms/energy_attribution/transform.ts";
 import { Expression } from "../../lib/transforms/expressions/expression.ts";
 import { AttributionBench, joined } from "../kit/attribution.ts";
@@ -410,4 +411,28 @@ Deno.test("mistakes are found when the configuration is read", () => {
   assert.match(of({ as: "share", expr: "", unused: "idle" }), /capacity: with unused = "idle"/);
   assert.match(of({ as: "share", expr: "", per_resource: {} }), /per_resource: .* the one series/);
   assert.match(of({ unit: "kJoule" }), /it is not a unit/);
+});
+
+Deno.test("where room is made for what arrived from a second on, energies of that second still wait for their uses", () => {
+  const attribution = new ShareAttribution({
+    ...{ retentionTicks: 30, graceNs: 0, hasIdle: true, isNested: false, by: null },
+    metricFor: (metric) => metric,
+    ...{ isEnergy: () => true, isUse: () => false, isCapacity: () => false },
+    ...{ keepsEnergyAttributes: true, keepsUseAttributes: true },
+  });
+  const { local } = new ClientTable();
+  const results: number[] = [];
+  const sink = {
+    add: (_client: unknown, _series: number, _seconds: number, _nanos: number, value: number) =>
+      void results.push(value),
+  };
+  for (const [place, joules] of [5, 7].entries()) {
+    attribution.take(points(["energy", joules, joules]), 0, 1, local);
+    assert.equal(place, results.length);
+    if (place === 0) attribution.tick(sink);
+    attribution.shed(1, sink);
+  }
+  assert.deepEqual(results, [5]);
+  attribution.shed(2, sink);
+  assert.deepEqual(results, [5, 7]);
 });

@@ -86,7 +86,10 @@ export const TARGETS: readonly MutationTarget[] = [
   { file: "lib/outputs/sqlite/identities.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
   { file: "lib/outputs/sqlite/hosts.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
   { file: "lib/outputs/sqlite/point_inserter.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
-  { file: "lib/outputs/sqlite/part_deletion.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
+  {
+    file: "lib/outputs/sqlite/part_deletion.ts",
+    tests: ["tests/outputs/sqlite/rows_test.ts", "tests/outputs/sqlite/packs_test.ts"],
+  },
   { file: "lib/outputs/sqlite/rollup_rows.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
   { file: "lib/outputs/sqlite/store_error.ts", tests: ["tests/outputs/sqlite/rows_test.ts"] },
   {
@@ -556,7 +559,7 @@ export const TARGETS: readonly MutationTarget[] = [
   },
   {
     file: "lib/transforms/energy_attribution/shares.ts",
-    tests: ["tests/transforms/attribution_shares_test.ts"],
+    tests: ["tests/transforms/attribution_shares_test.ts", "tests/transforms/attribution_formula_test.ts"],
   },
   {
     file: "lib/transforms/energy_attribution/divide.ts",

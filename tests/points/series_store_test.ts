@@ -55,6 +55,15 @@ Deno.test("a series has one number, however it comes, and its definition comes b
   assert.equal(new Set(numbers.values()).size, store.size);
 });
 
+Deno.test("a series takes as much as the store grows by it", () => {
+  const store = new SeriesStore();
+  for (const length of [1, 100, 5000]) {
+    const before = store.bytes;
+    const number = store.numberOf(named("x".repeat(length)));
+    assert.equal(store.bytesOf(number), store.bytes - before);
+  }
+});
+
 Deno.test("the name of a client is not in the tail, unless another attribute comes after it", () => {
   const store = new SeriesStore();
   const last = store.numberOf(seriesOf(COUNT, { attributes: [["a", 1n], ["relay_client", "x"]] }));

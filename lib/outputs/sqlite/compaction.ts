@@ -8,6 +8,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { BlockWriter } from "./blocks/block.ts";
 import { MAX_OFFSET, RowTaker } from "./blocks/rows.ts";
+import { numberOf } from "./number_of.ts";
 import type { Packs } from "./packs.ts";
 import { LAST_PART, type Part, type Transaction } from "./parts.ts";
 
@@ -149,7 +150,7 @@ export class Compaction {
     // The function returns nothing, so there is no row to hand over.
     const take = (value: string) =>
       `SELECT 1 FROM points WHERE part = ? AND series >= ? AND series < ? AND take_point(series, offset, ${value})`;
-    this.#pageBytes = Number(Object.values(prepare("PRAGMA page_size").get()!)[0]);
+    this.#pageBytes = numberOf(prepare("PRAGMA page_size"));
     this.#statements = {
       old: prepare(
         "SELECT id, day, start, first, last, points, written, stored FROM parts " +
@@ -468,10 +469,9 @@ export class Compaction {
   }
 
   #usedPages(): number {
-    return valueOf(this.#statements.pages) - valueOf(this.#statements.freePages);
+    return numberOf(this.#statements.pages) - numberOf(this.#statements.freePages);
   }
 }
 
 const pointsOf = (blocks: readonly ReadBlock[]) => blocks.reduce((sum, { points }) => sum + points, 0);
-const valueOf = (statement: StatementSync) => Number(Object.values(statement.get()!)[0]);
 const seriesOf = (row: unknown) => (row as { series: number | null }).series;

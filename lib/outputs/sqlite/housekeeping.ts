@@ -6,6 +6,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Compaction } from "./compaction.ts";
 import { HELD_BACK } from "./point_inserter.ts";
 import type { Limits } from "./messages.ts";
+import { numberOf } from "./number_of.ts";
 import { type DoomedPart, PartDeletion } from "./part_deletion.ts";
 import { LAST_PART, LASTING_MS, type Part, SMALL_POINTS, type Transaction } from "./parts.ts";
 import { roomFor } from "./room.ts";
@@ -118,7 +119,7 @@ export class Housekeeping {
     this.#expiry = new PartDeletion(db);
     this.#eviction = new PartDeletion(db);
     this.#transaction = transaction;
-    this.#pageBytes = Number(Object.values(db.prepare("PRAGMA page_size").get()!)[0]);
+    this.#pageBytes = numberOf(db.prepare("PRAGMA page_size"));
     db.prepare(
       "CREATE TEMP TABLE merging (id INTEGER PRIMARY KEY, rank INTEGER, series INTEGER, offset INTEGER, second INTEGER, value)",
     ).run();
@@ -305,9 +306,8 @@ export class Housekeeping {
 
   /** What the file takes, and what is used of it, in bytes. */
   size(): { fileBytes: number; usedBytes: number } {
-    const value = (statement: StatementSync) => Number(Object.values(statement.get()!)[0]);
-    const pages = value(this.#statements.pages);
-    const free = value(this.#statements.freePages);
+    const pages = numberOf(this.#statements.pages);
+    const free = numberOf(this.#statements.freePages);
     return { fileBytes: pages * this.#pageBytes, usedBytes: (pages - free) * this.#pageBytes };
   }
 

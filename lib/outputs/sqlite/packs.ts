@@ -11,6 +11,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import type { PointColumns } from "../threads/point_columns.ts";
 import type { RowTaker } from "./blocks/rows.ts";
+import { numberOf } from "./number_of.ts";
 import { LAST_PART, LASTING_MS, SMALL_POINTS } from "./parts.ts";
 import type { PartPlan } from "./row_order.ts";
 
@@ -93,7 +94,7 @@ export class Packs {
 
   /** @returns the version of the file. Where somebody else has changed it, all that is stored now is read from rows. */
   version(): number {
-    const version = valueOf(this.#statements.version);
+    const version = numberOf(this.#statements.version);
     if (version !== this.#version) {
       this.#version = version;
       this.distrust();
@@ -106,8 +107,8 @@ export class Packs {
     this.forget();
     // Stays so where SQLite has an error.
     this.#distrusted = Infinity;
-    this.#hasTrigger = valueOf(this.#statements.triggers) > 0;
-    this.#distrusted = valueOf(this.#statements.lastPart);
+    this.#hasTrigger = numberOf(this.#statements.triggers) > 0;
+    this.#distrusted = numberOf(this.#statements.lastPart);
   }
 
   /** Keeps no pieces in memory. */
@@ -208,7 +209,7 @@ export class Packs {
     const row = find.get(part, series) as { last_series: number; data: Uint8Array } | undefined;
     let piece: Piece | null = null;
     if (row) piece = pieceOf(row.data, series, row.last_series);
-    else if (valueOf(any, part) > 0) piece = nothingFrom(series);
+    else if (numberOf(any, part) > 0) piece = nothingFrom(series);
     const points = piece?.series.length ?? 0;
     this.#kept += points - (known?.series.length ?? 0);
     if (this.#kept > this.#mostKept) {
@@ -267,6 +268,3 @@ function placeOf(ids: Uint32Array, id: number): number {
   }
   return from;
 }
-
-const valueOf = (statement: StatementSync, ...values: number[]) =>
-  Number(Object.values(statement.get(...values)!)[0]);

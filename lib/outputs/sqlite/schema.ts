@@ -8,6 +8,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { fillHosts } from "./hosts.ts";
+import { numberOf } from "./number_of.ts";
 import type { RollupOptions } from "../rollups/levels.ts";
 import { formerRollupViews, rollupTables, rollupViews } from "./rollup_tables.ts";
 import { StoreError } from "./store_error.ts";
@@ -271,7 +272,7 @@ export function hasBlocks(db: DatabaseSync): boolean {
 
 /** Whether the tables are there; `false` for a new file. @throws {StoreError} if it is another program's, or newer. */
 export function checkSchema(db: DatabaseSync): boolean {
-  const value = (sql: string) => Number(Object.values(db.prepare(sql).get()!)[0]);
+  const value = (sql: string) => numberOf(db.prepare(sql));
   // The first to read the file, and so to find out whether it is a database at all.
   const tables = value("SELECT count(*) FROM sqlite_schema");
   if (tables === 0) return false;
@@ -347,7 +348,7 @@ function hasColumn(db: DatabaseSync, table: string, column: string): boolean {
  * read everything to find out.
  */
 export function writeStatistics(db: DatabaseSync): void {
-  const count = (sql: string) => Number(Object.values(db.prepare(sql).get()!)[0] ?? 0);
+  const count = (sql: string) => numberOf(db.prepare(sql));
   const parts = Math.max(100, count("SELECT count(*) FROM parts"));
   const points = Math.max(10_000_000, count("SELECT sum(points) FROM parts WHERE NOT compacted"));
   const series = Math.max(10_000, count("SELECT max(id) FROM series"));

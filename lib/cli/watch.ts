@@ -5,25 +5,18 @@ import { measuredParts, measureWhile } from "./exec/measuring.ts";
 import { openPrinter } from "./exec/options.ts";
 import { watchProcess } from "./exec/running.ts";
 import type { CommandLine } from "./parse.ts";
+import { ENDING, stopOnSignal } from "./stop_signals.ts";
 import type { Surroundings } from "./world.ts";
-
-/** Signals that end the watching, and not the process. */
-const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export async function watch(line: CommandLine, world: Surroundings): Promise<number> {
   const pid = pidOf(line.argument);
   const parts = await measuredParts(line, world);
   using printer = openPrinter(line, world);
   const command = commandOf(pid);
-  const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  for (const signal of ENDING) Deno.addSignalListener(signal, onSignal);
-  try {
-    const run = await measureWhile(parts, (processes) => watchProcess(pid, stop.signal, processes));
-    printer.print(command, [run]);
-  } finally {
-    for (const signal of ENDING) Deno.removeSignalListener(signal, onSignal);
-  }
+  // They end the watching, and not the process that is watched.
+  using stop = stopOnSignal(ENDING);
+  const run = await measureWhile(parts, (processes) => watchProcess(pid, stop.signal, processes));
+  printer.print(command, [run]);
   return EXIT.ok;
 }
 

@@ -1,9 +1,10 @@
 /** `alumet-relay top`: the hosts of a running process, again and again; once where standard output is no terminal. */
 import { EXIT, ExitError } from "../../base/errors.ts";
-import { Wakeup } from "../../base/waiting.ts";
+import { onAbort, Wakeup } from "../../base/waiting.ts";
 import type { Status } from "../../seeing/api.ts";
 import type { HostRow } from "../../seeing/live/hosts.ts";
 import type { CommandLine } from "../parse.ts";
+import { ENDING, stopOnSignal } from "../stop_signals.ts";
 import type { Surroundings } from "../world.ts";
 import { type AgentSource, askJson, findAgent } from "./source.ts";
 import { type Sort, topScreen } from "./top_screen.ts";
@@ -17,8 +18,6 @@ const PLAIN_COLUMNS = 120;
 /** Another screen, without the cursor, and without a second line for what does not fit into the first. */
 const ENTER_SCREEN = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const LEAVE_SCREEN = "\x1b[?7h\x1b[?25h\x1b[?1049l";
-/** Signals after which the terminal is as it was before. */
-const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Of a terminal that does not say how large it is. */
 const USUAL_SIZE = { columns: 80, rows: 24 };
 const KEYS: Readonly<Record<string, Sort>> = {
@@ -80,11 +79,12 @@ class Top {
     this.#world.stdout(ENTER_SCREEN);
     const onResize = () => this.#draw();
     Deno.addSignalListener("SIGWINCH", onResize);
-    const onEnd = () => {
+    // The terminal becomes as it was before.
+    using stop = stopOnSignal(ENDING);
+    using _ending = onAbort(stop.signal, () => {
       this.#isOver = true;
       this.#wakeup.wake();
-    };
-    for (const signal of ENDING) Deno.addSignalListener(signal, onEnd);
+    });
     try {
       void this.#readKeys();
       while (!this.#isOver) {
@@ -99,7 +99,6 @@ class Top {
         await this.#wakeup.wait(REFRESH_MS);
       }
     } finally {
-      for (const signal of ENDING) Deno.removeSignalListener(signal, onEnd);
       Deno.removeSignalListener("SIGWINCH", onResize);
       this.#world.stdout(LEAVE_SCREEN);
       Deno.stdin.setRaw(false);
